@@ -1,0 +1,134 @@
+"""The console script `modeltrail`: finds its commands as entry points and loads only the one that is called."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NoReturn
+
+import click
+
+GROUP = "modeltrail.commands"
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """A group whose commands are entry points, so that the emitter never imports the collector."""
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        return {found.name: found for found in entry_points(group=GROUP)}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All installed command names, sorted."""
+        return sorted(self._entry_points())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load one command; a missing extra becomes one line with the pip command and exit code 2."""
+        found = self._entry_points().get(cmd_name)
+        if found is None:
+            return None
+        try:
+            loaded: Any = found.load()
+        except ModuleNotFoundError as error:
+            raise _missing_extra(cmd_name, error) from error
+        assert isinstance(loaded, click.Command)  # noqa: S101
+        return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, with the nearest names when the command is unknown."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=3)
+            if near:
+                error.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands; one whose extra is missing is listed too, with what it needs."""
+        rows = []
+        for name in self.list_commands(ctx):
+            try:
+                command = self.get_command(ctx, name)
+            except click.ClickException as error:
+                rows.append((name, error.message))
+            else:
+                rows.append((name, command.get_short_help_str(90) if command else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _missing_extra(command: str, error: ModuleNotFoundError) -> click.ClickException:
+    needed = click.ClickException(
+        f"`modeltrail {command}` needs the package {error.name!r}, which is not installed: "
+        "pip install 'modeltrail[demo]'"
+        if command == "demo"
+        else f"`modeltrail {command}` needs the package {error.name!r}, which is not installed: "
+        "pip install 'modeltrail[collector]'"
+    )
+    needed.exit_code = 2
+    return needed
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="modeltrail")
+def cli() -> None:
+    """Know where every model came from, and prove it.
+
+    \b
+    modeltrail demo                       train three model versions and look at their trail
+    modeltrail run -- python train.py     record a training run
+    modeltrail show churn@3               what exactly produced this version
+    """
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with its exit code.
+
+    Exit codes: 0 yes, 1 the answer is no, 2 usage, 4 upstream unreachable, 70 our bug, 130 Ctrl-C.
+    """
+    sys.exit(_exit_code(args))
+
+
+def _exit_code(args: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(args=args, prog_name="modeltrail", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        _silence_stdout()
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        return _report(error)
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: Exception) -> int:
+    """One line for what we foresaw; a traceback and a request for an issue for what we did not."""
+    code = getattr(error, "exit_code", None)
+    if isinstance(code, int) and code != INTERNAL_ERROR:
+        click.echo(f"modeltrail: {error}", err=True)
+        return code
+    import traceback
+
+    traceback.print_exception(error)
+    click.echo("modeltrail: this is a bug in modeltrail. Please report it with the lines above.", err=True)
+    return INTERNAL_ERROR
+
+
+def _silence_stdout() -> None:
+    """A reader that left early (`| head`) is no error: keep the interpreter from complaining at its exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

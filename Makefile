@@ -1,0 +1,87 @@
+# Every target does all of its own set-up; a second run finds it done.
+# Needs python3 (3.11 or newer), git and make; `make test` and `make bench` also java 17 and mvn for the real Kafka broker.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+KAFKA := $(BIN)/python tools/kafka/broker.py
+KAFKA_DIR := .cache/kafka
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fmt bench faults kafka-up kafka-down ci build clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+# uv where it is installed, pip everywhere else: the same packages either way.
+ifneq ($(UV),)
+install = VIRTUAL_ENV="$(abspath $(VENV))" $(UV) pip install --quiet
+else
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "modeltrail needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+ifeq ($(UV),)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+endif
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "Installing modeltrail[demo] into $(VENV) ..."
+	@$(install) -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing modeltrail and its test tools into $(VENV) ..."
+	@$(install) -e '.[demo]' --group dev
+	@touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.dev ## the virtual environment, all dependencies and the broker's jars
+	@$(KAFKA) prepare
+
+demo: $(VENV)/.demo ## train three model versions and look at their trail: no broker needed
+	@$(BIN)/modeltrail demo
+
+test: setup ## all tests, on a real Kafka broker
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev ## formatting, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright --level error tests/typing
+	$(BIN)/lint-imports --no-cache
+
+fmt: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+coverage: setup ## the tests with branch coverage of all three packages
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+faults: setup ## the long form of the fault tests: at least 100 kill -9 on a real broker
+	$(BIN)/python -m pytest -q -m slow
+
+bench: setup ## ratios against named peers, one core pinned; JSON in benchmarks/results
+	$(BIN)/python -m benchmarks
+
+kafka-up: setup ## a broker of your own on 127.0.0.1:9092
+	@$(KAFKA) start $(KAFKA_DIR) --port 9092
+
+kafka-down: ## stop it
+	@$(KAFKA) stop $(KAFKA_DIR)
+
+ci: check test ## what CI runs
+
+build: $(VENV)/.dev ## the wheel and the sdist
+	@$(install) build
+	$(BIN)/python -m build --quiet
+
+clean: ## remove what the targets made in this folder
+	rm -rf $(VENV) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

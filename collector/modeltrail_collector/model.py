@@ -103,7 +103,8 @@ class Entry(msgspec.Struct, frozen=True):
 class FileProgress(msgspec.Struct, frozen=True):
     """How far a file was sealed: kept in segment headers, so that sealing twice adds nothing.
 
-    The identity of a file is its path plus the SHA-256 of its first line: a rotated or recreated file is a new one.
+    The identity of a file is its path plus the SHA-256 of its first line: a rotated or recreated file is
+    a new one.
     """
 
     path: str

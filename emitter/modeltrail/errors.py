@@ -48,5 +48,5 @@ class DeliveryError(LineageError):
     exit_code: ClassVar[int] = 4
 
 
-class DeliveryTimeout(DeliveryError):
+class DeliveryTimeout(DeliveryError):  # noqa: N818
     """The transport did not answer within the bounded wait."""

@@ -1,4 +1,4 @@
-"""The console script `modeltrail`: finds its commands as entry points and loads only the one that is called."""
+"""The console script `modeltrail`: its commands are entry points, and only the one that is called is loaded."""
 
 import signal
 import sys

@@ -1,0 +1,114 @@
+"""Digests of files and directories, read once and remembered until the file changes."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+CHUNK: Final = 1 << 20
+FULL_DIGEST_BYTES: Final = 16 << 30
+"""Files up to this size are read whole; of a larger one 256 blocks of 1 MiB, evenly spaced, stand for it."""
+SAMPLED_BLOCKS: Final = 256
+MAX_TREE_FILES: Final = 20_000
+_REMEMBERED: Final = 4096
+
+_cache: dict[tuple[str, int, int, int], tuple[str, str]] = {}
+
+
+@attrs.frozen
+class FileDigest:
+    """One file of a directory: path relative to it (POSIX), lower-hex SHA-256 and size in bytes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@attrs.frozen
+class Digest:
+    """What a file or directory weighs: `algorithm` sha256 or sha256-tree, `scope` full, sampled, metadata or none."""
+
+    algorithm: str
+    digest: str
+    scope: str
+    size_bytes: int
+    canonicalisation: str | None = None
+    files: tuple[FileDigest, ...] = ()
+
+
+def digest(path: Path) -> Digest | None:
+    """The digest of a file (SHA-256 of its bytes) or of a directory (`sha256-tree`); None if it cannot be read.
+
+    `sha256-tree` is the SHA-256 over one line ``<sha256>  <relative path>\\n`` for every file below the directory,
+    sorted by path: what `sha256sum` prints, hashed. A file that cannot be read has the word `unreadable` as its digest.
+    """
+    try:
+        return _tree(path) if path.is_dir() else _file(path)
+    except OSError:
+        return None
+
+
+def sha256(path: Path) -> str | None:
+    """The SHA-256 of a file's bytes in lower hex, or None if it cannot be read or is over the full-digest limit."""
+    try:
+        found = _file(path)
+    except OSError:
+        return None
+    return found.digest if found.scope == "full" else None
+
+
+def _file(path: Path) -> Digest:
+    stat = path.stat()
+    if not path.is_file():  # a pipe or a device would block, or never end
+        raise OSError(path)
+    key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    found = _cache.get(key)
+    if found is None:
+        found = _read(path, stat.st_size)
+        if len(_cache) >= _REMEMBERED:
+            _cache.clear()
+        _cache[key] = found
+    scope, value = found
+    how = None if scope == "full" else f"size and {SAMPLED_BLOCKS} evenly spaced blocks of {CHUNK} bytes"
+    return Digest("sha256", value, scope, stat.st_size, how)
+
+
+def _read(path: Path, size: int) -> tuple[str, str]:
+    with path.open("rb") as file:
+        if size <= FULL_DIGEST_BYTES:
+            return "full", hashlib.file_digest(file, "sha256").hexdigest()
+        hasher = hashlib.sha256(str(size).encode())
+        for block in range(SAMPLED_BLOCKS):
+            file.seek(block * (size - CHUNK) // (SAMPLED_BLOCKS - 1))
+            hasher.update(file.read(CHUNK))
+        return "sampled", hasher.hexdigest()
+
+
+def _tree(root: Path) -> Digest:
+    paths = sorted(walk(root), key=lambda found: found[0])
+    size = sum(file_size for _, _, file_size in paths)
+    if len(paths) > MAX_TREE_FILES or size > FULL_DIGEST_BYTES:
+        lines = "".join(f"{file_size}  {name}\n" for name, _, file_size in paths)
+        value = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+        return Digest("sha256-tree", value, "metadata", size, "sizes and paths of the files, sorted by path")
+    files = tuple(
+        FileDigest(name, sha256(path) or "unreadable", file_size) for name, path, file_size in paths
+    )
+    lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
+    value = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
+    return Digest("sha256-tree", value, "full", size, "sha256sum lines sorted by path", files)
+
+
+def walk(root: Path) -> Iterator[tuple[str, Path, int]]:
+    """All files below `root` as (relative POSIX path, path, size in bytes); linked directories are not entered."""
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            try:
+                size = path.stat().st_size
+            except OSError:  # a broken link has a name all the same
+                size = 0
+            yield path.relative_to(root).as_posix(), path, size

@@ -1,0 +1,77 @@
+"""What a path or a URI is called in OpenLineage: (namespace, name).
+
+Source of the rules: OpenLineage's naming page, and the classes in `openlineage.client.naming.dataset` that carry it.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+FILE: Final = "file"
+IN_MEMORY: Final = "inmemory://"
+
+_URI: Final = re.compile(r"^[A-Za-z][A-Za-z0-9+.\-]+:")
+_SAME_STORE: Final = {
+    "s3a": "s3",
+    "s3n": "s3",
+    "gcs": "gs",
+    "abfs": "abfss",
+    "wasb": "wasbs",
+    "postgresql": "postgres",
+}
+# Object stores have keys, not paths: no leading slash. (File systems keep theirs.)
+_KEYED: Final = frozenset({"s3", "gs", "abfss", "wasbs", "hf", "mlflow", "models", "modeltrail"})
+
+
+def is_uri(text: str) -> bool:
+    """Whether `text` starts with a scheme; `C:\\data.csv` and `C:data` do not count."""
+    return bool(_URI.match(text))
+
+
+def local_path(where: str | os.PathLike[str]) -> Path | None:
+    """The path on this machine that `where` means, absolute, or None for a remote URI."""
+    text = os.fspath(where)
+    if not isinstance(text, str):
+        text = os.fsdecode(text)
+    if is_uri(text):
+        parts = urlsplit(text)
+        if parts.scheme.lower() != "file" or parts.netloc not in {"", "localhost"}:
+            return None
+        text = unquote(parts.path)
+    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111  resolve() follows links
+
+
+def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
+    """The OpenLineage (namespace, name) of a path or URI; credentials, query and fragment are left out.
+
+    >>> identity("s3a://bucket/raw/x.csv")
+    ('s3://bucket', 'raw/x.csv')
+    >>> identity("hdfs://user:secret@namenode:8020/raw/x.csv")
+    ('hdfs://namenode:8020', '/raw/x.csv')
+    """
+    path = local_path(where)
+    if path is not None:
+        return FILE, path.as_posix()
+    try:
+        parts = urlsplit(os.fspath(where))
+    except ValueError:  # `http://[broken`: still a name
+        return FILE, os.fspath(where).partition("?")[0]
+    scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
+    return f"{scheme}://{_authority(scheme, parts.netloc)}", _name(scheme, unquote(parts.path))
+
+
+def _authority(scheme: str, netloc: str) -> str:
+    """The host without credentials; Azure's `container@account` is no credential."""
+    user, at, host = netloc.rpartition("@")
+    if at and scheme in {"abfss", "wasbs"} and ":" not in user:
+        return netloc
+    return host
+
+
+def _name(scheme: str, path: str) -> str:
+    trimmed = path.rstrip("/")
+    if scheme in _KEYED:
+        trimmed = trimmed.lstrip("/")
+    return trimmed or "/"

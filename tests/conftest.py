@@ -1,3 +1,18 @@
-"""What all tests share."""
+"""What all tests share: a real broker on demand, and an environment that says nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = ["kafka_broker"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests reaches them, and nothing they emit reaches that person."""
+    for name in os.environ:
+        if name.startswith(("OPENLINEAGE", "MODELTRAIL", "AIRFLOW")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("MODELTRAIL_LOG", str(tmp_path / "lineage"))
+    monkeypatch.setenv("MODELTRAIL_SPOOL", str(tmp_path / "spool"))

@@ -1,0 +1,139 @@
+"""One NDJSON file per writer process: how events are kept on disk, in the inbox and in the spool.
+
+A line counts when its newline is there. A reader may remove a file that it has taken over, while it holds the
+file's exclusive lock (``flock``): a living writer holds the shared one, so its file is not removed below it.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+import weakref
+from pathlib import Path
+
+from modeltrail.errors import DeliveryError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no advisory locks, and an open file cannot be removed there anyway
+    fcntl = None  # type: ignore[assignment]
+
+_all: "weakref.WeakSet[LineFile]" = weakref.WeakSet()
+
+
+class LineFile:
+    """Appends lines to ``<directory>/<host>-<pid>-<start>.ndjson``, made at the first line.
+
+    Thread-safe. After a fork the child writes a file of its own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path: Path | None = None
+        self._descriptor: int | None = None
+        self._lock = threading.Lock()
+        self._unsynced = False
+        _all.add(self)
+
+    def append(self, line: bytes) -> None:
+        """Append a line, given without its newline, by one write.
+
+        Raises:
+            DeliveryError: The disk did not take it; what it took of the line is removed again.
+        """
+        data = line + b"\n"
+        with self._lock:
+            try:
+                descriptor = self._open()
+                written = os.write(descriptor, data)
+                if written < len(data):  # a disk that fills up takes a part
+                    self._take_back(descriptor, written)
+                    raise OSError(f"the disk took {written} of {len(data)} bytes")  # noqa: TRY301
+            except OSError as error:
+                raise DeliveryError(f"cannot write to {self.path or self.directory}: {error}") from error
+            self._unsynced = True
+
+    def sync(self) -> None:
+        """Have everything written so far survive a power cut.
+
+        Raises:
+            DeliveryError: The disk reports an error.
+        """
+        with self._lock:
+            if self._descriptor is None or not self._unsynced:
+                return
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise DeliveryError(f"cannot sync {self.path}: {error}") from error
+            self._unsynced = False
+
+    def close(self) -> None:
+        """Sync and close; a later line starts a new file."""
+        self.sync()
+        with self._lock:
+            self._release()
+
+    def _open(self) -> int:
+        """The descriptor of a file that is still at its name; a new one where somebody took the last away."""
+        if self._descriptor is not None:
+            if self._is_at_its_name(self._descriptor):
+                return self._descriptor
+            self._release()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+        self.path = self.directory / f"{host}-{os.getpid()}-{time.time_ns()}.ndjson"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self._descriptor = os.open(self.path, flags, 0o640)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        _sync_directory(self.directory)
+        return self._descriptor
+
+    def _is_at_its_name(self, descriptor: int) -> bool:
+        assert self.path is not None  # noqa: S101  set together with the descriptor
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except OSError:
+            return False
+
+    def _take_back(self, descriptor: int, written: int) -> None:
+        """Or the torn line would swallow the start of the next one; if it fails, a new file is begun."""
+        try:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+        except OSError:
+            self._release()
+
+    def _release(self) -> None:
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+        self._descriptor = None
+        self._unsynced = False
+
+    def _after_fork(self) -> None:
+        """The parent's file stays the parent's; closing our copy of the descriptor releases nothing of it."""
+        self._lock = threading.Lock()
+        self._release()
+
+
+def _sync_directory(directory: Path) -> None:
+    """A new name is only safe once its directory is synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _after_fork() -> None:
+    for file in list(_all):
+        file._after_fork()  # noqa: SLF001  the same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,246 @@
+r"""An event as it goes over the wire: canonical JSON in UTF-8, and the key that decides its partition.
+
+Canonical means: keys sorted, no spaces, one way to write each value, so that equal events have equal bytes.
+
+=============================================  ==========================================================
+value                                          on the wire
+=============================================  ==========================================================
+NaN, ±Infinity, pandas NA and NaT              ``null`` (JSON has no such numbers)
+int of any size, bool, float, numpy scalars    a number or ``true``/``false``; integers keep all digits
+numpy arrays, pandas and polars series         an array
+tuple, deque, range, dict views                an array
+set, frozenset                                 an array, sorted
+datetime, date, time, pandas Timestamp         ISO 8601; UTC as ``Z``; a time without an offset stays without
+timedelta                                      an ISO 8601 duration
+Decimal                                        a string, so that no digit is lost
+UUID, Path                                     a string
+bytes                                          a string in base64
+Enum                                           its value
+attrs and dataclass objects                    an object of their fields, those that are None left out
+keys that are no strings                       their JSON text: ``1``, ``true``, ``null``, ``2026-01-31``
+lone surrogates (undecodable file names)       a backslash escape, ``caf\udce9``
+functions, classes                             their dotted name
+any other object                               its class in angle brackets, ``<sklearn.svm._classes.SVC>``
+=============================================  ==========================================================
+
+An event of plain values takes two passes in C, one to see that they are plain (marshal refuses everything
+but exact builtin types; msgspec alone would drop fields of attrs objects) and one to write them. Only an event
+with other values is walked in Python.
+"""
+
+import datetime as dt
+import decimal
+import enum
+import inspect
+import marshal
+import math
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import msgspec
+
+from modeltrail.errors import EncodingError
+
+_encoder = msgspec.json.Encoder(order="sorted", decimal_format="string")
+_write = _encoder.encode
+_only_builtins: Callable[[Any], object] = marshal.dumps  # in C; raises ValueError for anything else
+
+_AS_THEY_ARE = (bool, int, float, type(None), bytes)
+_WRITTEN_BY_MSGSPEC = (dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
+_TO_PYTHON = ("tolist", "to_list", "to_pylist", "as_py")  # numpy, pandas, torch; polars; pyarrow
+_MISSING = frozenset({"NAType", "NaTType"})
+_NUMPY_TIMES = frozenset({"datetime64", "timedelta64"})
+_TOO_LONG = 10**4300  # Python's own limit for turning an integer into digits; longer ones are written in hex
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """Write an event down; see the table above.
+
+    Raises:
+        EncodingError: A value that contains itself, or an object that fails while it is read; the message
+            ends in the JSON path.
+    """
+    try:
+        _only_builtins(event)
+        return _write(event)
+    except (ValueError, TypeError, UnicodeEncodeError, RecursionError):
+        return _write(_plain(event, "$", set()))
+
+
+def key(event: Mapping[str, Any]) -> bytes:
+    """The Kafka key: all events of a root job, its runs and their children, go to one partition, in order.
+
+    ``run:{namespace}/{name}`` of the root job, else of the parent job, else of the job; ``job:…`` and
+    ``dataset:…`` for the other events: the rule of the OpenLineage clients in Python and Java.
+
+    Raises:
+        EncodingError: The event names no job and no dataset.
+    """
+    try:
+        if "run" in event:
+            kind, named = "run", _root_job(event)
+        elif "dataset" in event:
+            kind, named = "dataset", event["dataset"]
+        else:
+            kind, named = "job", event["job"]
+        text = f"{kind}:{named['namespace']}/{named['name']}"
+    except (KeyError, TypeError) as error:
+        raise EncodingError(
+            f"the event names no job or dataset with namespace and name: {error} @ $"
+        ) from error
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _root_job(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    job: Mapping[str, Any] = event["job"]
+    parent = (event["run"].get("facets") or {}).get("parent")
+    if not parent:
+        return job
+    found: Mapping[str, Any] = (parent.get("root") or parent).get("job") or {}
+    return found if found.get("namespace") and found.get("name") else job
+
+
+def _plain(value: object, path: str, above: set[int]) -> Any:
+    """The value in types that msgspec writes as the table says; `above` holds the ids of what contains it."""
+    if type(value) is str:
+        return _text(value)
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, path, above)
+    if isinstance(value, _AS_THEY_ARE):
+        return _builtin(value)
+    if isinstance(value, _WRITTEN_BY_MSGSPEC):
+        return _time_or_number(value)
+    if isinstance(value, str):
+        return _text(str.__str__(value))
+    if id(value) in above:
+        raise EncodingError(f"a value that contains itself cannot be written as JSON @ {path}")
+    try:
+        return _container(value, path, above | {id(value)})
+    except EncodingError:
+        raise
+    except RecursionError as error:
+        raise EncodingError(f"nested too deeply to be written as JSON @ {path[:200]}…") from error
+    except Exception as error:
+        what = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise EncodingError(f"{what} cannot be read: {type(error).__name__}: {error} @ {path}") from error
+
+
+def _builtin(value: object) -> Any:
+    """Subclasses (numpy.float64, IntEnum's kin) become the builtin itself."""
+    if isinstance(value, bool | None):
+        return value
+    if isinstance(value, int):
+        exact = int(value)
+        return exact if abs(exact) < _TOO_LONG else hex(exact)
+    if isinstance(value, float):
+        return float(value)
+    assert isinstance(value, bytes)  # noqa: S101
+    return bytes(value)
+
+
+def _time_or_number(value: Any) -> Any:
+    if type(value).__name__ in _MISSING:
+        return None
+    if isinstance(value, decimal.Decimal):
+        return str(value) if value.is_finite() else None
+    if type(value) in {dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID}:
+        return value
+    if isinstance(value, dt.datetime):  # pandas.Timestamp and others of its kind
+        return value.isoformat().replace("+00:00", "Z")
+    return dt.timedelta(seconds=value.total_seconds()) if hasattr(value, "total_seconds") else str(value)
+
+
+def _container(value: object, path: str, above: set[int]) -> Any:
+    if isinstance(value, Mapping):
+        named = {_key_text(name): item for name, item in value.items()}
+        return {name: _plain(item, f"{path}.{name}", above) for name, item in named.items()}
+    if isinstance(value, os.PathLike):
+        return _text(os.fsdecode(value))
+    if isinstance(value, AbstractSet):
+        return _sorted([_plain(item, f"{path}[*]", above) for item in value])
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, Sequence) or _is_view(value):
+        items: Iterable[Any] = value  # type: ignore[assignment]
+        return [_plain(item, f"{path}[{place}]", above) for place, item in enumerate(items)]
+    if not isinstance(value, type) and (fields := _fields(value)) is not None:
+        return {name: _plain(v, f"{path}.{name}", above) for name, v in fields.items() if v is not None}
+    return _foreign(value, path, above)
+
+
+def _foreign(value: Any, path: str, above: set[int]) -> Any:
+    """Objects of libraries, known by what they can do: none of them is imported here."""
+    kind = type(value)
+    if kind.__name__ in _MISSING:
+        return None
+    if kind.__name__ in _NUMPY_TIMES:
+        return None if str(value) == "NaT" else str(value)
+    if inspect.isclass(value) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if getattr(getattr(value, "dtype", None), "kind", "") in {"M", "m"}:  # tolist would give bare nanoseconds
+        return _without_nat(value.astype(str).tolist())
+    for name in _TO_PYTHON:
+        if callable(getattr(kind, name, None)):
+            read = getattr(value, name)()
+            return _plain(read, path, above) if type(read) is not kind else _last_resort(read)
+    if callable(getattr(kind, "isoformat", None)):
+        return str(value.isoformat())
+    return _last_resort(value)
+
+
+def _without_nat(read: object) -> object:
+    if isinstance(read, list):
+        return [_without_nat(item) for item in read]
+    return None if read == "NaT" else read
+
+
+def _last_resort(value: object) -> object:
+    """A number as a float (numpy.longdouble), else only the class: a repr may hold addresses and secrets."""
+    if isinstance(value, complex):
+        return str(value)
+    if hasattr(type(value), "__float__") and not hasattr(type(value), "__len__"):
+        number = float(value)  # type: ignore[arg-type]
+        return number if math.isfinite(number) else None
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"
+
+
+def _fields(value: object) -> dict[str, Any] | None:
+    if described := getattr(type(value), "__attrs_attrs__", None):
+        return {field.name: getattr(value, field.name) for field in described}
+    if names := getattr(type(value), "__dataclass_fields__", None):
+        return {name: getattr(value, name) for name in names}
+    return None
+
+
+def _is_view(value: object) -> bool:
+    """deque, dict views and their like: iterable again and again, with a length, no array of a library."""
+    sized = isinstance(value, Iterable) and hasattr(value, "__len__")
+    return sized and type(value).__module__ in {"builtins", "collections"}
+
+
+def _sorted(items: list[Any]) -> list[Any]:
+    """As Python orders them; sets of several types by their JSON text."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=_write)
+
+
+def _key_text(found: object) -> str:
+    if type(found) is str:
+        return _text(found)
+    if isinstance(found, enum.Enum):
+        return _key_text(found.value)
+    if isinstance(found, str):
+        return _text(str.__str__(found))
+    if isinstance(found, float) and not math.isfinite(found):
+        return str(float(found))
+    written = _write(_plain(found, "$", set())).decode()
+    return written[1:-1] if written.startswith('"') else written
+
+
+def _text(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,192 @@
+"""What differs between two versions of a model: pure functions over the reduced facets of the runs that made them.
+
+A version's facts are sections of plain paths, so that the difference of two versions is a comparison of two mappings::
+
+    {"parameters": {"C": "0.1"}, "dataInputs": {"/data/features.parquet#fingerprint": "9f2c…"}, …}
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.tables.flatten import model_bucket
+
+SECTIONS: Final = ("dataInputs", "parameters", "transformations", "code", "environment", "evaluations")
+
+Facts = dict[str, dict[str, str]]
+
+# Left out: what differs at every run and says nothing about the model, and what another field already says.
+_CODE_NOISE: Final = frozenset({"cwd", "diff", "diffUri", "diffTruncated", "capture", "vcs"})
+_ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
+_STEP_NOISE: Final = frozenset({"id", "durationMs", "code", "capture", "paramsSha256"})
+_DATA_FIELDS: Final = (
+    "labelColumn",
+    "weightColumn",
+    "entityKey",
+    "asOf",
+    "features",
+    "split",
+    "timeRange",
+    "query",
+)
+
+
+class Facet(msgspec.Struct, frozen=True):
+    """One reduced facet of a run: table `facets` without its position; `value` is parsed JSON."""
+
+    scope: str
+    namespace: str | None
+    name: str | None
+    key: str
+    value: Any
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One figure about a model version, from its own run or from an evaluation of it."""
+
+    name: str
+    value: float | None
+    split: str | None = None
+    dataset: str | None = None
+    slice: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One path that differs; `before` is None where it was added, `after` where it was removed."""
+
+    section: str
+    path: str
+    before: str | None
+    after: str | None
+
+
+def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
+    """The facts of one model version by section and path."""
+    found: Facts = {section: {} for section in SECTIONS}
+    for facet in facets:
+        if isinstance(facet.value, dict):
+            _read(facet, facet.value, found)
+    for metric in metrics:
+        found["evaluations"][_metric_path(metric)] = _text(metric.value)
+    return found
+
+
+def differences(
+    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
+) -> list[Change]:
+    """Every path whose value differs, in the order of `SECTIONS`, then by path."""
+    return [
+        Change(section, path, was.get(path), now.get(path))
+        for section in SECTIONS
+        for was, now in [(before.get(section, {}), after.get(section, {}))]
+        for path in sorted(was.keys() | now.keys())
+        if was.get(path) != now.get(path)
+    ]
+
+
+def change_rows(
+    namespace: str, name: str, versions: Iterable[tuple[str, Facts]]
+) -> list[dict[str, str | None]]:
+    """Rows of table `changes`: each version of one model name against the one before it, oldest first."""
+    rows: list[dict[str, str | None]] = []
+    bucket = model_bucket(namespace, name)
+    ordered = list(versions)
+    for (base, before), (version, after) in zip(ordered, ordered[1:], strict=False):
+        identity = {
+            "bucket": bucket,
+            "namespace": namespace,
+            "name": name,
+            "version": version,
+            "base_version": base,
+        }
+        rows += [identity | msgspec.structs.asdict(change) for change in differences(before, after)]
+    return rows
+
+
+def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
+    match facet.scope, facet.key:
+        case "run", "modelTrail_hyperparameters":
+            for param in _named(value.get("params")):
+                component = param.get("component")
+                name = f"{component}.{param['name']}" if component else param["name"]
+                found["parameters"][name] = _text(param.get("value"))
+        case "run", "modelTrail_training":
+            for field in ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel"):
+                if value.get(field) is not None:
+                    _flatten(f"training.{field}", value[field], found["parameters"])
+        case "run", "modelTrail_environment":
+            _flatten("", _without(value, _ENVIRONMENT_NOISE), found["environment"])
+        case "run", "modelTrail_codeState":
+            _flatten("", _without(value, _CODE_NOISE), found["code"])
+        case "job", "sourceCodeLocation":
+            _flatten("source", {key: value.get(key) for key in ("version", "branch", "tag")}, found["code"])
+        case "run", "modelTrail_featureTransformations":
+            for number, step in enumerate(
+                item for item in value.get("steps") or [] if isinstance(item, dict)
+            ):
+                _flatten(str(step.get("id", number)), _without(step, _STEP_NOISE), found["transformations"])
+        case "input" | "input_facet", _:
+            _read_input(facet, value, found["dataInputs"])
+        case _:
+            pass
+
+
+def _read_input(facet: Facet, value: dict[str, Any], into: dict[str, str]) -> None:
+    match facet.key:
+        case "modelTrail_dataUse":
+            fingerprint = value.get("fingerprint")
+            fingerprint = fingerprint if isinstance(fingerprint, dict) else {}
+            said = {
+                "use": value.get("role"),
+                "fingerprint": fingerprint.get("digest"),
+                "rows": fingerprint.get("rows"),
+            }
+            said |= {field: value.get(field) for field in _DATA_FIELDS}
+        case "version":
+            said = {"version": value.get("datasetVersion")}
+        case "schema":
+            fields = _named(value.get("fields"))
+            said = {"columns": ", ".join(f"{field['name']}: {field.get('type') or '?'}" for field in fields)}
+        case _:
+            return
+    for field, item in said.items():
+        if item is not None:
+            into[f"{facet.name}#{field}"] = _text(item)
+
+
+def _metric_path(metric: Metric) -> str:
+    where = ", ".join(part for part in (metric.split, metric.dataset, metric.slice) if part)
+    return f"{metric.name} [{where}]" if where else metric.name
+
+
+def _flatten(path: str, value: Any, into: dict[str, str]) -> None:
+    """Nested values as dotted paths; members of a list that have a name go by it, so that order does not matter."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            if not key.startswith("_") and item is not None:
+                _flatten(f"{path}.{key}" if path else key, item, into)
+    elif (
+        isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value)
+    ):
+        for item in value:
+            rest = _without(item, frozenset({"name", "source"}))
+            only = rest.get("version") if rest.keys() <= {"version", "sha256"} else None
+            _flatten(f"{path}.{item['name']}", only if only is not None else rest, into)
+    elif value is not None:
+        into[path] = _text(value)
+
+
+def _named(items: Any) -> list[dict[str, Any]]:
+    if not isinstance(items, list):
+        return []
+    return [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
+
+
+def _without(value: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key not in names}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

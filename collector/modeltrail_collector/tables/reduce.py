@@ -1,0 +1,216 @@
+"""Flat rows -> the reduced tables, in DuckDB; the SQL of each table lies in `sql/<table>.sql`."""
+
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import msgspec
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
+
+from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts
+from modeltrail_collector.tables.flatten import model_bucket
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+
+_STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
+"""Tables that later ones read, under the names their SQL uses."""
+
+
+def connect() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory, in UTC."""
+    connection = duckdb.connect(
+        config={"temp_directory": str(Path(tempfile.gettempdir(), "modeltrail-duckdb"))}
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection,
+    view: str,
+    table: DeltaTable | None,
+    schema: pa.Schema,
+    buckets: Iterable[str] | None = None,
+) -> None:
+    """Make a Delta table, or some of its buckets, a view; no table is an empty one.
+
+    Local files are read in place (filters reach the Parquet statistics); other stores through delta-rs.
+    """
+    uris = [] if table is None else _uris(table, schema.names[0], buckets)
+    if not uris:
+        connection.register(view, schema.empty_table())
+    elif Path(uris[0]).exists():
+        columns = ", ".join(f'"{name}"' for name in schema.names)
+        source = connection.read_parquet(
+            uris, hive_partitioning=True, hive_types_autocast=False, union_by_name=True
+        )
+        source.project(columns).create_view(view, replace=True)
+    else:
+        assert table is not None  # noqa: S101
+        connection.register(view, _read_remote(table, schema, buckets))
+
+
+def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
+    if buckets is None:
+        return table.file_uris()
+    chosen = list(buckets)
+    return table.file_uris(partition_filters=[(column, "in", chosen)]) if chosen else []
+
+
+def _read_remote(table: DeltaTable, schema: pa.Schema, buckets: Iterable[str] | None) -> pa.Table:
+    where = "" if buckets is None else f" WHERE {schema.names[0]} IN ({', '.join(repr(b) for b in buckets)})"
+    found = QueryBuilder().register("t", table).execute(f"SELECT * FROM t{where}")  # noqa: S608  names of ours
+    return pa.table(found.read_all())
+
+
+def sql_of(name: str) -> str:
+    """The statement that derives a table."""
+    return resources.files("modeltrail_collector.tables").joinpath(f"sql/{name}.sql").read_text()
+
+
+def by_run(
+    flat: DeltaTable | pa.Table, buckets: Iterable[str] | None = None, wanted: Collection[str] = BY_RUN.keys()
+) -> Iterator[tuple[str, pa.RecordBatchReader]]:
+    """Each wanted table of `BY_RUN` with its rows for these buckets (None: all), to be read before the next is asked for."""
+    with connect() as connection:
+        if isinstance(flat, DeltaTable):
+            attach(connection, "flat", flat, FLAT, buckets)
+        else:
+            connection.register("flat", flat)
+        for name, step in _STEPS:
+            connection.execute(f"CREATE TEMP TABLE {step} AS {sql_of(name)}")
+        steps = dict(_STEPS)
+        for name in (name for name in BY_RUN if name in wanted):
+            source = f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
+            yield name, fetch(connection, source, BY_RUN[name])
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The rows of a query in the declared shape, streamed: read them before the connection's next query."""
+    columns = ", ".join(f'"{name}"' for name in schema.names)
+    return connection.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(100_000).cast(schema)  # noqa: S608
+
+
+class Reduced(msgspec.Struct, frozen=True):
+    """The reduced tables that `by_model` reads; each may be absent."""
+
+    run_datasets: DeltaTable | None
+    facets: DeltaTable | None
+    metrics: DeltaTable | None
+
+
+def by_model(reduced: Reduced, buckets: Iterable[str] | None = None) -> tuple[set[str], dict[str, pa.Table]]:
+    """(model buckets to write, rows of `models` and `changes`) for all names that these run buckets may concern.
+
+    A bucket of models is written as a whole, so all names of a touched bucket are derived.
+    """
+    with connect() as connection:
+        attach(connection, "run_datasets_all", reduced.run_datasets, BY_RUN["run_datasets"])
+        targets = _touched(connection, buckets)
+        runs = _relevant_runs(connection)
+        attach(connection, "facets_all", reduced.facets, BY_RUN["facets"], runs)
+        attach(connection, "metrics_all", reduced.metrics, BY_RUN["metrics"], runs)
+        connection.execute("""CREATE TEMP TABLE model_facet AS
+            SELECT * EXCLUDE (bucket) FROM facets_all SEMI JOIN run_datasets USING (run_id)""")
+        rows = _with_buckets(connection.execute(sql_of("models")).to_arrow_table())
+        models = pa.Table.from_pylist(rows, schema=BY_MODEL["models"])
+        changes = pa.Table.from_pylist(_changes(connection, rows), schema=BY_MODEL["changes"])
+        return targets, {"models": models, "changes": changes}
+
+
+def _touched(connection: duckdb.DuckDBPyConnection, buckets: Iterable[str] | None) -> set[str]:
+    """Fill `touched` with the model names to derive, and return their buckets.
+
+    A run concerns the names it mentions and every name that shares a digest with those (a registration elsewhere).
+    """
+    names = connection.execute("""SELECT DISTINCT namespace, name, bucket, fingerprint FROM run_datasets_all
+        WHERE kind = 'model'""").fetchall()
+    wanted = None if buckets is None else set(buckets)
+    direct = [row for row in names if wanted is None or row[2] in wanted]
+    digests = {row[3] for row in direct if row[3]}
+    mentioned = {(row[0], row[1]) for row in direct}
+    targets = {model_bucket(*row[:2]) for row in names if row[:2] in mentioned or row[3] in digests}
+    touched = sorted({row[:2] for row in names if model_bucket(*row[:2]) in targets})
+    shape = pa.schema([("namespace", pa.string()), ("name", pa.string())])
+    rows = [{"namespace": namespace, "name": name} for namespace, name in touched]
+    connection.register("touched", pa.Table.from_pylist(rows, schema=shape))
+    return targets
+
+
+def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Fill `run_datasets` with the rows of all runs that a touched name or its digest occurs in; their buckets."""
+    connection.execute("""CREATE TEMP TABLE run_datasets AS
+        WITH named AS (
+            SELECT run_id, fingerprint FROM run_datasets_all
+            WHERE kind = 'model' AND (namespace, name) IN (SELECT (namespace, name) FROM touched)
+        ),
+        alike AS (
+            SELECT run_id FROM named
+            UNION SELECT run_id FROM run_datasets_all
+            WHERE kind = 'model' AND fingerprint IN (SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL)
+            -- a registration may know only where the file lies: its digest stands beside it, in the same run
+        )
+        SELECT * FROM run_datasets_all WHERE run_id IN (SELECT run_id FROM alike)""")
+    return [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM run_datasets").fetchall()]
+
+
+def _with_buckets(models: pa.Table) -> list[dict[str, Any]]:
+    return [{**row, "bucket": model_bucket(row["namespace"], row["name"])} for row in models.to_pylist()]
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]]
+) -> list[dict[str, str | None]]:
+    """Rows of `changes` for these model versions, which come ordered by name and time."""
+    by_name: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for model in models:
+        by_name[model["namespace"], model["name"]].append(model)
+    compared = [model for versions in by_name.values() if len(versions) > 1 for model in versions]
+    made = version_facts(connection, compared, facets="model_facet", metrics="metrics_all")
+    rows: list[dict[str, str | None]] = []
+    for (namespace, name), versions in by_name.items():
+        if len(versions) > 1:
+            found = [(model["version"], made[namespace, name, model["version"]]) for model in versions]
+            rows += change_rows(namespace, name, found)
+    return rows
+
+
+def version_facts(
+    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], *, facets: str, metrics: str
+) -> dict[tuple[str, str, str], Facts]:
+    """The facts of model versions (rows of `models`), by (namespace, name, version).
+
+    `facets` and `metrics` name the views to read. Figures of an evaluation belong to the version it names, by
+    digest or by name and version; the others to the run's own model.
+    """
+    connection.register(
+        "run_wanted", pa.table({"run_id": pa.array([m["run_id"] for m in models], pa.string())})
+    )
+    said: dict[str, list[Facet]] = defaultdict(list)
+    for run_id, *rest, value in connection.execute(f"""
+        SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
+        WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
+        said[run_id].append(Facet(*rest, json.loads(value)))
+    own: dict[str, list[Metric]] = defaultdict(list)
+    judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
+    for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
+        SELECT run_id, model_namespace, model_name, model_version, model_digest, name, value, split, dataset, slice
+        FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at""").fetchall():  # noqa: S608
+        if name is None:
+            own[run_id].append(Metric(*rest))
+        else:
+            judged[(digest,) if digest else (namespace, name, version)].append(Metric(*rest))
+    return {
+        (model["namespace"], model["name"], model["version"]): facts(
+            said[model["run_id"]],
+            own[model["run_id"]]
+            + judged[model["namespace"], model["name"], model["version"]]
+            + (judged[(model["digest"],)] if model["digest"] else []),
+        )
+        for model in models
+    }

@@ -1,0 +1,42 @@
+-- Which input went into which output of a run: the `lineage` facet where the run has one, else an output's
+-- `columnLineage`, else every input into that output. Sorted by run; `via` says which of the three spoke.
+WITH lineage AS (
+    SELECT bucket, run_id, entry ->> '$.namespace' AS to_namespace, entry ->> '$.name' AS to_name, entry
+    FROM (
+        SELECT bucket, run_id, unnest(value -> '$.entries[*]') AS entry
+        FROM facet WHERE scope = 'job' AND key = 'lineage' AND run_id IS NOT NULL
+    )
+    WHERE coalesce(entry ->> '$.type', 'DATASET') = 'DATASET'
+    UNION ALL
+    SELECT bucket, run_id, namespace, name, value
+    FROM facet WHERE scope = 'output' AND key = 'lineage' AND run_id IS NOT NULL
+),
+stated AS (
+    SELECT *, 'lineage' AS via FROM (
+        SELECT bucket, run_id, to_namespace, to_name,
+            unnest(list_concat(entry -> '$.inputs[*]', entry -> '$.fields.*.inputs[*]')) AS source
+        FROM lineage
+    )
+    UNION ALL
+    SELECT *, 'columnLineage' AS via FROM (
+        SELECT bucket, run_id, namespace, name,
+            unnest(list_concat(value -> '$.fields.*.inputFields[*]', value -> '$.dataset[*]')) AS source
+        FROM facet
+        WHERE scope = 'output' AND key = 'columnLineage' AND run_id NOT IN (SELECT run_id FROM lineage)
+    )
+    WHERE run_id IS NOT NULL
+)
+SELECT DISTINCT
+    bucket, run_id, to_namespace, to_name,
+    source ->> '$.namespace' AS from_namespace, source ->> '$.name' AS from_name, via
+FROM stated
+WHERE source ->> '$.name' IS NOT NULL AND coalesce(source ->> '$.type', 'DATASET') = 'DATASET'
+    AND to_name IS NOT NULL
+UNION ALL
+SELECT output.bucket, output.run_id, output.namespace, output.name, input.namespace, input.name, 'cartesian'
+FROM run_datasets AS output
+JOIN run_datasets AS input ON input.run_id = output.run_id AND input.role = 'input' AND output.role = 'output'
+ANTI JOIN (SELECT run_id FROM lineage) AS spoken ON spoken.run_id = output.run_id
+ANTI JOIN stated ON stated.run_id = output.run_id AND stated.to_namespace = output.namespace
+    AND stated.to_name = output.name
+ORDER BY ALL

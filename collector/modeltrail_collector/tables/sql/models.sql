@@ -1,0 +1,66 @@
+-- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
+-- `run_id` is the run that made the artifact: the first that put out this digest and trained; a registration in
+-- another run only adds the name.
+WITH sighting AS (
+    SELECT
+        d.*, training.value AS training, artifact.value AS artifact, registration.value AS registration,
+        model.value AS model,
+        coalesce(d.fingerprint, linked.fingerprint) AS digest
+    FROM run_datasets AS d
+    LEFT JOIN (
+        SELECT run_id, concat(namespace, chr(9), name) AS identity, fingerprint
+        FROM run_datasets WHERE fingerprint IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY run_id, namespace, name ORDER BY role DESC) = 1
+    ) AS linked
+        ON linked.run_id = d.run_id AND d.fingerprint IS NULL AND list_contains(d.identities, linked.identity)
+    LEFT JOIN model_facet AS training
+        ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
+    LEFT JOIN model_facet AS artifact
+        ON artifact.run_id = d.run_id AND artifact.key = 'modelTrail_modelArtifact'
+        AND artifact.namespace = d.namespace AND artifact.name = d.name
+    LEFT JOIN model_facet AS registration
+        ON registration.run_id = d.run_id AND registration.key = 'modelTrail_registration'
+        AND registration.namespace = d.namespace AND registration.name = d.name
+    LEFT JOIN model_facet AS model
+        ON model.run_id = d.run_id AND model.key = 'modelTrail_model'
+        AND model.namespace = d.namespace AND model.name = d.name
+    WHERE d.role = 'output' AND d.kind = 'model'
+),
+versioned AS (
+    SELECT *, coalesce(
+        registered_version,
+        CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
+        digest[:12], right(run_id, 12)
+    ) AS model_version
+    FROM sighting
+),
+maker AS (
+    SELECT digest, arg_min(run_id, (training IS NULL, happened_at, run_id)) AS run_id,
+        arg_min(training, (training IS NULL, happened_at, run_id)) AS training
+    FROM versioned WHERE digest IS NOT NULL
+    GROUP BY digest
+)
+SELECT
+    namespace, name, model_version AS version,
+    coalesce(any_value(maker.run_id), arg_min(versioned.run_id, (happened_at, versioned.run_id))) AS run_id,
+    arg_max(digest, happened_at) AS digest,
+    coalesce(any_value(maker.training), max(versioned.training)) ->> '$.algorithm' AS algorithm,
+    min(happened_at) AS created_at,
+    coalesce(
+        coalesce(any_value(maker.training), max(versioned.training)) ->> '$.framework', max(model ->> '$.framework')
+    ) AS framework,
+    coalesce(any_value(maker.training), max(versioned.training)) ->> '$.frameworkVersion' AS framework_version,
+    coalesce(
+        coalesce(any_value(maker.training), max(versioned.training)) ->> '$.task', max(model ->> '$.task')
+    ) AS task,
+    max(artifact ->> '$.digestAlgorithm') AS digest_algorithm,
+    max(artifact ->> '$.uri') AS uri,
+    max(try_cast(artifact ->> '$.sizeBytes' AS BIGINT)) AS size_bytes,
+    max(registered_name) AS registered_name,
+    arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, happened_at) AS registered_run_id,
+    from_json(arg_max(registration -> '$.aliases', happened_at), '["VARCHAR"]') AS aliases
+FROM versioned
+LEFT JOIN maker USING (digest)
+WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
+GROUP BY namespace, name, model_version
+ORDER BY namespace, name, created_at

@@ -1,0 +1,124 @@
+"""Delta tables below `<log>/tables/`: opening, the marks that make a commit happen once, appending, replacing.
+
+A mark is a Delta `app_transaction` (name -> number) that travels in the same commit as the rows. Delta compares it
+only between writers that started from the same version, so each write goes: load the table, compare the marks, write
+with that very handle. A writer whose outcome is unknown loads again and looks.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from modeltrail_collector.errors import CollectorError, Unavailable
+
+_ATTEMPTS: Final = 10
+_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=3)
+
+
+class Outrun(CollectorError):  # noqa: N818  named after what happened
+    """Another compactor committed first; whoever sees this loads the table again and looks what is left to do."""
+
+
+class TableStore(msgspec.Struct, frozen=True):
+    """The folder of all tables; `root` is a directory or an object store URI."""
+
+    root: str
+
+    def uri(self, name: str) -> str:
+        """Where table `name` lies."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def open(self, name: str) -> DeltaTable | None:
+        """The newest version of a table, None where nothing was ever written.
+
+        Raises Unavailable when the store cannot be read.
+        """
+        try:
+            return DeltaTable(self.uri(name))
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise Unavailable(
+                f"table {self.uri(name)} cannot be read ({error}): "
+                "move it away and run `modeltrail rebuild`; the log holds all of it"
+            ) from error
+
+    def open_or_create(self, name: str, schema: pa.Schema) -> DeltaTable:
+        """The newest version of a table, made empty where there is none; its first column partitions it."""
+        found = self.open(name)
+        if found is not None:
+            return found
+        return DeltaTable.create(self.uri(name), schema=schema, partition_by=[schema.names[0]], mode="ignore")
+
+
+def marks(table: DeltaTable, names: Iterable[str]) -> dict[str, int]:
+    """The numbers stored under these names; a name never written is 0."""
+    return {name: table.transaction_version(name) or 0 for name in names}
+
+
+def append(table: DeltaTable, rows: pa.Table, set_marks: Mapping[str, int]) -> None:
+    """Add rows and set marks in one commit. Raises Outrun when another writer set one of them meanwhile."""
+    _write(table, rows, set_marks, mode="append", predicate=None)
+
+
+def replace(
+    table: DeltaTable,
+    rows: pa.Table | pa.RecordBatchReader,
+    buckets: Iterable[str] | None,
+    set_marks: Mapping[str, int],
+) -> None:
+    """Replace the rows of these buckets (None: all rows) and set marks in one commit. Raises Outrun as `append`."""
+    predicate = None
+    if buckets is not None:
+        column = rows.schema.names[0]
+        predicate = f"{column} IN ({', '.join(repr(bucket) for bucket in sorted(buckets))})"
+    _write(table, rows, set_marks, mode="overwrite", predicate=predicate)
+
+
+def _write(
+    table: DeltaTable,
+    rows: pa.Table | pa.RecordBatchReader,
+    set_marks: Mapping[str, int],
+    *,
+    mode: str,
+    predicate: str | None,
+) -> None:
+    commit = CommitProperties(
+        app_transactions=[Transaction(name, number) for name, number in set_marks.items()]
+    )
+    try:
+        write_deltalake(
+            table,
+            rows,
+            mode=mode,  # type: ignore[arg-type]
+            predicate=predicate,
+            schema_mode="merge" if mode == "append" else "overwrite" if predicate is None else None,
+            writer_properties=_WRITER,
+            commit_properties=commit,
+        )
+    except CommitFailedError as error:
+        raise Outrun(str(error)) from error
+
+
+def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
+    """The data files of a table version, by the value of its partition column."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    column = next(name for name in actions.column_names if name.startswith("partition."))
+    found: dict[str, set[str]] = {}
+    for bucket, path in zip(actions[column].to_pylist(), actions["path"].to_pylist(), strict=True):
+        found.setdefault(bucket, set()).add(path)
+    return found
+
+
+def changed_buckets(table: DeltaTable, since: int) -> set[str]:
+    """Buckets whose files differ between version `since` and the loaded one; all when that version is gone."""
+    now = files_by_bucket(table)
+    try:
+        before = files_by_bucket(DeltaTable(table.table_uri, version=since))
+    except DeltaError:
+        return set(now)
+    return {bucket for bucket in now.keys() | before.keys() if now.get(bucket) != before.get(bucket)}

@@ -1,0 +1,172 @@
+"""The schemas the judge goes by: OpenLineage's, derived and cached, and our own facets' beside them."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import modeltrail_schemas
+from modeltrail_collector.judge import derive
+from modeltrail_collector.judge.derive import ENTITIES, Derived, Schema
+from modeltrail_collector.model import EventKind
+
+JUDGE_VERSION: Final = "1"
+"""Goes up when the same bytes may get another verdict, or the derived schema another form."""
+
+EVENTS: Final[dict[EventKind, str]] = {"run": "RunEvent", "dataset": "DatasetEvent", "job": "JobEvent"}
+
+BASE_FIELDS: Final = ("_producer", "_schemaURL", "_deleted")
+"""What every facet has, or (`_deleted`: job and dataset facets only) may have."""
+
+_OPENLINEAGE: Final = "https://openlineage.io/spec/"
+
+# Where facets lie in the definitions of the core: definition -> property -> whose facets.
+_FACET_MAPS: Final = {
+    "base.Run": {"facets": "run"},
+    "base.Job": {"facets": "job"},
+    "base.StaticDataset": {"facets": "dataset"},
+    "base.InputDataset": {"facets": "dataset", "inputFacets": "input_dataset"},
+    "base.OutputDataset": {"facets": "dataset", "outputFacets": "output_dataset"},
+}
+
+
+@cache
+def client_version() -> str:
+    """The version of the installed openlineage-python."""
+    return metadata.version("openlineage-python")
+
+
+@cache
+def known() -> Derived:
+    """OpenLineage's definitions and facets with ours added; read once a process."""
+    definitions, facets = _cached()
+    for spec in getattr(modeltrail_schemas, "FACETS", ()):
+        prefix = f"modeltrail.{spec.key}."
+        schema = modeltrail_schemas.facet_schema(spec.key)
+        for name, definition in schema["$defs"].items():
+            definitions[prefix + name] = _embedded(definition, prefix)
+        facets[spec.entity][spec.key] = prefix + spec.class_name
+    return Derived(definitions, facets)
+
+
+def digest() -> str:
+    """SHA-256 of all definitions, the first 16 hex characters."""
+    canonical = json.dumps(known(), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def facet_base(entity: str) -> str:
+    """The definition that every facet of an entity follows, known or not."""
+    return f"base.{ENTITIES[entity]}"
+
+
+def event_schema(kind: EventKind) -> Schema:
+    """The whole of one kind of event: the core, and each known facet by its own schema."""
+    definitions, facets = known()
+    bundle = {name: _with_facets(name, definition) for name, definition in definitions.items()}
+    for entity, keys in facets.items():
+        base = {"$ref": f"#/$defs/{facet_base(entity)}"}
+        properties = {key: _unless_deleted(entity, name) for key, name in keys.items()}
+        bundle[f"facets.{entity}"] = {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": base,
+        }
+    return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": bundle}
+
+
+def shell(name: str, *opaque: str) -> Schema:
+    """One definition of the core alone; of the properties named `opaque` only the outermost type counts."""
+    definition = known().definitions[name]
+    outer = {
+        key: {"type": "array"} if value.get("type") == "array" else {"type": "object"}
+        for key, value in definition["properties"].items()
+        if key in opaque
+    }
+    return {**definition, "properties": {**definition["properties"], **outer}}
+
+
+def own_part(entity: str, key: str) -> Schema:
+    """A known facet's schema without the fields of the facet base."""
+    definitions, facets = known()
+    definition = definitions[facets[entity][key]]
+    own = dict(definition)
+    own["properties"] = {k: v for k, v in definition.get("properties", {}).items() if k not in BASE_FIELDS}
+    own["required"] = [k for k in definition.get("required", ()) if k not in BASE_FIELDS]
+    return {**own, "$defs": definitions}
+
+
+def _with_facets(name: str, definition: Schema) -> Schema:
+    maps = _FACET_MAPS.get(name)
+    if maps is None:
+        return definition
+    properties = {key: {"$ref": f"#/$defs/facets.{entity}"} for key, entity in maps.items()}
+    return {**definition, "properties": {**definition["properties"], **properties}}
+
+
+def _unless_deleted(entity: str, name: str) -> Schema:
+    """A tombstone stands for any job or dataset facet, and needs none of its fields."""
+    if entity not in {"job", "dataset"}:
+        return {"$ref": f"#/$defs/{name}"}
+    tombstone = {"properties": {"_deleted": {"const": True}}, "required": ["_deleted"]}
+    base = {"$ref": f"#/$defs/{facet_base(entity)}"}
+    return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"allOf": [base, tombstone]}]}
+
+
+def _embedded(node: Any, prefix: str) -> Any:
+    """A facet schema's node with its references pointed into our bundle."""
+    if isinstance(node, list):
+        return [_embedded(item, prefix) for item in node]
+    if not isinstance(node, dict):
+        return node
+    moved = {key: _embedded(value, prefix) for key, value in node.items()}
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        place, _, name = reference.partition("#/$defs/")
+        moved["$ref"] = "#/$defs/" + (f"base.{name}" if place.startswith(_OPENLINEAGE) else prefix + name)
+    return moved
+
+
+def _cached() -> Derived:
+    """The derived schema from the user's cache, else derived now: importing openlineage takes 0.7 s."""
+    path = _cache_path()
+    if path is not None and (found := _load(path)) is not None:
+        return found
+    derived = derive.derive()
+    if path is not None:
+        _save(path, derived)
+    return derived
+
+
+def _cache_path() -> Path | None:
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        return None
+    return root / "modeltrail" / f"openlineage-{client_version()}-judge-{JUDGE_VERSION}.json"
+
+
+def _load(path: Path) -> Derived | None:
+    """None for a file that is not there, half written or not ours: its first line is the rest's digest."""
+    try:
+        expected, _, body = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if hashlib.sha256(body).hexdigest().encode() != expected:
+        return None
+    return Derived(**json.loads(body))
+
+
+def _save(path: Path, derived: Derived) -> None:
+    body = json.dumps(derived._asdict()).encode()
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs 0.7 s at each start
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+        Path(temporary).replace(path)

@@ -1,1 +1,1 @@
-"""Pure looks at the world: code, environment, data, models. Nothing here emits, and odd input never raises."""
+"""Pure looks at the world: code, environment, data, models. Nothing here emits or raises for odd input."""

@@ -1,12 +1,28 @@
-"""What a dataset is called, what it looks like and which content it has: paths, URIs, frames, tables, arrays."""
+"""What a dataset is called, how it is shaped and which content it has: paths, URIs, frames, arrays."""
 
-from typing import Any, Literal
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, cast
 
 import attrs
 
+from modeltrail.observe import canonical, files, frames, naming, tablefiles
+from modeltrail.observe.profiles import profile
+
+__all__ = ["DataView", "Fingerprint", "labelled", "look", "profile"]
 
 Scope = Literal["full", "sampled", "metadata", "none"]
 Capture = Literal["observed", "declared", "inferred"]
+Field = tuple[str, str | None]
+
+ALGORITHM: Final = "modeltrail-rows-128"
+FULL_BYTES: Final = 2 << 30
+"""Above this many bytes (a cell of text counts as 800) a sample of blocks of rows is hashed: about 1.5 s."""
+SAMPLED_BLOCKS: Final = 64
+MAX_FIELDS: Final = 5000
 
 
 @attrs.frozen
@@ -14,11 +30,13 @@ class Fingerprint:
     """Which content a dataset had.
 
     Attributes:
-        algorithm: `sha256` (the bytes of a file), `sha256-tree` (a directory), `modeltrail-rows-128` (a table's rows).
+        algorithm: `sha256` (the bytes of a file), `sha256-tree` (a directory), `modeltrail-rows-128` (the
+        rows of
+            a table; see `modeltrail.observe.canonical`) or `sha256-set` (several of these), `none`.
         digest: lower hex; empty when scope is `none`.
         scope: how much of the data the digest covers.
         rows: how many rows it covers, where there are rows.
-        canonicalisation: what was done to the values before they were hashed, with its version.
+        canonicalisation: what was done to the data before it was hashed, with its version.
     """
 
     algorithm: str
@@ -32,7 +50,7 @@ class Fingerprint:
         return {key: value for key, value in attrs.asdict(self).items() if value is not None}
 
 
-UNSEEN = Fingerprint("none", "", "none")
+UNSEEN: Final = Fingerprint("none", "", "none")
 
 
 @attrs.frozen
@@ -42,7 +60,7 @@ class DataView:
     Attributes:
         namespace: the OpenLineage namespace.
         name: the OpenLineage name.
-        fields: (column, type) pairs; the type is the container's own word for it.
+        fields: (column, type) pairs; the type is the container's own word, None where it has none (CSV).
         rows: number of rows, where known cheaply.
         size_bytes: bytes on disk, or in memory for an object.
         fingerprint: which content it had.
@@ -53,10 +71,208 @@ class DataView:
 
     namespace: str
     name: str
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[Field, ...] = ()
     rows: int | None = None
     size_bytes: int | None = None
     fingerprint: Fingerprint = UNSEEN
     capture: Capture = "declared"
     version: str | None = None
     uri: str | None = None
+
+
+def look(
+    data: object, *, name: str | None = None, namespace: str | None = None, version: str | None = None
+) -> DataView:
+    """Look at a dataset: a path or URI, a frame, table, array or sparse matrix, a list of those, a `Dataset`.
+
+    Never raises for odd data: what cannot be read has a name all the same. Local files are read (their
+    digest, cheaply their columns and rows), remote ones are only named. A DataView is returned as it is, but
+    for the names.
+    """
+    try:
+        view = _view(data)
+    except Exception:  # a guest: foreign containers fail in foreign ways
+        view = DataView(naming.IN_MEMORY, _type_name(data))
+    if (
+        namespace is not None
+        and view.namespace == naming.IN_MEMORY
+        and name is None
+        and isinstance(data, str)
+    ):
+        name = data
+    digest = view.fingerprint.digest if view.fingerprint.scope == "full" else None
+    return attrs.evolve(
+        view,
+        namespace=namespace or view.namespace,
+        name=name or view.name,
+        version=version or view.version or digest,
+    )
+
+
+def labelled(features: object, labels: object) -> tuple[DataView, str | None]:
+    """One view of features and their labels as the table they were cut from; and the label's name, if any.
+
+    Because neither the order of columns nor the container counts, `labelled(frame.drop(columns="y"),
+    frame["y"])` has the fingerprint of `frame`.
+    """
+    seen = frames.columns(features)
+    label = getattr(labels, "name", None)
+    named = label if isinstance(label, str) and label else None
+    truth = frames.columns(labels) if labels is not None else None
+    if seen is None or truth is None or truth.rows != seen.rows:
+        return look(features), named
+    if named is None and len(truth.names) == 1:
+        truth = attrs.evolve(truth, names=("label",))
+
+    def block(start: int, stop: int) -> frames.Block:
+        yield from seen.block(start, stop)
+        for position, cells in truth.block(start, stop):
+            yield position + len(seen.names), cells
+
+    both = frames.Columns(
+        seen.names + truth.names,
+        seen.types + truth.types,
+        seen.rows,
+        seen.size_bytes + truth.size_bytes,
+        block,
+        min(seen.block_rows, truth.block_rows),
+    )
+    return _table_view(both), named
+
+
+def _view(data: object) -> DataView:
+    if isinstance(data, DataView):
+        return data
+    if _is_named(data):
+        return DataView(data.namespace, data.name)  # type: ignore[attr-defined]
+    if isinstance(data, str | os.PathLike):
+        return _located(cast("str | os.PathLike[str]", data))
+    if _is_collection(data):
+        return _collection(cast("Sequence[object]", data))
+    seen = frames.columns(data)
+    if seen is not None:
+        return _table_view(seen)
+    if hasattr(data, "tocsr") and "scipy" in sys.modules:
+        return _sparse_view(data.tocsr())
+    return DataView(naming.IN_MEMORY, _type_name(data), fields=_lazy_fields(data))
+
+
+def _located(where: str | os.PathLike[str]) -> DataView:
+    namespace, name = naming.identity(where)
+    path = naming.local_path(where)
+    if path is None:
+        uri = f"{namespace}/{name.lstrip('/')}"
+        return DataView(namespace, name, uri=uri)
+    uri = path.as_uri()
+    seen = files.digest(path)
+    if seen is None:
+        return DataView(namespace, name, uri=uri)
+    fields, rows = tablefiles.shape(path)
+    fingerprint = Fingerprint(
+        seen.algorithm, seen.digest, cast("Scope", seen.scope), rows, seen.canonicalisation
+    )
+    return DataView(namespace, name, fields, rows, seen.size_bytes, fingerprint, "observed", uri=uri)
+
+
+def _is_named(data: object) -> bool:
+    """A dataset of ours or of openlineage-python: whatever carries the two names."""
+    return isinstance(getattr(data, "namespace", None), str) and isinstance(getattr(data, "name", None), str)
+
+
+def _is_collection(data: object) -> bool:
+    """Several datasets, not one list of numbers or texts: paths, or things with a shape."""
+    if not isinstance(data, list | tuple | set | frozenset) or not data:
+        return False
+    return all(isinstance(item, Path) or _is_named(item) or _has_columns(item) for item in data)
+
+
+def _has_columns(item: object) -> bool:
+    return not isinstance(item, list | tuple) and len(getattr(item, "shape", ())) > 0
+
+
+def _collection(items: Sequence[object]) -> DataView:
+    """One view of several datasets: their rows and sizes add up, their order does not matter."""
+    views = [_view(item) for item in items]
+    if len(views) == 1:
+        return views[0]
+    digests = sorted(view.fingerprint.digest for view in views)
+    scopes = {view.fingerprint.scope for view in views}
+    digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    scope: Scope = scopes.pop() if len(scopes) == 1 else "none" if "none" in scopes else "sampled"
+    known = [view.rows for view in views if view.rows is not None]
+    rows = sum(known) if len(known) == len(views) else None
+    fingerprint = Fingerprint("sha256-set", digest, scope, rows, "sha256 of the sorted digests")
+    return DataView(
+        views[0].namespace,
+        f"set-{digest[:16]}",
+        fields=views[0].fields,
+        rows=rows,
+        size_bytes=sum(view.size_bytes or 0 for view in views),
+        fingerprint=UNSEEN if scope == "none" else fingerprint,
+        capture="declared" if scope == "none" else "observed",
+    )
+
+
+def _table_view(seen: frames.Columns) -> DataView:
+    fingerprint = _fingerprint(seen)
+    return DataView(
+        naming.IN_MEMORY,
+        f"data-{fingerprint.digest[:16]}",
+        fields=tuple(zip(seen.names, seen.types, strict=True))[:MAX_FIELDS],
+        rows=seen.rows,
+        size_bytes=seen.size_bytes,
+        fingerprint=fingerprint,
+        capture="observed",
+    )
+
+
+def _sparse_view(matrix: Any) -> DataView:
+    """A compressed sparse row matrix; it has the fingerprint of the dense one."""
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    rows, width = matrix.shape
+    hashed = canonical.RowHash(list(map(str, range(width))))
+    hashed.add_sparse(matrix.indptr, matrix.indices, matrix.data)
+    fingerprint = Fingerprint(ALGORITHM, hashed.hexdigest(), "full", rows, canonical.VERSION)
+    size = int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
+    return DataView(
+        naming.IN_MEMORY,
+        f"data-{fingerprint.digest[:16]}",
+        rows=rows,
+        size_bytes=size,
+        fingerprint=fingerprint,
+        capture="observed",
+    )
+
+
+def _fingerprint(seen: frames.Columns) -> Fingerprint:
+    """Hash all rows, or evenly spaced blocks of rows when there are too many."""
+    affordable = FULL_BYTES // seen.row_cost
+    hashed = canonical.RowHash(seen.names)
+    if seen.rows <= max(affordable, SAMPLED_BLOCKS):
+        for start in range(0, seen.rows, seen.block_rows):
+            stop = min(start + seen.block_rows, seen.rows)
+            hashed.add(stop - start, seen.block(start, stop))
+        return Fingerprint(ALGORITHM, hashed.hexdigest(), "full", seen.rows, canonical.VERSION)
+    size = max(1, affordable // SAMPLED_BLOCKS)
+    for index in range(SAMPLED_BLOCKS):
+        first = index * (seen.rows - size) // (SAMPLED_BLOCKS - 1)
+        for start in range(first, first + size, seen.block_rows):
+            stop = min(start + seen.block_rows, first + size)
+            hashed.add(stop - start, seen.block(start, stop))
+    how = f"{SAMPLED_BLOCKS} evenly spaced blocks of {size} of {seen.rows} rows"
+    digest = hashed.hexdigest(how)
+    return Fingerprint(ALGORITHM, digest, "sampled", hashed.rows, f"{canonical.VERSION}; {how}")
+
+
+def _lazy_fields(data: object) -> tuple[Field, ...]:
+    """The columns of a polars LazyFrame, which is not collected for our sake."""
+    schema = getattr(data, "collect_schema", None)
+    if schema is None or not type(data).__module__.startswith("polars"):
+        return ()
+    return tuple((name, str(dtype)) for name, dtype in schema().items())
+
+
+def _type_name(data: object) -> str:
+    return f"{type(data).__module__}.{type(data).__qualname__}"

@@ -29,7 +29,7 @@ class FileDigest:
 
 @attrs.frozen
 class Digest:
-    """What a file or directory weighs: `algorithm` sha256 or sha256-tree, `scope` full, sampled, metadata or none."""
+    """The digest of a file (`algorithm` sha256) or a directory (sha256-tree), and how much of it was read."""
 
     algorithm: str
     digest: str
@@ -40,10 +40,11 @@ class Digest:
 
 
 def digest(path: Path) -> Digest | None:
-    """The digest of a file (SHA-256 of its bytes) or of a directory (`sha256-tree`); None if it cannot be read.
+    """The digest of a file (SHA-256 of its bytes) or directory (`sha256-tree`); None if it cannot be read.
 
-    `sha256-tree` is the SHA-256 over one line ``<sha256>  <relative path>\\n`` for every file below the directory,
-    sorted by path: what `sha256sum` prints, hashed. A file that cannot be read has the word `unreadable` as its digest.
+    `sha256-tree` is the SHA-256 over one line ``<sha256>  <relative path>\\n`` for every file below the
+    directory, sorted by path: what `sha256sum` prints, hashed. A file that cannot be read has the word
+    `unreadable` as its digest.
     """
     try:
         return _tree(path) if path.is_dir() else _file(path)
@@ -52,7 +53,7 @@ def digest(path: Path) -> Digest | None:
 
 
 def sha256(path: Path) -> str | None:
-    """The SHA-256 of a file's bytes in lower hex, or None if it cannot be read or is over the full-digest limit."""
+    """The SHA-256 of a file's bytes in lower hex; None if it cannot be read, or not whole."""
     try:
         found = _file(path)
     except OSError:
@@ -103,7 +104,7 @@ def _tree(root: Path) -> Digest:
 
 
 def walk(root: Path) -> Iterator[tuple[str, Path, int]]:
-    """All files below `root` as (relative POSIX path, path, size in bytes); linked directories are not entered."""
+    """All files below `root`: (relative POSIX path, path, bytes); linked directories are not entered."""
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)

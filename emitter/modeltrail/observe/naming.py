@@ -1,6 +1,7 @@
 """What a path or a URI is called in OpenLineage: (namespace, name).
 
-Source of the rules: OpenLineage's naming page, and the classes in `openlineage.client.naming.dataset` that carry it.
+Source of the rules: OpenLineage's naming page, and the classes in `openlineage.client.naming.dataset` that
+carry it.
 """
 
 import os

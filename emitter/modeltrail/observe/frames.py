@@ -1,0 +1,247 @@
+"""One look at every tabular object: names, types, rows, and the cells of a block of rows.
+
+A library is looked up in `sys.modules`: what the host did not import cannot be what it hands to us.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import attrs
+
+from modeltrail.observe.canonical import Cells
+
+Block = Iterator[tuple[int, Cells]]
+BLOCK_CELLS: Final = 1 << 16
+"""Rows of one column, or cells of an array, worked on at once: what stays in a processor's cache."""
+OBJECT_BYTES: Final = 800
+"""What a cell of text or another object weighs: it takes as long as so many bytes of numbers (measured)."""
+
+
+@attrs.frozen(eq=False)
+class Columns:
+    """A tabular object as columns.
+
+    Attributes:
+        names: column names as text, in the object's order.
+        types: the object's own words for their types.
+        rows: number of rows.
+        size_bytes: memory the object says it takes.
+        block: (start, stop) -> (position of the first column, cells) pairs; copies no more than the block.
+        block_rows: how many rows make a good block.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    rows: int
+    size_bytes: int
+    block: Callable[[int, int], Block]
+    block_rows: int = BLOCK_CELLS
+
+    @property
+    def row_cost(self) -> int:
+        """Bytes per row to be read: what sampling is decided by."""
+        simple = (
+            "int",
+            "uint",
+            "float",
+            "double",
+            "bool",
+            "date",
+            "time",
+            "Int",
+            "UInt",
+            "Float",
+            "Bool",
+            "Date",
+            "Duration",
+            "category",
+        )
+        return sum(8 if name.startswith(simple) else OBJECT_BYTES for name in self.types) or 1
+
+
+def columns(data: object) -> Columns | None:
+    """The columns of a pandas, polars, pyarrow or numpy object, or a list; None for anything else."""
+    if isinstance(data, list | tuple | range):
+        data = _array(data)
+    for library, seen in _LIBRARIES.items():
+        module = sys.modules.get(library)
+        if module is not None and (found := seen(module, data)) is not None:
+            return found
+    return None
+
+
+def _array(data: Any) -> Any:
+    """A list of numbers, texts or rows as an array; a ragged one as an array of objects."""
+    np = sys.modules.get("numpy")
+    if np is None or not len(data):
+        return data
+    try:
+        found = np.array(data)
+    except (ValueError, TypeError):
+        found = None
+    if found is None or found.dtype.kind not in "biufMm" or (found.dtype.kind == "f" and None in data):
+        found = np.empty(len(data), object)
+        found[:] = data
+    return found
+
+
+def _pandas(pandas: Any, data: Any) -> Columns | None:
+    if isinstance(data, pandas.Index):
+        data = data.to_series(index=range(len(data))) if data.nlevels == 1 else data.to_frame(index=False)
+    if isinstance(data, pandas.Series):
+        data = data.to_frame("0" if data.name is None else data.name)
+    if not isinstance(data, pandas.DataFrame):
+        return None
+    types = tuple(str(dtype) for dtype in data.dtypes)
+
+    def block(start: int, stop: int) -> Block:
+        part = data.iloc[start:stop]
+        for position in range(len(types)):
+            yield position, _pandas_cells(part.iloc[:, position])
+
+    size = int(data.memory_usage(index=False, deep=False).sum())
+    return Columns(tuple(_name(name) for name in data.columns), types, len(data), size, block)
+
+
+def _name(label: Any) -> str:
+    """Labels of a column index are any hashable; those of several levels are joined by a dot."""
+    return ".".join(map(str, label)) if isinstance(label, tuple) else str(label)
+
+
+def _pandas_cells(series: Any) -> Cells:
+    dtype = series.dtype
+    if dtype.kind in "biufmMc" and type(dtype).__module__.startswith("numpy"):
+        return Cells(series.to_numpy())
+    if hasattr(dtype, "categories") and hasattr(series, "cat"):
+        return Cells(_pandas_cells(dtype.categories.to_series()).values, codes=series.cat.codes.to_numpy())
+    if getattr(dtype, "tz", None) is not None and dtype.kind == "M" and hasattr(dtype, "unit"):
+        return Cells(series.dt.tz_convert(None).to_numpy(), aware=True)
+    if hasattr(dtype, "pyarrow_dtype"):
+        return _arrow_cells(sys.modules["pyarrow"], series.array.__arrow_array__())
+    if hasattr(dtype, "numpy_dtype") and dtype.kind in "biuf":
+        missing = series.isna().to_numpy()
+        return Cells(series.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0)), missing)
+    return Cells(series.to_numpy(dtype=object))
+
+
+def _polars(polars: Any, data: Any) -> Columns | None:
+    if isinstance(data, polars.Series):
+        data = data.to_frame(data.name or "0")
+    if not isinstance(data, polars.DataFrame):
+        return None
+
+    def block(start: int, stop: int) -> Block:
+        part = data.slice(start, stop - start)
+        for position in range(data.width):
+            yield position, _polars_cells(polars, part.to_series(position))
+
+    types = tuple(str(dtype) for dtype in data.dtypes)
+    return Columns(tuple(data.columns), types, data.height, int(data.estimated_size()), block)
+
+
+def _polars_cells(polars: Any, series: Any) -> Cells:
+    import numpy as np
+
+    dtype = series.dtype
+    missing = series.is_null().to_numpy() if series.null_count() else None
+    if dtype.is_integer() or dtype.is_float():
+        return Cells((series if missing is None else series.fill_null(0)).to_numpy(), missing)
+    if dtype == polars.Boolean:
+        return Cells((series if missing is None else series.fill_null(value=False)).to_numpy(), missing)
+    if dtype in {polars.Datetime, polars.Duration, polars.Date}:
+        unit = "D" if dtype == polars.Date else dtype.time_unit
+        kind = "timedelta64" if dtype == polars.Duration else "datetime64"
+        counts = series.to_physical()
+        values = (counts if missing is None else counts.fill_null(0)).to_numpy().astype(np.int64)
+        aware = getattr(dtype, "time_zone", None) is not None
+        return Cells(values.view(f"{kind}[{unit}]"), missing, aware=aware)
+    if dtype in {polars.Categorical, polars.Enum}:
+        series = series.cast(polars.String)
+    return Cells(_boxed(series.to_list()))
+
+
+def _pyarrow(pyarrow: Any, data: Any) -> Columns | None:
+    if isinstance(data, pyarrow.Array | pyarrow.ChunkedArray):
+        data = pyarrow.table({"0": data})
+    if not isinstance(data, pyarrow.Table | pyarrow.RecordBatch):
+        return None
+
+    def block(start: int, stop: int) -> Block:
+        part = data.slice(start, stop - start)
+        for position in range(part.num_columns):
+            yield position, _arrow_cells(pyarrow, part.column(position))
+
+    types = tuple(str(field.type) for field in data.schema)
+    return Columns(tuple(data.schema.names), types, data.num_rows, int(data.nbytes), block)
+
+
+def _arrow_cells(pyarrow: Any, array: Any) -> Cells:
+    types = pyarrow.types
+    if isinstance(array, pyarrow.ChunkedArray):
+        array = array.combine_chunks()
+    while types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    missing = array.is_null().to_numpy(zero_copy_only=False) if array.null_count else None
+    if types.is_integer(kind) or types.is_floating(kind):
+        return Cells(
+            (array if missing is None else array.fill_null(0)).to_numpy(zero_copy_only=False), missing
+        )
+    if types.is_boolean(kind):
+        filled = array if missing is None else array.fill_null(False)
+        return Cells(filled.to_numpy(zero_copy_only=False), missing)
+    if types.is_timestamp(kind) or types.is_duration(kind) or types.is_date32(kind):
+        unit = "D" if types.is_date32(kind) else kind.unit
+        counts = array.cast(pyarrow.int32() if unit == "D" else pyarrow.int64())
+        values = (counts if missing is None else counts.fill_null(0)).to_numpy(zero_copy_only=False)
+        name = f"{'timedelta64' if types.is_duration(kind) else 'datetime64'}[{unit}]"
+        return Cells(values.astype("int64").view(name), missing, aware=getattr(kind, "tz", None) is not None)
+    return Cells(_boxed(array.to_pylist()))
+
+
+def _boxed(values: list[Any]) -> Any:
+    import numpy as np
+
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def _numpy(numpy: Any, data: Any) -> Columns | None:
+    if not isinstance(data, numpy.ndarray) or data.ndim == 0:
+        return None
+    array = numpy.asarray(data)  # a matrix or a masked array as a plain one
+    missing = numpy.ma.getmaskarray(data) if isinstance(data, numpy.ma.MaskedArray) else None
+    if array.dtype.names:
+        return _structured(array)
+    width = math.prod(array.shape[1:])
+    flat = array.reshape(len(array), width)
+
+    def block(start: int, stop: int) -> Block:
+        hidden = None if missing is None else missing.reshape(flat.shape)[start:stop]
+        yield 0, Cells(flat[start:stop], hidden)
+
+    names, types = tuple(map(str, range(width))), (str(array.dtype),) * width
+    return Columns(names, types, len(array), int(array.nbytes), block, max(1, BLOCK_CELLS // max(1, width)))
+
+
+def _structured(array: Any) -> Columns:
+    names = array.dtype.names
+
+    def block(start: int, stop: int) -> Block:
+        for position, name in enumerate(names):
+            part = array[name][start:stop]
+            yield position, Cells(part if part.ndim == 1 else _boxed(list(part)))
+
+    types = tuple(str(array.dtype[name]) for name in names)
+    return Columns(names, types, len(array), int(array.nbytes), block)
+
+
+_LIBRARIES: Final[dict[str, Callable[[Any, Any], Columns | None]]] = {
+    "pandas": _pandas,
+    "polars": _polars,
+    "pyarrow": _pyarrow,
+    "numpy": _numpy,
+}

@@ -1,0 +1,123 @@
+"""How the values of each column are distributed: enough to compute PSI or KS later, without the data."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from modeltrail.observe import frames, redact
+from modeltrail.observe.canonical import Cells
+
+if TYPE_CHECKING:
+    from modeltrail.observe.canonical import Array
+
+MAX_ROWS: Final = 100_000
+SAMPLED_BLOCKS: Final = 100
+MAX_COLUMNS: Final = 500
+BINS: Final = 19
+"""20 edges."""
+TOP: Final = 20
+LOW_CARDINALITY: Final = 100
+LONGEST_VALUE: Final = 200
+"""Characters of a text shown in topK; columns of longer texts are prose, and are not shown."""
+
+
+def columns(data: object, max_rows: int = MAX_ROWS) -> tuple[dict[str, dict[str, Any]], int, str] | None:
+    """(column -> its profile, rows looked at, method), or None for what has no columns."""
+    seen = frames.columns(data)
+    if seen is None or seen.rows == 0 or len(seen.names) > MAX_COLUMNS:
+        return None
+    pieces: list[list[Cells]] = [[] for _ in seen.names]
+    starts, size = _sample(seen.rows, max_rows)
+    for start in starts:
+        for position, cells in seen.block(start, start + size):
+            if cells.values.ndim == 1 or cells.codes is not None:
+                pieces[position].append(cells)
+                continue
+            for column in range(cells.values.shape[1]):
+                missing = None if cells.missing is None else cells.missing[:, column]
+                pieces[position + column].append(Cells(cells.values[:, column], missing))
+    rows = len(starts) * size
+    method = (
+        "all rows"
+        if rows == seen.rows
+        else f"{len(starts)} evenly spaced blocks of {size} of {seen.rows} rows"
+    )
+    named = zip(seen.names, seen.types, pieces, strict=True)
+    return {name: {"dtype": dtype, **_column(name, parts)} for name, dtype, parts in named}, rows, method
+
+
+def _sample(rows: int, max_rows: int) -> tuple[list[int], int]:
+    """(first rows of the blocks, their size)."""
+    if rows <= max_rows:
+        return [0], rows
+    blocks = min(SAMPLED_BLOCKS, max_rows)
+    size = max_rows // blocks
+    return [index * (rows - size) // max(1, blocks - 1) for index in range(blocks)], size
+
+
+def _column(name: str, parts: list[Cells]) -> dict[str, Any]:
+    import numpy as np
+
+    values = np.concatenate([_flat(cells) for cells in parts])
+    if values.dtype.kind in "iuf":
+        return _numbers(values.astype(np.float64), _missing(parts))
+    if values.dtype.kind in "Mm":
+        unknown = np.isnat(values) | _missing(parts)
+        return {"count": len(values), "nulls": int(unknown.sum())}
+    if values.dtype.kind == "b":
+        values = values.astype(object)
+    values[_missing(parts)] = None
+    return _texts(name, values)
+
+
+def _flat(cells: Cells) -> "Array":
+    import numpy as np
+
+    if cells.codes is None:
+        return cells.values
+    return np.append(cells.values.astype(object), None)[cells.codes]
+
+
+def _missing(parts: list[Cells]) -> "Array":
+    import numpy as np
+
+    masks = [
+        np.zeros(len(_length(cells)), bool) if cells.missing is None else cells.missing for cells in parts
+    ]
+    return np.concatenate(masks)
+
+
+def _length(cells: Cells) -> "Array":
+    return cells.values if cells.codes is None else cells.codes
+
+
+def _numbers(values: "Array", missing: "Array") -> dict[str, Any]:
+    import numpy as np
+
+    unknown = np.isnan(values) | missing
+    known = values[~unknown]
+    finite = known[np.isfinite(known)]
+    found: dict[str, Any] = {"count": len(values), "nulls": int(unknown.sum())}
+    if not len(finite):
+        return found
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # squares of 1e300: no number, then, but no noise either
+        found |= {"mean": float(finite.mean()), "std": float(finite.std())}
+        if np.isfinite(finite.max() - finite.min()):
+            counts, edges = np.histogram(finite, bins=BINS)
+            found["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}
+    return found
+
+
+def _texts(name: str, values: "Array") -> dict[str, Any]:
+    """The commonest values; none of them where they could name a person or hold a secret."""
+    known = [str(value) for value in values.tolist() if value is not None and value == value]  # noqa: PLR0124
+    found: dict[str, Any] = {"count": len(values), "nulls": len(values) - len(known)}
+    counted = Counter(known)
+    few = 0 < len(counted) <= LOW_CARDINALITY and 2 * len(counted) <= len(known)
+    if not few or redact.is_secret_name(name) or any(len(text) > LONGEST_VALUE for text in counted):
+        return found
+    top = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
+    found["topK"] = [{"value": redact.text(text), "count": count} for text, count in top]
+    found["other"] = len(known) - sum(count for _, count in top)
+    return found

@@ -1,0 +1,217 @@
+"""The log: per partition one chain of sealed segments without gap or overlap, whoever writes.
+
+What is sealed is the truth about progress: the next segment's name is the offset where the last one ended,
+and a name can be created only once.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from modeltrail_collector.errors import NotVerified, OwnershipLost
+from modeltrail_collector.log import segment as segments_
+from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.segment import Batch, Head, Segment
+from modeltrail_collector.log.store import LocalStore, Store
+from modeltrail_collector.model import Entry, LogPartition
+
+_logger = logging.getLogger(__name__)
+
+HEADER_BYTES = 1 << 14
+
+
+class Aside(NamedTuple):
+    """A bad last segment that `recover` moved out of the way."""
+
+    name: str
+    problem: str
+
+
+class Log:
+    """A log in a store. Any number of processes may read and append at once."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._heads: dict[LogPartition, Segment] = {}
+
+    @property
+    def uri(self) -> str:
+        """Where the log lies."""
+        return self.store.uri
+
+    @property
+    def inbox(self) -> Path | None:
+        """The directory that takes events without a broker; None for an object store."""
+        return self.store.root / "inbox" if isinstance(self.store, LocalStore) else None
+
+    def partitions(self) -> list[LogPartition]:
+        """Every chain in the log, sorted."""
+        return sorted(
+            LogPartition(topic, topic_id, int(partition))
+            for topic in self.store.folders("raw")
+            for topic_id in self.store.folders(f"raw/{topic}")
+            for partition in self.store.folders(f"raw/{topic}/{topic_id}")
+            if partition.isdecimal()
+        )
+
+    def end(self, partition: LogPartition) -> int:
+        """The next offset to collect; 0 for a partition that the log does not know."""
+        return self.head(partition).next_offset
+
+    def head(self, partition: LogPartition) -> Head:
+        """Where a partition's log ends now.
+
+        Raises:
+            NotVerified: The last segment's header cannot be read; see `recover`.
+        """
+        last = self._last(partition)
+        return Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
+
+    def _last(self, partition: LogPartition) -> Segment | None:
+        """The last segment: looked for after the last one known, as names are never freed."""
+        known = self._heads.get(partition)
+        after = Path(known.name).name if known else ""
+        names = self._names(partition, after)
+        if not names:
+            return known
+        found = self._heads[partition] = self.header(f"{segments_.folder_of(partition)}/{names[-1]}")
+        return found
+
+    def _names(self, partition: LogPartition, after: str = "") -> list[str]:
+        files = self.store.files(segments_.folder_of(partition), after)
+        return [name for name in files if name.endswith(segments_.SUFFIX)]
+
+    def header(self, name: str) -> Segment:
+        """The header of a segment, by its name."""
+        length = HEADER_BYTES
+        while True:
+            data = self.store.read(name, length)
+            try:
+                return segments_.read_header(name, data)
+            except EOFError as error:
+                if len(data) < length:
+                    raise NotVerified(f"{name} is torn: it ends inside its header") from error
+                length *= 8
+
+    def append(self, partition: LogPartition, batch: Batch) -> Segment:
+        """Seal a batch as the partition's next segment.
+
+        Raises:
+            OwnershipLost: The batch does not start where the log ends: somebody else sealed these offsets.
+            Unavailable: The store does not answer; appending the same batch again is safe.
+        """
+        assert batch.start < batch.end, f"an empty range: {batch.start} to {batch.end}"  # noqa: S101
+        last = self._heads.get(partition)
+        if last is None or last.next_offset != batch.start:
+            last = self._last(partition)
+        end, link = (last.next_offset, last.chain_end) if last else (0, genesis(partition))
+        if end != batch.start:
+            raise OwnershipLost(
+                f"the log of {partition.topic}/{partition.partition} ends at {end}, "
+                f"the batch starts at {batch.start}"
+            )
+        segment, data = segments_.encode(partition, batch, link)
+        if not self.store.create(segment.name, data) and self.store.read(segment.name) != data:
+            raise OwnershipLost(
+                f"another collector has sealed {partition.topic}/{partition.partition} from {batch.start} on"
+            )
+        self._heads[partition] = segment
+        return segment
+
+    def segments(self, partition: LogPartition, start: int = 0) -> Iterator[Segment]:
+        """The segments that hold offsets from `start` on, in order; reads headers only.
+
+        Raises:
+            NotVerified: A segment is missing, or does not continue the chain of the one before it.
+        """
+        folder = segments_.folder_of(partition)
+        names = self._names(partition)
+        first = max((i for i, name in enumerate(names) if int(name[:20]) <= start), default=0)
+        before: Segment | None = None
+        for name in names[first:]:
+            found = self.header(f"{folder}/{name}")
+            if before is None and found.first_offset == 0:
+                expected = (0, genesis(partition))
+            elif before is not None:
+                expected = (before.next_offset, before.chain_end)
+            else:
+                expected = (found.first_offset, found.chain_start)
+            _check_follows(found, *expected)
+            before = found
+            if found.next_offset > start:
+                yield found
+
+    def content(self, segment: Segment) -> bytes:
+        """A segment's whole file, checked against its digest: an Avro container for any reader.
+
+        Raises:
+            NotVerified: The file is not what was sealed.
+        """
+        try:
+            data = self.store.read(segment.name)
+        except FileNotFoundError as error:
+            raise NotVerified(f"{segment.name} is missing") from error
+        segments_.check_digest(segment, data)
+        return data
+
+    def read(self, segment: Segment) -> Iterator[Entry]:
+        """The records of a segment, checked: its digest, their number, their order and their range.
+
+        Raises:
+            NotVerified: The segment is not what was sealed; names topic, partition and offsets.
+        """
+        return segments_.entries(segment, self.content(segment))
+
+    def recover(self, partition: LogPartition) -> Head:
+        """Make a partition ready for a new writer, and say where it ends.
+
+        Removes what dead writers left, and checks the last segment wholly: one torn by a power cut is set
+        aside under another name, so that its offsets are collected again.
+
+        Raises:
+            NotVerified: The last segment is bad and could not be set aside.
+        """
+        self.store.clean(segments_.folder_of(partition))
+        self._heads.pop(partition, None)
+        while names := self._names(partition):
+            name = f"{segments_.folder_of(partition)}/{names[-1]}"
+            data = self.store.read(name)
+            try:
+                self._check(name, data)
+            except NotVerified as error:
+                self._set_aside(name, data, error)
+            else:
+                break
+        return self.head(partition)
+
+    @staticmethod
+    def _check(name: str, data: bytes) -> None:
+        try:
+            found = segments_.read_header(name, data)
+        except EOFError as error:
+            raise NotVerified(f"{name} is torn: it ends inside its header") from error
+        segments_.check_digest(found, data)
+
+    def _set_aside(self, name: str, data: bytes, problem: NotVerified) -> None:
+        moved = self.store.set_aside(name, data)
+        if moved is None and self.store.read(name) == data:
+            raise NotVerified(
+                f"{problem}. Move {name} in {self.uri} away by hand to have its offsets collected again"
+            )
+        if moved:
+            _logger.error("%s. It is set aside as %s; its offsets are collected again", problem, moved)
+
+
+def _check_follows(found: Segment, next_offset: int, link: str) -> None:
+    partition = found.partition
+    where = f"topic {partition.topic}, partition {partition.partition}"
+    if found.first_offset != next_offset:
+        raise NotVerified(
+            f"{where}, offsets {next_offset} to {found.first_offset - 1}: "
+            f"their segment is missing before {found.name}"
+        )
+    if found.chain_start != link:
+        raise NotVerified(
+            f"{where}, offset {next_offset}: {found.name} does not continue the chain before it"
+        )

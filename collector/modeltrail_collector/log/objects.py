@@ -1,0 +1,101 @@
+"""Object stores (S3, Google Cloud Storage, Azure Blob Storage) by obstore: put-if-absent is their create."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import obstore
+from obstore import exceptions
+from obstore.store import from_url
+
+from modeltrail_collector.errors import ConfigError, Unavailable
+
+TIMEOUT = "30s"
+_UNUSABLE = (
+    exceptions.UnauthenticatedError,
+    exceptions.PermissionDeniedError,
+    exceptions.NotSupportedError,
+    exceptions.InvalidPathError,
+)
+
+
+class ObjectStore:
+    """See `log.store.Store`. A put is atomic, so nothing is ever torn or left half written here."""
+
+    def __init__(self, uri: str, store: Any) -> None:
+        self._uri = uri.rstrip("/")
+        self._store = store
+
+    @property
+    def uri(self) -> str:
+        """As it was given."""
+        return self._uri
+
+    def create(self, name: str, data: bytes) -> bool:
+        """See `Store`. A repeated put whose first answer was lost says False: the caller compares."""
+        try:
+            with self._translated(f"write {name}"):
+                obstore.put(self._store, name, data, mode="create", use_multipart=False)
+        except exceptions.AlreadyExistsError:
+            return False
+        return True
+
+    def read(self, name: str, length: int | None = None) -> bytes:
+        """See `Store`."""
+        with self._translated(f"read {name}"):
+            if length is None:
+                return bytes(obstore.get(self._store, name).bytes())
+            # A range beyond the end is cut by some stores and refused by others.
+            size = obstore.head(self._store, name)["size"]
+            return bytes(obstore.get_range(self._store, name, start=0, end=min(length, size)))
+
+    def files(self, folder: str, after: str = "") -> list[str]:
+        """See `Store`."""
+        offset = f"{folder}/{after}" if after else None
+        found = []
+        with self._translated(f"list {folder}"):
+            for page in obstore.list(self._store, f"{folder}/", offset=offset, chunk_size=1000):
+                found += [item["path"].removeprefix(f"{folder}/") for item in page]
+        return sorted(name for name in found if "/" not in name and name > after)
+
+    def folders(self, folder: str) -> list[str]:
+        """See `Store`."""
+        with self._translated(f"list {folder}"):
+            found = obstore.list_with_delimiter(self._store, f"{folder}/")
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
+
+    def set_aside(self, name: str, expected: bytes) -> str | None:  # noqa: ARG002  never safe here
+        """Not done: no power cut tears an object, so a bad one was changed, and no lock guards a move."""
+        return None
+
+    def clean(self, folder: str) -> int:  # noqa: ARG002  a put leaves nothing behind
+        """Nothing to do."""
+        return 0
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except (exceptions.AlreadyExistsError, FileNotFoundError):
+            raise
+        except _UNUSABLE as error:
+            raise ConfigError(f"cannot {action} in {self.uri}: {_first_line(error)}") from error
+        except exceptions.BaseError as error:
+            raise Unavailable(f"cannot {action} in {self.uri}: {_first_line(error)}") from error
+
+
+def open_objects(uri: str) -> ObjectStore:
+    """Open an object store; it is not asked anything yet.
+
+    Raises:
+        ConfigError: The URI or the environment cannot be used.
+    """
+    try:
+        options: Any = {"client_options": {"timeout": TIMEOUT, "allow_http": True}}
+        return ObjectStore(uri, from_url(uri, **options))
+    except (exceptions.BaseError, ValueError) as error:
+        raise ConfigError(f"the log {uri!r} cannot be opened: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,186 @@
+"""Prove that the log is what was sealed: every digest, every record, every link of every chain, again."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+
+import msgspec
+
+from modeltrail_collector.errors import CollectorError, LogFormatError, NotVerified, Unavailable
+from modeltrail_collector.log import chain
+from modeltrail_collector.log.log import Log
+from modeltrail_collector.log.segment import Segment, folder_of
+from modeltrail_collector.model import Entry, LogPartition
+
+
+class PartitionHead(msgspec.Struct, frozen=True):
+    """Where a chain ended at some time: kept outside the log, it proves that nothing was rolled back."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    next_offset: int
+    chain_end: str
+
+
+class PartitionReport(msgspec.Struct, frozen=True):
+    """What was found in one chain. `problems` is empty when all of it is what was sealed."""
+
+    topic: str
+    topic_id: str
+    partition: int
+    segments: int
+    records: int
+    next_offset: int
+    chain_end: str
+    set_aside: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was found in the log; `ok` is the answer."""
+
+    log: str
+    ok: bool
+    partitions: tuple[PartitionReport, ...]
+    problems: tuple[str, ...]
+
+    def heads(self) -> list[PartitionHead]:
+        """The ends of all chains, to compare with later."""
+        return [
+            PartitionHead(p.topic, p.topic_id, p.partition, p.next_offset, p.chain_end)
+            for p in self.partitions
+        ]
+
+
+def verify(log: Log, earlier: Iterable[PartitionHead] = ()) -> Report:
+    """Recompute everything. Never raises for a bad log: that is the answer.
+
+    Args:
+        log: The log.
+        earlier: Heads of an earlier `Report`: the chains must still lead through them (no rollback).
+
+    Raises:
+        LogFormatError: A newer modeltrail wrote a part of the log.
+        Unavailable: The store does not answer.
+    """
+    heads: dict[LogPartition, list[PartitionHead]] = {}
+    for head in earlier:
+        heads.setdefault(LogPartition(head.topic, head.topic_id, head.partition), []).append(head)
+    known = log.partitions()
+    reports = tuple(_Walk(log, partition, heads.get(partition, ())).report() for partition in known)
+    problems = [
+        f"{head.topic}/{head.partition} (topic id {head.topic_id}): an earlier head says it reached offset "
+        f"{head.next_offset}, but it is gone"
+        for partition in heads.keys() - set(known)
+        for head in heads[partition]
+        if head.next_offset > 0
+    ]
+    problems += [problem for report in reports for problem in report.problems]
+    return Report(log.uri, not problems, reports, tuple(problems))
+
+
+class _Walk:
+    """One chain from its genesis to its end; goes on behind a problem, to find the others."""
+
+    def __init__(self, log: Log, partition: LogPartition, earlier: Sequence[PartitionHead]) -> None:
+        self.log = log
+        self.partition = partition
+        self.waiting = sorted(earlier, key=lambda head: head.next_offset)
+        self.link = chain.genesis(partition)
+        self.next_offset = 0
+        self.segments = 0
+        self.records = 0
+        self.problems: list[str] = []
+
+    def report(self) -> PartitionReport:
+        folder = folder_of(self.partition)
+        files = self.log.store.files(folder)
+        for name in files:
+            if name.endswith(".avro"):
+                self._segment(f"{folder}/{name}")
+        for head in self.waiting:
+            self._compare(head)
+        return PartitionReport(
+            *(self.partition.topic, self.partition.topic_id, self.partition.partition),
+            segments=self.segments,
+            records=self.records,
+            next_offset=self.next_offset,
+            chain_end=self.link,
+            set_aside=tuple(f"{folder}/{name}" for name in files if ".avro.bad-" in name),
+            problems=tuple(self.problems),
+        )
+
+    def _segment(self, name: str) -> None:
+        self.segments += 1
+        try:
+            segment = self.log.header(name)
+            if segment.first_offset != self.next_offset:
+                self._problem(
+                    f"offsets {self.next_offset} to {segment.first_offset - 1}: their segment is missing"
+                )
+            elif segment.chain_start != self.link:
+                self._problem(f"offset {self.next_offset}: {name} does not continue the chain before it")
+            self.link, self.next_offset = segment.chain_start, segment.first_offset
+            self._records(segment)
+        except (Unavailable, LogFormatError):
+            raise
+        except CollectorError as error:
+            self.problems.append(str(error))
+
+    def _records(self, segment: Segment) -> None:
+        link = segment.chain_start
+        try:
+            for entry in self.log.read(segment):
+                self._pass(entry.offset, link)
+                link = chain.extend(link, (entry,))
+                self._value(entry)
+                self.records += 1
+            self._pass(segment.next_offset, link)
+            if link != segment.chain_end:
+                self._problem(
+                    f"offsets {segment.first_offset} to {segment.next_offset - 1}: the chain is broken"
+                )
+        finally:
+            self.link, self.next_offset = segment.chain_end, segment.next_offset
+
+    def _value(self, entry: Entry) -> None:
+        if sha256(entry.value or b"").hexdigest() != entry.sha256:
+            self._problem(f"offset {entry.offset}: the value is not the one that was hashed")
+        if (entry.topic, entry.partition) != (self.partition.topic, self.partition.partition):
+            self._problem(f"offset {entry.offset}: it belongs to {entry.topic}/{entry.partition}")
+
+    def _pass(self, offset: int, link: str) -> None:
+        """Compare with the earlier heads that lie before the record at `offset`, or at the end."""
+        while self.waiting and self.waiting[0].next_offset <= offset:
+            head = self.waiting.pop(0)
+            if head.chain_end != link:
+                self._problem(
+                    f"offset {head.next_offset}: the records before it are not those of the earlier head"
+                )
+
+    def _compare(self, head: PartitionHead) -> None:
+        self._problem(
+            f"rolled back: an earlier head says it reached offset {head.next_offset}, "
+            f"now it ends at {self.next_offset}"
+        )
+
+    def _problem(self, text: str) -> None:
+        self.problems.append(f"topic {self.partition.topic}, partition {self.partition.partition}, {text}")
+
+
+def read_heads(data: bytes) -> list[PartitionHead]:
+    """Heads as `write_heads` wrote them.
+
+    Raises:
+        NotVerified: The file does not hold heads.
+    """
+    try:
+        return msgspec.json.decode(data, type=list[PartitionHead])
+    except msgspec.DecodeError as error:
+        raise NotVerified(f"the file of an earlier head cannot be read: {error}") from error
+
+
+def write_heads(report: Report) -> bytes:
+    """The heads of a report as JSON, one partition a line."""
+    lines = b",\n".join(msgspec.json.encode(head) for head in report.heads())
+    return b"[\n" + lines + b"\n]\n"

@@ -23,8 +23,8 @@ functions, classes                             their dotted name
 any other object                               its class in angle brackets, ``<sklearn.svm._classes.SVC>``
 =============================================  ==========================================================
 
-An event of plain values takes two passes in C, one to see that they are plain (marshal refuses everything
-but exact builtin types; msgspec alone would drop fields of attrs objects) and one to write them. Only an event
+An event of plain values takes two passes in C, one to see that they are plain (marshal refuses everything but
+exact builtin types; msgspec alone would drop fields of attrs objects) and one to write them. Only an event
 with other values is walked in Python.
 """
 

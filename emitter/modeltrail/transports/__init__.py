@@ -7,7 +7,6 @@ any transport of the OpenLineage client. A forked child makes its own. Nothing h
 import atexit
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
@@ -46,6 +45,7 @@ _sender: Sender | None = None
 _made_for: object = None
 _lock = threading.RLock()
 _closes_at_exit = False
+_inherited: list[Sender | None] = []
 
 
 def emit(event: Mapping[str, Any]) -> bool:
@@ -152,19 +152,18 @@ def make(configured: settings.Settings) -> Sender:
         return KafkaSender(KafkaOptions.from_dict(transport, configured))
     from modeltrail.transports.openlineage import ForeignSender
 
-    return ForeignSender(transport)
-
-
-def deadline(timeout: float) -> float:
-    """The moment on the monotonic clock when `timeout` seconds are over; a negative timeout never ends."""
-    return time.monotonic() + timeout if timeout >= 0 else float("inf")
+    return ForeignSender(transport, configured.spool)
 
 
 def _after_fork() -> None:
-    """The child has none of the parent's threads, and must not write into its files: it starts anew."""
+    """The child has none of the parent's threads, and must not write into its files: it starts anew.
+
+    The parent's sender stays referenced: finalizers would work on connections that both processes share.
+    """
     global _lock, _sender, _made_for  # noqa: PLW0603  one sender for the process
     _lock = threading.RLock()
     if _made_for is not _BY_HAND:
+        _inherited.append(_sender)
         _sender, _made_for = None, None
 
 

@@ -10,17 +10,15 @@ import re
 import socket
 import threading
 import time
-import weakref
 from pathlib import Path
 
 from modeltrail.errors import DeliveryError
+from modeltrail.transports import forks
 
 try:
     import fcntl
 except ImportError:  # Windows: no advisory locks, and an open file cannot be removed there anyway
     fcntl = None  # type: ignore[assignment]
-
-_all: "weakref.WeakSet[LineFile]" = weakref.WeakSet()
 
 
 class LineFile:
@@ -35,7 +33,7 @@ class LineFile:
         self._descriptor: int | None = None
         self._lock = threading.Lock()
         self._unsynced = False
-        _all.add(self)
+        forks.renew_in_children(self)
 
     def append(self, line: bytes) -> None:
         """Append a line, given without its newline, by one write.
@@ -114,7 +112,7 @@ class LineFile:
         self._descriptor = None
         self._unsynced = False
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """The parent's file stays the parent's; closing our copy of the descriptor releases nothing of it."""
         self._lock = threading.Lock()
         self._release()
@@ -128,12 +126,3 @@ def _sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _after_fork() -> None:
-    for file in list(_all):
-        file._after_fork()  # noqa: SLF001  the same module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,231 @@
+"""Events to Kafka, one at a time, each acknowledged before the program goes on.
+
+The order of losses to avoid: the program (it waits at most `timeout` for one event, and once for a broker
+that is down), then the event (what Kafka did not take is on disk in the spool, or the caller is told), then
+the order. An event may be in the topic and in the spool: a broker's answer can get lost after it has written.
+The collector tells such doubles by their bytes.
+"""
+
+import contextlib
+import itertools
+import os
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from modeltrail.errors import DeliveryError, DeliveryTimeout, EventTooLarge, LineageError
+from modeltrail.transports import forks, kafka_log
+from modeltrail.transports.breaker import Breaker
+from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail.transports.spool import Spool
+
+OVERHEAD_BYTES = 1024  # what a record adds to its value and key, generously
+
+_numbers = itertools.count(1)
+_inherited: list[object] = []
+
+
+class KafkaSender:
+    """Sends events to a topic through kafka-python.
+
+    The producer is made at the first event (its constructor talks to the broker), and again in a forked
+    child. After a failure the next events go straight to the spool, or are refused, until the breaker lets one
+    try.
+
+    Attributes:
+        options: How to deliver.
+        delivered: How many events Kafka has acknowledged.
+        undelivered: How many it has not.
+    """
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self.options = options
+        self.delivered = 0
+        self.undelivered = 0
+        self._spool = Spool(options.spool)
+        self._set_up()
+        forks.renew_in_children(self)
+
+    def _set_up(self) -> None:
+        self._producer: Any = None
+        self._client_id = ""
+        self._breaker = Breaker()
+        self._lock = threading.RLock()
+        self._idle = threading.Condition()
+        self._in_flight = 0
+
+    def send(self, key: bytes | None, value: bytes) -> None:
+        """Deliver one event, or keep it in the spool (`on_failure: spool`).
+
+        Raises:
+            DeliveryError: With `on_failure: raise`, Kafka did not take the event; else, neither did the disk.
+            EventTooLarge: With `on_failure: raise`, the event is over the limit.
+        """
+        with self._idle:
+            self._in_flight += 1
+        try:
+            self._deliver(self.options.message_key or key, value)
+            self.delivered += 1
+        except LineageError as error:
+            self.undelivered += 1
+            if self.options.on_failure == "raise":
+                raise
+            self._spool.keep(value, str(error))
+        finally:
+            with self._idle:
+                self._in_flight -= 1
+                self._idle.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until no thread is sending: then every event is in Kafka or in the spool.
+
+        Args:
+            timeout: Seconds; negative waits as long as it takes.
+        """
+        with self._idle:
+            return self._idle.wait_for(lambda: self._in_flight == 0, timeout if timeout >= 0 else None)
+
+    def close(self, timeout: float) -> bool:
+        """Flush, then close the connections; say whether Kafka has every event given to this sender.
+
+        False when events lie in the spool or a thread is still sending. A later send connects again.
+        """
+        quiet = self.flush(timeout)
+        with self._lock:
+            closing, self._producer = self._producer, None
+        if closing is not None:
+            with kafka_log.listening(self._client_id), contextlib.suppress(Exception):
+                closing.close(timeout=1)  # nothing is on its way: this only ends its threads
+        self._spool.close()
+        return quiet and self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether Kafka has every event given to this sender so far."""
+        return not self.undelivered and not self._in_flight
+
+    def after_fork(self) -> None:
+        """Start without a producer; the parent's stays referenced: its finalizer would use shared sockets."""
+        _inherited.append(self._producer)
+        self._set_up()
+
+    def _deliver(self, key: bytes | None, value: bytes) -> None:
+        size = len(value) + len(key or b"")
+        if size > self.options.max_event_bytes:
+            raise EventTooLarge(
+                f"the event has {size} bytes; max_event_bytes is {self.options.max_event_bytes}"
+            )
+        ends = time.monotonic() + self.options.timeout
+        producer = self._connected(ends)
+        from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+        with kafka_log.listening(self._client_id):
+            try:
+                producer.config["max_block_ms"] = _milliseconds(ends)  # how long send() may wait for metadata
+                future = producer.send(self.options.topic, value=value, key=key)
+                future.get(timeout=max(ends - time.monotonic(), 0.001))
+            except MessageSizeTooLargeError as error:
+                raise EventTooLarge(
+                    f"the event has {size} bytes, more than the topic {self.options.topic} takes "
+                    f"(max.message.bytes): {error}"
+                ) from error
+            except (KafkaError, ValueError, TypeError) as error:
+                raise self._failed(producer, error) from error
+        self._breaker.succeeded()
+
+    def _connected(self, ends: float) -> Any:
+        """The producer. While one thread connects, the others wait, and share its success or failure."""
+        if not self._lock.acquire(timeout=max(ends - time.monotonic(), 0.0)):
+            raise DeliveryTimeout(f"still connecting to {self._servers} after {self.options.timeout:g} s")
+        try:
+            self._breaker.check()
+            if self._producer is None:
+                self._producer = self._connect(ends)
+            return self._producer
+        finally:
+            self._lock.release()
+
+    def _connect(self, ends: float) -> Any:
+        self._client_id = (
+            f"{self.options.producer.get('client_id', 'modeltrail')}-{os.getpid()}-{next(_numbers)}"
+        )
+        kafka = _kafka()
+        clients: list[Any] = []
+
+        def client(**settings: Any) -> Any:
+            """The usual one; kept at hand because a constructor that fails leaves its threads running."""
+            clients.append(kafka.KafkaProducer.DEFAULT_CONFIG["kafka_client"](**settings))
+            return clients[-1]
+
+        with kafka_log.listening(self._client_id):
+            try:
+                return kafka.KafkaProducer(
+                    **(dict(self.options.producer) | self._guarantees(ends)), kafka_client=client
+                )
+            except Exception as error:
+                for made in clients:
+                    _in_background(made.close, self._client_id)
+                raise self._failed(None, error) from error
+
+    def _guarantees(self, ends: float) -> dict[str, Any]:
+        timeout_ms = int(self.options.timeout * 1000)
+        return {
+            "client_id": self._client_id,
+            "acks": "all",
+            "enable_idempotence": True,
+            "linger_ms": 0,
+            "bootstrap_timeout_ms": _milliseconds(ends),
+            "delivery_timeout_ms": timeout_ms,
+            "request_timeout_ms": timeout_ms // 2,  # a leader that died leaves time for the next one
+            "reconnect_backoff_max_ms": self.options.producer.get("reconnect_backoff_max_ms", 1000),
+            "max_request_size": self.options.max_event_bytes + OVERHEAD_BYTES,
+            "metrics_enabled": False,
+        }
+
+    def _failed(self, producer: Any, error: Exception) -> DeliveryError:
+        """Stop trying for a while; the error says what Kafka or the network said."""
+        why = f"Kafka at {self._servers} did not take an event for the topic {self.options.topic}: "
+        why += kafka_log.cause(self._client_id) or f"{type(error).__name__}: {error}"
+        if "not found in cluster metadata" in why:
+            why += f"; create it with: modeltrail topic create --topic {self.options.topic}"
+        with self._lock:
+            if producer is self._producer:  # else another thread has seen the same failure first
+                self._breaker.failed(why)
+                self._drop_producer()
+        return (DeliveryTimeout if "Timeout" in type(error).__name__ else DeliveryError)(why)
+
+    def _drop_producer(self) -> None:
+        """Not here: its close waits for what it could not deliver, which is in the spool or refused by now."""
+        dropped, self._producer = self._producer, None
+        if dropped is not None:
+            _in_background(dropped.close, self._client_id, self.options.timeout)
+
+    @property
+    def _servers(self) -> str:
+        servers = self.options.producer["bootstrap_servers"]
+        return servers if isinstance(servers, str) else ",".join(servers)
+
+
+def _kafka() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python's own imports, on Python 3.11
+        import kafka
+        import kafka.errors
+    return kafka
+
+
+def _milliseconds(ends: float) -> int:
+    return max(int((ends - time.monotonic()) * 1000), 1)
+
+
+def _in_background(close: Callable[..., object], client_id: str, *args: object) -> None:
+    def closing() -> None:
+        with kafka_log.listening(client_id), contextlib.suppress(Exception):
+            close(*args)
+
+    with contextlib.suppress(
+        RuntimeError
+    ):  # an interpreter that is ending starts no threads, and ends them all
+        threading.Thread(target=closing, name=f"modeltrail-close-{client_id}", daemon=True).start()

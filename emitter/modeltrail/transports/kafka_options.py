@@ -1,0 +1,177 @@
+"""What a Kafka transport can be told, in the shape of OpenLineage's own `kafka` transport.
+
+    type: modeltrail.KafkaTransport
+    topic: openlineage.events
+    config: {bootstrap.servers: "kafka-1:9092,kafka-2:9092", security.protocol: SASL_SSL, …}
+
+`config` takes the dotted names of librdkafka and Java as well as kafka-python's own.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from modeltrail import guard
+from modeltrail.errors import ConfigError
+from modeltrail.settings import DEFAULT_TOPIC, Settings
+
+TIMEOUT_S = 8.0  # Airflow kills its listener after 10 s
+
+# Names that are not kafka-python's own with dots for underscores.
+_RENAMED = {
+    "metadata.broker.list": "bootstrap_servers",
+    "sasl.mechanisms": "sasl_mechanism",
+    "sasl.username": "sasl_plain_username",
+    "sasl.password": "sasl_plain_password",
+    "ssl.ca.location": "ssl_cafile",
+    "ssl.certificate.location": "ssl_certfile",
+    "ssl.key.location": "ssl_keyfile",
+    "ssl.key.password": "ssl_password",
+    "ssl.crl.location": "ssl_crlfile",
+    "ssl.cipher.suites": "ssl_ciphers",
+    "compression.codec": "compression_type",
+}
+_PASSED_ON = frozenset(
+    {
+        "api_version", "bootstrap_servers", "client_dns_lookup", "client_id", "compression_type",
+        "connections_max_idle_ms", "metadata_max_age_ms", "proxy_url", "receive_buffer_bytes",
+        "reconnect_backoff_max_ms", "reconnect_backoff_ms", "retry_backoff_ms", "sasl_kerberos_domain_name",
+        "sasl_kerberos_name", "sasl_kerberos_service_name", "sasl_mechanism", "sasl_oauth_token_provider",
+        "sasl_plain_password", "sasl_plain_username", "security_protocol", "send_buffer_bytes",
+        "socket_options", "ssl_cafile", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers", "ssl_context",
+        "ssl_crlfile", "ssl_keyfile", "ssl_password",
+    }
+)  # fmt: skip
+# Settled by `delivery`, `timeout` and `max_event_bytes`: one event at a time, acknowledged by all replicas.
+_SETTLED = frozenset(
+    {
+        "acks", "batch_num_messages", "batch_size", "bootstrap_timeout_ms", "debug", "delivery_timeout_ms",
+        "enable_idempotence", "linger_ms", "log_level", "logger", "max_block_ms", "max_in_flight",
+        "max_in_flight_requests_per_connection", "max_request_size", "message_max_bytes",
+        "message_send_max_retries", "message_timeout_ms", "partitioner", "queue_buffering_max_kbytes",
+        "queue_buffering_max_messages", "queue_buffering_max_ms", "request_required_acks",
+        "request_timeout_ms", "retries", "socket_keepalive_enable", "socket_timeout_ms",
+        "topic_metadata_refresh_interval_ms",
+    }
+)  # fmt: skip
+_STRAY = frozenset(
+    {"type", "name", "priority", "transports", "flush"}
+)  # the client's own, or of other transports
+
+
+@attrs.frozen
+class KafkaOptions:
+    """How to deliver events to Kafka.
+
+    Attributes:
+        producer: Settings for `kafka.KafkaProducer`, by its own names; has `bootstrap_servers`.
+        spool: The directory for events that could not be delivered.
+        topic: The topic.
+        message_key: One key for all events instead of `wire.key`.
+        on_failure: "spool" keeps an undelivered event and returns; "raise" raises and keeps nothing.
+        timeout: The longest that one event may hold up the program, in seconds.
+        max_event_bytes: A larger event is not sent.
+    """
+
+    producer: Mapping[str, Any]
+    spool: Path
+    topic: str = DEFAULT_TOPIC
+    message_key: bytes | None = None
+    on_failure: str = "spool"
+    timeout: float = TIMEOUT_S
+    max_event_bytes: int = 4_000_000
+
+    @classmethod
+    def from_dict(cls, transport: Mapping[str, Any], settings: Settings) -> "KafkaOptions":
+        """Read a transport configuration; keys in snake_case, camelCase or lower-cased by the environment.
+
+        Raises:
+            ConfigError: A value that cannot be used; names the key, the value and what to write.
+        """
+        given = {str(key).replace("_", "").lower(): value for key, value in transport.items()}
+        for stray in sorted(set(given) - _KEYS - _STRAY):
+            guard.warn_once(f"kafka {stray}", "the Kafka transport has no setting %r; it is ignored", stray)
+        _one_of("delivery", given.get("delivery", "sync"), ("sync",))
+        spool = given.get("spool")
+        key = given.get("messagekey")
+        return cls(
+            producer=producer_config(given.get("config")),
+            spool=settings.spool if spool is None else settings.resolve(_text("spool", spool)),
+            topic=_text("topic", given.get("topic", DEFAULT_TOPIC)),
+            message_key=None if key is None else _text("messageKey", key).encode(),
+            on_failure=_one_of("on_failure", given.get("onfailure", "spool"), ("spool", "raise")),
+            timeout=_positive("timeout", given.get("timeout", TIMEOUT_S)),
+            max_event_bytes=int(
+                _positive("max_event_bytes", given.get("maxeventbytes", settings.max_event_bytes))
+            ),
+        )
+
+
+_KEYS = frozenset(
+    {"config", "delivery", "maxeventbytes", "messagekey", "onfailure", "spool", "timeout", "topic"}
+)
+
+
+def producer_config(config: object) -> dict[str, Any]:
+    """`config` of a Kafka transport by kafka-python's names; warns once of each name that has no counterpart.
+
+    Raises:
+        ConfigError: It is no mapping, or names no broker.
+    """
+    example = 'write config: {bootstrap.servers: "localhost:9092"}'
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"`config` of the Kafka transport is {config!r}; {example}")
+    known: dict[str, Any] = {}
+    for dotted, value in _flat(config):
+        name = _RENAMED.get(dotted, dotted.replace(".", "_"))
+        if name == "ssl_endpoint_identification_algorithm":
+            known["ssl_check_hostname"] = str(value).lower() not in {"", "none"}
+        elif name in _PASSED_ON:
+            known[name] = value
+        elif name not in _SETTLED:
+            guard.warn_once(
+                f"kafka config {dotted}", "kafka-python has no setting like %r; it is ignored", dotted
+            )
+    if not known.get("bootstrap_servers"):
+        raise ConfigError(f"`config` of the Kafka transport names no bootstrap.servers; {example}")
+    return _as_kafka_python_spells_them(known)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names; OPENLINEAGE__TRANSPORT__CONFIG__BOOTSTRAP__SERVERS arrives as mappings in mappings."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _as_kafka_python_spells_them(known: dict[str, Any]) -> dict[str, Any]:
+    for name in ("security_protocol", "sasl_mechanism"):  # librdkafka takes sasl_ssl and plain too
+        if isinstance(known.get(name), str):
+            known[name] = known[name].upper()
+    if str(known.get("compression_type")).lower() == "none":
+        known.pop("compression_type", None)
+    return known
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"`{name}` of the Kafka transport is {value!r}; write a text")
+    return value
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ConfigError(
+            f"`{name}` of the Kafka transport is {value!r}; this version supports: {', '.join(allowed)}"
+        )
+    return str(value)
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ConfigError(f"`{name}` of the Kafka transport is {value!r}; write a number above 0")
+    return float(value)

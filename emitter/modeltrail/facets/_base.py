@@ -1,0 +1,71 @@
+"""What all facets share: the two fields of OpenLineage's facet base, and the way to the wire."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal
+
+import attrs
+
+from modeltrail.version import __version__
+from modeltrail_schemas import Entity
+
+PRODUCER: Final = f"https://github.com/modeltrail/modeltrail/tree/{__version__}"
+"""The `_producer` of everything modeltrail says, and the `producer` of its events."""
+
+Capture = Literal["observed", "declared", "inferred"]
+"""How a fact came to be known: seen by modeltrail, said by somebody, or concluded from other facts."""
+
+_ATOMS: Final = frozenset({str, int, float, bool, dict})  # written as they are
+_names: dict[type, tuple[tuple[str, str], ...]] = {}  # class -> (attribute, wire name), made once per class
+
+
+class Facet:
+    """An ML facet; see `modeltrail.facets`.
+
+    Attributes:
+        KEY: its key in a facets map.
+        SCHEMA_URL: its `_schemaURL`.
+        ENTITY: which facets map it belongs in.
+    """
+
+    __slots__ = ()
+
+    KEY: ClassVar[str]
+    SCHEMA_URL: ClassVar[str]
+    ENTITY: ClassVar[Entity]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form: wire names, `_producer` and `_schemaURL`, fields that are None left out.
+
+        Nested attrs objects are written the same way. Nested dicts are the caller's own, not copies.
+        """
+        return {"_producer": PRODUCER, "_schemaURL": self.SCHEMA_URL, **_fields(self)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [item if type(item) in _ATOMS else _plain(item) for item in value]
+    if attrs.has(type(value)):
+        return _fields(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """An attrs object by its attributes: in wire names, those that are None left out."""
+    document = {}
+    for attribute, name in _names.get(type(value)) or _name(type(value)):
+        item = getattr(value, attribute)
+        if item is not None:
+            document[name] = item if type(item) in _ATOMS else _plain(item)
+    return document
+
+
+def _name(cls: type) -> tuple[tuple[str, str], ...]:
+    _names[cls] = tuple((field.name, _camel(field.name)) for field in attrs.fields(cls))
+    return _names[cls]
+
+
+def _camel(name: str) -> str:
+    if name == "energy_kwh":  # the unit's own spelling
+        return "energyKWh"
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

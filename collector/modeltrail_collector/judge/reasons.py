@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
+import corvus_json_schema_rs as corvus
 import jsonschema_rs
+from jsonschema_rs import Draft202012Validator as Validator
 
 from modeltrail_collector.judge import schema
 from modeltrail_collector.judge.codes import Code
+from modeltrail_collector.judge.derive import Schema
 from modeltrail_collector.model import EventKind, Reason
 
 MAX_REASONS: Final = 20
@@ -24,7 +27,6 @@ _MAX_SEEN: Final = 80
 _MAX_PATH: Final = 300
 
 Path = tuple[str | int, ...]
-Part = tuple[Path, Any]
 
 _KEYWORDS: Final = {"required": Code.REQUIRED, "type": Code.TYPE, "enum": Code.ENUM, "format": Code.FORMAT}
 _FORMATS: Final = {"uri": "a URI", "date-time": "an RFC 3339 date-time with an offset", "uuid": "a UUID"}
@@ -41,9 +43,9 @@ def find_reasons(event: dict[str, Any], kind: EventKind) -> tuple[Reason, ...]:
     return tuple(itertools.islice(found, MAX_REASONS))
 
 
-def not_an_object(value: object) -> Reason:
-    """The reason against a value that is JSON but no event."""
-    return Reason(Code.TYPE, "$", f"an event is an object, found {seen(value)}")
+def reason(code: Code, message: str, path: Path = ()) -> Reason:
+    """One reason; the empty path is the whole value's."""
+    return Reason(code.value, json_path(path), message)
 
 
 def seen(value: object) -> str:
@@ -66,16 +68,18 @@ def json_path(path: Path) -> str:
         elif step.isidentifier():
             text += f".{step}"
         else:
-            text += "['" + step[:_MAX_PATH].replace("\\", "\\\\").replace("'", "\\'") + "']"
+            # A key may hold half of a surrogate pair, which no log can.
+            name = step[:_MAX_PATH].encode(errors="replace").decode()
+            text += "['" + name.replace("\\", "\\\\").replace("'", "\\'") + "']"
     return text if len(text) <= _MAX_PATH else text[:_MAX_PATH] + "..."
 
 
 def _core(event: dict[str, Any], kind: EventKind) -> Iterator[Reason]:
     """The event with the contents of its facets left out, against the core schema."""
     name = schema.EVENTS[kind]
-    yield from _check(_shell(f"base.{name}", "run", "job", "dataset", "inputs", "outputs"), (), event)
+    yield from _check(_shell(f"base.{name}"), (), event)
     for _, definition, path, part in _holders(event, kind):
-        yield from _check(_shell(definition, "facets", "inputFacets", "outputFacets"), path, part)
+        yield from _check(_shell(definition), path, part)
 
 
 def _facets(event: dict[str, Any], kind: EventKind) -> Iterator[Reason]:
@@ -105,36 +109,34 @@ def _holders(event: dict[str, Any], kind: EventKind) -> Iterator[tuple[str, str,
 
 
 def _facet_map(entity: str, path: Path, facets: object) -> Iterator[Reason]:
-    if not isinstance(facets, dict):
+    if not isinstance(facets, dict) or _all_facets(entity).is_valid(facets):
         return
     own = schema.known().facets[entity]
-    base = _shell(schema.facet_base(entity))
-    deletable = entity in {"job", "dataset"}
     for key, facet in facets.items():
-        for reason in _check(base, (*path, key), facet):
-            yield reason if reason.code == Code.FORMAT else _recoded(reason, Code.FACET_BASE)
-        deleted = deletable and isinstance(facet, dict) and facet.get("_deleted") is True
-        if key in own and isinstance(facet, dict) and not deleted:
-            yield from _own_facet(entity, key, (*path, key), facet)
+        where = (*path, key)
+        for found in _check(_facet_base(entity), where, facet):
+            yield _recoded(found, Code.FACET_BASE)
+        if key in own and isinstance(facet, dict) and not schema.is_tombstone(entity, facet):
+            yield from _own_facet(_own_part(entity, key), where, facet)
 
 
-def _own_facet(entity: str, key: str, path: Path, facet: dict[str, Any]) -> Iterator[Reason]:
+def _own_facet(validator: Validator, path: Path, facet: dict[str, Any]) -> Iterator[Reason]:
     # The first error only: listing all of a hostile facet's takes seconds and gigabytes.
     try:
-        _own(entity, key).validate(facet)
+        validator.validate(facet)
     except jsonschema_rs.ValidationError as error:
-        reason = _reason(error, path, facet)
-        yield reason if reason.code == Code.FORMAT else _recoded(reason, Code.FACET_SCHEMA)
+        yield _recoded(_reason(error, path, facet), Code.FACET_SCHEMA)
 
 
-def _check(validator: jsonschema_rs.Draft202012Validator, path: Path, value: Any) -> Iterator[Reason]:
+def _check(validator: Validator, path: Path, value: Any) -> Iterator[Reason]:
     if not validator.is_valid(value):
         for error in validator.iter_errors(value):
             yield _reason(error, path, value)
 
 
-def _recoded(reason: Reason, code: Code) -> Reason:
-    return Reason(code, reason.path, reason.message)
+def _recoded(found: Reason, code: Code) -> Reason:
+    """What was found in a facet only warns, whatever its kind; a broken format stays one."""
+    return found if found.code == Code.FORMAT else Reason(code.value, found.path, found.message)
 
 
 def _reason(error: jsonschema_rs.ValidationError, path: Path, value: Any) -> Reason:
@@ -154,17 +156,34 @@ def _reason(error: jsonschema_rs.ValidationError, path: Path, value: Any) -> Rea
         case "format":
             message = f"must be {_FORMATS.get(details['format'], details['format'])}, found {seen(value)}"
         case "not":
-            message = "a DatasetEvent has not both job and run; a JobEvent has no run"
+            where = (*where, "run")
+            message = f"this kind of event has no {' and '.join(details['schema']['required'])}"
         case _:
             message = f"breaks {keyword} of its schema, found {seen(value)}"
-    return Reason(_KEYWORDS.get(keyword, Code.FORBIDDEN), json_path(where), message)
+    return reason(_KEYWORDS.get(keyword, Code.FORBIDDEN), message, where)
 
 
 @cache
-def _shell(name: str, *opaque: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(schema.shell(name, *opaque), validate_formats=True)
+def _shell(name: str) -> Validator:
+    return _compiled(schema.shell(name))
 
 
 @cache
-def _own(entity: str, key: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(schema.own_part(entity, key), validate_formats=True)
+def _all_facets(entity: str) -> Validator:
+    return _compiled(schema.facet_map_schema(entity))
+
+
+@cache
+def _facet_base(entity: str) -> Validator:
+    return _compiled(schema.facet_base_schema(entity))
+
+
+@cache
+def _own_part(entity: str, key: str) -> Validator:
+    return _compiled(schema.own_part(entity, key))
+
+
+def _compiled(rules: Schema) -> Validator:
+    # jsonschema-rs 0.60 takes "2,20-01-01T00:00:00Z" for a date-time; corvus does not.
+    date_time = corvus.compile({"format": "date-time"}, assert_format=True).is_valid
+    return Validator(rules, validate_formats=True, formats={"date-time": date_time})

@@ -5,10 +5,11 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import modeltrail_schemas
 from modeltrail_collector.judge import derive
@@ -23,7 +24,7 @@ EVENTS: Final[dict[EventKind, str]] = {"run": "RunEvent", "dataset": "DatasetEve
 BASE_FIELDS: Final = ("_producer", "_schemaURL", "_deleted")
 """What every facet has, or (`_deleted`: job and dataset facets only) may have."""
 
-_OPENLINEAGE: Final = "https://openlineage.io/spec/"
+_DELETABLE: Final = frozenset({"job", "dataset"})
 
 # Where facets lie in the definitions of the core: definition -> property -> whose facets.
 _FACET_MAPS: Final = {
@@ -45,50 +46,45 @@ def client_version() -> str:
 def known() -> Derived:
     """OpenLineage's definitions and facets with ours added; read once a process."""
     definitions, facets = _cached()
-    for spec in getattr(modeltrail_schemas, "FACETS", ()):
-        prefix = f"modeltrail.{spec.key}."
-        schema = modeltrail_schemas.facet_schema(spec.key)
-        for name, definition in schema["$defs"].items():
-            definitions[prefix + name] = _embedded(definition, prefix)
-        facets[spec.entity][spec.key] = prefix + spec.class_name
+    for spec in modeltrail_schemas.FACETS:
+        name = f"modeltrail.{spec.class_name}"
+        definitions[name] = modeltrail_schemas.facet_schema(spec.key)["$defs"][spec.class_name]
+        facets[spec.entity][spec.key] = name
     return Derived(definitions, facets)
 
 
+@cache
 def digest() -> str:
     """SHA-256 of all definitions, the first 16 hex characters."""
     canonical = json.dumps(known(), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def facet_base(entity: str) -> str:
-    """The definition that every facet of an entity follows, known or not."""
-    return f"base.{ENTITIES[entity]}"
-
-
 def event_schema(kind: EventKind) -> Schema:
     """The whole of one kind of event: the core, and each known facet by its own schema."""
-    definitions, facets = known()
-    bundle = {name: _with_facets(name, definition) for name, definition in definitions.items()}
-    for entity, keys in facets.items():
-        base = {"$ref": f"#/$defs/{facet_base(entity)}"}
-        properties = {key: _unless_deleted(entity, name) for key, name in keys.items()}
-        bundle[f"facets.{entity}"] = {
-            "type": "object",
-            "properties": properties,
-            "additionalProperties": base,
-        }
-    return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": bundle}
+    return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": _bundle()}
 
 
-def shell(name: str, *opaque: str) -> Schema:
-    """One definition of the core alone; of the properties named `opaque` only the outermost type counts."""
+def facet_map_schema(entity: str) -> Schema:
+    """The facets of one run, job or dataset, each known one by its own schema."""
+    return {"$ref": f"#/$defs/facets.{entity}", "$defs": _bundle()}
+
+
+def facet_base_schema(entity: str) -> Schema:
+    """What every facet of an entity follows, known or not."""
+    return known().definitions[f"base.{ENTITIES[entity]}"]
+
+
+def shell(name: str) -> Schema:
+    """One definition of the core without what lies in it; of lists and facets only that they are such."""
     definition = known().definitions[name]
-    outer = {
-        key: {"type": "array"} if value.get("type") == "array" else {"type": "object"}
-        for key, value in definition["properties"].items()
-        if key in opaque
-    }
-    return {**definition, "properties": {**definition["properties"], **outer}}
+    outer = {key: _outermost(value) for key, value in definition["properties"].items()}
+    return {**definition, "properties": outer}
+
+
+def is_tombstone(entity: str, facet: Mapping[str, object]) -> bool:
+    """A deleted facet stands for any job or dataset facet, and needs none of its fields."""
+    return entity in _DELETABLE and facet.get("_deleted") is True
 
 
 def own_part(entity: str, key: str) -> Schema:
@@ -101,6 +97,27 @@ def own_part(entity: str, key: str) -> Schema:
     return {**own, "$defs": definitions}
 
 
+@cache
+def _bundle() -> dict[str, Schema]:
+    definitions, facets = known()
+    bundle = {name: _with_facets(name, definition) for name, definition in definitions.items()}
+    for entity, keys in facets.items():
+        base = {"$ref": f"#/$defs/base.{ENTITIES[entity]}"}
+        properties = {key: _unless_deleted(entity, name) for key, name in keys.items()}
+        bundle[f"facets.{entity}"] = {
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": base,
+        }
+    return bundle
+
+
+def _outermost(property_: Schema) -> Schema:
+    if "$ref" in property_:
+        return {}  # a run, job or dataset: it is looked at by itself
+    return {"type": property_["type"]} if property_.get("type") in {"object", "array"} else property_
+
+
 def _with_facets(name: str, definition: Schema) -> Schema:
     maps = _FACET_MAPS.get(name)
     if maps is None:
@@ -110,26 +127,11 @@ def _with_facets(name: str, definition: Schema) -> Schema:
 
 
 def _unless_deleted(entity: str, name: str) -> Schema:
-    """A tombstone stands for any job or dataset facet, and needs none of its fields."""
-    if entity not in {"job", "dataset"}:
+    if entity not in _DELETABLE:
         return {"$ref": f"#/$defs/{name}"}
     tombstone = {"properties": {"_deleted": {"const": True}}, "required": ["_deleted"]}
-    base = {"$ref": f"#/$defs/{facet_base(entity)}"}
+    base = {"$ref": f"#/$defs/base.{ENTITIES[entity]}"}
     return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"allOf": [base, tombstone]}]}
-
-
-def _embedded(node: Any, prefix: str) -> Any:
-    """A facet schema's node with its references pointed into our bundle."""
-    if isinstance(node, list):
-        return [_embedded(item, prefix) for item in node]
-    if not isinstance(node, dict):
-        return node
-    moved = {key: _embedded(value, prefix) for key, value in node.items()}
-    reference = node.get("$ref")
-    if isinstance(reference, str):
-        place, _, name = reference.partition("#/$defs/")
-        moved["$ref"] = "#/$defs/" + (f"base.{name}" if place.startswith(_OPENLINEAGE) else prefix + name)
-    return moved
 
 
 def _cached() -> Derived:

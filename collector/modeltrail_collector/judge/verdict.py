@@ -1,7 +1,8 @@
-"""Bytes to verdict: a fast yes on the bytes themselves, and a slow, exact look at all else."""
+"""Bytes to verdict: a fast yes on the bytes themselves, and a slower, exact look at all else."""
 
 import json
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -11,18 +12,17 @@ import orjson
 
 from modeltrail_collector.judge import schema
 from modeltrail_collector.judge.codes import WARNINGS, Code
-from modeltrail_collector.judge.reasons import find_reasons, json_path, not_an_object
+from modeltrail_collector.judge.reasons import Path, find_reasons, reason, seen
 from modeltrail_collector.model import EventKind, Level, Reason, Verdict
 
 MAX_BYTES: Final = 16 * 2**20
-"""Bytes of the largest value that is looked into. The largest real event known to us has 23 MB, of which a
-Kafka broker takes 1 MB unless it is told otherwise."""
+"""Bytes of the largest value that is looked into; a Kafka broker takes 1 MiB unless it is told otherwise."""
 
 MAX_DEPTH: Final = 127
 """Arrays and objects in one another; the depth at which corvus stops parsing."""
 
 MAX_KEYS: Final = 500_000
-"""Object members of one value, repeated ones included."""
+"""Object members of one value, in all its objects together."""
 
 # An object member takes at least five bytes of JSON, so what is smaller has not too many.
 _FEW_KEYS: Final = 5 * MAX_KEYS
@@ -65,36 +65,58 @@ def judge(value: bytes | None, *, strict: bool = False) -> Verdict:
         value: the bytes of the Kafka record, or the line of the file.
         strict: reject what would be warned about.
     """
-    verdict = _fast(value) if value else None
-    if verdict is not None:
-        return verdict
+    validators = _validators()
     try:
-        verdict = _slow(value)
+        verdict = _judge(value, validators)
     except Exception as error:  # the validators are not ours; whatever they do, the record is kept
-        reason = Reason(
-            Code.UNJUDGED, "$", f"could not be judged: {type(error).__name__}: {str(error)[:200]}"
-        )
-        verdict = Verdict("rejected", (reason,))
+        verdict = _rejected(Code.UNJUDGED, f"{type(error).__name__} while judging: {str(error)[:200]}")
     if strict and verdict.verdict == "warned":
         return msgspec.structs.replace(verdict, verdict="rejected")
     return verdict
 
 
-def _fast(value: bytes) -> Verdict | None:
-    """The verdict on a valid event; None for all that needs a closer look."""
+def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Validator]) -> Verdict:
+    if value is None:
+        return _rejected(Code.NULL_VALUE, "the record has no value")
+    if len(value) > MAX_BYTES:
+        return _rejected(Code.TOO_LARGE, f"has {len(value)} bytes, the limit is {MAX_BYTES}")
+    envelope = _envelope(value)
+    kind = _kind_by_url(envelope.schemaURL) if envelope else None
+    try:
+        valid = validators[kind].is_valid_json(value)
+    except ValueError as error:  # no JSON that corvus reads
+        return _unreadable(value, str(error))
+    except (corvus.SchemaEvaluationDepthError, corvus.PatternMatchLimitError):
+        valid = False
+    if valid and envelope and kind:
+        return _accepted(envelope, kind)
+    event = orjson.loads(value)
+    if not isinstance(event, dict):
+        return _rejected(Code.TYPE, f"an event is an object, found {seen(event)}")
+    if len(value) > _FEW_KEYS and (keys := _count_keys(event)) > MAX_KEYS:
+        message = f"has {keys} object members, the limit is {MAX_KEYS}"
+        return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), event)
+    reasons = find_reasons(event, _kind(event) or "run")
+    if not reasons:
+        return _verdict("accepted", (), event)
+    kept = all(found.code in WARNINGS for found in reasons)
+    return _verdict("warned" if kept else "rejected", reasons, event)
+
+
+def _envelope(value: bytes) -> _Envelope | None:
+    """The event's fields; None for what needs a closer look whatever its schema says."""
     if len(value) > _FEW_KEYS:
         return None
-    validators = _validators()
     try:
-        event = _read_envelope(value)
-        kind = _kind_by_url(event.schemaURL)
-        if kind is None or not validators[kind].is_valid_json(value):
-            return None
-    except Exception:  # no event, no JSON, nested too deep: the closer look tells which
+        return _read_envelope(value)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+
+
+def _accepted(event: _Envelope, kind: EventKind) -> Verdict:
     if kind == "dataset":  # a stray run or job is not its own
         return Verdict("accepted", (), kind, None, event.eventTime)
-    run, job = event.run, event.job
+    run = event.run if kind == "run" else None
     return Verdict(
         "accepted",
         (),
@@ -102,66 +124,53 @@ def _fast(value: bytes) -> Verdict | None:
         event.eventType if kind == "run" else None,
         event.eventTime,
         run.runId if run else None,
-        job.namespace if job else None,
-        job.name if job else None,
+        event.job.namespace if event.job else None,
+        event.job.name if event.job else None,
     )
-
-
-def _slow(value: bytes | None) -> Verdict:
-    if value is None:
-        return _rejected(Code.NULL_VALUE, "the record has no value")
-    if len(value) > MAX_BYTES:
-        return _rejected(Code.TOO_LARGE, f"has {len(value)} bytes, the limit is {MAX_BYTES}")
-    if not value.strip():
-        return _rejected(Code.EMPTY, f"has {len(value)} bytes, none of them an event")
-    try:
-        _parser().is_valid_json(value)
-    except ValueError as error:
-        return _unreadable(value, str(error))
-    event = orjson.loads(value)
-    if not isinstance(event, dict):
-        return Verdict("rejected", (not_an_object(event),))
-    if len(value) > _FEW_KEYS and (keys := _count_keys(event)) > MAX_KEYS:
-        reason = Reason(Code.TOO_MANY_KEYS, "$", f"has {keys} object members, the limit is {MAX_KEYS}")
-        return _verdict("rejected", (reason,), event)
-    reasons = find_reasons(event, _kind(event) or "run")
-    if not reasons:
-        return _verdict("accepted", (), event)
-    kept = all(reason.code in WARNINGS for reason in reasons)
-    return _verdict("warned" if kept else "rejected", reasons, event)
 
 
 def _unreadable(value: bytes, error: str) -> Verdict:
     """Why the parser refused the value, and what a lenient one can still read of it."""
-    try:
-        text = value.decode()
-    except UnicodeDecodeError as found:
-        return _rejected(Code.NOT_UTF8, f"byte {found.start} is no UTF-8: {found.reason}")
     if "recursion limit" in error:
         return _rejected(Code.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
+    if not value.strip():
+        return _rejected(Code.EMPTY, f"has {len(value)} bytes, none of them an event")
     try:
-        event = json.loads(text)
+        event = json.loads(value.decode(errors="surrogateescape"))
     except (ValueError, RecursionError):
-        return _rejected(Code.NOT_JSON, error)
+        event = None
+    try:
+        value.decode()
+    except UnicodeDecodeError as found:
+        message = f"byte {found.start} is no UTF-8: {found.reason}"
+        return _verdict("rejected", (reason(Code.NOT_UTF8, message),), event)
     path = _not_finite(event)
     if path is None:
-        return _verdict("rejected", (Reason(Code.NOT_JSON, "$", error),), event)
+        return _verdict("rejected", (reason(Code.NOT_JSON, error),), event)
     message = "NaN, Infinity and numbers too large for a double are not JSON; write null"
-    return _verdict("rejected", (Reason(Code.NOT_FINITE, json_path(path), message),), event)
+    return _verdict("rejected", (reason(Code.NOT_FINITE, message, path),), event)
 
 
-def _not_finite(event: object) -> tuple[str | int, ...] | None:
+def _not_finite(event: object) -> Path | None:
     """The path of the first number that is NaN or infinite."""
-    stack: list[tuple[tuple[str | int, ...], object]] = [((), event)]
-    while stack:
-        path, value = stack.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return path
-        if isinstance(value, dict):
-            stack.extend(((*path, key), value[key]) for key in reversed(value))
-        elif isinstance(value, list):
-            stack.extend(((*path, index), value[index]) for index in range(len(value) - 1, -1, -1))
+    path: list[str | int] = []
+    open_: list[Iterator[tuple[str | int, object]]] = [iter(_members([event]))]
+    while open_:
+        for step, value in open_[-1]:
+            if isinstance(value, float) and not math.isfinite(value):
+                return (*path, step)[1:]
+            if isinstance(value, dict | list):
+                path.append(step)
+                open_.append(iter(_members(value)))
+                break
+        else:
+            open_.pop()
+            path[-1:] = []
     return None
+
+
+def _members(value: dict[str, object] | list[object]) -> Iterable[tuple[str | int, object]]:
+    return value.items() if isinstance(value, dict) else enumerate(value)
 
 
 def _count_keys(event: object) -> int:
@@ -192,7 +201,7 @@ def _kind(event: dict[str, Any]) -> EventKind | None:
 
 
 def _rejected(code: Code, message: str) -> Verdict:
-    return Verdict("rejected", (Reason(code, "$", message),))
+    return Verdict("rejected", (reason(code, message),))
 
 
 def _verdict(level: Level, reasons: tuple[Reason, ...], event: object) -> Verdict:
@@ -229,10 +238,9 @@ def _text(holder: object, key: str) -> str | None:
 
 
 @cache
-def _validators() -> dict[EventKind, corvus.Validator]:
-    return {kind: corvus.compile(schema.event_schema(kind), assert_format=True) for kind in schema.EVENTS}
-
-
-@cache
-def _parser() -> corvus.Validator:
-    return corvus.compile({})
+def _validators() -> dict[EventKind | None, corvus.Validator]:
+    """The check on each kind of event; under None the one that only asks for JSON."""
+    found: dict[EventKind | None, corvus.Validator] = {None: corvus.compile({})}
+    for kind in schema.EVENTS:
+        found[kind] = corvus.compile(schema.event_schema(kind), assert_format=True)
+    return found

@@ -30,7 +30,7 @@ import attrs
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+    Array = np.ndarray[Any, Any]
 
 VERSION: Final = "modeltrail-rows/1"
 MASK: Final = (1 << 64) - 1
@@ -138,10 +138,10 @@ def _lanes(keys: "Array", found: "Array") -> tuple["Array", "Array"]:
     """The two halves that each cell adds to its row's sums."""
     import numpy as np
 
-    mixed = found ^ keys[:, 0]
-    mixed *= np.uint64(M1)
-    mixed ^= mixed >> np.uint64(32)
-    mixed *= np.uint64(M2)
+    mixed: Array = found ^ keys[:, 0]
+    np.multiply(mixed, np.uint64(M1), out=mixed)
+    np.bitwise_xor(mixed, mixed >> np.uint64(32), out=mixed)
+    np.multiply(mixed, np.uint64(M2), out=mixed)
     return mixed, mixed * keys[:, 1]
 
 
@@ -265,10 +265,10 @@ def _scalar(value: Any) -> int:
         return TRUE if value else FALSE
     if value is None or _is_missing(value):
         return MISSING
-    if isinstance(value, int | float | Decimal | np.number) and not isinstance(value, np.timedelta64):
-        return _number(value)
-    if isinstance(value, np.datetime64 | np.timedelta64):
+    if isinstance(value, np.datetime64 | np.timedelta64):  # the latter is a numpy.number, too
         return int(words(Cells(np.array([value])))[0])
+    if isinstance(value, int | float | Decimal | np.number):
+        return _number(value)
     if isinstance(value, datetime | date | timedelta):
         return _moment(value)
     if isinstance(value, str):  # numpy.str_ and other kinds of str

@@ -1,10 +1,38 @@
 """What a model is: its file and digest, its framework and algorithm, its signature and size."""
 
-from typing import Any
+import hashlib
+import math
+import os
+import pickle
+import sys
+from importlib import metadata
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, cast
 
 import attrs
 
+from modeltrail.observe import files, modelfiles, naming
 from modeltrail.observe.files import FileDigest
+
+PICKLED_BYTES: Final = 256 << 20
+MAX_FILES: Final = 200
+MAX_FEATURES: Final = 5000
+MAX_DEPTH: Final = 8
+MAX_SAVED: Final = 1000
+
+_FITTED: Final = (
+    "coef_",
+    "intercept_",
+    "coefs_",
+    "intercepts_",
+    "cluster_centers_",
+    "theta_",
+    "feature_log_prob_",
+    "dual_coef_",
+    "support_vectors_",
+)
+_DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
 @attrs.frozen
@@ -46,3 +74,221 @@ class ModelView:
     task: str | None = None
     inputs: tuple[dict[str, Any], ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
+
+
+_saved: dict[tuple[str, int, int] | None, ModelView] = {}
+
+
+def look(model: object, *, name: str | None = None, namespace: str | None = None) -> ModelView:
+    """Look at a model: a path or URI, an estimator in memory, a view or dataset that names one.
+
+    Never raises for odd models. A file is hashed but not loaded; what wrote it is told by its first bytes, or
+    known when this process saved it (`saved`). An object is described, and weighed by `save_digest`.
+    """
+    try:
+        view = _view(model)
+    except Exception:  # a guest: foreign objects fail in foreign ways
+        view = ModelView(naming.IN_MEMORY, qualified_name(type(model)))
+    return attrs.evolve(view, namespace=namespace or view.namespace, name=name or view.name)
+
+
+def saved(model: object, path: str | os.PathLike[str]) -> None:
+    """Remember what was written to a file, so that `look(path)` can say what is in it without loading it."""
+    where = naming.local_path(path)
+    if where is not None and (key := _key(where)) is not None:
+        if len(_saved) >= MAX_SAVED:
+            _saved.clear()
+        _saved[key] = _described(model)
+
+
+def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | None:
+    """(SHA-256 of the object's pickle, its bytes); None if it cannot be pickled, or not within `limit` bytes.
+
+    Equal digests mean equal models. Unequal ones need not mean unequal models: a pickle also depends on the
+    versions of Python and of the library, and on how parts of the object are shared.
+    """
+    scale = _Scale(limit)
+    try:
+        pickle.Pickler(scale, protocol=5).dump(model)
+    except Exception:  # __reduce__ and __getstate__ are foreign code
+        return None
+    return scale.hasher.hexdigest(), scale.size
+
+
+class _Scale:
+    """A file that keeps the digest and the size of what is written to it."""
+
+    def __init__(self, limit: int) -> None:
+        self.hasher = hashlib.sha256()
+        self.size = 0
+        self._limit = limit
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.size += view.nbytes
+        if self.size > self._limit:
+            raise OverflowError(f"a pickle of more than {self._limit} bytes")
+        self.hasher.update(view)
+        return view.nbytes
+
+
+def _view(model: object) -> ModelView:
+    if isinstance(model, ModelView):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return _located(cast("str | os.PathLike[str]", model))
+    if isinstance(getattr(model, "namespace", None), str) and isinstance(getattr(model, "name", None), str):
+        return ModelView(model.namespace, model.name)  # type: ignore[attr-defined]
+    view = _described(model)
+    weighed = save_digest(model)
+    if weighed is None:
+        return view
+    digest, size = weighed
+    name = f"model-{digest[:16]}"
+    return attrs.evolve(view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size)
+
+
+def _located(where: str | os.PathLike[str]) -> ModelView:
+    namespace, name = naming.identity(where)
+    path = naming.local_path(where)
+    if path is None:
+        return ModelView(namespace, name, uri=f"{namespace}/{name.lstrip('/')}")
+    found = files.digest(path)
+    if found is None:
+        return ModelView(namespace, name, uri=path.as_uri())
+    form, framework, algorithm = modelfiles.describe(path)
+    view = _saved.get(_key(path)) or ModelView(
+        namespace,
+        name,
+        framework=framework,
+        framework_version=_version(framework),
+        algorithm=_public(algorithm),
+        flavor=framework,
+    )
+    return attrs.evolve(
+        view,
+        namespace=namespace,
+        name=name,
+        digest=found.digest,
+        digest_algorithm=found.algorithm if found.scope == "full" else f"{found.algorithm}-{found.scope}",
+        uri=path.as_uri(),
+        size_bytes=found.size_bytes,
+        files=found.files[:MAX_FILES],
+        format=form,
+    )
+
+
+def _key(path: Path) -> tuple[str, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+def _described(model: object) -> ModelView:
+    final = final_estimator(model)
+    framework = type(model).__module__.partition(".")[0]
+    return ModelView(
+        naming.IN_MEMORY,
+        qualified_name(type(model)),
+        framework=framework,
+        framework_version=_version(framework),
+        algorithm=qualified_name(type(final)),
+        flavor=framework,
+        parameter_count=_count(final),
+        task=task(model),
+        inputs=_inputs(model),
+        outputs=_outputs(model),
+    )
+
+
+def final_estimator(model: Any) -> Any:
+    """The estimator that predicts: the last step of a pipeline, the best one of a finished search."""
+    for _ in range(MAX_DEPTH):
+        steps = getattr(model, "steps", None)
+        best = getattr(model, "best_estimator_", None)
+        if isinstance(steps, list) and steps and steps[-1][1] not in (None, "passthrough"):
+            model = steps[-1][1]
+        elif best is not None:
+            model = best
+        else:
+            break
+    return model
+
+
+def task(model: object) -> str | None:
+    """The task by scikit-learn's own tags: classification, regression or clustering; None without them."""
+    base = sys.modules.get("sklearn.base")
+    if base is None:
+        return None
+    checks = {"is_classifier": "classification", "is_regressor": "regression", "is_clusterer": "clustering"}
+    for check, found in checks.items():
+        try:
+            if getattr(base, check)(model):
+                return found
+        except Exception:  # an object without tags; an older library without the check  # noqa: S112
+            continue
+    return None
+
+
+def qualified_name(kind: type) -> str:
+    """The dotted name that users import a class by: `sklearn.svm.SVC`, not `sklearn.svm._classes.SVC`."""
+    module = kind.__module__
+    public = ".".join(takewhile(lambda part: not part.startswith("_"), module.split(".")))
+    if getattr(sys.modules.get(public), kind.__qualname__, None) is kind:
+        module = public
+    return f"{module}.{kind.__qualname__}"
+
+
+def _public(dotted: str | None) -> str | None:
+    """The same for a class known by name only, if its module is loaded."""
+    if dotted is None:
+        return None
+    module, _, name = dotted.rpartition(".")
+    kind = getattr(sys.modules.get(module), name, None)
+    return qualified_name(kind) if isinstance(kind, type) else dotted
+
+
+def _version(framework: str | None) -> str | None:
+    version = getattr(sys.modules.get(framework or ""), "__version__", None)
+    if isinstance(version, str) or framework is None:
+        return version
+    try:
+        return metadata.version(_DISTRIBUTIONS.get(framework, framework))
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def _count(model: Any) -> int | None:
+    """Fitted numbers: coefficients and centres, or the nodes of trees; None where neither is there."""
+    tree = getattr(model, "tree_", None)
+    if tree is not None:
+        return int(tree.node_count)
+    inner = getattr(model, "estimators_", None)
+    if inner is not None:
+        counts = [_count(each) for each in (inner.ravel().tolist() if hasattr(inner, "ravel") else inner)]
+        return sum(count or 0 for count in counts) or None
+    if callable(getattr(model, "named_parameters", None)):  # torch.nn.Module
+        return sum(int(parameter.numel()) for _, parameter in model.named_parameters())
+    sizes = []
+    for attribute in _FITTED:
+        value: Any = getattr(model, attribute, None)
+        arrays = value if isinstance(value, list) else [value]
+        sizes += [int(math.prod(array.shape)) for array in arrays if hasattr(array, "shape")]
+    return sum(sizes) or None
+
+
+def _inputs(model: Any) -> tuple[dict[str, Any], ...]:
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        return tuple({"name": str(each)} for each in list(names)[:MAX_FEATURES])
+    width = getattr(model, "n_features_in_", None)
+    return () if width is None else ({"name": "X", "shape": [-1, int(width)]},)
+
+
+def _outputs(model: Any) -> tuple[dict[str, Any], ...]:
+    classes: Any = getattr(model, "classes_", None)
+    if hasattr(classes, "dtype"):
+        return ({"name": "label", "type": str(classes.dtype), "shape": [-1]},)
+    return ({"name": "prediction", "type": "float64", "shape": [-1]},) if task(model) == "regression" else ()

@@ -33,9 +33,7 @@ def is_uri(text: str) -> bool:
 
 def local_path(where: str | os.PathLike[str]) -> Path | None:
     """The path on this machine that `where` means, absolute, or None for a remote URI."""
-    text = os.fspath(where)
-    if not isinstance(text, str):
-        text = os.fsdecode(text)
+    text = os.fsdecode(where)
     if is_uri(text):
         parts = urlsplit(text)
         if parts.scheme.lower() != "file" or parts.netloc not in {"", "localhost"}:

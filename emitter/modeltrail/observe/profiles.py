@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import frames, redact
 from modeltrail.observe.canonical import Cells
 
@@ -18,6 +19,15 @@ TOP: Final = 20
 LOW_CARDINALITY: Final = 100
 LONGEST_VALUE: Final = 200
 """Characters of a text shown in topK; columns of longer texts are prose, and are not shown."""
+
+
+def profile(data: object, max_rows: int = MAX_ROWS) -> ModelTrailFeatureProfileInputDatasetFacet | None:
+    """The facet `modelTrail_featureProfile` of at most `max_rows` rows; None without columns."""
+    found = columns(data, max_rows)
+    if found is None:
+        return None
+    profiles, rows, method = found
+    return ModelTrailFeatureProfileInputDatasetFacet(columns=profiles, sample_rows=rows, method=method)
 
 
 def columns(data: object, max_rows: int = MAX_ROWS) -> tuple[dict[str, dict[str, Any]], int, str] | None:
@@ -74,7 +84,10 @@ def _flat(cells: Cells) -> "Array":
 
     if cells.codes is None:
         return cells.values
-    return np.append(cells.values.astype(object), None)[cells.codes]
+    categories = np.empty(len(cells.values) + 1, object)  # the last one, which is also -1, is missing
+    categories[:-1] = cells.values
+    found: Array = categories[cells.codes]
+    return found
 
 
 def _missing(parts: list[Cells]) -> "Array":

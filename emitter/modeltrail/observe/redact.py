@@ -34,7 +34,8 @@ _SECRET_PASSES: Final = frozenset(
 # Tokens of text, which every tokenizer's parameters are full of.
 _TEXT_TOKENS: Final = _words(
     "pad eos bos unk mask cls sep stop special start end image audio video prompt boi eoi next last "
-    "first new max min num n per each any out of in vocab word sub the a decoder oov blank begin eot eod extra null system user"
+    "first new max min num n per each any out of in vocab word sub the a decoder oov blank begin eot eod "
+    "extra null system user"
 )
 _PLAIN_KEYS: Final = _words(
     "primary sort partition foreign public cache group join index row column order hash label unique"

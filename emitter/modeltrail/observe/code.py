@@ -1,0 +1,160 @@
+"""Which code runs: commit, changes against it, entry point, command line."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import standard
+from modeltrail.facets import ModelTrailCodeStateRunFacet
+from modeltrail.observe import files, git, redact
+
+MAX_ARGUMENTS: Final = 200
+_SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
+
+
+@attrs.frozen
+class EntryPoint:
+    """What was started: its name as a user would write it, the file behind it, the notebook around it."""
+
+    name: str
+    path: Path | None = None
+    notebook: Path | None = None
+    cell: int | None = None
+
+
+def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeStateRunFacet:
+    """The facet `modelTrail_codeState` of this process, or of the given script.
+
+    `dirty` is what `git describe --dirty` calls so (a tracked file differs from the commit), or an entry
+    point that git does not track. Without a repository `source_sha256` is the digest of the entry point's
+    file.
+    """
+    entry = _entry(entry_point)
+    repository = git.repository(_folder(entry))
+    shared: dict[str, Any] = {
+        "entry_point": entry.name,
+        "argv": redact.argv(sys.argv[:MAX_ARGUMENTS]),
+        "cwd": _cwd(),
+        "notebook": _notebook(entry),
+    }
+    if repository is None:
+        source = files.sha256(entry.path) if entry.path else None
+        return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
+    diff, untracked = git.diff(repository), git.untracked(repository)
+    loose = _inside(entry, repository) in {file.path for file in untracked}
+    return ModelTrailCodeStateRunFacet(
+        dirty=diff is not None or loose,
+        vcs="git",
+        commit=repository.commit,
+        diff_sha256=diff.sha256 if diff else None,
+        diff=diff.text if diff else None,
+        diff_truncated=diff.truncated if diff else None,
+        untracked=[_untracked(file) for file in untracked],
+        **shared,
+    )
+
+
+def location(entry_point: str | os.PathLike[str] | None = None) -> dict[str, Any] | None:
+    """The standard facet `sourceCodeLocation` of this process's code; None outside of a git repository."""
+    entry = _entry(entry_point)
+    repository = git.repository(_folder(entry))
+    if repository is None:
+        return None
+    path = _inside(entry, repository)
+    web = _web(repository.url)
+    if web and repository.commit:
+        url = f"{web}/blob/{repository.commit}/{path}" if path else f"{web}/tree/{repository.commit}"
+    else:
+        url = web or (entry.path or repository.root).as_uri()
+    return standard.source_code_location(
+        url,
+        repo_url=repository.url,
+        path=path,
+        version=repository.commit,
+        tag=repository.tag,
+        branch=repository.branch,
+    )
+
+
+def entry_point() -> EntryPoint:
+    """What started this process: a script, `-m module`, a notebook, `-c` or an interactive session."""
+    main = sys.modules.get("__main__")
+    notebook = _jupyter(main)
+    if notebook is not None:
+        return notebook
+    file = getattr(main, "__file__", None)
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and file:
+        return EntryPoint(f"-m {spec.name.removesuffix('.__main__')}", Path(file))
+    if file:
+        return EntryPoint(os.fspath(file), Path(file).absolute())
+    started = sys.argv[0] if sys.argv else ""
+    if started and Path(started).is_file():  # before the script's own module exists
+        return EntryPoint(started, Path(started).absolute())
+    return EntryPoint("-c" if started == "-c" else "<interactive>")
+
+
+def _jupyter(main: object) -> EntryPoint | None:
+    if "ipykernel" not in sys.modules:
+        return None
+    path = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    cell = getattr(shell, "execution_count", None)
+    return EntryPoint(path or "<notebook>", None, Path(path).absolute() if path else None, cell)
+
+
+def _entry(given: str | os.PathLike[str] | None) -> EntryPoint:
+    return entry_point() if given is None else EntryPoint(os.fspath(given), Path(given).absolute())
+
+
+def _folder(entry: EntryPoint) -> Path:
+    """Where to ask git: beside the script, unless that is an installed module."""
+    path = entry.path or entry.notebook
+    if path is not None and path.exists() and "site-packages" not in path.parts:
+        return path.parent
+    return Path(_cwd() or os.sep)
+
+
+def _cwd() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:  # the folder is gone
+        return None
+
+
+def _notebook(entry: EntryPoint) -> dict[str, Any] | None:
+    if entry.notebook is None:
+        return None
+    found = {"path": str(entry.notebook), "sha256": files.sha256(entry.notebook), "cell": entry.cell}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _untracked(file: git.Untracked) -> dict[str, Any]:
+    found: dict[str, Any] = {"path": redact.text(file.path), "sizeBytes": file.size_bytes}
+    return found | ({"sha256": file.sha256} if file.sha256 else {})
+
+
+def _inside(entry: EntryPoint, repository: git.Repository) -> str | None:
+    path = entry.path or entry.notebook
+    try:
+        return path.resolve().relative_to(repository.root.resolve()).as_posix() if path else None
+    except (ValueError, OSError):
+        return None
+
+
+def _web(url: str | None) -> str | None:
+    """`git@host:org/repo.git` and `ssh://git@host/org/repo` as the https address that forges show."""
+    if url is None:
+        return None
+    scp = _SCP.match(url)
+    if scp and not url.startswith(("/", ".")):
+        return f"https://{scp[1]}/{scp[2].removesuffix('.git').strip('/')}"
+    remote = re.match(r"^(?:https?|ssh|git)://(?:[^@/]*@)?([^/:]+)(:\d+)?/(.+)$", url)
+    if remote is None:
+        return None
+    port = remote[2] or "" if url.startswith("http") else ""
+    return f"https://{remote[1]}{port}/{remote[3].removesuffix('.git').strip('/')}"

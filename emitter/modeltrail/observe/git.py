@@ -1,0 +1,163 @@
+"""What git says about a folder: asked of the git executable, read-only, with a deadline."""
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from modeltrail.observe import files, redact
+
+TIMEOUT: Final = 3.0
+"""Seconds one question to git may take; what was not answered is not known."""
+DIFF_BYTES: Final = 32 << 10
+UNTRACKED_FILES: Final = 100
+UNTRACKED_BYTES: Final = 16 << 20
+"""An untracked file above this size is listed without a digest."""
+
+# No external diff, no monitor and no prompt: asking must not run what a repository configures.
+_SAFE: Final = (
+    "git",
+    "--no-pager",
+    "--no-optional-locks",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.quotePath=false",
+)
+_ENVIRONMENT: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+@attrs.frozen
+class Diff:
+    """Tracked files against the commit: SHA-256 of the whole, its redacted beginning, whether cut."""
+
+    sha256: str
+    text: str
+    truncated: bool
+
+
+@attrs.frozen
+class Untracked:
+    """A file that git neither tracks nor ignores; its content is never read out."""
+
+    path: str
+    size_bytes: int
+    sha256: str | None
+
+
+@attrs.frozen
+class Repository:
+    """A work tree.
+
+    Attributes:
+        root: its top folder.
+        commit: the commit checked out; None before the first one.
+        branch: its branch; None when detached.
+        url: the remote's URL without credentials: `origin`, else the first one.
+        tag: a tag that names this commit exactly.
+    """
+
+    root: Path
+    commit: str | None
+    branch: str | None
+    url: str | None
+    tag: str | None
+
+
+def repository(folder: Path) -> Repository | None:
+    """The work tree around `folder`; None without git, outside of one, or in a bare repository."""
+    top = _ask(folder, "rev-parse", "--show-toplevel")
+    if not top:
+        return None
+    root = Path(top)
+    commit = _ask(root, "rev-parse", "--verify", "--quiet", "HEAD") or None
+    return Repository(
+        root,
+        commit,
+        branch=_ask(root, "symbolic-ref", "--quiet", "--short", "HEAD") or None,
+        url=_remote(root),
+        tag=_ask(root, "describe", "--exact-match", "--tags", "HEAD") or None if commit else None,
+    )
+
+
+def _ask(folder: Path, *question: str) -> str:
+    """Git's answer without the last newline; empty when it has none, is missing or takes too long."""
+    try:
+        answer = subprocess.run(
+            [*_SAFE, "-C", str(folder), *question],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT,
+            env=os.environ | _ENVIRONMENT,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ""
+    return os.fsdecode(answer.stdout).removesuffix("\n") if answer.returncode == 0 else ""
+
+
+def _remote(root: Path) -> str | None:
+    url = _ask(root, "config", "--get", "remote.origin.url")
+    if not url:
+        names = _ask(root, "remote").split()
+        url = _ask(root, "config", "--get", f"remote.{names[0]}.url") if names else ""
+    return redact.text(url) or None
+
+
+def diff(repository: Repository) -> Diff | None:
+    """Tracked files against the commit; None when they are as committed, or when git does not answer in time.
+
+    Read as it comes: it can be larger than memory. Before the first commit it is against the empty tree.
+    """
+    root = repository.root
+    base = repository.commit or _ask(root, "hash-object", "-t", "tree", os.devnull)
+    question = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", base, "--")
+    try:
+        process = subprocess.Popen(
+            [*_SAFE, "-C", str(root), *question],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | _ENVIRONMENT,
+        )
+    except OSError:
+        return None
+    timer = threading.Timer(TIMEOUT, process.kill)
+    timer.start()
+    with process:
+        assert process.stdout is not None  # noqa: S101  asked for with PIPE
+        hasher, start, size = hashlib.sha256(), b"", 0
+        while chunk := process.stdout.read(files.CHUNK):
+            hasher.update(chunk)
+            size += len(chunk)
+            start += chunk[: 2 * DIFF_BYTES - len(start)]
+    timer.cancel()
+    if process.returncode != 0 or size == 0:
+        return None
+    if size > len(start):  # a secret cut in two has no shape: leave out the line that was cut
+        start = start[: start.rfind(b"\n") + 1]
+    shown = redact.text(start.decode(errors="replace")).encode()
+    cut = shown[:DIFF_BYTES].decode(errors="ignore")
+    return Diff(hasher.hexdigest(), cut, truncated=size > len(start) or len(shown) > DIFF_BYTES)
+
+
+def untracked(repository: Repository) -> list[Untracked]:
+    """The first 100 files, by path, that git neither tracks nor ignores."""
+    return list(_untracked(repository.root))
+
+
+def _untracked(root: Path) -> Iterator[Untracked]:
+    listed = _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    for name in sorted(filter(None, listed))[:UNTRACKED_FILES]:
+        path = root / name
+        try:
+            size = path.lstat().st_size
+        except OSError:
+            continue
+        small = size <= UNTRACKED_BYTES and not path.is_symlink()
+        yield Untracked(name, size, files.sha256(path) if small else None)

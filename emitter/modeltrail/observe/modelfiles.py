@@ -1,0 +1,107 @@
+"""How a model is stored, and by which framework: from a file's name and first bytes; nothing is loaded."""
+
+import contextlib
+import pickletools
+import zlib
+from pathlib import Path
+from typing import Final
+
+HEAD: Final = 64 << 10
+
+# suffix -> (format, framework that alone writes it)
+_SUFFIXES: Final[dict[str, tuple[str, str | None]]] = {
+    ".joblib": ("joblib", None),
+    ".pkl": ("pickle", None),
+    ".pickle": ("pickle", None),
+    ".skops": ("skops", "sklearn"),
+    ".onnx": ("onnx", "onnx"),
+    ".safetensors": ("safetensors", None),
+    ".pt": ("torch", "torch"),
+    ".pth": ("torch", "torch"),
+    ".ckpt": ("torch", "torch"),
+    ".gguf": ("gguf", None),
+    ".ubj": ("ubjson", "xgboost"),
+    ".xgb": ("xgboost", "xgboost"),
+    ".cbm": ("catboost", "catboost"),
+    ".keras": ("keras", "keras"),
+    ".h5": ("hdf5", "keras"),
+    ".hdf5": ("hdf5", "keras"),
+    ".tflite": ("tflite", "tensorflow"),
+    ".pmml": ("pmml", None),
+}
+# Stronger than a name: how files begin.
+_MAGIC: Final[tuple[tuple[bytes, str, str | None], ...]] = (
+    (b"GGUF", "gguf", None),
+    (b"CBM1", "catboost", "catboost"),
+    (b"tree\nversion=", "lightgbm-text", "lightgbm"),
+    (b'{"learner"', "xgboost-json", "xgboost"),
+    (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "ubjson", "xgboost"),
+    (b"\x89HDF\r\n", "hdf5", "keras"),
+)
+# What a saved model's folder contains, the outermost first.
+_FOLDERS: Final[tuple[tuple[str, str, str | None], ...]] = (
+    ("MLmodel", "mlflow", None),
+    ("saved_model.pb", "savedmodel", "tensorflow"),
+    ("adapter_config.json", "peft", "peft"),
+    ("config.json", "transformers", "transformers"),
+    ("modules.json", "sentence-transformers", "sentence_transformers"),
+)
+_PICKLED: Final = {"pickle", "joblib"}
+
+
+def describe(path: Path) -> tuple[str | None, str | None, str | None]:
+    """(format, framework, qualified class) of a model file or folder; None for what cannot be told."""
+    try:
+        return _folder(path) if path.is_dir() else _file(path)
+    except OSError:
+        return None, None, None
+
+
+def _folder(path: Path) -> tuple[str | None, str | None, str | None]:
+    for name, form, framework in _FOLDERS:
+        if (path / name).is_file():
+            return form, framework, None
+    return None, None, None
+
+
+def _file(path: Path) -> tuple[str | None, str | None, str | None]:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    for magic, form, framework in _MAGIC:
+        if head.startswith(magic):
+            return form, framework, None
+    named, framework = _SUFFIXES.get(path.suffix.lower(), (None, None))
+    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return "safetensors", None, None
+    stream = _inflated(head)
+    if not stream.startswith(b"\x80"):
+        return named, framework, None
+    algorithm = _first_class(stream)
+    if algorithm is not None:
+        framework = algorithm.partition(".")[0]
+    return named if named in _PICKLED or named == "torch" else "pickle", framework, algorithm
+
+
+def _inflated(head: bytes) -> bytes:
+    """Joblib compresses with zlib unless told otherwise."""
+    if head[:1] != b"\x78":
+        return head
+    with contextlib.suppress(zlib.error):
+        return zlib.decompressobj().decompress(head, HEAD)
+    return head
+
+
+def _first_class(stream: bytes) -> str | None:
+    """The class of the pickled object: read from the pickle's opcodes, which runs none of them."""
+    texts: list[str] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            if opcode.name == "GLOBAL":
+                return str(argument).replace(" ", ".")
+            if opcode.name == "STACK_GLOBAL":
+                return f"{texts[-2]}.{texts[-1]}"
+            if isinstance(argument, str):
+                texts.append(argument)
+    except (ValueError, IndexError):  # cut off, or no pickle after all
+        pass
+    return None

@@ -30,9 +30,8 @@ _inherited: list[object] = []
 class KafkaSender:
     """Sends events to a topic through kafka-python.
 
-    The producer is made at the first event (its constructor talks to the broker), and again in a forked
-    child. After a failure the next events go straight to the spool, or are refused, until the breaker lets one
-    try.
+    The producer is made at the first event (its constructor talks to the broker), again in a forked child.
+    After a failure the next events go straight to the spool, or are refused, until the breaker lets one try.
 
     Attributes:
         options: How to deliver.
@@ -197,7 +196,7 @@ class KafkaSender:
         return (DeliveryTimeout if "Timeout" in type(error).__name__ else DeliveryError)(why)
 
     def _drop_producer(self) -> None:
-        """Not here: its close waits for what it could not deliver, which is in the spool or refused by now."""
+        """Not here: its close waits for what it could not deliver, which is spooled or refused by now."""
         dropped, self._producer = self._producer, None
         if dropped is not None:
             _in_background(dropped.close, self._client_id, self.options.timeout)

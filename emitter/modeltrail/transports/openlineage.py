@@ -194,7 +194,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def client_event(event: Mapping[str, Any]) -> Event:
-    """An event of the JSON form as an object of the client; of its facets only `parent`, which makes the key."""
+    """An event of the JSON form as an object of the client; of its facets only `parent`: it makes the key."""
     head = {"eventTime": event["eventTime"], "producer": event.get("producer", "")}
     if "dataset" in event:
         return event_v2.DatasetEvent(dataset=event_v2.StaticDataset(**event["dataset"]), **head)

@@ -1,0 +1,88 @@
+"""The guest's promise: nothing of ours reaches the host."""
+
+import logging
+import os
+
+import pytest
+
+from modeltrail import guard, testing
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    testing.reset()
+    yield
+    testing.reset()
+
+
+def test_an_exception_stays_inside():
+    """An Exception inside `guarded` does not leave it, and the program goes on after the block."""
+    after = False
+    with guard.guarded("looking"):
+        raise OSError("disk on fire")
+    after = True
+    assert after
+
+
+@pytest.mark.parametrize("passing", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_what_ends_the_program_passes(passing):
+    """KeyboardInterrupt, SystemExit and GeneratorExit are the host's and pass."""
+    with pytest.raises(passing), guard.guarded("looking"):
+        raise passing
+
+
+def test_a_failure_is_logged_once_per_kind(caplog):
+    """The first failure of a kind is a warning that names it; the next ones are only counted."""
+    with caplog.at_level(logging.WARNING, logger="modeltrail"):
+        for _ in range(3):
+            with guard.guarded("looking"):
+                raise OSError("disk on fire")
+        with guard.guarded("looking"):
+            raise ValueError("odd")
+    assert [
+        "looking failed, your program goes on: OSError: disk on fire",
+        "looking failed, your program goes on: ValueError: odd",
+    ] == caplog.messages
+    assert {"looking: OSError": 3, "looking: ValueError": 1} == guard.failures()
+
+
+def test_strict_raises(monkeypatch):
+    """With MODELTRAIL_STRICT, or inside `testing.strict`, the failure is raised, and counted all the same."""
+    monkeypatch.setenv("MODELTRAIL_STRICT", "1")
+    with pytest.raises(OSError, match="disk"), guard.guarded("looking"):
+        raise OSError("disk on fire")
+    monkeypatch.delenv("MODELTRAIL_STRICT")
+    with testing.strict(), pytest.raises(OSError, match="disk"), guard.guarded("looking"):
+        raise OSError("disk on fire")
+    with guard.guarded("looking"):
+        raise OSError("disk on fire")
+    assert {"looking: OSError": 3} == guard.failures()
+
+
+def test_an_error_that_cannot_describe_itself(caplog):
+    """An exception whose text raises does not break the guard."""
+
+    class BrokenError(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    with guard.guarded("looking"):
+        raise BrokenError
+    assert "(no message)" in caplog.text
+
+
+def test_a_warning_appears_once(caplog):
+    """`warn_once` logs the first of a kind only."""
+    for _ in range(2):
+        guard.warn_once("kind", "seen %s", "it")
+    assert ["seen it"] == caplog.messages
+
+
+def test_a_fork_during_a_failure_does_not_lock_the_child():
+    """A child forked while another thread of the parent counts a failure can still count its own."""
+    with guard._lock:
+        child = os.fork()
+        if child == 0:
+            guard.note("looking", OSError("in the child"))
+            os._exit(7 if guard.failures() else 1)
+    assert 7 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

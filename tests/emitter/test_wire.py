@@ -103,7 +103,7 @@ TABLE = [
     (pl.Series([1, None]), [1, None]),
     (pa.array([1, None]), [1, None]),
     (pa.scalar(1.5), 1.5),
-    (dt.datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=None), "2026-01-31T12:00:00.000001"),
+    (dt.datetime.fromisoformat("2026-01-31T12:00:00.000001"), "2026-01-31T12:00:00.000001"),
     (dt.datetime(2026, 1, 31, tzinfo=UTC), "2026-01-31T00:00:00Z"),
     (dt.datetime(2026, 1, 31, tzinfo=dt.timezone(dt.timedelta(hours=2))), "2026-01-31T00:00:00+02:00"),
     (dt.date(2026, 1, 31), "2026-01-31"),

@@ -1,6 +1,5 @@
 """Flat rows -> the reduced tables, in DuckDB; the SQL of each table lies in `sql/<table>.sql`."""
 
-import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -15,10 +14,23 @@ from deltalake import DeltaTable, QueryBuilder
 
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts
 from modeltrail_collector.tables.flatten import model_bucket
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, TEXT, TIME
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
+
+
+_SQL_TYPES: Final = {
+    TEXT: "VARCHAR",
+    TIME: "TIMESTAMPTZ",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.bool_(): "BOOLEAN",
+    pa.float64(): "DOUBLE",
+    pa.list_(TEXT): "VARCHAR[]",
+    FLAT.field("facets").type: 'STRUCT(scope VARCHAR, namespace VARCHAR, "name" VARCHAR, "key" VARCHAR, '
+    'part VARCHAR, "value" VARCHAR)[]',
+}
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -43,16 +55,22 @@ def attach(
     """
     uris = [] if table is None else _uris(table, schema.names[0], buckets)
     if not uris:
-        connection.register(view, schema.empty_table())
+        columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")  # noqa: S608
     elif Path(uris[0]).exists():
         columns = ", ".join(f'"{name}"' for name in schema.names)
-        source = connection.read_parquet(
-            uris, hive_partitioning=True, hive_types_autocast=False, union_by_name=True
+        files = ", ".join(_quoted(uri) for uri in uris)
+        connection.execute(
+            f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} FROM read_parquet([{files}], "  # noqa: S608
+            "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
         )
-        source.project(columns).create_view(view, replace=True)
     else:
         assert table is not None  # noqa: S101
         connection.register(view, _read_remote(table, schema, buckets))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
@@ -117,9 +135,10 @@ def by_model(reduced: Reduced, buckets: Iterable[str] | None = None) -> tuple[se
         attach(connection, "metrics_all", reduced.metrics, BY_RUN["metrics"], runs)
         connection.execute("""CREATE TEMP TABLE model_facet AS
             SELECT * EXCLUDE (bucket) FROM facets_all SEMI JOIN run_datasets USING (run_id)""")
-        rows = _with_buckets(connection.execute(sql_of("models")).to_arrow_table())
-        models = pa.Table.from_pylist(rows, schema=BY_MODEL["models"])
-        changes = pa.Table.from_pylist(_changes(connection, rows), schema=BY_MODEL["changes"])
+        models = fetch(connection, sql_of("models"), BY_MODEL["models"]).read_all()
+        # No times in here: to turn one into Python, pyarrow imports pandas, which takes a second.
+        versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
+        changes = pa.Table.from_pylist(_changes(connection, versions), schema=BY_MODEL["changes"])
         return targets, {"models": models, "changes": changes}
 
 
@@ -136,9 +155,7 @@ def _touched(connection: duckdb.DuckDBPyConnection, buckets: Iterable[str] | Non
     mentioned = {(row[0], row[1]) for row in direct}
     targets = {model_bucket(*row[:2]) for row in names if row[:2] in mentioned or row[3] in digests}
     touched = sorted({row[:2] for row in names if model_bucket(*row[:2]) in targets})
-    shape = pa.schema([("namespace", pa.string()), ("name", pa.string())])
-    rows = [{"namespace": namespace, "name": name} for namespace, name in touched]
-    connection.register("touched", pa.Table.from_pylist(rows, schema=shape))
+    fill(connection, "touched", ("namespace", "name"), touched)
     return targets
 
 
@@ -159,8 +176,18 @@ def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM run_datasets").fetchall()]
 
 
-def _with_buckets(models: pa.Table) -> list[dict[str, Any]]:
-    return [{**row, "bucket": model_bucket(row["namespace"], row["name"])} for row in models.to_pylist()]
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+) -> None:
+    """Make a temporary table of text columns. (A registered Arrow table would do, and import pandas.)"""
+    lists = list(zip(*rows, strict=True)) or [()] * len(columns)
+    values = ", ".join(f'unnest(?::VARCHAR[]) AS "{column}"' for column in columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {values}", [list(one) for one in lists]
+    )  # noqa: S608
 
 
 def _changes(
@@ -195,7 +222,7 @@ def version_facts(
     for run_id, *rest, value in connection.execute(f"""
         SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
         WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
-        said[run_id].append(Facet(*rest, json.loads(value)))
+        said[run_id].append(Facet(*rest, msgspec.json.decode(value)))
     own: dict[str, list[Metric]] = defaultdict(list)
     judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
     for run_id, namespace, name, version, digest, *rest in connection.execute(f"""

@@ -36,11 +36,13 @@ versioned AS (
 ),
 maker AS (
     SELECT digest, arg_min(run_id, (training IS NULL, happened_at, run_id)) AS run_id,
-        arg_min(training, (training IS NULL, happened_at, run_id)) AS training
+        arg_min(training, (training IS NULL, happened_at, run_id)) AS training,
+        arg_min(artifact, (happened_at, run_id)) AS artifact
     FROM versioned WHERE digest IS NOT NULL
     GROUP BY digest
 )
 SELECT
+    concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
     namespace, name, model_version AS version,
     coalesce(any_value(maker.run_id), arg_min(versioned.run_id, (happened_at, versioned.run_id))) AS run_id,
     arg_max(digest, happened_at) AS digest,
@@ -53,9 +55,9 @@ SELECT
     coalesce(
         coalesce(any_value(maker.training), max(versioned.training)) ->> '$.task', max(model ->> '$.task')
     ) AS task,
-    max(artifact ->> '$.digestAlgorithm') AS digest_algorithm,
-    max(artifact ->> '$.uri') AS uri,
-    max(try_cast(artifact ->> '$.sizeBytes' AS BIGINT)) AS size_bytes,
+    coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.digestAlgorithm' AS digest_algorithm,
+    coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.uri' AS uri,
+    try_cast(coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.sizeBytes' AS BIGINT) AS size_bytes,
     max(registered_name) AS registered_name,
     arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, happened_at) AS registered_run_id,
     from_json(arg_max(registration -> '$.aliases', happened_at), '["VARCHAR"]') AS aliases

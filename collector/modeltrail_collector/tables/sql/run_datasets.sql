@@ -33,7 +33,13 @@ said AS (
 )
 SELECT
     bucket, run_id, role, namespace, name, version,
-    regexp_replace(coalesce(artifact_digest, use_digest, evaluated_digest), '^[A-Za-z0-9-]+:', '') AS fingerprint,
+    regexp_replace(
+        coalesce(
+            artifact_digest, use_digest, evaluated_digest,
+            -- an output's version is its digest where the producer could read all of it
+            CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
+        ), '^[A-Za-z0-9-]+:', ''
+    ) AS fingerprint,
     use,
     coalesce(use_rows, counted_rows) AS rows,
     CASE

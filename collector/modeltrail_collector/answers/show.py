@@ -1,0 +1,230 @@
+"""What exactly produced one model version: every recorded fact, how it was learned, and the event that said it."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from modeltrail_collector.answers import names
+from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.log import Log
+
+SECTIONS: Final = (
+    "model", "run", "data", "transformations", "params", "code", "environment",
+    "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
+)  # fmt: skip
+"""The sections of the answer, in the order in which they are told."""
+
+
+def show(log: Log, text: str) -> dict[str, Any]:
+    """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
+
+    `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
+    the others lists of facts. What nobody said is None. A fact says how it was learned in `capture` (observed,
+    declared, inferred; None where its producer does not say) and names the log record it comes from in `source`.
+
+    Raises NotFound for a model that is not in the log.
+    """
+    used = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
+    with database(log, *used) as db:
+        model = names.model(db, text)
+        model.pop("tier", None)
+        facts = _Facts(db, model)
+        answer = {"model": model} | {name: read(facts) or None for name, read in _READERS.items()}
+        return {name: answer[name] for name in SECTIONS}
+
+
+class _Facts:
+    """The facets of the run that made a version, and of the run that registered it."""
+
+    def __init__(self, db: Database, model: Row) -> None:
+        self.db = db
+        self.model = model
+        self.rows = db.rows(
+            """SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
+            FROM facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
+            ORDER BY run_id = $made DESC, happened_at, "offset" """,
+            made=model["run_id"],
+            registered=model["registered_run_id"],
+        )
+
+    def find(
+        self, key: str, *, scope: str | None = None, made: bool = True
+    ) -> list[tuple[Row, dict[str, Any]]]:
+        """Facets of this key that are objects, of the making run (or of both runs), with where they lie."""
+        found = []
+        for row in self.rows:
+            fits = row["key"] == key and scope in (None, row["scope"])
+            if fits and (not made or row["run_id"] == self.model["run_id"]):
+                value = json.loads(row["value"])
+                if isinstance(value, dict):
+                    found.append((row, value))
+        return found
+
+
+def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A facet's own fields, how it was learned, and its source."""
+    said = {key: item for key, item in value.items() if not key.startswith("_")}
+    source = {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
+    return more | said | {"capture": value.get("capture"), "source": source}
+
+
+def _run(facts: _Facts) -> Row | None:
+    rows = facts.db.rows("SELECT * EXCLUDE (bucket) FROM runs WHERE run_id = $run", run=facts.model["run_id"])
+    training = facts.find("modelTrail_training", scope="run")
+    return rows[0] | {"training": _fact(*training[0]) if training else None} if rows else None
+
+
+def _data(facts: _Facts) -> list[Row]:
+    """The inputs of the making run, but for what it made itself."""
+    rows = facts.db.rows(
+        """SELECT namespace, name, use, version, fingerprint, rows, capture FROM run_datasets AS d
+        WHERE run_id = $run AND role = 'input' AND NOT EXISTS (
+            FROM run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output' AND made.kind = 'model'
+                AND (made.namespace, made.name) = (d.namespace, d.name))
+        ORDER BY use IS NULL, CASE use WHEN 'train' THEN 1 WHEN 'validation' THEN 2 WHEN 'test' THEN 3 ELSE 4 END, name""",
+        run=facts.model["run_id"],
+    )
+    of_inputs = [
+        row
+        for row in facts.rows
+        if row["scope"].startswith("input") and row["run_id"] == facts.model["run_id"]
+    ]
+    for row in rows:
+        about = [
+            facet
+            for facet in of_inputs
+            if (facet["namespace"], facet["name"]) == (row["namespace"], row["name"])
+        ]
+        about.sort(key=lambda facet: facet["key"] != "modelTrail_dataUse")
+        row["source"] = (
+            {name: about[0][name] for name in ("topic", "topic_id", "partition", "offset")} if about else None
+        )
+        fields = next(
+            (json.loads(facet["value"]).get("fields") for facet in about if facet["key"] == "schema"), None
+        )
+        row["columns"] = [
+            {"name": f.get("name"), "type": f.get("type")} for f in fields or [] if isinstance(f, dict)
+        ]
+    return rows
+
+
+def _transformations(facts: _Facts) -> list[Row]:
+    return [
+        _fact(row, {"capture": value.get("capture"), **step})
+        for row, value in facts.find("modelTrail_featureTransformations")
+        for step in value.get("steps") or []
+        if isinstance(step, dict)
+    ]
+
+
+def _params(facts: _Facts) -> list[Row]:
+    rows = facts.db.rows(
+        "SELECT name, value, type, origin, component, capture FROM params WHERE run_id = $run ORDER BY component, name",
+        run=facts.model["run_id"],
+    )
+    said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
+    return [_fact(said[0][0], row) for row in rows] if said else rows
+
+
+def _code(facts: _Facts) -> Row | None:
+    state = facts.find("modelTrail_codeState")
+    location = facts.find("sourceCodeLocation", scope="job")
+    if not state and not location:
+        return None
+    row, value = (state or location)[0]
+    return _fact(row, value if state else {}) | ({"location": _fact(*location[0])} if location else {})
+
+
+def _environment(facts: _Facts) -> Row | None:
+    found = facts.find("modelTrail_environment") or facts.find("processing_engine")
+    return _fact(*found[0]) if found else None
+
+
+def _metrics(facts: _Facts) -> list[Row]:
+    """The last figure of each name, split, dataset and slice that the making run itself reported."""
+    rows = facts.db.rows(
+        """SELECT name, value, step, split, dataset, slice FROM metrics
+        WHERE run_id = $run AND source <> 'evaluation'
+        QUALIFY row_number() OVER (PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
+        ORDER BY name, split, dataset, slice""",
+        run=facts.model["run_id"],
+    )
+    said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
+    return (
+        [_fact(said[0][0], {"capture": said[0][1].get("capture"), **row}) for row in rows] if said else rows
+    )
+
+
+def _evaluations(facts: _Facts) -> list[Row]:
+    """Figures from evaluations of this version, in whichever run; the digest decides where both sides know it."""
+    rows = facts.db.rows(
+        """SELECT m.run_id, m.name, m.value, m.dataset, m.slice, m.happened_at, f."value" AS facet,
+            f.topic, f.topic_id, f."partition", f."offset"
+        FROM metrics AS m
+        LEFT JOIN facets AS f ON f.run_id = m.run_id AND f."key" = 'modelTrail_evaluation'
+            AND f.namespace = m.model_namespace AND f.name = m.model_name
+        WHERE m.source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
+            THEN model_digest = $digest
+            ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END
+        ORDER BY m.happened_at, m.run_id, m.dataset, m.slice, m.name""",
+        **{name: facts.model[name] for name in ("digest", "namespace", "name", "version")},
+    )
+    answer = []
+    for row in rows:
+        capture = json.loads(row["facet"]).get("capture") if row["facet"] else None
+        said = {name: row[name] for name in ("run_id", "name", "value", "dataset", "slice", "happened_at")}
+        answer.append(_fact(row, said | {"capture": capture}))
+    return answer
+
+
+def _artifact(facts: _Facts) -> Row | None:
+    for row, value in facts.find("modelTrail_modelArtifact", made=False):
+        digest = str(value.get("digest", "")).rpartition(":")[2]
+        if digest == facts.model["digest"] or facts.model["digest"] is None:
+            return _fact(row, value, namespace=row["namespace"], name=row["name"])
+    return None
+
+
+def _registration(facts: _Facts) -> Row | None:
+    for row, value in facts.find("modelTrail_registration", made=False):
+        if (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
+            return _fact(row, value)
+    return None
+
+
+def _deployments(facts: _Facts) -> list[Row]:
+    return facts.db.rows(
+        """SELECT d.* EXCLUDE (bucket), {'topic': f.topic, 'topic_id': f.topic_id, 'partition': f."partition",
+            'offset': f."offset"} AS source, f."value" ->> '$.capture' AS capture
+        FROM deployments AS d
+        JOIN facets AS f ON f.run_id = d.run_id AND f."key" = 'modelTrail_deployment'
+        WHERE CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
+            ELSE model_version = $version AND model_name IN ($name, $registered) END
+        ORDER BY effective_at""",
+        registered=facts.model["registered_name"],
+        **{name: facts.model[name] for name in ("digest", "name", "version")},
+    )
+
+
+def _changes(facts: _Facts) -> list[Row]:
+    return facts.db.rows(
+        """SELECT base_version, section, path, before, after FROM changes
+        WHERE (namespace, name, version) = ($namespace, $name, $version)""",
+        **{name: facts.model[name] for name in ("namespace", "name", "version")},
+    )
+
+
+_READERS: Final[dict[str, Callable[[_Facts], Any]]] = {
+    "run": _run,
+    "data": _data,
+    "transformations": _transformations,
+    "params": _params,
+    "code": _code,
+    "environment": _environment,
+    "metrics": _metrics,
+    "evaluations": _evaluations,
+    "artifact": _artifact,
+    "registration": _registration,
+    "deployments": _deployments,
+    "changes": _changes,
+}

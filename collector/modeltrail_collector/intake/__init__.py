@@ -1,0 +1,5 @@
+"""How records come in: from Kafka (`kafka`), from files and the inbox (`files`)."""
+
+from modeltrail_collector.intake.source import Fetched, Polled, Source
+
+__all__ = ["Fetched", "Polled", "Source"]

@@ -1,0 +1,262 @@
+"""Kafka as a source, on kafka-python: a member of a consumer group, or a reader of all partitions.
+
+What the client would do silently is made loud here: it jumps where retention has passed, keeps old positions
+over a rebalance, reads on in a topic that was deleted and made again, and hides why it cannot connect.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition, errors
+from kafka.structs import OffsetAndMetadata
+
+from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.intake.cause import cause_of_failure
+from modeltrail_collector.intake.source import Fetched, Polled
+from modeltrail_collector.model import Header, LogPartition, Record
+
+_logger = logging.getLogger(__name__)
+
+MAX_POLL_RECORDS = 2000
+COMMIT_TIMEOUT_MS = 5000
+_FATAL = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.UnsupportedCodecError,
+    errors.InvalidTopicError,
+)
+_NO_HEADERS: tuple[Header, ...] = ()
+
+CONSUMER_SETTINGS: Mapping[str, Any] = {
+    "enable_auto_commit": False,
+    "auto_offset_reset": "none",  # a jump is an error, never silent
+    "isolation_level": "read_committed",
+    "max_poll_records": MAX_POLL_RECORDS,
+    "max_partition_fetch_bytes": 32 << 20,
+    "fetch_max_bytes": 64 << 20,
+    "fetch_max_wait_ms": 50,  # the client waits for one fetch at a time: a long wait stalls the others
+    "session_timeout_ms": 10_000,
+    "heartbeat_interval_ms": 3000,
+    "metadata_max_age_ms": 30_000,  # how soon new partitions are noticed
+}
+CLIENT_SETTINGS: Mapping[str, Any] = {
+    "client_id": "modeltrail-collector",
+    "reconnect_backoff_max_ms": 1000,  # 30 s by default: that long the client sleeps after an outage
+    "bootstrap_timeout_ms": 10_000,
+}
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How to reach the topic; `options` are kafka-python's (TLS, SASL)."""
+
+    bootstrap_servers: str
+    topic: str
+    group: str
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class KafkaSource:
+    """See `Source`.
+
+    Args:
+        connection: Cluster, topic and group.
+        share: None to be a member of the group; else (index, count): read every partition whose number modulo
+            `count` is `index`, whoever else reads it (the log fences).
+
+    Raises:
+        Unavailable: The cluster cannot be reached, or refuses us; the message names the cause.
+        ConfigError: The topic cannot be used.
+    """
+
+    def __init__(self, connection: Connection, share: tuple[int, int] | None = None) -> None:
+        self._connection = connection
+        self._topic = connection.topic
+        settings = {
+            **CLIENT_SETTINGS,
+            **connection.options,
+            "bootstrap_servers": connection.bootstrap_servers.split(","),
+        }
+        with _translated(f"reach Kafka at {connection.bootstrap_servers}"):
+            self._admin: Any = KafkaAdminClient(**settings)
+            self._consumer: Any = KafkaConsumer(**settings, **CONSUMER_SETTINGS, group_id=connection.group)
+        try:
+            described = self._describe()
+        except BaseException:
+            self._consumer.close(autocommit=False)
+            self._admin.close()
+            raise
+        self._listener = _Listener()
+        self._ours: dict[TopicPartition, LogPartition] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._topic_id: str = described["topic_id"]
+        if share is None:
+            self._consumer.subscribe([self._topic], listener=self._listener)
+        else:
+            index, count = share
+            numbers = sorted(found["partition_index"] for found in described["partitions"])
+            self._consumer.assign([TopicPartition(self._topic, n) for n in numbers if n % count == index])
+            self._listener.changed = True
+
+    def _describe(self) -> dict[str, Any]:
+        """The topic as the broker knows it now.
+
+        Raises:
+            Unavailable: It does not exist, or the broker does not answer.
+        """
+        with _translated(f"ask Kafka for the topic {self._topic}"):
+            found: dict[str, Any] = self._admin.describe_topics([self._topic])[0]
+        if found["error_code"] or not found["topic_id"]:
+            known: Any = errors.for_code(found["error_code"])
+            raise Unavailable(
+                f"the topic {self._topic!r} cannot be read at {self._connection.bootstrap_servers}: "
+                f"{known.__name__}. Does it exist? `modeltrail topic create --topic {self._topic}` makes it"
+            )
+        return found
+
+    def poll(self, timeout_s: float) -> Polled:
+        """See `Source`. Records that came with a change of the assignment or the topic are not handed out."""
+        records: dict[TopicPartition, list[Any]] = {}
+        beyond: list[tuple[TopicPartition, int]] = []
+        with _translated(f"read {self._topic}"):
+            try:
+                records = self._consumer.poll(int(timeout_s * 1000))
+            except errors.NoOffsetForPartitionError:
+                pass  # partitions that are new to us, and not sought yet
+            except errors.OffsetOutOfRangeError as error:
+                beyond = list(error.args[0].items())
+        if self._listener.changed:
+            return self._reassigned()
+        if (records or beyond) and self._describe()["topic_id"] != self._topic_id:
+            _logger.error(
+                "the topic %s was deleted and made again: what follows goes to a new chain of the log",
+                self._topic,
+            )
+            return self._reassigned()
+        if beyond:
+            return Polled(fetched=[self._removed(*found) for found in beyond if found[0] in self._positions])
+        return Polled(fetched=self._fetched(records))
+
+    def _reassigned(self) -> Polled:
+        self._topic_id = self._describe()["topic_id"]
+        self._listener.changed = False
+        self._ours = {
+            partition: LogPartition(partition.topic, self._topic_id, partition.partition)
+            for partition in self._consumer.assignment()
+        }
+        self._positions, self._committed = {}, {}
+        return Polled(assigned=frozenset(self._ours.values()))
+
+    def _fetched(self, records: Mapping[TopicPartition, list[Any]]) -> list[Fetched]:
+        """By the client's position, not the last record: it is behind transaction markers too."""
+        found = []
+        for partition, start in self._positions.items():
+            if not self._consumer._subscription.is_assigned(partition):  # noqa: SLF001  position() would raise
+                continue
+            end = self._consumer.position(partition)
+            if end is not None and end > start:
+                ours = self._ours[partition]
+                rows = [_record(row) for row in records.get(partition, ())]
+                found.append(Fetched(ours, start, end, rows))
+                self._positions[partition] = end
+        return found
+
+    def _removed(self, partition: TopicPartition, offset: int) -> Fetched:
+        """Retention was faster than we: go on where the topic begins now, and say what is missing."""
+        with _translated(f"ask where {self._topic} begins"):
+            begin = self._consumer.beginning_offsets([partition])[partition]
+        if begin <= offset:
+            raise ConfigError(
+                f"topic {partition.topic}, partition {partition.partition}: the log ends at offset {offset}, "
+                f"but Kafka ends before it (and begins at {begin}): the topic lost records that the log has. "
+                "Collect into another log, or make the topic anew"
+            )
+        self._consumer.seek(partition, begin)
+        self._positions[partition] = begin
+        return Fetched(self._ours[partition], begin, begin, removed=True)
+
+    def seek(self, partition: LogPartition, offset: int) -> None:
+        """See `Source`."""
+        for theirs, ours in self._ours.items():
+            if ours == partition:
+                try:
+                    self._consumer.seek(theirs, offset)
+                    self._positions[theirs] = offset
+                except errors.IllegalStateError:
+                    _logger.debug("%s was taken away before it was sought", theirs)
+
+    def pause(self) -> None:
+        """See `Source`."""
+        self._consumer.pause(*self._consumer.assignment())
+
+    def resume(self) -> None:
+        """See `Source`."""
+        self._consumer.resume(*self._consumer.paused())
+
+    def commit(self, offsets: Mapping[LogPartition, int]) -> None:
+        """See `Source`."""
+        new = {
+            theirs: OffsetAndMetadata(offsets[ours], "", -1)
+            for theirs, ours in self._ours.items()
+            if ours in offsets
+        }
+        if new:
+            self._committed |= new
+            self._consumer.commit_async(new, callback=_note_failed_commit)
+
+    def ends(self, partitions: Sequence[LogPartition]) -> dict[LogPartition, int]:
+        """See `Source`: the last stable offsets."""
+        theirs = {TopicPartition(p.topic, p.partition): p for p in partitions}
+        with _translated(f"ask where {self._topic} ends"):
+            return {theirs[key]: end for key, end in self._consumer.end_offsets(list(theirs)).items()}
+
+    def close(self) -> None:
+        """See `Source`. The last commits may be under way still; closing would cancel them."""
+        try:
+            if self._committed:
+                self._consumer.commit(self._committed, timeout_ms=COMMIT_TIMEOUT_MS)
+        except errors.KafkaError as error:
+            _note_failed_commit(self._committed, error)
+        self._consumer.close(autocommit=False, timeout_ms=COMMIT_TIMEOUT_MS)
+        self._admin.close()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Called on the client's IO thread, where nothing may be done: it sets a flag."""
+
+    changed = False
+
+    def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002
+        self.changed = True
+
+    def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002
+        self.changed = True
+
+    def on_partitions_lost(self, lost: object) -> None:  # noqa: ARG002
+        self.changed = True
+
+
+def _record(row: Any) -> Record:
+    headers = tuple(Header(key, value) for key, value in row.headers) if row.headers else _NO_HEADERS
+    return Record(row.topic, row.partition, row.offset, None, row.timestamp, row.key, headers, row.value)
+
+
+def _note_failed_commit(offsets: object, response: object) -> None:
+    if isinstance(response, Exception):
+        _logger.debug("could not commit %s to Kafka, which only lag tools miss: %s", offsets, response)
+
+
+@contextmanager
+def _translated(action: str) -> Iterator[None]:
+    """kafka-python's errors in the collector's words, with the cause that it only logs."""
+    with cause_of_failure() as cause:
+        try:
+            yield
+        except _FATAL as error:
+            raise ConfigError(f"cannot {action}: {type(error).__name__}: {error}") from error
+        except errors.KafkaError as error:
+            raise Unavailable(f"cannot {action}: {cause() or f'{type(error).__name__}: {error}'}") from error

@@ -1,0 +1,7 @@
+"""The control flow of the collector: from a source to the log (`Pump`), from files to the log (`seal_…`)."""
+
+from modeltrail_collector.pump.files import seal_files, seal_inbox
+from modeltrail_collector.pump.pump import Limits, Pump
+from modeltrail_collector.pump.totals import Totals
+
+__all__ = ["Limits", "Pump", "Totals", "seal_files", "seal_inbox"]

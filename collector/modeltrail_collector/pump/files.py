@@ -1,0 +1,122 @@
+"""From files to the log: the inbox, and what `collect --from-files` names. Sealing twice adds nothing."""
+
+import glob
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from modeltrail_collector import judge
+from modeltrail_collector.errors import ConfigError, OwnershipLost
+from modeltrail_collector.intake import files
+from modeltrail_collector.log import Log
+from modeltrail_collector.model import LOCAL, FileProgress
+from modeltrail_collector.pump.builder import Builder, entry
+from modeltrail_collector.pump.totals import Totals
+
+_logger = logging.getLogger(__name__)
+
+SEGMENT_ROWS = 50_000
+SEGMENT_BYTES = 64 << 20
+
+
+def seal_inbox(log: Log) -> int:
+    """Seal what lies in the log's inbox and remove what is done; returns how many records were sealed.
+
+    A log in an object store has no inbox.
+    """
+    if log.inbox is None or not log.inbox.is_dir():
+        return 0
+    # Named from the log on: a log that is moved takes its inbox along.
+    named = {path: f"inbox/{path.name}" for path in sorted(log.inbox.glob("*.ndjson"))}
+    totals = _seal(log, named, strict=False)
+    progress = sealed_so_far(log)
+    for path, name in named.items():
+        if files.remove_if_done(path, name, progress):
+            _logger.debug("%s is sealed and its writer is gone: removed", path)
+    return totals.records
+
+
+def seal_files(log: Log, patterns: Sequence[str], *, strict: bool = False) -> Totals:
+    """Seal NDJSON files, or files of one event each; they stay where they are.
+
+    Args:
+        log: The log.
+        patterns: Paths, or globs (`**` for any depth).
+        strict: Reject what the judge would warn about.
+
+    Raises:
+        ConfigError: A pattern matches no file.
+        Unavailable: A file or the store cannot be read or written.
+    """
+    return _seal(log, {path: str(path) for path in _matching(patterns)}, strict=strict)
+
+
+def _matching(patterns: Iterable[str]) -> Iterator[Path]:
+    seen = set()
+    for pattern in patterns:
+        found = sorted(Path(name).absolute() for name in glob.glob(pattern, recursive=True))  # noqa: PTH207  absolute patterns too
+        paths = [path for path in found if path.is_file()]
+        if not paths:
+            raise ConfigError(f"no file matches {pattern!r}; quote the pattern, and give a path or a glob")
+        yield from (path for path in paths if path not in seen)
+        seen.update(paths)
+
+
+def sealed_so_far(log: Log) -> dict[tuple[str, str], int]:
+    """How far each file was sealed, by the headers of the local chain."""
+    progress: dict[tuple[str, str], int] = {}
+    for segment in log.segments(LOCAL):
+        for file in segment.files:
+            progress[file.path, file.first_line_sha256] = file.next_byte
+    return progress
+
+
+def _seal(log: Log, named: Mapping[Path, str], *, strict: bool) -> Totals:
+    totals = Totals()
+    log.recover(LOCAL)
+    while True:
+        try:
+            _seal_once(log, named, totals, strict=strict)
+        except OwnershipLost:
+            _logger.info("another collector seals files into %s: going on behind it", log.uri)
+        else:
+            return totals
+
+
+def _seal_once(log: Log, named: Mapping[Path, str], totals: Totals, *, strict: bool) -> None:
+    end = log.end(LOCAL)
+    progress = sealed_so_far(log)
+    pending = _Pending(log, end, totals)
+    for path, name in named.items():
+        for line in files.unsealed(path, name, progress):
+            pending.add(line, strict=strict)
+    pending.seal()
+
+
+class _Pending:
+    """What is read from files and not sealed yet."""
+
+    def __init__(self, log: Log, end: int, totals: Totals) -> None:
+        self._log = log
+        self._totals = totals
+        self._builder = Builder(LOCAL, end, now=0.0)
+        self._files: dict[tuple[str, str], FileProgress] = {}
+        self._judge_id = judge.judge_id()
+
+    def add(self, line: files.Line, *, strict: bool) -> None:
+        record = files.record(line, self._builder.end)
+        verdict = judge.judge(record.value, strict=strict)
+        self._builder.add(entry(record, verdict, time.time_ns() // 1_000_000))
+        self._files[line.progress.path, line.progress.first_line_sha256] = line.progress
+        if self._builder.bytes >= SEGMENT_BYTES or len(self._builder.entries) >= SEGMENT_ROWS:
+            self.seal()
+
+    def seal(self) -> None:
+        if self._builder.is_empty:
+            return
+        batch = self._builder.batch(self._judge_id, tuple(self._files.values()))
+        segment = self._log.append(LOCAL, batch)
+        self._totals.add_segment(segment, self._builder.entries)
+        self._builder = Builder(LOCAL, batch.end, now=0.0)
+        self._files = {}

@@ -1,0 +1,34 @@
+"""What a collector has done so far."""
+
+from collections import Counter
+
+import msgspec
+
+from modeltrail_collector.log import Segment
+from modeltrail_collector.model import Entry
+
+
+class Totals(msgspec.Struct):
+    """Sealed since the start: records by verdict, segments, and offsets that were gone before us."""
+
+    records: int = 0
+    accepted: int = 0
+    warned: int = 0
+    rejected: int = 0
+    segments: int = 0
+    missing: int = 0
+
+    def add_segment(self, segment: Segment, entries: "tuple[Entry, ...] | list[Entry]") -> None:
+        """Count what a segment holds."""
+        verdicts = Counter(entry.verdict for entry in entries)
+        self.accepted += verdicts["accepted"]
+        self.warned += verdicts["warned"]
+        self.rejected += verdicts["rejected"]
+        self.records += len(entries)
+        self.segments += 1
+        self.missing += sum(gap.next_offset - gap.first_offset for gap in segment.gaps)
+
+    def add(self, other: "Totals") -> None:
+        """Add another collector's."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -1,0 +1,174 @@
+"""`modeltrail collect`: from the topic, or from files, into the log."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from modeltrail_collector.cli.output import json_option, log_option, print_json
+
+INTERRUPTED = 130
+LINE_S = 10.0
+
+
+@click.command()
+@click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="The Kafka cluster.")
+@click.option("--topic", help="The topic.  [default: openlineage.events]")
+@click.option("--group", help="The consumer group to share the work with.  [default: modeltrail]")
+@log_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Processes, each with partitions of its own.",
+)
+@click.option("--until-end", is_flag=True, help="Collect what is there now, then end.")
+@click.option(
+    "--from-files",
+    "patterns",
+    multiple=True,
+    metavar="GLOB",
+    help="Collect NDJSON files, or JSON files of one event each, instead of a topic; then end.",
+)
+@click.option("--strict", is_flag=True, help="Reject what would only be warned about.")
+@json_option
+def collect(  # noqa: PLR0917  click gives them by name
+    bootstrap_servers: str | None,
+    topic: str | None,
+    group: str | None,
+    log_uri: str,
+    workers: int,
+    patterns: tuple[str, ...],
+    *,
+    until_end: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Collect events into the log, every one exactly once.
+
+    Goes on until it is stopped: SIGTERM and Ctrl-C seal what was read and end in order. Start it again, or on
+    another machine, or many of them: the log itself knows how far it is. Broken events are kept too, with the
+    verdict `rejected` and the reasons (`modeltrail rejected list`).
+
+    \b
+    modeltrail collect --bootstrap-servers localhost:9092
+    modeltrail collect --until-end && modeltrail compact
+    modeltrail collect --from-files 'events/*.json'
+    """
+    from modeltrail_collector.config import kafka_config
+
+    started = time.monotonic()
+    _configure_logging()
+    stop = _stop()
+    with _progress() as report:
+        if patterns:
+            totals = _collect_files(log_uri, patterns, strict=strict)
+        else:
+            config = kafka_config(bootstrap_servers, topic, group)
+            job = _job(config, log_uri, workers, until_end=until_end, strict=strict)
+            totals = _collect_topic(job, stop, report)
+    seconds = time.monotonic() - started
+    if as_json:
+        print_json({**_as_dict(totals), "seconds": round(seconds, 3), "log": log_uri})
+    else:
+        click.echo(_summary(totals, seconds))
+    return INTERRUPTED if stop.wanted == signal.SIGINT else 0
+
+
+def _job(config: Any, log_uri: str, workers: int, *, until_end: bool, strict: bool) -> Any:
+    from modeltrail_collector.intake.kafka import Connection
+    from modeltrail_collector.pump.run import Job
+
+    servers, name = config.bootstrap_servers, config.topic
+    click.echo(
+        f"Collecting {name.value} ({name.origin}) at {servers.value} ({servers.origin}) into {log_uri}, "
+        f"group {config.group.value} ({config.group.origin})",
+        err=True,
+    )
+    connection = Connection(servers.value, name.value, config.group.value, config.options)
+    return Job(connection, log_uri, until_end=until_end, strict=strict, workers=workers)
+
+
+def _stop() -> Any:
+    from modeltrail_collector.pump.run import Stop
+
+    stop = Stop()
+    stop.install()
+    return stop
+
+
+def _collect_topic(job: Any, stop: Any, report: Any) -> Any:
+    from modeltrail_collector.pump.run import run, run_workers
+
+    return run(job, stop, report) if job.workers == 1 else run_workers(job, stop, report)
+
+
+def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> Any:
+    from modeltrail_collector.log import open_log
+    from modeltrail_collector.pump import seal_files
+
+    return seal_files(open_log(log_uri), patterns, strict=strict)
+
+
+def _configure_logging() -> None:
+    """Ours to stderr. kafka-python's stays silent: what matters of it is in our own messages."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+    theirs = logging.getLogger("kafka")
+    theirs.propagate = False
+    theirs.addHandler(logging.NullHandler())
+
+
+@contextmanager
+def _progress() -> Iterator[Any]:
+    """A live line on a terminal; elsewhere one line every ten seconds in which something happened."""
+    if not sys.stderr.isatty():
+        yield _Lines().report
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text("waiting for records"), console=Console(stderr=True), transient=True) as live:
+        yield lambda totals, waiting: live.update(Text(_state(totals, waiting)))
+
+
+class _Lines:
+    """Progress for a log file."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._said = ""
+
+    def report(self, totals: Any, waiting: int) -> None:
+        state = _state(totals, waiting)
+        if time.monotonic() - self._last >= LINE_S and state != self._said:
+            self._last, self._said = time.monotonic(), state
+            click.echo(state, err=True)
+
+
+def _state(totals: Any, waiting: int) -> str:
+    return f"{_counts(totals)}; {waiting} not sealed yet"
+
+
+def _counts(totals: Any) -> str:
+    counts = (
+        f"{totals.records} records ({totals.accepted} accepted, {totals.warned} warned, "
+        f"{totals.rejected} rejected) in {totals.segments} segments"
+    )
+    return f"{counts}, {totals.missing} offsets missing" if totals.missing else counts
+
+
+def _summary(totals: Any, seconds: float) -> str:
+    return f"Collected {_counts(totals)} in {seconds:.1f} s"
+
+
+def _as_dict(totals: Any) -> dict[str, int]:
+    import msgspec
+
+    return msgspec.structs.asdict(totals)

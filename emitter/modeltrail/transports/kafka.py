@@ -126,6 +126,9 @@ class KafkaSender:
                 future = producer.send(self.options.topic, value=value, key=key)
                 future.get(timeout=max(ends - time.monotonic(), 0.001))
             except MessageSizeTooLargeError as error:
+                self._drop(
+                    producer
+                )  # its transaction manager takes this for fatal and refuses all that follows
                 raise EventTooLarge(
                     f"the event has {size} bytes, more than the topic {self.options.topic} takes "
                     f"(max.message.bytes): {error}"
@@ -186,25 +189,41 @@ class KafkaSender:
     def _failed(self, producer: Any, error: Exception) -> DeliveryError:
         """Stop trying for a while; the error says what Kafka or the network said."""
         why = f"Kafka at {self._servers} did not take an event for the topic {self.options.topic}: "
-        why += kafka_log.cause(self._client_id) or f"{type(error).__name__}: {error}"
-        if "not found in cluster metadata" in why:
-            why += f"; create it with: modeltrail topic create --topic {self.options.topic}"
+        cause = kafka_log.cause(self._client_id) or f"{type(error).__name__}: {error}"
+        why += cause + hint(cause, self.options)
         with self._lock:
             if producer is self._producer:  # else another thread has seen the same failure first
                 self._breaker.failed(why)
-                self._drop_producer()
+                self._drop(producer)
         return (DeliveryTimeout if "Timeout" in type(error).__name__ else DeliveryError)(why)
 
-    def _drop_producer(self) -> None:
-        """Not here: its close waits for what it could not deliver, which is spooled or refused by now."""
-        dropped, self._producer = self._producer, None
-        if dropped is not None:
-            _in_background(dropped.close, self._client_id, self.options.timeout)
+    def _drop(self, producer: Any) -> None:
+        """Let the next event make a new producer; closing this one may wait for what it cannot deliver."""
+        with self._lock:
+            if producer is None or producer is not self._producer:
+                return
+            self._producer = None
+        _in_background(producer.close, self._client_id, self.options.timeout)
 
     @property
     def _servers(self) -> str:
         servers = self.options.producer["bootstrap_servers"]
         return servers if isinstance(servers, str) else ",".join(servers)
+
+
+def hint(cause: str, options: KafkaOptions) -> str:
+    """What to do about a failure; "" where the cause says enough."""
+    producer = options.producer
+    if "not found in cluster metadata" in cause:
+        return f"; create it with: modeltrail topic create --topic {options.topic}"
+    if "disconnected" in cause and producer.get("sasl_mechanism"):
+        # A refusal comes with the end of the connection, and often kafka-python sees only the end.
+        who = f"{producer.get('sasl_plain_username')!r} by SASL {producer['sasl_mechanism']}"
+        return f" while logging in as {who}: a broker does so when it refuses the name, password or mechanism"
+    if "disconnected" in cause or "timed out" in cause:
+        protocol = producer.get("security_protocol", "PLAINTEXT")
+        return f"; security.protocol is {protocol}: does this port speak it?"
+    return ""
 
 
 def _kafka() -> Any:

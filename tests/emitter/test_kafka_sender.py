@@ -294,17 +294,15 @@ print(transports.emit(event), transports.emit(event), transports.close(1))
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    """A broker with TLS and SASL listeners: (bootstrap of plain, of TLS, of SASL, path of the CA, topic)."""
+    """A broker with TLS and SASL listeners: (plain bootstrap, TLS, SASL, path of the CA, topic)."""
     from kafka_broker import Broker
 
     directory = tmp_path_factory.mktemp("tls")
     openssl(directory, "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem")
     openssl(directory, "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout broker.key -out broker.csr")
     (directory / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    openssl(
-        directory,
-    """A broker with TLS and SASL listeners: (plain bootstrap, TLS, SASL, path of the CA, topic)."""
-    )
+    authority = "-CA ca.pem -CAkey ca.key -CAcreateserial -days 2"
+    openssl(directory, f"x509 -req -in broker.csr {authority} -extfile names -out broker.crt")
     bundle = b"".join((directory / name).read_bytes() for name in ("broker.key", "broker.crt", "ca.pem"))
     (directory / "broker.pem").write_bytes(bundle)
     login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="right";'

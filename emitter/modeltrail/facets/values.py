@@ -15,9 +15,9 @@ function, class                           its dotted name                     st
 any other object                          ``{"class": its dotted class}``     object
 ========================================  ==================================  =========
 
-What has more than `MAX_ITEMS` items becomes ``{"class", "length", "sha256"}``, the digest that of its
-canonical
-JSON, and what is nested deeper than `MAX_DEPTH` becomes ``{"class"}``: a parameter is a setting, no data.
+A parameter is a setting, no data: what has more than `MAX_ITEMS` items becomes ``{"class", "length",
+"sha256"}``, the digest that of its canonical JSON, an array of that size ``{"class", "shape"}``, and what
+is nested deeper than `MAX_DEPTH` becomes ``{"class"}``.
 """
 
 import datetime as dt
@@ -169,9 +169,10 @@ def _container(value: Any, depth: int) -> Any:
         return _limited(value, sorted((json_value(item, depth) for item in value), key=_canonical))
     if isinstance(value, list | tuple | range):
         return _limited(value, [json_value(item, depth) for item in value])
-    if hasattr(value, "dtype") and hasattr(
-        value, "tolist"
-    ):  # of numpy, pandas, torch; scalars become one value
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # of numpy, pandas, torch, scalars too
+        shape = [int(length) for length in getattr(value, "shape", ())]
+        if math.prod(shape) > MAX_ITEMS:  # seen before anything of it is copied
+            return {"class": _dotted(type(value)), "shape": shape}
         return json_value(value.tolist(), depth)
     return {"class": _dotted(type(value))}
 

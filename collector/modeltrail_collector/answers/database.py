@@ -6,15 +6,20 @@ import decimal
 import math
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
 
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, reduce, table_store
 
 Row = dict[str, Any]
+
+_HELD_BYTES: Final = 8 << 20
 
 
 class Database(msgspec.Struct, frozen=True):
@@ -27,19 +32,14 @@ class Database(msgspec.Struct, frozen=True):
         found = self.connection.sql(query, params=params or None)
         if found is None:
             return []
-        texts = [
-            f"strftime(timezone('UTC', {name}), '%Y-%m-%dT%H:%M:%S.%fZ') AS {name}"
-            if str(kind) == "TIMESTAMP WITH TIME ZONE"
-            else name
-            for name, kind in (
-                (_quoted(column), kind) for column, kind in zip(found.columns, found.types, strict=True)
-            )
-        ]
-        # Through DuckDB's text and not through Python's times: those would need pytz, Arrow's would import pandas.
-        tuples = found.project(", ".join(texts)).fetchall()
-        return [
-            {name: _plain(value) for name, value in zip(found.columns, row, strict=True)} for row in tuples
-        ]
+        table = found.to_arrow_table()
+        for number, field in enumerate(table.schema):
+            if pa.types.is_timestamp(field.type):
+                # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
+                zone = "Z" if field.type.tz else ""
+                naive = table[number].cast(pa.timestamp("us"))
+                table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
+        return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
 
     def fill(self, table: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
@@ -47,17 +47,24 @@ class Database(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def database(log: Log, *names: str) -> Iterator[Database]:
-    """A database with these tables of a log as views (none named: all). A table not yet written is empty."""
+def database(log: Log, *names: str, held: bool = False) -> Iterator[Database]:
+    """A database with these tables of a log as views (none named: all). A table not yet written is empty.
+
+    `held` reads the small ones into memory first: right for an answer that asks many questions.
+    """
     tables = table_store(log)
     with reduce.connect() as connection:
         for name in names or PUBLIC:
-            reduce.attach(connection, name, tables.open(name), PUBLIC[name])
+            table = tables.open(name)
+            small = held and table is not None and _bytes(table) <= _HELD_BYTES
+            reduce.attach(connection, f"{name}_files" if small else name, table, PUBLIC[name])
+            if small:
+                connection.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_files")
         yield Database(connection)
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _bytes(table: DeltaTable) -> int:
+    return sum(table.get_add_actions()["size_bytes"].to_pylist())
 
 
 def _plain(value: Any) -> Any:
@@ -65,7 +72,7 @@ def _plain(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return str(value)
         case decimal.Decimal():
-            return float(value)
+            return int(value) if value == value.to_integral_value() else float(value)
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case dict():

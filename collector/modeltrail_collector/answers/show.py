@@ -25,12 +25,15 @@ def show(log: Log, text: str) -> dict[str, Any]:
     Raises NotFound for a model that is not in the log.
     """
     used = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
-    with database(log, *used) as db:
+    with database(log, *used, held=True) as db:
         model = names.model(db, text)
         model.pop("tier", None)
         facts = _Facts(db, model)
         answer = {"model": model} | {name: read(facts) or None for name, read in _READERS.items()}
         return {name: answer[name] for name in SECTIONS}
+
+
+_Found = tuple[Row, dict[str, Any]]
 
 
 class _Facts:
@@ -47,9 +50,7 @@ class _Facts:
             registered=model["registered_run_id"],
         )
 
-    def find(
-        self, key: str, *, scope: str | None = None, made: bool = True
-    ) -> list[tuple[Row, dict[str, Any]]]:
+    def find(self, key: str, *, scope: str | None = None, made: bool = True) -> list[_Found]:
         """Facets of this key that are objects, of the making run (or of both runs), with where they lie."""
         found = []
         for row in self.rows:
@@ -84,35 +85,37 @@ def _data(facts: _Facts) -> list[Row]:
         ORDER BY use IS NULL, CASE use WHEN 'train' THEN 1 WHEN 'validation' THEN 2 WHEN 'test' THEN 3 ELSE 4 END, name""",
         run=facts.model["run_id"],
     )
-    of_inputs = [
-        row
-        for row in facts.rows
-        if row["scope"].startswith("input") and row["run_id"] == facts.model["run_id"]
-    ]
+    schemas = _by_dataset(facts.find("schema", scope="input"))
+    uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
+    anything = {
+        (row["namespace"], row["name"]): (row, {}) for row in facts.rows if row["scope"].startswith("input")
+    }
+    answer = []
     for row in rows:
-        about = [
-            facet
-            for facet in of_inputs
-            if (facet["namespace"], facet["name"]) == (row["namespace"], row["name"])
-        ]
-        about.sort(key=lambda facet: facet["key"] != "modelTrail_dataUse")
-        row["source"] = (
-            {name: about[0][name] for name in ("topic", "topic_id", "partition", "offset")} if about else None
-        )
-        fields = next(
-            (json.loads(facet["value"]).get("fields") for facet in about if facet["key"] == "schema"), None
-        )
+        identity = (row["namespace"], row["name"])
+        columns = _list(schemas.get(identity, (None, {}))[1].get("fields"))
         row["columns"] = [
-            {"name": f.get("name"), "type": f.get("type")} for f in fields or [] if isinstance(f, dict)
+            {"name": c.get("name"), "type": c.get("type")} for c in columns if isinstance(c, dict)
         ]
-    return rows
+        said = uses.get(identity) or schemas.get(identity) or anything.get(identity)
+        answer.append(_fact(said[0], row) if said else row | {"source": None})
+    return answer
+
+
+def _by_dataset(found: list[_Found]) -> dict[tuple[str, str], _Found]:
+    return {(row["namespace"], row["name"]): (row, value) for row, value in found}
+
+
+def _list(value: Any) -> list[Any]:
+    """A producer may break a facet's schema and be kept (`warned`): what should be a list may be anything."""
+    return value if isinstance(value, list) else []
 
 
 def _transformations(facts: _Facts) -> list[Row]:
     return [
         _fact(row, {"capture": value.get("capture"), **step})
         for row, value in facts.find("modelTrail_featureTransformations")
-        for step in value.get("steps") or []
+        for step in _list(value.get("steps"))
         if isinstance(step, dict)
     ]
 

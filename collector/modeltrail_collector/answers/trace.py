@@ -43,7 +43,7 @@ def trace(log: Log, text: str) -> dict[str, Any]:
 
     Raises NotFound when nothing or more than one thing is called so.
     """
-    with database(log, "models", "runs", "run_datasets", "edges", "deployments") as db:
+    with database(log, "models", "runs", "run_datasets", "edges", "deployments", held=True) as db:
         root = _root(db, text)
         told: set[tuple[str, ...]] = set()
         level = [root]
@@ -150,7 +150,8 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
                     OR list_contains(d.identities, concat(wanted.namespace, chr(9), wanted.name)))
         )
         SELECT DISTINCT output.run_id, output.namespace AS to_namespace, output.name AS to_name,
-            e.from_namespace AS namespace, e.from_name AS name, coalesce(i.kind, 'dataset') AS kind,
+            e.from_namespace AS namespace, e.from_name AS name, CASE WHEN (e.from_namespace, e.from_name) IN (SELECT (namespace, name) FROM models) THEN 'model'
+                ELSE coalesce(i.kind, 'dataset') END AS kind,
             i.version, i.fingerprint, i.use, i.rows
         FROM output
         JOIN edges AS e ON e.run_id = output.run_id

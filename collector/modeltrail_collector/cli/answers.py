@@ -1,0 +1,153 @@
+"""`modeltrail models`, `runs`, `show`, `trace` and `sql`: ask, print."""
+
+import click
+
+from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+
+_SECTIONS = (
+    "model", "run", "data", "transformations", "params", "code", "environment",
+    "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
+)  # fmt: skip
+
+
+@click.command()
+@log_option
+@json_option
+def models(log_uri: str, *, as_json: bool) -> None:
+    """Every model version, newest first.
+
+    \b
+    modeltrail models
+    modeltrail models --json
+    """
+    from modeltrail_collector import answers
+    from modeltrail_collector.cli import trail
+    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    rows = answers.models(log)
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("model", "version", "algorithm", "created", "run", "digest", "aliases")
+        print_rows([trail.model_row(row) for row in rows], columns, nothing="The log holds no model yet.")
+    warn_if_behind(log)
+
+
+@click.command()
+@log_option
+@json_option
+@click.option("--job", metavar="NAME", help="Only runs of this job: its name, a part of it, or its stem.")
+@click.option("--state", metavar="STATE", help="Only runs in this state: START, RUNNING, COMPLETE, FAIL, …")
+@click.option("--parent", metavar="RUN", help="Only runs below this parent or root run; its first digits do.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+def runs(
+    log_uri: str, *, as_json: bool, job: str | None, state: str | None, parent: str | None, limit: int | None
+) -> None:
+    """Runs, newest first.
+
+    A run that only ever started says START: some producers never end theirs.
+
+    \b
+    modeltrail runs --state fail
+    modeltrail runs --job train --limit 20
+    """
+    from modeltrail_collector import answers
+    from modeltrail_collector.cli import trail
+    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    rows = answers.runs(log, job=job, state=state, parent=parent, limit=limit)
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("job", "state", "started", "took", "run", "parent", "error")
+        print_rows([trail.run_row(row) for row in rows], columns, nothing="No run fits.")
+    warn_if_behind(log)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL[@VERSION]")
+@log_option
+@json_option
+@click.option(
+    "--section",
+    "sections",
+    type=click.Choice(_SECTIONS),
+    multiple=True,
+    help="Only this section; may be given more than once.",
+)
+def show(model: str, log_uri: str, *, as_json: bool, sections: tuple[str, ...]) -> None:
+    """What exactly produced this model version.
+
+    MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest.
+
+    \b
+    modeltrail show churn@3
+    modeltrail show models/churn.joblib --section data --section params
+    """
+    from modeltrail_collector import answers
+    from modeltrail_collector.cli import story
+    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    answer = answers.show(log, model)
+    if as_json:
+        print_json({name: answer[name] for name in sections or answer})
+    else:
+        story.print_story(answer, sections or tuple(answer))
+    warn_if_behind(log)
+
+
+@click.command()
+@click.argument("name", metavar="MODEL[@VERSION]|DATASET|ENDPOINT")
+@log_option
+@json_option
+def trace(name: str, log_uri: str, *, as_json: bool) -> None:
+    """The path back to raw data, across runs.
+
+    \b
+    modeltrail trace churn@3
+    modeltrail trace data/features.parquet
+    """
+    from modeltrail_collector import answers
+    from modeltrail_collector.cli import trail
+    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    answer = answers.trace(log, name)
+    if as_json:
+        print_json(answer)
+    else:
+        trail.print_tree(answer)
+    warn_if_behind(log)
+
+
+@click.command()
+@click.argument("query")
+@log_option
+@json_option
+def sql(query: str, log_uri: str, *, as_json: bool) -> None:
+    """Ask the tables with SQL (DuckDB's): one SELECT.
+
+    Tables: events, rejected, runs, run_datasets, edges, facets, params, metrics, models, deployments, changes.
+
+    \b
+    modeltrail sql "SELECT state, count(*) FROM runs GROUP BY state"
+    modeltrail sql "SELECT * FROM params WHERE name = 'C'" --json
+    """
+    from modeltrail_collector import answers
+    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    rows = answers.sql(log, query)
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, tuple(rows[0]) if rows else (), nothing="No rows.")
+    warn_if_behind(log)

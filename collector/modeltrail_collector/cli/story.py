@@ -1,0 +1,261 @@
+"""How `modeltrail show` looks to a person: section by section, each fact with how it was learned."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import click
+
+from modeltrail_collector.cli.trail import bold, dim, duration, label, short, short_run, time
+
+_INDENT: Final = "  "
+_GAP: Final = "  "
+
+Line = Sequence[str]
+
+
+def print_story(answer: dict[str, Any], sections: Sequence[str]) -> None:
+    """Print these sections of the answer of `answers.show`; what nobody said is `not recorded`."""
+    for number, name in enumerate(sections):
+        if number:
+            click.echo()
+        value = answer[name]
+        title, lines = _HEADINGS.get(name, name), [] if value is None else _SECTIONS[name](value)
+        if name == "model":
+            click.echo(_title(value))
+            title = ""
+        elif name == "changes" and value:
+            title = f"changes since {short(value[0]['base_version'])}"
+        if title:
+            click.echo(bold(title) if lines else f"{bold(title)}{_GAP}{dim('not recorded')}")
+        _print_lines(lines)
+
+
+def _title(model: dict[str, Any]) -> str:
+    name = model["registered_name"] or label(model["namespace"], model["name"])
+    return bold(f"{name}@{model['version']}")
+
+
+def _print_lines(lines: Iterable[Line]) -> None:
+    """Columns under each other; the last is dim: how it was learned, and where it was said."""
+    table = [list(line) for line in lines]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)] if table else []
+    for line in table:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        text = _GAP.join(cells[:-1])
+        learned = line[-1]
+        click.echo(_INDENT + (text + _GAP + dim(learned) if learned else text.rstrip()))
+
+
+def _learned(fact: dict[str, Any]) -> str:
+    source = fact.get("source")
+    where = f"{source['topic']}/{source['partition']}@{source['offset']}" if source else ""
+    return " ".join(part for part in (fact.get("capture") or "", where) if part)
+
+
+def _model(model: dict[str, Any]) -> list[Line]:
+    framework = " ".join(part for part in (model["framework"], model["framework_version"]) if part)
+    said = {
+        "identity": f"{model['name']} in {model['namespace']}",
+        "digest": f"{model['digest_algorithm'] or 'digest'} {model['digest']}" if model["digest"] else "",
+        "algorithm": model["algorithm"] or "",
+        "framework": framework,
+        "task": model["task"] or "",
+        "created": time(model["created_at"]),
+        "aliases": ", ".join(model["aliases"] or ()),
+    }
+    return [(name, value, "") for name, value in said.items() if value]
+
+
+def _run(run: dict[str, Any]) -> list[Line]:
+    took = duration(run["started_at"], run["ended_at"])
+    parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
+    when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
+    return [(run["job_name"], run["state"], when, f"run {run['run_id']}", parent)]
+
+
+def _data(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (
+            label(row["namespace"], row["name"]),
+            row["use"] or "",
+            f"{row['rows']:,} rows" if row["rows"] is not None else "",
+            f"{len(row['columns'])} columns" if row["columns"] else "",
+            short(row["fingerprint"] or row["version"] or ""),
+            _learned(row),
+        )
+        for row in rows
+    ]
+
+
+def _transformations(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (
+            str(row.get("id", "")),
+            str(row.get("op", "")),
+            _brief(row.get("params")),
+            f"fitted on {row['fittedOn']}" if row.get("fittedOn") else "",
+            _learned(row),
+        )
+        for row in rows
+    ]
+
+
+def _params(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (f"{row['component']}.{row['name']}" if row["component"] else row["name"],
+         row["value"] if row["value"] is not None else "null", row["origin"] or "", _learned(row))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _code(code: dict[str, Any]) -> list[Line]:
+    location = _object(code.get("location"))
+    said = {
+        "entry point": code.get("entryPoint"),
+        "arguments": " ".join(map(str, _list(code.get("argv")))),
+        "repository": location.get("repoUrl") or location.get("url"),
+        "commit": code.get("commit") or location.get("version"),
+        "uncommitted": {"True": "yes", "False": "no"}.get(str(code.get("dirty"))),
+        "diff": code.get("diffSha256"),
+        "source": code.get("sourceSha256"),
+    }
+    return _pairs(said, _learned(code))
+
+
+def _environment(environment: dict[str, Any]) -> list[Line]:
+    python, system, hardware, container, lockfile = (
+        _object(environment.get(key)) for key in ("python", "os", "hardware", "container", "lockfile")
+    )
+    devices = [_object(device) for device in _list(hardware.get("accelerators"))]
+    cpus = [f"{hardware['cpuCount']} CPUs"] if hardware.get("cpuCount") else []
+    said = {
+        "python": _words(python, "version", "implementation"),
+        "engine": _words(environment, "name", "version"),
+        "system": _words(system, "name", "version", "arch"),
+        "packages": len(_list(environment.get("packages"))),
+        "lockfile": _words(lockfile, "kind", "sha256"),
+        "container": _words(container, "image", "digest"),
+        "hardware": ", ".join(
+            cpus + [f"{device.get('count', 1)} × {device.get('model')}" for device in devices]
+        ),
+    }
+    return _pairs(said, _learned(environment))
+
+
+def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (row["name"], _figure(row["value"]), " ".join(part for part in (row["split"], row["dataset"], row["slice"]) if part),
+         f"step {row['step']}" if row["step"] is not None else "", _learned(row))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (row["name"], _figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
+         row["slice"] or "", f"run {short_run(row['run_id'])}", _learned(row))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _artifact(artifact: dict[str, Any]) -> list[Line]:
+    size = artifact.get("sizeBytes")
+    files = _list(artifact.get("files"))
+    said = {
+        "file": label(artifact["namespace"], artifact["name"]),
+        str(artifact.get("digestAlgorithm") or "digest"): artifact.get("digest"),
+        "size": f"{size:,} bytes" if isinstance(size, int) else None,
+        "files": str(len(files)) if len(files) > 1 else None,
+    }
+    return _pairs(said, _learned(artifact))
+
+
+def _registration(registration: dict[str, Any]) -> list[Line]:
+    said = {
+        "registry": _words(_object(registration.get("registry")), "system", "uri"),
+        "name": registration.get("name"),
+        "version": registration.get("version"),
+        "aliases": ", ".join(map(str, _list(registration.get("aliases")))),
+        "stage": registration.get("stage"),
+        "by": registration.get("actor"),
+    }
+    return _pairs(said, _learned(registration))
+
+
+def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
+    return [
+        (row["uri"] or row["endpoint"] or "", row["environment"] or "", row["action"] or "", time(row["effective_at"]),
+         row["state"] or "", _learned(row))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _changes(rows: list[dict[str, Any]]) -> list[Line]:
+    lines = []
+    for row in rows:
+        name, mark, field = row["path"].rpartition("#")
+        path = f"{label('file', name)} {field}" if mark else row["path"]
+        lines.append((row["section"], path, _side(row["before"]), "→", _side(row["after"]), ""))
+    return lines
+
+
+def _side(text: str | None) -> str:
+    if text is None:
+        return "—"
+    return short(text) if " " not in text and text.isalnum() else _figure(text)
+
+
+def _figure(value: Any) -> str:
+    """A number with at most six significant digits; text at most 60 characters."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        text = "" if value is None else str(value)
+        return text if len(text) <= 60 else text[:59] + "…"
+    return str(value) if number.is_integer() else f"{number:.6g}"
+
+
+def _brief(value: Any) -> str:
+    if not isinstance(value, dict) or not value:
+        return ""
+    text = ", ".join(
+        f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items()
+    )
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Producers may break a facet's schema and be kept (`warned`): what should be an object may be anything."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _words(value: dict[str, Any], *keys: str) -> str:
+    return " ".join(str(value[key]) for key in keys if value.get(key))
+
+
+def _pairs(said: dict[str, Any], learned: str) -> list[Line]:
+    lines = [(name, str(value)) for name, value in said.items() if value]
+    return [(*line, learned if number == 0 else "") for number, line in enumerate(lines)]
+
+
+_HEADINGS: Final = {"params": "parameters", "run": "made by"}
+_SECTIONS: Final[dict[str, Callable[[Any], list[Line]]]] = {
+    "model": _model,
+    "run": _run,
+    "data": _data,
+    "transformations": _transformations,
+    "params": _params,
+    "code": _code,
+    "environment": _environment,
+    "metrics": _metrics,
+    "evaluations": _evaluations,
+    "artifact": _artifact,
+    "registration": _registration,
+    "deployments": _deployments,
+    "changes": _changes,
+}

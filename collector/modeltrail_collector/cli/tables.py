@@ -1,0 +1,122 @@
+"""`modeltrail compact` and `modeltrail rebuild`: from the log to the tables."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from modeltrail_collector.cli.output import json_option, log_option, print_json
+from modeltrail_collector.errors import Unavailable
+
+if TYPE_CHECKING:
+    from modeltrail_collector.tables import CompactResult, Progress
+
+
+@click.command()
+@log_option
+@json_option
+@click.option("--watch", is_flag=True, help="Go on: compact whenever something new is sealed, until SIGTERM.")
+@click.option(
+    "--interval",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0.05),
+    default=30.0,
+    show_default=True,
+    help="How often --watch looks.",
+)
+def compact(log_uri: str, *, as_json: bool, watch: bool, interval: float) -> None:
+    """Bring the tables up to the end of the log.
+
+    Seals what lies in the log's inbox, then derives the tables (Delta, below LOG/tables) from what was
+    sealed since the last time. Any number of these may run: they take turns.
+
+    \b
+    modeltrail compact
+    modeltrail compact --log s3://ml/lineage --watch
+    """
+    from modeltrail_collector import tables
+    from modeltrail_collector.log import open_log
+    from modeltrail_collector.pump import seal_inbox
+
+    log = open_log(log_uri)
+
+    def turn() -> "CompactResult":
+        seal_inbox(log)
+        return tables.compact(log, on_progress=_progress())
+
+    if watch:
+        _watch(turn, interval, as_json=as_json)
+    else:
+        _tell(turn(), as_json=as_json)
+
+
+@click.command()
+@log_option
+@json_option
+def rebuild(log_uri: str, *, as_json: bool) -> None:
+    """Derive all tables anew from the log.
+
+    Readers see each table as it was until its new version is whole. Nothing in the log changes.
+
+    \b
+    modeltrail rebuild
+    modeltrail rebuild --log /srv/lineage --json
+    """
+    from modeltrail_collector import tables
+    from modeltrail_collector.log import open_log
+
+    _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
+
+
+def _watch(turn: Callable[[], "CompactResult"], interval: float, *, as_json: bool) -> None:
+    """Turn after turn until SIGTERM; a turn that has begun is finished. A store that is away is waited for."""
+    stop = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    click.echo(f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it.", err=True)
+    try:
+        while not stop.is_set():
+            try:
+                result = turn()
+            except Unavailable as error:
+                click.echo(f"modeltrail: {error}; trying again in {interval:g} s", err=True)
+            else:
+                if result.segments or result.buckets:
+                    _tell(result, as_json=as_json)
+            stop.wait(interval)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _tell(result: "CompactResult", *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+    elif not result.segments and not result.buckets:
+        click.echo("The tables are up to date.")
+    else:
+        records = _count(result.records, "record")
+        turned_away = f", {result.rejected:,} of them rejected" if result.rejected else ""
+        click.echo(
+            f"{records} of {_count(result.segments, 'segment')}{turned_away}; "
+            f"{_count(result.buckets, 'bucket')} of the tables written."
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _progress() -> "Callable[[Progress], None] | None":
+    """One line on a terminal that says where it is; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(step: "Progress") -> None:
+        text = f"{step.rows:,} records read" if step.stage == "read" else f"writing {step.stage}"
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+        if step.stage == "models":
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    return tell

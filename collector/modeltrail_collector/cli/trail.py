@@ -1,0 +1,142 @@
+"""How runs, models and the path back look to a person."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+_SHORT: Final = 12
+
+
+def print_tree(root: dict[str, Any]) -> None:
+    """Print a trace: each thing, and below it the run that wrote it and what that run read."""
+    _print_node(root, "", "")
+
+
+def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
+    click.echo(dim(first) + _thing(node))
+    run = node["run"]
+    if run is None:
+        return
+    told = "  (its inputs stand above)" if node["repeated"] else ""
+    click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
+    inputs = node["inputs"]
+    for number, child in enumerate(inputs, 1):
+        last = number == len(inputs)
+        _print_node(child, f"{rest}   {'└─ ' if last else '├─ '}", f"{rest}   {'   ' if last else '│  '}")
+
+
+def _thing(node: dict[str, Any]) -> str:
+    name = bold(label(node["namespace"], node["name"]))
+    version = node["version"]
+    if node["kind"] == "model" and version:
+        name = bold(f"{short_name(node['name'])}@{short(version)}")
+    facts = [node["name"]] if node["kind"] == "model" and short_name(node["name"]) != node["name"] else []
+    facts += [node["use"]] if node["use"] and node["use"] != "other" else []
+    facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
+    if node["fingerprint"]:
+        facts.append(short(node["fingerprint"]))
+    elif version and node["kind"] != "model":
+        facts.append(f"version {short(version)}")
+    if node["run"] is None:
+        facts.append("no run in the log wrote it")
+    return name + dim("  " + " · ".join(facts) if facts else "")
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    when = time(run["started_at"] or run["wrote_at"])
+    took = duration(run["started_at"], run["ended_at"])
+    facts = [when + (f" ({took})" if took else ""), f"run {short_run(run['run_id'])}"]
+    return f"{run['job_name']}  {state(run['state'])}{dim('  ' + ' · '.join(facts))}"
+
+
+def model_row(row: dict[str, Any]) -> dict[str, object]:
+    """A model version as a line of `modeltrail models`."""
+    return {
+        "model": row["registered_name"] or label(row["namespace"], row["name"]),
+        "version": row["version"],
+        "algorithm": (row["algorithm"] or "").rpartition(".")[2],
+        "created": time(row["created_at"]),
+        "run": short_run(row["run_id"]),
+        "digest": short(row["digest"] or ""),
+        "aliases": ", ".join(row["aliases"] or ()),
+    }
+
+
+def run_row(row: dict[str, Any]) -> dict[str, object]:
+    """A run as a line of `modeltrail runs`."""
+    return {
+        "job": row["job_name"],
+        "state": row["state"],
+        "started": time(row["started_at"] or row["last_event_at"]),
+        "took": duration(row["started_at"], row["ended_at"]),
+        "run": row["run_id"],
+        "parent": short_run(row["parent_run_id"]) if row["parent_run_id"] else "",
+        "error": (row["error"] or "").partition("\n")[0][:80],
+    }
+
+
+def label(namespace: str, name: str) -> str:
+    """A name as short as it is clear from here: a file below the current directory by its path from there."""
+    if namespace == "file":
+        try:
+            return str(Path(name).relative_to(Path.cwd()))
+        except (ValueError, OSError):
+            return name
+    return name if namespace in ("modeltrail://registry", "inmemory://") else f"{name} ({namespace})"
+
+
+def short_name(name: str) -> str:
+    """The last part of a model's name."""
+    return name.rpartition("/")[2] or name
+
+
+def short(digest: str) -> str:
+    """The first digits of a digest; anything else as it is."""
+    return digest[:_SHORT] if len(digest) > 2 * _SHORT else digest
+
+
+def short_run(run_id: str) -> str:
+    """The end of a run id: the random part of a UUIDv7 (its beginning is the time)."""
+    return run_id[-_SHORT:]
+
+
+def time(text: str | None) -> str:
+    """A time to the second, UTC."""
+    return text[:19].replace("T", " ") if text else ""
+
+
+def duration(start: str | None, end: str | None) -> str:
+    """How long something took: `350 ms`, `12 s`, `5 min`, `2 h 05 min`."""
+    if not start or not end:
+        return ""
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    if seconds < 1:
+        return f"{max(seconds, 0) * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def state(text: str) -> str:
+    """A run's state, in colour where there is some: a failure must be seen."""
+    colours = {"COMPLETE": "green", "FAIL": "red", "ABORT": "red"}
+    return _style(text, fg=colours.get(text, "yellow"))
+
+
+def bold(text: str) -> str:
+    """Bold on a terminal."""
+    return _style(text, bold=True)
+
+
+def dim(text: str) -> str:
+    """Dim on a terminal."""
+    return _style(text, dim=True) if text.strip() else text
+
+
+def _style(text: str, **how: Any) -> str:
+    """click takes colours out where stdout is no terminal; NO_COLOR is ours to honour."""
+    return text if "NO_COLOR" in os.environ or not text else click.style(text, **how)

@@ -12,7 +12,8 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from modeltrail.errors import DeliveryError, DeliveryTimeout, EventTooLarge, LineageError
@@ -126,9 +127,7 @@ class KafkaSender:
                 future = producer.send(self.options.topic, value=value, key=key)
                 future.get(timeout=max(ends - time.monotonic(), 0.001))
             except MessageSizeTooLargeError as error:
-                self._drop(
-                    producer
-                )  # its transaction manager takes this for fatal and refuses all that follows
+                self._drop(producer)  # kafka-python takes this for fatal and would refuse all that follows
                 raise EventTooLarge(
                     f"the event has {size} bytes, more than the topic {self.options.topic} takes "
                     f"(max.message.bytes): {error}"
@@ -150,26 +149,11 @@ class KafkaSender:
             self._lock.release()
 
     def _connect(self, ends: float) -> Any:
-        self._client_id = (
-            f"{self.options.producer.get('client_id', 'modeltrail')}-{os.getpid()}-{next(_numbers)}"
-        )
-        kafka = _kafka()
-        clients: list[Any] = []
-
-        def client(**settings: Any) -> Any:
-            """The usual one; kept at hand because a constructor that fails leaves its threads running."""
-            clients.append(kafka.KafkaProducer.DEFAULT_CONFIG["kafka_client"](**settings))
-            return clients[-1]
-
-        with kafka_log.listening(self._client_id):
-            try:
-                return kafka.KafkaProducer(
-                    **(dict(self.options.producer) | self._guarantees(ends)), kafka_client=client
-                )
-            except Exception as error:
-                for made in clients:
-                    _in_background(made.close, self._client_id)
-                raise self._failed(None, error) from error
+        self._client_id = _new_client_id(self.options)
+        try:
+            return _construct("KafkaProducer", dict(self.options.producer) | self._guarantees(ends))
+        except Exception as error:
+            raise self._failed(None, error) from error
 
     def _guarantees(self, ends: float) -> dict[str, Any]:
         timeout_ms = int(self.options.timeout * 1000)
@@ -189,8 +173,7 @@ class KafkaSender:
     def _failed(self, producer: Any, error: Exception) -> DeliveryError:
         """Stop trying for a while; the error says what Kafka or the network said."""
         why = f"Kafka at {self._servers} did not take an event for the topic {self.options.topic}: "
-        cause = kafka_log.cause(self._client_id) or f"{type(error).__name__}: {error}"
-        why += cause + hint(cause, self.options)
+        why += _cause(self._client_id, error, self.options)
         with self._lock:
             if producer is self._producer:  # else another thread has seen the same failure first
                 self._breaker.failed(why)
@@ -211,27 +194,68 @@ class KafkaSender:
         return servers if isinstance(servers, str) else ",".join(servers)
 
 
-def hint(cause: str, options: KafkaOptions) -> str:
-    """What to do about a failure; "" where the cause says enough."""
-    producer = options.producer
-    if "not found in cluster metadata" in cause:
-        return f"; create it with: modeltrail topic create --topic {options.topic}"
-    if "disconnected" in cause and producer.get("sasl_mechanism"):
-        # A refusal comes with the end of the connection, and often kafka-python sees only the end.
-        who = f"{producer.get('sasl_plain_username')!r} by SASL {producer['sasl_mechanism']}"
-        return f" while logging in as {who}: a broker does so when it refuses the name, password or mechanism"
-    if "disconnected" in cause or "timed out" in cause:
-        protocol = producer.get("security_protocol", "PLAINTEXT")
-        return f"; security.protocol is {protocol}: does this port speak it?"
-    return ""
+@contextmanager
+def administration(options: KafkaOptions) -> Iterator[Any]:
+    """kafka-python's admin client for the same brokers, as quiet as the sender.
+
+    Raises:
+        DeliveryError: The brokers cannot be reached, or refuse us; the message names the cause.
+    """
+    client_id = _new_client_id(options)
+    settings = {name: value for name, value in options.producer.items() if name != "compression_type"}
+    settings |= {"client_id": client_id, "bootstrap_timeout_ms": int(options.timeout * 1000)}
+    try:
+        admin = _construct("KafkaAdminClient", settings)
+    except Exception as error:
+        servers = options.producer["bootstrap_servers"]
+        raise DeliveryError(f"Kafka at {servers}: {_cause(client_id, error, options)}") from error
+    with kafka_log.listening(client_id):
+        try:
+            yield admin
+        finally:
+            admin.close()
 
 
-def _kafka() -> Any:
+def _construct(name: str, settings: dict[str, Any]) -> Any:
+    """Make a client of kafka-python; a constructor that fails would leave its threads running."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python's own imports, on Python 3.11
         import kafka
-        import kafka.errors
-    return kafka
+    made: list[Any] = []
+
+    def client(**given: Any) -> Any:
+        made.append(kafka.KafkaProducer.DEFAULT_CONFIG["kafka_client"](**given))
+        return made[-1]
+
+    with kafka_log.listening(settings["client_id"]):
+        try:
+            return getattr(kafka, name)(**settings, kafka_client=client)
+        except Exception:
+            for each in made:
+                _in_background(each.close, settings["client_id"])
+            raise
+
+
+def _new_client_id(options: KafkaOptions) -> str:
+    return f"{options.producer.get('client_id', 'modeltrail')}-{os.getpid()}-{next(_numbers)}"
+
+
+def _cause(client_id: str, error: Exception, options: KafkaOptions) -> str:
+    """What went wrong, from kafka-python's log where its exception does not say, and what to do."""
+    cause = kafka_log.cause(client_id) or f"{type(error).__name__}: {error}"
+    producer = options.producer
+    if "not found in cluster metadata" in cause:
+        return f"{cause}; create it with: modeltrail topic create --topic {options.topic}"
+    if "disconnected" in cause and producer.get("sasl_mechanism"):
+        # A refusal comes with the end of the connection, and often kafka-python sees only the end.
+        who = f"{producer.get('sasl_plain_username')!r} by SASL {producer['sasl_mechanism']}"
+        return (
+            f"{cause} while logging in as {who}: brokers do so when they refuse a name, password or mechanism"
+        )
+    if "disconnected" in cause or "timed out" in cause:
+        protocol = producer.get("security_protocol", "PLAINTEXT")
+        return f"{cause}; security.protocol is {protocol}: does this port speak it?"
+    return cause
 
 
 def _milliseconds(ends: float) -> int:

@@ -76,8 +76,9 @@ def json_path(path: Path) -> str:
 
 def _core(event: dict[str, Any], kind: EventKind) -> Iterator[Reason]:
     """The event with the contents of its facets left out, against the core schema."""
-    name = schema.EVENTS[kind]
-    yield from _check(_shell(f"base.{name}"), (), event)
+    if _whole_core(kind).is_valid(event):
+        return
+    yield from _check(_shell(f"base.{schema.EVENTS[kind]}"), (), event)
     for _, definition, path, part in _holders(event, kind):
         yield from _check(_shell(definition), path, part)
 
@@ -86,10 +87,12 @@ def _facets(event: dict[str, Any], kind: EventKind) -> Iterator[Reason]:
     for entity, _, path, part in _holders(event, kind):
         if not isinstance(part, dict):
             continue
-        yield from _facet_map(entity, (*path, "facets"), part.get("facets"))
-        if entity == "dataset" and path[0] in {"inputs", "outputs"}:
-            put = str(path[0]).removesuffix("s")
-            yield from _facet_map(f"{put}_dataset", (*path, f"{put}Facets"), part.get(f"{put}Facets"))
+        if facets := part.get("facets"):
+            yield from _facet_map(entity, (*path, "facets"), facets)
+        if entity == "dataset" and path[0] != "dataset":
+            put = "input" if path[0] == "inputs" else "output"
+            if facets := part.get(f"{put}Facets"):
+                yield from _facet_map(f"{put}_dataset", (*path, f"{put}Facets"), facets)
 
 
 def _holders(event: dict[str, Any], kind: EventKind) -> Iterator[tuple[str, str, Path, Any]]:
@@ -161,6 +164,11 @@ def _reason(error: jsonschema_rs.ValidationError, path: Path, value: Any) -> Rea
         case _:
             message = f"breaks {keyword} of its schema, found {seen(value)}"
     return reason(_KEYWORDS.get(keyword, Code.FORBIDDEN), message, where)
+
+
+@cache
+def _whole_core(kind: EventKind) -> Validator:
+    return _compiled(schema.core_schema(kind))
 
 
 @cache

@@ -65,6 +65,12 @@ def event_schema(kind: EventKind) -> Schema:
     return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": _bundle()}
 
 
+def core_schema(kind: EventKind) -> Schema:
+    """One kind of event with the contents of its facets left out."""
+    opaque: dict[str, Schema] = {f"facets.{entity}": {"type": "object"} for entity in ENTITIES}
+    return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": {**_bundle(), **opaque}}
+
+
 def facet_map_schema(entity: str) -> Schema:
     """The facets of one run, job or dataset, each known one by its own schema."""
     return {"$ref": f"#/$defs/facets.{entity}", "$defs": _bundle()}

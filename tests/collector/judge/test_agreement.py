@@ -99,11 +99,9 @@ def value_at(node, path):
 @cache
 def reference(kind, part):
     """An independent validator: `core` without facets and formats, `all` without formats."""
-    rules = copy.deepcopy(schema.event_schema(kind))
-    if part == "core":
-        for entity in schema.ENTITIES:
-            rules["$defs"][f"facets.{entity}"] = {"type": "object"}
-    return jsonschema.Draft202012Validator(rules)
+    return jsonschema.Draft202012Validator(
+        schema.core_schema(kind) if part == "core" else schema.event_schema(kind)
+    )
 
 
 @cache

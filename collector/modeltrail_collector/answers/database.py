@@ -5,7 +5,7 @@ import datetime as dt
 import decimal
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import duckdb
@@ -28,10 +28,11 @@ class Database(msgspec.Struct, frozen=True):
     connection: duckdb.DuckDBPyConnection
 
     def rows(self, query: str, **params: object) -> list[Row]:
-        """The rows of a query as plain JSON values; `$name` stands for a parameter. Times become RFC 3339 text."""
+        """The rows of a query as plain JSON values; `$name` stands for a parameter.
+
+        Times become RFC 3339 text.
+        """
         found = self.connection.sql(query, params=params or None)
-        if found is None:
-            return []
         table = found.to_arrow_table()
         for number, field in enumerate(table.schema):
             if pa.types.is_timestamp(field.type):
@@ -41,7 +42,7 @@ class Database(msgspec.Struct, frozen=True):
                 table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
         return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
 
-    def fill(self, table: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
         reduce.fill(self.connection, table, columns, rows)
 

@@ -25,7 +25,8 @@ def models(log: Log) -> list[Row]:
     with database(log, "models") as db:
         return db.rows("""SELECT * EXCLUDE (bucket) FROM models AS m
             WHERE registered_name IS NOT NULL OR digest IS NULL
-                OR digest NOT IN (SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
+                OR digest NOT IN (
+                    SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
             ORDER BY created_at DESC, namespace, name, version DESC""")
 
 
@@ -39,8 +40,8 @@ def runs(
 ) -> list[Row]:
     """Runs, newest first: rows of table `runs`.
 
-    `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER; `parent`
-    the id of a parent or root run. Raises ConfigError for another state.
+    `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER;
+    `parent` the id of a parent or root run. Raises ConfigError for another state.
     """
     if state is not None and state.upper() not in _STATES:
         raise ConfigError(f"{state!r} is no state of a run: one of {', '.join(_STATES)}")
@@ -49,7 +50,8 @@ def runs(
             """SELECT * EXCLUDE (bucket) FROM runs
             WHERE ($job IS NULL OR contains(job_name, $job) OR job_stem = $job)
                 AND ($state IS NULL OR state = $state)
-                AND ($parent IS NULL OR starts_with(parent_run_id, $parent) OR starts_with(root_run_id, $parent))
+                AND ($parent IS NULL OR starts_with(parent_run_id, $parent)
+                    OR starts_with(root_run_id, $parent))
             ORDER BY coalesce(started_at, last_event_at) DESC, run_id LIMIT $limit""",
             job=job,
             state=state and state.upper(),
@@ -83,7 +85,8 @@ def changes(log: Log, before: str, after: str) -> list[Row]:
 def sql(log: Log, query: str) -> list[Row]:
     """The rows of a SELECT over the tables.
 
-    Nothing outside the tables can be read and nothing written. Raises ConfigError with what the database says.
+    Nothing outside the tables can be read and nothing written. Raises ConfigError with what the database
+    says.
     """
     used = [name for name in PUBLIC if re.search(rf"\b{name}\b", query, re.IGNORECASE)]
     with database(log, *used) as db:

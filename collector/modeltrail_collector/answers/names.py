@@ -1,8 +1,8 @@
 """What a user calls a model or a dataset -> the one that is meant.
 
-Tried in this order, and the first that fits anything decides: the full name, the registered name, a path on this
-machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more). After `@` stands a version, an
-alias or the beginning of a version's digest; none means the newest.
+Tried in this order, and the first that fits anything decides: the full name, the registered name, a path on
+this machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more). After `@` stands
+a version, an alias or the beginning of a version's digest; none means the newest.
 """
 
 import difflib
@@ -73,7 +73,7 @@ def _is_version(row: Row, version: str) -> bool:
 
 
 def _newest(found: list[Row]) -> list[Row]:
-    """The newest version of each name; a name that only says where a registered one's file lies is left out."""
+    """The newest version of each name, without names that only say where a registered one's file lies."""
     newest: dict[tuple[str, str], Row] = {}
     for row in found:
         newest.setdefault((row["namespace"], row["name"]), row)

@@ -1,4 +1,4 @@
-"""What exactly produced one model version: every recorded fact, how it was learned, and the event that said it."""
+"""What exactly produced one model version: each fact, how it was learned, and the event that said it."""
 
 import json
 from collections.abc import Callable
@@ -19,8 +19,9 @@ def show(log: Log, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
-    the others lists of facts. What nobody said is None. A fact says how it was learned in `capture` (observed,
-    declared, inferred; None where its producer does not say) and names the log record it comes from in `source`.
+    the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
+    (observed, declared, inferred; None where its producer does not say) and names the log record it comes
+    from in `source`.
 
     Raises NotFound for a model that is not in the log.
     """
@@ -80,14 +81,15 @@ def _data(facts: _Facts) -> list[Row]:
     rows = facts.db.rows(
         """SELECT namespace, name, use, version, fingerprint, rows, capture FROM run_datasets AS d
         WHERE run_id = $run AND role = 'input' AND NOT EXISTS (
-            FROM run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output' AND made.kind = 'model'
+            FROM run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
+                AND made.kind = 'model'
                 AND (made.namespace, made.name) = (d.namespace, d.name))
-        ORDER BY use IS NULL, CASE use WHEN 'train' THEN 1 WHEN 'validation' THEN 2 WHEN 'test' THEN 3 ELSE 4 END, name""",
+        ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name""",
         run=facts.model["run_id"],
     )
     schemas = _by_dataset(facts.find("schema", scope="input"))
     uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
-    anything = {
+    anything: dict[tuple[str, str], _Found] = {
         (row["namespace"], row["name"]): (row, {}) for row in facts.rows if row["scope"].startswith("input")
     }
     answer = []
@@ -122,7 +124,8 @@ def _transformations(facts: _Facts) -> list[Row]:
 
 def _params(facts: _Facts) -> list[Row]:
     rows = facts.db.rows(
-        "SELECT name, value, type, origin, component, capture FROM params WHERE run_id = $run ORDER BY component, name",
+        """SELECT name, value, type, origin, component, capture FROM params WHERE run_id = $run
+        ORDER BY component NULLS FIRST, name""",
         run=facts.model["run_id"],
     )
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
@@ -148,7 +151,8 @@ def _metrics(facts: _Facts) -> list[Row]:
     rows = facts.db.rows(
         """SELECT name, value, step, split, dataset, slice FROM metrics
         WHERE run_id = $run AND source <> 'evaluation'
-        QUALIFY row_number() OVER (PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
+        QUALIFY row_number() OVER (
+            PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice""",
         run=facts.model["run_id"],
     )
@@ -159,7 +163,7 @@ def _metrics(facts: _Facts) -> list[Row]:
 
 
 def _evaluations(facts: _Facts) -> list[Row]:
-    """Figures from evaluations of this version, in whichever run; the digest decides where both sides know it."""
+    """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
     rows = facts.db.rows(
         """SELECT m.run_id, m.name, m.value, m.dataset, m.slice, m.happened_at, f."value" AS facet,
             f.topic, f.topic_id, f."partition", f."offset"

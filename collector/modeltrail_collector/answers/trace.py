@@ -1,4 +1,4 @@
-"""The path back: from a model, a dataset or an endpoint, through the runs that wrote it, to what no run wrote."""
+"""The path back from a model, a dataset or an endpoint, run by run, to what no run wrote."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ _RUN: Final = """runs.run_id, job_namespace, job_name, state, started_at, ended_
 
 
 class _Node(msgspec.Struct):
-    """A dataset as one run read it (or as it was asked for): `before` is when, `run_id` the run that wrote it."""
+    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it."""
 
     namespace: str
     name: str
@@ -34,12 +34,12 @@ class _Node(msgspec.Struct):
 def trace(log: Log, text: str) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, a dataset or an endpoint.
 
-    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state, times; None
-    for what no run in the log wrote) and `inputs`, the nodes that this run made it from. A node told elsewhere in the
-    tree is `repeated` and its inputs are left out. At most 100 runs deep.
+    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
+    times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from. A node
+    told elsewhere in the tree is `repeated` and its inputs are left out. At most 100 runs deep.
 
-    Which run wrote what another read: the one whose output has the fingerprint that was read; else the same version;
-    else, where one of them is unknown, the last that wrote it before.
+    Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
+    version; else, where one of them is unknown, the last that wrote it before.
 
     Raises NotFound when nothing or more than one thing is called so.
     """
@@ -97,7 +97,8 @@ def _find_runs(db: Database, nodes: list[_Node]) -> None:
             FROM wanted JOIN output USING (namespace, name)
             UNION ALL
             SELECT wanted.*, output.run_id, output.version, output.fingerprint, 2
-            FROM wanted JOIN output ON list_contains(output.identities, concat(wanted.namespace, chr(9), wanted.name))
+            FROM wanted JOIN output
+                ON list_contains(output.identities, concat(wanted.namespace, chr(9), wanted.name))
             UNION ALL
             SELECT wanted.*, output.run_id, NULL, NULL, 3
             FROM wanted JOIN output
@@ -139,8 +140,9 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
         return []
     keys = sorted({(node.run["run_id"], node.namespace, node.name) for node in nodes if node.run})
     db.fill("wanted", ("run_id", "namespace", "name"), keys)
-    # What a run itself put out under this name (an evaluation inside the training run reads its model) is no source.
-    # A model asked for by its registered name was put out as a file: all that went into any output of that digest.
+    # What a run itself put out under this name (an evaluation inside the training run reads its model) is no
+    # source. A model asked for by its registered name was put out as a file: all that went into any output of
+    # that digest.
     rows = db.rows("""
         WITH output AS (
             SELECT wanted.*, d.namespace AS out_namespace, d.name AS out_name
@@ -150,7 +152,8 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
                     OR list_contains(d.identities, concat(wanted.namespace, chr(9), wanted.name)))
         )
         SELECT DISTINCT output.run_id, output.namespace AS to_namespace, output.name AS to_name,
-            e.from_namespace AS namespace, e.from_name AS name, CASE WHEN (e.from_namespace, e.from_name) IN (SELECT (namespace, name) FROM models) THEN 'model'
+            e.from_namespace AS namespace, e.from_name AS name,
+            CASE WHEN (e.from_namespace, e.from_name) IN (SELECT (namespace, name) FROM models) THEN 'model'
                 ELSE coalesce(i.kind, 'dataset') END AS kind,
             i.version, i.fingerprint, i.use, i.rows
         FROM output
@@ -160,7 +163,7 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
             AND (i.namespace, i.name) = (e.from_namespace, e.from_name)
         WHERE NOT EXISTS (FROM run_datasets AS made WHERE made.run_id = e.run_id AND made.role = 'output'
             AND made.kind = 'model' AND (made.namespace, made.name) = (e.from_namespace, e.from_name))
-        ORDER BY use IS NULL, CASE use WHEN 'train' THEN 1 WHEN 'validation' THEN 2 WHEN 'test' THEN 3 ELSE 4 END,
+        ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL,
             e.from_name""")
     by_output: dict[tuple[str, str, str], list[Row]] = {}
     for row in [*rows, *_deployed(db)]:

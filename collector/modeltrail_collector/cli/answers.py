@@ -134,7 +134,8 @@ def trace(name: str, log_uri: str, *, as_json: bool) -> None:
 def sql(query: str, log_uri: str, *, as_json: bool) -> None:
     """Ask the tables with SQL (DuckDB's): one SELECT.
 
-    Tables: events, rejected, runs, run_datasets, edges, facets, params, metrics, models, deployments, changes.
+    Tables: events, rejected, runs, run_datasets, edges, facets, params, metrics, models, deployments,
+    changes.
 
     \b
     modeltrail sql "SELECT state, count(*) FROM runs GROUP BY state"

@@ -137,7 +137,7 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
         "lockfile": _words(lockfile, "kind", "sha256"),
         "container": _words(container, "image", "digest"),
         "hardware": ", ".join(
-            cpus + [f"{device.get('count', 1)} × {device.get('model')}" for device in devices]
+            cpus + [f"{device.get('count', 1)} x {device.get('model')}" for device in devices]
         ),
     }
     return _pairs(said, _learned(environment))
@@ -145,7 +145,7 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
     return [
-        (row["name"], _figure(row["value"]), " ".join(part for part in (row["split"], row["dataset"], row["slice"]) if part),
+        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice"),
          f"step {row['step']}" if row["step"] is not None else "", _learned(row))
         for row in rows
     ]  # fmt: skip
@@ -185,14 +185,14 @@ def _registration(registration: dict[str, Any]) -> list[Line]:
 
 def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
     return [
-        (row["uri"] or row["endpoint"] or "", row["environment"] or "", row["action"] or "", time(row["effective_at"]),
-         row["state"] or "", _learned(row))
+        (row["uri"] or row["endpoint"] or "", row["environment"] or "", row["action"] or "",
+         time(row["effective_at"]),         row["state"] or "", _learned(row))
         for row in rows
     ]  # fmt: skip
 
 
 def _changes(rows: list[dict[str, Any]]) -> list[Line]:
-    lines = []
+    lines: list[Line] = []
     for row in rows:
         name, mark, field = row["path"].rpartition("#")
         path = f"{label('file', name)} {field}" if mark else row["path"]
@@ -226,7 +226,7 @@ def _brief(value: Any) -> str:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """Producers may break a facet's schema and be kept (`warned`): what should be an object may be anything."""
+    """What should be an object may be anything: an event that breaks a facet's schema is kept (`warned`)."""
     return value if isinstance(value, dict) else {}
 
 

@@ -72,7 +72,10 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
 
 
 def _watch(turn: Callable[[], "CompactResult"], interval: float, *, as_json: bool) -> None:
-    """Turn after turn until SIGTERM; a turn that has begun is finished. A store that is away is waited for."""
+    """Turn after turn until SIGTERM; a turn that has begun is finished.
+
+    A store that is away is waited for.
+    """
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     click.echo(f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it.", err=True)

@@ -138,5 +138,5 @@ def dim(text: str) -> str:
 
 
 def _style(text: str, **how: Any) -> str:
-    """click takes colours out where stdout is no terminal; NO_COLOR is ours to honour."""
+    """Style text: click takes colours out where stdout is no terminal; NO_COLOR is ours to honour."""
     return text if "NO_COLOR" in os.environ or not text else click.style(text, **how)

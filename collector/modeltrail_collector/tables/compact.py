@@ -5,9 +5,9 @@
     segments ──flatten──▶ flat (append-only) ──reduce──▶ runs, params, … (touched buckets) ──▶ models, changes
              └─rejected─▶ rejected
 
-Every table remembers, in the commit that wrote it, how far it is: `flat` and `rejected` the next offset of each
-partition of the log, the others the version of `flat` they were derived from. So a compactor that dies anywhere
-leaves some tables behind and none wrong; the next one goes on from each table's own mark.
+Every table remembers, in the commit that wrote it, how far it is: `flat` and `rejected` the next offset of
+each partition of the log, the others the version of `flat` they were derived from. So a compactor that dies
+anywhere leaves some tables behind and none wrong; the next one goes on from each table's own mark.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class CompactResult(msgspec.Struct, frozen=True):
-    """What one compaction took up: sealed segments, their records, how many were rejected, buckets written again."""
+    """What one compaction took up: segments, records, rejected ones among them, buckets written again."""
 
     segments: int = 0
     records: int = 0
@@ -63,8 +63,10 @@ def table_store(log: Log) -> TableStore:
 def compact(log: Log, *, on_progress: OnProgress | None = None) -> CompactResult:
     """Bring all tables up to the sealed end of the log.
 
-    Safe beside other compactors: on a local disk they take turns, elsewhere the loser of a commit looks again.
-    Raises NotVerified for a segment that is not what was sealed, Unavailable when the store cannot be reached.
+    Safe beside other compactors: on a local disk they take turns, elsewhere the loser of a commit looks
+    again.
+    Raises NotVerified for a segment that is not what was sealed, Unavailable when the store cannot be
+    reached.
     """
     tell = on_progress or _silent
     with _turn(log) as alone:
@@ -74,8 +76,9 @@ def compact(log: Log, *, on_progress: OnProgress | None = None) -> CompactResult
 def rebuild(log: Log, *, on_progress: OnProgress | None = None) -> CompactResult:
     """Derive every table anew from the log.
 
-    The new files are written beside the old ones and each table is swapped by one Delta commit, so that readers see
-    the old table or the new one. A crash between two swaps leaves a mixture that the next `compact` repairs.
+    The new files are written beside the old ones and each table is swapped by one Delta commit, so that
+    readers see the old table or the new one. A crash between two swaps leaves a mixture that the next
+    `compact` repairs.
     """
     tell = on_progress or _silent
     with _turn(log) as alone:
@@ -155,7 +158,7 @@ class _Source:
 
 
 def _absorb(log: Log, tables: TableStore, tell: OnProgress) -> CompactResult:
-    """Append what the log has beyond the marks of `flat` and `rejected`, a bounded number of rows per commit."""
+    """Append what the log has beyond the marks of `flat` and `rejected`, so many rows per commit."""
     sources = [
         _Source(name, tables.open_or_create(name, schema), schema, derive)
         for name, schema, derive in _SOURCES
@@ -193,7 +196,7 @@ def _segments(log: Log, partition: LogPartition, start: int) -> Iterator[Segment
 
 
 def mark_of(partition: LogPartition) -> str:
-    """The name of a log partition's mark: the topic's id is in it, for a topic made anew starts at offset 0 again."""
+    """The name of a log partition's mark, topic id included: a topic made anew starts at offset 0 again."""
     return f"{partition.topic}/{partition.topic_id}/{partition.partition}"
 
 
@@ -204,8 +207,8 @@ def _offset(table: DeltaTable, partition: LogPartition) -> int:
 def _reduce(tables: TableStore, tell: OnProgress, *, alone: bool, everything: bool = False) -> int:
     """Derive the reduced tables for all buckets that changed since each was written; how many buckets.
 
-    The handles are opened, and their marks compared, before rows are derived: a commit that would overwrite a newer
-    one fails.
+    The handles are opened, and their marks compared, before rows are derived: a commit that would overwrite a
+    newer one fails.
     """
     flat = tables.open_or_create("flat", FLAT)
     if alone:
@@ -244,7 +247,7 @@ def _is_behind(table: DeltaTable, mark: dict[str, int]) -> bool:
 
 
 def _since(table: DeltaTable, mark: dict[str, int]) -> int | None:
-    """The version of `flat` a table was derived from; None for another `flat` (its folder was removed) or never."""
+    """The version of `flat` a table was derived from; None for never, or from another `flat`."""
     return table.transaction_version(next(iter(mark)))
 
 
@@ -259,14 +262,17 @@ def _changed(flat: DeltaTable, mark: dict[str, int], behind: Iterable[DeltaTable
 
 
 def _tidy(flat: DeltaTable) -> None:
-    """Join small files of a bucket. Only under `_turn`: deltalake lets two of these at once double the rows."""
+    """Join small files of a bucket.
+
+    Only under `_turn`: deltalake lets two of these at once double the rows.
+    """
     for bucket, files in store.files_by_bucket(flat).items():
         if len(files) > _MANY_FILES:
             flat.optimize.compact(partition_filters=[("bucket", "=", bucket)])
 
 
 def _vacuum(table: DeltaTable) -> None:
-    """Now and then remove files that no version younger than an hour needs; a reader may still hold such a one."""
+    """Now and then remove files that only versions older than an hour need: readers hold younger ones."""
     if table.version() % _VACUUM_EVERY == 0:
         table.vacuum(retention_hours=_KEEP_HOURS, dry_run=False, enforce_retention_duration=False)
 
@@ -285,8 +291,8 @@ def _until_undisputed(work: Callable[[], CompactResult]) -> CompactResult:
 def _turn(log: Log) -> Iterator[bool]:
     """One compactor at a time on a local disk: a file lock, which the system frees when its owner dies.
 
-    Elsewhere (False) nothing is locked: Delta's marks alone keep two compactors apart, and no files are joined or
-    removed there.
+    Elsewhere (False) nothing is locked: Delta's marks alone keep two compactors apart, and no files are
+    joined or removed there.
     """
     if "://" in log.uri:
         yield False

@@ -1,10 +1,12 @@
-"""What differs between two versions of a model: pure functions over the reduced facets of the runs that made them.
+"""What differs between two versions of a model: pure functions over the reduced facets of their runs.
 
-A version's facts are sections of plain paths, so that the difference of two versions is a comparison of two mappings::
+A version's facts are sections of plain paths, so that the difference of two versions is a comparison of two
+mappings::
 
     {"parameters": {"C": "0.1"}, "dataInputs": {"/data/features.parquet#fingerprint": "9f2c…"}, …}
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -21,6 +23,7 @@ Facts = dict[str, dict[str, str]]
 _CODE_NOISE: Final = frozenset({"cwd", "diff", "diffUri", "diffTruncated", "capture", "vcs"})
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
 _STEP_NOISE: Final = frozenset({"id", "durationMs", "code", "capture", "paramsSha256"})
+_TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (
     "labelColumn",
     "weightColumn",
@@ -93,7 +96,7 @@ def change_rows(
     rows: list[dict[str, str | None]] = []
     bucket = model_bucket(namespace, name)
     ordered = list(versions)
-    for (base, before), (version, after) in zip(ordered, ordered[1:], strict=False):
+    for (base, before), (version, after) in itertools.pairwise(ordered):
         identity = {
             "bucket": bucket,
             "namespace": namespace,
@@ -108,14 +111,10 @@ def change_rows(
 def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
     match facet.scope, facet.key:
         case "run", "modelTrail_hyperparameters":
-            for param in _named(value.get("params")):
-                component = param.get("component")
-                name = f"{component}.{param['name']}" if component else param["name"]
-                found["parameters"][name] = _text(param.get("value"))
+            _read_parameters(value, found["parameters"])
         case "run", "modelTrail_training":
-            for field in ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel"):
-                if value.get(field) is not None:
-                    _flatten(f"training.{field}", value[field], found["parameters"])
+            said = {f"training.{field}": value.get(field) for field in _TRAINING_FIELDS}
+            _flatten("", said, found["parameters"])
         case "run", "modelTrail_environment":
             _flatten("", _without(value, _ENVIRONMENT_NOISE), found["environment"])
         case "run", "modelTrail_codeState":
@@ -123,14 +122,24 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
         case "job", "sourceCodeLocation":
             _flatten("source", {key: value.get(key) for key in ("version", "branch", "tag")}, found["code"])
         case "run", "modelTrail_featureTransformations":
-            for number, step in enumerate(
-                item for item in value.get("steps") or [] if isinstance(item, dict)
-            ):
-                _flatten(str(step.get("id", number)), _without(step, _STEP_NOISE), found["transformations"])
+            _read_steps(value, found["transformations"])
         case "input" | "input_facet", _:
             _read_input(facet, value, found["dataInputs"])
         case _:
             pass
+
+
+def _read_parameters(value: dict[str, Any], into: dict[str, str]) -> None:
+    for param in _named(value.get("params")):
+        component = param.get("component")
+        into[f"{component}.{param['name']}" if component else param["name"]] = _text(param.get("value"))
+
+
+def _read_steps(value: dict[str, Any], into: dict[str, str]) -> None:
+    steps = value.get("steps")
+    for number, step in enumerate(steps if isinstance(steps, list) else ()):
+        if isinstance(step, dict):
+            _flatten(str(step.get("id", number)), _without(step, _STEP_NOISE), into)
 
 
 def _read_input(facet: Facet, value: dict[str, Any], into: dict[str, str]) -> None:
@@ -162,7 +171,7 @@ def _metric_path(metric: Metric) -> str:
 
 
 def _flatten(path: str, value: Any, into: dict[str, str]) -> None:
-    """Nested values as dotted paths; members of a list that have a name go by it, so that order does not matter."""
+    """Nested values as dotted paths; members of a list that have a name go by it, whatever their order."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             if not key.startswith("_") and item is not None:

@@ -3,6 +3,7 @@
 It keeps no state, so the same function runs here and inside Spark's `mapInArrow` over the same segments.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -146,7 +147,7 @@ def _read(value: bytes) -> _Event:
 
 
 class _FacetColumns:
-    """The facets of many events, column by column: the nested array is built from them without a dictionary a row.
+    """The facets of many events, column by column, for a nested array without a dictionary a row.
 
     Of a dataset one row has the key `""`: it says that the dataset was there at all.
     """
@@ -200,7 +201,7 @@ class _FacetColumns:
 
 
 def _part(key: str, raw: msgspec.Raw) -> str:
-    """What tells apart facets that add up instead of replacing each other: a chunk's number, a statement's hash."""
+    """What tells apart facets that add up instead of replacing: a chunk's number, a statement's hash."""
     if key == "lineage":
         return hashlib.sha256(raw).hexdigest()[:16]
     try:
@@ -224,10 +225,8 @@ def canonical_digest(value: bytes) -> str:
 
     OpenLineage has no event id; a producer that sends an event twice may order its keys differently.
     """
-    try:
+    with contextlib.suppress(orjson.JSONDecodeError, orjson.JSONEncodeError):  # else compared byte for byte
         value = orjson.dumps(orjson.loads(value), option=orjson.OPT_SORT_KEYS)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass  # what orjson cannot read is compared byte for byte
     return hashlib.sha256(value).hexdigest()[:32]
 
 

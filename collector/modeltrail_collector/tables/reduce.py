@@ -56,7 +56,7 @@ def attach(
     uris = [] if table is None else _uris(table, schema.names[0], buckets)
     if not uris:
         columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")  # noqa: S608
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")
     elif Path(uris[0]).exists():
         columns = ", ".join(f'"{name}"' for name in schema.names)
         files = ", ".join(_quoted(uri) for uri in uris)
@@ -94,7 +94,10 @@ def sql_of(name: str) -> str:
 def by_run(
     flat: DeltaTable | pa.Table, buckets: Iterable[str] | None = None, wanted: Collection[str] = BY_RUN.keys()
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
-    """Each wanted table of `BY_RUN` with its rows for these buckets (None: all), to be read before the next is asked for."""
+    """Each wanted table of `BY_RUN` with its rows for these buckets (None: all).
+
+    The rows of one have to be read before the next is asked for.
+    """
     with connect() as connection:
         if isinstance(flat, DeltaTable):
             attach(connection, "flat", flat, FLAT, buckets)
@@ -123,7 +126,7 @@ class Reduced(msgspec.Struct, frozen=True):
 
 
 def by_model(reduced: Reduced, buckets: Iterable[str] | None = None) -> tuple[set[str], dict[str, pa.Table]]:
-    """(model buckets to write, rows of `models` and `changes`) for all names that these run buckets may concern.
+    """(model buckets to write, rows of `models` and `changes`) for what these run buckets may concern.
 
     A bucket of models is written as a whole, so all names of a touched bucket are derived.
     """
@@ -145,7 +148,8 @@ def by_model(reduced: Reduced, buckets: Iterable[str] | None = None) -> tuple[se
 def _touched(connection: duckdb.DuckDBPyConnection, buckets: Iterable[str] | None) -> set[str]:
     """Fill `touched` with the model names to derive, and return their buckets.
 
-    A run concerns the names it mentions and every name that shares a digest with those (a registration elsewhere).
+    A run concerns the names it mentions and every name that shares a digest with those (a registration
+    elsewhere).
     """
     names = connection.execute("""SELECT DISTINCT namespace, name, bucket, fingerprint FROM run_datasets_all
         WHERE kind = 'model'""").fetchall()
@@ -160,7 +164,7 @@ def _touched(connection: duckdb.DuckDBPyConnection, buckets: Iterable[str] | Non
 
 
 def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Fill `run_datasets` with the rows of all runs that a touched name or its digest occurs in; their buckets."""
+    """Fill `run_datasets` with the runs in which a touched name or its digest occurs; their buckets."""
     connection.execute("""CREATE TEMP TABLE run_datasets AS
         WITH named AS (
             SELECT run_id, fingerprint FROM run_datasets_all
@@ -169,7 +173,8 @@ def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
         alike AS (
             SELECT run_id FROM named
             UNION SELECT run_id FROM run_datasets_all
-            WHERE kind = 'model' AND fingerprint IN (SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL)
+            WHERE kind = 'model' AND fingerprint IN (
+                SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL)
             -- a registration may know only where the file lies: its digest stands beside it, in the same run
         )
         SELECT * FROM run_datasets_all WHERE run_id IN (SELECT run_id FROM alike)""")
@@ -182,12 +187,12 @@ def fill(
     columns: tuple[str, ...],
     rows: Iterable[tuple[str, ...]],
 ) -> None:
-    """Make a temporary table of text columns. (A registered Arrow table would do, and import pandas.)"""
+    """Make a temporary table of text columns: a registered Arrow table would do, but imports pandas."""
     lists = list(zip(*rows, strict=True)) or [()] * len(columns)
     values = ", ".join(f'unnest(?::VARCHAR[]) AS "{column}"' for column in columns)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {values}", [list(one) for one in lists]
-    )  # noqa: S608
+    )
 
 
 def _changes(
@@ -222,11 +227,13 @@ def version_facts(
     for run_id, *rest, value in connection.execute(f"""
         SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
         WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
-        said[run_id].append(Facet(*rest, msgspec.json.decode(value)))
+        scope, namespace, name, key = rest
+        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
     own: dict[str, list[Metric]] = defaultdict(list)
     judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
     for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
-        SELECT run_id, model_namespace, model_name, model_version, model_digest, name, value, split, dataset, slice
+        SELECT run_id, model_namespace, model_name, model_version, model_digest,
+            name, value, split, dataset, slice
         FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at""").fetchall():  # noqa: S608
         if name is None:
             own[run_id].append(Metric(*rest))

@@ -1,8 +1,8 @@
 """The shapes of the tables, as Arrow schemas: what every reader may rely on.
 
-Times are UTC timestamps in microseconds. `bucket` partitions a table on disk: all that belongs to one run lies in
-one bucket (the UTC date of a UUIDv7 run id, else `x` and a hash digit), all that belongs to one model name in
-another kind of bucket (`m` and two hash digits), so that a bucket can be written again as a whole.
+Times are UTC timestamps in microseconds. `bucket` partitions a table on disk: all that belongs to one run
+lies in one bucket (the UTC date of a UUIDv7 run id, else `x` and a hash digit), all that belongs to one model
+name in another kind of bucket (`m` and two hash digits), so that a bucket can be written again as a whole.
 """
 
 from typing import Final
@@ -50,9 +50,11 @@ FLAT: Final = pa.schema(
         pa.field("facets", pa.list_(_FACET)),
     ]
 )
-"""One row per accepted or warned record, its facets in a list: append-only, what all reduced tables come from.
+"""One row per accepted or warned record, its facets in a list: append-only, what all reduced tables come
+from.
 
-`happened_at` orders events (eventTime, or arrival where that is unreadable); `digest` is the hash of the canonical JSON.
+`happened_at` orders events (eventTime, or arrival where that is unreadable); `digest` is the hash of the
+canonical JSON.
 """
 
 REJECTED: Final = _schema(
@@ -70,26 +72,32 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
         "run_id text, job_namespace text, job_name text, producer text, sha256 text, digest text"
     ),
     "facets": _schema(
-        "bucket text, run_id text, scope text, namespace text, name text, key text, part text, value text, happened_at time,"
-        + _PLACE
+        "bucket text, run_id text, scope text, namespace text, name text, key text, part text, "
+        "value text, happened_at time," + _PLACE
     ),
     "runs": _schema(
-        "bucket text, run_id text, job_namespace text, job_name text, job_stem text, job_type text, integration text,"
+        "bucket text, run_id text, job_namespace text, job_name text, job_stem text, job_type text, "
+        "integration text,"
         "state text, started_at time, ended_at time, last_event_at time, events int, parent_run_id text,"
         "parent_job_namespace text, parent_job_name text, root_run_id text, error text, producer text"
     ),
     "run_datasets": _schema(
-        "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, use text,"
-        "rows int, kind text, capture text, registered_name text, registered_version text, happened_at time, identities texts"
+        "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
+        "use text,"
+        "rows int, kind text, capture text, registered_name text, registered_version text, "
+        "happened_at time, identities texts"
     ),
     "edges": _schema(
-        "bucket text, run_id text, to_namespace text, to_name text, from_namespace text, from_name text, via text"
+        "bucket text, run_id text, to_namespace text, to_name text, from_namespace text, from_name text, "
+        "via text"
     ),
     "params": _schema(
-        "bucket text, run_id text, name text, value text, type text, origin text, component text, capture text"
+        "bucket text, run_id text, name text, value text, type text, origin text, component text, "
+        "capture text"
     ),
     "metrics": _schema(
-        "bucket text, run_id text, name text, value real, step int, dataset text, slice text, split text, happened_at time,"
+        "bucket text, run_id text, name text, value real, step int, dataset text, slice text, split text, "
+        "happened_at time,"
         "source text, model_namespace text, model_name text, model_version text, model_digest text"
     ),
     "deployments": _schema(

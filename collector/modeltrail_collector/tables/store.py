@@ -1,11 +1,12 @@
-"""Delta tables below `<log>/tables/`: opening, the marks that make a commit happen once, appending, replacing.
+"""Delta tables below `<log>/tables/`: opening, commits that happen once, appending, replacing.
 
-A mark is a Delta `app_transaction` (name -> number) that travels in the same commit as the rows. Delta compares it
-only between writers that started from the same version, so each write goes: load the table, compare the marks, write
-with that very handle. A writer whose outcome is unknown loads again and looks.
+A mark is a Delta `app_transaction` (name -> number) that travels in the same commit as the rows. Delta
+compares it only between writers that started from the same version, so each write goes: load the table,
+compare the marks, write with that very handle. A writer whose outcome is unknown loads again and looks.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -15,12 +16,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from modeltrail_collector.errors import CollectorError, Unavailable
 
-_ATTEMPTS: Final = 10
 _WRITER: Final = WriterProperties(compression="ZSTD", compression_level=3)
 
 
 class Outrun(CollectorError):  # noqa: N818  named after what happened
-    """Another compactor committed first; whoever sees this loads the table again and looks what is left to do."""
+    """Another compactor committed first: load the table again and look what is left to do."""
 
 
 class TableStore(msgspec.Struct, frozen=True):
@@ -55,14 +55,17 @@ class TableStore(msgspec.Struct, frozen=True):
         return DeltaTable.create(self.uri(name), schema=schema, partition_by=[schema.names[0]], mode="ignore")
 
 
-def marks(table: DeltaTable, names: Iterable[str]) -> dict[str, int]:
-    """The numbers stored under these names; a name never written is 0."""
-    return {name: table.transaction_version(name) or 0 for name in names}
-
-
 def append(table: DeltaTable, rows: pa.Table, set_marks: Mapping[str, int]) -> None:
     """Add rows and set marks in one commit. Raises Outrun when another writer set one of them meanwhile."""
-    _write(table, rows, set_marks, mode="append", predicate=None)
+    with _outrun():
+        write_deltalake(
+            table,
+            rows,
+            mode="append",
+            schema_mode="merge",
+            writer_properties=_WRITER,
+            commit_properties=_commit(set_marks),
+        )
 
 
 def replace(
@@ -71,35 +74,36 @@ def replace(
     buckets: Iterable[str] | None,
     set_marks: Mapping[str, int],
 ) -> None:
-    """Replace the rows of these buckets (None: all rows) and set marks in one commit. Raises Outrun as `append`."""
+    """Replace the rows of these buckets (None: all rows) and set marks in one commit.
+
+    Raises Outrun as `append`.
+    """
     predicate = None
     if buckets is not None:
         column = rows.schema.names[0]
         predicate = f"{column} IN ({', '.join(repr(bucket) for bucket in sorted(buckets))})"
-    _write(table, rows, set_marks, mode="overwrite", predicate=predicate)
-
-
-def _write(
-    table: DeltaTable,
-    rows: pa.Table | pa.RecordBatchReader,
-    set_marks: Mapping[str, int],
-    *,
-    mode: str,
-    predicate: str | None,
-) -> None:
-    commit = CommitProperties(
-        app_transactions=[Transaction(name, number) for name, number in set_marks.items()]
-    )
-    try:
+    with _outrun():
         write_deltalake(
             table,
             rows,
-            mode=mode,  # type: ignore[arg-type]
+            mode="overwrite",
             predicate=predicate,
-            schema_mode="merge" if mode == "append" else "overwrite" if predicate is None else None,
+            schema_mode="overwrite" if predicate is None else None,
             writer_properties=_WRITER,
-            commit_properties=commit,
+            commit_properties=_commit(set_marks),
         )
+
+
+def _commit(set_marks: Mapping[str, int]) -> CommitProperties:
+    return CommitProperties(
+        app_transactions=[Transaction(name, number) for name, number in set_marks.items()]
+    )
+
+
+@contextlib.contextmanager
+def _outrun() -> Iterator[None]:
+    try:
+        yield
     except CommitFailedError as error:
         raise Outrun(str(error)) from error
 
@@ -115,7 +119,7 @@ def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
 
 
 def changed_buckets(table: DeltaTable, since: int) -> set[str]:
-    """Buckets whose files differ between version `since` and the loaded one; all when that version is gone."""
+    """Buckets whose files differ between version `since` and the loaded one; all if that one is gone."""
     now = files_by_bucket(table)
     try:
         before = files_by_bucket(DeltaTable(table.table_uri, version=since))

@@ -180,11 +180,7 @@ def tests(executions: Iterable[Mapping[str, Any]]) -> Facet:
 
 def schema(fields: Iterable[tuple[str, str | None] | Mapping[str, Any]]) -> Facet:
     """`schema`: (name, type) pairs, or dicts `{"name", "type", "description", "fields"}` where nested."""
-    rows = [
-        dict(field) if isinstance(field, Mapping) else _given({"name": field[0], "type": field[1]})
-        for field in fields
-    ]
-    return _facet("1-2-0", "SchemaDatasetFacet", fields=rows)
+    return _facet("1-2-0", "SchemaDatasetFacet", fields=[_column(field) for field in fields])
 
 
 def dataset_version(version: str) -> Facet:
@@ -268,6 +264,13 @@ def data_quality_metrics(columns: Mapping[str, Mapping[str, Any]], rows: int | N
         columnMetrics={name: dict(column) for name, column in columns.items()},
         rowCount=rows,
     )
+
+
+def _column(field: tuple[str, str | None] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(field, tuple):
+        name, kind = field
+        return {"name": name} if kind is None else {"name": name, "type": kind}
+    return dict(field)
 
 
 def _owners(owners: Mapping[str, str | None]) -> list[dict[str, Any]]:

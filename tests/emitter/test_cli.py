@@ -104,7 +104,7 @@ def test_topic_create_refuses_a_compacted_topic(call, kafka_bootstrap, kafka_top
 
 @pytest.mark.kafka
 def test_topic_create_warns_of_a_small_limit(call, kafka_bootstrap, kafka_topic):
-    """An existing topic with the broker's small limit is fine but warned of, and other partitions are said."""
+    """A topic with the broker's small limit is fine but warned of, and other partitions are said."""
     name = kafka_topic()
     code, _, err = call("topic", "create", "--bootstrap-servers", kafka_bootstrap, "--topic", name)
     assert 0 == code
@@ -198,7 +198,7 @@ def test_doctor_on_bad_topics(call, kafka, kafka_bootstrap, kafka_topic):
 
 
 def test_doctor_on_a_dead_broker(call, kafka):
-    """A broker that does not answer is exit code 4 with the true cause; what waits in the spool is counted."""
+    """A broker that does not answer is exit code 4 with its cause; what waits in the spool is counted."""
     kafka("127.0.0.1:1")
     assert transports.emit({"run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}})
     code, out, err = call("doctor")

@@ -12,7 +12,7 @@ from modeltrail.observe import redact
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def config(as_json: bool) -> None:
-    r"""Show every setting, its value and where it came from. Secrets are not shown.
+    """Show every setting, its value and where it came from. Secrets are not shown.
 
     \b
     modeltrail config

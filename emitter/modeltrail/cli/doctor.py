@@ -47,7 +47,7 @@ class Check:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    r"""Check that events get where they should: configuration, transport, topic, spool, disk.
+    """Check that events get where they should: configuration, transport, topic, spool, disk.
 
     Exit code 0: nothing fails. 1: something does. 4: what should take the events cannot be reached.
 

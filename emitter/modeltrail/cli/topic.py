@@ -19,7 +19,7 @@ EXIT_NO = 1
 
 @click.group()
 def topic() -> None:
-    r"""Make the Kafka topic that events go to.
+    """Make the Kafka topic that events go to.
 
     \b
     modeltrail topic create --bootstrap-servers localhost:9092
@@ -49,7 +49,7 @@ def create(
     replication_factor: int | None,
     as_json: bool,
 ) -> None:
-    r"""Create the topic; what is there already stays as it is, and is looked at.
+    """Create the topic; what is there already stays as it is, and is looked at.
 
     Events are kept for 30 days whatever the broker's default, never compacted (the key is a job: compaction
     would keep only its last event), and may be as large as modeltrail sends them. Exit code 1: the topic is

@@ -125,19 +125,8 @@ def metric_entry(
         entry |= {"value": None, "nonFinite": _NON_FINITE[number]}
     elif type(number) is not float and type(number) is not int:
         raise TypeError(f"metric {name!r}: {value!r} is no number; give an int or a float")
-    optional = {
-        "step": step,
-        "epoch": epoch,
-        "at": at,
-        "split": split,
-        "dataset": dataset,
-        "slice": slice_,
-        "unit": unit,
-        "direction": direction,
-        "ci": ci,
-        "threshold": threshold,
-        "capture": capture,
-    }
+    optional = {"step": step, "epoch": epoch, "at": at, "split": split, "dataset": dataset, "slice": slice_}
+    optional |= {"unit": unit, "direction": direction, "ci": ci, "threshold": threshold, "capture": capture}
     entry.update({key: item for key, item in optional.items() if item is not None})
     return entry
 

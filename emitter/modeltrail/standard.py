@@ -12,7 +12,7 @@ their field out.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from modeltrail.facets import PRODUCER
+from modeltrail.version import PRODUCER
 
 _SCHEMAS: Final = "https://openlineage.io/spec/facets"
 

@@ -20,7 +20,7 @@ write an attrs object under its attribute names and without `_producer`.
 
 from typing import Final
 
-from modeltrail.facets._base import PRODUCER, Capture, Facet
+from modeltrail.facets._base import Capture, Facet
 from modeltrail.facets.datasets import (
     ModelTrailChangesDatasetFacet,
     ModelTrailDataUseInputDatasetFacet,
@@ -42,6 +42,7 @@ from modeltrail.facets.runs import (
     ModelTrailTrainingRunFacet,
 )
 from modeltrail.facets.values import metric_entry, param_entries, params_sha256
+from modeltrail.version import PRODUCER
 
 CLASSES: Final[dict[str, type[Facet]]] = {
     facet.KEY: facet

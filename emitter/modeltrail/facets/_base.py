@@ -5,11 +5,8 @@ from typing import Any, ClassVar, Final, Literal
 
 import attrs
 
-from modeltrail.version import __version__
+from modeltrail.version import PRODUCER
 from modeltrail_schemas import Entity
-
-PRODUCER: Final = f"https://github.com/modeltrail/modeltrail/tree/{__version__}"
-"""The `_producer` of everything modeltrail says, and the `producer` of its events."""
 
 Capture = Literal["observed", "declared", "inferred"]
 """How a fact came to be known: seen by modeltrail, said by somebody, or concluded from other facts."""

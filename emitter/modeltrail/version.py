@@ -1,4 +1,4 @@
-"""The version and the producer, once: looking it up in the installed distribution would cost a process 50 ms."""
+"""The version, once: looking it up in the installed distribution would cost a process 50 ms."""
 
 from typing import Final
 

@@ -48,7 +48,9 @@ _encoder = msgspec.json.Encoder(order="sorted", decimal_format="string")
 _write = _encoder.encode
 _only_builtins: Callable[[Any], object] = marshal.dumps  # in C; raises ValueError for anything else
 
-_AS_THEY_ARE = (bool, int, float, type(None), bytes)
+Path = tuple["Path | None", str | int]  # the step that leads to a value, after those before it
+
+_EXACT = frozenset({bool, float, type(None), bytes})
 _WRITTEN_BY_MSGSPEC = (dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
 _TO_PYTHON = ("tolist", "to_list", "to_pylist", "as_py")  # numpy, pandas, torch; polars; pyarrow
 _MISSING = frozenset({"NAType", "NaTType"})
@@ -67,7 +69,7 @@ def encode(event: Mapping[str, Any]) -> bytes:
         _only_builtins(event)
         return _write(event)
     except (ValueError, TypeError, UnicodeEncodeError, RecursionError):
-        return _write(_plain(event, "$", set()))
+        return _write(_plain(event, None, set()))
 
 
 def key(event: Mapping[str, Any]) -> bytes:
@@ -103,42 +105,52 @@ def _root_job(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if found.get("namespace") and found.get("name") else job
 
 
-def _plain(value: object, path: str, above: set[int]) -> Any:
+def _plain(value: object, path: Path | None, above: set[int]) -> Any:
     """The value in types that msgspec writes as the table says; `above` holds the ids of what contains it."""
-    if type(value) is str:
-        return _text(value)
+    kind = type(value)
+    if kind in _EXACT:
+        return value
+    if isinstance(value, str):
+        return _text(str.__str__(value))
     if isinstance(value, enum.Enum):
         return _plain(value.value, path, above)
-    if isinstance(value, _AS_THEY_ARE):
+    if isinstance(value, int | float | bytes):
         return _builtin(value)
     if isinstance(value, _WRITTEN_BY_MSGSPEC):
         return _time_or_number(value)
-    if isinstance(value, str):
-        return _text(str.__str__(value))
     if id(value) in above:
-        raise EncodingError(f"a value that contains itself cannot be written as JSON @ {path}")
+        raise EncodingError(f"a value that contains itself cannot be written as JSON @ {_shown(path)}")
+    above.add(id(value))
     try:
-        return _container(value, path, above | {id(value)})
+        return _container(value, path, above)
     except EncodingError:
         raise
     except RecursionError as error:
-        raise EncodingError(f"nested too deeply to be written as JSON @ {path[:200]}…") from error
+        raise EncodingError(f"nested too deeply to be written as JSON @ {_shown(path)[:200]}…") from error
     except Exception as error:
-        what = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise EncodingError(f"{what} cannot be read: {type(error).__name__}: {error} @ {path}") from error
+        what = f"{kind.__module__}.{kind.__qualname__}"
+        problem = f"{type(error).__name__}: {error}"
+        raise EncodingError(f"{what} cannot be read: {problem} @ {_shown(path)}") from error
+    finally:
+        above.discard(id(value))
 
 
-def _builtin(value: object) -> Any:
-    """Subclasses (numpy.float64, IntEnum's kin) become the builtin itself."""
-    if isinstance(value, bool | None):
-        return value
-    if isinstance(value, int):
-        exact = int(value)
-        return exact if abs(exact) < _TOO_LONG else hex(exact)
+def _shown(path: Path | None) -> str:
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
+    return "$" + "".join(reversed(steps))
+
+
+def _builtin(value: int | float | bytes) -> int | float | bytes | str:  # noqa: PYI041  each is another type here
+    """Subclasses (numpy.float64, numpy.bytes_) become the builtin itself."""
     if isinstance(value, float):
         return float(value)
-    assert isinstance(value, bytes)  # noqa: S101
-    return bytes(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    exact = int(value)
+    return exact if abs(exact) < _TOO_LONG else hex(exact)
 
 
 def _time_or_number(value: Any) -> Any:
@@ -153,25 +165,25 @@ def _time_or_number(value: Any) -> Any:
     return dt.timedelta(seconds=value.total_seconds()) if hasattr(value, "total_seconds") else str(value)
 
 
-def _container(value: object, path: str, above: set[int]) -> Any:
+def _container(value: object, path: Path | None, above: set[int]) -> Any:
     if isinstance(value, Mapping):
         named = {_key_text(name): item for name, item in value.items()}
-        return {name: _plain(item, f"{path}.{name}", above) for name, item in named.items()}
+        return {name: _plain(item, (path, name), above) for name, item in named.items()}
     if isinstance(value, os.PathLike):
         return _text(os.fsdecode(value))
     if isinstance(value, AbstractSet):
-        return _sorted([_plain(item, f"{path}[*]", above) for item in value])
+        return _sorted([_plain(item, (path, 0), above) for item in value])
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     if isinstance(value, Sequence) or _is_view(value):
         items: Iterable[Any] = value  # type: ignore[assignment]
-        return [_plain(item, f"{path}[{place}]", above) for place, item in enumerate(items)]
+        return [_plain(item, (path, place), above) for place, item in enumerate(items)]
     if not isinstance(value, type) and (fields := _fields(value)) is not None:
-        return {name: _plain(v, f"{path}.{name}", above) for name, v in fields.items() if v is not None}
+        return {name: _plain(v, (path, name), above) for name, v in fields.items() if v is not None}
     return _foreign(value, path, above)
 
 
-def _foreign(value: Any, path: str, above: set[int]) -> Any:
+def _foreign(value: Any, path: Path | None, above: set[int]) -> Any:
     """Objects of libraries, known by what they can do: none of them is imported here."""
     kind = type(value)
     if kind.__name__ in _MISSING:
@@ -230,15 +242,13 @@ def _sorted(items: list[Any]) -> list[Any]:
 
 
 def _key_text(found: object) -> str:
-    if type(found) is str:
-        return _text(found)
-    if isinstance(found, enum.Enum):
-        return _key_text(found.value)
     if isinstance(found, str):
         return _text(str.__str__(found))
+    if isinstance(found, enum.Enum):
+        return _key_text(found.value)
     if isinstance(found, float) and not math.isfinite(found):
         return str(float(found))
-    written = _write(_plain(found, "$", set())).decode()
+    written = _write(_plain(found, None, set())).decode()
     return written[1:-1] if written.startswith('"') else written
 
 

@@ -39,7 +39,7 @@ def kafka(settings: Settings, bootstrap_servers: str | None, topic: str | None) 
     Raises:
         ConfigError: No brokers are given, and none are configured.
     """
-    configured = next(filter(is_kafka, members(settings.transport)), {"config": {}})
+    configured: dict[str, Any] = next(filter(is_kafka, members(settings.transport)), {"config": {}})
     if bootstrap_servers:
         configured = configured | {
             "config": dict(configured.get("config") or {}) | {"bootstrap.servers": bootstrap_servers}

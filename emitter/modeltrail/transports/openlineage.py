@@ -9,7 +9,8 @@ costs, 0.7 s here.
 import contextlib
 import copy
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,17 +181,29 @@ def plain(event: Any) -> Any:
     kind = type(event)
     if kind in _SCALARS:
         return event
-    if isinstance(event, Mapping):
-        return {name: item for name, value in event.items() if (item := plain(value)) is not None}
-    if isinstance(event, list | tuple):
+    if kind is dict or isinstance(event, Mapping):
+        return _without_none(event.items())
+    if kind is list or isinstance(event, list | tuple):
         return [item for value in event if (item := plain(value)) is not None and item != {}]
-    if described := getattr(kind, "__attrs_attrs__", None):
-        named = ((field.name, plain(getattr(event, field.name))) for field in described)
-        return {name: item for name, item in named if item is not None}
+    if names := _field_names(kind):  # type: ignore[arg-type]  # types are hashable
+        return _without_none((name, getattr(event, name)) for name in names)
     return event.value if isinstance(event, enum.Enum) else event
 
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def _without_none(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    return {
+        name: item
+        for name, value in items
+        if (item := value if type(value) in _SCALARS else plain(value)) is not None
+    }
+
+
+@lru_cache(maxsize=1024)
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in getattr(kind, "__attrs_attrs__", ()))
 
 
 def client_event(event: Mapping[str, Any]) -> Event:

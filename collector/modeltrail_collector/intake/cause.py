@@ -15,10 +15,10 @@ _HINTS = (
     ),
     ("SSL", "the listener does not speak TLS as configured (security.protocol)"),
     ("ECONNREFUSED", "nothing listens there; is the broker running?"),
-    ("Connection refused", "nothing listens there; is the broker running?"),
-    ("Connect call failed", "nothing listens there; is the broker running?"),
-    ("Name or service not known", "the host name is unknown"),
-    ("nodename nor servname", "the host name is unknown"),
+    ("DNS Resolution failure", "the host name is unknown"),
+)
+_FAILED = re.compile(
+    r"^(?:Bootstrap connection to \S+|Connection) failed: (.*?)(?: \(backoff .*\))?$", re.DOTALL
 )
 
 
@@ -28,7 +28,8 @@ class _Catcher(logging.Handler):
         self.last: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.last = record.getMessage()
+        if found := _FAILED.match(record.getMessage()):
+            self.last = found[1]
 
 
 @contextmanager

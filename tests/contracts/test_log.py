@@ -1,0 +1,241 @@
+"""One suite for every place a log can lie: memory, a directory, and S3 (moto's, spoken to over HTTP)."""
+
+import hashlib
+import io
+import json
+import threading
+from collections.abc import Iterator, Sequence
+
+import fastavro
+import pytest
+
+from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost
+from modeltrail_collector.log import Batch, Gap, Log, open_log, verify
+from modeltrail_collector.log.segment import PREFIX
+from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
+from modeltrail_collector.testing import MemoryStore
+
+P0 = LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", 0)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_uri(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    import urllib.request
+
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_ALLOW_HTTP": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bucket = "b" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
+    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/{bucket}", method="PUT")).close()
+    return f"s3://{bucket}/some/where"
+
+
+@pytest.fixture(params=["memory", "disk", "s3"])
+def log(request: pytest.FixtureRequest, tmp_path) -> Log:
+    if request.param == "memory":
+        return Log(MemoryStore())
+    return open_log(request.getfixturevalue("s3_uri") if request.param == "s3" else tmp_path / "lineage")
+
+
+def again(log: Log) -> Log:
+    """The same log, opened by somebody else."""
+    return Log(log.store) if isinstance(log.store, MemoryStore) else open_log(log.uri)
+
+
+def entry(offset: int, value: bytes | None = b"{}", **changes: object) -> Entry:
+    fields = {
+        "topic": P0.topic,
+        "partition": P0.partition,
+        "offset": offset,
+        "source": None,
+        "timestamp_ms": 1_700_000_000_000 + offset,
+        "ingested_at_ms": 1_700_000_000_500,
+        "key": b"run:a/b",
+        "headers": (Header("trace", b"\x00\xff"), Header("trace", None)),
+        "value": value,
+        "verdict": "rejected",
+        "reasons": (Reason("type", "$.run", 'an object, found ä " \\ \x01 \u2028 \x7f'),),
+        "event_kind": "run",
+        "event_type": "START",
+        "event_time": "2026-01-01T00:00:00Z",
+        "run_id": None,
+        "job_namespace": "a",
+        "job_name": "b",
+        "sha256": hashlib.sha256(value or b"").hexdigest(),
+    }
+    return Entry(**(fields | changes))
+
+
+def batch(start: int, end: int, **changes: object) -> Batch:
+    return Batch(start, end, [entry(offset) for offset in range(start, end)], **changes)
+
+
+def all_entries(log: Log, partition: LogPartition = P0) -> Sequence[Entry]:
+    return [found for segment in log.segments(partition) for found in log.read(segment)]
+
+
+def test_a_new_log_is_empty(log: Log) -> None:
+    """A log that was never written to has no partitions, and every partition ends at 0."""
+    assert [] == log.partitions()
+    assert 0 == log.end(P0) == log.recover(P0).next_offset
+    assert [] == list(log.segments(P0))
+    assert verify(log).ok
+
+
+def test_what_is_appended_is_read(log: Log) -> None:
+    """Every field of every entry comes back, also nulls, empty bytes, odd text and repeated headers."""
+    entries = [
+        entry(0, None),
+        entry(1, b""),
+        entry(2, b"\xff\x00", key=None, headers=(), reasons=(), verdict="accepted", run_id="x"),
+        entry(5, b"x" * 3_000_000, source="inbox/a.ndjson:7"),
+    ]
+    log.append(P0, Batch(0, 9, entries))
+    assert entries == all_entries(again(log))
+    assert 9 == again(log).end(P0)
+    assert [P0] == again(log).partitions()
+
+
+def test_segments_follow_each_other(log: Log) -> None:
+    """Each segment begins where the one before ended, in range and in chain, and its header says the rest."""
+    files = (FileProgress("ä.ndjson", "ab" * 32, 77),)
+    gaps = (Gap(3, 5, "retention"),)
+    written = [
+        log.append(P0, batch(0, 3, judge_id="judge/1")),
+        log.append(P0, Batch(3, 7, [entry(6)], files, gaps)),
+        log.append(P0, Batch(7, 8, [])),
+    ]
+    other = again(log)
+    assert written == list(other.segments(P0))
+    assert [(0, 3), (3, 7), (7, 8)] == [(found.first_offset, found.next_offset) for found in written]
+    assert [3, 1, 0] == [found.rows for found in written]
+    assert written[0].chain_end == written[1].chain_start != written[1].chain_end
+    assert (files, gaps, "judge/1") == (written[1].files, written[1].gaps, written[0].judge_id)
+    assert written[1:] == list(other.segments(P0, 3)) == list(other.segments(P0, 6))
+    assert [] == list(other.segments(P0, 8))
+
+
+def test_offsets_are_sealed_once(log: Log) -> None:
+    """Of two that seal the same offsets one loses, whatever it holds, and the log is not changed."""
+    slow, fast = again(log), again(log)
+    slow.append(P0, batch(0, 2))
+    fast.end(P0)
+    fast.append(P0, batch(2, 4))
+    for start, end in ((2, 4), (2, 3), (2, 9), (0, 4), (1, 3), (5, 6)):
+        with pytest.raises(OwnershipLost):
+            slow.append(P0, batch(start, end, judge_id="late"))
+    assert [0, 1, 2, 3] == [found.offset for found in all_entries(again(log))]
+    slow.append(P0, batch(4, 5))
+
+
+def test_concurrent_writers_make_one_chain(log: Log) -> None:
+    """Six writers at once: every offset is sealed by one of them, in one chain."""
+
+    def write(name: str) -> None:
+        mine = again(log)
+        while (end := mine.end(P0)) < 12:
+            try:
+                mine.append(P0, batch(end, end + 2, judge_id=name))
+            except OwnershipLost:
+                continue
+
+    threads = [threading.Thread(target=write, args=(f"w{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    report = verify(again(log))
+    assert report.ok, report.problems
+    assert list(range(12)) == [found.offset for found in all_entries(again(log))]
+
+
+def test_appending_again_after_an_unknown_outcome_is_safe(log: Log) -> None:
+    """A segment that was written although the answer was lost is recognised as one's own."""
+    store = log.store
+    create, lost = store.create, []
+
+    def lose_the_answer(name: str, data: bytes) -> bool:
+        lost.append(create(name, data))
+        return create(name, data)
+
+    store.create = lose_the_answer
+    segment = log.append(P0, batch(0, 2))
+    assert [True] == lost
+    assert [segment] == list(again(log).segments(P0))
+
+
+def test_plain_fastavro_reads_a_segment(log: Log) -> None:
+    """A segment is an Avro file for any reader: our header fields are text, our records plain values."""
+    segment = log.append(P0, batch(0, 2))
+    reader = fastavro.reader(io.BytesIO(log.content(segment)))
+    rows = list(reader)
+    meta = {
+        key.removeprefix(PREFIX): value for key, value in reader.metadata.items() if key.startswith(PREFIX)
+    }
+    assert [0, 1] == [row["offset"] for row in rows]
+    assert {"key": "trace", "value": None} == rows[0]["headers"][1]
+    assert ("events", "0", "0", "2", "2", "1") == tuple(
+        meta[name] for name in ("topic", "partition", "first_offset", "next_offset", "rows", "format")
+    )
+    assert segment.sha256 == meta["sha256"]
+    assert [] == json.loads(meta["gaps"]) == json.loads(meta["files"])
+
+
+def test_a_header_of_any_length_is_read(log: Log) -> None:
+    """Progress in ten thousand files fits into one header, and the log's end is still found."""
+    files = tuple(FileProgress(f"events/{n}.json", "ab" * 32, n) for n in range(10_000))
+    segment = log.append(P0, batch(0, 1, files=files))
+    assert files == again(log).header(segment.name).files
+    assert 1 == again(log).end(P0)
+
+
+def test_a_newer_format_is_refused(log: Log) -> None:
+    """A log of a newer modeltrail is refused, and the message says what to do."""
+    segment = log.append(P0, batch(0, 1))
+    data = log.store.read(segment.name)
+    newer = data.replace(b"modeltrail.format\x021", b"modeltrail.format\x022")
+    assert newer != data
+    name = segment.name.replace("0.avro", "1.avro")
+    log.store.create(name, newer)
+    with pytest.raises(LogFormatError, match="pip install --upgrade"):
+        again(log).end(P0)
+    with pytest.raises(LogFormatError):
+        verify(again(log))
+
+
+def test_a_missing_segment_is_noticed(log: Log) -> None:
+    """A segment that does not begin where the one before it ended is not handed out."""
+    other = Log(MemoryStore())
+    other.append(P0, batch(0, 2))
+    other.append(P0, batch(2, 4))
+    last = other.append(P0, batch(4, 6))
+    log.append(P0, batch(0, 2))
+    log.store.create(last.name, other.store.read(last.name))
+    with pytest.raises(NotVerified, match="offsets 2 to 3"):
+        list(again(log).segments(P0))
+    assert any("offsets 2 to 3" in problem for problem in verify(again(log)).problems)
+
+
+def test_a_moved_segment_is_noticed(log: Log) -> None:
+    """A segment under another name is not what its name says."""
+    segment = log.append(P0, batch(0, 2))
+    name = segment.name.replace("0.avro", "2.avro")
+    log.store.create(name, log.store.read(segment.name))
+    with pytest.raises(NotVerified, match="moved"):
+        again(log).end(P0)

@@ -98,7 +98,7 @@ def saved(model: object, path: str | os.PathLike[str]) -> None:
     if where is not None and (key := _key(where)) is not None:
         if len(_saved) >= MAX_SAVED:
             _saved.clear()
-        _saved[key] = _described(model)
+        _saved[key] = describe(model)
 
 
 def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | None:
@@ -139,7 +139,7 @@ def _view(model: object) -> ModelView:
         return _located(cast("str | os.PathLike[str]", model))
     if isinstance(getattr(model, "namespace", None), str) and isinstance(getattr(model, "name", None), str):
         return ModelView(model.namespace, model.name)  # type: ignore[attr-defined]
-    view = _described(model)
+    view = describe(model)
     weighed = save_digest(model)
     if weighed is None:
         return view
@@ -186,7 +186,8 @@ def _key(path: Path) -> tuple[str, int, int] | None:
     return str(path), stat.st_size, stat.st_mtime_ns
 
 
-def _described(model: object) -> ModelView:
+def describe(model: object) -> ModelView:
+    """What an object in memory says about itself; unlike `look` it is not weighed."""
     final = final_estimator(model)
     framework = type(model).__module__.partition(".")[0]
     return ModelView(

@@ -95,7 +95,8 @@ _NAME: Final = re.compile(
     r"([\"']?\s{0,8}(?:=>|:=|=(?!=)|:(?!//))\s{0,8}|[ \t]{1,8}(?=[^\s:=]))"
 )
 _VALUE: Final = re.compile(
-    r"([rbfu]{0,2})([\"'])(?:(?!\2)[^\\\n]|\\.|\2\2)*|(?:(?:bearer|basic)\s+)?[^\s,;&\"'})\]]+", re.IGNORECASE
+    r"([rbfu]{0,2})([\"'])(?:(?!\2)[^\\\n]|\\.|\2\2)*|(?:(?:bearer|basic|token|digest|apikey)\s+)?[^\s,;&\"'})\]]+",
+    re.IGNORECASE,
 )
 _HARMLESS: Final = _words("None null True False true false str int bool bytes \"\" '' = == :")
 

@@ -1,0 +1,285 @@
+"""The only module that replaces attributes of foreign code, and the way back.
+
+What it promises to the host: the original runs exactly once with exactly the arguments given; its exceptions
+pass untouched (one frame of ours in the traceback, nothing chained); names, signatures, docstrings and
+descriptors stay; classes, instances and functions pickle as before, by cloudpickle in another process too,
+where the wrapper is inert until that process activates the integration itself. Everything of ours runs under
+`guarded`.
+"""
+
+import functools
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+import attrs
+
+from modeltrail.guard import guarded
+
+Finish = Callable[[Any, BaseException | None], None]
+"""Called after the original with (result, None) or (None, what it raised)."""
+
+
+@attrs.frozen
+class Call:
+    """One call of a wrapped function, as the host made it."""
+
+    function: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments by name, without defaults; for a method `self` is among them.
+
+        Raises:
+            TypeError: the arguments do not fit; the original will say so too.
+        """
+        return dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
+
+
+Observe = Callable[[Call], Finish | None]
+"""Called before the original; what it returns is called afterwards."""
+
+
+@attrs.frozen(eq=False)
+class _Patch:
+    owner: Any
+    attribute: str
+    original: Any
+    replacement: Any
+
+
+_MISSING: Final = object()
+_lock = threading.RLock()
+_patches: dict[str, list[_Patch]] = {}
+_outermost: dict[
+    int, frozenset[int]
+] = {}  # thread in an observed call -> the threads there were when it began
+
+
+def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None:
+    """Let `observe` see every outermost call of ``owner.attribute``; wrapping twice changes nothing.
+
+    Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method. `observe` is
+    a function of a module: the wrapper refers to it by name when it is pickled.
+    """
+    with _lock:
+        original = vars(owner).get(attribute, _MISSING)
+        function = getattr(original, "__func__", original)
+        if not callable(function) or _is_wrapper(function):
+            return
+        wrapper: Any = _wrapper(integration, function, observe)
+        if isinstance(original, staticmethod | classmethod):
+            wrapper = type(original)(wrapper)
+        _replace(integration, owner, attribute, original, wrapper)
+
+
+def wrap_function(integration: str, function: Any, modules: Iterable[str], observe: Observe) -> None:
+    """Wrap a module's function wherever it is bound under its name: in `modules`, and in the host's script.
+
+    A script that says ``from joblib import dump`` before it activates us would never reach the wrapper
+    otherwise.
+    """
+    with _lock:
+        if _is_wrapper(function):
+            return
+        wrapper = _wrapper(integration, function, observe)
+        for name in (*modules, "__main__"):
+            module = sys.modules.get(name)
+            for bound in [key for key, value in vars(module or inspect).items() if value is function]:
+                _replace(integration, module, bound, function, wrapper)
+
+
+def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:
+    """Call `seen` for `base`, for each of its subclasses, and for those that are yet to be defined."""
+    with _lock:
+        original = vars(base).get("__init_subclass__", _MISSING)
+
+        def __init_subclass__(cls: Any, /, **kwargs: Any) -> None:  # noqa: N807  it takes that one's place
+            if original is _MISSING:
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
+            else:
+                original.__get__(None, cls)(**kwargs)
+            if is_active(integration):
+                with guarded(f"looking at a new class for {integration}"):
+                    seen(cls)
+
+        _replace(integration, base, "__init_subclass__", original, classmethod(__init_subclass__))
+    for kind in _descendants(base):
+        seen(kind)
+
+
+def undo(integration: str) -> None:
+    """Put back every original; a wrapper that somebody else wrapped since stays, and does nothing."""
+    with _lock:
+        for patch in reversed(_patches.pop(integration, [])):
+            if vars(patch.owner).get(patch.attribute) is not patch.replacement:
+                continue
+            if patch.original is _MISSING:
+                delattr(patch.owner, patch.attribute)
+            else:
+                setattr(patch.owner, patch.attribute, patch.original)
+
+
+def is_active(integration: str) -> bool:
+    """Whether the integration has patches in this process."""
+    return integration in _patches
+
+
+def _replace(integration: str, owner: Any, attribute: str, original: Any, replacement: Any) -> None:
+    try:
+        setattr(owner, attribute, replacement)
+    except (AttributeError, TypeError):  # a class written in C
+        return
+    _patches.setdefault(integration, []).append(_Patch(owner, attribute, original, replacement))
+
+
+def _is_wrapper(function: Any) -> bool:
+    return isinstance(function, FunctionType) and "__modeltrail__" in vars(function)
+
+
+def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -> Any:
+    """A plain function, so that it binds, pickles and shows its signature as the original does."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return observed(integration, function, observe, args, kwargs)
+
+    vars(wrapper)["__modeltrail__"] = integration
+    return wrapper
+
+
+def observed(
+    integration: str,
+    function: Callable[..., Any],
+    observe: Observe,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Run the original, once; before and after it what is ours, if this is the outermost call."""
+    if integration not in _patches or not _enter():
+        return function(*args, **kwargs)
+    finish: Finish | None = None
+    try:
+        with guarded(f"observing {function.__qualname__}"):
+            finish = observe(Call(function, args, kwargs))
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            _finish(function, finish, None, error)
+            raise
+        _finish(function, finish, result, None)
+        return result
+    finally:
+        _outermost.pop(threading.get_ident(), None)
+
+
+def _finish(
+    function: Callable[..., Any], finish: Finish | None, result: Any, error: BaseException | None
+) -> None:
+    if finish is not None:
+        with guarded(f"observing {function.__qualname__}"):
+            finish(result, error)
+
+
+def _enter() -> bool:
+    """Whether no observed call is going on in this thread, nor in one that this thread was born under.
+
+    A search or a forest fits its parts in threads that it starts; they belong to its own call.
+    """
+    me = threading.get_ident()
+    with _lock:
+        if me in _outermost or any(me not in known for known in _outermost.values()):
+            return False
+        _outermost[me] = frozenset(thread.ident or 0 for thread in threading.enumerate())
+        return True
+
+
+def _descendants(base: type) -> list[type]:
+    found = [base]
+    for kind in found:  # grows as it goes
+        below: list[type] = type.__subclasses__(kind)
+        found += [each for each in below if each not in found]
+    return found
+
+
+Hook = Callable[[ModuleType], None]
+_hooks: dict[str, list[Hook]] = {}
+
+
+def when_imported(module: str, hook: Hook) -> None:
+    """Call `hook` with the module: now if it is there, else right after it is imported."""
+    with _lock:
+        loaded = sys.modules.get(module)
+        if loaded is None:
+            _hooks.setdefault(module, []).append(hook)
+            if _finder not in sys.meta_path:
+                sys.meta_path.insert(0, _finder)
+            return
+    hook(loaded)
+
+
+def forget_imports() -> None:
+    """Call no hook any more."""
+    with _lock:
+        _hooks.clear()
+        if _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
+
+
+class _Finder(MetaPathFinder):
+    """Has the other finders find a module that somebody waits for, and adds the hooks to its loader."""
+
+    def __init__(self) -> None:
+        self._searching = threading.local()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec that the other finders give, its loader wrapped; None for all other modules."""
+        del path, target
+        if fullname not in _hooks or getattr(self._searching, "name", None) == fullname:
+            return None
+        self._searching.name = fullname
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._searching.name = None
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+class _Loader(Loader):
+    """The loader it stands for, with the hooks after it; the module keeps the original as its own."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the original."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """As the original, then the hooks."""
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        with _lock:
+            hooks = _hooks.pop(module.__name__, [])
+        for hook in hooks:
+            with guarded(f"activating an integration for {module.__name__}"):
+                hook(module)
+
+
+_finder: Final = _Finder()

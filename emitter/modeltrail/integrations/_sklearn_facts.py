@@ -1,0 +1,182 @@
+"""What scikit-learn's estimators say about themselves."""
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any, Final
+
+from modeltrail.observe import model
+from modeltrail.observe.data import DataView
+
+MAX_COLUMNS: Final = 1000
+MAX_DEPTH: Final = 8
+Params = tuple[str | None, dict[str, Any], str]
+Inputs = list[dict[str, Any]]
+# Parameters that hold the components, which are listed themselves.
+_HOLDERS: Final = frozenset({"steps", "transformers", "transformer_list", "estimators"})
+
+
+def is_model(estimator: Any) -> bool:
+    """Whether it learns something to predict with; a transformer alone does not."""
+    return any(
+        hasattr(type(estimator), name) for name in ("predict", "fit_predict", "score_samples")
+    ) and not (hasattr(estimator, "steps") and not _predicts(estimator))
+
+
+def _predicts(pipeline: Any) -> bool:
+    final = pipeline.steps[-1][1] if pipeline.steps else None
+    return final not in (None, "passthrough") and is_model(final)
+
+
+def components(estimator: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """(path, estimator) of the estimator itself (path empty) and of all estimators within it."""
+    yield path, estimator
+    if depth >= MAX_DEPTH or not hasattr(estimator, "get_params"):
+        return
+    for name, value in estimator.get_params(deep=False).items():
+        inner = [(name, value)]
+        if name in _HOLDERS and isinstance(value, list):
+            inner = [(str(each[0]), each[1]) for each in value if isinstance(each, tuple) and len(each) > 1]
+        for step, part in inner:
+            if hasattr(part, "get_params") and not isinstance(part, type):
+                yield from components(part, f"{path}__{step}" if path else step, depth + 1)
+
+
+def params(estimator: Any) -> Iterator[Params]:
+    """(component, parameters by full name, origin): `explicit` where they differ from the defaults."""
+    for path, part in components(estimator):
+        defaults = _defaults(type(part))
+        found: dict[str, dict[str, Any]] = {"explicit": {}, "default": {}}
+        for name, value in part.get_params(deep=False).items():
+            if name in _HOLDERS or hasattr(value, "get_params"):
+                continue
+            origin = "default" if name in defaults and _same(value, defaults[name]) else "explicit"
+            found[origin][f"{path}__{name}" if path else name] = value
+        for origin, values in found.items():
+            if values:
+                yield path or None, values, origin
+
+
+def _defaults(kind: type) -> dict[str, Any]:
+    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
+    return {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if parameter.default is not parameter.empty
+    }
+
+
+def _same(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
+    if isinstance(value, float) and isinstance(default, float) and math.isnan(value):
+        return math.isnan(default)
+    try:
+        return type(value) is type(default) and bool(value == default)
+    except (TypeError, ValueError):  # arrays do not say yes or no
+        return False
+
+
+def training(estimator: Any) -> dict[str, Any]:
+    """The arguments of `run.training`."""
+    final = model.final_estimator(estimator)
+    view = model.ModelView("", "") if final is None else model.describe(estimator)
+    found = {
+        "framework": view.framework,
+        "framework_version": view.framework_version,
+        "algorithm": view.algorithm,
+        "task": view.task,
+        "seeds": _seeds(estimator),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _seeds(estimator: Any) -> dict[str, int] | None:
+    """The first whole-number `random_state`, the estimator's own before its parts'."""
+    for _, part in components(estimator):
+        seed = getattr(part, "random_state", None)
+        if hasattr(seed, "__index__"):
+            return {"framework": int(seed)}
+    return None
+
+
+def scores(search: Any) -> list[float]:
+    """The mean test score of each candidate of a finished search."""
+    results = getattr(search, "cv_results_", {})
+    return [float(score) for score in results.get("mean_test_score", ())]
+
+
+def steps(estimator: Any, view: DataView) -> list[dict[str, Any]]:
+    """The fitted transformers, in order, as entries of `modelTrail_featureTransformations`."""
+    fitted = getattr(estimator, "best_estimator_", estimator)
+    found: list[dict[str, Any]] = []
+    _walk(fitted, "", [{"namespace": view.namespace, "name": view.name}], view.rows, found)
+    return found
+
+
+def _walk(part: Any, path: str, before: Inputs, rows: int | None, found: list[dict[str, Any]]) -> Inputs:
+    """Append the transformers of `part`, fed from `before`; returns where its output comes from."""
+    if isinstance(getattr(part, "steps", None), list):  # one after the other
+        for name, inner in part.steps:
+            before = _walk(inner, _join(path, name), before, rows, found)
+        return before
+    if hasattr(part, "transformers_") or hasattr(part, "transformer_list"):  # side by side
+        after: Inputs = []
+        for name, inner, *columns in getattr(part, "transformers_", None) or part.transformer_list:
+            some = _named(columns[0]) if columns else None
+            after += _walk(inner, _join(path, name), [_of(each, some) for each in before], rows, found)
+        return after
+    if not hasattr(part, "transform") or not hasattr(part, "get_params") or is_model(part):
+        return before  # the model itself, "drop" or "passthrough"
+    entry = _step(path or type(part).__name__.lower(), part, before, rows)
+    found.append(entry)
+    return [{"step": entry["id"]}]
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}__{name}" if path else name
+
+
+def _of(source: dict[str, Any], columns: list[str] | None) -> dict[str, Any]:
+    return source | ({"columns": columns} if columns else {})
+
+
+def _named(columns: Any) -> list[str] | None:
+    """Columns by name; positions, slices and masks are no names."""
+    names = columns.tolist() if hasattr(columns, "tolist") else columns
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        return None
+    return list(names[:MAX_COLUMNS])
+
+
+def _step(path: str, transformer: Any, before: Inputs, rows: int | None) -> dict[str, Any]:
+    columns = _named(getattr(transformer, "feature_names_in_", None))
+    weighed = model.save_digest(transformer)
+    outputs = _outputs(transformer, columns)
+    entry: dict[str, Any] = {
+        "id": path,
+        "op": model.qualified_name(type(transformer)),
+        "library": type(transformer).__module__.partition(".")[0],
+        "params": {name: value for _, some, _ in params(transformer) for name, value in some.items()},
+        "inputs": [_of(each, each.get("columns") or columns) for each in before],
+        "fittedOn": "train",
+        "rowsIn": rows,
+        "rowsOut": rows,
+        "outputs": outputs,
+        "stateSha256": weighed[0] if weighed else None,
+        "capture": "observed",
+    }
+    if columns and outputs:
+        entry["columnsAdded"] = [name for name in outputs if name not in columns]
+        entry["columnsRemoved"] = [name for name in columns if name not in outputs]
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _outputs(transformer: Any, columns: list[str] | None) -> list[str] | None:
+    for given in ((), (columns,)):
+        try:
+            return [str(name) for name in transformer.get_feature_names_out(*given)][:MAX_COLUMNS]
+        except Exception:  # not every transformer knows, and each fails in its own way  # noqa: S112
+            continue
+    return None

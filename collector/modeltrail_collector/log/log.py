@@ -131,13 +131,13 @@ class Log:
         before: Segment | None = None
         for name in names[first:]:
             found = self.header(f"{folder}/{name}")
-            if before is None and found.first_offset == 0:
-                expected = (0, genesis(partition))
-            elif before is not None:
-                expected = (before.next_offset, before.chain_end)
+            if before is not None:
+                expected = Head(before.next_offset, before.chain_end)
+            elif found.first_offset == 0 or found.first_offset > start:
+                expected = Head(0, genesis(partition))
             else:
-                expected = (found.first_offset, found.chain_start)
-            _check_follows(found, *expected)
+                expected = Head(found.first_offset, found.chain_start)
+            _check_follows(found, expected)
             before = found
             if found.next_offset > start:
                 yield found
@@ -203,15 +203,15 @@ class Log:
             _logger.error("%s. It is set aside as %s; its offsets are collected again", problem, moved)
 
 
-def _check_follows(found: Segment, next_offset: int, link: str) -> None:
+def _check_follows(found: Segment, before: Head) -> None:
     partition = found.partition
     where = f"topic {partition.topic}, partition {partition.partition}"
-    if found.first_offset != next_offset:
+    if found.first_offset != before.next_offset:
         raise NotVerified(
-            f"{where}, offsets {next_offset} to {found.first_offset - 1}: "
+            f"{where}, offsets {before.next_offset} to {found.first_offset - 1}: "
             f"their segment is missing before {found.name}"
         )
-    if found.chain_start != link:
+    if found.chain_start != before.chain_end:
         raise NotVerified(
-            f"{where}, offset {next_offset}: {found.name} does not continue the chain before it"
+            f"{where}, offset {found.first_offset}: {found.name} does not continue the chain before it"
         )

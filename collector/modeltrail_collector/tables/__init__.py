@@ -1,6 +1,6 @@
 """Avro segments -> Delta tables (Parquet): derived, and derivable again at any time."""
 
-from modeltrail_collector.tables.compact import (
+from modeltrail_collector.tables.compaction import (
     CompactResult,
     Progress,
     compact,

@@ -1,0 +1,353 @@
+"""From sealed segments to Delta tables: once, again, anew, killed in between and two at a time."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from modeltrail_collector.errors import NotVerified, Unavailable
+from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.model import LOCAL, LogPartition, Reason
+from modeltrail_collector.tables import PUBLIC, compact, rebuild, segments_behind, store, table_store
+from modeltrail_collector.tables import compaction
+from modeltrail_collector.tables.schema import FLAT
+
+STAGES = ("flat", "rejected", "events", "facets", "runs", "run_datasets", "edges", "params", "metrics", "deployments")
+DIE_AT = """
+import os, signal, sys
+from modeltrail_collector.log import open_log
+from modeltrail_collector.tables import compact
+_, uri, stage = sys.argv
+compact(open_log(uri), on_progress=lambda step: step.stage == stage and os.kill(os.getpid(), signal.SIGKILL))
+"""
+# As on an object store, where nothing takes turns.
+WITHOUT_TURNS = """
+import sys
+from modeltrail_collector.log import open_log
+from modeltrail_collector.tables.compaction import _compact, _silent, _until_undisputed
+log = open_log(sys.argv[1])
+for _ in range(3):
+    _until_undisputed(lambda: _compact(log, _silent, alone=False))
+"""
+
+
+def start(code: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", code, *arguments])
+
+
+def all_end_well(*processes: "subprocess.Popen[bytes]") -> bool:
+    return [process.wait(120) for process in processes] == [0] * len(processes)
+
+
+def all_tables(table):
+    return {name: table(name) for name in PUBLIC}
+
+
+@pytest.fixture
+def story(make):
+    """The churn story's entries, with one rejected record among them."""
+    entries = make.entries(make.story())
+    return [*entries, make.rejected(len(entries), b"nope", Reason("not_json", "$", "no JSON"))]
+
+
+def test_shapes_are_those_of_the_contract(story, seal, log) -> None:
+    """Every table has each column of the published tables, with its name and type, on disk and empty alike."""
+    contract = json.loads((resources.files("modeltrail_schemas") / "tables" / "tables.json").read_text())
+    seal(story)
+    compact(log)
+    for name, shape in contract.items():
+        on_disk = pa.schema(DeltaTable(f"{log.uri}/tables/{name}").schema().to_arrow())
+        for column in shape["columns"]:
+            assert column["type"] == str(PUBLIC[name].field(column["name"]).type)
+            assert column["name"] in on_disk.names
+
+
+def test_keys_are_unique(story, seal, log, table) -> None:
+    """Each public table has one row per key."""
+    seal(story)
+    compact(log)
+    keys = {
+        "events": ("topic_id", "partition", "offset"),
+        "runs": ("run_id",),
+        "run_datasets": ("run_id", "role", "namespace", "name"),
+        "params": ("run_id", "component", "name"),
+        "models": ("namespace", "name", "version"),
+        "deployments": ("run_id",),
+    }
+    for name, key in keys.items():
+        rows = table(name)
+        assert rows
+        assert len(rows) == len({tuple(row[column] for column in key) for row in rows})
+
+
+def test_the_story_in_tables(story, seal, log, table, make) -> None:
+    """Three registered versions and their three files are in `models`, made by the runs that trained them."""
+    seal(story)
+    result = compact(log)
+    assert (1, 13, 1) == (result.segments, result.records, result.rejected)
+    models = {(row["name"], row["version"]): row for row in table("models")}
+    assert 6 == len(models)
+    third = models["models/churn", "3"]
+    assert make.digest("model 3") == third["digest"]
+    assert "sklearn.linear_model.LogisticRegression" == third["algorithm"]
+    assert third["run_id"] == models[f"{make.data}/models/churn.joblib", make.digest("model 3")[:12]]["run_id"]
+    changed = {(r["version"], r["section"], r["path"]): (r["before"], r["after"]) for r in table("changes") if r["name"] == "models/churn"}
+    assert ("1.0", "0.1") == changed["2", "parameters", "C"]
+    assert ("StandardScaler", "QuantileTransformer") == changed["3", "transformations", "scale.op"]
+    assert ("3", "parameters", "C") not in changed
+    (endpoint,) = table("deployments")
+    assert ("2", "churn-api", "COMPLETE") == (endpoint["model_version"], endpoint["endpoint"], endpoint["state"])
+    (reason,) = table("rejected")
+    assert ("not_json", 12) == (reason["code"], reason["offset"])
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 8])
+def test_piece_by_piece_is_as_at_once_and_as_rebuilt(story, seal, log, table, cut) -> None:
+    """Compacting after each segment gives the tables that one compaction gives, and that a rebuild gives."""
+    for start in range(0, len(story), cut):
+        seal(story[start : start + cut])
+        compact(log)
+    piecewise = all_tables(table)
+    rebuild(log)
+    assert piecewise == all_tables(table)
+    shutil.rmtree(Path(log.uri) / "tables")
+    compact(log)
+    assert piecewise == all_tables(table)
+
+
+def test_a_late_event_changes_only_its_bucket(story, seal, log, make) -> None:
+    """A new event of one run rewrites the bucket of that run; files of other days stay as they are."""
+    seal(story)
+    compact(log)
+    before = store.files_by_bucket(table_store(log).open("runs"))
+    late = make.run_event("FAIL", make.base + timedelta(hours=9), make.uuid7(make.base, 101), "prepare-churn")
+    seal(make.entries([late], start=len(story)))
+    assert 1 == compact(log).buckets
+    after = store.files_by_bucket(table_store(log).open("runs"))
+    assert {"2026-03-02"} == {bucket for bucket in after if after[bucket] != before.get(bucket)}
+
+
+def test_nothing_new_writes_nothing(story, seal, log) -> None:
+    """Compacting again without new segments commits nothing."""
+    seal(story)
+    compact(log)
+    versions = [table_store(log).open(name).version() for name in PUBLIC]
+    result = compact(log)
+    assert (0, 0, 0) == (result.segments, result.records, result.buckets)
+    assert versions == [table_store(log).open(name).version() for name in PUBLIC]
+
+
+def test_an_empty_log_has_empty_tables(log) -> None:
+    """Compacting a log without segments makes every table, empty."""
+    assert 0 == compact(log).records
+    assert all(0 == table_store(log).open(name).to_pyarrow_table().num_rows for name in PUBLIC)
+
+
+@pytest.mark.parametrize("stage", ["flat", "rejected", "events", "run_datasets", "deployments"])
+def test_killed_between_two_tables(story, seal, log, table, stage) -> None:
+    """A compactor killed after any table's commit leaves nothing wrong: the next one completes, without repeating."""
+    seal(story[:6])
+    compact(log)
+    seal(story[6:])
+    assert -signal.SIGKILL == start(DIE_AT, log.uri, stage).wait(120)
+    assert len(table("runs")) == len({row["run_id"] for row in table("runs")})
+    compact(log)
+    found = all_tables(table)
+    rebuild(log)
+    assert found == all_tables(table)
+    assert 13 == len(found["events"]) + len(found["rejected"])
+
+
+def test_two_at_once_add_nothing_twice(story, log, table) -> None:
+    """Compactors that do not take turns lose commits to each other and start again; no row is there twice."""
+    for number, entry in enumerate(story):
+        log.append(LOCAL, Batch(number, number + 1, [entry]))
+    assert all_end_well(start(WITHOUT_TURNS, log.uri), start(WITHOUT_TURNS, log.uri))
+    compact(log)
+    found = all_tables(table)
+    assert 13 == len(found["events"]) + len(found["rejected"])
+    rebuild(log)
+    assert found == all_tables(table)
+
+
+def test_turns_end_with_their_owner(story, seal, log, table) -> None:
+    """On a local disk compactors take turns, and a turn ends when its owner is killed."""
+    seal(story)
+    assert -signal.SIGKILL == start(DIE_AT, log.uri, "flat").wait(120)
+    assert all_end_well(start(DIE_AT, log.uri, "never"), start(DIE_AT, log.uri, "never"))
+    assert 12 == len(table("events"))
+
+
+def test_an_outrun_handle_writes_nothing(tmp_path: Path) -> None:
+    """A commit from a handle that another writer's mark has overtaken fails, for appends and for replacements."""
+    tables = store.TableStore(str(tmp_path))
+    stale, also = tables.open_or_create("flat", FLAT), tables.open("flat")
+    store.append(also, FLAT.empty_table(), {"p": 5})
+    with pytest.raises(store.Outrun):
+        store.append(stale, FLAT.empty_table(), {"p": 5})
+    stale = tables.open("flat")
+    store.replace(tables.open("flat"), FLAT.empty_table(), ["x1"], {"p": 6})
+    with pytest.raises(store.Outrun):
+        store.replace(stale, FLAT.empty_table(), ["x2"], {"p": 6})
+    assert 6 == tables.open("flat").transaction_version("p")
+
+
+def test_this_deltalake_refuses_a_second_joining_of_files(tmp_path: Path) -> None:
+    """Of two overlapping joinings of small files the second fails; a deltalake that lets it double the rows is not ours."""
+    for number in range(4):
+        write_deltalake(tmp_path, pa.table({"n": [number]}), mode="append")
+    one, two = DeltaTable(tmp_path), DeltaTable(tmp_path)
+    one.optimize.compact()
+    with pytest.raises(CommitFailedError):
+        two.optimize.compact()
+    assert 4 == DeltaTable(tmp_path).to_pyarrow_table().num_rows
+
+
+def test_marks_survive_joining_and_vacuum(tmp_path: Path) -> None:
+    """What a table remembers about its progress survives the joining of its files, a vacuum and a checkpoint."""
+    tables = store.TableStore(str(tmp_path))
+    for number in range(1, 4):
+        store.append(tables.open_or_create("flat", FLAT), FLAT.empty_table(), {"p": number})
+    table = tables.open("flat")
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    table.create_checkpoint()
+    table.cleanup_metadata()
+    assert 3 == tables.open("flat").transaction_version("p")
+
+
+def test_small_files_are_joined_and_old_ones_removed(make, log, table, monkeypatch) -> None:
+    """Many small commits do not leave many small files, and joining them changes no table."""
+    monkeypatch.setattr(compaction, "_MANY_FILES", 3)
+    monkeypatch.setattr(compaction, "_VACUUM_EVERY", 2)
+    monkeypatch.setattr(compaction, "_KEEP_HOURS", 0)
+    for number, entry in enumerate(make.entries(make.story())):
+        log.append(LOCAL, Batch(number, number + 1, [entry]))
+        compact(log)
+    flat = table_store(log).open("flat")
+    assert max(map(len, store.files_by_bucket(flat).values())) <= 4
+    found = all_tables(table)
+    rebuild(log)
+    assert found == all_tables(table)
+
+
+def test_a_removed_table_is_derived_again(story, seal, log, table) -> None:
+    """Whatever folder of the tables is removed, the next compaction brings back the same rows."""
+    seal(story)
+    compact(log)
+    found = all_tables(table)
+    for name in ("runs", "flat", "models"):
+        shutil.rmtree(Path(log.uri) / "tables" / name)
+        compact(log)
+        assert found == all_tables(table)
+
+
+def test_a_damaged_table_says_what_to_do(story, seal, log) -> None:
+    """A table whose log is damaged is named, with what to do; after that a rebuild helps."""
+    seal(story)
+    compact(log)
+    folder = Path(log.uri) / "tables" / "runs"
+    (folder / "_delta_log" / "00000000000000000001.json").write_text("{ not JSON")
+    with pytest.raises(Unavailable, match="modeltrail rebuild"):
+        compact(log)
+    folder.rename(folder.with_name("damaged"))
+    rebuild(log)
+    assert 6 == table_store(log).open("runs").to_pyarrow_table().num_rows
+
+
+def test_a_topic_made_anew_is_another_topic(make, seal, log, table) -> None:
+    """Offsets of a topic that was deleted and made again start at 0 again, and are all taken up."""
+    for topic_id in ("first", "second"):
+        chain = LogPartition("t", topic_id, 0)
+        seal(make.entries([make.run_event("START", make.base, topic_id, "j")], chain), chain)
+        compact(log)
+    assert {"first", "second"} == {row["run_id"] for row in table("runs")}
+
+
+def test_a_segment_that_was_edited_is_refused(story, seal, log) -> None:
+    """A segment that is not what was sealed ends the compaction: nothing of it reaches a table."""
+    seal(story)
+    (segment,) = Path(log.uri).rglob("*.avro")
+    segment.chmod(0o644)
+    data = bytearray(segment.read_bytes())
+    data[-30] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(NotVerified):
+        compact(open_log(log.uri))
+    assert table_store(log).open("events") is None
+
+
+def test_behind_is_counted(story, seal, log) -> None:
+    """The number of segments that the tables lack is known without reading them."""
+    assert 0 == segments_behind(log)
+    seal(story[:5])
+    seal(story[5:])
+    assert 2 == segments_behind(log)
+    compact(log)
+    assert 0 == segments_behind(log)
+
+
+def test_a_registration_elsewhere_names_the_training_run(make, seal, log, table) -> None:
+    """A run that only registers a digest adds the name; the version's run stays the one that trained, in any order."""
+    trained = make.train(1, make.base, features="f", strength=1.0)
+    trained[1]["outputs"] = trained[1]["outputs"][:1]
+    registered = make.dataset(
+        "models/churn",
+        namespace="modeltrail://registry",
+        version=make.facet("version", datasetVersion="7"),
+        modelTrail_registration=make.facet("r", name="churn", version="7"),
+        outputFacets__modelTrail_modelArtifact=make.facet("a", digest="sha256:" + make.digest("model 1")),
+    )
+    later = make.base + timedelta(days=3)
+    register = make.run_event("COMPLETE", later, make.uuid7(later, 9), "register", outputs=[registered])
+    seal(make.entries([register]))
+    compact(log)
+    assert [make.uuid7(later, 9)] == [row["run_id"] for row in table("models")]
+    seal(make.entries(trained, start=1))
+    compact(log)
+    runs = {row["version"]: (row["run_id"], row["registered_run_id"]) for row in table("models")}
+    assert (make.uuid7(make.base, 201), make.uuid7(later, 9)) == runs["7"]
+    found = all_tables(table)
+    rebuild(log)
+    assert found == all_tables(table)
+
+
+def test_an_evaluation_elsewhere_changes_what_differs(make, seal, log, table) -> None:
+    """An evaluation in a run of its own, days later, becomes part of what differs between the versions."""
+    seal(make.entries(make.story()))
+    compact(log)
+    later = make.base + timedelta(days=30)
+    evaluation = make.facet("e", modelVersion="3", metrics=[{"name": "fairness", "value": 0.7}], dataset={"name": "census"})
+    judged = make.dataset("models/churn", namespace="modeltrail://registry", inputFacets__modelTrail_evaluation=evaluation)
+    event = make.run_event("COMPLETE", later, make.uuid7(later, 1), "audit", inputs=[judged])
+    seal(make.entries([event], start=12))
+    compact(log)
+    rows = [row for row in table("changes") if row["path"] == "fairness [census]"]
+    assert [("models/churn", "3", None, "0.7")] == [(r["name"], r["version"], r["before"], r["after"]) for r in rows]
+
+
+def test_progress_is_told(story, seal, log) -> None:
+    """Each table is told when it is written, after the records that were read."""
+    seal(story)
+    told = []
+    compact(log, on_progress=told.append)
+    assert ["read", *STAGES, "models"] == [step.stage for step in told]
+    assert 13 == told[0].rows
+
+
+def test_a_mark_is_compared_only_by_the_handle(tmp_path: Path) -> None:
+    """Why each write starts from a fresh handle whose marks were read: Delta itself accepts a smaller number."""
+    write_deltalake(tmp_path, pa.table({"n": [1]}))
+    for number in (30, 10):
+        commit = CommitProperties(app_transactions=[Transaction("p", number)])
+        write_deltalake(DeltaTable(tmp_path), pa.table({"n": [1]}), mode="append", commit_properties=commit)
+    assert 10 == DeltaTable(tmp_path).transaction_version("p")

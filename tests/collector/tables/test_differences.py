@@ -1,0 +1,84 @@
+"""What differs between two model versions: pure functions."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from modeltrail_collector.tables.differences import SECTIONS, Change, Facet, Metric, change_rows, differences, facts
+
+FACTS = st.fixed_dictionaries(
+    {section: st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3) for section in SECTIONS}
+)
+
+
+@given(FACTS)
+def test_nothing_differs_from_itself(one) -> None:
+    """A version has no differences to itself."""
+    assert [] == differences(one, one)
+
+
+@given(FACTS, FACTS)
+def test_differences_lead_from_one_to_the_other(one, other) -> None:
+    """Applied to the older facts, the differences give the newer ones, and nothing else is listed."""
+    made = {section: dict(paths) for section, paths in one.items()}
+    for change in differences(one, other):
+        assert change.before == one[change.section].get(change.path)
+        if change.after is None:
+            del made[change.section][change.path]
+        else:
+            made[change.section][change.path] = change.after
+    assert other == made
+
+
+@given(FACTS, FACTS)
+def test_differences_turn_round(one, other) -> None:
+    """The way back swaps before and after."""
+    back = [Change(c.section, c.path, c.after, c.before) for c in differences(other, one)]
+    assert differences(one, other) == back
+
+
+def test_packages_go_by_name() -> None:
+    """Packages are compared by name, whatever their order; a package added or removed is one line."""
+
+    def environment(*packages):
+        value = {"python": {"version": "3.11"}, "packages": [dict(zip(("name", "version"), p, strict=True)) for p in packages]}
+        return facts([Facet("run", None, None, "modelTrail_environment", value)], [])
+
+    old = environment(("numpy", "1.0"), ("pandas", "2.0"))
+    new = environment(("pandas", "2.1"), ("polars", "1.0"), ("numpy", "1.0"))
+    assert [
+        Change("environment", "packages.pandas", "2.0", "2.1"),
+        Change("environment", "packages.polars", None, "1.0"),
+    ] == differences(old, new)
+
+
+def test_what_differs_at_every_run_is_left_out() -> None:
+    """Durations, working directories and the text of a diff say nothing about the model."""
+    steps = [{"id": "s", "op": "Scale", "durationMs": n, "stateSha256": "x"} for n in (1, 2)]
+    made = [
+        facts(
+            [
+                Facet("run", None, None, "modelTrail_featureTransformations", {"steps": [step, "odd"]}),
+                Facet("run", None, None, "modelTrail_codeState", {"cwd": f"/{n}", "diff": str(n), "dirty": False}),
+                Facet("run", None, None, "anything_else", [n]),
+            ],
+            [],
+        )
+        for n, step in enumerate(steps)
+    ]
+    assert [] == differences(*made)
+    assert {"s.op": "Scale", "s.stateSha256": "x"} == made[0]["transformations"]
+
+
+def test_figures_have_their_place() -> None:
+    """A figure is told apart by split, dataset and slice."""
+    found = facts([], [Metric("auc", 0.5, "test"), Metric("auc", 0.75, None, "d", '{"sex": "f"}'), Metric("n", None)])
+    assert {"auc [test]": "0.5", 'auc [d, {"sex": "f"}]': "0.75", "n": "null"} == found["evaluations"]
+
+
+def test_each_version_is_held_against_the_one_before() -> None:
+    """Rows of `changes` name a version and the one before it, oldest first; the first version has none."""
+    versions = [(str(n), {"parameters": {"C": c}}) for n, c in ((1, "1"), (2, "2"), (3, "2"), (4, "3"))]
+    rows = change_rows("ns", "m", versions)
+    assert [("2", "1", "1", "2"), ("4", "3", "2", "3")] == [
+        (row["version"], row["base_version"], row["before"], row["after"]) for row in rows
+    ]

@@ -1,0 +1,307 @@
+"""Run merging: many events, one row per key, whatever the order in which they arrive."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from modeltrail_collector.model import LogPartition
+
+REAL = Path(__file__).parents[2] / "data" / "real-events"
+KINDS = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", None)
+POSITION = ("topic", "topic_id", "partition", "offset")
+
+
+@st.composite
+def histories(draw, make):
+    """Events of a few runs at distinct times, with facets and datasets that replace each other."""
+    events = []
+    for second in range(draw(st.integers(1, 9))):
+        number = draw(st.integers(1, 3))
+        facets = {
+            key: make.facet(key, said=draw(st.integers(0, 3)), params=[{"name": "C", "value": second}])
+            for key in draw(st.sets(st.sampled_from(["a", "modelTrail_hyperparameters"])))
+        }
+        names = st.lists(st.sampled_from("xyz"), unique=True, max_size=2)
+        events.append(
+            make.run_event(
+                draw(st.sampled_from(KINDS)),
+                make.base + timedelta(seconds=second),
+                make.uuid7(make.base, number) if number < 3 else "not a uuid",
+                "job",
+                run_facets=facets,
+                inputs=[make.dataset(name, n={"second": second}) for name in draw(names)],
+                outputs=[make.dataset(name) for name in draw(names)],
+            )
+        )
+    return events
+
+
+def chains_of(make, random, events):
+    """The events in any order, on two partitions, some of them twice and in another spelling."""
+    told = [*events, *random.choices(events, k=random.randrange(4))]
+    random.shuffle(told)
+    chains = {LogPartition("t", "id", number): [] for number in (0, 1)}
+    for event in told:
+        keys = list(event)
+        random.shuffle(keys)
+        chain = random.choice(list(chains))
+        spelling = json.dumps({key: event[key] for key in keys}).encode()
+        chains[chain] += make.entries([spelling], chain, start=len(chains[chain]))
+    return chains
+
+
+def told(tables):
+    """All reduced tables without where each fact was said, and without `events`, which keeps every record."""
+    return {
+        name: sorted(repr({k: v for k, v in row.items() if k not in POSITION}) for row in rows)
+        for name, rows in tables.items()
+        if name != "events"
+    }
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), random=st.randoms(use_true_random=False))
+def test_arrival_does_not_matter(make, reduced, data, random) -> None:
+    """Any order, partitioning, spelling and repetition of the same events yields the same reduced tables."""
+    events = data.draw(histories(make))
+    assert told(reduced(make.entries(events))) == told(reduced(chains_of(make, random, events)))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), random=st.randoms(use_true_random=False))
+def test_every_record_is_an_event_and_only_copies_are_duplicates(make, reduced, data, random) -> None:
+    """`events` keeps each record, and of equal events all but one are marked."""
+    events = data.draw(histories(make))
+    chains = chains_of(make, random, events)
+    rows = reduced(chains)["events"]
+    assert sum(map(len, chains.values())) == len(rows)
+    assert len(events) == sum(not row["duplicate"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "state"),
+    [
+        (["START"], "START"),
+        (["START", "RUNNING"], "RUNNING"),
+        (["RUNNING", "START"], "RUNNING"),
+        (["START", "COMPLETE"], "COMPLETE"),
+        (["COMPLETE"], "COMPLETE"),
+        (["START", "COMPLETE", "RUNNING"], "COMPLETE"),
+        (["START", "FAIL", "COMPLETE"], "FAIL"),
+        (["ABORT", "COMPLETE", "START"], "ABORT"),
+        (["FAIL", "ABORT"], "ABORT"),
+        (["OTHER"], "OTHER"),
+        (["OTHER", "START"], "START"),
+        ([None], "OTHER"),
+    ],
+)
+def test_state_never_goes_back(make, reduced, kinds, state) -> None:
+    """A terminal state stays, FAIL and ABORT beat COMPLETE, and a run that only started says START."""
+    events = [make.run_event(kind, make.base + timedelta(seconds=n), "r", "j") for n, kind in enumerate(kinds)]
+    (run,) = reduced(make.entries(events))["runs"]
+    assert state == run["state"]
+
+
+def test_times_of_a_run(make, reduced) -> None:
+    """A run started at its first START and ended when it reached its state; one without an end has none."""
+    at = [make.base + timedelta(seconds=n) for n in range(4)]
+    kinds = ["START", "START", "FAIL", "COMPLETE"]
+    events = [make.run_event(kind, time, "r", "j") for kind, time in zip(kinds, at, strict=True)]
+    (run,) = reduced(make.entries(events))["runs"]
+    assert (at[0], at[2], at[3]) == (run["started_at"], run["ended_at"], run["last_event_at"])
+    (begun,) = reduced(make.entries(events[:1]))["runs"]
+    assert begun["ended_at"] is None
+
+
+def test_facets_replace_each_other_and_absence_deletes_nothing(make, reduced) -> None:
+    """The last facet of a key counts whole; an event without it, or with no datasets, takes nothing away."""
+    event = make.run_event
+    events = [
+        event("START", make.base, "r", "j", run_facets={"a": {"x": 1, "y": 1}}, inputs=[make.dataset("d", s={"v": 1})]),
+        event("RUNNING", make.base + timedelta(1), "r", "j", run_facets={"a": {"x": 2}}, inputs=[make.dataset("e")]),
+        event("COMPLETE", make.base + timedelta(2), "r", "j"),
+    ]
+    tables = reduced(make.entries(events))
+    found = {(row["name"], row["key"]): row["value"] for row in tables["facets"]}
+    assert {"x": 2} == json.loads(found[None, "a"])
+    assert {"v": 1} == json.loads(found["d", "s"])
+    assert ["d", "e"] == [row["name"] for row in tables["run_datasets"]]
+
+
+def test_a_tombstone_deletes_a_facet(make, reduced) -> None:
+    """A facet with `_deleted` true is gone until somebody says it again."""
+    said = [{"v": 1}, {"_deleted": True, "_producer": "p"}, {"v": 2}]
+    events = [
+        make.run_event("RUNNING", make.base + timedelta(n), "r", "j", inputs=[make.dataset("d", s=facet)])
+        for n, facet in enumerate(said)
+    ]
+    keys = [[row["key"] for row in reduced(make.entries(events[:n]))["facets"]] for n in (1, 2, 3)]
+    assert [["", "s"], [""], ["", "s"]] == keys
+
+
+def test_windows_are_not_merged(make, reduced) -> None:
+    """Of a run whose events are windows (COMPLETE_SNAPSHOT) only the last one counts."""
+    job = {"jobType": {"emissionPattern": {"eventContentMode": "COMPLETE_SNAPSHOT"}}}
+    events = [
+        make.run_event("RUNNING", make.base + timedelta(n), "r", "j", job_facets=job, inputs=[make.dataset(name)])
+        for n, name in enumerate("ab")
+    ]
+    tables = reduced(make.entries(events))
+    assert ["b"] == [row["name"] for row in tables["run_datasets"]]
+    assert 2 == len(tables["events"])
+
+
+def test_lineage_beats_column_lineage_beats_the_product(make, reduced) -> None:
+    """Edges come from the `lineage` facet; without one from `columnLineage`; without one all inputs go into all."""
+    column = {"fields": {"c": {"inputFields": [{"namespace": "file", "name": "a", "field": "c"}]}}, "dataset": []}
+    entries = [
+        {"namespace": "file", "name": "x", "type": "DATASET",
+         "inputs": [{"namespace": "file", "name": "b", "type": "DATASET"}],
+         "fields": {"f": {"inputs": [{"namespace": "file", "name": "c", "type": "DATASET", "field": "q"}]}}},
+        {"type": "JOB", "inputs": [{"namespace": "file", "name": "a", "type": "DATASET"}]},
+        "nonsense",
+    ]  # fmt: skip
+
+    def edges(job_facets, columns):
+        inputs = [make.dataset(name) for name in "abc"]
+        outputs = [make.dataset("x", **columns), make.dataset("y")]
+        event = make.run_event("COMPLETE", make.base, "r", "j", job_facets=job_facets, inputs=inputs, outputs=outputs)
+        rows = reduced(make.entries([event]))["edges"]
+        return {(row["from_name"] + row["to_name"], row["via"]) for row in rows}
+
+    product = {(name + "y", "cartesian") for name in "abc"}
+    assert edges({}, {}) == product | {(name + "x", "cartesian") for name in "abc"}
+    assert edges({}, {"columnLineage": column}) == product | {("ax", "columnLineage")}
+    stated = {("bx", "lineage"), ("cx", "lineage")}
+    assert edges({"lineage": {"entries": entries}}, {"columnLineage": column}) == stated
+
+
+def test_lineage_of_several_events_adds_up(make, reduced) -> None:
+    """On run events the `lineage` facet accumulates: what each event states is kept."""
+    events = [
+        make.run_event("RUNNING", make.base + timedelta(n), "r", "j", job_facets={"lineage": {"entries": [
+            {"namespace": "file", "name": "x", "type": "DATASET",
+             "inputs": [{"namespace": "file", "name": name, "type": "DATASET"}]}]}})
+        for n, name in enumerate("ab")
+    ]  # fmt: skip
+    assert ["a", "b"] == sorted(row["from_name"] for row in reduced(make.entries(events))["edges"])
+
+
+def test_series_are_appended_by_number(make, reduced) -> None:
+    """Chunks of a series are all kept, a chunk sent twice counts once, and the summary wins over its last point."""
+
+    def chunk(second, seq, *points):
+        said = [{"name": "loss", "step": step, "value": value} for step, value in points]
+        facets = {"modelTrail_metricSeries": {"seq": seq, "from": 0, "to": 1, "points": said}}
+        return make.run_event("RUNNING", make.base + timedelta(seconds=second), "r", "j", run_facets=facets)
+
+    summary = {"modelTrail_metrics": {"metrics": [{"name": "loss", "value": 0.1, "step": 3}, {"name": "n", "value": None, "nonFinite": "inf"}]}}
+    events = [
+        chunk(0, 0, (1, 0.9), (2, 0.8)),
+        chunk(2, 1, (3, 0.5)),
+        chunk(3, 1, (3, 0.5)),
+        make.run_event("COMPLETE", make.base + timedelta(seconds=4), "r", "j", run_facets=summary),
+    ]
+    rows = reduced(make.entries(events))["metrics"]
+    found = [(row["name"], row["step"], row["value"]) for row in rows]
+    assert [("loss", 1, 0.9), ("loss", 2, 0.8), ("loss", 3, 0.1), ("n", None, float("inf"))] == found
+
+
+def test_params_of_anybody(make, reduced) -> None:
+    """Our hyperparameters win; a producer that only has executionParameters is shown with those."""
+    mine = {
+        "modelTrail_hyperparameters": {"params": [
+            {"name": "C", "value": 0.5, "type": "float", "origin": "explicit", "component": "clf"},
+            {"name": "C", "value": None, "type": "null", "origin": "default", "component": "scale"},
+            {"value": "no name"}]},
+        "executionParameters": {"parameters": [{"key": "C", "name": "C", "value": "mirror"}]},
+    }  # fmt: skip
+    theirs = {"executionParameters": {"parameters": [{"key": "depth", "name": "depth", "value": "3"}]}}
+    tables = reduced(make.entries([
+        make.run_event("START", make.base, "r1", "j", run_facets=mine),
+        make.run_event("START", make.base, "r2", "j", run_facets=theirs),
+    ]))  # fmt: skip
+    found = [(row["run_id"], row["component"], row["name"], row["value"]) for row in tables["params"]]
+    assert [("r1", "clf", "C", "0.5"), ("r1", "scale", "C", None), ("r2", None, "depth", "3")] == sorted(found, key=repr)
+
+
+def test_broken_facets_break_nothing(make, reduced) -> None:
+    """Facets that are kept although they break their schema leave nulls, never an error."""
+    keys = [
+        "modelTrail_hyperparameters", "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_deployment",
+        "parent", "errorMessage", "executionParameters",
+    ]  # fmt: skip
+    for broken in ([], "text", 5, None, {"params": 5, "metrics": {"a": 1}, "points": "x", "run": []}, {"params": [1, None]}):
+        places = {f"inputFacets__{key}": broken for key in ("modelTrail_dataUse", "modelTrail_evaluation")}
+        data = make.dataset("d", version=broken, symlinks=broken, datasetType=broken, **places)
+        facets = dict.fromkeys(keys, broken)
+        event = make.run_event("START", make.base, "r", "j", run_facets=facets, job_facets={"lineage": broken, "jobType": broken},
+                               inputs=[data], outputs=[make.dataset("o", columnLineage=broken)])  # fmt: skip
+        tables = reduced(make.entries([event]))
+        assert ["START"] == [row["state"] for row in tables["runs"]]
+        assert 2 == len(tables["run_datasets"])
+
+
+def test_job_and_dataset_events_have_no_run(make, reduced) -> None:
+    """Events without a run are events, and their facets stand by job or dataset, the last one counting."""
+    job = [{"eventTime": f"2026-01-0{n}T00:00:00Z", "job": {"namespace": "n", "name": "j", "facets": {"a": {"v": n}}}} for n in (2, 1)]
+    data = {"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"s": {"v": 3}}}}
+    tables = reduced(make.entries([*job, data]))
+    assert [] == tables["runs"]
+    found = {(row["scope"], row["name"], row["key"]): row["value"] for row in tables["facets"]}
+    assert {("job", "j", "a"): '{"v": 2}', ("dataset", "d", ""): None, ("dataset", "d", "s"): '{"v": 3}'} == found
+
+
+@pytest.mark.parametrize("producer", ["airflow", "dagster", "dbt", "feast", "spark"])
+def test_real_events_reduce_alike_in_any_order(make, reduced, producer) -> None:
+    """Events of other producers, as they were recorded, give one row per key in any order of arrival."""
+    lines = (REAL / f"{producer}.ndjson").read_bytes().splitlines()
+    tables = reduced(make.entries(lines))
+    assert told(tables) == told(reduced(make.entries([*reversed(lines), lines[0]])))
+    assert {json.loads(line)["run"]["runId"] for line in lines} == {row["run_id"] for row in tables["runs"]}
+
+
+def test_spark_as_recorded(make, reduced) -> None:
+    """Of a recorded Spark application, 8 runs only ever started, and its read of two tables reaches the features."""
+    tables = reduced(make.entries((REAL / "spark.ndjson").read_bytes().splitlines()))
+    states = [row["state"] for row in tables["runs"]]
+    assert (8, 16) == (states.count("START"), states.count("COMPLETE"))
+    into = {row["from_name"].rpartition("/")[2] for row in tables["edges"] if row["to_name"].endswith("/features")}
+    assert {"customers.csv", "orders"} == into
+    stems = {row["job_stem"] for row in tables["runs"] if "StringIndexer" in row["job_name"]}
+    assert all("_StringIndexer_*_" in stem for stem in stems)
+
+
+def test_spark_says_complete_after_fail(make, reduced) -> None:
+    """A Spark run that failed stays failed though a COMPLETE follows 69 ms later, and its exception is the error."""
+    exception = {"spark.exception": {"message": "Job aborted", "stackTrace": "…"}}
+    events = [
+        make.run_event("START", make.base, "r", "app.collect"),
+        make.run_event("FAIL", make.base + timedelta(seconds=1), "r", "app.collect", run_facets=exception),
+        make.run_event("COMPLETE", make.base + timedelta(seconds=1.069), "r", "app.collect"),
+    ]
+    (run,) = reduced(make.entries(events))["runs"]
+    assert ("FAIL", "Job aborted") == (run["state"], run["error"])
+
+
+def test_parents_and_roots(make, reduced) -> None:
+    """Parent and root come from the `parent` facet; a run that names none has none."""
+    parent = {"run": {"runId": "p"}, "job": {"namespace": "n", "name": "dag.task"}, "root": {"run": {"runId": "top"}}}
+    events = [make.run_event("START", make.base, "r", "j", run_facets={"parent": parent}), make.run_event("START", make.base, "s", "j")]
+    rows = {row["run_id"]: row for row in reduced(make.entries(events))["runs"]}
+    assert ("p", "dag.task", "top") == tuple(rows["r"][key] for key in ("parent_run_id", "parent_job_name", "root_run_id"))
+    assert rows["s"]["parent_run_id"] is None
+
+
+def test_versions_of_datasets(make, reduced) -> None:
+    """A dataset has the fingerprint that was read, its use and its rows; an output's digest may be its version."""
+    rows = {(row["run_id"][-3:], row["role"], row["name"].rpartition("/")[2]): row for row in reduced(make.entries(make.story()))["run_datasets"]}
+    read = rows["0c9", "input", "features.parquet"]
+    assert (make.digest("features 1"), "train", 4000, "observed") == tuple(read[key] for key in ("fingerprint", "use", "rows", "capture"))
+    assert make.digest("features 1") == rows["065", "output", "features.parquet"]["fingerprint"]
+    kinds = {key[2]: row["kind"] for key, row in rows.items() if key[1] == "output"}
+    assert {"features.parquet": "dataset", "holdout.parquet": "dataset", "churn.joblib": "model", "churn": "model", "churn-api": "endpoint"} == kinds

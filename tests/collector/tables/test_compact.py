@@ -21,7 +21,18 @@ from modeltrail_collector.tables import PUBLIC, compact, rebuild, segments_behin
 from modeltrail_collector.tables import compaction
 from modeltrail_collector.tables.schema import FLAT
 
-STAGES = ("flat", "rejected", "events", "facets", "runs", "run_datasets", "edges", "params", "metrics", "deployments")
+STAGES = (
+    "flat",
+    "rejected",
+    "events",
+    "facets",
+    "runs",
+    "run_datasets",
+    "edges",
+    "params",
+    "metrics",
+    "deployments",
+)
 DIE_AT = """
 import os, signal, sys
 from modeltrail_collector.log import open_log
@@ -99,13 +110,23 @@ def test_the_story_in_tables(story, seal, log, table, make) -> None:
     third = models["models/churn", "3"]
     assert make.digest("model 3") == third["digest"]
     assert "sklearn.linear_model.LogisticRegression" == third["algorithm"]
-    assert third["run_id"] == models[f"{make.data}/models/churn.joblib", make.digest("model 3")[:12]]["run_id"]
-    changed = {(r["version"], r["section"], r["path"]): (r["before"], r["after"]) for r in table("changes") if r["name"] == "models/churn"}
+    assert (
+        third["run_id"] == models[f"{make.data}/models/churn.joblib", make.digest("model 3")[:12]]["run_id"]
+    )
+    changed = {
+        (r["version"], r["section"], r["path"]): (r["before"], r["after"])
+        for r in table("changes")
+        if r["name"] == "models/churn"
+    }
     assert ("1.0", "0.1") == changed["2", "parameters", "C"]
     assert ("StandardScaler", "QuantileTransformer") == changed["3", "transformations", "scale.op"]
     assert ("3", "parameters", "C") not in changed
     (endpoint,) = table("deployments")
-    assert ("2", "churn-api", "COMPLETE") == (endpoint["model_version"], endpoint["endpoint"], endpoint["state"])
+    assert ("2", "churn-api", "COMPLETE") == (
+        endpoint["model_version"],
+        endpoint["endpoint"],
+        endpoint["state"],
+    )
     (reason,) = table("rejected")
     assert ("not_json", 12) == (reason["code"], reason["offset"])
 
@@ -326,13 +347,19 @@ def test_an_evaluation_elsewhere_changes_what_differs(make, seal, log, table) ->
     seal(make.entries(make.story()))
     compact(log)
     later = make.base + timedelta(days=30)
-    evaluation = make.facet("e", modelVersion="3", metrics=[{"name": "fairness", "value": 0.7}], dataset={"name": "census"})
-    judged = make.dataset("models/churn", namespace="modeltrail://registry", inputFacets__modelTrail_evaluation=evaluation)
+    evaluation = make.facet(
+        "e", modelVersion="3", metrics=[{"name": "fairness", "value": 0.7}], dataset={"name": "census"}
+    )
+    judged = make.dataset(
+        "models/churn", namespace="modeltrail://registry", inputFacets__modelTrail_evaluation=evaluation
+    )
     event = make.run_event("COMPLETE", later, make.uuid7(later, 1), "audit", inputs=[judged])
     seal(make.entries([event], start=12))
     compact(log)
     rows = [row for row in table("changes") if row["path"] == "fairness [census]"]
-    assert [("models/churn", "3", None, "0.7")] == [(r["name"], r["version"], r["before"], r["after"]) for r in rows]
+    assert [("models/churn", "3", None, "0.7")] == [
+        (r["name"], r["version"], r["before"], r["after"]) for r in rows
+    ]
 
 
 def test_progress_is_told(story, seal, log) -> None:

@@ -3,7 +3,15 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from modeltrail_collector.tables.differences import SECTIONS, Change, Facet, Metric, change_rows, differences, facts
+from modeltrail_collector.tables.differences import (
+    SECTIONS,
+    Change,
+    Facet,
+    Metric,
+    change_rows,
+    differences,
+    facts,
+)
 
 FACTS = st.fixed_dictionaries(
     {section: st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3) for section in SECTIONS}
@@ -40,7 +48,10 @@ def test_packages_go_by_name() -> None:
     """Packages are compared by name, whatever their order; a package added or removed is one line."""
 
     def environment(*packages):
-        value = {"python": {"version": "3.11"}, "packages": [dict(zip(("name", "version"), p, strict=True)) for p in packages]}
+        value = {
+            "python": {"version": "3.11"},
+            "packages": [dict(zip(("name", "version"), p, strict=True)) for p in packages],
+        }
         return facts([Facet("run", None, None, "modelTrail_environment", value)], [])
 
     old = environment(("numpy", "1.0"), ("pandas", "2.0"))
@@ -58,7 +69,13 @@ def test_what_differs_at_every_run_is_left_out() -> None:
         facts(
             [
                 Facet("run", None, None, "modelTrail_featureTransformations", {"steps": [step, "odd"]}),
-                Facet("run", None, None, "modelTrail_codeState", {"cwd": f"/{n}", "diff": str(n), "dirty": False}),
+                Facet(
+                    "run",
+                    None,
+                    None,
+                    "modelTrail_codeState",
+                    {"cwd": f"/{n}", "diff": str(n), "dirty": False},
+                ),
                 Facet("run", None, None, "anything_else", [n]),
             ],
             [],
@@ -71,7 +88,9 @@ def test_what_differs_at_every_run_is_left_out() -> None:
 
 def test_figures_have_their_place() -> None:
     """A figure is told apart by split, dataset and slice."""
-    found = facts([], [Metric("auc", 0.5, "test"), Metric("auc", 0.75, None, "d", '{"sex": "f"}'), Metric("n", None)])
+    found = facts(
+        [], [Metric("auc", 0.5, "test"), Metric("auc", 0.75, None, "d", '{"sex": "f"}'), Metric("n", None)]
+    )
     assert {"auc [test]": "0.5", 'auc [d, {"sex": "f"}]': "0.75", "n": "null"} == found["evaluations"]
 
 

@@ -95,14 +95,20 @@ def test_facets_keep_their_text_and_place(make) -> None:
     data = make.dataset("d", schema={"fields": []}, inputFacets__x={"y": 1.50})
     (row,) = flat(make.entries([make.run_event("START", make.base, "r", "j", inputs=[data])]))
     found = {(f["scope"], f["key"]): f["value"] for f in row["facets"]}
-    assert {("input", ""): None, ("input", "schema"): '{"fields": []}', ("input_facet", "x"): '{"y": 1.5}'} == found
+    assert {
+        ("input", ""): None,
+        ("input", "schema"): '{"fields": []}',
+        ("input_facet", "x"): '{"y": 1.5}',
+    } == found
 
 
 def test_chunks_and_lineage_add_up(make) -> None:
     """Chunks of a metric series are told apart by their number, lineage facets by what they say."""
     chunks = [make.run_event("RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": {"seq": n}})
               for n in (3, 4)]  # fmt: skip
-    odd = make.run_event("RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": ["no object"]})
+    odd = make.run_event(
+        "RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": ["no object"]}
+    )
     entries = [{"entries": [{"name": name}]} for name in "ab"]
     stated = [make.run_event("RUNNING", make.base, "r", "j", job_facets={"lineage": one}) for one in entries]
     parts = [f["part"] for row in flat(make.entries([*chunks, odd, *stated])) for f in row["facets"]]
@@ -122,7 +128,11 @@ def test_what_nobody_can_read_is_one_bare_row(make) -> None:
     (entry,) = make.entries([make.run_event("START", make.base, "r", "j")])
     import msgspec
 
-    (row,) = flat([msgspec.structs.replace(entry, value=b'{"run": 5}'), ])
+    (row,) = flat(
+        [
+            msgspec.structs.replace(entry, value=b'{"run": 5}'),
+        ]
+    )
     assert [] == row["facets"]
 
 

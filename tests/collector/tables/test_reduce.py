@@ -101,7 +101,9 @@ def test_every_record_is_an_event_and_only_copies_are_duplicates(make, reduced, 
 )
 def test_state_never_goes_back(make, reduced, kinds, state) -> None:
     """A terminal state stays, FAIL and ABORT beat COMPLETE, and a run that only started says START."""
-    events = [make.run_event(kind, make.base + timedelta(seconds=n), "r", "j") for n, kind in enumerate(kinds)]
+    events = [
+        make.run_event(kind, make.base + timedelta(seconds=n), "r", "j") for n, kind in enumerate(kinds)
+    ]
     (run,) = reduced(make.entries(events))["runs"]
     assert state == run["state"]
 
@@ -121,8 +123,22 @@ def test_facets_replace_each_other_and_absence_deletes_nothing(make, reduced) ->
     """The last facet of a key counts whole; an event without it, or with no datasets, takes nothing away."""
     event = make.run_event
     events = [
-        event("START", make.base, "r", "j", run_facets={"a": {"x": 1, "y": 1}}, inputs=[make.dataset("d", s={"v": 1})]),
-        event("RUNNING", make.base + timedelta(1), "r", "j", run_facets={"a": {"x": 2}}, inputs=[make.dataset("e")]),
+        event(
+            "START",
+            make.base,
+            "r",
+            "j",
+            run_facets={"a": {"x": 1, "y": 1}},
+            inputs=[make.dataset("d", s={"v": 1})],
+        ),
+        event(
+            "RUNNING",
+            make.base + timedelta(1),
+            "r",
+            "j",
+            run_facets={"a": {"x": 2}},
+            inputs=[make.dataset("e")],
+        ),
         event("COMPLETE", make.base + timedelta(2), "r", "j"),
     ]
     tables = reduced(make.entries(events))
@@ -147,7 +163,9 @@ def test_windows_are_not_merged(make, reduced) -> None:
     """Of a run whose events are windows (COMPLETE_SNAPSHOT) only the last one counts."""
     job = {"jobType": {"emissionPattern": {"eventContentMode": "COMPLETE_SNAPSHOT"}}}
     events = [
-        make.run_event("RUNNING", make.base + timedelta(n), "r", "j", job_facets=job, inputs=[make.dataset(name)])
+        make.run_event(
+            "RUNNING", make.base + timedelta(n), "r", "j", job_facets=job, inputs=[make.dataset(name)]
+        )
         for n, name in enumerate("ab")
     ]
     tables = reduced(make.entries(events))
@@ -157,7 +175,10 @@ def test_windows_are_not_merged(make, reduced) -> None:
 
 def test_lineage_beats_column_lineage_beats_the_product(make, reduced) -> None:
     """Edges come from the `lineage` facet; without one from `columnLineage`; without one all inputs go into all."""
-    column = {"fields": {"c": {"inputFields": [{"namespace": "file", "name": "a", "field": "c"}]}}, "dataset": []}
+    column = {
+        "fields": {"c": {"inputFields": [{"namespace": "file", "name": "a", "field": "c"}]}},
+        "dataset": [],
+    }
     entries = [
         {"namespace": "file", "name": "x", "type": "DATASET",
          "inputs": [{"namespace": "file", "name": "b", "type": "DATASET"}],
@@ -169,7 +190,9 @@ def test_lineage_beats_column_lineage_beats_the_product(make, reduced) -> None:
     def edges(job_facets, columns):
         inputs = [make.dataset(name) for name in "abc"]
         outputs = [make.dataset("x", **columns), make.dataset("y")]
-        event = make.run_event("COMPLETE", make.base, "r", "j", job_facets=job_facets, inputs=inputs, outputs=outputs)
+        event = make.run_event(
+            "COMPLETE", make.base, "r", "j", job_facets=job_facets, inputs=inputs, outputs=outputs
+        )
         rows = reduced(make.entries([event]))["edges"]
         return {(row["from_name"] + row["to_name"], row["via"]) for row in rows}
 
@@ -199,7 +222,14 @@ def test_series_are_appended_by_number(make, reduced) -> None:
         facets = {"modelTrail_metricSeries": {"seq": seq, "from": 0, "to": 1, "points": said}}
         return make.run_event("RUNNING", make.base + timedelta(seconds=second), "r", "j", run_facets=facets)
 
-    summary = {"modelTrail_metrics": {"metrics": [{"name": "loss", "value": 0.1, "step": 3}, {"name": "n", "value": None, "nonFinite": "inf"}]}}
+    summary = {
+        "modelTrail_metrics": {
+            "metrics": [
+                {"name": "loss", "value": 0.1, "step": 3},
+                {"name": "n", "value": None, "nonFinite": "inf"},
+            ]
+        }
+    }
     events = [
         chunk(0, 0, (1, 0.9), (2, 0.8)),
         chunk(2, 1, (3, 0.5)),
@@ -226,7 +256,9 @@ def test_params_of_anybody(make, reduced) -> None:
         make.run_event("START", make.base, "r2", "j", run_facets=theirs),
     ]))  # fmt: skip
     found = [(row["run_id"], row["component"], row["name"], row["value"]) for row in tables["params"]]
-    assert [("r1", "clf", "C", "0.5"), ("r1", "scale", "C", None), ("r2", None, "depth", "3")] == sorted(found, key=repr)
+    assert [("r1", "clf", "C", "0.5"), ("r1", "scale", "C", None), ("r2", None, "depth", "3")] == sorted(
+        found, key=repr
+    )
 
 
 def test_broken_facets_break_nothing(make, reduced) -> None:
@@ -235,7 +267,14 @@ def test_broken_facets_break_nothing(make, reduced) -> None:
         "modelTrail_hyperparameters", "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_deployment",
         "parent", "errorMessage", "executionParameters",
     ]  # fmt: skip
-    for broken in ([], "text", 5, None, {"params": 5, "metrics": {"a": 1}, "points": "x", "run": []}, {"params": [1, None]}):
+    for broken in (
+        [],
+        "text",
+        5,
+        None,
+        {"params": 5, "metrics": {"a": 1}, "points": "x", "run": []},
+        {"params": [1, None]},
+    ):
         places = {f"inputFacets__{key}": broken for key in ("modelTrail_dataUse", "modelTrail_evaluation")}
         data = make.dataset("d", version=broken, symlinks=broken, datasetType=broken, **places)
         facets = dict.fromkeys(keys, broken)
@@ -248,12 +287,25 @@ def test_broken_facets_break_nothing(make, reduced) -> None:
 
 def test_job_and_dataset_events_have_no_run(make, reduced) -> None:
     """Events without a run are events, and their facets stand by job or dataset, the last one counting."""
-    job = [{"eventTime": f"2026-01-0{n}T00:00:00Z", "job": {"namespace": "n", "name": "j", "facets": {"a": {"v": n}}}} for n in (2, 1)]
-    data = {"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"s": {"v": 3}}}}
+    job = [
+        {
+            "eventTime": f"2026-01-0{n}T00:00:00Z",
+            "job": {"namespace": "n", "name": "j", "facets": {"a": {"v": n}}},
+        }
+        for n in (2, 1)
+    ]
+    data = {
+        "eventTime": "2026-01-01T00:00:00Z",
+        "dataset": {"namespace": "n", "name": "d", "facets": {"s": {"v": 3}}},
+    }
     tables = reduced(make.entries([*job, data]))
     assert [] == tables["runs"]
     found = {(row["scope"], row["name"], row["key"]): row["value"] for row in tables["facets"]}
-    assert {("job", "j", "a"): '{"v": 2}', ("dataset", "d", ""): None, ("dataset", "d", "s"): '{"v": 3}'} == found
+    assert {
+        ("job", "j", "a"): '{"v": 2}',
+        ("dataset", "d", ""): None,
+        ("dataset", "d", "s"): '{"v": 3}',
+    } == found
 
 
 @pytest.mark.parametrize("producer", ["airflow", "dagster", "dbt", "feast", "spark"])
@@ -270,7 +322,9 @@ def test_spark_as_recorded(make, reduced) -> None:
     tables = reduced(make.entries((REAL / "spark.ndjson").read_bytes().splitlines()))
     states = [row["state"] for row in tables["runs"]]
     assert (8, 16) == (states.count("START"), states.count("COMPLETE"))
-    into = {row["from_name"].rpartition("/")[2] for row in tables["edges"] if row["to_name"].endswith("/features")}
+    into = {
+        row["from_name"].rpartition("/")[2] for row in tables["edges"] if row["to_name"].endswith("/features")
+    }
     assert {"customers.csv", "orders"} == into
     stems = {row["job_stem"] for row in tables["runs"] if "StringIndexer" in row["job_name"]}
     assert all("_StringIndexer_*_" in stem for stem in stems)
@@ -290,18 +344,38 @@ def test_spark_says_complete_after_fail(make, reduced) -> None:
 
 def test_parents_and_roots(make, reduced) -> None:
     """Parent and root come from the `parent` facet; a run that names none has none."""
-    parent = {"run": {"runId": "p"}, "job": {"namespace": "n", "name": "dag.task"}, "root": {"run": {"runId": "top"}}}
-    events = [make.run_event("START", make.base, "r", "j", run_facets={"parent": parent}), make.run_event("START", make.base, "s", "j")]
+    parent = {
+        "run": {"runId": "p"},
+        "job": {"namespace": "n", "name": "dag.task"},
+        "root": {"run": {"runId": "top"}},
+    }
+    events = [
+        make.run_event("START", make.base, "r", "j", run_facets={"parent": parent}),
+        make.run_event("START", make.base, "s", "j"),
+    ]
     rows = {row["run_id"]: row for row in reduced(make.entries(events))["runs"]}
-    assert ("p", "dag.task", "top") == tuple(rows["r"][key] for key in ("parent_run_id", "parent_job_name", "root_run_id"))
+    assert ("p", "dag.task", "top") == tuple(
+        rows["r"][key] for key in ("parent_run_id", "parent_job_name", "root_run_id")
+    )
     assert rows["s"]["parent_run_id"] is None
 
 
 def test_versions_of_datasets(make, reduced) -> None:
     """A dataset has the fingerprint that was read, its use and its rows; an output's digest may be its version."""
-    rows = {(row["run_id"][-3:], row["role"], row["name"].rpartition("/")[2]): row for row in reduced(make.entries(make.story()))["run_datasets"]}
+    rows = {
+        (row["run_id"][-3:], row["role"], row["name"].rpartition("/")[2]): row
+        for row in reduced(make.entries(make.story()))["run_datasets"]
+    }
     read = rows["0c9", "input", "features.parquet"]
-    assert (make.digest("features 1"), "train", 4000, "observed") == tuple(read[key] for key in ("fingerprint", "use", "rows", "capture"))
+    assert (make.digest("features 1"), "train", 4000, "observed") == tuple(
+        read[key] for key in ("fingerprint", "use", "rows", "capture")
+    )
     assert make.digest("features 1") == rows["065", "output", "features.parquet"]["fingerprint"]
     kinds = {key[2]: row["kind"] for key, row in rows.items() if key[1] == "output"}
-    assert {"features.parquet": "dataset", "holdout.parquet": "dataset", "churn.joblib": "model", "churn": "model", "churn-api": "endpoint"} == kinds
+    assert {
+        "features.parquet": "dataset",
+        "holdout.parquet": "dataset",
+        "churn.joblib": "model",
+        "churn": "model",
+        "churn-api": "endpoint",
+    } == kinds

@@ -1,0 +1,168 @@
+"""The commands: stdout is the answer, stderr everything else."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from modeltrail_collector.cli import answers as commands
+from modeltrail_collector.cli import tables as table_commands
+from modeltrail_collector.cli.rejected import rejected
+from modeltrail_collector.errors import NotFound
+from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.model import LOCAL
+
+
+def ask(command, *arguments: str):
+    """The result of a command that must succeed."""
+    found = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert 0 == found.exit_code, found.output
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "kind"),
+    [
+        (commands.models, [], list),
+        (commands.runs, [], list),
+        (commands.show, ["churn@3"], dict),
+        (commands.trace, ["churn@3"], dict),
+        (commands.sql, ["SELECT * FROM runs"], list),
+        (rejected, ["list"], list),
+    ],
+)
+def test_answers_as_json(churn, command, arguments, kind) -> None:
+    """Every answer has a JSON form: an array where it is about many things."""
+    found = ask(command, *arguments, "--json", "--log", churn.uri)
+    assert isinstance(json.loads(found.stdout), kind)
+    assert "" == found.stderr
+
+
+def test_models_as_lines(churn) -> None:
+    """In a pipe models are tab-separated lines with a header."""
+    lines = [line.split("\t") for line in ask(commands.models, "--log", churn.uri).stdout.splitlines()]
+    assert ["model", "version", "algorithm"] == lines[0][:3]
+    assert ["churn", "3", "LogisticRegression"] == lines[1][:3]
+
+
+def test_show_as_text(churn) -> None:
+    """`show` tells section by section, and says of what nobody recorded that it is not recorded."""
+    text = ask(commands.show, "churn@3", "--log", churn.uri).stdout
+    assert text.startswith("churn@3\n")
+    assert re.search(r"features\.parquet +train +4,000 rows +3 columns +\w{12} +observed local/0@11", text)
+    assert "deployments  not recorded" in text
+    assert re.search(r"scale\.op +StandardScaler +→ +QuantileTransformer", text)
+    assert "\x1b" not in text
+
+
+def test_show_one_section(churn) -> None:
+    """`--section` tells nothing else, in text and in JSON."""
+    text = ask(commands.show, "churn@2", "--section", "params", "--log", churn.uri).stdout
+    assert "parameters\n" == text.splitlines(keepends=True)[0]
+    assert "max_iter" in text
+    assert "features" not in text
+    told = json.loads(
+        ask(commands.show, "churn@2", "--section", "params", "--json", "--log", churn.uri).stdout
+    )
+    assert ["params"] == list(told)
+
+
+def test_trace_as_tree(churn, make) -> None:
+    """`trace` is a tree: each thing above the run that wrote it, each run above what it read."""
+    lines = ask(commands.trace, "churn@3", "--log", churn.uri).stdout.splitlines()
+    assert lines[0].startswith("churn@3  models/churn · " + make.digest("model 3")[:12])
+    assert lines[1].startswith("└─ train-churn  COMPLETE  2026-03-05 09:00:00 (5 min) · run ")
+    assert lines[2].startswith("   ├─ /data/churn/features.parquet  train · 4,000 rows")
+    assert lines[-1].endswith("no run in the log wrote it")
+
+
+def test_files_below_here_have_short_names(churn, monkeypatch, tmp_path, make, log_of) -> None:
+    """A file below the current directory goes by its path from there."""
+    monkeypatch.chdir(tmp_path)
+    data = [make.dataset(str(tmp_path / "raw" / "a.csv"))], [make.dataset(str(tmp_path / "b.csv"))]
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "j", inputs=data[0], outputs=data[1])])
+    lines = ask(commands.trace, "b.csv", "--log", log.uri).stdout.splitlines()
+    assert lines[0] == "b.csv"
+    assert lines[2].strip().startswith("└─ raw/a.csv")
+
+
+def test_empty_answers_speak_on_stderr(tmp_path) -> None:
+    """An empty list is an empty stdout and a sentence on stderr; in JSON it is []."""
+    log = str(tmp_path / "log")
+    open_log(log)
+    for command in (commands.models, commands.runs):
+        found = ask(command, "--log", log)
+        assert "" == found.stdout
+        assert found.stderr
+        assert [] == json.loads(ask(command, "--json", "--log", log).stdout)
+
+
+def test_what_is_not_compacted_is_said(tmp_path, make) -> None:
+    """When the log or its inbox holds more than the tables, stderr says so, with the command to run."""
+    log = open_log(str(tmp_path / "log"))
+    log.append(LOCAL, Batch(0, 2, make.entries(make.story()[:2])))
+    found = ask(commands.models, "--json", "--log", log.uri)
+    assert [] == json.loads(found.stdout)
+    assert "1 segment not compacted: modeltrail compact\n" == found.stderr
+    inbox = tmp_path / "log" / "inbox"
+    inbox.mkdir(exist_ok=True)
+    (inbox / "w.ndjson").write_text("".join(json.dumps(event) + "\n" for event in make.story()[2:4]))
+    assert (
+        "2 events in the inbox and 1 segment not compacted" in ask(commands.models, "--log", log.uri).stderr
+    )
+    assert "4 records of 2 segments" in ask(table_commands.compact, "--log", log.uri).stdout
+    assert "" == ask(commands.models, "--log", log.uri).stderr
+    assert {"segments": 2, "records": 4, "rejected": 0, "buckets": 1} == json.loads(
+        ask(table_commands.rebuild, "--json", "--log", log.uri).stdout
+    )
+    assert "up to date" in ask(table_commands.compact, "--log", log.uri).stdout
+
+
+def test_an_unknown_model_is_not_found(churn) -> None:
+    """An unknown model reaches the console script as NotFound."""
+    with pytest.raises(NotFound):
+        CliRunner().invoke(commands.show, ["nobody", "--log", churn.uri], catch_exceptions=False)
+
+
+@pytest.fixture
+def modeltrail():
+    """Call the installed console script."""
+    script = Path(sys.executable).with_name("modeltrail")
+
+    def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [script, *arguments], capture_output=True, text=True, env=os.environ | environment, check=False
+        )
+
+    return call
+
+
+def test_the_console_script(churn, modeltrail) -> None:
+    """The real script answers with exit code 0, refuses with 2 and 1, and says why on stderr alone."""
+    found = modeltrail("trace", "churn@3", "--log", churn.uri)
+    assert (0, "") == (found.returncode, found.stderr)
+    assert found.stdout.startswith("churn@3")
+    missing = modeltrail("show", "chrun@3", MODELTRAIL_LOG=churn.uri)
+    assert (1, "") == (missing.returncode, missing.stdout)
+    assert "Nearest: churn" in missing.stderr
+    refused = modeltrail("sql", "DROP TABLE runs", "--log", churn.uri)
+    assert (2, "") == (refused.returncode, refused.stdout)
+
+
+def test_watch_takes_up_what_comes_and_ends_on_sigterm(tmp_path, make) -> None:
+    """`compact --watch` compacts what is sealed later, and SIGTERM ends it with exit code 0."""
+    log = open_log(str(tmp_path / "log"))
+    script = Path(sys.executable).with_name("modeltrail")
+    command = [script, "compact", "--watch", "--interval", "0.1", "--json", "--log", log.uri]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert "Looking every 0.1 s" in process.stderr.readline()
+        log.append(LOCAL, Batch(0, 2, make.entries(make.story()[:2])))
+        assert 2 == json.loads(process.stdout.readline())["records"]
+        process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(60)

@@ -1,0 +1,78 @@
+"""What a user calls a thing -> the thing."""
+
+import pytest
+
+from modeltrail_collector import answers
+from modeltrail_collector.errors import NotFound
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "version"),
+    [
+        ("churn@3", "models/churn", "3"),
+        ("churn", "models/churn", "3"),
+        ("churn@latest", "models/churn", "3"),
+        ("churn@candidate", "models/churn", "3"),
+        ("models/churn@1", "models/churn", "1"),
+        ("modeltrail://registry/models/churn@2", "models/churn", "2"),
+        ("churn.joblib", "/data/churn/models/churn.joblib", None),
+        ("models/churn.joblib", "/data/churn/models/churn.joblib", None),
+        ("/data/churn/models/churn.joblib", "/data/churn/models/churn.joblib", None),
+    ],
+)
+def test_names_of_a_model(churn, text, name, version) -> None:
+    """A model is found by name, registered name, version, alias, suffix and path; the newest without a version."""
+    found = answers.show(churn, text)["model"]
+    assert name == found["name"]
+    assert version in (None, found["version"])
+
+
+def test_a_model_by_fingerprint(churn, make) -> None:
+    """A model is found by its digest or its beginning, and a version by the beginning of its digest."""
+    digest = make.digest("model 2")
+    assert "2" == answers.show(churn, digest)["model"]["version"]
+    assert "2" == answers.show(churn, digest[:6])["model"]["version"]
+    assert digest == answers.show(churn, f"churn.joblib@{digest[:5]}")["model"]["digest"]
+
+
+def test_a_path_from_here(churn, make, monkeypatch, tmp_path) -> None:
+    """A relative path is looked up from the current directory."""
+    monkeypatch.chdir("/")
+    assert (
+        "/data/churn/features.parquet" == answers.trace(churn, "data/churn/../churn/features.parquet")["name"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chrun@3", "Nearest: churn"),
+        ("churn@9", "It has: 3, 2, 1"),
+        ("joblib", "churn"),
+        ("", "No model"),
+        ("@", "No model"),
+    ],
+)
+def test_unknown_names_say_what_is_near(churn, text, said) -> None:
+    """An unknown name or version ends with exit code 1 and the nearest known ones."""
+    with pytest.raises(NotFound, match=said) as error:
+        answers.show(churn, text)
+    assert 1 == error.value.exit_code
+
+
+def test_a_name_of_two_things_is_refused(make, log_of) -> None:
+    """A suffix that fits two models is refused, and both are named."""
+    events = []
+    for number, folder in ((1, "a"), (2, "b")):
+        trained = make.train(number, make.base, features="f", strength=1.0)
+        trained[1]["outputs"] = trained[1]["outputs"][:1]
+        trained[1]["outputs"][0]["name"] = f"/{folder}/model.joblib"
+        events += trained
+    with pytest.raises(NotFound, match=r"/a/model\.joblib.*/b/model\.joblib"):
+        answers.show(log_of(events), "model.joblib")
+
+
+def test_unknown_datasets_say_what_is_near(churn) -> None:
+    """A dataset nobody named ends with the nearest names."""
+    with pytest.raises(NotFound, match="features.parquet"):
+        answers.trace(churn, "featurs.parquet")

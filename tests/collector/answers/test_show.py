@@ -1,0 +1,72 @@
+"""What exactly produced a model version."""
+
+import json
+
+from modeltrail_collector import answers
+
+
+def test_every_section_of_the_story(churn, make) -> None:
+    """The answer holds data, transformations, parameters, code, environment, figures, artifact and registration."""
+    told = answers.show(churn, "churn@3")
+    assert told == json.loads(json.dumps(told))
+    assert "train-churn" == told["run"]["job_name"]
+    assert ["train", "test"] == [row["use"] for row in told["data"]]
+    assert (make.digest("features 2"), 4000) == (told["data"][0]["fingerprint"], told["data"][0]["rows"])
+    assert ["age", "tenure", "label"] == [column["name"] for column in told["data"][0]["columns"]]
+    assert ["QuantileTransformer"] == [step["op"] for step in told["transformations"]]
+    assert {"C": "0.1", "max_iter": "500"} == {row["name"]: row["value"] for row in told["params"]}
+    assert (True, "train.py") == (told["code"]["dirty"], told["code"]["entryPoint"])
+    assert "3.11.9" == told["environment"]["python"]["version"]
+    assert ["loss"] == [row["name"] for row in told["metrics"]]
+    assert ["accuracy"] == [row["name"] for row in told["evaluations"]]
+    assert make.digest("model 3") == told["artifact"]["digest"]
+    assert ("churn", "3") == (told["registration"]["name"], told["registration"]["version"])
+    assert "2" == told["changes"][0]["base_version"]
+
+
+def test_each_fact_names_how_it_was_learned_and_where(churn) -> None:
+    """Facts carry `capture`, and the log record in which they were said."""
+    told = answers.show(churn, "churn@3")
+    place = {"topic": "local", "topic_id": "local", "partition": 0, "offset": 11}
+    for section in ("data", "transformations", "params", "metrics"):
+        assert all(fact["capture"] == "observed" and fact["source"] == place for fact in told[section])
+    for section in ("code", "environment", "artifact", "registration"):
+        assert place == told[section]["source"]
+
+
+def test_what_nobody_said_is_none(churn, make, log_of) -> None:
+    """A section that no event speaks of is None: not recorded."""
+    assert answers.show(churn, "churn@3")["deployments"] is None
+    assert answers.show(churn, "churn@1")["changes"] is None
+    bare = make.dataset("m", datasetType=make.facet("t", datasetType="MODEL", subType="ML_MODEL"))
+    told = answers.show(log_of([make.run_event("COMPLETE", make.base, "r", "j", outputs=[bare])]), "m")
+    said = {name for name, value in told.items() if value is not None}
+    assert {"model", "run"} == said
+
+
+def test_a_deployment_is_part_of_its_version(churn) -> None:
+    """The version that serves says where."""
+    (row,) = answers.show(churn, "churn@2")["deployments"]
+    assert ("churn-api", "production", "declared") == (row["endpoint"], row["environment"], row["capture"])
+    assert 7 == row["source"]["offset"]
+
+
+def test_broken_facets_are_shown_as_far_as_they_go(make, log_of) -> None:
+    """Facets that are kept although they break their schema never break the answer."""
+    for broken in ([], "text", 5, {"steps": 5, "params": 7, "python": "3", "fields": {}}):
+        data = make.dataset("d", schema=broken, inputFacets__modelTrail_dataUse=broken)
+        keys = (
+            "featureTransformations",
+            "hyperparameters",
+            "environment",
+            "codeState",
+            "training",
+            "metrics",
+        )
+        facets = {f"modelTrail_{key}": broken for key in keys}
+        model = make.dataset("m", modelTrail_model=broken, outputFacets__modelTrail_modelArtifact=broken)
+        event = make.run_event(
+            "COMPLETE", make.base, "r", "j", run_facets=facets, inputs=[data], outputs=[model]
+        )
+        told = answers.show(log_of([event]), "m")
+        assert "m" == told["model"]["name"]

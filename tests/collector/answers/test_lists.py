@@ -71,13 +71,14 @@ def test_sql_sees_every_table(churn) -> None:
     rows = answers.sql(
         churn,
         """SELECT m.version, p.value AS c, sum(r.events) AS events, max(r.started_at) AS at, NULL AS nothing,
-            1.5::DECIMAL(4, 2) AS dec, [1, 2] AS list, {'a': 1} AS object, 'nan'::DOUBLE AS nan, DATE '2026-01-02' AS day
+            1.5::DECIMAL(4, 2) AS dec, [1, 2] AS list, {'a': 1} AS object, 'nan'::DOUBLE AS nan,
+            DATE '2026-01-02' AS day
         FROM models m JOIN runs r USING (run_id) JOIN params p USING (run_id)
         WHERE m.registered_name = 'churn' AND p.name = 'C' GROUP BY ALL ORDER BY m.version LIMIT 1""",
     )
     assert [{
-        "version": "1", "c": "1.0", "events": 2, "at": "2026-03-02T10:00:00.000000Z", "nothing": None, "dec": 1.5,
-        "list": [1, 2], "object": {"a": 1}, "nan": "nan", "day": "2026-01-02",
+        "version": "1", "c": "1.0", "events": 2, "at": "2026-03-02T10:00:00.000000Z", "nothing": None,
+        "dec": 1.5,        "list": [1, 2], "object": {"a": 1}, "nan": "nan", "day": "2026-01-02",
     }] == json.loads(json.dumps(rows))  # fmt: skip
     for name in (
         "events",

@@ -21,7 +21,7 @@ from modeltrail_collector.errors import NotFound
     ],
 )
 def test_names_of_a_model(churn, text, name, version) -> None:
-    """A model is found by name, registered name, version, alias, suffix and path; the newest without a version."""
+    """A model is found by name, registered name, version, alias, suffix and path; else the newest."""
     found = answers.show(churn, text)["model"]
     assert name == found["name"]
     assert version in (None, found["version"])
@@ -74,5 +74,5 @@ def test_a_name_of_two_things_is_refused(make, log_of) -> None:
 
 def test_unknown_datasets_say_what_is_near(churn) -> None:
     """A dataset nobody named ends with the nearest names."""
-    with pytest.raises(NotFound, match="features.parquet"):
+    with pytest.raises(NotFound, match=r"features\.parquet"):
         answers.trace(churn, "featurs.parquet")

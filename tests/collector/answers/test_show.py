@@ -6,7 +6,7 @@ from modeltrail_collector import answers
 
 
 def test_every_section_of_the_story(churn, make) -> None:
-    """The answer holds data, transformations, parameters, code, environment, figures, artifact and registration."""
+    """The answer holds every section of what the training run said."""
     told = answers.show(churn, "churn@3")
     assert told == json.loads(json.dumps(told))
     assert "train-churn" == told["run"]["job_name"]

@@ -19,7 +19,7 @@ def path(node) -> list:
 
 
 def chain(make, *steps):
-    """Runs one after another: (inputs, outputs) of each, run ids 000000, 000001, …"""
+    """Runs one after another: (inputs, outputs) of each, run ids 000000, 000001 and so on."""
     return [
         make.run_event(
             "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
@@ -30,7 +30,7 @@ def chain(make, *steps):
 
 
 def test_from_model_to_raw_data(churn) -> None:
-    """A model's trail goes through its training run and the preparation that wrote what was read, to raw data."""
+    """A model's trail goes through its training run and what wrote its inputs, to raw data."""
     told = answers.trace(churn, "churn@3")
     assert told == json.loads(json.dumps(told))
     raw = ["customers.csv", None]
@@ -89,12 +89,13 @@ def test_only_what_was_written_before_counts(make, log_of) -> None:
 
 
 def test_other_names_and_folders_lead_on(make, log_of) -> None:
-    """A thing read under another name (symlink), or as the folder whose parts were written, has its writer too."""
+    """A thing read by its symlink, or as the folder whose parts were written, has its writer too."""
     written = make.dataset(
         "t", symlinks={"identifiers": [{"namespace": "s3://b", "name": "k", "type": "TABLE"}]}
     )
     events = [
-        make.run_event("COMPLETE", make.base, "000", "j", outputs=[written, make.dataset("/m/part-0"), make.dataset("/m/part-1")]),
+        make.run_event("COMPLETE", make.base, "000", "j",
+                       outputs=[written, make.dataset("/m/part-0"), make.dataset("/m/part-1")]),
         make.run_event("COMPLETE", make.base + timedelta(1), "001", "j", outputs=[make.dataset("out")],
                        inputs=[make.dataset("k", namespace="s3://b"), make.dataset("/m")]),
     ]  # fmt: skip

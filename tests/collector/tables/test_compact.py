@@ -17,8 +17,15 @@ from deltalake.exceptions import CommitFailedError
 from modeltrail_collector.errors import NotVerified, Unavailable
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL, LogPartition, Reason
-from modeltrail_collector.tables import PUBLIC, compact, rebuild, segments_behind, store, table_store
-from modeltrail_collector.tables import compaction
+from modeltrail_collector.tables import (
+    PUBLIC,
+    compact,
+    compaction,
+    rebuild,
+    segments_behind,
+    store,
+    table_store,
+)
 from modeltrail_collector.tables.schema import FLAT
 
 STAGES = (
@@ -71,7 +78,7 @@ def story(make):
 
 
 def test_shapes_are_those_of_the_contract(story, seal, log) -> None:
-    """Every table has each column of the published tables, with its name and type, on disk and empty alike."""
+    """Every table has each published column, with its name and type."""
     contract = json.loads((resources.files("modeltrail_schemas") / "tables" / "tables.json").read_text())
     seal(story)
     compact(log)
@@ -175,7 +182,7 @@ def test_an_empty_log_has_empty_tables(log) -> None:
 
 @pytest.mark.parametrize("stage", ["flat", "rejected", "events", "run_datasets", "deployments"])
 def test_killed_between_two_tables(story, seal, log, table, stage) -> None:
-    """A compactor killed after any table's commit leaves nothing wrong: the next one completes, without repeating."""
+    """After a kill between two tables' commits the next compaction completes and repeats nothing."""
     seal(story[:6])
     compact(log)
     seal(story[6:])
@@ -209,7 +216,7 @@ def test_turns_end_with_their_owner(story, seal, log, table) -> None:
 
 
 def test_an_outrun_handle_writes_nothing(tmp_path: Path) -> None:
-    """A commit from a handle that another writer's mark has overtaken fails, for appends and for replacements."""
+    """A commit from a handle that another writer's mark has overtaken fails, of either kind."""
     tables = store.TableStore(str(tmp_path))
     stale, also = tables.open_or_create("flat", FLAT), tables.open("flat")
     store.append(also, FLAT.empty_table(), {"p": 5})
@@ -223,7 +230,7 @@ def test_an_outrun_handle_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_this_deltalake_refuses_a_second_joining_of_files(tmp_path: Path) -> None:
-    """Of two overlapping joinings of small files the second fails; a deltalake that lets it double the rows is not ours."""
+    """Of two overlapping joinings of small files the second fails instead of doubling the rows."""
     for number in range(4):
         write_deltalake(tmp_path, pa.table({"n": [number]}), mode="append")
     one, two = DeltaTable(tmp_path), DeltaTable(tmp_path)
@@ -234,7 +241,7 @@ def test_this_deltalake_refuses_a_second_joining_of_files(tmp_path: Path) -> Non
 
 
 def test_marks_survive_joining_and_vacuum(tmp_path: Path) -> None:
-    """What a table remembers about its progress survives the joining of its files, a vacuum and a checkpoint."""
+    """A table's marks survive the joining of its files, a vacuum and a checkpoint."""
     tables = store.TableStore(str(tmp_path))
     for number in range(1, 4):
         store.append(tables.open_or_create("flat", FLAT), FLAT.empty_table(), {"p": number})
@@ -318,7 +325,7 @@ def test_behind_is_counted(story, seal, log) -> None:
 
 
 def test_a_registration_elsewhere_names_the_training_run(make, seal, log, table) -> None:
-    """A run that only registers a digest adds the name; the version's run stays the one that trained, in any order."""
+    """A run that only registers adds the name; the version's run is the one that trained, in any order."""
     trained = make.train(1, make.base, features="f", strength=1.0)
     trained[1]["outputs"] = trained[1]["outputs"][:1]
     registered = make.dataset(
@@ -372,7 +379,7 @@ def test_progress_is_told(story, seal, log) -> None:
 
 
 def test_a_mark_is_compared_only_by_the_handle(tmp_path: Path) -> None:
-    """Why each write starts from a fresh handle whose marks were read: Delta itself accepts a smaller number."""
+    """Delta itself accepts a smaller number from a fresh handle: the marks must be read first."""
     write_deltalake(tmp_path, pa.table({"n": [1]}))
     for number in (30, 10):
         commit = CommitProperties(app_transactions=[Transaction("p", number)])

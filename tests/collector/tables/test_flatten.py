@@ -104,8 +104,10 @@ def test_facets_keep_their_text_and_place(make) -> None:
 
 def test_chunks_and_lineage_add_up(make) -> None:
     """Chunks of a metric series are told apart by their number, lineage facets by what they say."""
-    chunks = [make.run_event("RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": {"seq": n}})
-              for n in (3, 4)]  # fmt: skip
+    chunks = [
+        make.run_event("RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": {"seq": n}})
+        for n in (3, 4)
+    ]  # fmt: skip
     odd = make.run_event(
         "RUNNING", make.base, "r", "j", run_facets={"modelTrail_metricSeries": ["no object"]}
     )

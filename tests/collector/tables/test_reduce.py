@@ -174,7 +174,7 @@ def test_windows_are_not_merged(make, reduced) -> None:
 
 
 def test_lineage_beats_column_lineage_beats_the_product(make, reduced) -> None:
-    """Edges come from the `lineage` facet; without one from `columnLineage`; without one all inputs go into all."""
+    """Edges come from `lineage`; without it from `columnLineage`; without that all goes into all."""
     column = {
         "fields": {"c": {"inputFields": [{"namespace": "file", "name": "a", "field": "c"}]}},
         "dataset": [],
@@ -215,7 +215,7 @@ def test_lineage_of_several_events_adds_up(make, reduced) -> None:
 
 
 def test_series_are_appended_by_number(make, reduced) -> None:
-    """Chunks of a series are all kept, a chunk sent twice counts once, and the summary wins over its last point."""
+    """All chunks of a series are kept, each once, and the summary wins over its last point."""
 
     def chunk(second, seq, *points):
         said = [{"name": "loss", "step": step, "value": value} for step, value in points]
@@ -264,8 +264,8 @@ def test_params_of_anybody(make, reduced) -> None:
 def test_broken_facets_break_nothing(make, reduced) -> None:
     """Facets that are kept although they break their schema leave nulls, never an error."""
     keys = [
-        "modelTrail_hyperparameters", "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_deployment",
-        "parent", "errorMessage", "executionParameters",
+        "modelTrail_hyperparameters", "modelTrail_metrics", "modelTrail_metricSeries",
+        "modelTrail_deployment",         "parent", "errorMessage", "executionParameters",
     ]  # fmt: skip
     for broken in (
         [],
@@ -278,7 +278,8 @@ def test_broken_facets_break_nothing(make, reduced) -> None:
         places = {f"inputFacets__{key}": broken for key in ("modelTrail_dataUse", "modelTrail_evaluation")}
         data = make.dataset("d", version=broken, symlinks=broken, datasetType=broken, **places)
         facets = dict.fromkeys(keys, broken)
-        event = make.run_event("START", make.base, "r", "j", run_facets=facets, job_facets={"lineage": broken, "jobType": broken},
+        event = make.run_event("START", make.base, "r", "j", run_facets=facets,
+                               job_facets={"lineage": broken, "jobType": broken},
                                inputs=[data], outputs=[make.dataset("o", columnLineage=broken)])  # fmt: skip
         tables = reduced(make.entries([event]))
         assert ["START"] == [row["state"] for row in tables["runs"]]
@@ -318,7 +319,7 @@ def test_real_events_reduce_alike_in_any_order(make, reduced, producer) -> None:
 
 
 def test_spark_as_recorded(make, reduced) -> None:
-    """Of a recorded Spark application, 8 runs only ever started, and its read of two tables reaches the features."""
+    """Of a recorded Spark application 8 runs only started, and two tables went into the features."""
     tables = reduced(make.entries((REAL / "spark.ndjson").read_bytes().splitlines()))
     states = [row["state"] for row in tables["runs"]]
     assert (8, 16) == (states.count("START"), states.count("COMPLETE"))
@@ -331,7 +332,7 @@ def test_spark_as_recorded(make, reduced) -> None:
 
 
 def test_spark_says_complete_after_fail(make, reduced) -> None:
-    """A Spark run that failed stays failed though a COMPLETE follows 69 ms later, and its exception is the error."""
+    """A failed Spark run stays failed though COMPLETE follows, and its exception is the error."""
     exception = {"spark.exception": {"message": "Job aborted", "stackTrace": "…"}}
     events = [
         make.run_event("START", make.base, "r", "app.collect"),
@@ -361,7 +362,7 @@ def test_parents_and_roots(make, reduced) -> None:
 
 
 def test_versions_of_datasets(make, reduced) -> None:
-    """A dataset has the fingerprint that was read, its use and its rows; an output's digest may be its version."""
+    """A dataset has its fingerprint, use and rows; an output's version may be its digest."""
     rows = {
         (row["run_id"][-3:], row["role"], row["name"].rpartition("/")[2]): row
         for row in reduced(make.entries(make.story()))["run_datasets"]

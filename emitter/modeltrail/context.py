@@ -1,0 +1,271 @@
+"""The current run, and the parent of a new one.
+
+The current run is a context variable: tasks of asyncio, and threads whose pool copies the context, see it.
+Whatever is started outside of Python sees it as the environment variable OPENLINEAGE_CONTEXT.
+
+A new run's parent is looked for in this order, the first that is there wins:
+
+1. the argument `parent`
+2. the current run of this context
+3. OPENLINEAGE_CONTEXT, JSON: `{"parent": {"run": {"runId"}, "job": {"namespace", "name"}, "root": {…}}}`
+4. the task that Airflow runs in this process
+5. OPENLINEAGE_PARENT_ID and OPENLINEAGE_ROOT_PARENT_ID, `namespace/job/run id`
+6. `spark.openlineage.context`, else `spark.openlineage.parent…`, of the active Spark session
+7. AIRFLOW_CTX_…, which Airflow gives to the processes that a task starts
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, Final, Protocol, cast, runtime_checkable
+
+import attrs
+
+from modeltrail import event, settings, standard
+from modeltrail.errors import ConfigError
+from modeltrail.guard import guarded
+
+CONTEXT_ENV: Final = "OPENLINEAGE_CONTEXT"
+
+
+@attrs.frozen
+class Parent:
+    """A run by its names, and the root of its tree where that is another one."""
+
+    run_id: str
+    namespace: str
+    name: str
+    root: "Parent | None" = None
+
+    @property
+    def top(self) -> "Parent":
+        """The root, which a run without a parent is itself."""
+        return self.root or self
+
+    def facet(self) -> dict[str, Any]:
+        """The standard facet `parent` of a child of this run."""
+        top = self.top
+        return standard.parent(
+            self.run_id,
+            self.namespace,
+            self.name,
+            root_run_id=top.run_id,
+            root_namespace=top.namespace,
+            root_name=top.name,
+        )
+
+    def to_context(self) -> str:
+        """The value of OPENLINEAGE_CONTEXT that makes this run the parent."""
+        return json.dumps({"parent": {**_written(self), "root": _written(self.top)}}, separators=(",", ":"))
+
+
+@runtime_checkable
+class Current(Protocol):
+    """What can be the current run."""
+
+    @property
+    def identity(self) -> Parent:
+        """Its names, for its children."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it goes on, in this process."""
+
+
+_current: ContextVar[Current | None] = ContextVar("modeltrail_run", default=None)
+_script: Current | None = None
+
+
+def current() -> Current | None:
+    """The innermost open run of this context, else the run of the script; None in a forked child."""
+    for found in (_current.get(), _script):
+        if found is not None and found.is_open:
+            return found
+    return None
+
+
+def push(run: Current) -> Token[Current | None]:
+    """Make a run the current one of this context, until `pop`."""
+    return _current.set(run)
+
+
+def pop(token: Token[Current | None]) -> None:
+    """Make the run before `push` the current one again."""
+    try:
+        _current.reset(token)
+    except ValueError:  # closed in another context than it was opened in, a worker's callback for instance
+        _current.set(None)
+
+
+def adopt(run: Current | None) -> None:
+    """Make a run the one of the whole process, current wherever no other is."""
+    global _script  # noqa: PLW0603  one script per process
+    _script = run
+
+
+def parent(explicit: object = None) -> Parent | None:
+    """The parent of a run that begins now; see the order above.
+
+    Args:
+        explicit: a Parent, an open run, `namespace/job/run id`, or a mapping as in OPENLINEAGE_CONTEXT.
+
+    A place that cannot be read is passed over.
+    """
+    places: tuple[Callable[[], Parent | None], ...] = (
+        lambda: _explicit(explicit),
+        _in_process,
+        _openlineage_context,
+        _airflow_task,
+        _openlineage_parent_id,
+        _spark,
+        _airflow_environment,
+    )
+    for look in places:
+        with guarded("looking for the parent run"):
+            found = look()
+            if found is not None:
+                return found
+    return None
+
+
+def _explicit(given: object) -> Parent | None:
+    if given is None or isinstance(given, Parent):
+        return given
+    if isinstance(given, Current):
+        return given.identity
+    if isinstance(given, str):
+        return _from_id(given)
+    if isinstance(given, Mapping):
+        return from_context(cast("Mapping[str, Any]", given))
+    raise ConfigError(f"parent is {given!r}; give a run, a Parent, 'namespace/job/run id' or a mapping")
+
+
+def _in_process() -> Parent | None:
+    run = current()
+    return run.identity if run else None
+
+
+def _openlineage_context() -> Parent | None:
+    text = os.environ.get(CONTEXT_ENV)
+    return from_context(json.loads(text)) if text else None
+
+
+def from_context(document: Mapping[str, Any]) -> Parent | None:
+    """The parent in a document as OPENLINEAGE_CONTEXT holds one; None if it names none.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none, or its run id is no UUID.
+    """
+    named = document.get("parent")
+    if not named:
+        return None
+    found = _named(named)
+    root = named.get("root")
+    return attrs.evolve(found, root=_named(root)) if root else found
+
+
+def _named(document: Mapping[str, Any]) -> Parent:
+    job = document["job"]
+    return Parent(str(uuid.UUID(document["run"]["runId"])), job["namespace"], job["name"])
+
+
+def _written(run: Parent) -> dict[str, Any]:
+    return {"run": {"runId": run.run_id}, "job": {"namespace": run.namespace, "name": run.name}}
+
+
+def _openlineage_parent_id() -> Parent | None:
+    given = os.environ.get("OPENLINEAGE_PARENT_ID")
+    if not given:
+        return None
+    root = os.environ.get("OPENLINEAGE_ROOT_PARENT_ID")
+    return attrs.evolve(_from_id(given), root=_from_id(root) if root else None)
+
+
+def _from_id(text: str) -> Parent:
+    """`namespace/job/run id`, from the right: a namespace may contain slashes."""
+    parts = text.rsplit("/", 2)
+    if len(parts) != 3:
+        raise ConfigError(f"the parent run is {text!r}; write namespace/job/run id")
+    namespace, name, run_id = parts
+    return Parent(str(uuid.UUID(run_id)), namespace, name)
+
+
+def _airflow_task() -> Parent | None:
+    """The task instance of this process; never imports Airflow, which takes seconds."""
+    if "airflow" not in sys.modules or not _airflow_runs_us():
+        return None
+    from importlib import import_module
+
+    task = _airflow_context(import_module).get("ti")
+    if task is None:
+        return None
+    macros = import_module("airflow.providers.openlineage.plugins.macros")
+    own = _from_id(macros.lineage_parent_id(task))
+    find_root = getattr(macros, "lineage_root_parent_id", None)
+    return attrs.evolve(own, root=_from_id(find_root(task)) if find_root else None)
+
+
+def _airflow_runs_us() -> bool:
+    return "AIRFLOW_CTX_DAG_ID" in os.environ or "airflow.sdk" in sys.modules
+
+
+def _airflow_context(import_module: Callable[[str], Any]) -> Mapping[str, Any]:
+    """The context of the task that runs, by Airflow 3, else by Airflow 2; empty where none runs."""
+    for module in ("airflow.sdk", "airflow.operators.python"):
+        try:
+            context: Mapping[str, Any] = import_module(module).get_current_context()
+        except (ImportError, AttributeError):
+            continue
+        except Exception:  # Airflow's own "no context here", whose class moved between versions
+            return {}
+        return context
+    return {}
+
+
+def _spark() -> Parent | None:
+    """What the active Spark session was told its parent is; never imports pyspark."""
+    sql: Any = sys.modules.get("pyspark.sql")
+    session = sql.SparkSession.getActiveSession() if sql else None
+    if session is None:
+        return None
+    conf: Callable[[str], str | None] = session.sparkContext.getConf().get
+    if text := conf("spark.openlineage.context"):
+        return from_context(json.loads(text))
+    own = _from_conf(conf, "parent")
+    return attrs.evolve(own, root=_from_conf(conf, "rootParent")) if own else None
+
+
+def _from_conf(conf: Callable[[str], str | None], prefix: str) -> Parent | None:
+    run_id, namespace, name = (
+        conf(f"spark.openlineage.{prefix}{part}") for part in ("RunId", "JobNamespace", "JobName")
+    )
+    return Parent(run_id, namespace, name) if run_id and namespace and name else None
+
+
+def _airflow_environment() -> Parent | None:
+    """The task's run id worked out as Airflow's provider does; map index and clear number are not in there.
+
+    Source: `build_task_instance_run_id` and `build_dag_run_id` of apache-airflow-providers-openlineage 2.20.
+    """
+    dag, task, attempt = (os.environ.get(f"AIRFLOW_CTX_{key}") for key in ("DAG_ID", "TASK_ID", "TRY_NUMBER"))
+    date = os.environ.get("AIRFLOW_CTX_LOGICAL_DATE") or os.environ.get("AIRFLOW_CTX_EXECUTION_DATE")
+    if not (dag and task and attempt and date):
+        return None
+    instant = dt.datetime.fromisoformat(date)
+    configured = os.environ.get("AIRFLOW__OPENLINEAGE__NAMESPACE")
+    namespace = configured or settings.current().namespace
+    root = static_run_id(instant, f"{namespace}.{dag}.0")
+    own = static_run_id(instant, f"{namespace}.{dag}.{task}.{attempt}.-1")
+    return Parent(own, namespace, f"{dag}.{task}", Parent(root, namespace, dag))
+
+
+def static_run_id(instant: dt.datetime, data: str) -> str:
+    """The run id that openlineage-python's `generate_static_uuid` gives for the same instant and data."""
+    utc = instant.astimezone(dt.UTC)
+    digest = hashlib.sha1(f"{utc.isoformat()}{data}".encode(), usedforsecurity=False).digest()
+    return event.uuid7(int(utc.timestamp() * 1000), int.from_bytes(digest) >> 84)

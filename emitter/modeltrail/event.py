@@ -1,0 +1,126 @@
+"""OpenLineage events as plain dicts, and the datasets in them.
+
+Building openlineage-python's objects costs half a millisecond an event, importing them half a second; these
+are the JSON that they would give.
+"""
+
+import datetime as dt
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal
+
+import attrs
+
+from modeltrail.facets import PRODUCER
+
+SCHEMA_URL: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+
+EventType = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER"]
+
+
+def _copied(facets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return dict(facets)
+
+
+@attrs.frozen(eq=False)
+class Dataset:
+    """A dataset by its OpenLineage name, with what is known of it.
+
+    Two are equal when their names are: what is known may differ from run to run.
+
+    Attributes:
+        namespace: where names are unique: `file`, `s3://bucket`, `modeltrail://registry`, …
+        name: the name in it.
+        facets: dataset facets, key -> JSON form.
+        input_facets: facets of its being read.
+        output_facets: facets of its being written.
+    """
+
+    namespace: str
+    name: str
+    facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
+    input_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
+    output_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.namespace, self.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dataset) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    def as_input(self) -> dict[str, Any]:
+        """The JSON form among the inputs of an event."""
+        return self._written("inputFacets", self.input_facets)
+
+    def as_output(self) -> dict[str, Any]:
+        """The JSON form among the outputs of an event."""
+        return self._written("outputFacets", self.output_facets)
+
+    def _written(self, key: str, of_use: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        written: dict[str, Any] = {
+            "namespace": self.namespace,
+            "name": self.name,
+            "facets": dict(self.facets),
+        }
+        return {**written, key: dict(of_use)} if of_use else written
+
+
+def run_event(
+    event_type: EventType,
+    event_time: str,
+    run_id: str,
+    job_namespace: str,
+    job_name: str,
+    *,
+    run_facets: Mapping[str, Any] | None = None,
+    job_facets: Mapping[str, Any] | None = None,
+    inputs: Iterable[Mapping[str, Any]] = (),
+    outputs: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """A RunEvent. `inputs` and `outputs` are always there: consumers call an event without them malformed.
+
+    Args:
+        event_type: what happened to the run.
+        event_time: RFC 3339; see `now`.
+        run_id: a UUID; see `new_run_id`.
+        job_namespace: the namespace of the job.
+        job_name: its name in there, the same for each of its runs.
+        run_facets: key -> JSON form.
+        job_facets: key -> JSON form.
+        inputs: as `Dataset.as_input` gives them.
+        outputs: as `Dataset.as_output` gives them.
+    """
+    return {
+        "eventType": event_type,
+        "eventTime": event_time,
+        "run": {"runId": run_id, "facets": dict(run_facets or {})},
+        "job": {"namespace": job_namespace, "name": job_name, "facets": dict(job_facets or {})},
+        "inputs": list(inputs),
+        "outputs": list(outputs),
+        "producer": PRODUCER,
+        "schemaURL": SCHEMA_URL,
+    }
+
+
+def now() -> str:
+    """This moment, RFC 3339 in UTC with microseconds: events of a run are ordered by it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def new_run_id() -> str:
+    """A new UUID of version 7 (RFC 9562): later ones sort after earlier ones."""
+    return uuid7(time.time_ns() // 1_000_000, secrets.randbits(76))
+
+
+def uuid7(milliseconds: int, node: int) -> str:
+    """The UUID of version 7 with this time since 1970 and these low bits, of which it has room for 74."""
+    value = (milliseconds & (1 << 48) - 1) << 80 | node & (1 << 80) - 1
+    value = value & ~(0xF << 76) | 7 << 76
+    return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))

@@ -1,0 +1,100 @@
+"""From what was seen of data to a dataset in an event."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import event, standard
+from modeltrail.event import Dataset
+from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
+from modeltrail.observe import data, naming
+from modeltrail.observe.data import DataView
+
+ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
+"""What data is for where nobody says: by the type of the job, else `other`."""
+UNSEEN: Final = {"algorithm": "none", "digest": "", "scope": "none"}
+
+
+@attrs.define
+class Input:
+    """A dataset that a run reads.
+
+    Attributes:
+        dataset: what it is.
+        role: what for; None where nobody said.
+        fingerprint: which content, in wire names.
+        capture: how the reading came to be known.
+        read_at: when, RFC 3339.
+        use: more fields of `modelTrail_dataUse`, by attribute.
+        profile: the facet `modelTrail_featureProfile`, where the columns could be looked at.
+    """
+
+    dataset: Dataset
+    role: str | None = None
+    fingerprint: Mapping[str, Any] = UNSEEN
+    capture: str = "declared"
+    read_at: str = attrs.field(factory=event.now)
+    use: dict[str, Any] = attrs.field(factory=dict)
+    profile: dict[str, Any] | None = None
+
+    def written(self, role: str) -> dict[str, Any]:
+        """The JSON form among the inputs of an event; `role` where nobody gave one."""
+        facet = ModelTrailDataUseInputDatasetFacet(
+            role=self.role or role,
+            fingerprint=self.fingerprint,
+            capture=self.capture,  # type: ignore[arg-type]
+            read_at=self.read_at,
+            **self.use,
+        )
+        used = {**self.dataset.input_facets, facet.KEY: facet.to_dict()}
+        if self.profile is not None:
+            used[ModelTrailFeatureProfileInputDatasetFacet.KEY] = self.profile
+        return attrs.evolve(self.dataset, input_facets=used).as_input()
+
+
+def look(
+    given: object, *, name: str | None = None, namespace: str | None = None, version: str | None = None
+) -> tuple[Dataset, DataView]:
+    """The dataset that somebody means, and what can be seen of it now.
+
+    A `Dataset` keeps its own facets; a local file that it names is looked at again, as any other.
+    """
+    source = given
+    if isinstance(given, Dataset) and given.namespace == naming.FILE:
+        source = Path(given.name)
+    view = data.look(source, name=name, namespace=namespace, version=version)
+    seen = described(view)
+    if not isinstance(given, Dataset):
+        return seen, view
+    return attrs.evolve(
+        given,
+        facets={**seen.facets, **given.facets},
+        input_facets={**seen.input_facets, **given.input_facets},
+        output_facets={**seen.output_facets, **given.output_facets},
+    ), view
+
+
+def described(view: DataView) -> Dataset:
+    """The standard facets of what was seen."""
+    facets: dict[str, Any] = {}
+    if view.fields:
+        facets["schema"] = standard.schema(view.fields)
+    if view.version:
+        facets["version"] = standard.dataset_version(view.version)
+    if view.uri:
+        facets["dataSource"] = standard.data_source(view.namespace, view.uri)
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    if view.rows is not None or view.size_bytes is not None:
+        inputs["inputStatistics"] = standard.input_statistics(view.rows, view.size_bytes)
+        outputs["outputStatistics"] = standard.output_statistics(view.rows, view.size_bytes)
+    return Dataset(view.namespace, view.name, facets, inputs, outputs)
+
+
+def is_place(text: str) -> bool:
+    """Whether a text means a file or a URI, and no name of something: `m.joblib` does, `churn-v1.5` does not."""
+    suffix = Path(text).suffix[1:]
+    return naming.is_uri(text) or os.sep in text or suffix.isalpha() or Path(text).exists()

@@ -1,0 +1,286 @@
+"""What is known of a run so far. Looking happens outside of the lock, only writing down inside of it."""
+
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import event, standard
+from modeltrail.errors import ConfigError
+from modeltrail.event import Dataset
+from modeltrail.facets import (
+    Facet,
+    ModelTrailFeatureTransformationsRunFacet,
+    ModelTrailHyperparametersRunFacet,
+    ModelTrailMetricsRunFacet,
+    ModelTrailTrainingRunFacet,
+    metric_entry,
+    param_entries,
+)
+from modeltrail.observe import model as observed
+from modeltrail.observe import redact
+from modeltrail.observe.model import ModelView
+from modeltrail.runs import models, transforms
+from modeltrail.runs.datasets import ROLES, Input
+from modeltrail.runs.models import CARD, UNKNOWN, Model
+from modeltrail.runs.series import Series
+from modeltrail.runs.transforms import Identity, Seen, Transform
+
+LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"})
+"""The roles of data that shapes a model; lineage leads from these to it, and from no others."""
+
+TRAINING: Final = tuple(
+    field.name for field in attrs.fields(ModelTrailTrainingRunFacet) if field.name != "capture"
+)
+DECLARABLE: Final = frozenset({*TRAINING, *CARD, "at", "architecture", "license", "description", "owner"})
+
+
+class Facts:
+    """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it."""
+
+    def __init__(self, job_type: str | None = None) -> None:
+        self.job_type = job_type
+        self.inputs: dict[Identity, Input] = {}
+        self.outputs: dict[Identity, Dataset] = {}
+        self.judged: dict[
+            Identity, Dataset
+        ] = {}  # models that are evaluated or deployed: inputs that are no data
+        self.models: list[Model] = []
+        self.steps: list[Transform] = []
+        self.more_steps: list[Mapping[str, Any]] = []
+        self.series = Series()
+        self.training: dict[str, Any] = {}
+        self.declared: dict[str, Any] = {}
+        self.tags: dict[str, str] = {}
+        self.run_facets: dict[str, Mapping[str, Any]] = {}
+        self.job_facets: dict[str, Mapping[str, Any]] = {}
+        self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
+        self._redacted: set[str] = set()
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._lock = threading.RLock()
+
+    # --- data ------------------------------------------------------------
+
+    def add_input(self, found: Input) -> Dataset:
+        """Write an input down; of one that is there already only what is new."""
+        with self._lock:
+            known = self.inputs.get(found.dataset.identity)
+            if known is not None:
+                found.role = found.role or known.role
+                found.use = {**known.use, **found.use}
+                if found.capture == "declared":
+                    found.fingerprint, found.capture = known.fingerprint, known.capture
+            self.inputs[found.dataset.identity] = found
+        return found.dataset
+
+    def add_output(self, dataset: Dataset) -> Dataset:
+        """Write an output down."""
+        with self._lock:
+            self.outputs[dataset.identity] = dataset
+        return dataset
+
+    def add_step(
+        self, name: str, sources: Sequence[Seen], targets: Sequence[Seen], details: Mapping[str, Any]
+    ) -> None:
+        """Write a step down; what it read and no step made is an input, what it made is an output."""
+        with self._lock:
+            self.steps.append(transforms.make(name, sources, targets, self.steps, details))
+            for dataset, view in sources:
+                if dataset.identity not in self.outputs and dataset.identity not in self.inputs:
+                    fingerprint = view.fingerprint.to_dict()
+                    self.add_input(Input(dataset, fingerprint=fingerprint, capture=view.capture))
+            for dataset, _ in targets:
+                self.outputs.setdefault(dataset.identity, dataset)
+
+    def add_steps(self, steps: Sequence[Mapping[str, Any]], capture: str) -> None:
+        """Write steps down that came as entries of the facet."""
+        clean = [redact.mapping({"capture": capture, **step})[0] for step in steps]
+        with self._lock:
+            self.more_steps += clean
+
+    def named_datasets(self) -> dict[str, Dataset]:
+        """The datasets of this run by name; what exists only inside of it also by the name it was given."""
+        with self._lock:
+            known = [found.dataset for found in self.inputs.values()] + list(self.outputs.values())
+        return {dataset.name: dataset for dataset in known}
+
+    # --- values ------------------------------------------------------------
+
+    def add_params(self, values: Mapping[str, Any], origin: str, component: str | None) -> None:
+        """Write parameters down, without secrets."""
+        clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
+        entries = param_entries(clean, origin=origin, component=component)
+        with self._lock:
+            self._redacted.update(hidden)
+            self._params.update({(component, entry["name"]): entry for entry in entries})
+
+    def add_metric(self, name: str, value: Any, step: int | None, details: Mapping[str, Any]) -> bool:
+        """Write a metric down; one with a step also into the series. Says whether a chunk is due."""
+        at = event.now()
+        entry = metric_entry(name, value, step=step, at=at, **details)
+        told_apart = [name, details.get("split"), details.get("dataset"), details.get("slice_")]
+        with self._lock:
+            self._metrics[json.dumps(told_apart, sort_keys=True, default=str)] = entry
+            if step is None:
+                return False
+            return self.series.add(metric_entry(name, value, step=step, at=at))
+
+    def add_tags(self, tags: Mapping[str, object]) -> None:
+        """Write tags down, without secrets."""
+        clean, _ = redact.mapping({key: str(value) for key, value in tags.items()})
+        with self._lock:
+            self.tags.update(clean)
+
+    def take_series(self) -> dict[str, Any] | None:
+        """The next chunk of the series; None if there is nothing to send."""
+        with self._lock:
+            return self.series.take()
+
+    def add_training(self, values: Mapping[str, Any], capture: str) -> None:
+        """Write down how the model is trained: fields of `modelTrail_training`; unknown names are refused.
+
+        Raises:
+            ConfigError: a name that is no field.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        if wrong := sorted(given.keys() - set(TRAINING)):
+            raise ConfigError(f"training has no {', '.join(wrong)}; it has {', '.join(TRAINING)}")
+        with self._lock:
+            # what was seen is not overruled by what is said later
+            kept = self.training if self.training.get("capture") == "observed" != capture else {}
+            self.training = {**self.training, **given, "capture": capture, **kept}
+
+    def add_declared(self, values: Mapping[str, Any]) -> None:
+        """Write down what somebody says.
+
+        Raises:
+            ConfigError: a name that means nothing here.
+        """
+        if wrong := sorted(values.keys() - DECLARABLE):
+            raise ConfigError(
+                f"nothing is called {', '.join(wrong)}; declare can say {', '.join(sorted(DECLARABLE))}"
+            )
+        clean, _ = redact.mapping(values)
+        with self._lock:
+            self.declared.update(clean)
+        self.add_training({name: clean[name] for name in TRAINING if name in clean}, "declared")
+
+    # --- models ------------------------------------------------------------
+
+    def add_model(self, view: ModelView, name: str | None, source: object) -> Model:
+        """Write an output model down as the last one; the same file, object or name again is the same model."""
+        with self._lock:
+            made = next((each for each in self.models if each.is_again(view, name, source)), None)
+            if made is None:
+                made = Model(view, name)
+            else:
+                self.models.remove(made)
+                made.update(view, name)
+            made.remember(source)
+            self.models.append(made)
+        return made
+
+    def find_model(self, given: object) -> Model | None:
+        """The output model that somebody means, the last one for None; None if it is none of them."""
+        with self._lock:
+            known = list(reversed(self.models))
+        if given is None:
+            return known[0] if known else None
+        found = next((each for each in known if each.answers_to(given)), None)
+        if found is None and not isinstance(given, str | Dataset):
+            view = observed.look(given)
+            found = next((each for each in known if each.resembles(view)), None)
+        return found
+
+    def model(self, given: object) -> Model:
+        """The model that somebody means, of this run or not.
+
+        Raises:
+            ConfigError: none is named, and the run made none.
+        """
+        found = self.find_model(given)
+        if found is None and given is None:
+            raise ConfigError("the run has no output model yet: name the model, or call output_model before")
+        return found or models.named(given)
+
+    def to_register(self, name: str, given: object) -> Model:
+        """The model to register as `name`, an output of the run from now on."""
+        wanted = name if given is None and self.find_model(name) else given
+        found = models.named(name) if wanted is None and not self.models else self.model(wanted)
+        with self._lock:
+            if found not in self.models:
+                self.models.append(found)
+        return found
+
+    def version_of(self, name: str | None, version: str | None) -> Model:
+        """The model version that somebody names: made by this run, or only known by name."""
+        found = self.find_model(name)
+        if name is None or (found is not None and version in {None, found.version}):
+            return self.model(name)
+        return Model(ModelView(models.REGISTRY, f"models/{name}"), name, version)
+
+    # --- what it comes to ------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """The type of the job: as given, else TRAIN if a model is made, else JOB."""
+        return self.job_type or ("TRAIN" if self.training or self.models else "JOB")
+
+    def role(self) -> str:
+        """What inputs are for where nobody said."""
+        makes_data_only = bool(self.outputs) and self.kind == "JOB"
+        return "train" if self.job_type is None and not makes_data_only else ROLES.get(self.kind, "other")
+
+    def roles(self) -> dict[Identity, str]:
+        """The role of each input."""
+        return {identity: found.role or self.role() for identity, found in self.inputs.items()}
+
+    def facets(self) -> Iterable[Facet]:
+        """The ML facets of the run."""
+        with self._lock:
+            training = self._training()
+            if training is not None:
+                yield training
+            if self._params:
+                yield ModelTrailHyperparametersRunFacet(
+                    params=list(self._params.values()), redacted=sorted(self._redacted) or None
+                )
+            if steps := [step.step for step in self.steps] + [dict(step) for step in self.more_steps]:
+                yield ModelTrailFeatureTransformationsRunFacet(steps=steps)
+            if self._metrics:
+                yield ModelTrailMetricsRunFacet(metrics=list(self._metrics.values()))
+
+    def _training(self) -> ModelTrailTrainingRunFacet | None:
+        """As observed or declared; what is missing is taken from the model that came of it."""
+        view = self.models[-1].view if self.models else ModelView("", "")
+        found = {
+            "framework": view.framework,
+            "framework_version": view.framework_version,
+            "algorithm": view.algorithm,
+            "task": view.task,
+            "capture": "inferred",
+            **self.training,
+        }
+        if not found["framework"]:
+            return None
+        for required in ("framework_version", "algorithm"):
+            found[required] = found[required] or UNKNOWN
+        return ModelTrailTrainingRunFacet(**found)
+
+    def execution_parameters(self) -> dict[str, Any] | None:
+        """The standard facet that says the parameters as text; None without parameters."""
+        with self._lock:
+            if not self._params:
+                return None
+            return standard.execution_parameters(
+                {
+                    f"{component}.{name}" if component else name: _text(entry["value"])
+                    for (component, name), entry in self._params.items()
+                }
+            )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

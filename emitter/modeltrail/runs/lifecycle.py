@@ -1,0 +1,206 @@
+"""The lifecycle of a run: from START to one last event, whatever happens to the process."""
+
+import os
+import threading
+from collections.abc import Callable
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import attrs
+
+from modeltrail import context, event, settings, transports
+from modeltrail.context import Parent
+from modeltrail.guard import guarded, warn_once
+from modeltrail.observe import code, environment
+from modeltrail.runs import outcome, process
+from modeltrail.runs.facts import Facts
+from modeltrail.runs.scenes import Evaluation
+from modeltrail.runs.story import Teller
+
+T = TypeVar("T")
+
+
+class Lifecycle:
+    """The part of a `Run` that sends its events; the verbs are in `Run`.
+
+    Attributes:
+        namespace: of the job.
+        name: of the job.
+        run_id: UUID of this run.
+        facts: what is known so far.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        namespace: str | None = None,
+        job_type: str | None = None,
+        parent: object = None,
+        run_id: str | None = None,
+    ) -> None:
+        self.namespace = namespace or settings.current().namespace
+        self.name = name
+        self.run_id = run_id or event.new_run_id()
+        self.facts = Facts(job_type)
+        self._parent_given = parent
+        self._teller = Teller(Parent(self.run_id, self.namespace, name), None)
+        self._state: Literal["new", "open", "muted", "closed"] = "new"
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._token: Token[context.Current | None] | None = None
+        self._waiting: list[Evaluation] = []
+        self._aborted = False
+        self._changed: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.namespace}/{self.name} {self.run_id} {self._state}>"
+
+    # --- lifecycle ------------------------------------------------------------
+
+    @property
+    def identity(self) -> Parent:
+        """Its names, and the root of its tree, as its children need them."""
+        return self._teller.identity
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was started and has not ended, in this process."""
+        return self._state in {"open", "muted"} and self._pid == os.getpid()
+
+    def start(self) -> Self:
+        """Send START, and be the current run until `end`."""
+        self.begin()
+        self._token = context.push(self)
+        return self
+
+    def begin(self) -> None:
+        """Send START without becoming the current run."""
+        with guarded("starting a run"):
+            if self._state != "new":
+                warn_once(f"started {self.run_id}", "%r was started before; make a new run", self)
+                return
+            self._pid = os.getpid()
+            if settings.current().disabled:
+                self._state = "muted"
+                return
+            self._state = "open"
+            self.under(context.parent(self._parent_given))
+            self._look_around()
+            transports.emit(self._teller.tell("START", self.facts))
+            process.opened(self)
+
+    def under(self, parent: Parent | None) -> None:
+        """Take a place in the tree of runs."""
+        identity = attrs.evolve(self.identity, root=parent.top if parent else None)
+        self._teller = Teller(identity, parent)
+
+    def follow(self, changed: Callable[[], None]) -> None:
+        """Be open without START and end, which another process sends; `changed` is called after each verb."""
+        self._state = "open"
+        self._changed = changed
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Send the last event: COMPLETE, or what the exception `error` comes to. Ending twice is harmless."""
+        kind, facet = outcome.of(error, aborted=self._aborted)
+        self._end(kind, facet)
+        if self._token is not None and self._pid == os.getpid():
+            token, self._token = self._token, None
+            context.pop(token)
+
+    def abort(self, reason: str) -> None:
+        """Send ABORT."""
+        self._end("ABORT", outcome.message(reason))
+
+    def expect_abort(self) -> None:
+        """Take an exception from here on as the consequence of an abort."""
+        self._aborted = True
+
+    def settle(self) -> None:
+        """Send the evaluations whose model had not turned out yet."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for evaluation in waiting:
+            with guarded("recording an evaluation"):
+                self._evaluated(evaluation)
+
+    def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""
+        return self._teller.tell("COMPLETE", self.facts), self.facts.series.pending()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(error)
+
+    def _end(self, kind: event.EventType, error: dict[str, Any] | None) -> None:
+        with guarded("ending a run"):
+            with self._lock:
+                if not self.is_open:
+                    return
+                muted, self._state = self._state == "muted", "closed"
+            if muted:
+                return
+            try:
+                self.settle()
+                self._send_chunk()
+                transports.emit(self._teller.tell(kind, self.facts, errorMessage=error))
+            finally:
+                process.closed(self)
+
+    def _look_around(self) -> None:
+        with guarded("looking at the environment"):
+            seen = environment.look()
+            self.facts.run_facets[seen.KEY] = seen.to_dict()
+        with guarded("looking at the code"):
+            state = code.state()
+            self.facts.run_facets[state.KEY] = state.to_dict()
+            if location := code.location():
+                self.facts.job_facets["sourceCodeLocation"] = location
+
+    def _send_chunk(self) -> None:
+        chunk = self.facts.take_series()
+        if chunk is not None:
+            transports.emit(self._teller.tell_chunk(self.facts, chunk))
+
+    def _do(self, what: str, action: Callable[[], T], otherwise: T) -> T:
+        """Run a verb under guard, if the run is open."""
+        if self._state == "muted":
+            return otherwise
+        if not self.is_open:
+            where = "in a forked process" if self._pid != os.getpid() else f"while the run is {self._state}"
+            warn_once(f"{where} {self.run_id}", "%s: %s is not recorded %s", self, what, where)
+            return otherwise
+        with guarded(f"recording {what}"):
+            result = action()
+            if self._changed is not None:
+                self._changed()
+            return result
+        return otherwise
+
+    # --- children that are over at once ------------------------------------------------------------
+
+    def _evaluated(self, evaluation: Evaluation) -> None:
+        """Send an evaluation as a run of its own; a run that is one already takes it in, the first of a model."""
+        model = self.facts.model(evaluation.model)
+        if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
+            evaluation.put_into(self.facts, model, self.run_id)
+            return
+        self._child("EVALUATE", lambda facts, run_id: evaluation.put_into(facts, model, run_id))
+
+    def _child(self, job_type: str, fill: Callable[[Facts, str], None]) -> None:
+        """Send START and COMPLETE of a child run, `{job}.evaluate` for instance.
+
+        Environment and code are the parent's: they stand in its events.
+        """
+        facts = Facts(job_type)
+        name = f"{self.name}.{job_type.lower()}"
+        identity = Parent(event.new_run_id(), self.namespace, name, self.identity.top)
+        fill(facts, identity.run_id)
+        teller = Teller(identity, self.identity)
+        transports.emit(teller.tell("START", facts))
+        transports.emit(teller.tell("COMPLETE", facts))

@@ -1,0 +1,229 @@
+"""What a model is called, and the dataset it is in an event.
+
+A model that has a name is `models/{name}` of its registry, by default `modeltrail://registry`, whatever file
+it lies in, so that its versions are one node of the lineage graph; the version stands in the facet `version`:
+the registry's, and before it is registered its digest. The file is in `symlinks`. A model without a name is
+its file, or an object in memory.
+
+OpenLineage's naming page has no row for models; a registry of its own scheme is what this project proposes.
+"""
+
+import contextlib
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import event, standard
+from modeltrail.event import Dataset
+from modeltrail.facets import (
+    ModelTrailModelArtifactOutputDatasetFacet,
+    ModelTrailModelDatasetFacet,
+    ModelTrailRegistrationDatasetFacet,
+)
+from modeltrail.observe import model as observed
+from modeltrail.observe import naming
+from modeltrail.observe.model import ModelView
+from modeltrail.runs.datasets import is_place
+
+REGISTRY: Final = "modeltrail://registry"
+SHORT: Final = 12
+UNKNOWN: Final = "unknown"
+CARD: Final = ("intended_use", "out_of_scope", "limitations", "ethics", "users", "author")
+
+
+@attrs.define(eq=False)
+class Model:
+    """A model as a run knows it.
+
+    Attributes:
+        view: what was seen of it.
+        name: what people call it; None for a file or an object without a name.
+        version: what people or a registry call this version.
+        registry: the URI of the registry that knows the name.
+        registration: the facet, once it is registered.
+    """
+
+    view: ModelView
+    name: str | None = None
+    version: str | None = None
+    registry: str = REGISTRY
+    registration: ModelTrailRegistrationDatasetFacet | None = None
+    _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its OpenLineage (namespace, name)."""
+        if self.name is None:
+            return self.view.namespace, self.view.name
+        return self.registry, f"models/{self.name}"
+
+    @property
+    def known_version(self) -> str:
+        """The version, else the first digits of the digest; `unknown` without either."""
+        return self.version or (self.view.digest or UNKNOWN)[:SHORT]
+
+    def answers_to(self, given: object) -> bool:
+        """Whether `given` means this model: one of its names, its file, its dataset, its content."""
+        if isinstance(given, Model):
+            return given is self or self.identity == given.identity
+        if self._source is not None and self._source() is given:
+            return True
+        if isinstance(given, Dataset):
+            return given.identity in {self.identity, (self.view.namespace, self.view.name)}
+        if isinstance(given, str | os.PathLike):
+            name, version = split(given)
+            if version not in {None, self.version}:
+                return False
+            path = naming.local_path(given)
+            return name in {self.name, self.identity[1], self.view.name} or (
+                path is not None and (naming.FILE, path.as_posix()) == (self.view.namespace, self.view.name)
+            )
+        return False
+
+    def is_again(self, view: ModelView, name: str | None, source: object) -> bool:
+        """Whether an output model is this one, saved or named once more."""
+        if name is not None and self.name is not None:
+            return name == self.name
+        same_object = self._source is not None and self._source() is source
+        return same_object or (view.namespace, view.name) == (self.view.namespace, self.view.name)
+
+    def update(self, view: ModelView, name: str | None) -> None:
+        """What was seen of it now; a file says more than an object in memory."""
+        if view.namespace != naming.IN_MEMORY or self.view.namespace == naming.IN_MEMORY:
+            self.view = view
+        self.name = name or self.name
+
+    def remember(self, source: object) -> None:
+        """The object that the model is, if it is one; not kept alive."""
+        if not isinstance(source, str | os.PathLike | Dataset):
+            with contextlib.suppress(TypeError):  # what has no weak references is found by its content
+                self._source = weakref.ref(source)
+
+    def resembles(self, view: ModelView) -> bool:
+        """Whether what was seen is this model: the same bytes, or the same class with as many numbers."""
+        if view.digest is not None and view.digest == self.view.digest:
+            return True
+        return (
+            view.algorithm is not None
+            and (view.algorithm, view.parameter_count) == (self.view.algorithm, self.view.parameter_count)
+            and "sha256-pickle" in {view.digest_algorithm, self.view.digest_algorithm}
+        )
+
+    def register(
+        self, name: str, version: str | None, aliases: Sequence[str], registry: str | None, capture: str
+    ) -> None:
+        """Give it the name and version of a registry; without a version it is the short digest."""
+        self.name, self.registry = name, registry or self.registry
+        self.version = version or self.known_version
+        self.registration = ModelTrailRegistrationDatasetFacet(
+            registry={"system": self.registry.partition(":")[0], "uri": self.registry},
+            name=name,
+            version=self.version,
+            at=event.now(),
+            aliases=list(aliases) or None,
+            action="register",
+            capture=capture,  # type: ignore[arg-type]
+        )
+
+    def reference(self) -> dict[str, Any]:
+        """`{"namespace", "name", "version", "digest"}`, as facets refer to a model."""
+        namespace, name = self.identity
+        known = {"namespace": namespace, "name": name, "version": self.version, "digest": self.view.digest}
+        return {key: value for key, value in known.items() if value is not None}
+
+    def dataset(self, declared: Mapping[str, Any] | None = None) -> Dataset:
+        """The dataset with all that is known; `declared` holds what people said about the model."""
+        said = declared or {}
+        facets: dict[str, Any] = {"datasetType": standard.dataset_type("MODEL", "ML_MODEL")}
+        version = self.version or self.view.digest
+        if version:
+            facets["version"] = standard.dataset_version(version)
+        if self.view.inputs or self.view.outputs:
+            facets["schema"] = standard.schema(_signature(self.view))
+        if self.name is not None and self.view.namespace != naming.IN_MEMORY and self.view.uri:
+            facets["symlinks"] = standard.symlinks([(self.view.namespace, self.view.name, "LOCATION")])
+        for facet in (_model_facet(self.view, said), self.registration):
+            if facet is not None:
+                facets[facet.KEY] = facet.to_dict()
+        artifact = _artifact(self.view)
+        written = {artifact.KEY: artifact.to_dict()} if artifact else {}
+        return Dataset(*self.identity, facets, {}, written)
+
+
+def split(given: str | os.PathLike[str]) -> tuple[str, str | None]:
+    """`name@version` as (name, version); the version is None where there is none."""
+    name, at, version = os.fspath(given).rpartition("@")
+    return (name, version) if at and name and "/" not in version else (os.fspath(given), None)
+
+
+def named(given: object) -> Model:
+    """The model that somebody means outside of the run that made it: a file, an object, `name@version`."""
+    if isinstance(given, Model):
+        return given
+    if isinstance(given, str) and not is_place(split(given)[0]):
+        name, version = split(given)
+        return Model(ModelView(REGISTRY, f"models/{name}"), name, version)
+    return Model(observed.look(given))
+
+
+def _signature(view: ModelView) -> list[Mapping[str, Any]]:
+    """The schema of a model: what goes in and what comes out, each as a struct."""
+    parts = {"inputs": view.inputs, "outputs": view.outputs}
+    return [
+        {
+            "name": part,
+            "type": "struct",
+            "fields": [
+                {key: field[key] for key in ("name", "type") if field.get(key)} for field in signature
+            ],
+        }
+        for part, signature in parts.items()
+        if signature
+    ]
+
+
+def _model_facet(view: ModelView, said: Mapping[str, Any]) -> ModelTrailModelDatasetFacet | None:
+    framework = said.get("framework") or view.framework
+    if framework is None:
+        return None
+    signature = {"inputs": list(view.inputs), "outputs": list(view.outputs)}
+    card = {_camel(key): said[key] for key in CARD if said.get(key)}
+    if card:
+        card["at"] = said.get("at") or event.now()
+    return ModelTrailModelDatasetFacet(
+        framework=framework,
+        flavor=view.flavor,
+        format=view.format,
+        architecture=said.get("architecture"),
+        parameter_count=view.parameter_count,
+        task=said.get("task") or view.task,
+        license=said.get("license"),
+        signature={key: value for key, value in signature.items() if value} or None,
+        card=card or None,
+        capture="observed" if view.framework else "declared",
+    )
+
+
+def _artifact(view: ModelView) -> ModelTrailModelArtifactOutputDatasetFacet | None:
+    if view.digest is None or view.digest_algorithm is None or view.size_bytes is None:
+        return None
+    files = [
+        {"path": each.path, "sha256": each.sha256, "sizeBytes": each.size_bytes}
+        for each in view.files
+        if each.sha256 != "unreadable"
+    ]
+    return ModelTrailModelArtifactOutputDatasetFacet(
+        digest=view.digest,
+        digest_algorithm=view.digest_algorithm,
+        uri=view.uri or f"{naming.IN_MEMORY}{view.name}",
+        size_bytes=view.size_bytes,
+        files=files or None,
+    )
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,47 @@
+"""How a run ended: by the exception that left it."""
+
+import asyncio
+import traceback
+from types import TracebackType
+from typing import Any, Final
+
+from modeltrail import standard
+from modeltrail.event import EventType
+from modeltrail.observe import redact
+
+MAX_MESSAGE: Final = 10_000
+MAX_TRACE: Final = 30_000
+_ABORTS: Final = (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError)
+
+
+def of(error: BaseException | None, *, aborted: bool = False) -> tuple[EventType, dict[str, Any] | None]:
+    """The type of the last event, and its `errorMessage`.
+
+    `sys.exit()` and `sys.exit(0)` complete a run, as they end a process with success. An interruption, a
+    cancelled task and a closed generator abort it, and so does any exception once the process was told to
+    terminate (`aborted`).
+    """
+    if error is None or (isinstance(error, SystemExit) and error.code in {None, 0}):
+        return "COMPLETE", None
+    facet = failure(type(error), error, error.__traceback__)
+    return ("ABORT" if aborted or isinstance(error, _ABORTS) else "FAIL"), facet
+
+
+def failure(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> dict[str, Any]:
+    """The facet `errorMessage`: class, message and stack, without secrets."""
+    if isinstance(error, SystemExit):
+        return message(f"exit code {error.code}")
+    try:
+        text = str(error)
+    except Exception:  # an exception of somebody's own class may fail to describe itself
+        text = ""
+    stack = "".join(traceback.format_exception(kind, error, trace))
+    return message(f"{kind.__qualname__}: {text}" if text else kind.__qualname__, stack)
+
+
+def message(text: str, stack: str | None = None) -> dict[str, Any]:
+    """The facet `errorMessage`; of a long stack the end is kept, which names the error."""
+    trace = redact.text(stack[-MAX_TRACE:]) if stack else None
+    return standard.error_message(redact.text(text[:MAX_MESSAGE]), "python", trace)

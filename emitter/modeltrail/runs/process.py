@@ -1,0 +1,157 @@
+"""What a process does for its open runs: tells children who their parent is, and ends runs that nobody ends.
+
+Children see the innermost open run in OPENLINEAGE_CONTEXT. At SIGTERM, if the process dies of it, and at the
+end of the interpreter, open runs are aborted. A forked child has no open runs: it never ends its parent's.
+"""
+
+import atexit
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, Protocol
+
+from modeltrail.context import CONTEXT_ENV, Parent
+from modeltrail.guard import guarded
+
+ABORT_TIMEOUT_S: Final = 5.0
+"""How long a process that was told to terminate may still take to say so."""
+
+
+class OpenRun(Protocol):
+    """A run that goes on in this process."""
+
+    @property
+    def identity(self) -> Parent:
+        """Its names."""
+
+    def abort(self, reason: str) -> None:
+        """End it as aborted."""
+
+    def expect_abort(self) -> None:
+        """Take an exception from here on as the consequence of an abort."""
+
+
+class _Process:
+    """The state of this process; one object, so that a fork can replace it whole."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.runs: list[OpenRun] = []
+        self.context_before: str | None = None
+        self.context_set: str | None = None
+        self.handler_before: Callable[[int, FrameType | None], object] | int | None = None
+        self.finishers: list[Callable[[], None]] = []
+
+
+_process = _Process()
+
+
+def opened(run: OpenRun) -> None:
+    """A run was opened in this process."""
+    with _process.lock:
+        _process.runs.append(run)
+        _announce()
+        _listen()
+    end_at_exit()
+
+
+def closed(run: OpenRun) -> None:
+    """A run was closed."""
+    with _process.lock:
+        if run in _process.runs:
+            _process.runs.remove(run)
+        _announce()
+        if not _process.runs:
+            _stop_listening()
+
+
+def end_at_exit(finisher: Callable[[], None] | None = None) -> None:
+    """See to it that open runs are ended at the interpreter's end, then call `finisher`.
+
+    Called again after an event was sent: the last to register is the first to run, and we have to come before
+    the transport is closed. Registered no earlier than needed: Airflow clears what a task inherits.
+    """
+    if finisher is not None:
+        _process.finishers.append(finisher)
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
+
+
+def _announce() -> None:
+    """Put the innermost open run into the environment, or put back what was there."""
+    innermost = _process.runs[-1].identity.to_context() if _process.runs else None
+    found = os.environ.get(CONTEXT_ENV)
+    if found != _process.context_set:  # the host's own, or changed by the host since
+        _process.context_before = found
+    wanted = innermost or _process.context_before
+    if wanted is None:
+        os.environ.pop(CONTEXT_ENV, None)
+    else:
+        os.environ[CONTEXT_ENV] = wanted
+    _process.context_set = innermost
+
+
+def _listen() -> None:
+    """Come before the host's handler of SIGTERM. One that is ignored stays so, one not from Python untouched."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    if before in {None, signal.SIG_IGN, _on_sigterm}:
+        return
+    _process.handler_before = before
+    signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _stop_listening() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm and _process.handler_before is not None:
+        signal.signal(signal.SIGTERM, _process.handler_before)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    """A handler of the host decides what happens; without one the process dies, after it said so.
+
+    Said in a thread: the one that was interrupted may hold a lock of the transport.
+    """
+    before = _process.handler_before
+    runs = list(_process.runs)
+    for run in runs:
+        run.expect_abort()
+    if callable(before):
+        before(number, frame)
+        return
+    teller = threading.Thread(target=_abort, args=(runs, "SIGTERM"), daemon=True)
+    with guarded("aborting runs at SIGTERM"):
+        teller.start()
+        teller.join(ABORT_TIMEOUT_S)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _abort(runs: list[OpenRun], reason: str) -> None:
+    for run in reversed(runs):
+        with guarded("aborting a run"):
+            run.abort(reason)
+
+
+def _at_exit() -> None:
+    _abort(list(_process.runs), "the interpreter ended while the run was open")
+    for finisher in _process.finishers:
+        with guarded("ending the run of the script"):
+            finisher()
+
+
+def _after_fork() -> None:
+    """The child starts with none of the parent's runs; the context that it inherits makes it their child."""
+    global _process  # noqa: PLW0603
+    before = _process
+    _process = _Process()
+    _process.handler_before = before.handler_before
+    atexit.unregister(_at_exit)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,365 @@
+"""The run and its verbs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypedDict, Unpack
+
+from modeltrail.errors import ConfigError
+from modeltrail.event import Dataset
+from modeltrail.facets import Capture, Facet
+from modeltrail.observe import data, naming
+from modeltrail.observe import model as observed
+from modeltrail.runs import datasets, scenes, transforms
+from modeltrail.runs.datasets import Input
+from modeltrail.runs.lifecycle import Lifecycle
+from modeltrail.runs.scenes import Evaluation, Metrics, Slices
+
+Role = Literal["train", "validation", "test", "calibration", "reference", "inference", "prompt", "other"]
+Origin = Literal["explicit", "default", "cli", "config", "env", "search"]
+Action = Literal["create", "update", "shift_traffic", "rollback", "retire"]
+_UNRECORDED: Final = Dataset(naming.IN_MEMORY, "unrecorded")
+
+
+class Use(TypedDict, total=False):
+    """How a dataset is used: fields of the facet `modelTrail_dataUse`."""
+
+    label_column: str
+    features: Sequence[str]
+    weight_column: str
+    entity_key: str
+    split: Mapping[str, Any]
+    time_range: Mapping[str, str]
+    as_of: str
+    query: Mapping[str, str]
+
+
+class Values(TypedDict, total=False):
+    """More about a value: fields of an entry of `modelTrail_metrics`."""
+
+    epoch: float
+    split: Role
+    dataset: Mapping[str, str]
+    slice_: Mapping[str, Any]
+    unit: str
+    direction: Literal["max", "min"]
+    ci: Mapping[str, float]
+    threshold: float
+    capture: Capture
+
+
+class Step(TypedDict, total=False):
+    """More about a step: `fitted_on` is the role of the data it learned from, `code` is `{"file", "line"}`."""
+
+    params: Mapping[str, Any]
+    library: str
+    fitted_on: Role
+    code: Mapping[str, Any]
+    duration_ms: int
+
+
+class Delivery(TypedDict, total=False):
+    """More about a deployment: fields of the facet `modelTrail_deployment`."""
+
+    previous_model: Mapping[str, str]
+    traffic_percent: float
+    effective_at: str
+    actor: str
+    approval: Mapping[str, str]
+
+
+class Run(Lifecycle):
+    """One execution of a job, from START to COMPLETE, FAIL or ABORT.
+
+    Made by `modeltrail.run` and used as a context manager; `start` and `end` do the same where a `with` does
+    not fit. The verbs may be called from any thread. Nothing here raises, unless `strict` is configured: what
+    cannot be recorded is logged once and left out. After the end the verbs warn once and do nothing, and so
+    they do in a forked child, which has to open a run of its own.
+
+    All that is recorded leaves with the last event; only values of metrics over steps leave before.
+    """
+
+    # --- data ------------------------------------------------------------
+
+    def input(
+        self,
+        dataset: object,
+        role: Role | None = None,
+        name: str | None = None,
+        version: str | None = None,
+        *,
+        namespace: str | None = None,
+        capture: Capture | None = None,
+        **use: Unpack[Use],
+    ) -> Dataset:
+        """Record a dataset that the run reads: its name, schema, rows and fingerprint as they are now.
+
+        Args:
+            dataset: a path or URI, a frame, table, array or sparse matrix, a list of those, or a `Dataset`.
+            role: what for. Without it `train`, in an evaluation `test`; `other` in a run that makes only data.
+                Lineage leads to a model from train, validation, calibration and prompt data only.
+            name: an OpenLineage name in place of the one found; the same in each run of the job.
+            version: of the data; without it the digest, if that covers all of it.
+            namespace: an OpenLineage namespace in place of the one found.
+            capture: how the use came to be known, if not by what could be seen.
+            use: the facet's other fields.
+
+        Returns:
+            The dataset, for `transform` and `evaluate`.
+        """
+
+        def record() -> Dataset:
+            seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
+            found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
+            if (profile := data.profile(dataset)) is not None:
+                found.profile = profile.to_dict()
+            return self.facts.add_input(found)
+
+        return self._do("an input", record, _UNRECORDED)
+
+    def output(
+        self,
+        dataset: object,
+        name: str | None = None,
+        version: str | None = None,
+        *,
+        namespace: str | None = None,
+    ) -> Dataset:
+        """Record a dataset that the run has written; call it after writing. Arguments as of `input`."""
+
+        def record() -> Dataset:
+            seen, _ = datasets.look(dataset, name=name, namespace=namespace, version=version)
+            return self.facts.add_output(seen)
+
+        return self._do("an output", record, _UNRECORDED)
+
+    def transform(
+        self,
+        name: str,
+        inputs: object,
+        outputs: object,
+        *,
+        capture: Capture = "declared",
+        **details: Unpack[Step],
+    ) -> None:
+        """Record a step from data to data.
+
+        Args:
+            name: what it does: `split`, `impute`, `one-hot`.
+            inputs: one or a list of what `input` takes or returned; or names of outputs of earlier steps.
+            outputs: the same; a plain name is something inside this run, `inmemory://` / `{job}/{name}`.
+            capture: how the step came to be known.
+            details: parameters, library, and so on.
+
+        What it reads becomes an input of the run, what it makes an output, and lineage leads from the one to
+        the other.
+        """
+
+        def record() -> None:
+            known = self.facts.named_datasets()
+            sources, targets = (
+                [transforms.look(given, self.name, known) for given in transforms.listed(several)]
+                for several in (inputs, outputs)
+            )
+            wire = {
+                "params": details.get("params"),
+                "library": details.get("library"),
+                "fittedOn": details.get("fitted_on"),
+                "code": details.get("code"),
+                "durationMs": details.get("duration_ms"),
+                "capture": capture,
+            }
+            self.facts.add_step(name, sources, targets, wire)
+
+        self._do("a transformation", record, None)
+
+    def transformations(self, steps: Sequence[Mapping[str, Any]], *, capture: Capture = "observed") -> None:
+        """Record steps that were seen, as entries of the facet `modelTrail_featureTransformations`."""
+        self._do("transformations", lambda: self.facts.add_steps(steps, capture), None)
+
+    # --- values ------------------------------------------------------------
+
+    def params(
+        self, mapping: Mapping[str, Any], origin: Origin = "explicit", component: str | None = None
+    ) -> None:
+        """Record parameters; secrets are taken out by their names and shapes.
+
+        Args:
+            mapping: names to values of any type; what JSON has no form for is described.
+            origin: where the values come from.
+            component: the part of the program that they belong to, a step of a pipeline for instance.
+        """
+        self._do("parameters", lambda: self.facts.add_params(mapping, origin, component), None)
+
+    def metric(self, name: str, value: float, step: int | None = None, **more: Unpack[Values]) -> None:
+        """Record a measured value. With a step it also goes into a series, sent in chunks of up to 1,000.
+
+        A later value of the same name, split, dataset and slice replaces the earlier one in the summary.
+        """
+
+        def record() -> None:
+            if self.facts.add_metric(name, value, step, more):
+                self._send_chunk()
+
+        self._do("a metric", record, None)
+
+    def tag(self, **tags: object) -> None:
+        """Record tags of the run; values become text."""
+        self._do("tags", lambda: self.facts.add_tags(tags), None)
+
+    def declare(self, **facts: Any) -> None:
+        """Record what cannot be seen: it is marked as declared.
+
+        Args:
+            facts: `description` and `owner` of the job; how the model is trained (`framework`, `algorithm`,
+                `task`, `seeds`, …); what it is (`architecture`, `license`); its card (`intended_use`,
+                `out_of_scope`, `limitations`, `ethics`, `users`, `author`, `at`).
+        """
+        self._do("a declaration", lambda: self.facts.add_declared(facts), None)
+
+    def training(self, *, capture: Capture = "observed", **values: Any) -> None:
+        """Record how a model is trained: attributes of `ModelTrailTrainingRunFacet`."""
+        self._do("the training", lambda: self.facts.add_training(values, capture), None)
+
+    def add_facet(self, facet: Facet) -> None:
+        """Attach a facet of runs as it is."""
+
+        def record() -> None:
+            if facet.ENTITY != "run":
+                raise ConfigError(f"{facet.KEY} is no facet of runs but of a {facet.ENTITY}")
+            self.facts.run_facets[facet.KEY] = facet.to_dict()
+
+        self._do("a facet", record, None)
+
+    # --- models ------------------------------------------------------------
+
+    def output_model(
+        self, model: object, name: str | None = None, version: str | None = None, *, of: object = None
+    ) -> Dataset:
+        """Record a model that the run has made; call it after saving.
+
+        Args:
+            model: its file or folder, or the object itself.
+            name: what people call it. With it the model is `models/{name}` of the registry
+                `modeltrail://registry`, and the file one of its symlinks; without it the model is its file.
+            version: of the model; without it its digest.
+            of: the object that was saved there, so that `evaluate(object, …)` means this model.
+
+        Returns:
+            The model as a dataset.
+        """
+
+        def record() -> Dataset:
+            made = self.facts.add_model(observed.look(model), name, model if of is None else of)
+            made.version = version or made.version
+            return made.dataset(self.facts.declared)
+
+        return self._do("a model", record, _UNRECORDED)
+
+    def evaluate(
+        self,
+        model: object,
+        dataset: object,
+        metrics: Metrics,
+        slices: Slices | None = None,
+        *,
+        role: Role | None = None,
+        capture: Capture = "declared",
+    ) -> None:
+        """Record what a model scored on a dataset.
+
+        The evaluation is a child run of its own (`{job}.evaluate`, of type EVALUATE): its test data would
+        otherwise be an input of the run that trains, and so of the model. In a run of type EVALUATE it is
+        that run. A model that is not saved yet is found when the run ends, and the evaluation sent then.
+
+        Args:
+            model: an output model of this run by name, file or object; None for the last one; or any other
+                by file, object or `name@version`.
+            dataset: what `input` takes or returned.
+            metrics: name -> value.
+            slices: column -> value -> metrics, `{"sex": {"f": {"auc": 0.8}}}`; or pairs of (column -> value,
+                metrics) for slices by several columns.
+            role: of the data; `test` without it.
+            capture: how the values came to be known.
+        """
+
+        def record() -> None:
+            seen, view = transforms.look(dataset, self.name, self.facts.named_datasets())
+            used = self.facts.inputs.get(seen.identity) or Input(
+                seen, role, view.fingerprint.to_dict(), view.capture
+            )
+            evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
+            if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
+                self._evaluated(evaluation)
+            else:
+                self._waiting.append(evaluation)
+
+        self._do("an evaluation", record, None)
+
+    def register(
+        self,
+        name: str,
+        version: object = None,
+        model: object = None,
+        alias: str | Sequence[str] | None = None,
+        *,
+        registry: str | None = None,
+        capture: Capture = "declared",
+    ) -> Dataset:
+        """Record that a registry knows the model as a version of `name`.
+
+        The model becomes `models/{name}` of the registry in the events of this run, with the facet
+        `modelTrail_registration`: an event of its own, about a dataset, is what most consumers ignore.
+
+        Args:
+            name: the registered name.
+            version: the registry's version; without one the short digest.
+            model: as of `evaluate`; None for the output model of that name, else the last one.
+            alias: one or several: `champion`.
+            registry: its URI, `mlflow://host:port`; `modeltrail://registry` without it.
+            capture: how the registration came to be known.
+        """
+
+        def record() -> Dataset:
+            aliases = [alias] if isinstance(alias, str) else list(alias or ())
+            found = self.facts.to_register(name, model)
+            found.register(name, None if version is None else str(version), aliases, registry, capture)
+            return found.dataset(self.facts.declared)
+
+        return self._do("a registration", record, _UNRECORDED)
+
+    def deploy(
+        self,
+        name: str | None,
+        version: object,
+        target: str | Mapping[str, str],
+        *,
+        environment: str = "production",
+        action: Action = "update",
+        capture: Capture = "declared",
+        **details: Unpack[Delivery],
+    ) -> None:
+        """Record that a model version is put behind an endpoint.
+
+        The deployment is a child run (`{job}.deploy`, of type DEPLOY) with the model as input and the endpoint
+        as output; in a run of type DEPLOY it is that run.
+
+        Args:
+            name: of the model; None for the run's last output model.
+            version: of the model; None for the version that this run made.
+            target: `platform://host/endpoints/name`, a plain name, or a mapping with platform, name, and host,
+                uri, region if known.
+            environment: `production`, `staging`, …
+            action: what is done to the endpoint.
+            capture: how the deployment came to be known.
+            details: the facet's other fields.
+        """
+
+        def record() -> None:
+            model = self.facts.version_of(name, None if version is None else str(version))
+            endpoint = scenes.endpoint(target)
+            fields = {"environment": environment, "action": action, "capture": capture, **details}
+            if self.facts.job_type == "DEPLOY" and not self.facts.judged:
+                scenes.deployment(self.facts, model, endpoint, fields)
+            else:
+                self._child("DEPLOY", lambda facts, _: scenes.deployment(facts, model, endpoint, fields))
+
+        self._do("a deployment", record, None)

@@ -1,0 +1,45 @@
+"""Metric values over steps: kept back and sent in chunks, since an event in a training loop is costly."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from modeltrail.facets import ModelTrailMetricSeriesRunFacet
+
+CHUNK_POINTS: Final = ModelTrailMetricSeriesRunFacet.MAX_POINTS
+CHUNK_SECONDS: Final = 10.0
+"""A chunk that is not full leaves with the first value after this time, or with the end of the run."""
+
+
+class Series:
+    """The values that are not yet sent; not thread-safe by itself."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seq = 0
+        self.points: list[dict[str, Any]] = []
+        self._clock = clock
+        self._since = 0.0
+
+    def add(self, point: dict[str, Any]) -> bool:
+        """Keep a point back; say whether it is time for `take`."""
+        if not self.points:
+            self._since = self._clock()
+        self.points.append(point)
+        return len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
+
+    def pending(self) -> dict[str, Any] | None:
+        """The facet of what is kept back; None if there is nothing."""
+        if not self.points:
+            return None
+        steps = [point["step"] for point in self.points]
+        return ModelTrailMetricSeriesRunFacet(
+            seq=self.seq, points=list(self.points), from_=min(steps), to=max(steps)
+        ).to_dict()
+
+    def take(self) -> dict[str, Any] | None:
+        """The facet of what was kept back, which is thereby sent; None if there is nothing."""
+        facet = self.pending()
+        if facet is not None:
+            self.seq += 1
+            self.points.clear()
+        return facet

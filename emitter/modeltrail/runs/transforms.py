@@ -1,0 +1,165 @@
+"""Steps from raw data to features, and the edges of lineage that they prove."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from modeltrail import standard
+from modeltrail.event import Dataset
+from modeltrail.facets import param_entries, params_sha256
+from modeltrail.observe import naming, redact
+from modeltrail.observe.data import DataView
+from modeltrail.runs import datasets
+
+Identity = tuple[str, str]
+Seen = tuple[Dataset, DataView]
+
+
+@attrs.frozen
+class Transform:
+    """One step: what it is called, what it read, what it made."""
+
+    id: str
+    sources: tuple[Identity, ...]
+    targets: tuple[Identity, ...]
+    step: dict[str, Any]
+
+
+def look(given: object, job: str, known: Mapping[str, Dataset]) -> Seen:
+    """A dataset that somebody names in a step.
+
+    A text is the name of a dataset of this run, else a path or URI, else something inside the run, which is
+    called `inmemory://` / `{job}/{text}`: the same in each run of the job.
+    """
+    if isinstance(given, str) and given in known:
+        return known[given], DataView(*known[given].identity)
+    if isinstance(given, str) and not datasets.is_place(given):
+        inside = Dataset(naming.IN_MEMORY, f"{job}/{given}")
+        return inside, DataView(*inside.identity)
+    return datasets.look(given)
+
+
+def listed(given: object) -> Sequence[object]:
+    """One or several datasets as a list: a list or tuple is several, anything else is one."""
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def make(
+    name: str,
+    sources: Sequence[Seen],
+    targets: Sequence[Seen],
+    earlier: Sequence[Transform],
+    details: Mapping[str, Any],
+) -> Transform:
+    """The step `name`, with its id unique among the earlier ones; `details` are fields of the facet."""
+    taken = {step.id for step in earlier}
+    number = 2
+    step_id = name
+    while step_id in taken:
+        step_id, number = f"{name}-{number}", number + 1
+    made_by = {target: step.id for step in earlier for target in step.targets}
+    inputs = [
+        {"step": made_by[dataset.identity]}
+        if dataset.identity in made_by
+        else {"namespace": dataset.namespace, "name": dataset.name}
+        for dataset, _ in sources
+    ]
+    step = {"id": step_id, "op": name, "inputs": inputs, **_shapes(sources, targets), **_cleaned(details)}
+    return Transform(step_id, _identities(sources), _identities(targets), step)
+
+
+def _identities(seen: Iterable[Seen]) -> tuple[Identity, ...]:
+    return tuple(dict.fromkeys(dataset.identity for dataset, _ in seen))
+
+
+def _cleaned(details: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are given; parameters without secrets, in the values that JSON has."""
+    found = {key: value for key, value in details.items() if value is not None}
+    if "params" in found:
+        entries = param_entries(redact.mapping(found["params"])[0])
+        found["params"] = {entry["name"]: entry["value"] for entry in entries}
+        found["paramsSha256"] = params_sha256(entries)
+    if "code" in found:
+        found["code"] = {**found["code"], "file": os.fspath(found["code"]["file"])}
+    return found
+
+
+def _shapes(sources: Sequence[Seen], targets: Sequence[Seen]) -> dict[str, Any]:
+    """Rows and columns before and after, where all of them are known."""
+    shapes: dict[str, Any] = {}
+    before, after = [_rows(seen) for seen in (sources, targets)]
+    if before is not None:
+        shapes["rowsIn"] = before
+    if after is not None:
+        shapes["rowsOut"] = after
+    had, has = [_columns(seen) for seen in (sources, targets)]
+    if has:
+        shapes["outputs"] = has
+    if had and has:
+        shapes["columnsAdded"] = [name for name in has if name not in had]
+        shapes["columnsRemoved"] = [name for name in had if name not in has]
+    return shapes
+
+
+def _rows(seen: Sequence[Seen]) -> int | None:
+    counts = [view.rows for _, view in seen]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _columns(seen: Sequence[Seen]) -> list[str]:
+    if not all(view.fields for _, view in seen):
+        return []
+    return list(dict.fromkeys(name for _, view in seen for name, _ in view.fields))
+
+
+def lineage(
+    steps: Sequence[Transform],
+    sources: Mapping[Identity, str],
+    targets: Iterable[Identity],
+    models: Iterable[Identity],
+    learned_from: frozenset[str],
+) -> dict[str, Any] | None:
+    """The facet `lineage`: what each output was really made from; None without outputs.
+
+    What a step made comes from what the step read. A model comes from the inputs that it learned from, so
+    that test data is none of its sources, and from what the steps made of them for nobody else. Any other
+    output comes from all inputs.
+
+    Args:
+        steps: the steps of the run, in order.
+        sources: identity of each input -> its role.
+        targets: identities of the outputs that are no models.
+        models: identities of the models that the run made.
+        learned_from: the roles that shape a model.
+    """
+    edges: dict[Identity, dict[Identity, None]] = {}
+    for step in steps:
+        for target in step.targets:
+            edges.setdefault(target, {}).update({source: None for source in step.sources if source != target})
+    for target in targets:
+        edges.setdefault(target, dict.fromkeys(source for source in sources if source != target))
+    taught = {source for source, role in sources.items() if role in learned_from}
+    read_again = {source for step in steps for source in step.sources}
+    features = [
+        target
+        for target in edges
+        if target[0] == naming.IN_MEMORY and target not in read_again and _reaches(target, taught, edges)
+    ]
+    for model in models:
+        edges[model] = dict.fromkeys([source for source in sources if source in taught] + features)
+    return standard.lineage(edges) if edges else None
+
+
+def _reaches(start: Identity, wanted: set[Identity], edges: Mapping[Identity, Iterable[Identity]]) -> bool:
+    waiting, seen = [start], {start}
+    while waiting:
+        for source in edges.get(waiting.pop(), ()):
+            if source in wanted:
+                return True
+            if source not in seen:
+                seen.add(source)
+                waiting.append(source)
+    return False

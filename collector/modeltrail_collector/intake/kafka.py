@@ -92,6 +92,7 @@ class KafkaSource:
         self._listener = _Listener()
         self._ours: dict[TopicPartition, LogPartition] = {}
         self._positions: dict[TopicPartition, int] = {}
+        self._paused = self._closed = False
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._topic_id: str = described["topic_id"]
         if share is None:
@@ -149,15 +150,18 @@ class KafkaSource:
             for partition in self._consumer.assignment()
         }
         self._positions, self._committed = {}, {}
+        # One partition without a position stops the client: they get one, and rest until they are sought.
+        self._consumer.pause(*self._ours)
+        for partition in self._ours:
+            self._consumer.seek(partition, 0)
         return Polled(assigned=frozenset(self._ours.values()))
 
     def _fetched(self, records: Mapping[TopicPartition, list[Any]]) -> list[Fetched]:
         """By the client's position, not the last record: it is behind transaction markers too."""
         found = []
+        assigned = self._consumer.assignment()
         for partition, start in self._positions.items():
-            if not self._consumer._subscription.is_assigned(partition):  # noqa: SLF001  position() would raise
-                continue
-            end = self._consumer.position(partition)
+            end = self._consumer.position(partition) if partition in assigned else None
             if end is not None and end > start:
                 ours = self._ours[partition]
                 rows = [_record(row) for row in records.get(partition, ())]
@@ -185,17 +189,22 @@ class KafkaSource:
             if ours == partition:
                 try:
                     self._consumer.seek(theirs, offset)
-                    self._positions[theirs] = offset
+                    if not self._paused:
+                        self._consumer.resume(theirs)
                 except errors.IllegalStateError:
                     _logger.debug("%s was taken away before it was sought", theirs)
+                else:
+                    self._positions[theirs] = offset
 
     def pause(self) -> None:
         """See `Source`."""
+        self._paused = True
         self._consumer.pause(*self._consumer.assignment())
 
     def resume(self) -> None:
         """See `Source`."""
-        self._consumer.resume(*self._consumer.paused())
+        self._paused = False
+        self._consumer.resume(*(self._consumer.paused() & self._positions.keys()))
 
     def commit(self, offsets: Mapping[LogPartition, int]) -> None:
         """See `Source`."""
@@ -216,6 +225,9 @@ class KafkaSource:
 
     def close(self) -> None:
         """See `Source`. The last commits may be under way still; closing would cancel them."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._committed:
                 self._consumer.commit(self._committed, timeout_ms=COMMIT_TIMEOUT_MS)

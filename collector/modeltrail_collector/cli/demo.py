@@ -19,14 +19,7 @@ from modeltrail_collector.errors import CollectorError, ConfigError
 
 MARKER = ".modeltrail-demo"
 TOPIC = "modeltrail.demo"
-STEPS: tuple[tuple[str, ...], ...] = (
-    ("prepare.py",),
-    ("train.py", "--version", "1"),
-    ("train.py", "--version", "2", "--C", "0.02"),
-    ("deploy.py", "--version", "2"),
-    ("prepare.py", "--max-area", "1500"),
-    ("train.py", "--version", "3", "--C", "0.02", "--scaler", "quantile"),
-)
+SCRIPTS = ("prepare.py", "train.py", "deploy.py", "story.py")
 
 
 @click.command()
@@ -69,8 +62,7 @@ def demo(directory: Path, bootstrap_servers: str | None) -> None:
             "--bootstrap-servers",
             bootstrap_servers,
         )
-    for number, step in enumerate(STEPS, 1):
-        _step(directory, environment, number, step)
+    _call(directory, environment, (sys.executable, "story.py"), shown=True)
     click.echo()
     if bootstrap_servers:
         _run(
@@ -79,7 +71,6 @@ def demo(directory: Path, bootstrap_servers: str | None) -> None:
             *("collect", "--bootstrap-servers", bootstrap_servers, "--topic", TOPIC, "--until-end"),
         )
     _run(directory, environment, "compact")
-    _run(directory, environment, "models")
     _run(directory, environment, "trace", "tumours@3")
     _run(directory, environment, "show", "tumours@3", "--section", "changes")
     _farewell(directory, time.monotonic() - started)
@@ -98,7 +89,7 @@ def _lay_out(directory: Path) -> None:
         (directory / folder).mkdir(parents=True)
     (directory / MARKER).write_text("made by `modeltrail demo`; replaced by the next one\n", encoding="utf-8")
     scripts = importlib.resources.files("modeltrail_collector") / "demo"
-    for script in sorted({step[0] for step in STEPS}):
+    for script in SCRIPTS:
         (directory / script).write_text((scripts / script).read_text(encoding="utf-8"), encoding="utf-8")
     _write_raw_table(directory / "raw" / "tumours.csv")
 
@@ -138,37 +129,39 @@ def _environment(directory: Path, bootstrap_servers: str | None) -> dict[str, st
     return environment
 
 
-def _step(directory: Path, environment: dict[str, str], number: int, step: tuple[str, ...]) -> None:
-    click.echo(f"  {number}  {shlex.join(('python', *step)):<58}", nl=False)
-    result = _call(directory, environment, (sys.executable, *step))
-    click.echo(result.stdout.strip())
-
-
 def _run(directory: Path, environment: dict[str, str], *arguments: str) -> None:
     """Show a command and what it prints."""
     click.secho(f"$ {shlex.join(('modeltrail', *arguments))}", bold=True)
     code = "from modeltrail.cli import main; main()"
-    click.echo(_call(directory, environment, (sys.executable, "-c", code, *arguments)).stdout)
+    click.echo(_call(directory, environment, (sys.executable, "-c", code, *arguments)))
 
 
 def _call(
-    directory: Path, environment: dict[str, str], command: tuple[str, ...]
-) -> "subprocess.CompletedProcess[str]":
+    directory: Path, environment: dict[str, str], command: tuple[str, ...], *, shown: bool = False
+) -> str:
+    """Run a command in the demo's folder; its output, unless it is shown as it comes."""
     result = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+        command,
+        cwd=directory,
+        env=environment,
+        stdout=None if shown else subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if result.returncode != 0:
         raise CollectorError(
             f"the demo's step {shlex.join(command[1:])} ended with exit code {result.returncode}:\n"
             f"{result.stderr}"
         )
-    return result
+    return result.stdout or ""
 
 
 def _farewell(directory: Path, seconds: float) -> None:
     click.echo(f"That took {seconds:.0f} s. Try next:\n")
     click.echo(f"  cd {directory}")
     for command, meaning in (
+        ("modeltrail models", "every model version"),
         ("modeltrail show tumours@3", "what exactly produced version 3"),
         ("modeltrail show tumours@2", "the version that is deployed"),
         ("modeltrail runs", "every run in the log"),

@@ -20,8 +20,8 @@ def log_option(function: Function) -> Function:
         "log_uri",
         metavar="URI",
         envvar="MODELTRAIL_LOG",
-        default="lineage",
-        show_default="./lineage",
+        default="./lineage",
+        show_default=True,
         help="The log: a directory, or an object store URI (s3://, gs://, az://).",
     )(function)
 

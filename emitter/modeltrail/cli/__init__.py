@@ -1,4 +1,4 @@
-"""The console script `modeltrail`: its commands are entry points, and only the one that is called is loaded."""
+"""The console script `modeltrail`: its commands are entry points; only the one that is called is loaded."""
 
 import signal
 import sys
@@ -31,6 +31,8 @@ class Commands(click.Group):
         try:
             loaded: Any = found.load()
         except ModuleNotFoundError as error:
+            if (error.name or "").startswith("modeltrail"):
+                raise  # a broken installation, not a missing extra
             raise _missing_extra(cmd_name, error) from error
         assert isinstance(loaded, click.Command)  # noqa: S101
         return loaded
@@ -64,12 +66,10 @@ class Commands(click.Group):
 
 
 def _missing_extra(command: str, error: ModuleNotFoundError) -> click.ClickException:
+    extra = "demo" if command == "demo" else "collector"
     needed = click.ClickException(
         f"`modeltrail {command}` needs the package {error.name!r}, which is not installed: "
-        "pip install 'modeltrail[demo]'"
-        if command == "demo"
-        else f"`modeltrail {command}` needs the package {error.name!r}, which is not installed: "
-        "pip install 'modeltrail[collector]'"
+        f"pip install 'modeltrail[{extra}]'"
     )
     needed.exit_code = 2
     return needed

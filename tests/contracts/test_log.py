@@ -138,8 +138,9 @@ def test_offsets_are_sealed_once(log: Log) -> None:
     fast.end(P0)
     fast.append(P0, batch(2, 4))
     for start, end in ((2, 4), (2, 3), (2, 9), (0, 4), (1, 3), (5, 6)):
+        late = [entry(offset, ingested_at_ms=7) for offset in range(start, end)]
         with pytest.raises(OwnershipLost):
-            slow.append(P0, batch(start, end, judge_id="late"))
+            slow.append(P0, Batch(start, end, late))
     assert [0, 1, 2, 3] == [found.offset for found in all_entries(again(log))]
     slow.append(P0, batch(4, 5))
 
@@ -147,15 +148,15 @@ def test_offsets_are_sealed_once(log: Log) -> None:
 def test_concurrent_writers_make_one_chain(log: Log) -> None:
     """Six writers at once: every offset is sealed by one of them, in one chain."""
 
-    def write(name: str) -> None:
+    def write(name: bytes) -> None:
         mine = again(log)
         while (end := mine.end(P0)) < 12:
             try:
-                mine.append(P0, batch(end, end + 2, judge_id=name))
+                mine.append(P0, Batch(end, end + 2, [entry(n, name) for n in range(end, end + 2)]))
             except OwnershipLost:
                 continue
 
-    threads = [threading.Thread(target=write, args=(f"w{n}",)) for n in range(6)]
+    threads = [threading.Thread(target=write, args=(b"w%d" % n,)) for n in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from modeltrail_collector.errors import NotVerified, OwnershipLost
 from modeltrail_collector.log import segment as segments_
-from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.chain import extend, genesis
 from modeltrail_collector.log.segment import Batch, Head, Segment
 from modeltrail_collector.log.store import LocalStore, Store
 from modeltrail_collector.model import Entry, LogPartition
@@ -105,19 +105,31 @@ class Log:
         last = self._heads.get(partition)
         if last is None or last.next_offset != batch.start:
             last = self._last(partition)
-        end, link = (last.next_offset, last.chain_end) if last else (0, genesis(partition))
-        if end != batch.start:
-            raise OwnershipLost(
-                f"the log of {partition.topic}/{partition.partition} ends at {end}, "
-                f"the batch starts at {batch.start}"
-            )
-        segment, data = segments_.encode(partition, batch, link)
-        if not self.store.create(segment.name, data) and self.store.read(segment.name) != data:
-            raise OwnershipLost(
-                f"another collector has sealed {partition.topic}/{partition.partition} from {batch.start} on"
-            )
-        self._heads[partition] = segment
-        return segment
+        head = Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
+        if head.next_offset == batch.start:
+            segment, data = segments_.encode(partition, batch, head.chain_end)
+            if self.store.create(segment.name, data):
+                self._heads[partition] = segment
+                return segment
+        return self._already_sealed(partition, batch)
+
+    def _already_sealed(self, partition: LogPartition, batch: Batch) -> Segment:
+        """The segment if it holds just these entries: an earlier attempt was written, its answer was lost.
+
+        Another collector's entries differ at least in the time when they were ingested.
+        """
+        self._heads.pop(partition, None)
+        try:
+            found = self.header(segments_.name_of(partition, batch.start))
+        except FileNotFoundError:
+            found = None
+        same = found is not None and found.next_offset == batch.end
+        if found and same and found.chain_end == extend(found.chain_start, batch.entries):
+            return found
+        raise OwnershipLost(
+            f"another collector has sealed offsets of {partition.topic}/{partition.partition}: "
+            f"the batch starts at {batch.start}, the log ends at {self.end(partition)}"
+        )
 
     def segments(self, partition: LogPartition, start: int = 0) -> Iterator[Segment]:
         """The segments that hold offsets from `start` on, in order; reads headers only.

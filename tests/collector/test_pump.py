@@ -1,0 +1,440 @@
+"""The loop, on a fake topic and a fake store: what one turn does, and that nothing loses a record."""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.intake import Fetched
+from modeltrail_collector.log import Log, verify
+from modeltrail_collector.model import Entry, LogPartition
+from modeltrail_collector.pump import Limits, Pump
+from modeltrail_collector.pump.builder import Builder
+from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
+
+WORLDS = 200
+VALID = (
+    b'{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","producer":"https://a.example/b",'
+    b'"schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",'
+    b'"run":{"runId":"0194c5a0-0000-7000-8000-000000000001"},"job":{"namespace":"a","name":"b"}}'
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def topic() -> MemoryTopic:
+    return MemoryTopic(partitions=1)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log(MemoryStore())
+
+
+def entries(log: Log, partition: LogPartition) -> list[Entry]:
+    fresh = Log(log.store)
+    return [entry for segment in fresh.segments(partition) for entry in fresh.read(segment)]
+
+
+def turns(pump: Pump, count: int = 4) -> None:
+    for _ in range(count):
+        pump.turn()
+
+
+def until_done(pump: Pump) -> None:
+    for _ in range(100):
+        if pump.done:
+            return
+        pump.turn()
+    pytest.fail(f"not done after 100 turns: {pump.totals}")
+
+
+def test_until_end_collects_what_is_there(topic: MemoryTopic, log: Log) -> None:
+    """`until_end` seals everything up to the ends seen at the start, judged and hashed, and is done."""
+    topic.append(0, VALID, key=b"k", headers=[("a", None)])
+    topic.append(0, b"\xff garbage")
+    topic.append(0, None)
+    pump = Pump(MemorySource(topic), log, until_end=True)
+    until_done(pump)
+    found = entries(log, topic.partition(0))
+    assert [VALID, b"\xff garbage", None] == [entry.value for entry in found]
+    assert ["accepted", "rejected", "rejected"] == [entry.verdict for entry in found]
+    assert ("b", "START", b"k") == (found[0].job_name, found[0].event_type, found[0].key)
+    assert ["not_utf8", "null_value"] == [entry.reasons[0].code for entry in found[1:]]
+    totals = pump.totals
+    assert (3, 1, 0, 2, 1) == (
+        *(totals.records, totals.accepted, totals.warned, totals.rejected, totals.segments),
+    )
+    assert {topic.partition(0): 3} == topic.committed
+    assert verify(log).ok
+
+
+def test_until_end_of_an_empty_topic_is_done_at_once(topic: MemoryTopic, log: Log) -> None:
+    """With nothing to collect `until_end` ends, and writes nothing."""
+    until_done(Pump(MemorySource(topic), log, until_end=True))
+    assert {} == log.store.contents
+
+
+def test_the_log_says_where_to_go_on(topic: MemoryTopic, log: Log) -> None:
+    """A restart with nothing committed in Kafka collects only what is new."""
+    topic.append(0, b"0")
+    until_done(Pump(source := MemorySource(topic), log, until_end=True))
+    source.close()
+    topic.committed.clear()
+    topic.append(0, b"1")
+    second = Pump(MemorySource(topic), Log(log.store), until_end=True)
+    until_done(second)
+    assert 1 == second.totals.records
+    assert [b"0", b"1"] == [entry.value for entry in entries(log, topic.partition(0))]
+
+
+@pytest.mark.parametrize(
+    ("limits", "waits_s"),
+    [(Limits(rows=3), 0), (Limits(bytes=1500), 0), (Limits(total_bytes=1500), 0), (Limits(age_s=5), 5)],
+)
+def test_when_a_segment_is_sealed(
+    topic: MemoryTopic, log: Log, clock: Clock, limits: Limits, waits_s: float
+) -> None:
+    """A segment is sealed by rows, by bytes, by the bytes of all partitions, or by its age."""
+    pump = Pump(MemorySource(topic), log, limits=limits, clock=clock)
+    turns(pump)
+    for _ in range(2):
+        topic.append(0, b"{}")
+        turns(pump, 1)
+    assert (0, 2) == (pump.totals.segments, pump.waiting)
+    topic.append(0, b"{}")
+    turns(pump, 1)
+    if waits_s:
+        clock.now += waits_s - 0.01
+        turns(pump, 1)
+        assert 0 == pump.totals.segments
+        clock.now += 0.01
+        turns(pump, 1)
+    assert (1, 3, 0) == (pump.totals.segments, pump.totals.records, pump.waiting)
+
+
+def test_holes_alone_are_no_segment(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """Offsets of transaction markers are passed over; they are in the range of the next segment."""
+    pump = Pump(MemorySource(topic), log, clock=clock)
+    topic.add_hole(0, 5)
+    turns(pump)
+    clock.now += 100
+    turns(pump)
+    assert 0 == pump.totals.segments
+    topic.append(0, b"{}")
+    topic.add_hole(0, 2)
+    turns(pump)
+    pump.drain()
+    (segment,) = log.segments(topic.partition(0))
+    assert (0, 8, 1, ()) == (segment.first_offset, segment.next_offset, segment.rows, segment.gaps)
+
+
+def test_retention_leaves_a_counted_gap(
+    topic: MemoryTopic, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What Kafka removed before it was collected is an error message, a gap in the header, a number."""
+    topic.append(0, b"{}")
+    until_done(Pump(source := MemorySource(topic), log, until_end=True))
+    source.close()
+    for _ in range(9):
+        topic.append(0, b"{}")
+    topic.remove_before(0, 7)
+    pump = Pump(MemorySource(topic), log, until_end=True)
+    until_done(pump)
+    assert "6 offsets (1 to 6) were removed" in caplog.text
+    assert 6 == pump.totals.missing
+    gap = list(log.segments(topic.partition(0)))[-1].gaps[0]
+    assert (1, 7, "retention") == (gap.first_offset, gap.next_offset, gap.reason)
+    assert [0, 7, 8, 9] == [entry.offset for entry in entries(log, topic.partition(0))]
+    assert verify(log).ok
+
+
+def test_everything_removed_is_a_gap_too(topic: MemoryTopic, log: Log) -> None:
+    """Also when nothing is left to collect, the log says what is missing."""
+    topic.append(0, b"{}")
+    topic.remove_before(0, 1)
+    pump = Pump(MemorySource(topic), log, until_end=True)
+    until_done(pump)
+    assert (0, 1, 1) == (pump.totals.records, pump.totals.missing, log.end(topic.partition(0)))
+
+
+def test_a_topic_made_again_is_another_chain(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """A recreated topic starts a chain of its own, and what was read of the old one is sealed first."""
+    pump = Pump(MemorySource(topic), log, clock=clock)
+    topic.append(0, b"old")
+    turns(pump)
+    old = topic.partition(0)
+    topic.recreate()
+    topic.append(0, b"new")
+    turns(pump)
+    pump.drain()
+    assert [b"old"] == [entry.value for entry in entries(log, old)]
+    assert [b"new"] == [entry.value for entry in entries(log, topic.partition(0))]
+    assert 2 == len(log.partitions())
+
+
+def test_until_end_follows_a_topic_made_again(topic: MemoryTopic, log: Log) -> None:
+    """`until_end` ends also when the topic is made again meanwhile."""
+    pump = Pump(MemorySource(topic), log, until_end=True)
+    for _ in range(10):
+        topic.append(0, b"old")
+    pump.turn()
+    topic.recreate()
+    topic.append(0, b"new")
+    until_done(pump)
+    assert 1 == log.end(topic.partition(0))
+
+
+def test_who_is_too_slow_drops_and_goes_on(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """A collector that was overtaken seals nothing twice, and goes on behind the other."""
+    slow, fast = MemorySource(topic), MemorySource(topic)
+    topic.members.remove(fast)  # it takes everything, as a second collector with --until-end
+    topic.rebalance()
+    fast.deal({0})
+    pump = Pump(slow, log, clock=clock)
+    turns(pump)
+    topic.append(0, b"0")
+    turns(pump)
+    assert 1 == pump.waiting
+    time.sleep(0.002)  # the same record, ingested at another time
+    until_done(Pump(fast, Log(log.store), until_end=True))
+    topic.append(0, b"1")
+    pump.drain()
+    turns(pump)
+    pump.drain()
+    assert [b"0", b"1"] == [entry.value for entry in entries(log, topic.partition(0))]
+    assert 1 == pump.totals.records
+
+
+def test_a_rebalance_drops_what_is_not_sealed(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """After a rebalance the collector begins again where the log ends, also with what stayed its own."""
+    pump = Pump(MemorySource(topic), log, clock=clock)
+    turns(pump)
+    topic.append(0, b"0")
+    turns(pump)
+    topic.rebalance()
+    pump.turn()
+    assert 0 == pump.waiting
+    turns(pump)
+    assert 1 == pump.waiting
+
+
+def test_a_store_that_fails_is_tried_again(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """While the store does not answer nothing more is read; then all is sealed, and nothing twice."""
+    pump = Pump(MemorySource(topic), log, clock=clock, limits=Limits(rows=1, backoff_s=1, backoff_max_s=4))
+    turns(pump)
+    log.store.faults, log.store.rate = random.Random(1), 1.0
+    topic.append(0, b"0")
+    turns(pump)
+    topic.append(0, b"1")
+    turns(pump, 10)
+    assert (1, 0) == (pump.waiting, pump.totals.records)
+    for _ in range(10):
+        clock.now += 4
+        pump.turn()
+    assert 1 == pump.waiting
+    log.store.faults = None
+    clock.now += 4
+    turns(pump)
+    assert [b"0", b"1"] == [entry.value for entry in entries(log, topic.partition(0))]
+
+
+def test_a_lost_answer_is_no_loss(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """A segment that was written although the store said otherwise is counted as sealed, once."""
+    pump = Pump(MemorySource(topic), log, clock=clock, limits=Limits(rows=2))
+    turns(pump)
+    create = log.store.create
+
+    def lose_the_answer(name: str, data: bytes) -> bool:
+        create(name, data)
+        log.store.create = create
+        raise Unavailable("the answer is lost")
+
+    log.store.create = lose_the_answer
+    topic.append(0, b"0")
+    topic.append(0, b"1")
+    turns(pump, 1)
+    clock.now += 100
+    turns(pump)
+    assert (2, 1, 0) == (pump.totals.records, pump.totals.segments, pump.waiting)
+    assert 1 == len(log.store.contents)
+
+
+def test_the_last_seal_is_not_given_up_silently(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """Draining into a store that does not answer says so; the next collector reads it again."""
+    pump = Pump(MemorySource(topic), log, clock=clock)
+    topic.append(0, b"0")
+    turns(pump)
+    log.store.faults, log.store.rate = random.Random(1), 1.0
+    with pytest.raises(Unavailable):
+        pump.drain()
+
+
+def test_a_jump_of_the_source_is_not_believed(
+    topic: MemoryTopic, log: Log, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records that do not follow what was read are not taken: the source is sought again."""
+    source = MemorySource(topic)
+    pump = Pump(source, log, clock=clock)
+    turns(pump)
+    for _ in range(5):
+        topic.append(0, b"{}")
+    source.seek(topic.partition(0), 3)
+    turns(pump)
+    pump.drain()
+    assert "seeking again" in caplog.text
+    assert list(range(5)) == [entry.offset for entry in entries(log, topic.partition(0))]
+
+
+def test_strict_rejects_warnings(topic: MemoryTopic, log: Log) -> None:
+    """With `strict` what would be warned about is rejected."""
+    topic.append(0, VALID.replace(b"2026-01-01T00:00:00Z", b"yesterday"))
+    until_done(Pump(source := MemorySource(topic), log, until_end=True))
+    source.close()
+    topic.append(0, VALID.replace(b"2026-01-01T00:00:00Z", b"yesterday"))
+    until_done(Pump(MemorySource(topic), log, until_end=True, strict=True))
+    assert ["warned", "rejected"] == [entry.verdict for entry in entries(log, topic.partition(0))]
+
+
+def test_a_builder_takes_no_offset_twice() -> None:
+    """Offsets that do not rise are a broken invariant, found before they reach the log."""
+    builder = Builder(LogPartition("t", "id", 0), 5, now=0.0)
+    builder.advance(9)
+    with pytest.raises(AssertionError, match="goes back"):
+        builder.advance(8)
+
+
+def test_records_before_the_seek_are_ignored(topic: MemoryTopic, log: Log) -> None:
+    """A partition that nobody sought is not collected from wherever the source stands."""
+    pump = Pump(MemorySource(topic), log)
+    pump._gather(Fetched(topic.partition(0), 7, 8))
+    assert 0 == pump.waiting
+
+
+class World:
+    """Collectors that come, go, crash and notice late over a store that fails, and what was sent."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.topic = MemoryTopic(partitions=3)
+        self.store = MemoryStore(self.chance, rate=0.08)
+        self.clock = Clock()
+        self.sent: list[list[tuple[int, bytes]]] = [[], [], []]
+        self.pumps: list[tuple[Pump, MemorySource]] = []
+        self.limits = Limits(rows=7, age_s=4, backoff_s=0.5, backoff_max_s=2)
+
+    def step(self) -> None:
+        self.clock.now += self.chance.random()
+        action = self.chance.choices(
+            [self.produce, self.turn, self.join, self.leave, self.crash, self.go_deaf, self.hear, self.hole],
+            [30, 60, 4, 2, 2, 3, 5, 3],
+        )[0]
+        action()
+
+    def produce(self) -> None:
+        number = self.chance.randrange(3)
+        value = b"%d" % self.chance.getrandbits(40)
+        self.sent[number].append((self.topic.append(number, value), value))
+
+    def hole(self) -> None:
+        self.topic.add_hole(self.chance.randrange(3), self.chance.randint(1, 4))
+
+    def join(self) -> None:
+        if len(self.pumps) < 3:
+            source = MemorySource(self.topic, max_records=self.chance.randint(1, 5))
+            self.pumps.append((Pump(source, Log(self.store), limits=self.limits, clock=self.clock), source))
+
+    def turn(self) -> None:
+        if self.pumps:
+            self.chance.choice(self.pumps)[0].turn()
+
+    def leave(self) -> None:
+        if self.pumps:
+            pump, source = self.pumps.pop(self.chance.randrange(len(self.pumps)))
+            with contextlib.suppress(Unavailable):
+                pump.drain()
+            source.close()
+
+    def crash(self) -> None:
+        if self.pumps:
+            self.pumps.pop(self.chance.randrange(len(self.pumps)))[1].close()
+
+    def go_deaf(self) -> None:
+        if self.pumps:
+            self.chance.choice(self.pumps)[1].deaf = True
+
+    def hear(self) -> None:
+        for _, source in self.pumps:
+            source.deaf = False
+
+    def collected(self, number: int) -> list[tuple[int, bytes]]:
+        log = Log(self.store)
+        partition = self.topic.partition(number)
+        return [(found.offset, found.value) for s in log.segments(partition) for found in log.read(s)]
+
+
+def play_all(seeds: range) -> None:
+    for seed in seeds:
+        play(seed)
+
+
+def play(seed: int) -> None:
+    world = World(seed)
+    for _ in range(250):
+        world.step()
+    world.store.faults = None
+    world.hear()
+    world.join()
+    for _ in range(60):  # liveness: without faults those who are there finish the work
+        world.clock.now += 2
+        for pump, _ in world.pumps:
+            pump.turn()
+    for number in range(3):
+        assert world.sent[number] == world.collected(number), f"seed {seed}, partition {number}"
+    report = verify(Log(world.store))
+    assert report.ok, f"seed {seed}: {report.problems}"
+
+
+def test_no_world_loses_or_doubles_a_record() -> None:
+    """In 200 random worlds of rebalances, zombies, crashes and faults each record is there once, in order."""
+    play_all(range(WORLDS))
+
+
+@pytest.mark.slow
+def test_no_world_of_many_loses_or_doubles_a_record() -> None:
+    """The same in 2000 worlds."""
+    play_all(range(WORLDS, WORLDS + 2000))
+
+
+@pytest.mark.parametrize("slip", ["forget to drop", "forget to seek"])
+def test_the_simulation_can_fail(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pump that forgets to drop its buffer, or to seek, is caught: by assertions, or by what is missing."""
+    taken: Callable[[Pump, frozenset[LogPartition]], None] = Pump._assigned
+
+    def forgetful(self: Pump, assigned: frozenset[LogPartition]) -> None:
+        builders = dict(self._builders)
+        taken(self, assigned)
+        if slip == "forget to drop":
+            self._builders |= {p: b for p, b in builders.items() if p in assigned}
+            self._unsought -= self._builders.keys()
+        else:
+            self._unsought.clear()
+
+    monkeypatch.setattr(Pump, "_assigned", forgetful)
+    with pytest.raises(AssertionError):
+        play_all(range(WORLDS))

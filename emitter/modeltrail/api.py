@@ -29,8 +29,8 @@ def run(
         namespace: of the job; without it the configured one (OPENLINEAGE_NAMESPACE).
         job_type: TRAIN, EVALUATE, DEPLOY, MONITOR, FEATURE or JOB; without it TRAIN if it makes a model.
         parent: the run that this one belongs to: a run, `namespace/job/run id`, or a mapping as in
-            OPENLINEAGE_CONTEXT. Without it the current run, else what the environment says (OPENLINEAGE_CONTEXT,
-            Airflow, OPENLINEAGE_PARENT_ID, Spark).
+            OPENLINEAGE_CONTEXT. Without it the current run, else what the environment says; see
+            `modeltrail.context`.
         description: of the job.
         tags: of the run.
 

@@ -21,9 +21,7 @@ def track(function: Callable[P, R], /) -> Callable[P, R]: ...
 def track(
     *, name: str | None = None, job_type: str | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def track(
-    function: Callable[..., Any] | None = None, /, *, name: str | None = None, job_type: str | None = None
-) -> Any:
+def track(function: Any = None, /, *, name: str | None = None, job_type: str | None = None) -> Any:
     """Record each call of a function as a run; its plain arguments become parameters.
 
     Works on functions, methods, coroutine functions and generators, the latter from the first value asked for
@@ -35,14 +33,16 @@ def track(
         job_type: as of `modeltrail.run`.
     """
     if function is None:
-        return functools.partial(track, name=name, job_type=job_type)
+        return lambda found: _tracked(found, name, job_type)
+    return _tracked(function, name, job_type)
+
+
+def _tracked(function: Any, name: str | None, job_type: str | None) -> Any:
     if inspect.isasyncgenfunction(function):
-        warn_once(
-            "track async generator", "%s is an async generator: it is not tracked", function.__qualname__
-        )
+        warn_once("async generator", "%s is an async generator: it is not tracked", function.__qualname__)
         return function
     if isinstance(function, staticmethod | classmethod):
-        return type(function)(track(function.__func__, name=name, job_type=job_type))
+        return type(function)(_tracked(function.__func__, name, job_type))
     return _wrapped(function, lambda args, kwargs: _run_of(function, args, kwargs, name, job_type))
 
 
@@ -129,9 +129,9 @@ def _run_of(
         explicit = _plain(bound.arguments)
         bound.apply_defaults()
         defaults = _plain(bound.arguments)
-        run.facts.add_params(
-            {key: defaults[key] for key in defaults.keys() - explicit.keys()}, "default", None
-        )
+        for key in explicit:
+            del defaults[key]
+        run.facts.add_params(defaults, "default", None)
         run.facts.add_params(explicit, "explicit", None)
         return run
     return None

@@ -95,6 +95,6 @@ def described(view: DataView) -> Dataset:
 
 
 def is_place(text: str) -> bool:
-    """Whether a text means a file or a URI, and no name of something: `m.joblib` does, `churn-v1.5` does not."""
+    """Whether a text means a file or a URI: `m.joblib` does, `churn-v1.5` is a name."""
     suffix = Path(text).suffix[1:]
     return naming.is_uri(text) or os.sep in text or suffix.isalpha() or Path(text).exists()

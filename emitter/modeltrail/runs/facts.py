@@ -139,7 +139,7 @@ class Facts:
             return self.series.take()
 
     def add_training(self, values: Mapping[str, Any], capture: str) -> None:
-        """Write down how the model is trained: fields of `modelTrail_training`; unknown names are refused.
+        """Write down how the model is trained: fields of `modelTrail_training`.
 
         Raises:
             ConfigError: a name that is no field.
@@ -165,12 +165,13 @@ class Facts:
         clean, _ = redact.mapping(values)
         with self._lock:
             self.declared.update(clean)
-        self.add_training({name: clean[name] for name in TRAINING if name in clean}, "declared")
+        if training := {name: clean[name] for name in TRAINING if name in clean}:
+            self.add_training(training, "declared")
 
     # --- models ------------------------------------------------------------
 
     def add_model(self, view: ModelView, name: str | None, source: object) -> Model:
-        """Write an output model down as the last one; the same file, object or name again is the same model."""
+        """Write an output model down as the last one; the same file, object or name is the same model."""
         with self._lock:
             made = next((each for each in self.models if each.is_again(view, name, source)), None)
             if made is None:
@@ -235,7 +236,8 @@ class Facts:
 
     def roles(self) -> dict[Identity, str]:
         """The role of each input."""
-        return {identity: found.role or self.role() for identity, found in self.inputs.items()}
+        role = self.role()
+        return {identity: found.role or role for identity, found in list(self.inputs.items())}
 
     def facets(self) -> Iterable[Facet]:
         """The ML facets of the run."""

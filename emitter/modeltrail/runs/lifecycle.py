@@ -87,7 +87,7 @@ class Lifecycle:
                 return
             self._state = "open"
             self.under(context.parent(self._parent_given))
-            self._look_around()
+            self.look_around()
             transports.emit(self._teller.tell("START", self.facts))
             process.opened(self)
 
@@ -152,7 +152,8 @@ class Lifecycle:
             finally:
                 process.closed(self)
 
-    def _look_around(self) -> None:
+    def look_around(self) -> None:
+        """See the environment and the code that this process runs."""
         with guarded("looking at the environment"):
             seen = environment.look()
             self.facts.run_facets[seen.KEY] = seen.to_dict()
@@ -185,7 +186,7 @@ class Lifecycle:
     # --- children that are over at once ------------------------------------------------------------
 
     def _evaluated(self, evaluation: Evaluation) -> None:
-        """Send an evaluation as a run of its own; a run that is one already takes it in, the first of a model."""
+        """Send an evaluation as a run of its own; a run that is one already takes in the first of a model."""
         model = self.facts.model(evaluation.model)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
             evaluation.put_into(self.facts, model, self.run_id)

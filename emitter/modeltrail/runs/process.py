@@ -94,7 +94,7 @@ def _announce() -> None:
 
 
 def _listen() -> None:
-    """Come before the host's handler of SIGTERM. One that is ignored stays so, one not from Python untouched."""
+    """Come before the host's handler of SIGTERM, unless it is ignored, or handled by something in C."""
     if threading.current_thread() is not threading.main_thread():
         return
     before = signal.getsignal(signal.SIGTERM)

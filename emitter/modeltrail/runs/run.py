@@ -1,5 +1,6 @@
 """The run and its verbs."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -47,7 +48,7 @@ class Values(TypedDict, total=False):
 
 
 class Step(TypedDict, total=False):
-    """More about a step: `fitted_on` is the role of the data it learned from, `code` is `{"file", "line"}`."""
+    """More about a step: `fitted_on` is the role of what it learned from, `code` is `{"file", "line"}`."""
 
     params: Mapping[str, Any]
     library: str
@@ -94,7 +95,7 @@ class Run(Lifecycle):
 
         Args:
             dataset: a path or URI, a frame, table, array or sparse matrix, a list of those, or a `Dataset`.
-            role: what for. Without it `train`, in an evaluation `test`; `other` in a run that makes only data.
+            role: what for. Without it `train`; `test` in an evaluation, `other` where only data is made.
                 Lineage leads to a model from train, validation, calibration and prompt data only.
             name: an OpenLineage name in place of the one found; the same in each run of the job.
             version: of the data; without it the digest, if that covers all of it.
@@ -241,13 +242,15 @@ class Run(Lifecycle):
             name: what people call it. With it the model is `models/{name}` of the registry
                 `modeltrail://registry`, and the file one of its symlinks; without it the model is its file.
             version: of the model; without it its digest.
-            of: the object that was saved there, so that `evaluate(object, …)` means this model.
+            of: the object that was saved there; it tells what the file holds, and `evaluate` knows it again.
 
         Returns:
             The model as a dataset.
         """
 
         def record() -> Dataset:
+            if of is not None and isinstance(model, str | os.PathLike):
+                observed.saved(of, model)
             made = self.facts.add_model(observed.look(model), name, model if of is None else of)
             made.version = version or made.version
             return made.dataset(self.facts.declared)
@@ -339,14 +342,14 @@ class Run(Lifecycle):
     ) -> None:
         """Record that a model version is put behind an endpoint.
 
-        The deployment is a child run (`{job}.deploy`, of type DEPLOY) with the model as input and the endpoint
-        as output; in a run of type DEPLOY it is that run.
+        The deployment is a child run (`{job}.deploy`, of type DEPLOY) with the model as input and the
+        endpoint as output; in a run of type DEPLOY it is that run.
 
         Args:
             name: of the model; None for the run's last output model.
             version: of the model; None for the version that this run made.
-            target: `platform://host/endpoints/name`, a plain name, or a mapping with platform, name, and host,
-                uri, region if known.
+            target: `platform://host/endpoints/name`, a plain name, or a mapping with platform, name, and
+                host, uri, region if known.
             environment: `production`, `staging`, …
             action: what is done to the endpoint.
             capture: how the deployment came to be known.

@@ -154,7 +154,7 @@ def deployment(facts: Facts, model: Model, where: Endpoint, details: Mapping[str
 
 
 def _as_used(model: Model) -> Dataset:
-    """The model as an input: what it is and which version; how it was made is told by the run that made it."""
+    """The model as an input: what it is and which version; the run that made it tells the rest."""
     whole = model.dataset()
     kept = {key: whole.facets[key] for key in ("datasetType", "version", "symlinks") if key in whole.facets}
     return Dataset(*model.identity, kept)

@@ -1,0 +1,92 @@
+"""The script's side: it adopts the run of the wrapper and writes down what it knows after each change.
+
+What a kill can take with it: changes of the last `INTERVAL_S`, and evaluations of a model that was not saved
+yet; in an interpreter other than the wrapper's also the environment, which is looked at when it ends.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from modeltrail import context, wire
+from modeltrail.guard import guarded
+from modeltrail.integrations import autolog
+from modeltrail.runs import Run, outcome, process
+
+INTERVAL_S: Final = 0.1
+"""At most so often is the story written."""
+
+
+class Story:
+    """The state file: the story of the run as it would be told now, replaced as a whole.
+
+    JSON: `event` is the event COMPLETE, `chunk` the metrics that are not sent yet, `error` the facet of the
+    exception that ended the interpreter.
+    """
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self._path = path
+        self._run = run
+        self._written_at = 0.0
+        self._timer: threading.Timer | None = None
+        self._lock = threading.RLock()
+
+    def changed(self) -> None:
+        """Write soon: now, or when the interval is over."""
+        with self._lock:
+            if self._timer is not None:
+                return
+            wait = self._written_at + INTERVAL_S - time.monotonic()
+            if wait > 0:
+                timer = threading.Timer(wait, self._later)
+                timer.daemon = True
+                try:
+                    timer.start()
+                except RuntimeError:  # the interpreter is ending
+                    self.write()
+                else:
+                    self._timer = timer
+                return
+            self.write()
+
+    def write(self, error: dict[str, Any] | None = None) -> None:
+        """Replace the file; who reads it sees the old one or the new one."""
+        with self._lock:
+            event, chunk = self._run.story()
+            document = {"event": event, "chunk": chunk, "error": error}
+            fresh = self._path.with_suffix(".new")
+            fresh.write_bytes(wire.encode(document))
+            fresh.replace(self._path)
+            self._written_at = time.monotonic()
+
+    def finish(self, *, look_around: bool) -> None:
+        """The last word, at the end of the interpreter."""
+        self._run.settle()
+        if look_around:
+            self._run.look_around()
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        self.write(outcome.failure(type(error), error, error.__traceback__) if error is not None else None)
+
+    def _later(self) -> None:
+        with guarded("writing the state of the run"), self._lock:
+            self._timer = None
+            self.write()
+
+
+def adopt(state: str) -> None:
+    """Be the script of the wrapper whose state directory this is."""
+    directory = Path(state)
+    launched = json.loads((directory / "launch.json").read_text(encoding="utf-8"))
+    run = Run(launched["name"], namespace=launched["namespace"], run_id=launched["run_id"])
+    run.under(context.from_context(launched["context"]))
+    story = Story(directory / "story.json", run)
+    run.follow(story.changed)
+    context.adopt(run)
+    other_python = os.path.realpath(sys.prefix) != launched["prefix"]
+    process.end_at_exit(lambda: story.finish(look_around=other_python))
+    if launched["autolog"]:
+        autolog()

@@ -1,0 +1,65 @@
+# ruff: noqa: INP001  a folder for sys.path, no package
+"""Python imports this when it starts, because `modeltrail run` puts this folder on PYTHONPATH.
+
+The first Python process of the program claims the run; the others go on at once. Afterwards this folder is
+gone from `sys.path`, and the sitecustomize that it hides is imported in its place. Any Python may read this,
+also one without modeltrail: no more than the standard library before the claim, and no exception after it.
+"""
+
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  pathlib would cost each process 5 ms
+
+
+def _claims(state: str) -> bool:
+    """Whether this process is the script: the first one, or what that became by exec."""
+    claim = os.path.join(state, "claim")  # noqa: PTH118
+    try:
+        file = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        with open(claim, encoding="ascii") as known:  # noqa: PTH123
+            return known.read() == str(os.getpid())
+    except OSError:
+        return False
+    os.write(file, str(os.getpid()).encode())
+    os.close(file)
+    return True
+
+
+def _observe() -> None:
+    state = os.environ.get("MODELTRAIL_LAUNCH")
+    command = getattr(sys, "orig_argv", ["", ""])[1:2]
+    if not state or [os.path.basename(part) for part in command] == ["modeltrail"]:  # noqa: PTH119
+        return  # a `modeltrail run` inside of this one observes for itself
+    if not _claims(state):
+        return
+    try:
+        from modeltrail.launch import child
+
+        child.adopt(state)
+    except Exception as error:  # whatever it is, the program goes on
+        try:
+            with open(os.path.join(state, "problem"), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123
+                file.write("%s: %s: %s" % (sys.executable, type(error).__name__, error))  # noqa: UP031  any Python
+        except OSError:
+            pass
+
+
+def _chain() -> None:
+    """Import the host's own sitecustomize, whose exceptions are the host's."""
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _HERE]  # noqa: PTH100
+    sys.path_importer_cache.pop(_HERE, None)
+    ours = sys.modules.pop(__name__)
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError as error:
+        if error.name != __name__:
+            raise
+        sys.modules[__name__] = ours
+
+
+try:
+    _observe()
+finally:
+    _chain()

@@ -190,6 +190,13 @@ def _round(prepare: Prepare) -> Measure:
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    # Linux counts kilobytes, macOS bytes.
-    unit = 1e6 if sys.platform == "darwin" else 1e3
-    return Measure(events, cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+    return Measure(events, cpu, wall, _peak_mb())
+
+
+def _peak_mb() -> float:
+    """The process's own peak: Linux's getrusage starts from the parent's, whose pages are gone after exec."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)

@@ -106,6 +106,37 @@ def test_a_file_per_process(tmp_path):
         assert {who} == {json.loads(line)["who"] for line in content.splitlines()}
 
 
+def test_a_sender_used_on_both_sides_of_a_fork(tmp_path):
+    """A sender that wrote before the fork gives the child a file of its own, even while its lock is held."""
+    sender = LocalSender(tmp_path)
+    sender.send(None, b"parent")
+    with sender._file._lock:  # as if another thread of the parent were writing
+        child = os.fork()
+        if child == 0:
+            sender.send(None, b"child")
+            os._exit(0)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sender.send(None, b"parent")
+    assert {b"parent\nparent\n", b"child\n"} == {path.read_bytes() for path in tmp_path.glob("*.ndjson")}
+
+
+@pytest.mark.parametrize(
+    ("state", "flushes"), [("START", 0), ("RUNNING", 0), ("COMPLETE", 1), ("FAIL", 1), ("ABORT", 1)]
+)
+def test_the_end_of_a_run_is_flushed(state, flushes):
+    """An event that ends a run is made durable before emit returns; others are not waited for."""
+    flushed = []
+
+    class Counting(testing.MemorySender):
+        def flush(self, timeout):
+            flushed.append(timeout)
+            return super().flush(timeout)
+
+    with transports.using(Counting()):
+        assert transports.emit(EVENT | {"eventType": state})
+    assert flushes == len(flushed)
+
+
 def test_a_file_that_was_taken_away_is_begun_anew(tmp_path):
     """A writer whose file was removed writes its next line to a new file, not into the void."""
     sender = LocalSender(tmp_path)

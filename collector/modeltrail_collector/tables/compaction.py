@@ -216,12 +216,14 @@ def _reduce(tables: TableStore, tell: OnProgress, *, alone: bool, everything: bo
     mark = {f"flat/{flat.metadata().id}": flat.version()}
     handles = {name: tables.open_or_create(name, schema) for name, schema in {**BY_RUN, **BY_MODEL}.items()}
     behind = {name: table for name, table in handles.items() if everything or _is_behind(table, mark)}
-    buckets = None if everything else _changed(flat, mark, behind.values())
+    changed = None if everything else _changed(flat, mark, behind.values())
+    buckets = changed.buckets if changed else None
     if behind and buckets != set():
         for name, rows in reduce.by_run(flat, buckets, behind.keys()):
             store.replace(handles[name], rows, buckets, mark)
             tell(Progress(name, flat.version()))
-        _reduce_models(tables, {name: behind[name] for name in BY_MODEL if name in behind}, buckets, mark)
+        runs = reduce.runs_of(flat, changed) if changed else None
+        _reduce_models(tables, {name: behind[name] for name in BY_MODEL if name in behind}, runs, mark)
         tell(Progress("models", flat.version()))
     if alone:
         for table in (flat, *behind.values()):
@@ -230,15 +232,17 @@ def _reduce(tables: TableStore, tell: OnProgress, *, alone: bool, everything: bo
 
 
 def _reduce_models(
-    tables: TableStore, behind: dict[str, DeltaTable], buckets: set[str] | None, mark: dict[str, int]
+    tables: TableStore, behind: dict[str, DeltaTable], runs: set[str] | None, mark: dict[str, int]
 ) -> None:
+    """Derive `models` and `changes` for what these runs (None: all) may concern."""
     if not behind:
         return
-    sources = reduce.Reduced(**{name: tables.open(name) for name in ("run_datasets", "facets", "metrics")})
-    targets, found = reduce.by_model(sources, buckets)
+    found = reduce.by_model({name: tables.open(name) for name in reduce.BY_MODEL_READS}, runs)
     for name, table in behind.items():
-        if targets or buckets is None:
-            store.replace(table, found[name], None if buckets is None else targets, mark)
+        if runs is None:
+            store.replace(table, found.tables[name], None, mark)
+        elif found.buckets:
+            store.replace(table, found.tables[name], found.buckets, mark)
 
 
 def _is_behind(table: DeltaTable, mark: dict[str, int]) -> bool:
@@ -251,14 +255,17 @@ def _since(table: DeltaTable, mark: dict[str, int]) -> int | None:
     return table.transaction_version(next(iter(mark)))
 
 
-def _changed(flat: DeltaTable, mark: dict[str, int], behind: Iterable[DeltaTable]) -> set[str] | None:
-    """The buckets in which these tables are behind; None where all of a table has to be derived."""
-    changed: set[str] = set()
+def _changed(flat: DeltaTable, mark: dict[str, int], behind: Iterable[DeltaTable]) -> store.Changed | None:
+    """What these tables have not seen of `flat`; None where all of a table has to be derived."""
+    buckets: set[str] = set()
+    added: set[str] = set()
     for since in {_since(table, mark) for table in behind}:
         if since is None:
             return None
-        changed |= store.changed_buckets(flat, since)
-    return changed
+        found = store.changed(flat, since)
+        buckets |= found.buckets
+        added |= found.added
+    return store.Changed(buckets, added)
 
 
 def _tidy(flat: DeltaTable) -> None:

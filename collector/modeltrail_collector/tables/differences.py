@@ -71,9 +71,13 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     for facet in facets:
         if isinstance(facet.value, dict):
             _read(facet, facet.value, found)
-    for metric in metrics:
-        found["evaluations"][_metric_path(metric)] = _text(metric.value)
-    return found
+    return with_metrics(found, metrics)
+
+
+def with_metrics(found: Facts, metrics: Iterable[Metric]) -> Facts:
+    """The same facts with these figures among the evaluations."""
+    figures = {_metric_path(metric): _text(metric.value) for metric in metrics}
+    return found | {"evaluations": found["evaluations"] | figures}
 
 
 def differences(

@@ -58,17 +58,15 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 def entries_batch(partition: LogPartition, entries: Iterable[Entry]) -> pa.RecordBatch:
     """Entries of one log partition as the Arrow batch that `flatten` and `rejected` take."""
-    rows = list(entries)
-    columns: list[Any] = []
-    for field in ENTRIES:
-        if field.name == "topic_id":
-            values: list[Any] = [partition.topic_id] * len(rows)
-        elif field.name == "reasons":
-            values = [[msgspec.structs.asdict(reason) for reason in row.reasons] for row in rows]
-        else:
-            values = [getattr(row, field.name) for row in rows]
-        columns.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(columns, schema=ENTRIES)
+    rows = [msgspec.structs.astuple(entry) for entry in entries]
+    columns: dict[str, Any] = dict(zip(Entry.__struct_fields__, zip(*rows, strict=True), strict=False))
+    columns["topic_id"] = [partition.topic_id] * len(rows)
+    columns["reasons"] = [
+        [msgspec.structs.asdict(reason) for reason in reasons] for reasons in columns.get("reasons", ())
+    ]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns.get(field.name, ()), field.type) for field in ENTRIES], schema=ENTRIES
+    )
 
 
 def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -92,8 +90,7 @@ def rejected(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(
         [
             {**row, **reason, "ingested_at": at, "arrival_date": at.strftime("%Y-%m-%d")}
-            for row in batch.to_pylist()
-            if row["verdict"] == "rejected"
+            for row in batch.filter(pc.equal(batch["verdict"], "rejected")).to_pylist()
             for at in [_from_ms(row["ingested_at_ms"])]
             for reason in row["reasons"]
             or [{"code": "unknown", "path": "$", "message": "No reason was kept."}]

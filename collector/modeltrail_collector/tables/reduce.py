@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,10 @@ import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
-from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts
+from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
 from modeltrail_collector.tables.flatten import model_bucket
 from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, TEXT, TIME
+from modeltrail_collector.tables.store import Changed
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
@@ -48,12 +49,16 @@ def attach(
     table: DeltaTable | None,
     schema: pa.Schema,
     buckets: Iterable[str] | None = None,
+    *,
+    files: Iterable[str] | None = None,
 ) -> None:
-    """Make a Delta table, or some of its buckets, a view; no table is an empty one.
+    """Make a Delta table, some of its buckets, or (on a local disk) some files a view; none is an empty one.
 
     Local files are read in place (filters reach the Parquet statistics); other stores through delta-rs.
     """
     uris = [] if table is None else _uris(table, schema.names[0], buckets)
+    if files is not None and uris and Path(uris[0]).exists():
+        uris = list(files)
     if not uris:
         columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
         connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")
@@ -117,47 +122,61 @@ def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) 
     return connection.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(100_000).cast(schema)  # noqa: S608
 
 
-class Reduced(msgspec.Struct, frozen=True):
-    """The reduced tables that `by_model` reads; each may be absent."""
+def runs_of(flat: DeltaTable, changed: Changed) -> set[str]:
+    """The runs that the new files speak of."""
+    with connect() as connection:
+        root = flat.table_uri.removeprefix("file://").rstrip("/")
+        files = [f"{root}/{path}" for path in changed.added]
+        attach(connection, "flat", flat, FLAT, changed.buckets, files=files)
+        return {row[0] for row in connection.execute("SELECT DISTINCT run_id FROM flat").fetchall() if row[0]}
 
-    run_datasets: DeltaTable | None
-    facets: DeltaTable | None
-    metrics: DeltaTable | None
+
+class ByModel(msgspec.Struct, frozen=True):
+    """Rows of `models` and `changes`, whole for these buckets."""
+
+    buckets: set[str]
+    tables: dict[str, pa.Table]
 
 
-def by_model(reduced: Reduced, buckets: Iterable[str] | None = None) -> tuple[set[str], dict[str, pa.Table]]:
-    """(model buckets to write, rows of `models` and `changes`) for what these run buckets may concern.
+BY_MODEL_READS: Final = ("run_datasets", "facets", "metrics", "models")
 
-    A bucket of models is written as a whole, so all names of a touched bucket are derived.
+
+def by_model(reduced: Mapping[str, DeltaTable | None], runs: set[str] | None = None) -> ByModel:
+    """Derive `models` and `changes` for all that these runs (None: any) may concern.
+
+    `reduced` holds the tables `BY_MODEL_READS`; of `models` only what it says now. A bucket of models is
+    written as a whole, so all names of a touched bucket are derived.
     """
     with connect() as connection:
-        attach(connection, "run_datasets_all", reduced.run_datasets, BY_RUN["run_datasets"])
-        targets = _touched(connection, buckets)
-        runs = _relevant_runs(connection)
-        attach(connection, "facets_all", reduced.facets, BY_RUN["facets"], runs)
-        attach(connection, "metrics_all", reduced.metrics, BY_RUN["metrics"], runs)
+        attach(connection, "run_datasets_all", reduced["run_datasets"], BY_RUN["run_datasets"])
+        attach(connection, "models_before", reduced["models"], BY_MODEL["models"])
+        targets = _touched(connection, runs)
+        buckets = _relevant_runs(connection)
+        attach(connection, "facets_all", reduced["facets"], BY_RUN["facets"], buckets)
+        attach(connection, "metrics_all", reduced["metrics"], BY_RUN["metrics"], buckets)
         connection.execute("""CREATE TEMP TABLE model_facet AS
             SELECT * EXCLUDE (bucket) FROM facets_all SEMI JOIN run_datasets USING (run_id)""")
         models = fetch(connection, sql_of("models"), BY_MODEL["models"]).read_all()
         # No times in here: to turn one into Python, pyarrow imports pandas, which takes a second.
         versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
         changes = pa.Table.from_pylist(_changes(connection, versions), schema=BY_MODEL["changes"])
-        return targets, {"models": models, "changes": changes}
+        return ByModel(targets, {"models": models, "changes": changes})
 
 
-def _touched(connection: duckdb.DuckDBPyConnection, buckets: Iterable[str] | None) -> set[str]:
+def _touched(connection: duckdb.DuckDBPyConnection, runs: set[str] | None) -> set[str]:
     """Fill `touched` with the model names to derive, and return their buckets.
 
-    A run concerns the names it mentions and every name that shares a digest with those (a registration
-    elsewhere).
+    A run concerns the names it mentions (or that were derived from it before), and every name that shares a
+    digest with those: a registration elsewhere.
     """
-    names = connection.execute("""SELECT DISTINCT namespace, name, bucket, fingerprint FROM run_datasets_all
+    names = connection.execute("""SELECT DISTINCT namespace, name, run_id, fingerprint FROM run_datasets_all
         WHERE kind = 'model'""").fetchall()
-    wanted = None if buckets is None else set(buckets)
-    direct = [row for row in names if wanted is None or row[2] in wanted]
+    before = connection.execute("""SELECT namespace, name, run_id, digest FROM models_before
+        UNION SELECT namespace, name, registered_run_id, digest FROM models_before""").fetchall()
+    direct = [row for row in names + before if runs is None or row[2] in runs]
     digests = {row[3] for row in direct if row[3]}
-    mentioned = {(row[0], row[1]) for row in direct}
-    targets = {model_bucket(*row[:2]) for row in names if row[:2] in mentioned or row[3] in digests}
+    mentioned = {row[:2] for row in direct}
+    targets = {model_bucket(*row[:2]) for row in names + before if row[:2] in mentioned or row[3] in digests}
     touched = sorted({row[:2] for row in names if model_bucket(*row[:2]) in targets})
     fill(connection, "touched", ("namespace", "name"), touched)
     return targets
@@ -175,7 +194,6 @@ def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
             UNION SELECT run_id FROM run_datasets_all
             WHERE kind = 'model' AND fingerprint IN (
                 SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL)
-            -- a registration may know only where the file lies: its digest stands beside it, in the same run
         )
         SELECT * FROM run_datasets_all WHERE run_id IN (SELECT run_id FROM alike)""")
     return [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM run_datasets").fetchall()]
@@ -239,11 +257,11 @@ def version_facts(
             own[run_id].append(Metric(*rest))
         else:
             judged[(digest,) if digest else (namespace, name, version)].append(Metric(*rest))
+    of_run = {run_id: facts(found, own[run_id]) for run_id, found in said.items()}
     return {
-        (model["namespace"], model["name"], model["version"]): facts(
-            said[model["run_id"]],
-            own[model["run_id"]]
-            + judged[model["namespace"], model["name"], model["version"]]
+        (model["namespace"], model["name"], model["version"]): with_metrics(
+            of_run.get(model["run_id"]) or facts([], own[model["run_id"]]),
+            judged[model["namespace"], model["name"], model["version"]]
             + (judged[(model["digest"],)] if model["digest"] else []),
         )
         for model in models

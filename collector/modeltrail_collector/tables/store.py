@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from modeltrail_collector.errors import CollectorError, Unavailable
 
-_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=3)
+_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
 
 
 class Outrun(CollectorError):  # noqa: N818  named after what happened
@@ -118,11 +118,20 @@ def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
     return found
 
 
-def changed_buckets(table: DeltaTable, since: int) -> set[str]:
-    """Buckets whose files differ between version `since` and the loaded one; all if that one is gone."""
+class Changed(msgspec.Struct, frozen=True):
+    """What differs between two versions of a table: its buckets, and the files (paths) that came to it."""
+
+    buckets: set[str]
+    added: set[str]
+
+
+def changed(table: DeltaTable, since: int) -> Changed:
+    """What differs between version `since` and the loaded one: everything, where that version is gone."""
     now = files_by_bucket(table)
     try:
         before = files_by_bucket(DeltaTable(table.table_uri, version=since))
     except DeltaError:
-        return set(now)
-    return {bucket for bucket in now.keys() | before.keys() if now.get(bucket) != before.get(bucket)}
+        before = {}
+    buckets = {bucket for bucket in now.keys() | before.keys() if now.get(bucket) != before.get(bucket)}
+    added = {path for bucket in buckets for path in now.get(bucket, set()) - before.get(bucket, set())}
+    return Changed(buckets, added)

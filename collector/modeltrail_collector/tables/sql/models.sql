@@ -4,15 +4,8 @@
 WITH sighting AS (
     SELECT
         d.*, training.value AS training, artifact.value AS artifact, registration.value AS registration,
-        model.value AS model,
-        coalesce(d.fingerprint, linked.fingerprint) AS digest
+        model.value AS model, d.fingerprint AS digest
     FROM run_datasets AS d
-    LEFT JOIN (
-        SELECT run_id, concat(namespace, chr(9), name) AS identity, fingerprint
-        FROM run_datasets WHERE fingerprint IS NOT NULL
-        QUALIFY row_number() OVER (PARTITION BY run_id, namespace, name ORDER BY role DESC) = 1
-    ) AS linked
-        ON linked.run_id = d.run_id AND d.fingerprint IS NULL AND list_contains(d.identities, linked.identity)
     LEFT JOIN model_facet AS training
         ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
     LEFT JOIN model_facet AS artifact

@@ -30,28 +30,39 @@ said AS (
         )), false) AS has_model_facet
     FROM place
     GROUP BY ALL
+),
+typed AS (
+    SELECT
+        bucket, run_id, role, namespace, name, version,
+        regexp_replace(
+            coalesce(
+                artifact_digest, use_digest, evaluated_digest,
+                -- an output's version is its digest where the producer could read all of it
+                CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
+            ), '^[A-Za-z0-9-]+:', ''
+        ) AS fingerprint,
+        use,
+        coalesce(use_rows, counted_rows) AS rows,
+        CASE
+            WHEN sub_type = 'ENDPOINT' THEN 'endpoint'
+            WHEN has_model_facet THEN 'model'
+            WHEN dataset_type = 'MODEL' AND coalesce(sub_type, 'ML_MODEL') = 'ML_MODEL' THEN 'model'
+            ELSE 'dataset'
+        END AS kind,
+        capture, registered_name, registered_version, happened_at,
+        CASE WHEN symlinks IS NULL THEN NULL ELSE list_transform(
+            from_json(symlinks -> '$.identifiers', '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
+            lambda link: concat(link.namespace, chr(9), link.name)
+        ) END AS identities
+    FROM said
 )
-SELECT
-    bucket, run_id, role, namespace, name, version,
-    regexp_replace(
-        coalesce(
-            artifact_digest, use_digest, evaluated_digest,
-            -- an output's version is its digest where the producer could read all of it
-            CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
-        ), '^[A-Za-z0-9-]+:', ''
-    ) AS fingerprint,
-    use,
-    coalesce(use_rows, counted_rows) AS rows,
-    CASE
-        WHEN sub_type = 'ENDPOINT' THEN 'endpoint'
-        WHEN has_model_facet THEN 'model'
-        WHEN dataset_type = 'MODEL' AND coalesce(sub_type, 'ML_MODEL') = 'ML_MODEL' THEN 'model'
-        ELSE 'dataset'
-    END AS kind,
-    capture, registered_name, registered_version, happened_at,
-    CASE WHEN symlinks IS NULL THEN NULL ELSE list_transform(
-        from_json(symlinks -> '$.identifiers', '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
-        lambda link: concat(link.namespace, chr(9), link.name)
-    ) END AS identities
-FROM said
+SELECT * REPLACE (
+    -- A registration may know only where the file lies: the digest then stands beside it, in the same run.
+    coalesce(fingerprint, CASE WHEN kind = 'model' THEN (
+        SELECT min(file.fingerprint) FROM typed AS file
+        WHERE file.run_id = typed.run_id
+            AND list_contains(typed.identities, concat(file.namespace, chr(9), file.name))
+    ) END) AS fingerprint
+)
+FROM typed
 ORDER BY bucket, run_id, role, namespace, name

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(\w+)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BROKER = "localhost:9092"
 RUN_ELSEWHERE = {
     "git clone": "a clone needs the published address",
     "make test": "this check is part of it",
@@ -72,8 +73,9 @@ def shape(text: str) -> str:
 class Session:
     """A reader at a terminal, going through one page: `cd` holds from block to block."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, bootstrap_servers: str | None) -> None:
         self.cwd = ROOT
+        self.bootstrap_servers = bootstrap_servers
         self.home = home
         self.environment = {
             **{
@@ -121,6 +123,10 @@ class Session:
             bare = command.split("#")[0].strip()
             if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
                 continue
+            if BROKER in bare:
+                if self.bootstrap_servers is None:
+                    continue
+                bare = bare.replace(BROKER, self.bootstrap_servers)
             output = self.call(bare)
             if block.language == "console" and output.strip():
                 written.append(output.rstrip("\n"))
@@ -136,11 +142,11 @@ class Session:
         return text
 
 
-def renew(page: Path) -> str:
+def renew(page: Path, bootstrap_servers: str | None) -> str:
     """The page with every block as it runs now."""
     text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as home:
-        session = Session(Path(home))
+        session = Session(Path(home), bootstrap_servers)
         renewed = [(block, session.run(block)) for block in blocks(text)]
     for block, now in reversed(renewed):
         if shape(now) != shape(block.text):
@@ -154,13 +160,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--bootstrap-servers", help=f"a broker for the commands that name {BROKER}")
     parser.add_argument(
         "pages", nargs="*", type=Path, default=[ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     )
     options = parser.parse_args()
     different = 0
     for page in options.pages:
-        before, after = page.read_text(encoding="utf-8"), renew(page)
+        before, after = page.read_text(encoding="utf-8"), renew(page, options.bootstrap_servers)
         if before == after:
             continue
         different = 1

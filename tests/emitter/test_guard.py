@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 
 import pytest
 
@@ -83,6 +84,7 @@ def test_a_fork_during_a_failure_does_not_lock_the_child():
     with guard._lock:
         child = os.fork()
         if child == 0:
+            signal.alarm(20)  # a child that waits for the lock for ever shall not stay
             guard.note("looking", OSError("in the child"))
             os._exit(7 if guard.failures() else 1)
     assert 7 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -113,6 +113,7 @@ def test_a_sender_used_on_both_sides_of_a_fork(tmp_path):
     with sender._file._lock:  # as if another thread of the parent were writing
         child = os.fork()
         if child == 0:
+            signal.alarm(20)  # a child that waits for the lock for ever shall not stay
             sender.send(None, b"child")
             os._exit(0)
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -3,8 +3,8 @@
 Every `fit`, `fit_transform` and `fit_predict` of every estimator class is observed, those of other libraries
 that derive from `BaseEstimator` and those defined later too. The outermost call is recorded, what it calls
 inside is not. Without a current run a model's fit makes one of its own; a transformer alone does not. Metric
-functions are left as they are: scikit-learn pickles scorers by the functions' identity, and replacing them would
-break that.
+functions are left as they are: scikit-learn pickles scorers by the functions' identity, and replacing them
+would break that.
 """
 
 import os

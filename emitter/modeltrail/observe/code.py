@@ -90,11 +90,12 @@ def entry_point() -> EntryPoint:
     spec = getattr(main, "__spec__", None)
     if spec is not None and file:
         return EntryPoint(f"-m {spec.name.removesuffix('.__main__')}", Path(file))
-    if file:
-        return EntryPoint(os.fspath(file), Path(file).absolute())
     started = sys.argv[0] if sys.argv else ""
+    if file:
+        path = _absolute(file)
+        return EntryPoint(started if _absolute(started) == path else str(path), path)
     if started and Path(started).is_file():  # before the script's own module exists
-        return EntryPoint(started, Path(started).absolute())
+        return EntryPoint(started, _absolute(started))
     return EntryPoint("-c" if started == "-c" else "<interactive>")
 
 
@@ -104,11 +105,11 @@ def _jupyter(main: object) -> EntryPoint | None:
     path = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     cell = getattr(shell, "execution_count", None)
-    return EntryPoint(path or "<notebook>", None, Path(path).absolute() if path else None, cell)
+    return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, cell)
 
 
 def _entry(given: str | os.PathLike[str] | None) -> EntryPoint:
-    return entry_point() if given is None else EntryPoint(os.fspath(given), Path(given).absolute())
+    return entry_point() if given is None else EntryPoint(os.fspath(given), _absolute(given))
 
 
 def _folder(entry: EntryPoint) -> Path:
@@ -117,6 +118,13 @@ def _folder(entry: EntryPoint) -> Path:
     if path is not None and path.exists() and "site-packages" not in path.parts:
         return path.parent
     return Path(_cwd() or os.sep)
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path).absolute()
+    except OSError:  # relative to a folder that is gone
+        return Path(path)
 
 
 def _cwd() -> str | None:

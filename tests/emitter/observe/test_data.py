@@ -145,7 +145,7 @@ def test_broken_files_are_still_files(tmp_path):
 
 
 def test_objects_in_memory_are_named_by_their_content():
-    """A frame is `inmemory://` and named by its fingerprint, so the same content has the same name anywhere."""
+    """A frame is `inmemory://` and named by its fingerprint: equal content has one name anywhere."""
     frame = pd.DataFrame({"a": [1.5]})
     one, other = data.look(frame), data.look(pl.from_pandas(frame))
     assert "inmemory://" == one.namespace
@@ -231,7 +231,7 @@ def test_a_profile_counts_what_there_is():
 
 
 def test_a_profile_shows_no_one():
-    """Columns with many values, of secrets, or of prose show none of their values; a shown one is redacted."""
+    """Columns of many values, of secrets or of prose show no values; a shown one is redacted."""
     frame = pd.DataFrame(
         {
             "name": [f"person {n}" for n in range(40)],

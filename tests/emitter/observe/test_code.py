@@ -1,0 +1,281 @@
+"""Code state as git tells it, and without git; what it says about a script is true of that script."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modeltrail.observe import code, git
+
+IDENTITY = (
+    "-c",
+    "user.name=a",
+    "-c",
+    "user.email=a@b",
+    "-c",
+    "commit.gpgsign=false",
+    "-c",
+    "init.defaultBranch=main",
+)
+
+
+def run(folder, *command):
+    subprocess.run(["git", "-C", str(folder), *IDENTITY, *command], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repo(tmp_path):
+    """A repository with one commit of train.py, and a remote with credentials."""
+    root = tmp_path / "repo"
+    root.mkdir()
+    run(root, "init")
+    (root / "train.py").write_text("x = 1\n")
+    run(root, "add", ".")
+    run(root, "commit", "-m", "first")
+    run(root, "remote", "add", "origin", "https://me:hunter2@github.com/org/repo.git")
+    return root
+
+
+def head(repo):
+    command = ["git", "-C", str(repo), "rev-parse", "HEAD"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_clean_tree_is_its_commit(repo):
+    """A clean work tree is its commit: not dirty, no diff, nothing untracked."""
+    state = code.state(repo / "train.py")
+    assert (False, "git", head(repo), None, []) == (
+        state.dirty,
+        state.vcs,
+        state.commit,
+        state.diff,
+        state.untracked,
+    )
+    assert state.source_sha256 is None
+
+
+def test_the_location_is_a_link_without_credentials(repo):
+    """`sourceCodeLocation` links to the file at the commit, and holds no password."""
+    run(repo, "tag", "v1")
+    location = code.location(repo / "train.py")
+    assert f"https://github.com/org/repo/blob/{head(repo)}/train.py" == location["url"]
+    assert ("https://[redacted]@github.com/org/repo.git", "train.py", head(repo), "v1", "main") == tuple(
+        location[key] for key in ("repoUrl", "path", "version", "tag", "branch")
+    )
+
+
+def test_a_change_makes_it_dirty(repo):
+    """A changed tracked file makes it dirty; the diff is there, redacted, with the digest of the whole."""
+    (repo / "train.py").write_text("x = 2\npassword = 'hunter3'\n")
+    state = code.state(repo / "train.py")
+    command = ["git", "-C", str(repo), "diff", "HEAD"]
+    whole = subprocess.run(command, check=True, capture_output=True).stdout
+    assert (True, hashlib.sha256(whole).hexdigest(), False) == (
+        state.dirty,
+        state.diff_sha256,
+        state.diff_truncated,
+    )
+    assert "+x = 2" in state.diff
+    assert "hunter3" not in state.diff
+
+
+def test_a_staged_change_counts(repo):
+    """What is staged differs from the commit, too."""
+    (repo / "train.py").write_text("x = 3\n")
+    run(repo, "add", ".")
+    assert "+x = 3" in code.state(repo / "train.py").diff
+
+
+def test_a_long_diff_is_cut(repo):
+    """A diff over 32 KiB is cut at that size, and its digest is still that of all of it."""
+    (repo / "train.py").write_text("".join(f"x{n} = {n}\n" for n in range(20_000)) + "token = 'hunter4'\n")
+    state = code.state(repo / "train.py")
+    assert state.diff_truncated
+    assert 30_000 < len(state.diff.encode()) <= 32 << 10
+    command = ["git", "-C", str(repo), "diff", "HEAD"]
+    whole = subprocess.run(command, check=True, capture_output=True).stdout
+    assert hashlib.sha256(whole).hexdigest() == state.diff_sha256
+
+
+def test_untracked_files_are_named_not_shown(repo):
+    """Untracked files are listed by path, size and digest; ignored ones are not; they alone are not dirty."""
+    (repo / ".gitignore").write_text("*.log\n")
+    run(repo, "add", ".")
+    run(repo, "commit", "-m", "second")
+    (repo / "ü b.txt").write_text("hunter5")
+    (repo / "x.log").write_text("ignored")
+    (repo / "dangling").symlink_to("nowhere")
+    state = code.state(repo / "train.py")
+    assert not state.dirty
+    digest = hashlib.sha256(b"hunter5").hexdigest()
+    assert [
+        {"path": "dangling", "sizeBytes": 7},
+        {"path": "ü b.txt", "sizeBytes": 7, "sha256": digest},
+    ] == state.untracked
+    assert "hunter5" not in repr(state.to_dict())
+
+
+def test_an_untracked_script_is_dirty(repo):
+    """When git does not know the entry point, the commit does not tell what ran."""
+    (repo / "new.py").write_text("")
+    assert code.state(repo / "new.py").dirty
+
+
+def test_untracked_files_are_bounded(repo, monkeypatch):
+    """At most 100 untracked files are listed, and a large one is not read."""
+    monkeypatch.setattr(git, "UNTRACKED_BYTES", 5)
+    for number in range(120):
+        (repo / f"{number:03}.txt").write_text("0123456" if number == 0 else "")
+    untracked = code.state(repo / "train.py").untracked
+    assert (100, {"path": "000.txt", "sizeBytes": 7}) == (len(untracked), untracked[0])
+
+
+def test_before_the_first_commit(tmp_path):
+    """A repository without commits has no commit, and its staged files are a diff from nothing."""
+    run(tmp_path, "init")
+    (tmp_path / "train.py").write_text("x = 1\n")
+    run(tmp_path, "add", ".")
+    state = code.state(tmp_path / "train.py")
+    assert (None, "git", True) == (state.commit, state.vcs, state.dirty)
+    assert "+x = 1" in state.diff
+    assert (tmp_path / "train.py").as_uri() == code.location(tmp_path / "train.py")["url"]
+
+
+def test_a_bare_repository_is_no_work_tree(tmp_path):
+    """In a bare repository there is no code that could run."""
+    run(tmp_path, "init", "--bare")
+    (tmp_path / "train.py").write_text("x = 1\n")
+    state = code.state(tmp_path / "train.py")
+    assert (None, hashlib.sha256(b"x = 1\n").hexdigest()) == (state.vcs, state.source_sha256)
+    assert None is code.location(tmp_path / "train.py")
+
+
+def test_a_worktree_and_a_submodule_are_repositories(repo, tmp_path):
+    """A linked work tree on a detached commit and a submodule are seen as what they are."""
+    run(repo, "worktree", "add", "--detach", str(tmp_path / "linked"))
+    assert (head(repo), False) == attributes(code.state(tmp_path / "linked" / "train.py"))
+    assert "branch" not in code.location(tmp_path / "linked" / "train.py")
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    run(outer, "init")
+    run(outer, "-c", "protocol.file.allow=always", "submodule", "add", str(repo), "sub")
+    run(outer, "commit", "-m", "with a submodule")
+    assert (head(repo), False) == attributes(code.state(outer / "sub" / "train.py"))
+    (outer / "sub" / "train.py").write_text("x = 9\n")
+    (outer / "main.py").write_text("")
+    run(outer, "add", "main.py")
+    run(outer, "commit", "-m", "main")
+    assert (head(outer), True) == attributes(code.state(outer / "main.py"))
+
+
+def attributes(state):
+    return state.commit, state.dirty
+
+
+def test_without_git_the_script_speaks_for_itself(repo, monkeypatch):
+    """Without a git executable there is no commit, and the script's digest says which code ran."""
+    monkeypatch.setenv("PATH", "")
+    state = code.state(repo / "train.py")
+    assert (False, None, None) == (state.dirty, state.vcs, state.commit)
+    assert hashlib.sha256(b"x = 1\n").hexdigest() == state.source_sha256
+
+
+def test_a_slow_git_is_not_waited_for(repo, tmp_path, monkeypatch):
+    """A git that does not answer within the time is as good as none."""
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(git, "TIMEOUT", 0.2)
+    assert None is code.state(repo / "train.py").vcs
+
+
+def test_a_repository_cannot_make_us_run_its_programs(repo):
+    """External diffs and file monitors that a repository configures are not run."""
+    trap = repo / "trap.sh"
+    trap.write_text(f"#!/bin/sh\ntouch {repo}/sprung\n")
+    trap.chmod(0o755)
+    for key in ("diff.external", "core.fsmonitor", "core.pager"):
+        run(repo, "config", key, str(trap))
+    (repo / "train.py").write_text("x = 2\n")
+    assert "+x = 2" in code.state(repo / "train.py").diff
+    assert not (repo / "sprung").exists()
+
+
+LOOK = (
+    "import json, sys; from modeltrail.observe import code;"
+    "print(json.dumps([code.state().to_dict(), code.entry_point().name]))"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "entry"),
+    [
+        (["train.py"], "train.py"),
+        (["-m", "train"], "-m train"),
+        (["-m", "pack"], "-m pack"),
+        (["-c", LOOK], "-c"),
+    ],
+)
+def test_the_entry_point_is_named_as_it_was_started(tmp_path, arguments, entry):
+    """A script, a module, a package and `-c` are named as they were started, with a redacted command line."""
+    (tmp_path / "pack").mkdir()
+    for script in ("train.py", "pack/__main__.py"):
+        (tmp_path / script).write_text(LOOK)
+    command = [sys.executable, *arguments, "--token", "hunter6"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    answer = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert f'"entryPoint": "{entry}"' in answer
+    assert '"--token", "[redacted]"' in answer
+    assert f'"cwd": "{tmp_path}"' in answer
+    assert ('"sourceSha256"' in answer) == (entry != "-c")
+
+
+def test_a_vanished_folder_is_survived(tmp_path, monkeypatch):
+    """A process whose folder was removed still has a code state."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert None is code.state().cwd
+
+
+def test_a_notebook_is_its_file_and_cell(tmp_path, monkeypatch):
+    """Under ipykernel the notebook's path and digest are the entry point."""
+    notebook = tmp_path / "train.ipynb"
+    notebook.write_text("{}")
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    state = code.state()
+    assert {"path": str(notebook), "sha256": hashlib.sha256(b"{}").hexdigest()} == state.notebook
+    assert str(notebook) == state.entry_point
+
+
+@pytest.mark.parametrize(
+    ("url", "web"),
+    [
+        ("git@github.com:org/repo.git", "https://github.com/org/repo"),
+        ("ssh://git@host:22/org/repo", "https://host/org/repo"),
+        ("https://me:x@host:8443/org/repo.git", "https://host:8443/org/repo"),
+        ("/srv/repo.git", None),
+        ("../repo", None),
+        (None, None),
+    ],
+)
+def test_remotes_have_an_address_to_look_at(url, web):
+    """A remote's URL in any form becomes the https address of its forge; a local path has none."""
+    assert web == code._web(url)
+
+
+def test_paths_of_the_repository_stay_relative(repo):
+    """The path in the location is relative to the work tree, from any folder within."""
+    deep = repo / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "run.py").write_text("")
+    assert "a/b/run.py" == code.location(Path(deep / "run.py"))["path"]

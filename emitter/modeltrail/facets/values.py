@@ -7,6 +7,7 @@ None                                      ``null``                            nu
 bool, int, str, finite float              as it is                            bool, …
 NaN, Infinity, -Infinity                  ``"NaN"``, ``"Infinity"``,          float
                                           ``"-Infinity"``
+int of more than 4,300 digits             hexadecimal text                    string
 numpy scalar, Enum                        its value                           of that
 list, tuple, range, set (sorted), array   array                               array
 mapping                                   object                              object
@@ -35,6 +36,7 @@ from typing import Any, Final
 
 MAX_ITEMS: Final = 1000
 MAX_DEPTH: Final = 8
+_TOO_LONG: Final = 10**4300  # Python's own limit for turning an integer into digits
 
 _TYPES: Final = {
     type(None): "null",
@@ -134,14 +136,16 @@ def metric_entry(
 def json_value(value: Any, depth: int = 0) -> Any:
     """A value as JSON has it: None, bool, int, finite float, str, list or dict; see the module's table."""
     kind = type(value)
-    if kind in {str, int, bool, type(None)}:
+    if kind in {str, bool, type(None)} or (kind is int and abs(value) < _TOO_LONG):
         return value
     if isinstance(value, enum.Enum):
         return json_value(value.value, depth)
     if isinstance(value, float):  # numpy.float64 is one too
         return float(value) if math.isfinite(value) else _named(value)
-    if isinstance(value, str | int):
-        return str(value) if isinstance(value, str) else int(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value) if abs(value) < _TOO_LONG else hex(value)
     if isinstance(value, _TEXT):
         return value.isoformat() if hasattr(value, "isoformat") else str(value)
     if inspect.isclass(value) or inspect.isroutine(value):

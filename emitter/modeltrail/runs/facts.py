@@ -19,6 +19,7 @@ from modeltrail.facets import (
     metric_entry,
     param_entries,
 )
+from modeltrail.guard import guarded
 from modeltrail.observe import model as observed
 from modeltrail.observe import redact
 from modeltrail.observe.model import ModelView
@@ -241,18 +242,11 @@ class Facts:
 
     def facets(self) -> Iterable[Facet]:
         """The ML facets of the run."""
-        with self._lock:
-            training = self._training()
-            if training is not None:
-                yield training
-            if self._params:
-                yield ModelTrailHyperparametersRunFacet(
-                    params=list(self._params.values()), redacted=sorted(self._redacted) or None
-                )
-            if steps := [step.step for step in self.steps] + [dict(step) for step in self.more_steps]:
-                yield ModelTrailFeatureTransformationsRunFacet(steps=steps)
-            if self._metrics:
-                yield ModelTrailMetricsRunFacet(metrics=list(self._metrics.values()))
+        for build in (self._training, self._hyperparameters, self._transformations, self._summary):
+            with guarded("writing a facet"), self._lock:  # one that cannot be written costs no other
+                found = build()
+                if found is not None:
+                    yield found
 
     def _training(self) -> ModelTrailTrainingRunFacet | None:
         """As observed or declared; what is missing is taken from the model that came of it."""
@@ -270,6 +264,18 @@ class Facts:
         for required in ("framework_version", "algorithm"):
             found[required] = found[required] or UNKNOWN
         return ModelTrailTrainingRunFacet(**found)
+
+    def _hyperparameters(self) -> Facet | None:
+        params, redacted = list(self._params.values()), sorted(self._redacted)
+        return ModelTrailHyperparametersRunFacet(params=params, redacted=redacted or None) if params else None
+
+    def _transformations(self) -> Facet | None:
+        steps = [step.step for step in self.steps] + [dict(step) for step in self.more_steps]
+        return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
+
+    def _summary(self) -> Facet | None:
+        metrics = list(self._metrics.values())
+        return ModelTrailMetricsRunFacet(metrics=metrics) if metrics else None
 
     def execution_parameters(self) -> dict[str, Any] | None:
         """The standard facet that says the parameters as text; None without parameters."""

@@ -83,7 +83,7 @@ def _announce() -> None:
     """Put the innermost open run into the environment, or put back what was there."""
     innermost = _process.runs[-1].identity.to_context() if _process.runs else None
     found = os.environ.get(CONTEXT_ENV)
-    if found != _process.context_set:  # the host's own, or changed by the host since
+    if _process.context_set is None or found != _process.context_set:  # the host's own
         _process.context_before = found
     wanted = innermost or _process.context_before
     if wanted is None:

@@ -9,6 +9,7 @@ import attrs
 from modeltrail import event, standard
 from modeltrail.context import Parent
 from modeltrail.event import EventType
+from modeltrail.guard import guarded
 from modeltrail.runs import transforms
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.version import __version__
@@ -75,8 +76,9 @@ class Teller:
             **facts.run_facets,
             **{facet.KEY: facet.to_dict() for facet in facts.facets()},
         }
-        if parameters := facts.execution_parameters():
-            facets["executionParameters"] = parameters
+        with guarded("writing parameters as text"):
+            if parameters := facts.execution_parameters():
+                facets["executionParameters"] = parameters
         if facts.tags:
             facets["tags"] = standard.tags_run(facts.tags)
         return facets

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from modeltrail_collector.cli.trail import bold, dim, duration, label, short, short_run, time
+from modeltrail_collector.tables.differences import full_name
 
 _INDENT: Final = "  "
 _GAP: Final = "  "
@@ -92,7 +94,7 @@ def _transformations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (
             str(row.get("id", "")),
-            str(row.get("op", "")),
+            str(row.get("op", "")).rpartition(".")[2],
             _brief(row.get("params")),
             f"fitted on {row['fittedOn']}" if row.get("fittedOn") else "",
             _learned(row),
@@ -102,10 +104,11 @@ def _transformations(rows: list[dict[str, Any]]) -> list[Line]:
 
 
 def _params(rows: list[dict[str, Any]]) -> list[Line]:
+    """What somebody chose first, then what was left as it is."""
     return [
-        (f"{row['component']}.{row['name']}" if row["component"] else row["name"],
-         row["value"] if row["value"] is not None else "null", row["origin"] or "", _learned(row))
-        for row in rows
+        (full_name(row["name"], row["component"]), "null" if row["value"] is None else row["value"],
+         row["origin"] or "", _learned(row))
+        for row in sorted(rows, key=lambda row: row["origin"] == "default")
     ]  # fmt: skip
 
 
@@ -196,7 +199,8 @@ def _changes(rows: list[dict[str, Any]]) -> list[Line]:
     for row in rows:
         name, mark, field = row["path"].rpartition("#")
         path = f"{label('file', name)} {field}" if mark else row["path"]
-        lines.append((row["section"], path, _side(row["before"]), "→", _side(row["after"]), ""))
+        path = path.replace(f"{Path.cwd()}/", "")
+        lines.append((row["section"], path, f"{_side(row['before'])} → {_side(row['after'])}", ""))
     return lines
 
 
@@ -212,7 +216,7 @@ def _figure(value: Any) -> str:
         number = float(value)
     except (TypeError, ValueError):
         text = "" if value is None else str(value)
-        return text if len(text) <= 60 else text[:59] + "…"
+        return text if len(text) <= 48 else text[:47] + "…"
     return str(value) if number.is_integer() else f"{number:.6g}"
 
 

@@ -40,7 +40,7 @@ def _thing(node: dict[str, Any]) -> str:
         facts.append(short(node["fingerprint"]))
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
-    if node["run"] is None:
+    if node["run"] is None and node["namespace"] != "inmemory://":
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
 
@@ -85,7 +85,9 @@ def label(namespace: str, name: str) -> str:
             return str(Path(name).relative_to(Path.cwd()))
         except (ValueError, OSError):
             return name
-    return name if namespace in ("modeltrail://registry", "inmemory://") else f"{name} ({namespace})"
+    if namespace == "inmemory://":
+        return f"{name} (in memory)"
+    return name if namespace == "modeltrail://registry" else f"{name} ({namespace})"
 
 
 def short_name(name: str) -> str:

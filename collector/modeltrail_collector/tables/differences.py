@@ -22,7 +22,6 @@ Facts = dict[str, dict[str, str]]
 # Left out: what differs at every run and says nothing about the model, and what another field already says.
 _CODE_NOISE: Final = frozenset({"cwd", "diff", "diffUri", "diffTruncated", "capture", "vcs"})
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
-_STEP_NOISE: Final = frozenset({"id", "durationMs", "code", "capture", "paramsSha256"})
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (
     "labelColumn",
@@ -68,9 +67,16 @@ class Change(msgspec.Struct, frozen=True):
 def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     """The facts of one model version by section and path."""
     found: Facts = {section: {} for section in SECTIONS}
+    inputs: dict[tuple[str | None, str | None], dict[str, Any]] = {}
     for facet in facets:
-        if isinstance(facet.value, dict):
+        if not isinstance(facet.value, dict):
+            continue
+        if facet.scope in ("input", "input_facet"):
+            inputs.setdefault((facet.namespace, facet.name), {})[facet.key] = facet.value
+        else:
             _read(facet, facet.value, found)
+    for (namespace, name), said in inputs.items():
+        _read_input(namespace, name, said, found["dataInputs"])
     return with_metrics(found, metrics)
 
 
@@ -127,46 +133,54 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
             _flatten("source", {key: value.get(key) for key in ("version", "branch", "tag")}, found["code"])
         case "run", "modelTrail_featureTransformations":
             _read_steps(value, found["transformations"])
-        case "input" | "input_facet", _:
-            _read_input(facet, value, found["dataInputs"])
         case _:
             pass
 
 
 def _read_parameters(value: dict[str, Any], into: dict[str, str]) -> None:
     for param in _named(value.get("params")):
-        component = param.get("component")
-        into[f"{component}.{param['name']}" if component else param["name"]] = _text(param.get("value"))
+        into[full_name(param["name"], param.get("component"))] = _text(param.get("value"))
+
+
+def full_name(name: str, component: object) -> str:
+    """A parameter's name with its component, where the name does not begin with it (`scaler__with_mean`)."""
+    return f"{component}.{name}" if component and not name.startswith(str(component)) else name
 
 
 def _read_steps(value: dict[str, Any], into: dict[str, str]) -> None:
+    """A step is one line: what it does, with which parameters, fitted on what."""
     steps = value.get("steps")
     for number, step in enumerate(steps if isinstance(steps, list) else ()):
-        if isinstance(step, dict):
-            _flatten(str(step.get("id", number)), _without(step, _STEP_NOISE), into)
+        if not isinstance(step, dict):
+            continue
+        params = step.get("params")
+        told = params.items() if isinstance(params, dict) else ()
+        operation = str(step.get("op", "")).rpartition(".")[2]
+        fitted = f" fitted on {step['fittedOn']}" if step.get("fittedOn") else ""
+        arguments = ", ".join(f"{key}={_text(item)}" for key, item in sorted(told))
+        into[str(step.get("id", number))] = f"{operation}({arguments}){fitted}"
 
 
-def _read_input(facet: Facet, value: dict[str, Any], into: dict[str, str]) -> None:
-    match facet.key:
-        case "modelTrail_dataUse":
-            fingerprint = value.get("fingerprint")
-            fingerprint = fingerprint if isinstance(fingerprint, dict) else {}
-            said = {
-                "use": value.get("role"),
-                "fingerprint": fingerprint.get("digest"),
-                "rows": fingerprint.get("rows"),
-            }
-            said |= {field: value.get(field) for field in _DATA_FIELDS}
-        case "version":
-            said = {"version": value.get("datasetVersion")}
-        case "schema":
-            fields = _named(value.get("fields"))
-            said = {"columns": ", ".join(f"{field['name']}: {field.get('type') or '?'}" for field in fields)}
-        case _:
-            return
-    for field, item in said.items():
-        if item is not None:
-            into[f"{facet.name}#{field}"] = _text(item)
+def _read_input(
+    namespace: str | None, name: str | None, facets: dict[str, Any], into: dict[str, str]
+) -> None:
+    use = facets.get("modelTrail_dataUse", {})
+    fingerprint = use.get("fingerprint")
+    fingerprint = fingerprint if isinstance(fingerprint, dict) else {}
+    columns = _named(facets.get("schema", {}).get("fields"))
+    said = {
+        "use": use.get("role"),
+        "fingerprint": fingerprint.get("digest"),
+        "rows": fingerprint.get("rows"),
+        "columns": ", ".join(f"{c['name']}: {c.get('type') or '?'}" for c in columns) or None,
+        **{field: use.get(field) for field in _DATA_FIELDS},
+    }
+    version = facets.get("version", {}).get("datasetVersion")
+    if version != said["fingerprint"]:
+        said["version"] = version
+    # What never had a name is named after its content: here it goes by its use, or each version had its own.
+    called = f"in memory, {use.get('role') or 'other'}" if namespace == "inmemory://" else name
+    into |= {f"{called}#{field}": _text(item) for field, item in said.items() if item is not None}
 
 
 def _metric_path(metric: Metric) -> str:

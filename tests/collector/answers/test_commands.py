@@ -57,7 +57,7 @@ def test_show_as_text(churn) -> None:
     assert text.startswith("churn@3\n")
     assert re.search(r"features\.parquet +train +4,000 rows +3 columns +\w{12} +observed local/0@11", text)
     assert "deployments  not recorded" in text
-    assert re.search(r"scale\.op +StandardScaler +→ +QuantileTransformer", text)
+    assert re.search(r"scale +StandardScaler\(\) fitted on train → QuantileTransformer", text)
     assert "\x1b" not in text
 
 

@@ -42,6 +42,21 @@ def test_the_content_that_was_read_decides(churn) -> None:
     assert ["features.parquet", "065", ["customers.csv", None]] == path(answers.trace(churn, "churn@2"))[2]
 
 
+def test_a_fingerprint_decides_against_time(make, log_of) -> None:
+    """A reader that saw older content (a copy put back) leads to the run that wrote that content."""
+    old = make.prepare(1, make.base, raw="c", features="old")
+    new = make.prepare(2, make.base + timedelta(1), raw="c", features="new")
+    log = log_of([*old, *new, *make.train(3, make.base + timedelta(2), features="old", strength=1.0)])
+    assert ["features.parquet", "065"] == path(answers.trace(log, "churn"))[2][:2]
+
+
+def test_content_that_no_run_wrote_has_no_writer(make, log_of) -> None:
+    """What was read and differs from all that any run wrote comes from outside the log."""
+    events = make.prepare(1, make.base, raw="c", features="written")
+    log = log_of([*events, *make.train(3, make.base + timedelta(2), features="edited by hand", strength=1.0)])
+    assert ["features.parquet", None] == path(answers.trace(log, "churn"))[2]
+
+
 def test_from_endpoint_to_raw_data(churn) -> None:
     """An endpoint's trail goes through the deployment to the version that serves."""
     told = answers.trace(churn, "endpoints/churn-api")

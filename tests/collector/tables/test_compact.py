@@ -126,7 +126,10 @@ def test_the_story_in_tables(story, seal, log, table, make) -> None:
         if r["name"] == "models/churn"
     }
     assert ("1.0", "0.1") == changed["2", "parameters", "C"]
-    assert ("StandardScaler", "QuantileTransformer") == changed["3", "transformations", "scale.op"]
+    assert (
+        "StandardScaler() fitted on train",
+        "QuantileTransformer() fitted on train",
+    ) == changed["3", "transformations", "scale"]
     assert ("3", "parameters", "C") not in changed
     (endpoint,) = table("deployments")
     assert ("2", "churn-api", "COMPLETE") == (

@@ -83,7 +83,45 @@ def test_what_differs_at_every_run_is_left_out() -> None:
         for n, step in enumerate(steps)
     ]
     assert [] == differences(*made)
-    assert {"s.op": "Scale", "s.stateSha256": "x"} == made[0]["transformations"]
+    assert {"s": "Scale()"} == made[0]["transformations"]
+
+
+def test_steps_and_parameters_are_one_line_each() -> None:
+    """A step is one line with its parameters; a parameter has its component's name once."""
+    step = {
+        "id": "s",
+        "op": "sklearn.preprocessing.Scale",
+        "params": {"b": True, "a": 1},
+        "fittedOn": "train",
+    }
+    params = [{"name": "s__a", "value": 1, "component": "s"}, {"name": "a", "value": 2, "component": "t"}]
+    found = facts(
+        [
+            Facet("run", None, None, "modelTrail_featureTransformations", {"steps": [step]}),
+            Facet("run", None, None, "modelTrail_hyperparameters", {"params": params}),
+        ],
+        [],
+    )
+    assert {"s": "Scale(a=1, b=true) fitted on train"} == found["transformations"]
+    assert {"s__a": "1", "t.a": "2"} == found["parameters"]
+
+
+def test_data_in_memory_goes_by_its_use() -> None:
+    """Data that never had a name (it is called after its content) is compared by what it was used for."""
+
+    def version(digest: str):
+        use = {"role": "train", "fingerprint": {"digest": digest, "rows": 3}}
+        name = f"data-{digest}"
+        return facts(
+            [
+                Facet("input_facet", "inmemory://", name, "modelTrail_dataUse", use),
+                Facet("input", "inmemory://", name, "version", {"datasetVersion": digest}),
+            ],
+            [],
+        )
+
+    changes = differences(version("aa"), version("bb"))
+    assert [Change("dataInputs", "in memory, train#fingerprint", "aa", "bb")] == changes
 
 
 def test_figures_have_their_place() -> None:

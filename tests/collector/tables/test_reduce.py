@@ -148,6 +148,17 @@ def test_facets_replace_each_other_and_absence_deletes_nothing(make, reduced) ->
     assert ["d", "e"] == [row["name"] for row in tables["run_datasets"]]
 
 
+def test_a_copy_that_comes_late_changes_nothing(make, reduced) -> None:
+    """Of two events of one moment the later record counts; a copy of the first one after it does not."""
+    one, two = (make.run_event("RUNNING", make.base, "r", "j", run_facets={"a": {"v": n}}) for n in (1, 2))
+    tables = reduced(make.entries([one, two, one]))
+    assert [{"v": 2}] == [json.loads(row["value"]) for row in tables["facets"]]
+    assert [False, False, True] == [
+        row["duplicate"] for row in sorted(tables["events"], key=lambda r: r["offset"])
+    ]
+    assert 2 == tables["runs"][0]["events"]
+
+
 def test_a_tombstone_deletes_a_facet(make, reduced) -> None:
     """A facet with `_deleted` true is gone until somebody says it again."""
     said = [{"v": 1}, {"_deleted": True, "_producer": "p"}, {"v": 2}]

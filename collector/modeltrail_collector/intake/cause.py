@@ -25,26 +25,33 @@ _FAILED = re.compile(
 class _Catcher(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.last: str | None = None
+        self.causes: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if found := _FAILED.match(record.getMessage()):
-            self.last = found[1]
+            self.causes.append(found[1])
 
 
 @contextmanager
 def cause_of_failure() -> Iterator[Callable[[], str | None]]:
-    """Within the block, the function that is given says what the client logged last, with a hint."""
+    """Within the block, the function that is given says why the client could not connect, if it could not."""
     catcher = _Catcher()
     logger = logging.getLogger(LOGGER)
     logger.addHandler(catcher)
     try:
-        yield lambda: _explained(catcher.last) if catcher.last else None
+        yield lambda: _explained(catcher.causes)
     finally:
         logger.removeHandler(catcher)
 
 
-def _explained(message: str) -> str:
-    text = re.sub(r"\s+", " ", message).strip()
-    hint = next((hint for sign, hint in _HINTS if sign in text), None)
-    return f"{text} — {hint}" if hint else text
+def _explained(causes: list[str]) -> str | None:
+    """The last cause that we can explain; the client follows it up with time-outs that say less."""
+    for text in reversed(causes):
+        for sign, hint in _HINTS:
+            if sign in text:
+                return f"{_one_line(text)} — {hint}"
+    return _one_line(causes[-1]) if causes else None
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()

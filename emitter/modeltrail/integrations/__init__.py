@@ -74,12 +74,12 @@ def deactivate(*names: str) -> None:
 
 
 def _activate(integration: Integration, *, asked: bool) -> None:
-    if integration.name in _waiting:
-        return
     package = integration.module.partition(".")[0]
     if asked and package not in sys.modules and find_spec(package) is None:
         wanted = f"{integration.distribution}>={_dotted(integration.min_version)}"
         raise MissingExtra(f"{integration.name} is not installed: pip install '{wanted}'")
+    if integration.name in _waiting:
+        return
     _waiting.add(integration.name)
     _patch.when_imported(integration.module, lambda module: _connect(integration, module))
 

@@ -11,7 +11,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -37,10 +37,12 @@ class Call:
     def arguments(self) -> dict[str, Any]:
         """The arguments by name, without defaults; for a method `self` is among them.
 
-        Raises:
-            TypeError: the arguments do not fit; the original will say so too.
+        None at all when they do not fit: the original is about to say so.
         """
-        return dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
+        try:
+            return dict(inspect.signature(self.function).bind(*self.args, **self.kwargs).arguments)
+        except TypeError:
+            return {}
 
 
 Observe = Callable[[Call], Finish | None]
@@ -80,20 +82,19 @@ def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None
         _replace(integration, owner, attribute, original, wrapper)
 
 
-def wrap_function(integration: str, function: Any, modules: Iterable[str], observe: Observe) -> None:
-    """Wrap a module's function wherever it is bound under its name: in `modules`, and in the host's script.
+def wrap_function(integration: str, function: Any, observe: Observe) -> None:
+    """Wrap a module's function wherever a loaded module has it, under any name.
 
     A script that says ``from joblib import dump`` before it activates us would never reach the wrapper
-    otherwise.
+    otherwise; and what pickle finds under the function's name stays what everybody holds.
     """
     with _lock:
         if _is_wrapper(function):
             return
         wrapper = _wrapper(integration, function, observe)
-        for name in (*modules, "__main__"):
-            module = sys.modules.get(name)
-            for bound in [key for key, value in vars(module or inspect).items() if value is function]:
-                _replace(integration, module, bound, function, wrapper)
+        for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
+            for name in [key for key, value in vars(module).copy().items() if value is function]:
+                _replace(integration, module, name, function, wrapper)
 
 
 def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:

@@ -3,14 +3,14 @@
 import inspect
 import math
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from modeltrail.observe import model
-from modeltrail.observe.data import DataView
+from modeltrail.facets import param_entries, params_sha256
+from modeltrail.observe import model, redact
 
 MAX_COLUMNS: Final = 1000
 MAX_DEPTH: Final = 8
-Params = tuple[str | None, dict[str, Any], str]
+Params = tuple[str | None, dict[str, Any], Literal["explicit", "default"]]
 Inputs = list[dict[str, Any]]
 # Parameters that hold the components, which are listed themselves.
 _HOLDERS: Final = frozenset({"steps", "transformers", "transformer_list", "estimators"})
@@ -46,11 +46,13 @@ def params(estimator: Any) -> Iterator[Params]:
     """(component, parameters by full name, origin): `explicit` where they differ from the defaults."""
     for path, part in components(estimator):
         defaults = _defaults(type(part))
-        found: dict[str, dict[str, Any]] = {"explicit": {}, "default": {}}
+        found: dict[Literal["explicit", "default"], dict[str, Any]] = {"explicit": {}, "default": {}}
         for name, value in part.get_params(deep=False).items():
             if name in _HOLDERS or hasattr(value, "get_params"):
                 continue
-            origin = "default" if name in defaults and _same(value, defaults[name]) else "explicit"
+            origin: Literal["explicit", "default"] = (
+                "default" if name in defaults and _same(value, defaults[name]) else "explicit"
+            )
             found[origin][f"{path}__{name}" if path else name] = value
         for origin, values in found.items():
             if values:
@@ -79,8 +81,7 @@ def _same(value: Any, default: Any) -> bool:
 
 def training(estimator: Any) -> dict[str, Any]:
     """The arguments of `run.training`."""
-    final = model.final_estimator(estimator)
-    view = model.ModelView("", "") if final is None else model.describe(estimator)
+    view = model.describe(estimator)
     found = {
         "framework": view.framework,
         "framework_version": view.framework_version,
@@ -94,7 +95,7 @@ def training(estimator: Any) -> dict[str, Any]:
 def _seeds(estimator: Any) -> dict[str, int] | None:
     """The first whole-number `random_state`, the estimator's own before its parts'."""
     for _, part in components(estimator):
-        seed = getattr(part, "random_state", None)
+        seed: Any = getattr(part, "random_state", None)
         if hasattr(seed, "__index__"):
             return {"framework": int(seed)}
     return None
@@ -106,11 +107,19 @@ def scores(search: Any) -> list[float]:
     return [float(score) for score in results.get("mean_test_score", ())]
 
 
-def steps(estimator: Any, view: DataView) -> list[dict[str, Any]]:
+def rows(table: Any) -> int | None:
+    """How many rows a table or list has."""
+    try:
+        return int(table.shape[0]) if hasattr(table, "shape") else len(table)
+    except (TypeError, IndexError):
+        return None
+
+
+def steps(estimator: Any, source: dict[str, Any], rows: int | None) -> list[dict[str, Any]]:
     """The fitted transformers, in order, as entries of `modelTrail_featureTransformations`."""
     fitted = getattr(estimator, "best_estimator_", estimator)
     found: list[dict[str, Any]] = []
-    _walk(fitted, "", [{"namespace": view.namespace, "name": view.name}], view.rows, found)
+    _walk(fitted, "", [source], rows, found)
     return found
 
 
@@ -154,11 +163,15 @@ def _step(path: str, transformer: Any, before: Inputs, rows: int | None) -> dict
     columns = _named(getattr(transformer, "feature_names_in_", None))
     weighed = model.save_digest(transformer)
     outputs = _outputs(transformer, columns)
+    given = {name: value for _, some, _ in params(transformer) for name, value in some.items()}
+    entries = param_entries(redact.mapping(given)[0])
+    seen = model.describe(transformer)
     entry: dict[str, Any] = {
         "id": path,
         "op": model.qualified_name(type(transformer)),
-        "library": type(transformer).__module__.partition(".")[0],
-        "params": {name: value for _, some, _ in params(transformer) for name, value in some.items()},
+        "library": " ".join(filter(None, (seen.framework, seen.framework_version))),
+        "params": {entry["name"]: entry["value"] for entry in entries},
+        "paramsSha256": params_sha256(entries),
         "inputs": [_of(each, each.get("columns") or columns) for each in before],
         "fittedOn": "train",
         "rowsIn": rows,

@@ -10,18 +10,25 @@ would break that.
 import os
 import sys
 import threading
+from pathlib import Path
 from typing import Any, Final
 from weakref import ref
 
-from modeltrail import api, context
+from modeltrail import api
+from modeltrail.event import Dataset
+from modeltrail.guard import guarded
 from modeltrail.integrations import _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.observe import data, model
+from modeltrail.observe import code, data, model, naming
+from modeltrail.runs import Run
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
 MAX_CANDIDATES: Final = 200
+
+Named = Dataset | data.DataView
+UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
 
 _splits: dict[int, tuple[ref[Any], dict[str, Any]]] = {}
 _lock = threading.Lock()
@@ -52,32 +59,36 @@ def _observe_class(kind: type) -> None:
 
 
 def _observe_split(module: Any) -> None:
-    modules = ("sklearn.model_selection", "sklearn.model_selection._split")
-    _patch.wrap_function(NAME, module.train_test_split, modules, observe_split)
+    _patch.wrap_function(NAME, module.train_test_split, observe_split)
 
 
 def _observe_dump(module: Any) -> None:
-    _patch.wrap_function(NAME, module.dump, (module.__name__, module.dump.__module__), observe_dump)
+    _patch.wrap_function(NAME, module.dump, observe_dump)
 
 
 def observe_fit(call: Call) -> Finish | None:
     """Records what goes in, then what came out."""
-    estimator, *_ = call.args
     given = call.arguments()
-    run, own = context.current(), None
-    if run is None:
-        if not facts.is_model(estimator):
+    if len(given) < 2:
+        return None  # the original is about to complain
+    estimator, features, *_ = given.values()
+    is_model = facts.is_model(estimator)
+    own: Run | None = None
+    if (run := api.current_run()) is None:
+        if not is_model:
             return None
-        run = own = api.run(f"{_script()}.{type(model.final_estimator(estimator)).__name__}")
+        final = type(model.final_estimator(estimator)).__name__
+        run = own = api.run(f"{_script()}.{final}", job_type="TRAIN")
         own.start()
-    features, labels = given.get("X"), given.get("y")
-    view = _record_input(run, features, labels) if facts.is_model(estimator) else data.look(features)
-    for component, params, origin in facts.params(estimator):
-        run.params(params, origin=origin, component=component)
+    source: Named = UNKNOWN
+    with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
+        source = _record_input(run, features, given.get("y")) if is_model else data.look(features)
+        for component, params, origin in facts.params(estimator):
+            run.params(params, origin=origin, component=component)
 
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
-            _record_fitted(run, estimator, view)
+            _record_fitted(run, estimator, source, facts.rows(features))
             if own is not None:
                 own.output_model(estimator)
         if own is not None:
@@ -86,26 +97,25 @@ def observe_fit(call: Call) -> Finish | None:
     return finish
 
 
-def _record_input(run: Any, features: Any, labels: Any) -> data.DataView:
-    view, label = data.labelled(features, labels)
+def _record_input(run: Run, features: Any, labels: Any) -> Dataset:
+    table, label = data.labelled(features, labels)
     columns = [str(name) for name in features.columns] if hasattr(features, "columns") else None
-    use = {"split": _split_of(features), "label_column": label, "features": columns}
-    run.input(view, role="train", **{key: value for key, value in use.items() if value is not None})
-    return view
+    use: Any = {"split": _split_of(features), "label_column": label, "features": columns}
+    return run.input(table, role="train", **{key: value for key, value in use.items() if value is not None})
 
 
-def _record_fitted(run: Any, estimator: Any, view: data.DataView) -> None:
+def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) -> None:
     if facts.is_model(estimator):
         run.training(**facts.training(estimator))
-    steps = facts.steps(estimator, view)
-    if steps:
+    if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
         run.transformations(steps)
     best = getattr(estimator, "best_params_", None)
     if isinstance(best, dict):
         run.params({f"estimator__{name}": value for name, value in best.items()}, origin="search")
-        run.metric("best_score", float(estimator.best_score_))
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
-            run.metric("mean_test_score", score, step=step)
+            run.metric("mean_test_score", score, step=step, split="validation")
+        if hasattr(estimator, "best_score_"):
+            run.metric("best_score", float(estimator.best_score_), split="validation")
 
 
 def observe_split(call: Call) -> Finish:
@@ -117,17 +127,14 @@ def observe_split(call: Call) -> Finish:
         options = {key: value for key, value in call.kwargs.items() if value is not None}
         shuffled = options.get("shuffle", True)
         how = "stratified" if "stratify" in options else "random" if shuffled else "sequential"
-        seed = options.get("random_state")
+        seed: Any = options.get("random_state")
         for whole, *pair in zip(call.args, parts[::2], parts[1::2], strict=True):
             for part in pair:
-                found: dict[str, Any] = {"strategy": how, "fraction": round(_rows(part) / _rows(whole), 6)}
+                share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
+                found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
                 _remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
 
     return finish
-
-
-def _rows(whole: Any) -> int:
-    return int(whole.shape[0]) if hasattr(whole, "shape") else len(whole)
 
 
 def _remember(part: Any, split: dict[str, Any]) -> None:
@@ -146,40 +153,43 @@ def _split_of(part: Any) -> dict[str, Any] | None:
 
 
 def observe_dump(call: Call) -> Finish | None:
-    """A saved estimator is an output, with what is known of it from memory."""
+    """A saved model is an output, with what is known of it from memory; a saved transformer is data."""
+    base = sys.modules["sklearn.base"].BaseEstimator
+    if not any(isinstance(argument, base) for argument in (*call.args, *call.kwargs.values())):
+        return None
     given = call.arguments()
     estimator = given.get("value", given.get("obj"))
-    target = given.get("filename", given.get("file"))
-    if not isinstance(estimator, sys.modules["sklearn.base"].BaseEstimator):
-        return None
+    target: Any = given.get("filename", given.get("file"))
     path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(estimator, base) or not isinstance(path, str | os.PathLike):
         return None
 
     def finish(_: Any, error: BaseException | None) -> None:
-        if error is not None:
-            return
-        if hasattr(target, "flush"):  # what lies in the buffer is part of the file
-            target.flush()
-        model.saved(estimator, path)
-        _record_saved(context.current(), estimator, path)
+        if error is None:
+            if hasattr(target, "flush"):  # what lies in the buffer is part of the file
+                target.flush()
+            _record_saved(estimator, Path(path))
 
     return finish
 
 
-def _record_saved(run: Any, estimator: Any, path: str | os.PathLike[str]) -> None:
-    if run is not None:
-        run.output_model(path)
-        return
-    with api.run(f"{_script()}.save") as own:
-        own.input(model.look(estimator), role="other")
-        own.output_model(path)
+def _record_saved(estimator: Any, path: Path) -> None:
+    """In the current run; without one, in a run that leads from the fitted model to its file."""
+    run = api.current_run()
+    if not facts.is_model(estimator):
+        if run is not None:
+            run.output(path)
+    elif run is not None:
+        run.output_model(path, of=estimator)
+    else:
+        with api.run(f"{_script()}.save", job_type="JOB") as own:
+            seen = model.look(estimator)
+            own.input(Dataset(seen.namespace, seen.name), role="other")
+            own.output_model(path, of=estimator)
 
 
 def _script() -> str:
     """The name of the script, as the first half of an implicit run's name."""
-    from modeltrail.observe import code
-
     entry = code.entry_point()
     path = entry.notebook or entry.path
     return (

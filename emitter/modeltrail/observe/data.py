@@ -109,35 +109,22 @@ def look(
     )
 
 
-def labelled(features: object, labels: object) -> tuple[DataView, str | None]:
-    """One view of features and their labels as the table they were cut from; and the label's name, if any.
+def labelled(features: object, labels: object) -> tuple[object, str | None]:
+    """Features and labels as the table they were cut from, to be looked at; and the label's name, if any.
 
-    Because neither the order of columns nor the container counts, `labelled(frame.drop(columns="y"),
-    frame["y"])` has the fingerprint of `frame`.
+    Because neither the order of columns nor the container counts, the table of
+    `labelled(frame.drop(columns="y"), frame["y"])` has the fingerprint of `frame`. Labels that do not fit the
+    features, row by row, are left out.
     """
     seen = frames.columns(features)
     label = getattr(labels, "name", None)
     named = label if isinstance(label, str) and label else None
     truth = frames.columns(labels) if labels is not None else None
     if seen is None or truth is None or truth.rows != seen.rows:
-        return look(features), named
+        return features, named
     if named is None and len(truth.names) == 1:
         truth = attrs.evolve(truth, names=("label",))
-
-    def block(start: int, stop: int) -> frames.Block:
-        yield from seen.block(start, stop)
-        for position, cells in truth.block(start, stop):
-            yield position + len(seen.names), cells
-
-    both = frames.Columns(
-        seen.names + truth.names,
-        seen.types + truth.types,
-        seen.rows,
-        seen.size_bytes + truth.size_bytes,
-        block,
-        min(seen.block_rows, truth.block_rows),
-    )
-    return _table_view(both), named
+    return frames.beside(seen, truth), named
 
 
 def _view(data: object) -> DataView:

@@ -63,6 +63,8 @@ class Columns:
 
 def columns(data: object) -> Columns | None:
     """The columns of a pandas, polars, pyarrow or numpy object, or a list; None for anything else."""
+    if isinstance(data, Columns):
+        return data
     if isinstance(data, list | tuple | range):
         data = _array(data)
     for library, seen in _LIBRARIES.items():
@@ -70,6 +72,19 @@ def columns(data: object) -> Columns | None:
         if module is not None and (found := seen(module, data)) is not None:
             return found
     return None
+
+
+def beside(left: Columns, right: Columns) -> Columns:
+    """The columns of two objects of equal length as those of one."""
+
+    def block(start: int, stop: int) -> Block:
+        yield from left.block(start, stop)
+        for position, cells in right.block(start, stop):
+            yield position + len(left.names), cells
+
+    size = left.size_bytes + right.size_bytes
+    rows = min(left.block_rows, right.block_rows)
+    return Columns(left.names + right.names, left.types + right.types, left.rows, size, block, rows)
 
 
 def _array(data: Any) -> Any:

@@ -178,16 +178,17 @@ def test_sparse_rows_count():
 def test_features_and_labels_are_the_table_they_were_cut_from():
     """`labelled` of a frame's features and its label column has the fingerprint of the frame."""
     df = frame().drop(columns="nested")
-    view, label = data.labelled(df.drop(columns="whole"), df["whole"])
-    assert ("whole", fingerprint(df), 5) == (label, view.fingerprint.digest, view.rows)
+    table, label = data.labelled(df.drop(columns="whole"), df["whole"])
+    assert ("whole", fingerprint(df), 5) == (label, fingerprint(table), data.look(table).rows)
+    assert set(df.columns) == set(data.profile(table).columns)
     unnamed, nothing = data.labelled(np.zeros((3, 2)), np.array([0, 1, 0]))
-    assert (None, ("0", "1", "label")) == (nothing, tuple(name for name, _ in unnamed.fields))
+    assert (None, ("0", "1", "label")) == (nothing, tuple(name for name, _ in data.look(unnamed).fields))
 
 
 def test_labels_that_do_not_fit_are_left_out():
     """Labels of another length do not hide the features."""
-    view, _ = data.labelled(pd.DataFrame({"a": [1, 2]}), pd.Series([1], name="y"))
-    assert fingerprint(pd.DataFrame({"a": [1, 2]})) == view.fingerprint.digest
+    table, _ = data.labelled(pd.DataFrame({"a": [1, 2]}), pd.Series([1], name="y"))
+    assert fingerprint(pd.DataFrame({"a": [1, 2]})) == fingerprint(table)
 
 
 def test_a_sample_says_so(monkeypatch):

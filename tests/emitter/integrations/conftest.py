@@ -1,0 +1,24 @@
+"""Integrations are switched on by a test and off again after it."""
+
+import pytest
+
+import modeltrail
+from modeltrail import guard, integrations
+
+
+@pytest.fixture
+def autolog(events):
+    """`modeltrail.autolog`, undone at the end; nothing of ours may have failed."""
+    yield modeltrail.autolog
+    integrations.deactivate()
+    assert {} == guard.failures()
+
+
+@pytest.fixture
+def told(events):
+    """`told(kind)`: the events of all runs of one kind: COMPLETE, FAIL and so on."""
+
+    def find(kind="COMPLETE"):
+        return [event for event in events if event["eventType"] == kind]
+
+    return find

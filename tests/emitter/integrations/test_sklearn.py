@@ -1,0 +1,310 @@
+"""scikit-learn, as people use it: what a fit leaves in the events."""
+
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+import modeltrail
+from modeltrail.observe import data
+
+
+@pytest.fixture
+def table():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(60, 2)), columns=["age", "income"])
+    frame["city"] = random.choice(["x", "y"], 60)
+    frame["bought"] = (frame["age"] > 0).astype(int)
+    return frame
+
+
+def facet(event, key):
+    return event["run"]["facets"][key]
+
+
+def params(event):
+    entries = facet(event, "modelTrail_hyperparameters")["params"]
+    return {entry["name"]: (entry["value"], entry["origin"], entry.get("component")) for entry in entries}
+
+
+def test_a_fit_says_what_it_learned_from(autolog, told, table):
+    """A fit inside a run records its data, its features and label, its algorithm, task and seed."""
+    autolog()
+    with modeltrail.run("train"):
+        features = table[["age", "income"]]
+        RandomForestClassifier(n_estimators=5, random_state=7).fit(features, table["bought"])
+    (event,) = told()
+    (source,) = event["inputs"]
+    use = source["inputFacets"]["modelTrail_dataUse"]
+    assert ("train", "bought", ["age", "income"]) == (use["role"], use["labelColumn"], use["features"])
+    whole = data.look(table[["age", "income", "bought"]]).fingerprint
+    assert (whole.digest, "full", 60) == tuple(use["fingerprint"][key] for key in ("digest", "scope", "rows"))
+    training = facet(event, "modelTrail_training")
+    assert (
+        "sklearn",
+        "sklearn.ensemble.RandomForestClassifier",
+        "classification",
+        {"framework": 7},
+    ) == tuple(training[key] for key in ("framework", "algorithm", "task", "seeds"))
+    assert "modelTrail_featureProfile" in source["inputFacets"]
+
+
+def test_parameters_say_where_they_come_from(autolog, told, table):
+    """A parameter other than its default is explicit; the steps of a pipeline are components."""
+    autolog()
+    model = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(C=0.5, max_iter=100))
+    with modeltrail.run("train"):
+        model.fit(table[["age"]], table["bought"])
+    found = params(told()[0])
+    assert (0.5, "explicit", "logisticregression") == found["logisticregression__C"]
+    assert (100, "default", "logisticregression") == found["logisticregression__max_iter"]
+    assert (False, "explicit", "standardscaler") == found["standardscaler__with_mean"]
+    assert (None, "default", None) == found["memory"]
+
+
+def test_steps_are_transformations(autolog, told, table):
+    """Each fitted transformer is a step: what it read and gave, its parameters, its state's digest."""
+    autolog()
+    encode = ColumnTransformer(
+        [("num", StandardScaler(), ["age", "income"]), ("cat", OneHotEncoder(), ["city"])]
+    )
+    model = Pipeline([("encode", encode), ("again", StandardScaler()), ("classify", LogisticRegression())])
+    with modeltrail.run("train"):
+        model.fit(table.drop(columns="bought"), table["bought"])
+    (event,) = told()
+    steps = {step["id"]: step for step in facet(event, "modelTrail_featureTransformations")["steps"]}
+    assert ["encode__num", "encode__cat", "again"] == list(steps)
+    source = {key: event["inputs"][0][key] for key in ("namespace", "name")}
+    assert [source | {"columns": ["city"]}] == steps["encode__cat"]["inputs"]
+    assert (["city_x", "city_y"], 60, "train") == tuple(
+        steps["encode__cat"][key] for key in ("outputs", "rowsIn", "fittedOn")
+    )
+    assert ["city"] == steps["encode__cat"]["columnsRemoved"]
+    assert [{"step": "encode__num"}, {"step": "encode__cat"}] == steps["again"]["inputs"]
+    assert "sklearn.preprocessing.StandardScaler" == steps["encode__num"]["op"]
+    assert 64 == len(steps["encode__num"]["stateSha256"]) == len(steps["encode__num"]["paramsSha256"])
+
+
+def test_the_outermost_call_is_recorded_once(autolog, told, table):
+    """A search over a pipeline in threads records one training: its best parameters and all its scores."""
+    autolog()
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    search = GridSearchCV(model, {"logisticregression__C": [0.1, 1.0, 10.0]}, cv=3, n_jobs=2)
+    with joblib.parallel_backend("threading"), modeltrail.run("search"):
+        search.fit(table[["age", "income"]], table["bought"])
+    (event,) = told()
+    assert 1 == len(event["inputs"])
+    best = search.best_params_["logisticregression__C"]
+    assert (best, "search") == params(event)["estimator__logisticregression__C"][:2]
+    metrics = facet(event, "modelTrail_metrics")["metrics"]
+    assert search.best_score_ == next(each["value"] for each in metrics if each["name"] == "best_score")
+    (chunk,) = [each for each in told("RUNNING") if "modelTrail_metricSeries" in each["run"]["facets"]]
+    points = facet(chunk, "modelTrail_metricSeries")["points"]
+    assert list(search.cv_results_["mean_test_score"]) == [point["value"] for point in points]
+    assert "sklearn.linear_model.LogisticRegression" == facet(event, "modelTrail_training")["algorithm"]
+    assert ["standardscaler"] == [
+        step["id"] for step in facet(event, "modelTrail_featureTransformations")["steps"]
+    ]
+
+
+def test_a_search_in_processes_records_once(autolog, told, table):
+    """Workers in other processes record nothing of their own, and estimators of the script reach them."""
+    autolog()
+
+    class Mine(LogisticRegression):
+        pass
+
+    with modeltrail.run("search"):
+        GridSearchCV(Mine(), {"C": [0.1, 1.0]}, cv=2, n_jobs=2).fit(table[["age"]], table["bought"])
+    (event,) = told()
+    assert 1 == len(event["inputs"])
+
+
+def test_without_a_run_a_fit_makes_one(autolog, told, table):
+    """A model fitted outside of any run gets a run of its own, named after script and estimator."""
+    autolog()
+    KMeans(2, n_init=1, random_state=0).fit(table[["age"]])
+    (event,) = told()
+    assert event["job"]["name"].endswith(".KMeans")
+    assert "TRAIN" == event["job"]["facets"]["jobType"]["jobType"]
+    (model,) = event["outputs"]
+    assert "inmemory://" == model["namespace"]
+    assert "sha256-pickle" == model["outputFacets"]["modelTrail_modelArtifact"]["digestAlgorithm"]
+
+
+def test_a_transformer_alone_makes_no_run(autolog, told, events, table):
+    """A scaler fitted outside of any run sends nothing; inside one it is a step."""
+    autolog()
+    StandardScaler().fit_transform(table[["age"]])
+    assert [] == events
+    with modeltrail.run("prepare"):
+        StandardScaler().fit_transform(table[["age"]])
+    (step,) = facet(told()[0], "modelTrail_featureTransformations")["steps"]
+    assert ("standardscaler", ["age"]) == (step["id"], step["outputs"])
+
+
+def test_a_saved_model_is_the_run_s_output(autolog, told, table, tmp_path):
+    """joblib.dump of a fitted model inside a run makes its file an output, described from memory."""
+    autolog()
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(table[["age", "income"]], table["bought"])
+        joblib.dump(model, tmp_path / "m.joblib")
+    (output,) = told()[0]["outputs"]
+    assert ("file", str(tmp_path / "m.joblib")) == (output["namespace"], output["name"])
+    described = output["facets"]["modelTrail_model"]
+    assert ("sklearn", "joblib", 3) == tuple(
+        described[key] for key in ("framework", "format", "parameterCount")
+    )
+    assert [{"name": "age"}, {"name": "income"}] == described["signature"]["inputs"]
+    assert (
+        data.look(tmp_path / "m.joblib").fingerprint.digest
+        == (output["outputFacets"]["modelTrail_modelArtifact"]["digest"])
+    )
+
+
+def test_naming_a_saved_model_names_the_same_one(autolog, told, table, tmp_path):
+    """Saying the name of a model that was saved under autolog does not make two of it."""
+    autolog()
+    with modeltrail.run("train") as run:
+        joblib.dump(LogisticRegression().fit(table[["age"]], table["bought"]), tmp_path / "m.joblib")
+        run.output_model(tmp_path / "m.joblib", name="churn")
+    (output,) = told()[0]["outputs"]
+    assert "models/churn" == output["name"]
+
+
+def test_a_model_saved_after_its_own_run_leads_back_to_it(autolog, told, table, tmp_path):
+    """A fit and a dump outside of any run are two runs, joined by the model in memory."""
+    autolog()
+    model = LogisticRegression().fit(table[["age"]], table["bought"])
+    with (tmp_path / "m.pkl").open("wb") as file:
+        pickle.dump(model, file)
+    fit, save = told()
+    assert fit["outputs"][0]["name"] == save["inputs"][0]["name"]
+    digest = data.look(tmp_path / "m.pkl").fingerprint.digest
+    assert digest == save["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"]["digest"]
+
+
+def test_other_things_are_saved_in_silence(autolog, events, table, tmp_path):
+    """What is no estimator is none of ours to record, nor is an estimator that goes to no file."""
+    autolog()
+    joblib.dump(table, tmp_path / "x.joblib")
+    joblib.dump(StandardScaler(), tmp_path / "s.joblib")
+    with (tmp_path / "x.pkl").open("wb") as file:
+        pickle.dump([1, 2], file)
+    assert [] == events
+
+
+def test_a_split_is_known_by_its_fit(autolog, told, table):
+    """The fit of one part of a split says how it was split, with which seed, and which share it is."""
+    autolog()
+    features, labels = table[["age"]], table["bought"]
+    train, _, wanted, _ = train_test_split(features, labels, test_size=0.25, random_state=3, stratify=labels)
+    with modeltrail.run("train"):
+        LogisticRegression().fit(train, wanted)
+    use = told()[0]["inputs"][0]["inputFacets"]["modelTrail_dataUse"]
+    assert {"strategy": "stratified", "seed": 3, "fraction": 0.75} == use["split"]
+
+
+def test_a_split_of_anything_goes_through(autolog, table):
+    """Lists, arrays and sparse rows are split as ever."""
+    autolog()
+    parts = train_test_split(list(range(10)), np.arange(10), shuffle=False)
+    assert [7, 3, 7, 3] == [len(part) for part in parts]
+
+
+def test_the_host_s_exception_is_the_host_s(autolog, told, table):
+    """A fit that raises raises the same exception object, unchained, and its own run fails with it."""
+    error = RuntimeError("the host's")
+
+    class Broken(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y=None):  # noqa: N803
+            raise error
+
+        def predict(self, X):  # noqa: N803
+            return X
+
+    autolog()
+    with pytest.raises(RuntimeError) as caught:
+        Broken().fit(table[["age"]], table["bought"])
+    assert error is caught.value
+    assert (None, None) == (error.__cause__, error.__context__)
+    frames = [frame.path.name for frame in caught.traceback]
+    assert ["test_sklearn.py", "_patch.py", "_patch.py", "test_sklearn.py"] == frames
+    (event,) = told("FAIL")
+    assert "the host's" in event["run"]["facets"]["errorMessage"]["message"]
+
+
+def test_wrong_arguments_are_the_host_s_error(autolog):
+    """A call that does not fit its signature raises the TypeError that it always raised."""
+    autolog()
+    with pytest.raises(TypeError, match=r"fit\(\) missing 2 required positional arguments"):
+        LogisticRegression().fit()
+
+
+def test_meta_estimators_and_trees_are_one_fit(autolog, told, table):
+    """An ensemble of models is one training; its parts are components."""
+    autolog()
+    vote = VotingClassifier([("tree", DecisionTreeClassifier(max_depth=2)), ("line", LogisticRegression())])
+    with modeltrail.run("train"):
+        vote.fit(table[["age"]], table["bought"])
+    event = told()[0]
+    assert (2, "explicit", "tree") == params(event)["tree__max_depth"]
+    assert 1 == len(event["inputs"])
+
+
+def test_two_threads_are_two_fits(autolog, told, table):
+    """Fits in two threads that the host started itself are both recorded."""
+    autolog()
+    gate = threading.Barrier(2)
+
+    def work(name):
+        gate.wait()
+        with modeltrail.run(name):
+            LinearRegression().fit(table[["age"]], table["income"])
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {"a": 1, "b": 1} == {event["job"]["name"]: len(event["inputs"]) for event in told()}
+
+
+def test_a_script_that_imports_first_and_calls_later(tmp_path, inbox):
+    """`from X import f` before `autolog()` and libraries imported after it are both observed."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent("""
+        from joblib import dump
+        import modeltrail
+        modeltrail.autolog(strict=True)
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import train_test_split
+        train, _, label, _ = train_test_split([[0.0], [1.0]] * 10, [0, 1] * 10, random_state=1)
+        with modeltrail.run("script"):
+            model = LogisticRegression().fit(train, label)
+            dump(model, "m.joblib")
+        """)
+    )
+    result = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (result.returncode, result.stderr)
+    event = next(each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE")
+    assert "sklearn" == facet(event, "modelTrail_training")["framework"]
+    assert str(tmp_path / "m.joblib") == event["outputs"][0]["name"]

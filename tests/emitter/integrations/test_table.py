@@ -1,0 +1,295 @@
+"""What every integration promises, one suite over the table of them."""
+
+import copy
+import importlib
+import inspect
+import logging
+import pickle
+import subprocess
+import sys
+import types
+
+import cloudpickle
+import pytest
+
+from modeltrail import guard, integrations
+from modeltrail.errors import ConfigError, MissingExtra
+from modeltrail.integrations import TABLE, Integration, _patch
+
+table = pytest.mark.parametrize("integration", TABLE, ids=lambda each: each.name)
+
+
+@pytest.fixture(autouse=True)
+def back_to_normal():
+    integrations.deactivate()
+    guard.reset()
+    yield
+    integrations.deactivate()
+    guard.reset()
+
+
+@pytest.fixture
+def sample():
+    """Per integration: (an instance to fit, arguments of its `fit`, the class whose `fit` is observed)."""
+
+    def make(name):
+        if name == "sklearn":
+            from sklearn.linear_model import LogisticRegression
+
+            return LogisticRegression(C=0.5), ([[0.0], [1.0]] * 5, [0, 1] * 5), LogisticRegression
+        raise AssertionError(f"give this suite a sample of {name}")
+
+    return make
+
+
+def pretend(monkeypatch, integration, **names):
+    """A module of that name, holding what is given."""
+    package, _, inner = integration.module.partition(".")
+    top, module = types.ModuleType(package), types.ModuleType(integration.module)
+    vars(module).update(names)
+    top.__version__ = names.get("version", "99.0")
+    monkeypatch.setitem(sys.modules, package, top)
+    monkeypatch.setitem(sys.modules, integration.module, module)
+    return module if inner else top
+
+
+@table
+def test_an_absent_library_is_passed_over(integration):
+    """Without the library `autolog()` says nothing and imports nothing; naming it says what to install."""
+    package = integration.module.partition(".")[0]
+    code = f"""
+import sys, importlib.abc, logging
+real = list(sys.meta_path)
+class Without(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {package!r}:
+            return None
+        for finder in real:
+            if (found := finder.find_spec(name, path, target)) is not None:
+                return found
+        return None
+sys.meta_path[:] = [Without()]
+logging.basicConfig(level=logging.WARNING)
+import modeltrail
+modeltrail.autolog()
+assert {package!r} not in sys.modules
+modeltrail.autolog({integration.name!r})
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = result.stderr.strip().splitlines()
+    assert 1 == len(lines), result.stderr
+    assert f"pip install '{integration.distribution}>=" in lines[0]
+
+
+@table
+def test_a_shadowed_library_is_passed_over(integration, monkeypatch, caplog):
+    """A module that only bears the name of the library gets one warning that says where it lies."""
+    pretend(monkeypatch, integration)
+    integrations.autolog()
+    integrations.autolog()
+    (record,) = caplog.records
+    assert f"is not {integration.distribution}" in record.message
+    assert not _patch.is_active(integration.name)
+
+
+@table
+def test_an_old_library_is_passed_over(integration, monkeypatch, caplog):
+    """A library older than the table asks for gets one warning with both versions."""
+    pretend(monkeypatch, integration, version="0.1.2", **{integration.needs: object})
+    integrations.autolog()
+    (record,) = caplog.records
+    assert f"found 0.1, needs {integration.distribution}>=" in record.message
+    assert not _patch.is_active(integration.name)
+
+
+@table
+def test_a_broken_library_is_passed_over(integration, monkeypatch, caplog):
+    """A library that is not as its file expects it gets one warning, and nothing of it stays replaced."""
+    pretend(monkeypatch, integration, **{integration.needs: 7})
+    integrations.autolog()
+    (record,) = caplog.records
+    assert (logging.WARNING, True) == (record.levelno, "could not be connected" in record.message)
+    assert not _patch.is_active(integration.name)
+
+
+@table
+def test_a_nightly_build_is_new_enough(integration, monkeypatch):
+    """A version that is no number passes for the newest."""
+    module = pretend(monkeypatch, integration, version="dev+g1234", **{integration.needs: object})
+    assert None is integrations._problem(integration, module)
+
+
+@table
+def test_switching_on_twice_changes_nothing(integration, sample):
+    """The second `autolog` leaves the one layer of the first."""
+    _, _, kind = sample(integration.name)
+    original = kind.fit
+    integrations.autolog(integration.name)
+    once = kind.fit
+    integrations.autolog(integration.name)
+    integrations.autolog()
+    assert (once, original) == (kind.fit, kind.fit.__wrapped__)
+
+
+@table
+def test_switching_off_puts_everything_back(integration, sample):
+    """After `deactivate` every class and module is as it was, down to the identity of its functions."""
+    _, _, kind = sample(integration.name)
+    before = snapshot(kind)
+    integrations.autolog(integration.name)
+    assert before != snapshot(kind)
+    integrations.deactivate(integration.name)
+    assert before == snapshot(kind)
+
+
+def snapshot(kind):
+    return {
+        (base.__module__, base.__qualname__, name): id(value)
+        for base in kind.__mro__
+        for name, value in vars(base).items()
+        if callable(value) or isinstance(value, classmethod)
+    }
+
+
+@table
+def test_a_wrapper_that_others_wrapped_is_inert(integration, sample):
+    """A wrapper that somebody else wrapped stays in their chain after `deactivate`, and records nothing."""
+    instance, arguments, kind = sample(integration.name)
+    original = kind.fit
+    integrations.autolog(integration.name)
+    ours = kind.fit
+
+    def theirs(*args, **kwargs):
+        return ours(*args, **kwargs)
+
+    kind.fit = theirs
+    try:
+        integrations.deactivate(integration.name)
+        assert instance is instance.fit(*arguments)
+    finally:
+        kind.fit = original
+
+
+@table
+def test_signatures_and_docstrings_stay(integration, sample):
+    """Name, signature, docstring, module and source of an observed method are the original's."""
+    _, _, kind = sample(integration.name)
+    original = kind.fit
+    before = describe(kind.fit)
+    integrations.autolog(integration.name)
+    assert kind.fit is not original
+    assert before == describe(kind.fit)
+
+
+def describe(function):
+    return (
+        inspect.signature(function),
+        function.__doc__,
+        function.__name__,
+        function.__qualname__,
+        function.__module__,
+        inspect.getsource(function),
+        inspect.isfunction(function),
+    )
+
+
+@table
+def test_copies_and_pickles_are_as_before(integration, sample, events):
+    """Instances, fitted ones, classes, functions and bound methods are copied and pickled as before."""
+    instance, arguments, kind = sample(integration.name)
+    integrations.autolog(integration.name)
+    instance.fit(*arguments)
+    for dump in (pickle.dumps, cloudpickle.dumps):
+        assert kind is pickle.loads(dump(kind))
+        assert kind.fit is pickle.loads(dump(kind.fit))
+        assert vars(instance).keys() == vars(pickle.loads(dump(instance))).keys()
+        assert callable(pickle.loads(dump(instance.fit)))
+    assert vars(instance).keys() == vars(copy.deepcopy(instance)).keys()
+    if integration.name == "sklearn":
+        from sklearn.base import clone
+
+        assert instance.get_params() == clone(instance).get_params()
+
+
+@table
+def test_a_class_of_the_script_travels(integration, sample, events, tmp_path):
+    """A subclass pickled by value works in a process without the integration, and is silent there."""
+    _, arguments, kind = sample(integration.name)
+    integrations.autolog(integration.name)
+    namespace = {"kind": kind, "__name__": "__main__"}
+    exec("class Mine(kind):\n    def fit(self, *a, **k):\n        return super().fit(*a, **k)\n", namespace)
+    assert "__modeltrail__" in vars(namespace["Mine"].fit)
+    (tmp_path / "job").write_bytes(cloudpickle.dumps((namespace["Mine"](), arguments)))
+    code = "import pickle; m, a = pickle.load(open('job', 'rb')); print(m.fit(*a) is m)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ("True", "") == (result.stdout.strip(), result.stderr)
+    assert not (tmp_path / "lineage").exists()
+
+
+@table
+def test_our_failures_do_not_reach_the_host(integration, sample, monkeypatch):
+    """When recording fails the host's call runs once and returns what it returns; the failure is counted."""
+    instance, arguments, kind = sample(integration.name)
+    calls = []
+    original = kind.fit
+
+    def counted(self, *args, **kwargs):
+        calls.append(1)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "fit", counted)
+    integrations.autolog(integration.name)
+    file = importlib.import_module(f"modeltrail.integrations.{integration.name}")
+
+    def explode(*_, **__):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(file.api, "current_run", explode)
+    assert instance is instance.fit(*arguments)
+    assert [1] == calls
+    assert ["ZeroDivisionError"] == [kind.rpartition(" ")[2] for kind in guard.failures()]
+
+
+@table
+def test_a_library_imported_later_is_connected_then(integration, tmp_path):
+    """`autolog` before the import acts right after it, and the module keeps its own loader and spec."""
+    code = f"""
+import sys, modeltrail
+from modeltrail.integrations import _patch
+modeltrail.autolog(strict=True)
+assert {integration.module!r} not in sys.modules and not _patch.is_active({integration.name!r})
+module = __import__({integration.module!r}, fromlist=["x"])
+assert _patch.is_active({integration.name!r})
+assert type(module.__loader__) is type(module.__spec__.loader) is type(sys.__spec__.loader) or \
+    "SourceFileLoader" in type(module.__loader__).__name__ == type(module.__spec__.loader).__name__
+import inspect; assert inspect.getsource(module)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
+def test_an_unknown_name_is_said(events):
+    """A name that is not in the table is refused with the names that are."""
+    with pytest.raises(ConfigError, match=r"no integration is called 'skleran': choose from .*sklearn"):
+        integrations.autolog("skleran")
+
+
+def test_a_missing_library_that_was_named_is_said(events, monkeypatch):
+    """Asking by name for a library that is not installed says the pip line."""
+    absent = Integration("absent", "no_such_library.core", "X", "no-such-library", (2, 1))
+    monkeypatch.setattr(integrations, "TABLE", (absent,))
+    with pytest.raises(MissingExtra, match=r"pip install 'no-such-library>=2\.1'"):
+        integrations.autolog("absent")
+    integrations.autolog()
+
+
+def test_the_table_and_the_files_agree():
+    """Each line of the table has its file with `activate` and `deactivate`, and each file its line."""
+    folder = importlib.import_module("modeltrail.integrations").__path__[0]
+    files = {name for name in __import__("os").listdir(folder) if name.endswith(".py")}
+    assert {f"{each.name}.py" for each in TABLE} == {name for name in files if not name.startswith("_")}
+    for each in TABLE:
+        file = importlib.import_module(f"modeltrail.integrations.{each.name}")
+        assert callable(file.activate)
+        assert callable(file.deactivate)

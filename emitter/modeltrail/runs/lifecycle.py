@@ -103,7 +103,10 @@ class Lifecycle:
 
     def end(self, error: BaseException | None = None) -> None:
         """Send the last event: COMPLETE, or what the exception `error` comes to. Ending twice is harmless."""
-        kind, facet = outcome.of(error, aborted=self._aborted)
+        kind: event.EventType = "FAIL"
+        facet: dict[str, Any] | None = None
+        with guarded("describing how a run ended"):
+            kind, facet = outcome.of(error, aborted=self._aborted)
         self._end(kind, facet)
         if self._token is not None and self._pid == os.getpid():
             token, self._token = self._token, None

@@ -1,0 +1,400 @@
+"""`modeltrail run -- CMD`: the program is as without us, and its run is told to the end."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from modeltrail.launch import wrapper
+from modeltrail.launch.command import Command, read
+
+COMMAND = [str(Path(sys.executable).parent / "modeltrail"), "run"]
+PYTHON = sys.executable
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "lineage"
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], Path]:
+    """`program(code)` writes train.py."""
+
+    def write(code: str) -> Path:
+        (tmp_path / "train.py").write_text("import modeltrail, os, sys, signal, time\n" + code)
+        return tmp_path / "train.py"
+
+    return write
+
+
+@pytest.fixture
+def launch(tmp_path: Path, program) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`launch(code)` runs it as `modeltrail run -- python train.py`, or as the command given."""
+
+    def run(code: str, *command: str, options: tuple[str, ...] = (), **environment: str):
+        program(code)
+        return subprocess.run(
+            [*COMMAND, *options, "--", *(command or (PYTHON, "train.py"))],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+def told(events: list[dict]) -> list[tuple[str, str]]:
+    return [(event["job"]["name"], event["eventType"]) for event in events]
+
+
+def message(event: dict) -> str | None:
+    return event["run"]["facets"].get("errorMessage", {}).get("message")
+
+
+RECORD = "run = modeltrail.current_run(); run.params({'a': 1}); run.metric('loss', 0.5, step=7)\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "end"),
+    [
+        ("", (0, "COMPLETE", None)),
+        ("sys.exit()", (0, "COMPLETE", None)),
+        ("sys.exit(3)", (3, "FAIL", "exit code 3")),
+        ("sys.exit('no data')", (1, "FAIL", "exit code 1")),
+        ("raise ValueError('token=abc123secret')", (1, "FAIL", "ValueError: token=[redacted]")),
+        ("time.sleep(.3); os._exit(0)", (0, "COMPLETE", None)),
+        ("time.sleep(.3); os._exit(7)", (7, "FAIL", "exit code 7")),
+        ("time.sleep(.3); os.kill(os.getpid(), signal.SIGKILL)", (137, "ABORT", "killed by SIGKILL")),
+        ("time.sleep(.3); os.kill(os.getpid(), signal.SIGTERM)", (143, "ABORT", "killed by SIGTERM")),
+        ("time.sleep(.3); os.abort()", (134, "ABORT", "killed by SIGABRT")),
+        ("raise KeyboardInterrupt", (130, "ABORT", "killed by SIGINT")),
+    ],
+)
+def test_each_end_is_the_programs_own_and_is_told(launch, inbox, log, code, end):
+    """Exit code and last event follow the program's end, and what it recorded before is in the event."""
+    returned, kind, error = end
+    speak = "print('out', flush=True); print('err', file=sys.stderr, flush=True)\n"
+    result = launch(RECORD + speak + code)
+    assert (returned, "out\n") == (result.returncode, result.stdout)
+    assert result.stderr.startswith("err\n")
+    assert "modeltrail:" not in result.stderr
+    order = ["START", "RUNNING", kind]
+    events = sorted(inbox(log), key=lambda event: order.index(event["eventType"]))
+    assert order == [event["eventType"] for event in events]
+    last = events[-1]
+    assert error == message(last)
+    assert 1 == len({event["run"]["runId"] for event in events})
+    facets = last["run"]["facets"]
+    assert ["a"] == [each["name"] for each in facets["modelTrail_hyperparameters"]["params"]]
+    assert {"modelTrail_codeState", "modelTrail_environment", "modelTrail_metrics"} <= set(facets)
+    assert [PYTHON, "train.py"] == facets["modelTrail_codeState"]["argv"]
+    assert 7 == events[1]["run"]["facets"]["modelTrail_metricSeries"]["points"][0]["step"]
+    assert "abc123secret" not in json.dumps(events)
+    if "ValueError" in code:
+        assert "train.py" in facets["errorMessage"]["stackTrace"]
+
+
+def test_a_program_that_knows_nothing_of_us_is_recorded(launch, inbox, log, tmp_path):
+    """A plain scikit-learn script is recorded by autolog: data, parameters and the saved model."""
+    result = launch(
+        "import joblib, pandas as pd\nfrom sklearn.linear_model import LogisticRegression\n"
+        "frame = pd.DataFrame({'age': [1.0, 2, 3, 4], 'y': [0, 1, 0, 1]})\n"
+        "joblib.dump(LogisticRegression(C=0.5).fit(frame[['age']], frame['y']), 'm.joblib')"
+    )
+    assert (0, "") == (result.returncode, result.stderr)
+    events = inbox(log)
+    assert [("train", "START"), ("train", "COMPLETE")] == told(events)
+    last = events[-1]
+    params = last["run"]["facets"]["modelTrail_hyperparameters"]["params"]
+    assert 0.5 == next(each["value"] for each in params if each["name"] == "C")
+    assert [str(tmp_path / "m.joblib")] == [each["name"] for each in last["outputs"]]
+    assert "TRAIN" == last["job"]["facets"]["jobType"]["jobType"]
+
+
+def test_autolog_can_be_left_out(launch, inbox, log):
+    """With --no-autolog only what the program itself records is told."""
+    launch(
+        "from sklearn.linear_model import LogisticRegression\nLogisticRegression().fit([[1], [2]], [0, 1])",
+        options=("--no-autolog", "--name", "mine", "--namespace", "ns"),
+    )
+    events = inbox(log)
+    assert [("mine", "START"), ("mine", "COMPLETE")] == told(events)
+    assert "ns" == events[-1]["job"]["namespace"]
+    assert "modelTrail_hyperparameters" not in events[-1]["run"]["facets"]
+
+
+def test_stdin_and_open_files_reach_the_program(tmp_path, program):
+    """Standard input, and other open files, are the program's as without the wrapper."""
+    program("print(sys.stdin.read()); os.write(int(sys.argv[1]), b'more')")
+    reader, writer = os.pipe()
+    result = subprocess.run(
+        [*COMMAND, "--", PYTHON, "train.py", str(writer)],
+        cwd=tmp_path,
+        input="given",
+        pass_fds=[writer],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    os.close(writer)
+    assert "given\n" == result.stdout
+    assert b"more" == os.read(reader, 10)
+    os.close(reader)
+
+
+def test_runs_of_the_program_are_children_of_its_run(launch, inbox, log):
+    """A run that the program opens is a child of the script's run; subprocesses are silent, or below it."""
+    launch(
+        "import subprocess\n"
+        "with modeltrail.run('inner'):\n"
+        "    subprocess.run([sys.executable, '-c', 'pass'], check=True)\n"
+        "    subprocess.run([sys.executable, '-c', 'import modeltrail\\n"
+        'with modeltrail.run("below"): pass\'], check=True)'
+    )
+    events = inbox(log)
+    ids = {event["job"]["name"]: event["run"]["runId"] for event in events}
+    parents = {
+        event["job"]["name"]: event["run"]["facets"].get("parent", {}).get("run", {}).get("runId")
+        for event in events
+    }
+    assert {"train": None, "inner": ids["train"], "below": ids["inner"]} == parents
+    assert 6 == len(events)
+
+
+def test_workers_of_the_program_are_silent(launch, inbox, log):
+    """Spawned and forked workers neither take over the script's run nor end it."""
+    result = launch(
+        "import multiprocessing\n"
+        "def work(n): return modeltrail.current_run() is None\n"
+        "if __name__ == '__main__':\n"
+        "    for method in ('fork', 'spawn'):\n"
+        "        with multiprocessing.get_context(method).Pool(2) as pool: print(pool.map(work, [1, 2]))\n"
+        "    modeltrail.current_run().params({'a': 1})"
+    )
+    assert "[True, True]\n[True, True]\n" == result.stdout
+    assert [("train", "START"), ("train", "COMPLETE")] == told(inbox(log))
+
+
+def test_a_program_that_becomes_another_is_followed(launch, inbox, log, tmp_path):
+    """A launcher that executes the script in its own place hands the run on."""
+    (tmp_path / "launcher.py").write_text(
+        "import os, sys\nos.execv(sys.executable, [sys.executable, 'train.py'])"
+    )
+    launch(RECORD, PYTHON, "launcher.py")
+    events = inbox(log)
+    assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
+
+
+def test_a_wrapper_in_a_wrapper_is_a_child(launch, inbox, log, tmp_path):
+    """A wrapped step of a wrapped pipeline is a run below the pipeline's."""
+    (tmp_path / "pipeline.sh").write_text(f"{' '.join(COMMAND)} -- {PYTHON} train.py\n")
+    result = launch(RECORD, "sh", "pipeline.sh")
+    assert 0 == result.returncode
+    events = inbox(log)
+    ends = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
+    assert {"sh", "train"} == set(ends)
+    assert ends["sh"]["run"]["runId"] == ends["train"]["run"]["facets"]["parent"]["run"]["runId"]
+    assert "modelTrail_hyperparameters" in ends["train"]["run"]["facets"]
+
+
+def test_the_hosts_sitecustomize_is_imported(launch, tmp_path):
+    """An existing sitecustomize is imported under its name, and our folder is no longer on sys.path."""
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "sitecustomize.py").write_text("import builtins; builtins.HOST = __file__")
+    code = "print(HOST == sys.modules['sitecustomize'].__file__, [p for p in sys.path if 'launch' in p])"
+    result = launch(code, PYTHONPATH=str(tmp_path / "host"))
+    assert ("True []\n", "") == (result.stdout, result.stderr)
+
+
+def test_a_broken_sitecustomize_is_reported_as_ever(launch, tmp_path):
+    """The error of the host's own sitecustomize is shown by Python as without us."""
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host" / "sitecustomize.py").write_text("import no_such_module")
+    result = launch("print('ran')", PYTHONPATH=str(tmp_path / "host"))
+    assert "ran\n" == result.stdout
+    assert "no_such_module" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["-I", "-S", "-E", "-sE"])
+def test_where_python_cannot_be_seen_into_it_says_so(launch, inbox, log, option):
+    """Options that keep Python from loading sitecustomize are named in one line; start and end are told."""
+    result = launch("", PYTHON, option, "-c", "print('ran')")
+    assert (0, "ran\n", 1) == (result.returncode, result.stdout, result.stderr.count("\n"))
+    assert "nothing is recorded from inside" in result.stderr
+    assert ["START", "COMPLETE"] == [event["eventType"] for event in inbox(log)]
+
+
+def test_a_program_that_is_no_python_is_told_from_outside(launch, inbox, log):
+    """Of a program without Python start, end and command line are told, and one line says so."""
+    result = launch("", "sh", "-c", "echo ran; exit 4")
+    assert (4, "ran\n", 1) == (result.returncode, result.stdout, result.stderr.count("\n"))
+    events = inbox(log)
+    assert [("sh", "START"), ("sh", "FAIL")] == told(events)
+    assert ["sh", "-c", "echo ran; exit 4"] == events[-1]["run"]["facets"]["modelTrail_codeState"]["argv"]
+
+
+def test_a_python_without_modeltrail_says_so(launch, tmp_path):
+    """A Python that has no modeltrail runs as ever, and one line names it."""
+    (tmp_path / "bare").mkdir()
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    result = launch("", str(tmp_path / "bare" / "bin" / "python"), "-c", "print('ran')")
+    assert (0, "ran\n", 1) == (result.returncode, result.stdout, result.stderr.count("\n"))
+    assert "No module named" in result.stderr
+
+
+def test_a_missing_command_is_127(launch, log):
+    """A command that is not there ends with 127 and one line, and no run is told."""
+    result = launch("", "no-such-command-anywhere")
+    assert (127, "modeltrail: no-such-command-anywhere: command not found\n") == (
+        result.returncode,
+        result.stderr,
+    )
+    assert not log.exists()
+
+
+def test_a_file_that_cannot_be_executed_is_126(launch, tmp_path):
+    """A file that cannot be executed ends with 126 and one line."""
+    (tmp_path / "data.txt").write_text("no program")
+    assert 126 == launch("", "./data.txt").returncode
+
+
+def test_disabled_means_untouched(launch, log):
+    """With OPENLINEAGE_DISABLED the program runs without anything of ours around it."""
+    result = launch(
+        "print('PYTHONPATH' in os.environ, 'MODELTRAIL_LAUNCH' in os.environ)", OPENLINEAGE_DISABLED="true"
+    )
+    assert ("False False\n", "") == (result.stdout, result.stderr)
+    assert not log.exists()
+
+
+def test_an_unwritable_log_changes_nothing_for_the_program(launch, tmp_path):
+    """Where no event can be written the program's output and exit code are its own."""
+    (tmp_path / "file").write_text("")
+    result = launch("print('ran'); sys.exit(5)", MODELTRAIL_LOG=str(tmp_path / "file" / "log"))
+    assert (5, "ran\n") == (result.returncode, result.stdout)
+
+
+def test_a_chdir_of_the_program_moves_no_event(launch, inbox, tmp_path, monkeypatch):
+    """The local log stays where the wrapper was started, wherever the program goes."""
+    monkeypatch.delenv("MODELTRAIL_LOG")
+    launch("os.chdir('/tmp')\nwith modeltrail.run('inner'): pass")
+    assert 4 == len(inbox(tmp_path / "lineage"))
+
+
+@pytest.fixture
+def started(tmp_path: Path, program) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """`started(code)` starts the wrapped program and waits until it prints `ready`."""
+    running = []
+
+    def start(code: str, **options) -> "subprocess.Popen[str]":
+        program(RECORD + "time.sleep(.2)\n" + code)
+        process = subprocess.Popen(
+            [*COMMAND, "--", PYTHON, "-u", "train.py"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        running.append(process)
+        assert "ready\n" == process.stdout.readline()
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+COUNTING = (
+    "got = []\n"
+    "for name in ('SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'):\n"
+    "    signal.signal(getattr(signal, name), lambda number, _: got.append(number))\n"
+    "print('ready')\n"
+    "end = time.monotonic() + 20\n"
+    "while not got and time.monotonic() < end: time.sleep(.01)\n"
+    "time.sleep(.3); print(got); sys.exit(5)"
+)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"])
+def test_a_signal_to_the_wrapper_reaches_the_program_once(started, inbox, log, name):
+    """A signal sent to the wrapper is handed on once; the program decides what becomes of it."""
+    process = started(COUNTING)
+    process.send_signal(getattr(signal, name))
+    out, _ = process.communicate(timeout=30)
+    assert (f"[{int(getattr(signal, name))}]\n", 5) == (out, process.returncode)
+    assert "FAIL" == inbox(log)[-1]["eventType"]
+
+
+def test_a_program_killed_by_a_signal_is_aborted(started, inbox, log):
+    """SIGTERM to the wrapper kills a program that does not handle it: 143, and ABORT with its story."""
+    process = started("print('ready'); time.sleep(20)")
+    process.terminate()
+    assert 143 == process.wait(timeout=30)
+    last = inbox(log)[-1]
+    assert ("ABORT", "killed by SIGTERM") == (last["eventType"], message(last))
+    assert "modelTrail_hyperparameters" in last["run"]["facets"]
+
+
+def test_ctrl_c_of_a_terminal_reaches_the_program_once(tmp_path, program, inbox, log):
+    """Ctrl-C of a terminal goes to the program as without the wrapper, once, and the wrapper outlives it."""
+    program(RECORD + COUNTING)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execv(COMMAND[0], [*COMMAND, "--", PYTHON, "-u", "train.py"])
+    until(terminal, b"ready")
+    os.write(terminal, b"\x03")
+    assert b"[2]" in until(terminal, b"]")
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert 5 == os.waitstatus_to_exitcode(status)
+    assert "FAIL" == inbox(log)[-1]["eventType"]
+
+
+def until(terminal: int, wanted: bytes) -> bytes:
+    """What the terminal shows up to `wanted`."""
+    shown = b""
+    deadline = time.monotonic() + 30
+    while wanted not in shown and time.monotonic() < deadline:
+        shown += os.read(terminal, 1024)
+    return shown
+
+
+def test_without_news_of_the_sender_signals_are_forwarded_simply(program):
+    """Where the system does not say who sent a signal, waiting still gives the program's exit code."""
+    child = subprocess.Popen([PYTHON, program("sys.exit(6)")])
+    assert 6 == wrapper._wait_simply(child)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("python train.py --x 1", Command("train", "train.py")),
+        ("/usr/bin/python3.11 -u -W error src/train.py -I", Command("train", "src/train.py")),
+        ("python -m churn.train", Command("churn.train")),
+        ("python -Xdev -mchurn", Command("churn")),
+        ("python -c pass", Command("python")),
+        ("python -", Command("python")),
+        ("python", Command("python")),
+        ("python -Im pip", Command("pip", None, "-I")),
+        ("python --check-hash-based-pycs never -S train.py", Command("train", "train.py", "-S")),
+        ("accelerate launch --x train.py", Command("train", "train.py")),
+        ("./run.sh", Command("run")),
+    ],
+)
+def test_a_command_line_names_its_job(line, expected):
+    """The job is named after the script, else the module, else the program."""
+    assert expected == read(line.split())

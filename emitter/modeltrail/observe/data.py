@@ -79,6 +79,15 @@ class DataView:
     version: str | None = None
     uri: str | None = None
 
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether it is data in memory that nobody gave a name: `name` is made from the content."""
+        return self.namespace == naming.IN_MEMORY and self.name == _content_name(self.fingerprint)
+
+
+def _content_name(fingerprint: Fingerprint) -> str:
+    return f"data-{fingerprint.digest[:16]}"
+
 
 def look(
     data: object, *, name: str | None = None, namespace: str | None = None, version: str | None = None
@@ -204,7 +213,7 @@ def _table_view(seen: frames.Columns) -> DataView:
     fingerprint = _fingerprint(seen)
     return DataView(
         naming.IN_MEMORY,
-        f"data-{fingerprint.digest[:16]}",
+        _content_name(fingerprint),
         fields=tuple(zip(seen.names, seen.types, strict=True))[:MAX_FIELDS],
         rows=seen.rows,
         size_bytes=seen.size_bytes,
@@ -225,7 +234,7 @@ def _sparse_view(matrix: Any) -> DataView:
     size = int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
     return DataView(
         naming.IN_MEMORY,
-        f"data-{fingerprint.digest[:16]}",
+        _content_name(fingerprint),
         rows=rows,
         size_bytes=size,
         fingerprint=fingerprint,

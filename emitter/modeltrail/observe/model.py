@@ -104,15 +104,20 @@ def saved(model: object, path: str | os.PathLike[str]) -> None:
 def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | None:
     """(SHA-256 of the object's pickle, its bytes); None if it cannot be pickled, or not within `limit` bytes.
 
-    Equal digests mean equal models. Unequal ones need not mean unequal models: a pickle also depends on the
-    versions of Python and of the library, and on how parts of the object are shared.
+    The pickle is written without references between its parts, so that a model and its copy have one digest.
+    It still depends on the versions of Python and of the library; and a model whose parts contain each other
+    is pickled in the ordinary way.
     """
-    scale = _Scale(limit)
-    try:
-        pickle.Pickler(scale, protocol=5).dump(model)
-    except Exception:  # __reduce__ and __getstate__ are foreign code
-        return None
-    return scale.hasher.hexdigest(), scale.size
+    for fast in (True, False):
+        scale = _Scale(limit)
+        pickler = pickle.Pickler(scale, protocol=5)
+        pickler.fast = fast
+        try:
+            pickler.dump(model)
+        except Exception:  # __reduce__ and __getstate__ are foreign code  # noqa: S112
+            continue
+        return scale.hasher.hexdigest(), scale.size
+    return None
 
 
 class _Scale:

@@ -1,0 +1,221 @@
+"""The patcher: calls pass through once and untouched, the outermost is observed, and all can be undone."""
+
+import pickle
+import threading
+import types
+
+import pytest
+
+from modeltrail import guard
+from modeltrail.integrations import _patch
+
+
+class Library:
+    """Stands for a foreign class."""
+
+    def outer(self, value, *, more=1):
+        """Call the inner one twice."""
+        return self.inner(value) + self.inner(more)
+
+    def inner(self, value):
+        return value
+
+    @staticmethod
+    def static(value):
+        return value
+
+    @classmethod
+    def made(cls, value):
+        return cls, value
+
+
+seen = []
+
+
+def watch(call):
+    seen.append((call.function.__name__, call.arguments()))
+
+    def finish(result, error):
+        seen.append((result, error))
+
+    return finish
+
+
+def failing(_):
+    raise ZeroDivisionError("ours")
+
+
+@pytest.fixture(autouse=True)
+def undone():
+    seen.clear()
+    guard.reset()
+    yield
+    _patch.undo("test")
+    guard.reset()
+
+
+def test_a_call_is_seen_from_both_sides():
+    """The observer gets the arguments before the call and the result after it."""
+    _patch.wrap("test", Library, "outer", watch)
+    library = Library()
+    assert 5 == library.outer(3, more=2)
+    assert [("outer", {"self": library, "value": 3, "more": 2}), (5, None)] == seen
+
+
+def test_inner_calls_are_silent():
+    """Of nested observed calls only the outermost is observed."""
+    _patch.wrap("test", Library, "outer", watch)
+    _patch.wrap("test", Library, "inner", watch)
+    assert 4 == Library().outer(3)
+    assert 2 == len(seen)
+    assert 7 == Library().inner(7)
+    assert 4 == len(seen)
+
+
+def test_static_and_class_methods_stay_what_they_are():
+    """Static and class methods are observed, and still bind as they did."""
+    _patch.wrap("test", Library, "static", watch)
+    _patch.wrap("test", Library, "made", watch)
+    assert (1, 2, (Library, 3)) == (Library.static(1), Library().static(2), Library.made(3))
+    assert isinstance(vars(Library)["static"], staticmethod)
+    assert 6 == len(seen)
+
+
+def test_only_what_a_class_has_itself_is_wrapped():
+    """An inherited method, a plain attribute and an absent name are left alone."""
+
+    class Child(Library):
+        number = 3
+
+    for name in ("inner", "number", "nothing"):
+        _patch.wrap("test", Child, name, watch)
+    assert not _patch.is_active("test")
+    _patch.wrap("test", int, "bit_length", watch)
+    assert (False, 2) == (_patch.is_active("test"), (3).bit_length())
+
+
+def test_the_host_s_exception_passes_untouched():
+    """What the original raises passes, the same object, with nothing chained; the observer hears of it."""
+    error = KeyboardInterrupt()
+
+    def interrupt(self):
+        raise error
+
+    Library.stop = interrupt
+    _patch.wrap("test", Library, "stop", watch)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        Library().stop()
+    assert (error, None, None) == (caught.value, error.__cause__, error.__context__)
+    assert (None, error) == seen[1]
+    _patch.undo("test")
+    del Library.stop
+
+
+def test_our_failure_before_the_call_is_counted():
+    """An observer that fails does not keep the call from running, once."""
+    _patch.wrap("test", Library, "inner", failing)
+    assert 3 == Library().inner(3)
+    assert {"observing Library.inner: ZeroDivisionError": 1} == guard.failures()
+
+
+def test_our_failure_after_the_call_is_counted():
+    """An observer that fails afterwards changes neither the result nor the host's exception."""
+    _patch.wrap("test", Library, "inner", lambda _: failing)
+    assert 3 == Library().inner(3)
+    with pytest.raises(TypeError, match="positional argument"):
+        Library().inner()
+    assert {"observing Library.inner: TypeError": 2} == guard.failures()
+
+
+def test_threads_that_a_call_starts_belong_to_it():
+    """A thread born during an observed call is part of it; one that was there before is not."""
+    go, done = threading.Event(), threading.Event()
+    early = threading.Thread(target=lambda: (go.wait(5), Library().inner("early"), done.set()))
+    early.start()
+
+    def work(self):
+        late = threading.Thread(target=lambda: Library().inner("late"))
+        late.start()
+        late.join()
+        go.set()
+        done.wait(5)
+
+    Library.work = work
+    _patch.wrap("test", Library, "work", watch)
+    _patch.wrap("test", Library, "inner", watch)
+    Library().work()
+    early.join()
+    assert ["work", "inner"] == [first for first, _ in seen if isinstance(first, str) and first != "early"]
+    _patch.undo("test")
+    del Library.work
+
+
+def test_a_function_is_found_wherever_it_is_held(monkeypatch):
+    """A function is wrapped under every name that a loaded module has for it, and pickles from all."""
+    home, user = types.ModuleType("home_of_it"), types.ModuleType("user_of_it")
+    exec("def save(value):\n    return value", vars(home))
+    user.store = home.save
+    for module in (home, user):
+        monkeypatch.setitem(__import__("sys").modules, module.__name__, module)
+    original = home.save
+    _patch.wrap_function("test", home.save, watch)
+    _patch.wrap_function("test", home.save, watch)
+    assert (1, original) == (user.store(1), user.store.__wrapped__)
+    assert 2 == len(seen)
+    assert home.save is pickle.loads(pickle.dumps(user.store))
+    _patch.undo("test")
+    assert original is home.save is user.store
+
+
+def test_classes_yet_to_come_are_seen():
+    """Every subclass is seen once it is defined, and its own `__init_subclass__` still runs."""
+
+    class Base:
+        def __init_subclass__(cls, mark=None, **kwargs):
+            super().__init_subclass__(**kwargs)
+            cls.mark = mark
+
+    class First(Base, mark=1):
+        pass
+
+    found = []
+    _patch.on_subclass("test", Base, found.append)
+
+    class Second(First, mark=2):
+        pass
+
+    assert ([Base, First, Second], 2) == (found, Second.mark)
+    _patch.undo("test")
+
+    class Third(Base, mark=3):
+        pass
+
+    assert (3, 3) == (len(found), Third.mark)
+
+
+def test_a_base_without_a_hook_gets_one_and_loses_it():
+    """A base class that has no `__init_subclass__` has none again after `undo`."""
+
+    class Base:
+        pass
+
+    _patch.on_subclass("test", Base, seen.append)
+    assert "__init_subclass__" in vars(Base)
+    _patch.undo("test")
+    assert "__init_subclass__" not in vars(Base)
+
+
+def test_a_module_that_fails_to_import_fails_as_ever(tmp_path, monkeypatch):
+    """A waited-for module that raises on import raises its own error; a hook that fails harms no import."""
+    (tmp_path / "broken_mod.py").write_text("raise RuntimeError('theirs')")
+    (tmp_path / "fine_mod.py").write_text("x = 1")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("broken_mod", "fine_mod", "no_such_mod"):
+        _patch.when_imported(name, failing)
+    with pytest.raises(RuntimeError, match="theirs"):
+        __import__("broken_mod")
+    assert 1 == __import__("fine_mod").x
+    with pytest.raises(ModuleNotFoundError, match="no_such_mod"):
+        __import__("no_such_mod")
+    assert {"activating an integration for fine_mod: ZeroDivisionError": 1} == guard.failures()
+    _patch.forget_imports()

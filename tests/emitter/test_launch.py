@@ -349,15 +349,23 @@ def test_a_program_killed_by_a_signal_is_aborted(started, inbox, log):
 
 
 def test_ctrl_c_of_a_terminal_reaches_the_program_once(tmp_path, program, inbox, log):
-    """Ctrl-C of a terminal goes to the program as without the wrapper, once, and the wrapper outlives it."""
-    program(RECORD + COUNTING)
+    """Each Ctrl-C of a terminal goes to the program once, as without the wrapper, which outlives them all."""
+    program(
+        "got = []\n"
+        "def count(*_): got.append(1); print(f'<{len(got)}>')\n"
+        "signal.signal(signal.SIGINT, count)\n"
+        "print('<0>'); sys.stdin.readline(); time.sleep(.3); print(f'({len(got)})'); sys.exit(5)"
+    )
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(tmp_path)
         os.execv(COMMAND[0], [*COMMAND, "--", PYTHON, "-u", "train.py"])
-    until(terminal, b"ready")
-    os.write(terminal, b"\x03")
-    assert b"[2]" in until(terminal, b"]")
+    until(terminal, b"<0>")
+    for number in range(1, 11):  # several: two signals at once may melt into one
+        os.write(terminal, b"\x03")
+        until(terminal, b"<%d>" % number)
+    os.write(terminal, b"\n")
+    assert b"(10)" in until(terminal, b")")
     _, status = os.waitpid(child, 0)
     os.close(terminal)
     assert 5 == os.waitstatus_to_exitcode(status)
@@ -371,6 +379,22 @@ def until(terminal: int, wanted: bytes) -> bytes:
     while wanted not in shown and time.monotonic() < deadline:
         shown += os.read(terminal, 1024)
     return shown
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "sender", "expected"),
+    [
+        (signal.SIGTERM, 0, 1, True),  # kill
+        (signal.SIGTERM, -1, 1, True),  # sigqueue
+        (signal.SIGINT, 128, 0, False),  # the terminal, whose signal the program got itself
+        (signal.SIGTERM, 0, 42, False),  # the program, to its group
+        (signal.SIGCHLD, 1, 42, False),
+    ],
+)
+def test_what_the_program_got_by_itself_is_not_forwarded(number, code, sender, expected):
+    """Signals of other processes are forwarded, those of the terminal and of the program itself are not."""
+    received = signal.struct_siginfo((number, code, 0, sender, 0, 0, 0))
+    assert expected == wrapper._is_to_forward(received, 42)
 
 
 def test_without_news_of_the_sender_signals_are_forwarded_simply(program):

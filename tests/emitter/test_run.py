@@ -1,5 +1,6 @@
 """The verbs of a run, and the events it becomes."""
 
+import asyncio
 import datetime as dt
 import enum
 import json
@@ -575,6 +576,8 @@ class OddError(Exception):
         (ValueError("bad token=abc123secret"), "FAIL", "ValueError: bad token=[redacted]"),
         (OddError(), "FAIL", "OddError"),
         (KeyboardInterrupt(), "ABORT", "KeyboardInterrupt"),
+        (asyncio.CancelledError(), "ABORT", "CancelledError"),
+        (GeneratorExit(), "ABORT", "GeneratorExit"),
         (SystemExit(0), "COMPLETE", None),
         (SystemExit(None), "COMPLETE", None),
         (SystemExit(3), "FAIL", "exit code 3"),

@@ -234,19 +234,24 @@ def _start(command: Sequence[str], variables: Mapping[str, str], mask: Mask) -> 
 
 
 def _wait(child: "subprocess.Popen[bytes]") -> int:
-    """Wait for the end of the program and hand on what signals somebody sends to us.
-
-    A signal of the terminal (Ctrl-C) reaches the program by itself, which is in the same process group, and
-    is not sent twice: the kernel sends those, `kill` sends the others.
-    """
+    """Wait for the end of the program and hand on what signals somebody sends to us."""
     if not hasattr(signal, "sigwaitinfo"):
         return _wait_simply(child)
     while (returned := child.poll()) is None:
         received = signal.sigwaitinfo(_FORWARDED | {signal.SIGCHLD})
-        by_somebody = received.si_code <= 0 and received.si_pid != child.pid
-        if received.si_signo != signal.SIGCHLD and by_somebody:
+        if _is_to_forward(received, child.pid):
             child.send_signal(received.si_signo)
     return returned
+
+
+def _is_to_forward(received: "signal.struct_siginfo", child: int) -> bool:
+    """Whether the program did not get the signal by itself.
+
+    A signal of the terminal (Ctrl-C) goes to the whole process group, which the program is in: the kernel
+    sends those, with a code above 0, and processes the others. The program's own come from the program.
+    """
+    by_a_process = received.si_code <= 0 and received.si_pid != child
+    return received.si_signo != signal.SIGCHLD and by_a_process
 
 
 def _wait_simply(child: "subprocess.Popen[bytes]") -> int:

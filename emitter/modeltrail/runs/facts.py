@@ -1,5 +1,6 @@
 """What is known of a run so far. Looking happens outside of the lock, only writing down inside of it."""
 
+import itertools
 import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from modeltrail.facets import (
 from modeltrail.guard import guarded
 from modeltrail.observe import model as observed
 from modeltrail.observe import redact
+from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import models, transforms
 from modeltrail.runs.datasets import ROLES, Input
@@ -59,6 +61,7 @@ class Facts:
         self.job_facets: dict[str, Mapping[str, Any]] = {}
         self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
         self._redacted: set[str] = set()
+        self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
         self._metrics: dict[str, dict[str, Any]] = {}
         self._lock = threading.RLock()
 
@@ -100,6 +103,22 @@ class Facts:
         clean = [redact.mapping({"capture": capture, **step})[0] for step in steps]
         with self._lock:
             self.more_steps += clean
+
+    def called(self, dataset: Dataset, view: DataView, use: str) -> Dataset:
+        """The dataset under a name that is the same in each run of the job.
+
+        Data in memory has none of its own: it goes by `use` (`{job}/{role}`), numbered where the run has
+        several, and the same content by the same name. Its version and fingerprint say which content.
+        """
+        if not (view.is_unnamed and dataset.name == view.name):
+            return dataset
+        with self._lock:
+            taken = set(self._in_memory.values())
+            free = itertools.chain([use], (f"{use}-{number}" for number in itertools.count(2)))
+            name = self._in_memory.setdefault(
+                view.fingerprint.digest, next(each for each in free if each not in taken)
+            )
+        return attrs.evolve(dataset, name=name)
 
     def named_datasets(self) -> dict[str, Dataset]:
         """The datasets of this run by name; what exists only inside of it also by the name it was given."""

@@ -109,6 +109,7 @@ class Run(Lifecycle):
 
         def record() -> Dataset:
             seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
+            seen = self.facts.called(seen, view, f"{self.name}/{role or 'data'}")
             found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
             if (profile := data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
@@ -127,8 +128,8 @@ class Run(Lifecycle):
         """Record a dataset that the run has written; call it after writing. Arguments as of `input`."""
 
         def record() -> Dataset:
-            seen, _ = datasets.look(dataset, name=name, namespace=namespace, version=version)
-            return self.facts.add_output(seen)
+            seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
+            return self.facts.add_output(self.facts.called(seen, view, f"{self.name}/output"))
 
         return self._do("an output", record, _UNRECORDED)
 
@@ -155,9 +156,8 @@ class Run(Lifecycle):
         """
 
         def record() -> None:
-            known = self.facts.named_datasets()
             sources, targets = (
-                [transforms.look(given, self.name, known) for given in transforms.listed(several)]
+                [self._named(given, "data") for given in transforms.listed(several)]
                 for several in (inputs, outputs)
             )
             wire = {
@@ -175,6 +175,11 @@ class Run(Lifecycle):
     def transformations(self, steps: Sequence[Mapping[str, Any]], *, capture: Capture = "observed") -> None:
         """Record steps that were seen, as entries of the facet `modelTrail_featureTransformations`."""
         self._do("transformations", lambda: self.facts.add_steps(steps, capture), None)
+
+    def _named(self, given: object, use: str) -> transforms.Seen:
+        """A dataset of this run by name, or any other by what can be seen of it."""
+        seen, view = transforms.look(given, self.name, self.facts.named_datasets())
+        return self.facts.called(seen, view, f"{self.name}/{use}"), view
 
     # --- values ------------------------------------------------------------
 
@@ -285,7 +290,7 @@ class Run(Lifecycle):
         """
 
         def record() -> None:
-            seen, view = transforms.look(dataset, self.name, self.facts.named_datasets())
+            seen, view = self._named(dataset, role or "test")
             used = self.facts.inputs.get(seen.identity) or Input(
                 seen, role, view.fingerprint.to_dict(), view.capture
             )

@@ -36,14 +36,16 @@ def trace(log: Log, text: str) -> dict[str, Any]:
 
     A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
     times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from. A node
-    told elsewhere in the tree is `repeated` and its inputs are left out. At most 100 runs deep.
+    told elsewhere in the tree is `repeated` and its inputs are left out. At most 100 runs deep. A run has
+    `steps`, the names of its transformations, in order.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
     version; else, where one of them is unknown, the last that wrote it before.
 
     Raises NotFound when nothing or more than one thing is called so.
     """
-    with database(log, "models", "runs", "run_datasets", "edges", "deployments", held=True) as db:
+    tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
+    with database(log, *tables, held=True) as db:
         root = _root(db, text)
         told: set[tuple[str, ...]] = set()
         level = [root]
@@ -52,6 +54,7 @@ def trace(log: Log, text: str) -> dict[str, Any]:
                 break
             _find_runs(db, [node for node in level if node.run is None])
             fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
+            _find_steps(db, fresh)
             level = _find_inputs(db, fresh)
         return _plain(root)
 
@@ -132,6 +135,21 @@ def _writer(node: _Node, candidates: list[Row]) -> Row | None:
 
 def _run_of(row: Row) -> Row:
     return {key: value for key, value in row.items() if key not in ("tier", "version", "fingerprint")}
+
+
+def _find_steps(db: Database, nodes: list[_Node]) -> None:
+    """Tell each node's run the names of its transformations."""
+    if not nodes:
+        return
+    db.fill("told", ("run_id",), sorted({(node.run["run_id"],) for node in nodes if node.run}))
+    rows = db.rows("""
+        SELECT run_id, json_extract_string(value, '$.steps[*].id') AS steps
+        FROM facets JOIN told USING (run_id)
+        WHERE scope = 'run' AND key = 'modelTrail_featureTransformations'""")
+    steps = {row["run_id"]: [step for step in row["steps"] if step] for row in rows}
+    for node in nodes:
+        assert node.run is not None  # noqa: S101
+        node.run["steps"] = steps.get(node.run["run_id"], [])
 
 
 def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -119,11 +120,17 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "arguments": " ".join(map(str, _list(code.get("argv")))),
         "repository": location.get("repoUrl") or location.get("url"),
         "commit": code.get("commit") or location.get("version"),
-        "uncommitted": {"True": "yes", "False": "no"}.get(str(code.get("dirty"))),
+        "uncommitted": _uncommitted(code),
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
     }
     return _pairs(said, _learned(code))
+
+
+def _uncommitted(code: dict[str, Any]) -> str | None:
+    if not code.get("vcs") and not code.get("commit"):
+        return "the script is under no version control"
+    return {"True": "yes", "False": "no"}.get(str(code.get("dirty")))
 
 
 def _environment(environment: dict[str, Any]) -> list[Line]:
@@ -166,12 +173,20 @@ def _artifact(artifact: dict[str, Any]) -> list[Line]:
     size = artifact.get("sizeBytes")
     files = _list(artifact.get("files"))
     said = {
-        "file": label(artifact["namespace"], artifact["name"]),
+        "file": _place(artifact),
         str(artifact.get("digestAlgorithm") or "digest"): artifact.get("digest"),
         "size": f"{size:,} bytes" if isinstance(size, int) else None,
         "files": str(len(files)) if len(files) > 1 else None,
     }
     return _pairs(said, _learned(artifact))
+
+
+def _place(artifact: dict[str, Any]) -> str:
+    """Where the bytes lie: a model that has a name is called by it, its artifact by its file."""
+    uri = urlsplit(str(artifact.get("uri") or ""))
+    if uri.scheme == "file":
+        return label("file", unquote(uri.path))
+    return uri.geturl() or label(artifact["namespace"], artifact["name"])
 
 
 def _registration(registration: dict[str, Any]) -> list[Line]:
@@ -195,18 +210,23 @@ def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
 
 
 def _changes(rows: list[dict[str, Any]]) -> list[Line]:
+    """A step that came or went says its parameters itself: they are not told again one by one."""
+    steps = {row["path"] for row in rows if row["section"] == "transformations"}
     lines: list[Line] = []
     for row in rows:
         name, mark, field = row["path"].rpartition("#")
+        if row["section"] == "parameters" and row["path"].partition("__")[0] in steps:
+            continue
         path = f"{label('file', name)} {field}" if mark else row["path"]
         path = path.replace(f"{Path.cwd()}/", "")
-        lines.append((row["section"], path, f"{_side(row['before'])} → {_side(row['after'])}", ""))
+        section = _HEADINGS.get(row["section"], row["section"])
+        lines.append((section, path, f"{_side(row['before'])} → {_side(row['after'])}", ""))
     return lines
 
 
 def _side(text: str | None) -> str:
     if text is None:
-        return "—"
+        return "nothing"
     return short(text) if " " not in text and text.isalnum() else _figure(text)
 
 
@@ -247,7 +267,7 @@ def _pairs(said: dict[str, Any], learned: str) -> list[Line]:
     return [(*line, learned if number == 0 else "") for number, line in enumerate(lines)]
 
 
-_HEADINGS: Final = {"params": "parameters", "run": "made by"}
+_HEADINGS: Final = {"params": "parameters", "run": "made by", "dataInputs": "data"}
 _SECTIONS: Final[dict[str, Callable[[Any], list[Line]]]] = {
     "model": _model,
     "run": _run,

@@ -49,6 +49,7 @@ def _run_line(run: dict[str, Any]) -> str:
     when = time(run["started_at"] or run["wrote_at"])
     took = duration(run["started_at"], run["ended_at"])
     facts = [when + (f" ({took})" if took else ""), f"run {short_run(run['run_id'])}"]
+    facts += [", ".join(run["steps"])] if run.get("steps") else []
     return f"{run['job_name']}  {state(run['state'])}{dim('  ' + ' · '.join(facts))}"
 
 

@@ -33,7 +33,7 @@ class Commands(click.Group):
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("modeltrail"):
                 raise  # a broken installation, not a missing extra
-            raise _missing_extra(cmd_name, error) from error
+            raise MissingExtra(cmd_name, error.name) from error
         assert isinstance(loaded, click.Command)  # noqa: S101
         return loaded
 
@@ -47,9 +47,10 @@ class Commands(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=3)
-            if near:
-                error.message += f" Did you mean {' or '.join(near)}?"
-            raise
+            if not near:
+                raise
+            hint = f"{error.message} Did you mean {' or '.join(near)}?"
+            raise click.UsageError(hint, ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands; one whose extra is missing is listed too, with what it needs."""
@@ -65,14 +66,17 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
-def _missing_extra(command: str, error: ModuleNotFoundError) -> click.ClickException:
-    extra = "demo" if command == "demo" else "collector"
-    needed = click.ClickException(
-        f"`modeltrail {command}` needs the package {error.name!r}, which is not installed: "
-        f"pip install 'modeltrail[{extra}]'"
-    )
-    needed.exit_code = 2
-    return needed
+class MissingExtra(click.ClickException):
+    """A command whose extra is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, command: str, package: str | None) -> None:
+        extra = "demo" if command == "demo" else "collector"
+        super().__init__(
+            f"`modeltrail {command}` needs the package {package!r}, which is not installed: "
+            f"pip install 'modeltrail[{extra}]'"
+        )
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

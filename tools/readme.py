@@ -3,8 +3,8 @@
     python tools/readme.py            compare: exit code 1 and a diff where the page is not true any more
     python tools/readme.py --write    rewrite the output in the pages
 
-A `console` block holds commands (`$ ...`) with what they print; a `python` block is a program of its own, run
-in an empty folder beside the data file the pages speak of; an `sh` block holds commands without their output.
+A `console` block holds one command (`$ ...`) with what it prints; a `python` block is a program of its own,
+run in an empty folder beside the data file the pages speak of; an `sh` block holds commands without their output.
 Ids, times and digests differ from run to run and are compared by their shape.
 """
 
@@ -40,7 +40,8 @@ SHAPES = (
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "<date>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}…?"), "<hex>"),
-    (re.compile(r"\b\d{7,64}…"), "<hex>"),
+    (re.compile(r"\b(\d{7,64}…|\d{12}\b)"), "<hex>"),
+    (re.compile(r"\b\d\.\d{3,}\b"), "<score>"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s|min|kB|KiB|MB|MiB|GB|GiB)\b"), "<amount>"),
     (re.compile(r"\b\d+\.\d+\.\d+(\.\w+)?\b"), "<version>"),
     (re.compile(r"[ ─━]{2,}"), "  "),
@@ -114,9 +115,7 @@ class Session:
         if block.language == "python":
             return self.python(block.text)
         lines = block.text.splitlines()
-        commands = [
-            line.removeprefix("$ ") for line in lines if block.language == "sh" or line.startswith("$ ")
-        ]
+        commands = lines if block.language == "sh" else [lines[0].removeprefix("$ ")]
         written = []
         for command in commands:
             written.append(command if block.language == "sh" else f"$ {command}")

@@ -643,6 +643,7 @@ def test_our_failures_stay_ours(caplog):
         modeltrail.run("train") as run,
     ):
         run.metric("word", "no number")
+        run.input("train.csv", nonsense=1)
         run.evaluate(None, 5, "no metrics")
         run.transform("x", object(), object())
         run.deploy("churn", 1, {})
@@ -653,6 +654,19 @@ def test_our_failures_stay_ours(caplog):
         run.metric("auc", 1)
     assert {"recording a metric: TypeError", "recording a declaration: ConfigError"} <= set(guard.failures())
     assert ["auc"] == [each["name"] for each in facet(events[-1], "modelTrail_metrics")["metrics"]]
+    modeltrail.testing.reset()
+
+
+def test_the_end_is_told_even_if_the_story_is_not():
+    """Should the story of a run fail to be told, its end is told all the same, with the error."""
+    with modeltrail.testing.captured_events() as events, modeltrail.testing.strict(on=False):
+        run = modeltrail.run("train").start()
+        run.facts.inputs["broken"] = None
+        run.end(ValueError("mine"))
+    assert ("FAIL", "ValueError: mine") == (
+        events[-1]["eventType"],
+        facet(events[-1], "errorMessage")["message"],
+    )
     modeltrail.testing.reset()
 
 

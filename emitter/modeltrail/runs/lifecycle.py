@@ -29,6 +29,7 @@ class Lifecycle:
         name: of the job.
         run_id: UUID of this run.
         facts: what is known so far.
+        ending_in: the thread that is just sending the last event.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Lifecycle:
         self._token: Token[context.Current | None] | None = None
         self._waiting: list[Evaluation] = []
         self._aborted = False
+        self.ending_in: int | None = None
         self._changed: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -146,13 +148,15 @@ class Lifecycle:
                 if not self.is_open:
                     return
                 muted, self._state = self._state == "muted", "closed"
+                self.ending_in = threading.get_ident()
             if muted:
                 return
             try:
                 self.settle()
                 self._send_chunk()
-                transports.emit(self._teller.tell(kind, self.facts, errorMessage=error))
+                transports.emit(self._teller.tell_end(kind, self.facts, error))
             finally:
+                self.ending_in = None
                 process.closed(self)
 
     def look_around(self) -> None:

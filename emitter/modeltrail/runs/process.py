@@ -26,6 +26,10 @@ class OpenRun(Protocol):
     def identity(self) -> Parent:
         """Its names."""
 
+    @property
+    def ending_in(self) -> int | None:
+        """The thread that is just sending its last event."""
+
     def abort(self, reason: str) -> None:
         """End it as aborted."""
 
@@ -43,6 +47,7 @@ class _Process:
         self.context_set: str | None = None
         self.handler_before: Callable[[int, FrameType | None], object] | int | None = None
         self.finishers: list[Callable[[], None]] = []
+        self.is_to_die = False
 
 
 _process = _Process()
@@ -65,6 +70,8 @@ def closed(run: OpenRun) -> None:
         _announce()
         if not _process.runs:
             _stop_listening()
+    if _process.is_to_die:
+        _die()
 
 
 def end_at_exit(finisher: Callable[[], None] | None = None) -> None:
@@ -114,7 +121,8 @@ def _stop_listening() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     """A handler of the host decides what happens; without one the process dies, after it said so.
 
-    Said in a thread: the one that was interrupted may hold a lock of the transport.
+    Said in a thread: the one that was interrupted may hold a lock of the transport. If that one was just
+    sending the last event of a run, it may finish that.
     """
     before = _process.handler_before
     runs = list(_process.runs)
@@ -123,10 +131,18 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     if callable(before):
         before(number, frame)
         return
+    if any(run.ending_in == threading.get_ident() for run in runs):
+        _process.is_to_die = True
+        return
     teller = threading.Thread(target=_abort, args=(runs, "SIGTERM"), daemon=True)
     with guarded("aborting runs at SIGTERM"):
         teller.start()
         teller.join(ABORT_TIMEOUT_S)
+    _die()
+
+
+def _die() -> None:
+    """Die of SIGTERM, as the process would have without us."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -144,14 +160,37 @@ def _at_exit() -> None:
             finisher()
 
 
-def _after_fork() -> None:
-    """The child starts with none of the parent's runs; the context that it inherits makes it their child."""
-    global _process  # noqa: PLW0603
-    before = _process
-    _process = _Process()
-    _process.handler_before = before.handler_before
+_masks: dict[int, set[int | signal.Signals]] = {}  # of threads that are just forking
+
+
+def _before_fork() -> None:
+    """Hold SIGTERM back: in a fresh child Python drops what arrives before the child has its own handler."""
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        _masks[threading.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork_in_parent() -> None:
+    mask = _masks.pop(threading.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    """The child starts with none of the parent's runs, and with the host's own handler.
+
+    The context that it inherits makes runs of its own children of the parent's.
+    """
+    global _process
+    before, _process = _process, _Process()
     atexit.unregister(_at_exit)
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm and before.handler_before is not None:
+        signal.signal(signal.SIGTERM, before.handler_before)
+    _after_fork_in_parent()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

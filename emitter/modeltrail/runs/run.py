@@ -113,6 +113,7 @@ class Run(Lifecycle):
             found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
             if (profile := data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
+            found.written("other")  # a field that does not exist fails here, and not at the end of the run
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)

@@ -47,6 +47,20 @@ class Teller:
             ],
         )
 
+    def tell_end(self, kind: EventType, facts: Facts, error: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The last event; should the story not be tellable, that the run ended, which matters most."""
+        with guarded("telling the story of a run"):
+            return self.tell(kind, facts, errorMessage=error)
+        return event.run_event(
+            kind,
+            event.now(),
+            self.identity.run_id,
+            self.identity.namespace,
+            self.identity.name,
+            run_facets={**self._parent(), **({"errorMessage": error} if error else {})},
+            job_facets={"jobType": standard.job_type(facts.kind)},
+        )
+
     def tell_chunk(self, facts: Facts, chunk: Mapping[str, Any]) -> dict[str, Any]:
         """A RUNNING event with a chunk of metrics.
 
@@ -80,7 +94,7 @@ class Teller:
             if parameters := facts.execution_parameters():
                 facets["executionParameters"] = parameters
         if facts.tags:
-            facets["tags"] = standard.tags_run(facts.tags)
+            facets["tags"] = standard.tags_run(dict(facts.tags))
         return facets
 
 

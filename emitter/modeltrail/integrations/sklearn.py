@@ -111,7 +111,9 @@ def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) ->
         run.transformations(steps)
     best = getattr(estimator, "best_params_", None)
     if isinstance(best, dict):
-        run.params({f"estimator__{name}": value for name, value in best.items()}, origin="search")
+        for name, value in best.items():  # in the place of the value that the search began with
+            component, _, _ = f"estimator__{name}".rpartition("__")
+            run.params({f"estimator__{name}": value}, origin="search", component=component)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation")
         if hasattr(estimator, "best_score_"):

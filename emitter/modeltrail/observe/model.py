@@ -268,9 +268,9 @@ def _version(framework: str | None) -> str | None:
 
 def _count(model: Any) -> int | None:
     """Fitted numbers: coefficients and centres, or the nodes of trees; None where neither is there."""
-    tree = getattr(model, "tree_", None)
-    if tree is not None:
-        return int(tree.node_count)
+    nodes: Any = getattr(getattr(model, "tree_", None), "node_count", None)  # a KDTree counts none
+    if nodes is not None:
+        return int(nodes)
     inner = getattr(model, "estimators_", None)
     if inner is not None:
         counts = [_count(each) for each in (inner.ravel().tolist() if hasattr(inner, "ravel") else inner)]

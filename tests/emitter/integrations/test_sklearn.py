@@ -19,6 +19,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import all_estimators
 
 import modeltrail
 from modeltrail.observe import data
@@ -110,7 +111,10 @@ def test_the_outermost_call_is_recorded_once(autolog, told, table):
     (event,) = told()
     assert 1 == len(event["inputs"])
     best = search.best_params_["logisticregression__C"]
-    assert (best, "search") == params(event)["estimator__logisticregression__C"][:2]
+    name = "estimator__logisticregression__C"
+    assert (best, "search", "estimator__logisticregression") == params(event)[name]
+    entries = facet(event, "modelTrail_hyperparameters")["params"]
+    assert 1 == sum(entry["name"] == name for entry in entries)
     metrics = facet(event, "modelTrail_metrics")["metrics"]
     assert search.best_score_ == next(each["value"] for each in metrics if each["name"] == "best_score")
     (chunk,) = [each for each in told("RUNNING") if "modelTrail_metricSeries" in each["run"]["facets"]]
@@ -308,3 +312,20 @@ def test_a_script_that_imports_first_and_calls_later(tmp_path, inbox):
     event = next(each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE")
     assert "sklearn" == facet(event, "modelTrail_training")["framework"]
     assert str(tmp_path / "m.joblib") == event["outputs"][0]["name"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_estimator_is_observed(autolog, events):
+    """Every estimator of scikit-learn that fits at all is observed without a failure of ours."""
+    autolog()
+    random = np.random.default_rng(0)
+    features, labels = np.abs(random.normal(size=(30, 4))), np.array([0, 1] * 15)
+    fitted = 0
+    with modeltrail.run("sweep"):
+        for _, kind in all_estimators():
+            try:
+                kind().fit(features, labels)
+            except (TypeError, ValueError, AttributeError):  # needs an estimator, or other data
+                continue
+            fitted += 1
+    assert fitted > 100

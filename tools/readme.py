@@ -4,8 +4,8 @@
     python tools/readme.py --write    rewrite the output in the pages
 
 A `console` block holds one command (`$ ...`) with what it prints; a `python` block is a program of its own,
-run in an empty folder beside the data file the pages speak of; an `sh` block holds commands without their output.
-Ids, times and digests differ from run to run and are compared by their shape.
+run in an empty folder beside the data file the pages speak of; an `sh` block holds commands without their
+output. Ids, times and digests differ from run to run and are compared by their shape.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = Path(sys.executable).parent
 FENCE = re.compile(r"^```(\w+)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BROKER = "localhost:9092"
 RUN_ELSEWHERE = {
@@ -84,14 +85,16 @@ class Session:
                 for name, value in os.environ.items()
                 if not name.startswith(("OPENLINEAGE", "MODELTRAIL"))
             },
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
             "MODELTRAIL_STRICT": "1",
         }
 
     def call(self, command: str) -> str:
-        """Run one command line; what it prints, stdout and stderr together."""
+        """Run one command line; what it prints to stdout."""
         marker = "@@cwd@@"
+        path = [each for each in os.environ["PATH"].split(os.pathsep) if each != str(SCRIPTS)]
+        if not command.startswith("make "):  # a reader comes to those with the environment activated
+            path.insert(0, str(SCRIPTS))
         result = subprocess.run(
             [
                 "bash",
@@ -99,7 +102,7 @@ class Session:
                 f"{command}\ncode=$?; echo; echo {marker}$PWD; exit $code",
             ],
             cwd=self.cwd,
-            env=self.environment,
+            env={**self.environment, "PATH": os.pathsep.join(path)},
             capture_output=True,
             text=True,
             check=False,

@@ -159,6 +159,9 @@ def _call(
 
 def _farewell(directory: Path, seconds: float) -> None:
     click.echo(f"That took {seconds:.0f} s. Try next:\n")
+    scripts = Path(sys.executable).parent
+    if shutil.which("modeltrail") is None and (scripts / "activate").exists():
+        click.echo(f"  source {os.path.relpath(scripts / 'activate')}")
     click.echo(f"  cd {directory}")
     for command, meaning in (
         ("modeltrail models", "every model version"),

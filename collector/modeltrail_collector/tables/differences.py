@@ -19,6 +19,8 @@ SECTIONS: Final = ("dataInputs", "parameters", "transformations", "code", "envir
 
 Facts = dict[str, dict[str, str]]
 
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
 # Left out: what differs at every run and says nothing about the model, and what another field already says.
 _CODE_NOISE: Final = frozenset({"cwd", "diff", "diffUri", "diffTruncated", "capture", "vcs"})
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
@@ -216,4 +218,4 @@ def _without(value: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return value if isinstance(value, str) else _encode(value)

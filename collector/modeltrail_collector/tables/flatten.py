@@ -146,7 +146,7 @@ def _read(value: bytes) -> _Event:
 class _FacetColumns:
     """The facets of many events, column by column, for a nested array without a dictionary a row.
 
-    Of a dataset one row has the key `""`: it says that the dataset was there at all.
+    Of a dataset one row has the key `""`: it says that the dataset was there. A tombstone has no value.
     """
 
     def __init__(self) -> None:
@@ -190,11 +190,19 @@ class _FacetColumns:
     def array(self) -> pa.ListArray:
         *texts, values = self.columns
         columns = [pa.array(column, pa.string()) for column in texts]
-        columns.append(
-            pa.array([None if value is None else str(value, "utf-8") for value in values], pa.string())
-        )
+        columns.append(pa.array([None if value is None else _text(value) for value in values], pa.string()))
         struct = pa.StructArray.from_arrays(columns, fields=list(FLAT.field("facets").type.value_type))
         return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct)
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """A facet's JSON as it came; None for a tombstone (`_deleted`)."""
+    text = str(raw, "utf-8")
+    if '"_deleted"' in text:
+        facet = msgspec.json.decode(text)
+        if isinstance(facet, dict) and facet.get("_deleted") is True:
+            return None
+    return text
 
 
 def _part(key: str, raw: msgspec.Raw) -> str:

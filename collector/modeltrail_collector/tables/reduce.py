@@ -35,11 +35,12 @@ _SQL_TYPES: Final = {
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory, in UTC."""
+    """A DuckDB in memory, in UTC, that prints nothing."""
     connection = duckdb.connect(
         config={"temp_directory": str(Path(tempfile.gettempdir(), "modeltrail-duckdb"))}
     )
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

@@ -1,33 +1,39 @@
 -- One row per run, metric, step, dataset, split and slice: the summary, the chunks of a series (each counted once,
--- by its number), and evaluations, which name the model they judge.
+-- by its number), and evaluations, which name the model they judge: the dataset that has the facet.
 WITH said AS (
-    SELECT bucket, run_id, happened_at, 'summary' AS source, unnest(value -> '$.metrics[*]') AS metric, NULL AS dataset,
-        NULL AS model_namespace, NULL AS model_name, NULL AS model_version, NULL AS model_digest
-    FROM facet WHERE scope = 'run' AND key = 'modelTrail_metrics'
-    UNION ALL
-    SELECT bucket, run_id, happened_at, 'series', unnest(value -> '$.points[*]'), NULL, NULL, NULL, NULL, NULL
-    FROM facet WHERE scope = 'run' AND key = 'modelTrail_metricSeries'
-    UNION ALL
-    SELECT bucket, run_id, happened_at, 'evaluation', unnest(value -> '$.metrics[*]'), value ->> '$.dataset.name',
-        namespace, name, value ->> '$.modelVersion',
-        regexp_replace(value ->> '$.modelDigest', '^[A-Za-z0-9-]+:', '')
-    FROM facet WHERE scope = 'input_facet' AND key = 'modelTrail_evaluation'
+    SELECT
+        bucket, run_id, happened_at, key, namespace AS model_namespace, name AS model_name,
+        from_json(value, '{"dataset": {"name": "VARCHAR"}, "modelVersion": "VARCHAR", "modelDigest": "VARCHAR",
+            "metrics": [{"name": "VARCHAR", "value": "VARCHAR", "nonFinite": "VARCHAR", "step": "VARCHAR",
+                "dataset": {"name": "VARCHAR"}, "slice": "VARCHAR", "split": "VARCHAR", "at": "VARCHAR"}],
+            "points": [{"name": "VARCHAR", "value": "VARCHAR", "nonFinite": "VARCHAR", "step": "VARCHAR",
+                "dataset": {"name": "VARCHAR"}, "slice": "VARCHAR", "split": "VARCHAR", "at": "VARCHAR"}]}') AS told
+    FROM facet
+    WHERE scope = 'run' AND key IN ('modelTrail_metrics', 'modelTrail_metricSeries')
+        OR scope = 'input_facet' AND key = 'modelTrail_evaluation'
+),
+one AS (
+    SELECT *, unnest(CASE key WHEN 'modelTrail_metricSeries' THEN told.points ELSE told.metrics END) AS metric FROM said
 ),
 read AS (
     SELECT
-        bucket, run_id, metric ->> '$.name' AS name,
+        bucket, run_id, metric.name AS name,
         coalesce(
-            try_cast(metric ->> '$.value' AS DOUBLE),
-            CASE metric ->> '$.nonFinite' WHEN 'nan' THEN 'NaN'::DOUBLE WHEN 'inf' THEN 'Infinity'::DOUBLE
+            try_cast(metric.value AS DOUBLE),
+            CASE metric.nonFinite WHEN 'nan' THEN 'NaN'::DOUBLE WHEN 'inf' THEN 'Infinity'::DOUBLE
                 WHEN '-inf' THEN '-Infinity'::DOUBLE END
         ) AS value,
-        try_cast(metric ->> '$.step' AS BIGINT) AS step,
-        coalesce(metric ->> '$.dataset.name', dataset) AS dataset,
-        nullif(metric ->> '$.slice', 'null') AS slice,
-        metric ->> '$.split' AS split,
-        coalesce(try_cast(metric ->> '$.at' AS TIMESTAMPTZ), happened_at) AS happened_at,
-        source, model_namespace, model_name, model_version, model_digest
-    FROM said
+        try_cast(metric.step AS BIGINT) AS step,
+        coalesce(metric.dataset.name, told.dataset.name) AS dataset,
+        metric.slice AS slice,
+        metric.split AS split,
+        coalesce(try_cast(metric.at AS TIMESTAMPTZ), happened_at) AS happened_at,
+        CASE key WHEN 'modelTrail_metrics' THEN 'summary' WHEN 'modelTrail_metricSeries' THEN 'series'
+            ELSE 'evaluation' END AS source,
+        model_namespace, model_name,
+        told.modelVersion AS model_version,
+        regexp_replace(told.modelDigest, '^[A-Za-z0-9-]+:', '') AS model_digest
+    FROM one
 )
 SELECT * FROM read
 WHERE name IS NOT NULL

@@ -1,22 +1,26 @@
 -- One row per run, component and parameter; of a run without our facet, the standard `executionParameters`.
-WITH ours AS (
-    SELECT bucket, run_id, value ->> '$.capture' AS capture, unnest(value -> '$.params[*]') AS param
-    FROM facet WHERE scope = 'run' AND key = 'modelTrail_hyperparameters'
+WITH facet_said AS (
+    SELECT
+        bucket, run_id, key = 'modelTrail_hyperparameters' AS ours,
+        from_json(value, '{"capture": "VARCHAR",
+            "params": [{"name": "VARCHAR", "value": "VARCHAR", "type": "VARCHAR", "origin": "VARCHAR",
+                "component": "VARCHAR", "capture": "VARCHAR"}],
+            "parameters": [{"key": "VARCHAR", "name": "VARCHAR", "value": "VARCHAR"}]}') AS told
+    FROM facet
+    WHERE scope = 'run' AND key IN ('modelTrail_hyperparameters', 'executionParameters')
+),
+param AS (
+    SELECT bucket, run_id, told.capture AS of_all, unnest(told.params, recursive := true)
+    FROM facet_said WHERE ours
 ),
 standard AS (
-    SELECT bucket, run_id, unnest(value -> '$.parameters[*]') AS param
-    FROM facet
-    WHERE scope = 'run' AND key = 'executionParameters' AND run_id NOT IN (SELECT run_id FROM ours)
+    SELECT bucket, run_id, unnest(told.parameters, recursive := true)
+    FROM facet_said WHERE NOT ours AND run_id NOT IN (SELECT run_id FROM facet_said WHERE ours)
 ),
 said AS (
-    SELECT bucket, run_id, param ->> '$.name' AS name, param ->> '$.value' AS value,
-        param ->> '$.type' AS type, param ->> '$.origin' AS origin, param ->> '$.component' AS component,
-        coalesce(param ->> '$.capture', capture) AS capture
-    FROM ours
+    SELECT bucket, run_id, name, value, type, origin, component, coalesce(capture, of_all) AS capture FROM param
     UNION ALL
-    SELECT bucket, run_id, coalesce(param ->> '$.key', param ->> '$.name'), param ->> '$.value',
-        'string', NULL, NULL, 'declared'
-    FROM standard
+    SELECT bucket, run_id, coalesce(key, name), value, 'string', NULL, NULL, 'declared' FROM standard
 )
 SELECT * FROM said
 WHERE name IS NOT NULL

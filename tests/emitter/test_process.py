@@ -71,11 +71,12 @@ def test_sigterm_aborts_and_kills(script, inbox, log):
     assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
 
 
-def test_sigterm_during_a_verb_does_not_hang(script, inbox, log):
+@pytest.mark.parametrize("delay", [0.3, 0.31, 0.32, 0.33, 0.34])
+def test_sigterm_during_a_verb_does_not_hang(script, inbox, log, delay):
     """SIGTERM that interrupts our own code ends the process in time, and the run is aborted."""
     result = script(
         "with modeltrail.run('train') as run:\n"
-        "    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
+        f"    threading.Timer({delay}, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
         "    while True: run.metric('loss', 1, step=1)"
     )
     assert -signal.SIGTERM == result.returncode

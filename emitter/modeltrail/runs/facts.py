@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -25,7 +24,7 @@ from modeltrail.observe import model as observed
 from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
-from modeltrail.runs import models, transforms
+from modeltrail.runs import models, process, transforms
 from modeltrail.runs.datasets import ROLES, Input
 from modeltrail.runs.models import CARD, UNKNOWN, Model
 from modeltrail.runs.series import Series
@@ -63,7 +62,7 @@ class Facts:
         self._redacted: set[str] = set()
         self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
         self._metrics: dict[str, dict[str, Any]] = {}
-        self._lock = threading.RLock()
+        self._lock = process.Lock()
 
     # --- data ------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """The lifecycle of a run: from START to one last event, whatever happens to the process."""
 
 import os
-import threading
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
@@ -29,7 +28,6 @@ class Lifecycle:
         name: of the job.
         run_id: UUID of this run.
         facts: what is known so far.
-        ending_in: the thread that is just sending the last event.
     """
 
     def __init__(
@@ -49,11 +47,10 @@ class Lifecycle:
         self._teller = Teller(Parent(self.run_id, self.namespace, name), None)
         self._state: Literal["new", "open", "muted", "closed"] = "new"
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = process.Lock()
         self._token: Token[context.Current | None] | None = None
         self._waiting: list[Evaluation] = []
         self._aborted = False
-        self.ending_in: int | None = None
         self._changed: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -90,8 +87,10 @@ class Lifecycle:
             self._state = "open"
             self.under(context.parent(self._parent_given))
             self.look_around()
-            transports.emit(self._teller.tell("START", self.facts))
-            process.opened(self)
+            with process.Section():
+                process.opened(self)
+                transports.emit(self._teller.tell("START", self.facts))
+            process.end_at_exit()
 
     def under(self, parent: Parent | None) -> None:
         """Take a place in the tree of runs."""
@@ -143,12 +142,11 @@ class Lifecycle:
         self.end(error)
 
     def _end(self, kind: event.EventType, error: dict[str, Any] | None) -> None:
-        with guarded("ending a run"):
+        with process.Section(), guarded("ending a run"):
             with self._lock:
                 if not self.is_open:
                     return
                 muted, self._state = self._state == "muted", "closed"
-                self.ending_in = threading.get_ident()
             if muted:
                 return
             try:
@@ -156,7 +154,6 @@ class Lifecycle:
                 self._send_chunk()
                 transports.emit(self._teller.tell_end(kind, self.facts, error))
             finally:
-                self.ending_in = None
                 process.closed(self)
 
     def look_around(self) -> None:
@@ -171,8 +168,10 @@ class Lifecycle:
                 self.facts.job_facets["sourceCodeLocation"] = location
 
     def _send_chunk(self) -> None:
-        chunk = self.facts.take_series()
-        if chunk is not None:
+        with process.Section():
+            chunk = self.facts.take_series()
+            if chunk is None:
+                return
             transports.emit(self._teller.tell_chunk(self.facts, chunk))
 
     def _do(self, what: str, action: Callable[[], T], otherwise: T) -> T:
@@ -210,5 +209,6 @@ class Lifecycle:
         identity = Parent(event.new_run_id(), self.namespace, name, self.identity.top)
         fill(facts, identity.run_id)
         teller = Teller(identity, self.identity)
-        transports.emit(teller.tell("START", facts))
-        transports.emit(teller.tell("COMPLETE", facts))
+        with process.Section():
+            transports.emit(teller.tell("START", facts))
+            transports.emit(teller.tell("COMPLETE", facts))

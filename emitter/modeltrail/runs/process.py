@@ -26,10 +26,6 @@ class OpenRun(Protocol):
     def identity(self) -> Parent:
         """Its names."""
 
-    @property
-    def ending_in(self) -> int | None:
-        """The thread that is just sending its last event."""
-
     def abort(self, reason: str) -> None:
         """End it as aborted."""
 
@@ -37,16 +33,53 @@ class OpenRun(Protocol):
         """Take an exception from here on as the consequence of an abort."""
 
 
+class Section:
+    """Code of ours that SIGTERM waits for, since it holds locks or sends events: `with process.Section():`.
+
+    Signals are handled in the main thread, so only that one can be interrupted.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == threading.main_thread().ident:
+            _process.busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        if threading.get_ident() == threading.main_thread().ident:
+            _process.busy = max(_process.busy - 1, 0)  # a forked child starts from 0 inside of a section
+            if _process.is_to_die and not _process.busy:
+                _die()
+
+
+class Lock(Section):
+    """A lock that its thread may take again; what it protects is a section."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+        super().__exit__(*error)
+
+
 class _Process:
     """The state of this process; one object, so that a fork can replace it whole."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = Lock()
         self.runs: list[OpenRun] = []
         self.context_before: str | None = None
         self.context_set: str | None = None
         self.handler_before: Callable[[int, FrameType | None], object] | int | None = None
         self.finishers: list[Callable[[], None]] = []
+        self.busy = 0  # sections that the main thread is in
         self.is_to_die = False
 
 
@@ -59,7 +92,6 @@ def opened(run: OpenRun) -> None:
         _process.runs.append(run)
         _announce()
         _listen()
-    end_at_exit()
 
 
 def closed(run: OpenRun) -> None:
@@ -70,8 +102,6 @@ def closed(run: OpenRun) -> None:
         _announce()
         if not _process.runs:
             _stop_listening()
-    if _process.is_to_die:
-        _die()
 
 
 def end_at_exit(finisher: Callable[[], None] | None = None) -> None:
@@ -121,8 +151,7 @@ def _stop_listening() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     """A handler of the host decides what happens; without one the process dies, after it said so.
 
-    Said in a thread: the one that was interrupted may hold a lock of the transport. If that one was just
-    sending the last event of a run, it may finish that.
+    What was interrupted in a `section` may finish that first.
     """
     before = _process.handler_before
     runs = list(_process.runs)
@@ -131,18 +160,22 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
     if callable(before):
         before(number, frame)
         return
-    if any(run.ending_in == threading.get_ident() for run in runs):
+    if _process.busy:
         _process.is_to_die = True
         return
-    teller = threading.Thread(target=_abort, args=(runs, "SIGTERM"), daemon=True)
-    with guarded("aborting runs at SIGTERM"):
-        teller.start()
-        teller.join(ABORT_TIMEOUT_S)
     _die()
 
 
 def _die() -> None:
-    """Die of SIGTERM, as the process would have without us."""
+    """Abort all runs, and die of SIGTERM as the process would have without us.
+
+    Said in a thread, since the one that was interrupted may hold a lock of somebody else's.
+    """
+    runs = list(_process.runs)
+    teller = threading.Thread(target=_abort, args=(runs, "SIGTERM"), daemon=True)
+    with guarded("aborting runs at SIGTERM"):
+        teller.start()
+        teller.join(ABORT_TIMEOUT_S)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 

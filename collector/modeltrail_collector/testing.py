@@ -100,6 +100,7 @@ class MemoryTopic:
         self.records: list[dict[int, Record]] = [{} for _ in range(self._partitions)]
         self.begins = [0] * self._partitions
         self.ends = [0] * self._partitions
+        self.spoiled: list[set[int]] = [set() for _ in range(self._partitions)]
 
     def append(
         self,
@@ -124,6 +125,10 @@ class MemoryTopic:
         self.begins[partition] = max(offset, self.begins[partition])
         for old in [known for known in self.records[partition] if known < offset]:
             del self.records[partition][old]
+
+    def spoil(self, partition: int, offset: int) -> None:
+        """Make a record unreadable for the client, as a broken batch is."""
+        self.spoiled[partition].add(offset)
 
     def recreate(self) -> None:
         """Delete the topic and make it again, empty, under a new id."""
@@ -182,8 +187,12 @@ class MemorySource:
         begin = self._topic.begins[number]
         if start < begin:
             self._positions[number] = begin
-            return Fetched(self._topic.partition(number), begin, begin, removed=True)
-        stop = min(end, start + self._max_records)
+            return Fetched(self._topic.partition(number), begin, begin, gap="retention")
+        spoiled = {offset for offset in self._topic.spoiled[number] if start <= offset < end}
+        if start in spoiled:
+            self._positions[number] = start + 1
+            return Fetched(self._topic.partition(number), start + 1, start + 1, gap="unreadable")
+        stop = min({end, start + self._max_records} | spoiled)
         if stop <= start:
             return None
         self._positions[number] = stop

@@ -164,6 +164,22 @@ def test_retention_leaves_a_counted_gap(
     assert verify(log).ok
 
 
+def test_what_cannot_be_read_is_one_gap(
+    topic: MemoryTopic, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neighbouring unreadable records are one gap in the header and one message."""
+    for offset in range(9):
+        topic.append(0, b"{}")
+        if offset in {3, 4, 5}:
+            topic.spoil(0, offset)
+    pump = Pump(MemorySource(topic), log, until_end=True)
+    until_done(pump)
+    (segment,) = log.segments(topic.partition(0))
+    assert [(3, 6, "unreadable")] == [(g.first_offset, g.next_offset, g.reason) for g in segment.gaps]
+    assert [0, 1, 2, 6, 7, 8] == [entry.offset for entry in entries(log, topic.partition(0))]
+    assert 1 == caplog.text.count("breaks Kafka's own format")
+
+
 def test_everything_removed_is_a_gap_too(topic: MemoryTopic, log: Log) -> None:
     """Also when nothing is left to collect, the log says what is missing."""
     topic.append(0, b"{}")

@@ -14,6 +14,15 @@ from modeltrail_collector.testing import MemorySource, MemoryTopic
 PATIENCE_S = 30.0
 
 
+class NotUtf8(str):
+    """A header's key as only a broken producer sends it."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return b"\xff\xfe"
+
+
 class MemoryWorld:
     """A topic of the fake, with what can happen to it."""
 
@@ -25,6 +34,9 @@ class MemoryWorld:
 
     def produce(self, partition: int, value: bytes | None, **more) -> None:
         self.topic.append(partition, value, **more)
+
+    def produce_unreadable(self, partition: int) -> None:
+        self.topic.spoil(partition, self.topic.append(partition, b""))
 
     def remove_before(self, partition: int, offset: int) -> None:
         self.topic.remove_before(partition, offset)
@@ -56,6 +68,9 @@ class KafkaWorld:
     def produce(self, partition: int, value: bytes | None, **more) -> None:
         more["headers"] = list(more.get("headers", ()))
         self.producer.send(self.name, value, partition=partition, **more).get(30)
+
+    def produce_unreadable(self, partition: int) -> None:
+        self.produce(partition, b"", headers=[(NotUtf8("?"), b"")])
 
     def remove_before(self, partition: int, offset: int) -> None:
         from kafka import TopicPartition
@@ -272,9 +287,29 @@ def test_retention_is_said_aloud(world, join) -> None:
     until(lambda: reader.assigned, reader)
     reader.seek_all(2)
     until(lambda: len(reader.records(0)) == 4, reader)
-    (gap,) = [fetched for fetched in reader.fetched if fetched.removed]
-    assert (6, 6, ()) == (gap.start, gap.end, tuple(gap.records))
+    (gap,) = [fetched for fetched in reader.fetched if fetched.gap]
+    assert ("retention", 6, 6, ()) == (gap.gap, gap.start, gap.end, tuple(gap.records))
     assert [b"6", b"7", b"8", b"9"] == reader.values(0)
+
+
+def test_what_cannot_be_read_is_passed_over_aloud(world, join) -> None:
+    """A record that breaks Kafka's own format is a gap that is named; what follows comes.
+
+    kafka-python alone would spin in its poll for ever.
+    """
+    topic = world(1)
+    topic.produce(0, b"0")
+    topic.produce_unreadable(0)
+    topic.produce_unreadable(0)
+    topic.produce(0, b"3")
+    reader = join(topic)
+    until(lambda: reader.assigned, reader)
+    reader.seek_all()
+    until(lambda: len(reader.records(0)) == 2, reader)
+    assert [b"0", b"3"] == reader.values(0)
+    assert [(2, 2), (3, 3)] == [
+        (found.start, found.end) for found in reader.fetched if found.gap == "unreadable"
+    ]
 
 
 def test_a_topic_made_again_is_another(world, join) -> None:

@@ -123,6 +123,7 @@ class KafkaSource:
         """See `Source`. Records that came with a change of the assignment or the topic are not handed out."""
         records: dict[TopicPartition, list[Any]] = {}
         beyond: list[tuple[TopicPartition, int]] = []
+        unreadable: TopicPartition | None = None
         with _translated(f"read {self._topic}"):
             try:
                 records = self._consumer.poll(int(timeout_s * 1000))
@@ -130,6 +131,8 @@ class KafkaSource:
                 pass  # partitions that are new to us, and not sought yet
             except errors.OffsetOutOfRangeError as error:
                 beyond = list(error.args[0].items())
+            except errors.CorruptRecordError as error:
+                unreadable = self._drop_unreadable(error)
         if self._listener.changed:
             return self._reassigned()
         if (records or beyond) and self._describe()["topic_id"] != self._topic_id:
@@ -140,7 +143,25 @@ class KafkaSource:
             return self._reassigned()
         if beyond:
             return Polled(fetched=[self._removed(*found) for found in beyond if found[0] in self._positions])
+        if unreadable in self._positions:
+            return Polled(fetched=[self._pass_over(unreadable)])
         return Polled(fetched=self._fetched(records))
+
+    def _drop_unreadable(self, error: Exception) -> TopicPartition:
+        """Of a batch that it cannot read the client keeps a husk, in which its next poll would never end."""
+        husk = self._consumer._fetcher._next_partition_records  # noqa: SLF001  nothing public names the partition
+        if husk is None:
+            raise error
+        husk.drain()
+        _logger.debug("%s: %s", husk.topic_partition, error)
+        partition: TopicPartition = husk.topic_partition
+        return partition
+
+    def _pass_over(self, partition: TopicPartition) -> Fetched:
+        """Try behind it. The rest of the batch, which one producer sent, fails too; the next one does not."""
+        start = self._positions[partition] = self._consumer.position(partition) + 1
+        self._consumer.seek(partition, start)
+        return Fetched(self._ours[partition], start, start, gap="unreadable")
 
     def _reassigned(self) -> Polled:
         self._topic_id = self._describe()["topic_id"]
@@ -181,7 +202,7 @@ class KafkaSource:
             )
         self._consumer.seek(partition, begin)
         self._positions[partition] = begin
-        return Fetched(self._ours[partition], begin, begin, removed=True)
+        return Fetched(self._ours[partition], begin, begin, gap="retention")
 
     def seek(self, partition: LogPartition, offset: int) -> None:
         """See `Source`."""

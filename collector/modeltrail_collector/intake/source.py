@@ -1,7 +1,7 @@
 """What the pump asks of whatever records are read from; see `kafka` and `testing.MemorySource`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -11,14 +11,15 @@ from modeltrail_collector.model import LogPartition, Record
 class Fetched(msgspec.Struct, frozen=True):
     """All records of the offsets `start` <= offset < `end` of a partition: topics have holes.
 
-    `removed` says that the offsets before `start` which were asked for exist no more (retention).
+    `gap` says why the offsets before `start` that were asked for cannot be had: `retention` removed them, or
+    they are `unreadable`.
     """
 
     partition: LogPartition
     start: int
     end: int
     records: Sequence[Record] = ()
-    removed: bool = False
+    gap: Literal["retention", "unreadable"] | None = None
 
 
 class Polled(msgspec.Struct, frozen=True):

@@ -38,10 +38,14 @@ class Builder:
             raise AssertionError(f"{self.partition} goes back from {self.end} to {end}")
         self.end = end
 
-    def skip(self, end: int, reason: str) -> None:
-        """Offsets before `end` cannot be collected; the log says so."""
-        self._gaps.append(Gap(self.end, end, reason))
+    def skip(self, end: int, reason: str) -> bool:
+        """Offsets before `end` cannot be collected; the log says so. Returns whether that is news."""
+        last = self._gaps[-1] if self._gaps else None
+        goes_on = last is not None and (last.next_offset, last.reason) == (self.end, reason)
+        begin = self._gaps.pop().first_offset if goes_on else self.end
+        self._gaps.append(Gap(begin, end, reason))
         self.advance(end)
+        return not goes_on
 
     @property
     def is_empty(self) -> bool:

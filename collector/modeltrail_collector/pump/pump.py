@@ -151,9 +151,10 @@ class Pump:
         builder = self._builders.get(fetched.partition)
         if builder is None:
             return  # not sought yet: it is read again from the right place
-        if fetched.removed and fetched.start > builder.end:
-            self._note_missing(builder, fetched.start)
-            builder.skip(fetched.start, "retention")
+        if fetched.gap and fetched.start > builder.end:
+            begin = builder.end
+            if builder.skip(fetched.start, fetched.gap):
+                _note_missing(fetched, begin)
         if fetched.start != builder.end:
             _logger.warning(
                 "read %s from %s, wanted %s: seeking again", fetched.partition, fetched.start, builder.end
@@ -167,19 +168,6 @@ class Pump:
 
     def _verdict(self, record: Record) -> Verdict:
         return judge_.judge(record.value, strict=self._strict)
-
-    @staticmethod
-    def _note_missing(builder: Builder, begin: int) -> None:
-        partition = builder.partition
-        where = f"topic {partition.topic}, partition {partition.partition}"
-        if builder.end == 0:
-            _logger.warning("%s begins at offset %d: older records were removed by retention", where, begin)
-        else:
-            _logger.error(
-                "%s: %d offsets (%d to %d) were removed by Kafka's retention before they were collected. "
-                "They are gone, and the log says so. Collect more often, or raise retention.ms",
-                *(where, begin - builder.end, builder.end, begin - 1),
-            )
 
     def _seal_due(self) -> None:
         now, limits = self._clock(), self._limits
@@ -240,3 +228,23 @@ class Pump:
     def _positions_reached(self, targets: Mapping[LogPartition, int]) -> bool:
         ends = {partition: builder.end for partition, builder in self._builders.items()}
         return all(ends.get(partition, 0) >= end for partition, end in targets.items())
+
+
+def _note_missing(fetched: Fetched, begin: int) -> None:
+    """Say aloud that offsets from `begin` on cannot be collected."""
+    partition = fetched.partition
+    where = f"topic {partition.topic}, partition {partition.partition}"
+    if fetched.gap == "unreadable":
+        _logger.error(
+            "%s: the record at offset %d breaks Kafka's own format. "
+            "It and the rest of its batch cannot be read, and the log says so",
+            *(where, begin),
+        )
+    elif begin == 0:
+        _logger.warning("%s begins at offset %d: retention removed older records", where, fetched.start)
+    else:
+        _logger.error(
+            "%s: %d offsets (%d to %d) were removed by Kafka's retention before they were collected. "
+            "They are gone, and the log says so. Collect more often, or raise retention.ms",
+            *(where, fetched.start - begin, begin, fetched.start - 1),
+        )

@@ -1,0 +1,82 @@
+"""`modeltrail verify`: its answer, its exit codes, and the head that is kept elsewhere."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from modeltrail_collector.cli.verify import verify
+from modeltrail_collector.log import open_log
+from modeltrail_collector.pump import Limits, Pump
+from modeltrail_collector.testing import MemorySource, MemoryTopic
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of two partitions in five segments each."""
+    topic = MemoryTopic(partitions=2)
+    for number in range(20):
+        topic.append(number % 2, b"%d" % number)
+    source = MemorySource(topic, max_records=2)
+    pump = Pump(source, open_log(tmp_path / "lineage"), until_end=True, limits=Limits(rows=2))
+    while not pump.done:
+        pump.turn()
+    return tmp_path / "lineage"
+
+
+def call(log: Path, *arguments: object) -> tuple[int, Result]:
+    result = CliRunner().invoke(
+        verify, ["--log", str(log), *map(str, arguments)], standalone_mode=False, catch_exceptions=False
+    )
+    return result.return_value, result
+
+
+def test_a_sound_log_is_verified(log: Path) -> None:
+    """Of a sound log each chain is listed as verified, and the exit code is 0."""
+    code, result = call(log)
+    assert 0 == code
+    header, *lines = result.stdout.splitlines()
+    assert ["topic", "partition", "segments", "records"] == header.split("\t")[:4]
+    assert [["5", "10", "10"], ["5", "10", "10"]] == [line.split("\t")[2:5] for line in lines]
+    assert all(line.endswith("\tverified") for line in lines)
+
+
+def test_a_changed_log_is_exit_code_1(log: Path) -> None:
+    """One changed bit is exit code 1 and a sentence with topic, partition and offsets; no head is written."""
+    segment = sorted(log.glob("raw/*/*/1/*.avro"))[2]
+    data = bytearray(segment.read_bytes())
+    data[-20] ^= 1
+    segment.write_bytes(data)
+    code, result = call(log, "--write-head", log / "head.json")
+    assert 1 == code
+    assert "partition 1, offsets 4 to 5" in result.stderr
+    assert "\tnot verified" in result.stdout
+    assert not (log / "head.json").exists()
+
+
+def test_a_head_finds_a_shortened_log(log: Path, tmp_path: Path) -> None:
+    """A log whose end was removed verifies by itself, but not against a head that was written before."""
+    head = tmp_path / "head.json"
+    assert 0 == call(log, "--write-head", head)[0]
+    assert 0 == call(log, "--head", head)[0]
+    max(log.glob("raw/*/*/0/*.avro")).unlink()
+    assert 0 == call(log)[0]
+    code, result = call(log, "--head", head)
+    assert 1 == code
+    assert "rolled back" in result.stderr
+
+
+def test_the_answer_as_json(log: Path) -> None:
+    """--json is one document: the answer, and each chain with its end."""
+    code, result = call(log, "--json")
+    answer = json.loads(result.stdout)
+    assert (0, True, 2) == (code, answer["ok"], len(answer["partitions"]))
+    assert {10} == {chain["next_offset"] for chain in answer["partitions"]}
+
+
+def test_an_empty_log_has_nothing_to_prove(tmp_path: Path) -> None:
+    """Where there is no log that is said, with exit code 0."""
+    code, result = call(tmp_path / "nowhere")
+    assert 0 == code
+    assert "no records" in result.stderr

@@ -119,20 +119,21 @@ class Session:
             return self.python(block.text)
         lines = block.text.splitlines()
         commands = lines if block.language == "sh" else [lines[0].removeprefix("$ ")]
-        written = []
-        for command in commands:
-            written.append(command if block.language == "sh" else f"$ {command}")
-            bare = command.split("#")[0].strip()
-            if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
-                continue
-            if BROKER in bare:
-                if self.bootstrap_servers is None:
-                    continue
-                bare = bare.replace(BROKER, self.bootstrap_servers)
-            output = self.call(bare)
-            if block.language == "console" and output.strip():
-                written.append(output.rstrip("\n"))
-        return "\n".join(written) + "\n"
+        outputs = [self.output(command) for command in commands]
+        if block.language == "sh" or None in outputs:
+            return block.text
+        return f"{lines[0]}\n{(outputs[0] or '').rstrip()}".rstrip() + "\n"
+
+    def output(self, command: str) -> str | None:
+        """What a command prints now; None for one that is not run here."""
+        bare = command.split("#")[0].strip()
+        if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
+            return None
+        if BROKER in bare:
+            if self.bootstrap_servers is None:
+                return None
+            bare = bare.replace(BROKER, self.bootstrap_servers)
+        return self.call(bare)
 
     def python(self, text: str) -> str:
         """Run a program in a folder of its own beside the data file that the pages speak of."""

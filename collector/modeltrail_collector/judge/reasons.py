@@ -48,6 +48,9 @@ def reason(code: Code, message: str, path: Path = ()) -> Reason:
     return Reason(code.value, json_path(path), message)
 
 
+_show = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def seen(value: object) -> str:
     """A value as a message shows it: JSON, cut at 80 characters."""
     if isinstance(value, dict):
@@ -55,8 +58,8 @@ def seen(value: object) -> str:
     if isinstance(value, list):
         return f"an array of {len(value)}"
     if isinstance(value, str) and len(value) > _MAX_SEEN:
-        return json.dumps(value[:_MAX_SEEN], ensure_ascii=False) + f"... ({len(value)} characters)"
-    return json.dumps(value, ensure_ascii=False)
+        return _show(value[:_MAX_SEEN]) + f"... ({len(value)} characters)"
+    return _show(value)
 
 
 def json_path(path: Path) -> str:
@@ -116,6 +119,8 @@ def _facet_map(entity: str, path: Path, facets: object) -> Iterator[Reason]:
         return
     own = schema.known().facets[entity]
     for key, facet in facets.items():
+        if _facet(entity, key if key in own else None).is_valid(facet):
+            continue
         where = (*path, key)
         for found in _check(_facet_base(entity), where, facet):
             yield _recoded(found, Code.FACET_BASE)
@@ -179,6 +184,11 @@ def _shell(name: str) -> Validator:
 @cache
 def _all_facets(entity: str) -> Validator:
     return _compiled(schema.facet_map_schema(entity))
+
+
+@cache
+def _facet(entity: str, key: str | None) -> Validator:
+    return _compiled(schema.facet_schema(entity, key))
 
 
 @cache

@@ -76,6 +76,13 @@ def facet_map_schema(entity: str) -> Schema:
     return {"$ref": f"#/$defs/facets.{entity}", "$defs": _bundle()}
 
 
+def facet_schema(entity: str, key: str | None) -> Schema:
+    """One facet of an entity by its key; None stands for an unknown one."""
+    facets = _bundle()[f"facets.{entity}"]
+    chosen = facets["additionalProperties"] if key is None else facets["properties"][key]
+    return {**chosen, "$defs": _bundle()}
+
+
 def facet_base_schema(entity: str) -> Schema:
     """What every facet of an entity follows, known or not."""
     return known().definitions[f"base.{ENTITIES[entity]}"]

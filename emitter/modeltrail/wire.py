@@ -23,16 +23,14 @@ functions, classes                             their dotted name
 any other object                               its class in angle brackets, ``<sklearn.svm._classes.SVC>``
 =============================================  ==========================================================
 
-An event of plain values takes two passes in C, one to see that they are plain (marshal refuses everything but
-exact builtin types; msgspec alone would drop fields of attrs objects) and one to write them. Only an event
-with other values is walked in Python.
+An event of plain values is written in one pass: orjson refuses what it would not write as the table says.
+Only then is the event walked in Python, and what is plain afterwards is written by orjson too.
 """
 
 import datetime as dt
 import decimal
 import enum
 import inspect
-import marshal
 import math
 import os
 import uuid
@@ -41,17 +39,23 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
+import orjson
 
 from modeltrail.errors import EncodingError
 
-_encoder = msgspec.json.Encoder(order="sorted", decimal_format="string")
-_write = _encoder.encode
-_only_builtins: Callable[[Any], object] = marshal.dumps  # in C; raises ValueError for anything else
+# Subclasses, dataclasses and times are left to us. What orjson writes by itself is the table's: enums, UUIDs.
+_OPTIONS = (
+    orjson.OPT_SORT_KEYS
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+_as_text: Callable[[object], Any] = msgspec.to_builtins  # times in ISO 8601, bytes in base64
 
 Path = tuple["Path | None", str | int]  # the step that leads to a value, after those before it
 
-_EXACT = frozenset({bool, float, type(None), bytes})
-_WRITTEN_BY_MSGSPEC = (dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
+_EXACT = frozenset({bool, float, type(None)})
+_TIME_OR_NUMBER = (dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
 _TO_PYTHON = ("tolist", "to_list", "to_pylist", "as_py")  # numpy, pandas, torch; polars; pyarrow
 _MISSING = frozenset({"NAType", "NaTType"})
 _NUMPY_TIMES = frozenset({"datetime64", "timedelta64"})
@@ -62,14 +66,21 @@ def encode(event: Mapping[str, Any]) -> bytes:
     """Write an event down; see the table above.
 
     Raises:
-        EncodingError: A value that contains itself, or an object that fails while it is read; the message
-            ends in the JSON path.
+        EncodingError: A value that contains itself or is nested more than 254 deep, or an object that fails
+            while it is read; the message ends in the JSON path.
     """
     try:
-        _only_builtins(event)
         return _write(event)
-    except (ValueError, TypeError, UnicodeEncodeError, RecursionError):
-        return _write(_plain(event, None, set()))
+    except TypeError:
+        plain = _plain(event, None, set())
+    try:
+        return _write(plain)
+    except TypeError as error:  # nothing else is left to refuse
+        raise EncodingError("nested too deeply to be written as JSON @ $") from error
+
+
+def _write(value: object) -> bytes:
+    return orjson.dumps(value, option=_OPTIONS)
 
 
 def key(event: Mapping[str, Any]) -> bytes:
@@ -116,7 +127,7 @@ def _plain(value: object, path: Path | None, above: set[int]) -> Any:
         return _plain(value.value, path, above)
     if isinstance(value, int | float | bytes):
         return _builtin(value)
-    if isinstance(value, _WRITTEN_BY_MSGSPEC):
+    if isinstance(value, _TIME_OR_NUMBER):
         return _time_or_number(value)
     if id(value) in above:
         raise EncodingError(f"a value that contains itself cannot be written as JSON @ {_shown(path)}")
@@ -143,14 +154,16 @@ def _shown(path: Path | None) -> str:
     return "$" + "".join(reversed(steps))
 
 
-def _builtin(value: int | float | bytes) -> int | float | bytes | str:  # noqa: PYI041  each is another type here
+def _builtin(value: int | float | bytes) -> Any:  # noqa: PYI041  each is another type here
     """Subclasses (numpy.float64, numpy.bytes_) become the builtin itself."""
     if isinstance(value, float):
         return float(value)
     if isinstance(value, bytes):
-        return bytes(value)
+        return _as_text(bytes(value))
     exact = int(value)
-    return exact if abs(exact) < _TOO_LONG else hex(exact)
+    if -(2**63) <= exact < 2**64:
+        return exact
+    return orjson.Fragment(str(exact)) if abs(exact) < _TOO_LONG else hex(exact)
 
 
 def _time_or_number(value: Any) -> Any:
@@ -159,10 +172,12 @@ def _time_or_number(value: Any) -> Any:
     if isinstance(value, decimal.Decimal):
         return str(value) if value.is_finite() else None
     if type(value) in {dt.datetime, dt.date, dt.time, dt.timedelta, uuid.UUID}:
-        return value
+        return _as_text(value)
     if isinstance(value, dt.datetime):  # pandas.Timestamp and others of its kind
         return value.isoformat().replace("+00:00", "Z")
-    return dt.timedelta(seconds=value.total_seconds()) if hasattr(value, "total_seconds") else str(value)
+    if hasattr(value, "total_seconds"):
+        return _as_text(dt.timedelta(seconds=value.total_seconds()))
+    return str(value)
 
 
 def _container(value: object, path: Path | None, above: set[int]) -> Any:
@@ -174,7 +189,7 @@ def _container(value: object, path: Path | None, above: set[int]) -> Any:
     if isinstance(value, AbstractSet):
         return _sorted([_plain(item, (path, 0), above) for item in value])
     if isinstance(value, bytearray | memoryview):
-        return bytes(value)
+        return _as_text(bytes(value))
     if isinstance(value, Sequence) or _is_view(value):
         items: Iterable[Any] = value  # type: ignore[assignment]
         return [_plain(item, (path, place), above) for place, item in enumerate(items)]

@@ -183,6 +183,15 @@ def test_too_deep_is_an_encoding_error():
         wire.encode({"deep": deep})
 
 
+def test_what_the_encoder_finds_too_deep_is_an_encoding_error():
+    """An event of plain values, 300 deep, is an EncodingError too: no JSON reader need take it."""
+    deep: list = []
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(EncodingError, match="nested too deeply"):
+        wire.encode({"deep": deep})
+
+
 def test_an_object_that_fails_is_named():
     """An object whose reading raises is an EncodingError that names its class and path."""
 

@@ -119,3 +119,11 @@ def test_the_cause_is_dug_out_of_the_clients_log(logged: str, said: str) -> None
         logging.getLogger(LOGGER).error("Bootstrap failed: KafkaTimeoutError: Unable to bootstrap from x")
         assert said in cause()
         assert "backoff" not in cause()
+
+
+def test_a_refused_login_is_told_from_a_hang_up() -> None:
+    """Of several attempts the one that says most is reported, not the last."""
+    with cause_of_failure() as cause:
+        for text in ("socket disconnected", "SaslAuthenticationFailedError", "socket disconnected"):
+            logging.getLogger(LOGGER).warning("Bootstrap connection to b failed: %s (backoff 1 secs)", text)
+        assert "user name or password" in cause()

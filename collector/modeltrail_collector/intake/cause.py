@@ -16,6 +16,7 @@ _HINTS = (
     ("SSL", "the listener does not speak TLS as configured (security.protocol)"),
     ("ECONNREFUSED", "nothing listens there; is the broker running?"),
     ("DNS Resolution failure", "the host name is unknown"),
+    ("socket disconnected", "the broker hung up: user name, password or security.protocol is wrong"),
 )
 _FAILED = re.compile(
     r"^(?:Bootstrap connection to \S+|Connection) failed: (.*?)(?: \(backoff .*\))?$", re.DOTALL
@@ -45,9 +46,9 @@ def cause_of_failure() -> Iterator[Callable[[], str | None]]:
 
 
 def _explained(causes: list[str]) -> str | None:
-    """The last cause that we can explain; the client follows it up with time-outs that say less."""
-    for text in reversed(causes):
-        for sign, hint in _HINTS:
+    """The cause that says most: the client sees a refused login as a hang-up half of the time."""
+    for sign, hint in _HINTS:
+        for text in causes:
             if sign in text:
                 return f"{_one_line(text)} — {hint}"
     return _one_line(causes[-1]) if causes else None

@@ -121,18 +121,32 @@ class KafkaSource:
 
     def poll(self, timeout_s: float) -> Polled:
         """See `Source`. Records that came with a change of the assignment or the topic are not handed out."""
+        try:
+            with _translated(f"read {self._topic}"):
+                return self._poll(timeout_s)
+        except BaseException:
+            self._rewind()
+            raise
+
+    def _rewind(self) -> None:
+        """The client has moved on behind records that were not handed out: else they would be lost."""
+        assigned = self._consumer.assignment()
+        for partition, offset in self._positions.items():
+            if partition in assigned:
+                self._consumer.seek(partition, offset)
+
+    def _poll(self, timeout_s: float) -> Polled:
         records: dict[TopicPartition, list[Any]] = {}
         beyond: list[tuple[TopicPartition, int]] = []
         unreadable: TopicPartition | None = None
-        with _translated(f"read {self._topic}"):
-            try:
-                records = self._consumer.poll(int(timeout_s * 1000))
-            except errors.NoOffsetForPartitionError:
-                pass  # partitions that are new to us, and not sought yet
-            except errors.OffsetOutOfRangeError as error:
-                beyond = list(error.args[0].items())
-            except errors.CorruptRecordError as error:
-                unreadable = self._drop_unreadable(error)
+        try:
+            records = self._consumer.poll(int(timeout_s * 1000))
+        except errors.NoOffsetForPartitionError:
+            pass  # partitions that are new to us, and not sought yet
+        except errors.OffsetOutOfRangeError as error:
+            beyond = list(error.args[0].items())
+        except errors.CorruptRecordError as error:
+            unreadable = self._drop_unreadable(error)
         if self._listener.changed:
             return self._reassigned()
         if (records or beyond) and self._describe()["topic_id"] != self._topic_id:
@@ -181,12 +195,16 @@ class KafkaSource:
         """By the client's position, not the last record: it is behind transaction markers too."""
         found = []
         assigned = self._consumer.assignment()
-        for partition, start in self._positions.items():
-            end = self._consumer.position(partition) if partition in assigned else None
+        ends = {
+            partition: self._consumer.position(partition)
+            for partition in self._positions
+            if partition in assigned
+        }
+        for partition, end in ends.items():
+            start = self._positions[partition]
             if end is not None and end > start:
-                ours = self._ours[partition]
                 rows = [_record(row) for row in records.get(partition, ())]
-                found.append(Fetched(ours, start, end, rows))
+                found.append(Fetched(self._ours[partition], start, end, rows))
                 self._positions[partition] = end
         return found
 

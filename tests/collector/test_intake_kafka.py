@@ -1,0 +1,74 @@
+"""What only KafkaSource can get wrong: the client moves on whether or not we kept what it gave."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.intake.kafka import Connection, KafkaSource
+from modeltrail_collector.log import Log
+from modeltrail_collector.model import LogPartition
+from modeltrail_collector.pump import Pump
+from modeltrail_collector.testing import MemoryStore
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def topic(kafka_bootstrap: str, kafka_topic: Callable[..., str]) -> str:
+    """A topic of two partitions with ten records each."""
+    from kafka import KafkaProducer
+
+    name = kafka_topic(2)
+    producer = KafkaProducer(bootstrap_servers=kafka_bootstrap)
+    for number in range(20):
+        producer.send(name, b"%d" % number, partition=number % 2)
+    producer.close()
+    return name
+
+
+@pytest.fixture
+def source(kafka_bootstrap: str, topic: str) -> Iterator[KafkaSource]:
+    """A source of all its partitions."""
+    source = KafkaSource(Connection(kafka_bootstrap, topic, topic), (0, 1))
+    yield source
+    source.close()
+
+
+@pytest.mark.parametrize("step", ["_describe", "_fetched"])
+def test_a_failure_behind_the_fetch_loses_nothing(
+    source: KafkaSource, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """When the broker stops answering just after it gave records, they are read again: once each."""
+    log = Log(MemoryStore())
+    pump = Pump(source, log, until_end=True)
+    works, failures = getattr(source, step), []
+
+    def fail_at_first(*arguments):
+        if len(failures) < 3 and source._positions and all(arguments):  # there are records
+            failures.append(step)
+            raise Unavailable("a fault of the test")
+        return works(*arguments)
+
+    monkeypatch.setattr(source, step, fail_at_first)
+    for _ in range(100):
+        if not pump.done:
+            pump.turn()
+    assert pump.done
+    assert 3 == len(failures)
+    for partition in log.partitions():
+        offsets = [entry.offset for s in log.segments(partition) for entry in log.read(s)]
+        assert list(range(10)) == offsets
+
+
+def test_a_log_that_is_ahead_of_its_topic_is_refused(source: KafkaSource) -> None:
+    """Where Kafka has less than the log, somebody lost records: that is said, and nothing is overwritten."""
+    (partition, *_) = sorted(source.poll(1).assigned)
+    source.seek(LogPartition(partition.topic, partition.topic_id, partition.partition), 5000)
+    with pytest.raises(ConfigError, match="the log ends at offset 5000, but Kafka ends before it"):
+        poll_often(source)
+
+
+def poll_often(source: KafkaSource) -> None:
+    for _ in range(50):
+        source.poll(0.2)

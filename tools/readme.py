@@ -67,6 +67,7 @@ def blocks(page: str) -> list[Block]:
 def shape(text: str) -> str:
     """The text with everything that differs from run to run replaced by its kind."""
     text = text.replace(str(ROOT), "<root>")
+    text = re.sub(r"^Installing modeltrail.*\n", "", text, flags=re.MULTILINE)  # only the first time
     for pattern, name in SHAPES:
         text = pattern.sub(name, text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
@@ -83,7 +84,7 @@ class Session:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if not name.startswith(("OPENLINEAGE", "MODELTRAIL"))
+                if not name.startswith(("OPENLINEAGE", "MODELTRAIL", "MAKE", "MFLAGS"))
             },
             "NO_COLOR": "1",
             "MODELTRAIL_STRICT": "1",
@@ -126,7 +127,7 @@ class Session:
 
     def output(self, command: str) -> str | None:
         """What a command prints now; None for one that is not run here."""
-        bare = command.split("#")[0].strip()
+        bare = command.split("#", maxsplit=1)[0].strip()
         if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
             return None
         if BROKER in bare:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -148,14 +149,14 @@ class Reader:
 
 
 def until(condition: Callable[[], object], *readers: Reader) -> None:
-    """Poll the readers in turn until the condition holds."""
+    """Poll the readers, side by side as processes would, until the condition holds."""
     deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, [(reader.assigned, reader.fetched) for reader in readers]
-        for reader in readers:
-            reader.poll()
-        if not readers:
-            time.sleep(0.05)
+    with ThreadPoolExecutor(max(1, len(readers))) as pool:
+        while not condition():
+            assert time.monotonic() < deadline, [(reader.assigned, reader.fetched) for reader in readers]
+            list(pool.map(Reader.poll, readers))
+            if not readers:
+                time.sleep(0.05)
 
 
 def test_an_assignment_comes_before_any_record(world, join) -> None:

@@ -5,6 +5,7 @@ over a rebalance, reads on in a topic that was deleted and made again, and hides
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,8 @@ _logger = logging.getLogger(__name__)
 
 MAX_POLL_RECORDS = 2000
 COMMIT_TIMEOUT_MS = 5000
+JOIN_S = 8.0  # longer than the others take to hear of a rebalance, which their heartbeats tell them
+JOIN_POLL_MS = 500
 _FATAL = (
     errors.TopicAuthorizationFailedError,
     errors.GroupAuthorizationFailedError,
@@ -140,7 +143,7 @@ class KafkaSource:
         beyond: list[tuple[TopicPartition, int]] = []
         unreadable: TopicPartition | None = None
         try:
-            records = self._consumer.poll(int(timeout_s * 1000))
+            records = self._poll_client(int(timeout_s * 1000))
         except errors.NoOffsetForPartitionError:
             pass  # partitions that are new to us, and not sought yet
         except errors.OffsetOutOfRangeError as error:
@@ -160,6 +163,18 @@ class KafkaSource:
         if unreadable in self._positions:
             return Polled(fetched=[self._pass_over(unreadable)])
         return Polled(fetched=self._fetched(records))
+
+    def _poll_client(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        """Poll, and while a rebalance is under way poll on.
+
+        A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again and
+        makes all others do so too: without this two members can keep each other from ever working.
+        """
+        records: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms)
+        patience = time.monotonic() + JOIN_S
+        while self._listener.joining and time.monotonic() < patience:
+            records = self._consumer.poll(JOIN_POLL_MS)
+        return records
 
     def _drop_unreadable(self, error: Exception) -> TopicPartition:
         """Of a batch that it cannot read the client keeps a husk, in which its next poll would never end."""
@@ -277,15 +292,17 @@ class KafkaSource:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Called on the client's IO thread, where nothing may be done: it sets a flag."""
+    """Called on the client's IO thread, where nothing may be done: it sets flags."""
 
     changed = False
+    joining = False
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002
-        self.changed = True
+        self.changed = self.joining = True
 
     def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002
         self.changed = True
+        self.joining = False
 
     def on_partitions_lost(self, lost: object) -> None:  # noqa: ARG002
         self.changed = True

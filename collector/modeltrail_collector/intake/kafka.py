@@ -167,8 +167,8 @@ class KafkaSource:
     def _poll_client(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         """Poll, and while a rebalance is under way poll on.
 
-        A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again and
-        makes all others do so too: without this two members can keep each other from ever working.
+        A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again
+        and makes all others do so too: without this two members can keep each other from ever working.
         """
         records: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms)
         patience = time.monotonic() + JOIN_S

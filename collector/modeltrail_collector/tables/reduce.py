@@ -15,7 +15,7 @@ from deltalake import DeltaTable, QueryBuilder
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
 from modeltrail_collector.tables.flatten import model_bucket
 from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, TEXT, TIME
-from modeltrail_collector.tables.store import Changed
+from modeltrail_collector.tables.store import Changed, among
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
@@ -97,18 +97,40 @@ def sql_of(name: str) -> str:
     return resources.files("modeltrail_collector.tables").joinpath(f"sql/{name}.sql").read_text()
 
 
+class Touched(msgspec.Struct, frozen=True):
+    """What has to be derived again: in these buckets, these runs (None: all) and what has no run."""
+
+    buckets: set[str]
+    runs: set[str] | None
+
+    @property
+    def predicate(self) -> str:
+        """SQL that is true for the rows of a table by run that are derived again."""
+        buckets = among("bucket", self.buckets)
+        return (
+            buckets
+            if self.runs is None
+            else f"{buckets} AND ({among('run_id', self.runs)} OR run_id IS NULL)"
+        )
+
+
 def by_run(
-    flat: DeltaTable | pa.Table, buckets: Iterable[str] | None = None, wanted: Collection[str] = BY_RUN.keys()
+    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = BY_RUN.keys()
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
-    """Each wanted table of `BY_RUN` with its rows for these buckets (None: all).
+    """Each wanted table of `BY_RUN` with its rows for what was touched (None: all of `flat`).
 
     The rows of one have to be read before the next is asked for.
     """
     with connect() as connection:
         if isinstance(flat, DeltaTable):
-            attach(connection, "flat", flat, FLAT, buckets)
+            attach(connection, "flat", flat, FLAT, touched.buckets if touched else None)
         else:
             connection.register("flat", flat)
+        if touched and touched.runs is not None:
+            fill(connection, "touched_run", ("run_id",), ((run_id,) for run_id in touched.runs))
+            connection.execute("""CREATE TEMP TABLE flat_touched AS
+                FROM flat SEMI JOIN touched_run USING (run_id) UNION ALL FROM flat WHERE run_id IS NULL""")
+            connection.execute("CREATE OR REPLACE TEMP VIEW flat AS FROM flat_touched")
         for name, step in _STEPS:
             connection.execute(f"CREATE TEMP TABLE {step} AS {sql_of(name)}")
         steps = dict(_STEPS)
@@ -129,7 +151,8 @@ def runs_of(flat: DeltaTable, changed: Changed) -> set[str]:
         root = flat.table_uri.removeprefix("file://").rstrip("/")
         files = [f"{root}/{path}" for path in changed.added]
         attach(connection, "flat", flat, FLAT, changed.buckets, files=files)
-        return {row[0] for row in connection.execute("SELECT DISTINCT run_id FROM flat").fetchall() if row[0]}
+        found = connection.execute("SELECT DISTINCT run_id FROM flat WHERE run_id IS NOT NULL").fetchall()
+        return {row[0] for row in found}
 
 
 class ByModel(msgspec.Struct, frozen=True):

@@ -17,6 +17,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from modeltrail_collector.errors import CollectorError, Unavailable
 
 _WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
+_FILE_BYTES: Final = 4 << 20
+"""Files are sorted by run, and a few changed runs cost the files they lie in: so none is large."""
 
 
 class Outrun(CollectorError):  # noqa: N818  named after what happened
@@ -71,17 +73,13 @@ def append(table: DeltaTable, rows: pa.Table, set_marks: Mapping[str, int]) -> N
 def replace(
     table: DeltaTable,
     rows: pa.Table | pa.RecordBatchReader,
-    buckets: Iterable[str] | None,
+    predicate: str | None,
     set_marks: Mapping[str, int],
 ) -> None:
-    """Replace the rows of these buckets (None: all rows) and set marks in one commit.
+    """Replace the rows that a SQL predicate is true for (None: all rows) and set marks in one commit.
 
     Raises Outrun as `append`.
     """
-    predicate = None
-    if buckets is not None:
-        column = rows.schema.names[0]
-        predicate = f"{column} IN ({', '.join(repr(bucket) for bucket in sorted(buckets))})"
     with _outrun():
         write_deltalake(
             table,
@@ -89,9 +87,16 @@ def replace(
             mode="overwrite",
             predicate=predicate,
             schema_mode="overwrite" if predicate is None else None,
+            target_file_size=_FILE_BYTES,
             writer_properties=_WRITER,
             commit_properties=_commit(set_marks),
         )
+
+
+def among(column: str, values: Iterable[str]) -> str:
+    """The predicate that a column has one of these values."""
+    texts = ("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f"{column} IN ({', '.join(texts) or 'NULL'})"
 
 
 def _commit(set_marks: Mapping[str, int]) -> CommitProperties:

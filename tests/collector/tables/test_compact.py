@@ -155,6 +155,27 @@ def test_piece_by_piece_is_as_at_once_and_as_rebuilt(story, seal, log, table, cu
     assert piecewise == all_tables(table)
 
 
+@pytest.mark.parametrize("many", [1, 3, 1000])
+def test_run_by_run_is_as_bucket_by_bucket(make, log, table, monkeypatch, many) -> None:
+    """Few touched runs are replaced alone, many with their buckets, odd ids and records without a run too."""
+    monkeypatch.setattr(compaction, "_MANY_RUNS", many)
+    ids = ["it's", "a\\b", 'say "x"', "zwei\nZeilen", "", "ü", make.uuid7(make.base, 1)]
+    job = {"job": {"namespace": "n", "name": "j", "facets": {"a": {"v": 1}}}}
+    for number, kind in enumerate(["START", "RUNNING", "COMPLETE"]):
+        at = make.base + timedelta(seconds=number)
+        params = {"modelTrail_hyperparameters": {"params": [{"name": "C", "value": number}]}}
+        events = [make.run_event(kind, at, run_id, "j", run_facets=params) for run_id in ids]
+        said = [*events[number : number + 5], {"eventTime": at.isoformat(), **job}]
+        entries = make.entries(said, start=log.end(LOCAL))
+        log.append(LOCAL, Batch(log.end(LOCAL), log.end(LOCAL) + len(said), entries))
+        compact(log)
+    found = all_tables(table)
+    assert 7 == len(found["runs"])
+    assert 3 == len([row for row in found["events"] if row["run_id"] is None])
+    rebuild(log)
+    assert found == all_tables(table)
+
+
 def test_a_late_event_changes_only_its_bucket(story, seal, log, make) -> None:
     """A new event of one run rewrites the bucket of that run; files of other days stay as they are."""
     seal(story)
@@ -226,9 +247,9 @@ def test_an_outrun_handle_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(store.Outrun):
         store.append(stale, FLAT.empty_table(), {"p": 5})
     stale = tables.open("flat")
-    store.replace(tables.open("flat"), FLAT.empty_table(), ["x1"], {"p": 6})
+    store.replace(tables.open("flat"), FLAT.empty_table(), "bucket = 'x1'", {"p": 6})
     with pytest.raises(store.Outrun):
-        store.replace(stale, FLAT.empty_table(), ["x2"], {"p": 6})
+        store.replace(stale, FLAT.empty_table(), "bucket = 'x2'", {"p": 6})
     assert 6 == tables.open("flat").transaction_version("p")
 
 

@@ -82,3 +82,12 @@ def test_what_is_no_event_has_no_fields():
     """Garbage has no kind and no fields."""
     for value in (b"", b"hello", b"[]", b"{}", b"\xff", b'{"eventTime": 5}'):
         assert (None,) * 6 == fields(value)
+
+
+def test_of_a_field_given_twice_the_last_counts(bases):
+    """Fields given twice, in the event or in its job, are read as by any JSON reader: the last value."""
+    job = '{"name": "a", "namespace": "n", "name": "b"}'
+    twice = (json.dumps(bases["run"])[:-1] + f', "eventType": "FAIL", "job": {job}}}').encode()
+    assert "accepted" == judge(twice).verdict
+    kind, event_type, _, _, namespace, name = fields(twice)
+    assert ("run", "FAIL", "n", "b") == (kind, event_type, namespace, name)

@@ -11,12 +11,13 @@ be told to fail like a real one::
         pump.turn()
 """
 
+import contextlib
 import random
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.intake import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
 
@@ -32,6 +33,7 @@ class MemoryStore:
 
     def __init__(self, faults: random.Random | None = None, rate: float = 0.1) -> None:
         self.contents: dict[str, bytes] = {}
+        self.leases: dict[str, MemoryLease] = {}
         self.faults = faults
         self.rate = rate
 
@@ -69,6 +71,32 @@ class MemoryStore:
         below = [name.removeprefix(f"{folder}/") for name in self.contents if name.startswith(f"{folder}/")]
         return sorted({name.partition("/")[0] for name in below if "/" in name})
 
+    def replace(self, name: str, expected: bytes, data: bytes) -> bool:
+        """See `Store`."""
+        fails = self._fails()
+        if fails and self.faults is not None and self.faults.random() < 0.5:
+            raise Unavailable(f"cannot replace {name}: a fault of the test")
+        if self.contents.get(name) != expected:
+            return False
+        self.contents[name] = data
+        if fails:
+            raise Unavailable(f"cannot replace {name}: a fault of the test, after it was done")
+        return True
+
+    def remove(self, name: str) -> None:
+        """See `Store`."""
+        if self._fails():
+            raise Unavailable(f"cannot remove {name}: a fault of the test")
+        self.contents.pop(name, None)
+
+    @contextlib.contextmanager
+    def lease(self, name: str) -> Iterator["MemoryLease"]:
+        """See `Store`; never waits: a test that asks twice means a holder that lost it."""
+        held = self.leases[name] = MemoryLease(self, name)
+        yield held
+        if self.leases.get(name) is held:
+            del self.leases[name]
+
     def set_aside(self, name: str, expected: bytes) -> str | None:
         """See `Store`."""
         if self.contents.get(name) != expected:
@@ -83,6 +111,19 @@ class MemoryStore:
 
     def _fails(self) -> bool:
         return self.faults is not None and self.faults.random() < self.rate
+
+
+class MemoryLease:
+    """See `log.store.Lease`."""
+
+    def __init__(self, store: MemoryStore, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    def check(self) -> None:
+        """See `log.store.Lease`."""
+        if self._store.leases.get(self._name) is not self:
+            raise OwnershipLost(f"the lease {self._name} was taken over")
 
 
 class MemoryTopic:

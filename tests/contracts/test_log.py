@@ -240,3 +240,17 @@ def test_a_moved_segment_is_noticed(log: Log) -> None:
     log.store.create(name, log.store.read(segment.name))
     with pytest.raises(NotVerified, match="moved"):
         again(log).end(P0)
+
+
+def test_a_file_is_replaced_only_by_who_knows_it(log: Log) -> None:
+    """What a name holds is exchanged if it is what the caller expects, else not; the name stays taken."""
+    store = log.store
+    assert store.create("raw/a", b"1")
+    assert not store.replace("raw/a", b"0", b"2")
+    assert not store.replace("raw/b", b"", b"2")
+    assert store.replace("raw/a", b"1", b"2")
+    assert not store.create("raw/a", b"3")
+    assert (b"2", ["a"]) == (store.read("raw/a"), store.files("raw"))
+    store.remove("raw/a")
+    store.remove("raw/a")
+    assert [] == store.files("raw")

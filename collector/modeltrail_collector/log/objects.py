@@ -1,7 +1,8 @@
 """Object stores (S3, Google Cloud Storage, Azure Blob Storage) by obstore: put-if-absent is their create."""
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import obstore
@@ -9,6 +10,8 @@ from obstore import exceptions
 from obstore.store import from_url
 
 from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.log.lease import hold
+from modeltrail_collector.log.store import Lease
 
 TIMEOUT = "30s"
 _UNUSABLE = (
@@ -64,6 +67,28 @@ class ObjectStore:
             found = obstore.list_with_delimiter(self._store, f"{folder}/")
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
 
+    def replace(self, name: str, expected: bytes, data: bytes) -> bool:
+        """See `Store`: the put is bound to the ETag of what was read."""
+        try:
+            with self._translated(f"replace {name}"):
+                found = obstore.get(self._store, name)
+                tag = found.meta["e_tag"]
+                if bytes(found.bytes()) != expected or tag is None:
+                    return False
+                obstore.put(self._store, name, data, mode={"e_tag": tag}, use_multipart=False)
+        except (FileNotFoundError, exceptions.PreconditionError):
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """See `Store`."""
+        with self._translated(f"remove {name}"), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._store, name)
+
+    def lease(self, name: str) -> AbstractContextManager[Lease]:
+        """See `Store`."""
+        return hold(self, name)
+
     def set_aside(self, name: str, expected: bytes) -> str | None:  # noqa: ARG002  never safe here
         """Not done: no power cut tears an object, so a bad one was changed, and no lock guards a move."""
         return None
@@ -76,7 +101,7 @@ class ObjectStore:
     def _translated(self, action: str) -> Iterator[None]:
         try:
             yield
-        except (exceptions.AlreadyExistsError, FileNotFoundError):
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileNotFoundError):
             raise
         except _UNUSABLE as error:
             raise ConfigError(f"cannot {action} in {self.uri}: {_first_line(error)}") from error

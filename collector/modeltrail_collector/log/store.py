@@ -10,12 +10,25 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.failpoints import reached
 
 TEMPORARY = ".tmp"
+
+
+class Lease(Protocol):
+    """Being the only one who does some work."""
+
+    def check(self) -> None:
+        """Before a step that must not be done by two.
+
+        Raises:
+            OwnershipLost: Somebody else took over, as this one was silent for too long.
+        """
 
 
 class Store(Protocol):
@@ -45,6 +58,27 @@ class Store(Protocol):
 
     def folders(self, folder: str) -> list[str]:
         """The sorted names of the folders directly in a folder (last part only)."""
+
+    def replace(self, name: str, expected: bytes, data: bytes) -> bool:
+        """Give a file that still holds `expected` other contents, durably and at once.
+
+        The name stays taken throughout. False when it holds something else, or nothing.
+
+        Raises:
+            Unavailable: It may or may not have been replaced; read it back before trusting either.
+        """
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+
+    def lease(self, name: str) -> "AbstractContextManager[Lease]":
+        """Wait to be the only one who does the work called `name`, and be it within the block.
+
+        A holder that dies loses it. One that stops for long may lose it too: `Lease.check` says so.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
 
     def set_aside(self, name: str, expected: bytes) -> str | None:
         """Move a file out of the way if it still holds `expected`; returns its new name.
@@ -79,7 +113,7 @@ class LocalStore:
             return False
         with _translated(f"write {path}"):
             _make_directory(path.parent)
-            temporary = path.parent / f".{path.name}.{secrets.token_hex(6)}{TEMPORARY}"
+            temporary = _temporary(path)
             try:
                 return self._link(temporary, path, data)
             except FileNotFoundError as error:  # a cleaner took it before we had its lock
@@ -94,12 +128,55 @@ class LocalStore:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+            reached("temporary_written")
             try:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
             _sync_directory(path.parent)
+            reached("segment_put")
         return True
+
+    def replace(self, name: str, expected: bytes, data: bytes) -> bool:
+        """See `Store`: written beside it, synced, renamed over it, under the directory's lock."""
+        path = self.root / name
+        temporary = _temporary(path)
+        with _translated(f"replace {path}"), _locked(path.parent):
+            try:
+                if self.read(name) != expected:
+                    return False
+            except FileNotFoundError:
+                return False
+            try:
+                with temporary.open("xb") as file:
+                    fcntl.flock(file, fcntl.LOCK_SH)
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    temporary.rename(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _sync_directory(path.parent)
+        return True
+
+    def remove(self, name: str) -> None:
+        """See `Store`."""
+        path = self.root / name
+        with _translated(f"remove {path}"), contextlib.suppress(FileNotFoundError):
+            path.unlink()
+            _sync_directory(path.parent)
+
+    @contextlib.contextmanager
+    def lease(self, name: str) -> Iterator[Lease]:
+        """See `Store`: a file lock, which the system frees when its owner dies."""
+        with _translated(f"lock {self.root}/.{name}.lease"):
+            _make_directory(self.root)
+            descriptor = os.open(self.root / f".{name}.lease", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield _Held()
+        finally:
+            os.close(descriptor)
 
     def read(self, name: str, length: int | None = None) -> bytes:
         """See `Store`."""
@@ -144,6 +221,17 @@ class LocalStore:
             if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                 removed += _remove_if_dead(Path(entry.path))
         return removed
+
+
+class _Held:
+    """A lock of the kernel's is never lost before its owner's death."""
+
+    def check(self) -> None:
+        """See `Lease`."""
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}{TEMPORARY}")
 
 
 def _remove_if_dead(path: Path) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 
 from modeltrail_collector import judge as judge_
 from modeltrail_collector.errors import OwnershipLost, Unavailable
+from modeltrail_collector.failpoints import reached
 from modeltrail_collector.intake import Fetched, Source
 from modeltrail_collector.log import Log
 from modeltrail_collector.model import LogPartition, Record, Verdict
@@ -91,6 +92,7 @@ class Pump:
                 self._assigned(polled.assigned)
             for fetched in polled.fetched:
                 self._gather(fetched)
+                reached("polled")
             if self._retry_at is None or self._clock() >= self._retry_at:
                 self._seek_unsought()
                 self._seal_due()
@@ -191,6 +193,7 @@ class Pump:
                 self._seek_again(partition)
             else:
                 self.totals.add_segment(segment, builder.entries)
+                reached("before_commit")
                 self._source.commit({partition: builder.end})
         if builder in self._orphans:
             self._orphans.remove(builder)

@@ -11,11 +11,9 @@ anywhere leaves some tables behind and none wrong; the next one goes on from eac
 """
 
 import contextlib
-import fcntl
 import gc
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -23,6 +21,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables import flatten, reduce, store
@@ -156,6 +155,7 @@ class _Source:
         if self.ends:
             rows = pa.Table.from_batches(self.rows, self.schema)
             store.append(self.table, rows, self.ends)
+            reached(f"{self.name}_committed")
             tell(Progress(self.name, rows.num_rows))
         self.rows, self.ends = [], {}
 
@@ -228,6 +228,7 @@ def _reduce(tables: TableStore, tell: OnProgress, *, alone: bool, everything: bo
             touched = reduce.Touched(changed.buckets, runs if len(runs) < _MANY_RUNS else None)
         for name, rows in reduce.by_run(flat, touched, behind.keys()):
             store.replace(handles[name], rows, touched.predicate if touched else None, mark)
+            reached("table_replaced")
             tell(Progress(name, flat.version()))
         _reduce_models(tables, {name: behind[name] for name in BY_MODEL if name in behind}, runs, mark)
         tell(Progress("models", flat.version()))
@@ -302,7 +303,7 @@ def _until_undisputed(work: Callable[[], CompactResult]) -> CompactResult:
 
 @contextlib.contextmanager
 def _turn(log: Log) -> Iterator[bool]:
-    """One compactor at a time on a local disk: a file lock, which the system frees when its owner dies.
+    """One compactor at a time on a local disk.
 
     Elsewhere (False) nothing is locked: Delta's marks alone keep two compactors apart, and no files are
     joined or removed there.
@@ -310,10 +311,7 @@ def _turn(log: Log) -> Iterator[bool]:
     if "://" in log.uri:
         yield False
         return
-    root = Path(table_store(log).root)
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".turn").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with log.store.lease("tables"):
         yield True
 
 

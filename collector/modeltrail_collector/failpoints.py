@@ -1,0 +1,50 @@
+"""Named steps at which a test kills the process, to prove what a crash there leaves behind.
+
+`MODELTRAIL_FAILPOINT=segment_put` kills it (SIGKILL, as a power cut or the out-of-memory killer would) the
+first time that step is reached, `segment_put:3` the third time. Unset, a step costs one comparison.
+`collector/README.md` says of each step what a crash leaves and who cleans it up.
+"""
+
+import os
+import signal
+from typing import Final
+
+from modeltrail_collector.errors import ConfigError
+
+ENV: Final = "MODELTRAIL_FAILPOINT"
+
+STEPS: Final = {
+    "polled": "records are read from Kafka and gathered, nothing of them is sealed",
+    "temporary_written": "a segment is written and synced under its hidden name, and has no other yet",
+    "segment_put": "a segment has its name, nobody was told",
+    "before_commit": "a segment is sealed, Kafka's committed offsets are not written",
+    "flat_committed": "`flat` holds new segments, `rejected` does not yet",
+    "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
+    "table_replaced": "one of the reduced tables is derived, the others are not yet",
+}
+"""Every step, and where a process that dies there stands."""
+
+
+def _wanted() -> tuple[str, int] | None:
+    step, _, count = os.environ.get(ENV, "").partition(":")
+    if not step:
+        return None
+    if step not in STEPS or not (count or "1").isdecimal():
+        raise ConfigError(
+            f"{ENV}={os.environ[ENV]!r} is no failpoint; one of {', '.join(STEPS)}, or STEP:COUNT"
+        )
+    return step, int(count or "1")
+
+
+_armed = _wanted()
+_left = _armed[1] if _armed else 0
+
+
+def reached(step: str) -> None:
+    """Say that the process is at a step; dies here if a test asked for it."""
+    global _left  # noqa: PLW0603  a process dies once
+    if _armed is None or _armed[0] != step:
+        return
+    _left -= 1
+    if _left <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import uuid
 
 import pytest
@@ -393,3 +394,22 @@ def test_the_emitter_keeps_secrets_out_of_a_debug_log(secured, configured, caplo
     assert not [secret for secret in SECRETS if secret in told]
     assert "auth=Bearer" not in told
     assert "eyJ" not in told
+
+
+def test_a_broker_that_is_gone_for_long_is_told(private_broker, caplog, monkeypatch):
+    """A running collector that has had no broker for a while says so and why, and goes on."""
+    monkeypatch.setattr("modeltrail_collector.intake.cause.PATIENCE_S", 0.5)
+    name = create_topic(private_broker.bootstrap_servers)
+    reader = KafkaSource(Connection(private_broker.bootstrap_servers, name, "g"), (0, 1))
+    try:
+        (partition,) = reader.poll(1).assigned
+        reader.seek(partition, 0)
+        reader.poll(0.2)
+        private_broker.stop()
+        deadline = time.monotonic() + 60
+        while "no connection to Kafka" not in caplog.text:
+            assert time.monotonic() < deadline
+            reader.poll(0.2)
+        assert "nothing listens there" in caplog.text
+    finally:
+        reader.close()

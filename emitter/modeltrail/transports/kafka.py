@@ -252,7 +252,7 @@ def _cause(client_id: str, error: Exception, options: KafkaOptions, networks: li
     producer = options.producer
     if failure := next((each.failure for each in networks if each.failure), None):
         return causes.explain(failure, producer)
-    if type(error).__name__ == "TopicAuthorizationFailedError":
+    if "AuthorizationFailed" in f"{type(error).__name__} {error}":
         servers = str(producer["bootstrap_servers"])
         return causes.grant("Write", "topic", options.topic, servers, producer)
     cause = kafka_log.cause(client_id) or f"{type(error).__name__}: {error}"

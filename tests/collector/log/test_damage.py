@@ -9,7 +9,7 @@ import pytest
 from modeltrail_collector.errors import CollectorError, NotVerified
 from modeltrail_collector.log import Batch, Log, open_log, verify
 from modeltrail_collector.log import segment as segments
-from modeltrail_collector.log.verify import PartitionHead, read_heads, write_heads
+from modeltrail_collector.log.heads import PartitionHead
 from modeltrail_collector.model import LogPartition
 from modeltrail_collector.testing import MemoryStore
 
@@ -139,7 +139,7 @@ def test_an_earlier_head_finds_what_the_log_alone_cannot(
     log: Log, partition: LogPartition, batch: Callable[..., Batch]
 ) -> None:
     """A log cut at its end, rewritten from some point on, or emptied, contradicts a head kept elsewhere."""
-    heads = read_heads(write_heads(verify(log)))
+    heads = verify(log).heads()
     assert [PartitionHead(*vars_of(partition), 40, log.head(partition).chain_end)] == heads
     assert verify(log, heads).ok
 
@@ -165,7 +165,7 @@ def test_a_head_holds_wherever_segments_end(
     log: Log, partition: LogPartition, batch: Callable[..., Batch]
 ) -> None:
     """A head between two segments' ends is compared record by record, and growth is no problem."""
-    heads = read_heads(write_heads(verify(log)))
+    heads = verify(log).heads()
     log.append(partition, batch(40, 60))
     assert verify(copy(log), heads).ok
     other = Log(MemoryStore())
@@ -173,12 +173,6 @@ def test_a_head_holds_wherever_segments_end(
         partition, Batch(0, 50, [entry for s in log.segments(partition) for entry in log.read(s)][:50])
     )
     assert verify(other, heads).ok
-
-
-def test_a_file_that_holds_no_heads_is_refused() -> None:
-    """A wrong file for --head is an answer of its own, not a crash."""
-    with pytest.raises(NotVerified, match="cannot be read"):
-        read_heads(b"{}")
 
 
 def test_a_torn_last_segment_is_set_aside(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from modeltrail_collector.clock import WallClock, wall_ms
 from modeltrail_collector.errors import NotVerified, OwnershipLost
 from modeltrail_collector.log import segment as segments_
 from modeltrail_collector.log.chain import extend, genesis
@@ -29,10 +30,16 @@ class Aside(NamedTuple):
 
 
 class Log:
-    """A log in a store. Any number of processes may read and append at once."""
+    """A log in a store. Any number of processes may read and append at once.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where it lies.
+        wall: What time it is; all times that the log keeps come from here.
+    """
+
+    def __init__(self, store: Store, wall: WallClock = wall_ms) -> None:
         self.store = store
+        self.wall = wall
         self._heads: dict[LogPartition, Segment] = {}
 
     @property
@@ -107,7 +114,7 @@ class Log:
             last = self._last(partition)
         head = Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
         if head.next_offset == batch.start:
-            segment, data = segments_.encode(partition, batch, head.chain_end)
+            segment, data = segments_.encode(partition, batch, head.chain_end, self.wall)
             if self.store.create(segment.name, data):
                 self._heads[partition] = segment
                 return segment

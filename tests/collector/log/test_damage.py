@@ -63,6 +63,17 @@ def flipped(data: bytes, at: int) -> bytes:
     return bytes(changed)
 
 
+def test_a_flipped_bit_of_the_format_is_damage_not_news(log: Log, partition: LogPartition) -> None:
+    """A number of the format that no digest vouches for does not ask anybody to upgrade."""
+    last = max(log.store.contents)
+    data = log.store.contents[last]
+    log.store.contents[last] = data.replace(b"modeltrail.format\x021", b"modeltrail.format\x029")
+    with pytest.raises(NotVerified, match="SHA-256"):
+        read_everything(copy(log), partition)
+    assert not verify(copy(log)).ok
+    assert 30 == copy(log).recover(partition).next_offset
+
+
 def test_no_damage_reaches_the_tables(tmp_path: Path, make: type) -> None:
     """Of 30 flipped bits and 30 cuts of a segment each stops the compaction, and no table changes."""
     log = open_log(tmp_path)

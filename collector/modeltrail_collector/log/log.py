@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modeltrail_collector.clock import WallClock, wall_ms
-from modeltrail_collector.errors import NotVerified, OwnershipLost, Unavailable
+from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost, Unavailable
 from modeltrail_collector.log import parts as parts_
 from modeltrail_collector.log import segment as segments_
 from modeltrail_collector.log.chain import extend, genesis
@@ -112,6 +112,9 @@ class Log:
                 if len(data) < length:
                     raise NotVerified(f"{name} is torn: it ends inside its header") from error
                 length *= 8
+            except LogFormatError:
+                segments_.check_format(name, self.store.read(name))
+                raise
 
     def append(self, partition: LogPartition, batch: Batch) -> Segment:
         """Seal a batch as the partition's next segment.
@@ -269,6 +272,9 @@ class Log:
             found = segments_.read_header(name, data)
         except EOFError as error:
             raise NotVerified(f"{name} is torn: it ends inside its header") from error
+        except LogFormatError:
+            segments_.check_format(name, data)
+            raise
         segments_.check_digest(found, data)
 
     def _set_aside(self, name: str, data: bytes, problem: NotVerified) -> None:

@@ -315,14 +315,34 @@ def check_digest(segment: Segment, data: bytes) -> None:
         NotVerified: They differ.
     """
     try:
-        at = _digest_position(data)
+        found = _digest(data)
     except ValueError as error:
         raise not_verified(segment, str(error)) from error
+    if found != segment.sha256:
+        raise not_verified(segment, "its SHA-256 is not the one it was sealed with")
+
+
+def check_format(name: str, data: bytes) -> None:
+    """A file that names a newer format is one only if its digest is right: else a bit of the number flipped.
+
+    Raises:
+        NotVerified: It is damaged.
+    """
+    try:
+        _digest(data)
+    except ValueError as error:
+        raise NotVerified(f"{name} has a broken header: {error}") from error
+
+
+def _digest(data: bytes) -> str:
+    """The digest of a file, if it is the one in its header."""
+    at = _digest_position(data)
     digest = sha256(data[:at])
     digest.update(ZEROS)
     digest.update(memoryview(data)[at + 64 :])
-    if not digest.hexdigest() == segment.sha256 == data[at : at + 64].decode("ascii", "replace"):
-        raise not_verified(segment, "its SHA-256 is not the one it was sealed with")
+    if digest.hexdigest() != data[at : at + 64].decode("ascii", "replace"):
+        raise ValueError("its SHA-256 is not the one it was sealed with")
+    return digest.hexdigest()
 
 
 def entries(segment: Segment, data: bytes) -> Iterator[Entry]:

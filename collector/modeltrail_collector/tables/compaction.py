@@ -116,7 +116,7 @@ def _open(work: Work, source: SourceTable) -> DeltaTable:
         segment
         for partition in work.partitions
         for segment in segments_from(work.log, partition, 0)
-        if is_removed(segment)
+        if segment.removed
     )
     if segment := next(removed, None):
         raise _gone(work, source, f"{segment.name}, of which it was made, was removed from the log")
@@ -207,8 +207,3 @@ def batches(log: Log, segment: Segment, counter: Counter) -> Iterator[pa.RecordB
 def segments_from(log: Log, partition: LogPartition, start: int) -> Iterator[Segment]:
     """The segments of a partition that reach beyond an offset."""
     return (segment for segment in log.segments(partition, start) if segment.next_offset > start)
-
-
-def is_removed(segment: Segment) -> bool:
-    """Whether retention removed a segment's records."""
-    return bool(getattr(segment, "removed", False))

@@ -19,7 +19,6 @@ from modeltrail_collector.tables.compaction import (
     Counter,
     SourceTable,
     batches,
-    is_removed,
     segments_from,
 )
 from modeltrail_collector.tables.derivation import FORGOTTEN, GENERATION, derive
@@ -103,7 +102,7 @@ class _Rows:
         for segment in self._segments:
             for batch in batches(self._work.log, segment, counter):
                 yield self._memory.keep(self._source.derive(batch))
-        if any(is_removed(segment) for segment in self._segments):
+        if any(segment.removed for segment in self._segments):
             for batch in self._old(old):
                 kept = self._memory.keep(batch)
                 self.carried += kept.num_rows
@@ -141,6 +140,6 @@ class _Rows:
 
 def _ranges(segments: list[Segment]) -> Iterator[tuple[str, str, str, str, str]]:
     for one in segments:
-        if is_removed(one):
+        if one.removed:
             of = one.partition
             yield of.topic, of.topic_id, str(of.partition), str(one.first_offset), str(one.next_offset)

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
+from modeltrail_schemas.visible import visible, visible_json
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -36,7 +38,7 @@ def print_json(answer: object) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(answer), indent=2 if sys.stdout.isatty() else 0)
-    click.echo(text.decode())
+    click.echo(visible_json(text.decode()))
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, nothing: str) -> None:
@@ -65,8 +67,6 @@ def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value.replace("\t", " ").replace("\n", " ")
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return visible(str(value).replace("\t", " ").replace("\n", " "))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from modeltrail_collector.errors import CollectorError
 from modeltrail_collector.log import Log, Segment, verify
+from modeltrail_collector.log.log import HEADER_BYTES
 from modeltrail_collector.log.verify import PartitionHead
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.pump import Pump
@@ -28,17 +29,18 @@ class StillLog(Log):
     def __init__(self, media: Media) -> None:
         super().__init__(ProcessStore(media))
         self._headers: dict[str, Segment] = {}
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries: dict[tuple[str, int, int], list[Entry]] = {}
 
-    def header(self, name: str) -> Segment:
+    def header(self, name: str, length: int = HEADER_BYTES) -> Segment:
         if name not in self._headers:
-            self._headers[name] = super().header(name)
+            self._headers[name] = super().header(name, length)
         return self._headers[name]
 
     def read(self, segment: Segment) -> Iterator[Entry]:
-        if segment.name not in self._entries:
-            self._entries[segment.name] = list(super().read(segment))
-        return iter(self._entries[segment.name])
+        what = (segment.name, segment.first_offset, segment.next_offset)
+        if what not in self._entries:
+            self._entries[what] = list(super().read(segment))
+        return iter(self._entries[what])
 
 
 class Oracle:
@@ -65,6 +67,11 @@ class Oracle:
                 head = self.open().head(partition)
                 self.acknowledged(partition, head.next_offset, head.chain_end)
 
+    def no_problems(self, process: Process, problems: list[str]) -> None:
+        """Nothing is damaged in a world, but what a power cut tore and nobody has read since."""
+        if problems and not self.media.torn:
+            raise Failure("false alarm", f"{process.name} says {problems[0]}")
+
     def after_turn(self, process: Process) -> None:
         """Memory is bounded: what waits is at most the limit and what one more poll brings."""
         pump, bound = process.about["pump"], process.about["bound"]
@@ -86,6 +93,8 @@ class Oracle:
 
     def totals(self, process: Process) -> None:
         """What a collector says it did is what the segments say that the log gave it."""
+        if "pump" not in process.about:
+            return
         totals, acked = process.about["pump"].totals, process.about["log"].acked
         claimed = (totals.segments, totals.records, totals.missing)
         gaps = (gap for segment in acked for gap in segment.gaps)
@@ -114,8 +123,8 @@ class Oracle:
             for number, held in enumerate(records)
         )
 
-    def final(self) -> None:
-        """Everything, at the end of a world."""
+    def final(self) -> dict[LogPartition, list[Entry]]:
+        """Everything, at the end of a world; returns what the log holds."""
         heads = [
             PartitionHead(p.topic, p.topic_id, p.partition, offset, link)
             for (p, offset), link in self.heads.items()
@@ -124,11 +133,14 @@ class Oracle:
         report = verify(log, heads)
         if not report.ok:
             raise Failure("verify", "; ".join(report.problems[:3]))
+        stored = {}
         for life in self.broker.lives:
             for number in range(len(life.ends)):
-                self._partition(log, life, LogPartition(self.broker.name, life.topic_id, number))
+                partition = LogPartition(self.broker.name, life.topic_id, number)
+                stored[partition] = self._partition(log, life, partition)
+        return stored
 
-    def _partition(self, log: Log, life: Incarnation, partition: LogPartition) -> None:
+    def _partition(self, log: Log, life: Incarnation, partition: LogPartition) -> list[Entry]:
         try:
             segments = list(log.segments(partition))
             entries = [entry for segment in segments for entry in log.read(segment)]
@@ -159,6 +171,7 @@ class Oracle:
             unsealed = [offset for offset in self.broker.records[partition.partition] if offset >= end]
             if unsealed:
                 raise Failure("unsealed", f"{partition} ends at {end}, Kafka holds {unsealed[:5]}")
+        return entries
 
     def _gaps(self, life: Incarnation, partition: LogPartition, gone: dict[int, str], held: set[int]) -> None:
         """A gap is claimed only where records were really removed, or cannot be read."""

@@ -66,6 +66,9 @@ SOMETIMES = {
     "jump": 1.5,
     "power": 1,
     "unsynced": 3,
+    "maintain": 3,
+    "follow": 2,
+    "steal": 2,
     "broker": 2,
 }
 """What is possible in about half of the worlds each: few faults reach states that all at once hide."""

@@ -19,6 +19,7 @@ class Media:
         self.memory = MemoryStore()
         self.late: list[Callable[[], object]] = []
         self.leases: dict[str, Lease] = {}
+        self.torn = False
         self._unsynced: dict[str, bytes | None] = {}
 
     @property
@@ -62,6 +63,7 @@ class Media:
                 continue
             if fate == 1 and before is None and now:
                 self.contents[name] = now[: pick % len(now)]
+                self.torn = True
             elif before is None:
                 self.contents.pop(name, None)
             else:

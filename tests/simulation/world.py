@@ -1,19 +1,18 @@
 """A world: processes, a broker and a store, to which one action after another happens."""
 
-import contextlib
 from collections.abc import Callable
 from hashlib import blake2b
 
-from modeltrail_collector.errors import CollectorError, Unavailable
-from modeltrail_collector.log import Batch, Log, Segment
-from modeltrail_collector.model import LogPartition
+from modeltrail_collector.errors import CollectorError
+from modeltrail_collector.log import rollup
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
+from simulation.actors import Table, WatchedLog, check_table, collect, follow, maintain
 from simulation.broker import Broker, Member
 from simulation.oracle import Failure, Oracle
 from simulation.plan import Action, Plan
 from simulation.process import Outcome, Process
-from simulation.store import Media, ProcessStore
+from simulation.store import Media
 
 VALUES = (
     b'{"eventType":"%s","eventTime":"2026-01-01T00:00:%02dZ","producer":"https://a.example/b",'
@@ -21,25 +20,12 @@ VALUES = (
     b'"run":{"runId":"0194c5a0-0000-7000-8000-%012x"},"job":{"namespace":"a","name":"b"}}'
 )
 LONGEST_VALUE = 500
+FEW, PARTS = 2, 5
+"""Roll-ups of few segments, as worlds are small."""
 ROUNDS = 30
 """In so many rounds, of one second and a turn of everybody each, a healthy log grows until it is complete."""
 PATIENCE = 3000
 """So many calls into the world are enough for one process to end when it is asked to."""
-
-
-class WatchedLog(Log):
-    """The log, and what it said is sealed."""
-
-    def __init__(self, world: "World", process: Process) -> None:
-        super().__init__(ProcessStore(world.media, process), world.wall)
-        self.acked: list[Segment] = []
-        self._oracle = world.oracle
-
-    def append(self, partition: LogPartition, batch: Batch) -> Segment:
-        segment = super().append(partition, batch)
-        self.acked.append(segment)
-        self._oracle.acknowledged(partition, segment.next_offset, segment.chain_end)
-        return segment
 
 
 class World:
@@ -51,6 +37,7 @@ class World:
         self.media = Media(disk=settings.disk)
         self.broker = Broker(settings.partitions, cooperative=settings.cooperative)
         self.oracle = Oracle(self.media, self.broker)
+        self.table = Table()
         self.processes: list[Process] = []
         self.produced = 0
         self.trace: list[str] = []
@@ -77,9 +64,10 @@ class World:
         return self._now
 
     def play(self) -> None:
-        for action in self.plan.actions:
-            self.act(action)
+        rollup.FEW, rollup.PARTS = FEW, PARTS
         try:
+            for action in self.plan.actions:
+                self.act(action)
             self.finish()
         except CollectorError as error:
             raise Failure("damage", str(error)) from error
@@ -144,7 +132,7 @@ class World:
 
     def _sweep(self, _: int) -> None:
         """`collect --until-end` beside the group: it reads everything, and the log fences."""
-        if not any(process.about["until_end"] for process in self.processes):
+        if not any(process.about.get("until_end") for process in self.processes):
             self.start_collector(until_end=True)
 
     def _leave(self, pick: int) -> None:
@@ -169,12 +157,25 @@ class World:
             process.stopped, process.silent_since = False, None
 
     def _deaf(self, pick: int) -> None:
-        if self.processes:
-            self.processes[pick % len(self.processes)].about["member"].deaf = True
+        if collectors := self.collectors():
+            collectors[pick % len(collectors)].about["member"].deaf = True
 
     def _hear(self, _: int) -> None:
-        for process in self.processes:
+        for process in self.collectors():
             process.about["member"].deaf = False
+
+    def _maintain(self, _: int) -> None:
+        if sum(process.name.startswith("m") for process in self.processes) < 2:
+            self.start_maintainer()
+
+    def _follow(self, _: int) -> None:
+        if sum(process.name.startswith("t") for process in self.processes) < 2:
+            self.start_follower()
+
+    def _steal(self, _: int) -> None:
+        """On objects: who holds a lease was silent for a term, and another takes it over."""
+        if not self.media.disk:
+            self.media.leases.clear()
 
     def _rebalance(self, _: int) -> None:
         self.broker.rebalance()
@@ -219,7 +220,7 @@ class World:
         self.trace.append(text)
 
     def collectors(self) -> list[Process]:
-        return [process for process in self.processes if not process.about["until_end"]]
+        return [process for process in self.processes if process.about.get("until_end") is False]
 
     def pass_time(self, seconds: float) -> None:
         self._now += seconds
@@ -237,9 +238,7 @@ class World:
         return self.broker.produce(number, key, headers, value)
 
     def start_collector(self, *, until_end: bool = False, instance: int | None = None) -> Process:
-        self._names += 1
-        process = Process(f"c{self._names}", self._collect, until_end=until_end)
-        log = WatchedLog(self, process)
+        process = self._start("c", lambda process: collect(process, self.oracle))
         member = Member(
             self.broker,
             process,
@@ -247,30 +246,31 @@ class World:
             instance=instance,
             everything=until_end,
         )
+        log = process.about["log"]
         pump = Pump(member, log, until_end=until_end, limits=self.limits, clock=self.monotonic)
         one_poll = self.settings.partitions * self.settings.max_records * (LONGEST_VALUE + OVERHEAD_BYTES)
         process.about |= {
             "member": member,
-            "log": log,
+            "until_end": until_end,
             "pump": pump,
             "bound": self.settings.total_bytes + one_poll,
         }
-        self.processes.append(process)
-        self.note(f"{process.name} starts{' until the end' if until_end else ''}, instance {instance}")
+        self.note(f"{process.name} collects{' until the end' if until_end else ''}, instance {instance}")
         return process
 
-    def _collect(self, process: Process) -> None:
-        """The loop of `collect`: turns until it is done or told to end, then what waits is sealed."""
-        pump: Pump = process.about["pump"]
-        with contextlib.closing(process.about["member"]):
-            while not pump.done and not process.terminating:
-                pump.turn()
-                self.oracle.after_turn(process)
-            self.oracle.all_sealed(pump)
-            try:
-                pump.drain()
-            except Unavailable:
-                self.note(f"{process.name} could not drain")
+    def start_maintainer(self) -> Process:
+        return self._start("m", lambda process: maintain(process, self.oracle))
+
+    def start_follower(self) -> Process:
+        return self._start("t", lambda process: follow(process, self.table))
+
+    def _start(self, kind: str, body: Callable[[Process], None]) -> Process:
+        self._names += 1
+        process = Process(f"{kind}{self._names}", body)
+        process.about["log"] = WatchedLog(self.media, process, self.oracle, self.wall)
+        self.processes.append(process)
+        self.note(f"{process.name} starts")
+        return process
 
     def resume(self, process: Process, outcome: Outcome = Outcome.OK) -> None:
         self.note(f"{process.name} {process.pending}: {outcome.value}")
@@ -298,14 +298,18 @@ class World:
             self.media.land()
         for process in self.processes:
             process.stopped, process.silent_since = False, None
-            process.about["member"].deaf = False
+        self._hear(0)
+        self._until_ended(*(process for process in self.processes if process not in self.collectors()))
         self._settle()
         sweep = self.start_collector(until_end=True)
         self._until_ended(sweep)
-        for process in list(self.processes):
+        for process in self.processes:
             process.terminating = True
-            self._until_ended(process)
-        self.oracle.final()
+        self._until_ended(*self.processes)
+        for start in (self.start_maintainer, self.start_follower):
+            self._until_ended(start())
+        stored = self.oracle.final()
+        check_table(self.table, stored)
 
     def _pass_the_log(self) -> None:
         """After a truncation nobody can collect before Kafka is longer than the log again."""
@@ -324,7 +328,7 @@ class World:
                 self.pass_time(1.0)
                 if not self.collectors():
                     self.start_collector()
-                for process in list(self.processes):
+                for process in self.collectors():
                     self._one_turn(process)
             before, left = left, self.oracle.unsealed()
             patience = ROUNDS if left < before else patience - 5
@@ -340,11 +344,14 @@ class World:
                 return
         raise Failure("liveness", f"{process.name} makes {PATIENCE} calls and no turn")
 
-    def _until_ended(self, process: Process) -> None:
+    def _until_ended(self, *processes: Process) -> None:
         for calls in range(PATIENCE):
-            if not process.running:
+            running = [process for process in processes if process.running]
+            if not running:
                 return
-            self.resume(process)
+            for process in running:
+                self.resume(process)
             if calls % 20 == 0:
                 self.pass_time(0.5)
-        raise Failure("liveness", f"{process.name} does not end, after {PATIENCE} calls: {process.pending}")
+        stuck = {process.name: process.pending for process in running}
+        raise Failure("liveness", f"they do not end, after {PATIENCE} calls: {stuck}")

@@ -168,7 +168,7 @@ def _summary(totals: Any, seconds: float) -> str:
     return f"Collected {_counts(totals)} in {seconds:.1f} s"
 
 
-def _as_dict(totals: Any) -> dict[str, int]:
+def _as_dict(totals: Any) -> dict[str, Any]:
     import msgspec
 
     return msgspec.structs.asdict(totals)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import fastavro
 import pytest
@@ -16,34 +16,6 @@ from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition
 from modeltrail_collector.testing import MemoryStore
 
 P0 = LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", 0)
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3_uri(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    import urllib.request
-
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = "b" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
-    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/{bucket}", method="PUT")).close()
-    return f"s3://{bucket}/some/where"
 
 
 @pytest.fixture(params=["memory", "disk", "s3"])

@@ -2,7 +2,24 @@
 
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.open import open_log
+from modeltrail_collector.log.place import Place, ambiguous, entry_at, place
+from modeltrail_collector.log.replays import Replays, replays
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
 from modeltrail_collector.log.verify import Report, verify
 
-__all__ = ["Batch", "Gap", "Head", "Log", "Report", "Segment", "open_log", "verify"]
+__all__ = [
+    "Batch",
+    "Gap",
+    "Head",
+    "Log",
+    "Place",
+    "Replays",
+    "Report",
+    "Segment",
+    "ambiguous",
+    "entry_at",
+    "open_log",
+    "place",
+    "replays",
+    "verify",
+]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from modeltrail_collector.judge import cause
 from modeltrail_collector.log import Segment
 from modeltrail_collector.model import Entry
 
@@ -12,9 +13,9 @@ from modeltrail_collector.model import Entry
 class Totals(msgspec.Struct):
     """Sealed since the start: records by verdict, segments, and offsets that were gone before us.
 
-    `by_code` counts each rejected record once, under its first reason. `letters` are the dead letters that
-    the dead-letter topic acknowledged; `letters_behind` the offsets that are sealed but not looked through
-    for dead letters yet, `letters_failures` the attempts to publish that failed.
+    `by_code` counts each rejected record once, under the reason that it was rejected for. `letters` are the
+    dead letters that their topic acknowledged, `letters_behind` the offsets that are sealed but not looked
+    through for dead letters yet, `letters_failures` the attempts to publish that failed.
     """
 
     records: int = 0
@@ -37,7 +38,7 @@ class Totals(msgspec.Struct):
         self.records += len(entries)
         self.segments += 1
         self.missing += sum(gap.next_offset - gap.first_offset for gap in segment.gaps)
-        self.by_code.update(entry.reasons[0].code for entry in entries if entry.verdict == "rejected")
+        self.by_code.update(cause(entry.reasons).code for entry in entries if entry.verdict == "rejected")
 
     def add(self, other: "Totals") -> None:
         """Add another collector's."""

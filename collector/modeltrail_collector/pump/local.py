@@ -1,7 +1,5 @@
 """What is added to the local chain and not sealed yet, with how far its sources are read."""
 
-import time
-
 from modeltrail_collector import judge
 from modeltrail_collector.log import Log
 from modeltrail_collector.model import LOCAL, FileProgress, Record, Verdict
@@ -33,7 +31,7 @@ class LocalWriter:
 
     def add(self, record: Record, verdict: Verdict, progress: FileProgress) -> None:
         """Take the next record; `progress` is how far its source is read with it."""
-        self._builder.add(entry(record, verdict, time.time_ns() // 1_000_000))
+        self._builder.add(entry(record, verdict, self._log.wall()))
         self._progress[progress.path, progress.first_line_sha256] = progress
         if self._builder.bytes >= SEGMENT_BYTES or len(self._builder.entries) >= SEGMENT_ROWS:
             self.seal()

@@ -163,7 +163,7 @@ class Pump:
             )
             self._seek_again(fetched.partition)
             return
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._log.wall()
         for record in fetched.records:
             builder.add(entry(record, self._verdict(record), now_ms))
         builder.advance(fetched.end)

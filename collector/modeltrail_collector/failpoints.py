@@ -19,6 +19,8 @@ STEPS: Final = {
     "temporary_written": "a segment is written and synced under its hidden name, and has no other yet",
     "segment_put": "a segment has its name, nobody was told",
     "before_commit": "a segment is sealed, Kafka's committed offsets are not written",
+    "letters_read": "rejected records are read from a sealed segment, their dead letters are not published",
+    "letters_published": "dead letters are acknowledged by Kafka, how far they are is not remembered",
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",

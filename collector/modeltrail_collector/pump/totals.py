@@ -13,9 +13,9 @@ from modeltrail_collector.model import Entry
 class Totals(msgspec.Struct):
     """Sealed since the start: records by verdict, segments, and offsets that were gone before us.
 
-    `by_code` counts each rejected record once, under the reason that it was rejected for. `letters` are the
-    dead letters that their topic acknowledged, `letters_behind` the offsets that are sealed but not looked
-    through for dead letters yet, `letters_failures` the attempts to publish that failed.
+    `rejected_by_code` counts each rejected record once, under the reason that it was rejected for. `letters`
+    are the dead letters that their topic acknowledged, `letters_behind` the offsets that are sealed but not
+    looked through for dead letters yet, `letters_failures` the attempts to publish that failed.
     """
 
     records: int = 0
@@ -24,7 +24,7 @@ class Totals(msgspec.Struct):
     rejected: int = 0
     segments: int = 0
     missing: int = 0
-    by_code: Counter[str] = msgspec.field(default_factory=Counter)
+    rejected_by_code: Counter[str] = msgspec.field(default_factory=Counter)
     letters: int = 0
     letters_behind: int = 0
     letters_failures: int = 0
@@ -38,7 +38,9 @@ class Totals(msgspec.Struct):
         self.records += len(entries)
         self.segments += 1
         self.missing += sum(gap.next_offset - gap.first_offset for gap in segment.gaps)
-        self.by_code.update(cause(entry.reasons).code for entry in entries if entry.verdict == "rejected")
+        self.rejected_by_code.update(
+            cause(entry.reasons).code for entry in entries if entry.verdict == "rejected"
+        )
 
     def add(self, other: "Totals") -> None:
         """Add another collector's."""

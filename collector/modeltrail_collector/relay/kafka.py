@@ -1,0 +1,103 @@
+"""A Kafka topic that takes dead letters, on kafka-python's idempotent producer."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from kafka import KafkaProducer, errors
+
+from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.intake.cause import cause_of_failure
+from modeltrail_collector.intake.kafka import CLIENT_SETTINGS, Connection
+from modeltrail_collector.relay.letters import Letter
+
+_TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+_PATIENCE_MS: Final = 10_000
+_SETTINGS: Final[dict[str, Any]] = {
+    **CLIENT_SETTINGS,
+    "acks": "all",
+    "allow_auto_create_topics": False,  # made with the broker's defaults a mistyped name would look right
+    "linger_ms": 5,
+    "max_request_size": 1 << 28,  # the topic's limit decides
+    "max_block_ms": _PATIENCE_MS,
+    "request_timeout_ms": _PATIENCE_MS // 2,
+    "delivery_timeout_ms": _PATIENCE_MS,
+}
+
+
+def check_topic(name: str, connection: Connection) -> None:
+    """Refuse what can be no dead-letter topic.
+
+    Raises:
+        ConfigError: It is no name of a topic, or the topic that is collected.
+    """
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) or name in {".", ".."}:
+        raise ConfigError(f"{name!r} is no name of a topic: letters, digits, '.', '_' and '-', 249 at most")
+    if name == connection.topic:
+        raise ConfigError(
+            f"the dead-letter topic {name!r} is the topic that is collected: each rejected record would come "
+            "back for ever. Give it a topic of its own"
+        )
+
+
+class KafkaPublisher:
+    """See `Publisher`. The producer is made when it is needed, and made anew after a failure.
+
+    Args:
+        connection: The cluster; its topic is the one that is collected.
+        topic: The dead-letter topic.
+    """
+
+    def __init__(self, connection: Connection, topic: str) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._producer: Any = None
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        """See `Publisher`."""
+        with self._translated():
+            sent = [(letter, self._send(letter)) for letter in letters]
+            for letter, future in sent:
+                try:
+                    future.get(_PATIENCE_MS / 1000 + 5)
+                except _TOO_LARGE:
+                    self._publish_less(letter)
+
+    def _publish_less(self, letter: Letter) -> None:
+        """Alone first: a batch can be too large, too; then ever less of it."""
+        light = letter.without_value()
+        for attempt in (letter, light):
+            with contextlib.suppress(*_TOO_LARGE):
+                self._send(attempt).get(_PATIENCE_MS / 1000 + 5)
+                return
+        self._send(light.bare()).get(_PATIENCE_MS / 1000 + 5)
+
+    def _send(self, letter: Letter) -> Any:
+        if self._producer is None:
+            servers = self._connection.bootstrap_servers.split(",")
+            settings = {**_SETTINGS, **self._connection.options}
+            self._producer = KafkaProducer(bootstrap_servers=servers, **settings)
+        # The client cannot send a header without a value, which Kafka allows.
+        headers = [(header.key, header.value or b"") for header in letter.headers]
+        return self._producer.send(self._topic, letter.value, key=letter.key, headers=headers)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        with cause_of_failure() as cause:
+            try:
+                yield
+            except errors.KafkaError as error:
+                self.close()
+                why = cause() or f"{type(error).__name__}: {error}"
+                raise Unavailable(
+                    f"cannot publish dead letters to the topic {self._topic!r} at "
+                    f"{self._connection.bootstrap_servers}: {why}. Is it there? "
+                    f"modeltrail topic create --topic {self._topic}"
+                ) from error
+
+    def close(self) -> None:
+        """See `Publisher`."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            producer.close(timeout=0)

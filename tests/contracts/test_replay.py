@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from logs import again
 
 from modeltrail_collector.errors import ConfigError, NotFound, Unavailable
 from modeltrail_collector.failpoints import ENV
@@ -65,21 +66,9 @@ def yesterday(log: Log, partition: LogPartition = P0) -> list[Entry]:
     return entries
 
 
-@pytest.fixture(params=["memory", "disk", "s3"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
-    if request.param == "memory":
-        return Log(MemoryStore())
-    return open_log(request.getfixturevalue("s3_uri") if request.param == "s3" else tmp_path / "lineage")
-
-
 @pytest.fixture
 def memory() -> Log:
     return Log(MemoryStore())
-
-
-def again(log: Log) -> Log:
-    """The same log, opened by somebody else."""
-    return Log(log.store) if isinstance(log.store, MemoryStore) else open_log(log.uri)
 
 
 def copies(log: Log) -> list[Entry]:

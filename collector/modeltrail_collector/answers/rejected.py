@@ -10,7 +10,7 @@ import msgspec
 from modeltrail_collector import judge
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.errors import NotFound
-from modeltrail_collector.log import Log, Replays, ambiguous, entry_at, place, replays
+from modeltrail_collector.log import Log, Place, Replays, ambiguous, entry_at, judge_of, place, replays
 from modeltrail_collector.log.replays import source
 from modeltrail_collector.model import LOCAL, LogPartition
 
@@ -80,7 +80,7 @@ def _ranges(known: Replays) -> Iterator[tuple[str, ...]]:
     for partition, ranges in known.found.items():
         for one in ranges:
             numbers = (str(partition.partition), str(one.first), str(one.next))
-            yield (partition.topic, partition.topic_id, *numbers, one.segment.sealed_at)
+            yield (partition.topic, partition.topic_id, *numbers, one.at)
 
 
 def rejected_record(log: Log, name: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def rejected_record(log: Log, name: str) -> dict[str, Any]:
         "ingested_at": _time(entry.ingested_at_ms),
         "size": len(entry.value or b""),
         "segment": segment.name,
-        "judge_id": segment.judge_id,
+        "judge_id": judge_of(segment, where.offset),
         "today": {
             "judge_id": judge.judge_id(),
             "verdict": verdict.verdict,
@@ -115,13 +115,15 @@ def rejected_record(log: Log, name: str) -> dict[str, Any]:
     }
 
 
-def _replayed(log: Log, partition: LogPartition, offset: int) -> dict[str, str] | None:
+def _replayed(log: Log, partition: LogPartition, offset: int) -> dict[str, str | None] | None:
+    """When, and as which record; that is None where retention removed the copy."""
     found = replays(log).of(partition, offset)
     if found is None:
         return None
     copies = (one.offset for one in log.read(found.segment) if one.source == source(partition, offset))
-    copy = next(copies)
-    return {"at": found.segment.sealed_at, "record": f"{LOCAL.topic}/{LOCAL.partition}/{copy}"}
+    copy = next(copies, None)
+    name = None if copy is None else Place(LOCAL, copy).name()
+    return {"at": found.at, "record": name}
 
 
 def _time(milliseconds: int) -> str | None:

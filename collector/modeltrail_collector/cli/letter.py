@@ -41,7 +41,7 @@ def _rows(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{today['verdict']} by {today['judge_id']}", () if same else today["reasons"], "today"
     )
     done = answer["replayed"]
-    yield "replayed", f"{done['at']} as {done['record']}" if done else "no"
+    yield "replayed", f"{done['at']} as {done['record'] or 'a record that is gone'}" if done else "no"
     yield "sha256", answer["sha256"]
     yield "value", "null" if answer["value"] is None else f"{answer['size']:,} bytes"
 
@@ -86,6 +86,8 @@ def print_replay(result: Any) -> None:
         click.echo(f"Still rejected: {len(result.rejected):,} ({said})")
     if result.replayed_before:
         click.echo(f"Replayed before: {result.replayed_before:,}")
+    if result.removed_segments:
+        click.echo(f"Gone: what was rejected in {result.removed_segments:,} segments that retention removed")
     if result.replayed and not result.dry_run:
         click.echo("The tables do not know them yet: modeltrail compact", err=True)
 

@@ -2,7 +2,7 @@
 
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.open import open_log
-from modeltrail_collector.log.place import Place, ambiguous, entry_at, place
+from modeltrail_collector.log.place import Place, ambiguous, entry_at, judge_of, place
 from modeltrail_collector.log.replays import Replays, replays
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
 from modeltrail_collector.log.verify import Report, verify
@@ -18,6 +18,7 @@ __all__ = [
     "Segment",
     "ambiguous",
     "entry_at",
+    "judge_of",
     "open_log",
     "place",
     "replays",

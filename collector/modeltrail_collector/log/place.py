@@ -74,7 +74,15 @@ def entry_at(log: Log, where: Place) -> tuple[Segment, Entry]:
         for entry in log.read(segment):
             if entry.offset == where.offset:
                 return segment, entry
+        if segment.removed:
+            raise NotFound(f"{where.name()} is gone: retention removed it from {log.uri}")
         gaps = [gap for gap in segment.gaps if gap.first_offset <= where.offset < gap.next_offset]
         why = f"it could not be collected ({gaps[0].reason})" if gaps else "Kafka has no record there either"
         break
     raise NotFound(f"{where.name()} is no record of the log: {why}")
+
+
+def judge_of(segment: Segment, offset: int) -> str:
+    """The judge that gave the verdict at an offset: segments of a roll-up may have had several."""
+    parts = [part for part in segment.parts if part.first_offset <= offset < part.next_offset]
+    return parts[0].judge_id if parts else segment.judge_id

@@ -21,6 +21,7 @@ class Replay(NamedTuple):
 
     first: int
     next: int
+    at: str
     segment: Segment
 
 
@@ -28,7 +29,9 @@ class Replays:
     """What was replayed, by partition."""
 
     def __init__(self, found: dict[LogPartition, list[Replay]]) -> None:
-        self.found = {partition: sorted(ranges) for partition, ranges in found.items()}
+        self.found = {
+            partition: sorted(ranges, key=lambda one: one.first) for partition, ranges in found.items()
+        }
 
     def of(self, partition: LogPartition, offset: int) -> Replay | None:
         """The replay that took a rejected record in, None while nobody did."""
@@ -52,12 +55,13 @@ def replays(log: Log) -> Replays:
     found: dict[LogPartition, list[Replay]] = {}
     ends: dict[str, int] = {}
     for segment in log.segments(LOCAL):
-        for file in segment.files:
-            if not file.path.startswith(PREFIX):
-                continue
-            topic, topic_id, number, first = file.path.removeprefix(PREFIX).split("/")
-            begin = ends.get(file.path, int(first))
-            ends[file.path] = file.next_byte
-            ranges = found.setdefault(LogPartition(topic, topic_id, int(number)), [])
-            ranges.append(Replay(begin, file.next_byte, segment))
+        for part in segment.parts or (segment,):
+            for file in part.files:
+                if not file.path.startswith(PREFIX):
+                    continue
+                topic, topic_id, number, first = file.path.removeprefix(PREFIX).split("/")
+                begin = ends.get(file.path, int(first))
+                ends[file.path] = file.next_byte
+                ranges = found.setdefault(LogPartition(topic, topic_id, int(number)), [])
+                ranges.append(Replay(begin, file.next_byte, part.sealed_at, segment))
     return Replays(found)

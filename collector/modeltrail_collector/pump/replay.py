@@ -61,7 +61,10 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class ReplayResult(msgspec.Struct):
-    """What a replay did, or would do: records that are taken in, records that are still rejected."""
+    """What a replay did, or would do: records that are taken in, records that are still rejected.
+
+    What was rejected in `removed_segments` is gone: retention removed it.
+    """
 
     judge_id: str
     dry_run: bool
@@ -69,6 +72,7 @@ class ReplayResult(msgspec.Struct):
     rejected: list[Outcome] = msgspec.field(default_factory=list)
     replayed_before: int = 0
     segments: int = 0
+    removed_segments: int = 0
 
 
 def replay(log: Log, wanted: Wanted, *, strict: bool = False, dry_run: bool = False) -> ReplayResult:
@@ -108,8 +112,8 @@ def _replay_once(log: Log, wanted: Wanted, result: ReplayResult, totals: Totals,
     copies = _Copies(None if result.dry_run else LocalWriter(log, log.end(LOCAL), totals))
     known = replays(log)
     shared = ambiguous(log)
-    result.rejected, result.replayed_before = [], -totals.records
-    for found in _rejected(log, wanted):
+    result.rejected, result.replayed_before, result.removed_segments = [], -totals.records, 0
+    for found in _rejected(log, wanted, result):
         if found is None or not wanted.entry(*found):
             copies.interrupt()
             continue
@@ -129,7 +133,7 @@ def _replay_once(log: Log, wanted: Wanted, result: ReplayResult, totals: Totals,
     copies.seal()
 
 
-def _rejected(log: Log, wanted: Wanted) -> Iterator[tuple[Place, Entry] | None]:
+def _rejected(log: Log, wanted: Wanted, result: ReplayResult) -> Iterator[tuple[Place, Entry] | None]:
     """Every rejected record of the segments that may hold wanted ones; None where segments are left out."""
     for partition in log.partitions():
         yield None
@@ -137,6 +141,7 @@ def _rejected(log: Log, wanted: Wanted) -> Iterator[tuple[Place, Entry] | None]:
             if not wanted.segment(segment):
                 yield None
                 continue
+            result.removed_segments += segment.removed
             for entry in log.read(segment):
                 if entry.verdict == "rejected":
                     yield Place(partition, entry.offset), entry

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from kafka import KafkaProducer, errors
 
-from modeltrail_collector.errors import ConfigError, Unavailable
-from modeltrail_collector.intake.cause import cause_of_failure
+from modeltrail_collector.errors import CollectorError, ConfigError, Unavailable
+from modeltrail_collector.intake import cause
 from modeltrail_collector.intake.kafka import CLIENT_SETTINGS, Connection
 from modeltrail_collector.relay.letters import Letter
+from modeltrail_schemas.connect import causes, client
 
 _TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
 _PATIENCE_MS: Final = 10_000
@@ -53,6 +54,7 @@ class KafkaPublisher:
         self._connection = connection
         self._topic = topic
         self._producer: Any = None
+        self._networks: list[client.Network] = []
 
     def publish(self, letters: Sequence[Letter]) -> None:
         """See `Publisher`."""
@@ -75,26 +77,50 @@ class KafkaPublisher:
 
     def _send(self, letter: Letter) -> Any:
         if self._producer is None:
-            servers = self._connection.bootstrap_servers.split(",")
-            settings = {**_SETTINGS, **self._connection.options}
-            self._producer = KafkaProducer(bootstrap_servers=servers, **settings)
+            self._producer = self._connected()
         # The client cannot send a header without a value, which Kafka allows.
         headers = [(header.key, header.value or b"") for header in letter.headers]
         return self._producer.send(self._topic, letter.value, key=letter.key, headers=headers)
 
+    def _connected(self) -> Any:
+        servers = self._connection.bootstrap_servers.split(",")
+        settings = {**_SETTINGS, **client.arguments(self._connection.options)}
+        self._networks = []
+        try:
+            return KafkaProducer(bootstrap_servers=servers, **settings, kafka_client=self._network)
+        except BaseException:
+            for network in self._networks:  # what failed leaves no thread
+                network.end()
+            raise
+
+    def _network(self, **configs: Any) -> client.Network:
+        self._networks.append(client.Network(**configs))
+        return self._networks[-1]
+
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        with cause_of_failure() as cause:
-            try:
-                yield
-            except errors.KafkaError as error:
-                self.close()
-                why = cause() or f"{type(error).__name__}: {error}"
-                raise Unavailable(
-                    f"cannot publish dead letters to the topic {self._topic!r} at "
-                    f"{self._connection.bootstrap_servers}: {why}. Is it there? "
-                    f"modeltrail topic create --topic {self._topic}"
-                ) from error
+        try:
+            yield
+        except (errors.KafkaError, client.TokenError, OSError) as error:
+            explained = self._explained(error)
+            self.close()
+            raise explained from error
+
+    def _explained(self, error: Exception) -> CollectorError:
+        servers, options = self._connection.bootstrap_servers, self._connection.options
+        action = f"publish dead letters to the topic {self._topic} at {servers}"
+        if isinstance(error, errors.TopicAuthorizationFailedError):
+            return Unavailable(
+                f"cannot {action}: {causes.grant('Write', 'topic', self._topic, servers, options)}"
+            )
+        network = next((each for each in self._networks if each.failure), None)
+        if isinstance(error, errors.KafkaTimeoutError) and network is None:
+            return Unavailable(
+                f"cannot {action}: {error}. Does it exist? "
+                f"`modeltrail topic create --topic {self._topic}` makes it"
+            )
+        names = {"servers": servers, "topic": self._topic, "group": self._connection.group}
+        return cause.translated(error, action, network, names, options)
 
     def close(self) -> None:
         """See `Publisher`."""

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 import msgspec
 
 from modeltrail_collector import judge
-from modeltrail_collector.log import Segment
+from modeltrail_collector.log import Segment, judge_of
 from modeltrail_collector.model import Entry, Header
 
 PREFIX: Final = "modeltrail."
@@ -42,7 +42,7 @@ class Publisher(Protocol):
         """Publish all of them, and return when they are safe there.
 
         Raises:
-            Unavailable: Some or all may be there, or not: publish all again.
+            CollectorError: Some or all may be there, or not: publish all again.
         """
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ def _letter(segment: Segment, entry: Entry, where: str) -> Letter:
         "origin.partition": str(origin.partition),
         "origin.offset": str(entry.offset),
         "origin.timestamp": str(entry.timestamp_ms),
-        "judge.id": segment.judge_id,
+        "judge.id": judge_of(segment, entry.offset),
         "dead_letter.id": name,
     }
     headers = (*entry.headers, *(_header(key, text) for key, text in ours.items()))

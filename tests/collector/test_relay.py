@@ -143,17 +143,19 @@ def test_big_segments_are_published_in_parts(log: Log, open_letters, monkeypatch
     monkeypatch.setattr(relay, "_BATCH_LETTERS", 2)
     seal(log, 0, "r" * 7)
     publisher = MemoryPublisher()
-    publish, calls = publisher.publish, []
+    publish, calls, remembered = publisher.publish, [], []
 
     def third_fails(some) -> None:
         calls.append(some)
         publisher.away = len(calls) == 3
+        remembered.append(log.store.contents.get(PLACE))
         publish(some)
 
     monkeypatch.setattr(publisher, "publish", third_fails)
     letters = open_letters(publisher)
     wait_for(lambda: letters.published == 7)
     assert [0, 1, 2, 3, 4, 4, 5, 6] == offsets(publisher)
+    assert [None, *(b'{"next_offset":%d}' % offset for offset in (2, 4, 4, 6))] == remembered
 
 
 def test_progress_never_goes_back(log: Log, open_letters) -> None:
@@ -176,7 +178,7 @@ def test_progress_never_goes_back(log: Log, open_letters) -> None:
 def test_what_another_sealed_meanwhile_is_found(
     log: Log, open_letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A zombie's last segment, of which nobody told us, is published without a restart."""
+    """A zombie's last segment, of which nobody told us, is published; what is not ours any more is not."""
     monkeypatch.setattr(relay, "_LOOK_S", 0.05)
     publisher = MemoryPublisher()
     letters = open_letters(publisher)

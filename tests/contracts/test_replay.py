@@ -17,7 +17,20 @@ from logs import again
 
 from modeltrail_collector.errors import ConfigError, NotFound, Unavailable
 from modeltrail_collector.failpoints import ENV
-from modeltrail_collector.log import Batch, Log, Place, open_log, place, replays, verify
+from modeltrail_collector.log import (
+    Batch,
+    Log,
+    Place,
+    entry_at,
+    judge_of,
+    open_log,
+    parts,
+    place,
+    replays,
+    rollup,
+    verify,
+)
+from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.model import LOCAL, Entry, Header, LogPartition, Reason
 from modeltrail_collector.pump import Wanted, local, replay, seal_files
 from modeltrail_collector.testing import MemoryStore
@@ -275,6 +288,44 @@ def test_a_record_is_found_by_its_name(memory: Log) -> None:
         place(memory, "other/0/5")
     result = replay(memory, Wanted(), dry_run=True)
     assert f"events/{P0.topic_id}/0/1" == result.replayed[0].record
+
+
+def roll_up(log: Log, partition: LogPartition) -> None:
+    with log.store.lease("raw") as lease:
+        RollUp(log, partition, lease, lambda _: None).run()
+
+
+def test_rolled_up_records_are_replayed(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A roll-up of rejected records, and one of their copies, makes nothing twice and nothing unfindable."""
+    monkeypatch.setattr(rollup, "FEW", 2)
+    yesterday(log)
+    log.append(P0, Batch(9, 11, [rejected(9, event(9), OLD)], judge_id="judge/0.1"))
+    roll_up(log, P0)
+    replay(again(log), Wanted(codes=["format"]))
+    replay(again(log), Wanted(places=[Place(P0, 9)]))
+    replay(again(log), Wanted(places=[Place(P0, 5)]))
+    roll_up(log, LOCAL)
+    result = replay(again(log), Wanted())
+    assert (["events/0/1"], 3) == ([one.record for one in result.replayed], result.replayed_before)
+    assert ["2", "9", "5", "1"] == copied(again(log))
+    assert 0 == replay(again(log), Wanted()).segments
+    for offset, judge in ((5, "judge/0"), (9, "judge/0.1")):
+        segment, entry = entry_at(log, Place(P0, offset))
+        assert (offset, judge) == (entry.offset, judge_of(segment, offset))
+
+
+def test_what_retention_removed_is_said_to_be_gone(memory: Log) -> None:
+    """Rejected records that are gone are counted by segment, and a copy that is gone is not made again."""
+    yesterday(memory)
+    replay(memory, Wanted(places=[Place(P0, 5)]))
+    for partition in (P0, LOCAL):
+        first = next(memory.segments(partition))
+        memory.store.contents[first.name] = parts.removed(first)[1]
+    result = replay(memory, Wanted())
+    assert ([], 1, 2) == (result.replayed, result.replayed_before, result.removed_segments)
+    for offset in (1, 2):
+        with pytest.raises(NotFound, match="retention removed it"):
+            replay(memory, Wanted(places=[Place(P0, offset)]))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka_broker import create_topic
 
 from modeltrail_collector.failpoints import ENV
 from modeltrail_collector.log import open_log
@@ -54,23 +56,24 @@ def send(kafka_bootstrap: str) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def letters(kafka_bootstrap: str) -> Callable[[str], list]:
     """All records of a topic."""
+    return lambda topic: read_all(kafka_bootstrap, topic)
+
+
+def read_all(servers: str, topic: str) -> list:
     from kafka import KafkaConsumer, TopicPartition
 
-    def letters(topic: str) -> list:
-        consumer = KafkaConsumer(bootstrap_servers=kafka_bootstrap)
-        try:
-            partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
-            consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
-            ends = consumer.end_offsets(partitions)
-            found = []
-            while any(consumer.position(one) < ends[one] for one in partitions):
-                found += [row for rows in consumer.poll(500).values() for row in rows]
-        finally:
-            consumer.close()
-        return found
-
-    return letters
+    consumer = KafkaConsumer(bootstrap_servers=servers)
+    try:
+        partitions = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        found = []
+        while any(consumer.position(one) < ends[one] for one in partitions):
+            found += [row for rows in consumer.poll(500).values() for row in rows]
+    finally:
+        consumer.close()
+    return found
 
 
 def collect(servers: str, topic: str, log: Path, *more: str, **environment: str):
@@ -279,3 +282,104 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+MEMBER = """
+import sys
+from modeltrail_collector.intake import kafka
+from modeltrail_collector.pump import Limits
+from modeltrail_collector.pump.run import Job, Stop, run
+
+# A dead member is noticed after two seconds instead of ten, or the test would mostly wait.
+faster = {"session_timeout_ms": 2000, "heartbeat_interval_ms": 300}
+kafka.CONSUMER_SETTINGS = {**kafka.CONSUMER_SETTINGS, **faster}
+servers, topic, dead, log = sys.argv[1:]
+stop = Stop()
+stop.install()
+limits = Limits(rows=60, age_s=0.15, poll_s=0.1, backoff_s=0.1)
+connection = kafka.Connection(servers, topic, "killed")
+run(Job(connection, log, limits=limits, dead_letter_topic=dead), stop, lambda *_: None)
+"""
+
+
+class Members:
+    """Two collectors of one group at a time; each new one may die by itself around publishing."""
+
+    def __init__(self, chance: random.Random, *arguments: str) -> None:
+        self._chance = chance
+        self._arguments = arguments
+        self.running = [self._start(), self._start()]
+
+    def _start(self, step: str = "") -> subprocess.Popen:
+        environment = os.environ | ({ENV: step} if step else {})
+        command = [sys.executable, "-W", "ignore", "-c", MEMBER, *self._arguments]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    def replace_one(self) -> None:
+        """Kill one, or wait until it kills itself, and start another."""
+        dying = self.running.pop(self._chance.randrange(2))
+        time.sleep(self._chance.uniform(0, 1.5))
+        dying.kill()
+        dying.wait()
+        steps = ("", "letters_read:2", "letters_published:2", "letters_published:5", "segment_put:4")
+        self.running.append(self._start(self._chance.choice(steps)))
+
+    def end(self) -> None:
+        """Kill both."""
+        for member in self.running:
+            member.kill()
+            member.wait()
+
+
+def storm(broker, tmp_path: Path, kills: int) -> str:
+    """Kill collectors while half of what comes is rejected; say what became of it."""
+    from kafka import KafkaProducer
+
+    servers = broker.bootstrap_servers
+    topic, dead = create_topic(servers, 3), create_topic(servers, 1)
+    seed = time.time_ns() % 10_000
+    chance = random.Random(seed)
+    log = tmp_path / "lineage"
+    members = Members(chance, servers, topic, dead, str(log))
+    producer = KafkaProducer(bootstrap_servers=servers)
+    sent = []
+    for _ in range(kills):
+        for number in range(30):
+            future = producer.send(topic, b"garbage" if number % 2 else VALID, partition=chance.randrange(3))
+            sent += [future] if number % 2 else []
+        members.replace_one()
+    producer.flush()
+    members.end()
+    result = collect(servers, topic, log, "--until-end", "--dead-letter-topic", dead)
+    assert 0 == result.returncode, result.stderr
+    topic_id = open_log(log).partitions()[0].topic_id
+    acked = [future.get(10) for future in sent]
+    expected = {f"{topic}/{topic_id}/{one.partition}/{one.offset}" for one in acked}
+    found = names(read_all(servers, dead))
+    producer.close()
+    assert expected == set(found)
+    assert sealed(log) == 2 * len(expected)
+    return (
+        f"seed {seed}: {kills} kills, {len(expected)} rejected records, "
+        f"missing 0, letters published again {len(found) - len(expected)}"
+    )
+
+
+@pytest.fixture
+def quick_broker(private_broker):
+    """A broker that forgets dead members after two seconds."""
+    private_broker.stop()
+    private_broker.start(properties={"group.min.session.timeout.ms": "1000"})
+    return private_broker
+
+
+def test_killed_members_of_a_group_miss_no_letter(quick_broker, tmp_path: Path) -> None:
+    """Five kills, at random and around publishing: every rejected record has its letter."""
+    print(storm(quick_broker, tmp_path, 5))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_members_killed_many_times_miss_no_letter(quick_broker, tmp_path: Path) -> None:
+    """The same with a hundred kills."""
+    print(storm(quick_broker, tmp_path, int(os.environ.get("KILLS", "100"))))

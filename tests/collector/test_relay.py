@@ -190,6 +190,26 @@ def test_what_another_sealed_meanwhile_is_found(
     assert [0] == offsets(publisher)
 
 
+def test_a_topic_made_anew_leaves_no_letter_behind(
+    log: Log, open_letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner of partition 0, and no other, publishes what the old topic's chains hold or still get."""
+    monkeypatch.setattr(relay, "_LOOK_S", 0.05)
+    old = [LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000000", number) for number in (0, 7)]
+    seal(log, 0, "r", old[0])
+    seal(log, 0, "r")
+    second = MemoryPublisher()
+    assert 0 == open_letters(second, P1).finish(10)
+    publisher = MemoryPublisher()
+    letters = open_letters(publisher, P0)
+    wait_for(lambda: letters.published == 2)
+    seal(log, 0, "r", old[1])
+    seal(log, 0, "r", P1)
+    wait_for(lambda: letters.published == 3)
+    assert 0 == letters.finish(10)
+    assert ([], 3) == (second.letters, len(publisher.letters))
+
+
 def test_a_dead_letter_that_was_collected_is_left_out(log: Log, open_letters) -> None:
     """A record with our header is a dead letter already: it stays in the log alone."""
     seal(log, 0, "r", headers=(Header("modeltrail.dead_letter.id", b"other/id/0/3"),))

@@ -15,6 +15,7 @@ from modeltrail_schemas.connect import causes, client
 
 _TOO_LARGE: Final = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
 _PATIENCE_MS: Final = 10_000
+_PATIENCE_S: Final = _PATIENCE_MS / 1000 + 5
 _SETTINGS: Final[dict[str, Any]] = {
     **CLIENT_SETTINGS,
     "acks": "all",
@@ -60,20 +61,28 @@ class KafkaPublisher:
         """See `Publisher`."""
         with self._translated():
             sent = [(letter, self._send(letter)) for letter in letters]
-            for letter, future in sent:
+            failure: Exception | None = None
+            too_large = []
+            for letter, future in sent:  # each to its end: a producer with open ones cannot be closed
                 try:
-                    future.get(_PATIENCE_MS / 1000 + 5)
+                    future.get(_PATIENCE_S)
                 except _TOO_LARGE:
-                    self._publish_less(letter)
+                    too_large.append(letter)
+                except errors.KafkaError as error:
+                    failure = failure or error
+            if failure is not None:
+                raise failure
+            for letter in too_large:
+                self._publish_less(letter)
 
     def _publish_less(self, letter: Letter) -> None:
         """Alone first: a batch can be too large, too; then ever less of it."""
         light = letter.without_value()
         for attempt in (letter, light):
             with contextlib.suppress(*_TOO_LARGE):
-                self._send(attempt).get(_PATIENCE_MS / 1000 + 5)
+                self._send(attempt).get(_PATIENCE_S)
                 return
-        self._send(light.bare()).get(_PATIENCE_MS / 1000 + 5)
+        self._send(light.bare()).get(_PATIENCE_S)
 
     def _send(self, letter: Letter) -> Any:
         if self._producer is None:
@@ -126,4 +135,5 @@ class KafkaPublisher:
         """See `Publisher`."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            producer.close(timeout=0)
+            with contextlib.suppress(errors.KafkaError):
+                producer.close(timeout=1)

@@ -25,6 +25,7 @@ _logger = logging.getLogger(__name__)
 _BATCH_LETTERS: Final = 500
 _BATCH_BYTES: Final = 4 << 20
 _LOOK_S: Final = 30.0
+_SAY_S: Final = 60.0
 _CLOSE_S: Final = 1.0
 _BACKOFF_S: Final = 0.5
 _BACKOFF_MAX_S: Final = 30.0
@@ -64,7 +65,9 @@ class DeadLetters:
         self._publisher = publisher
         self._topic = topic
         self._partitions: dict[LogPartition, Progress] = {}
+        self._topic_ids: set[str] = set()
         self._busy: LogPartition | None = None
+        self._said: tuple[str, float] = "", 0.0
         self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="dead-letters", daemon=True)
@@ -80,6 +83,7 @@ class DeadLetters:
         """These are ours from now on, and no others."""
         with self._changed:
             self._partitions = {partition: Progress() for partition in partitions}
+            self._topic_ids = {partition.topic_id for partition in self._partitions}
             self._changed.notify_all()
 
     def sealed(self, segment: Segment, *, rejected: bool) -> None:
@@ -145,14 +149,28 @@ class DeadLetters:
             progress.failures += 1
             wait = min(_BACKOFF_S * 2 ** min(progress.failures, 10), _BACKOFF_MAX_S)
             progress.retry_at = time.monotonic() + wait
-            foreseen = isinstance(error, CollectorError)
-            _logger.warning("%s; trying again in %.0f s", error, wait, exc_info=None if foreseen else error)
+            self._say(error, wait)
         else:
             progress.failures = 0
         finally:
             with self._changed:
                 self._busy = None
                 self._changed.notify_all()
+
+    def _say(self, error: Exception, wait: float) -> None:
+        """Each trouble once a minute: all partitions have the same when the topic is away."""
+        said, at = self._said
+        if said != str(error) or time.monotonic() - at > _SAY_S:
+            self._said = str(error), time.monotonic()
+            foreseen = isinstance(error, CollectorError)
+            _logger.warning("%s; trying again in %.0f s", error, wait, exc_info=None if foreseen else error)
+
+    def _adopt(self, topic: str) -> None:
+        """Who owns partition 0 sees to the chains from before the topic was made anew: nobody else can."""
+        for partition in self._log.partitions():
+            if partition.topic == topic and partition.topic_id not in self._topic_ids:
+                with self._changed:
+                    self._partitions.setdefault(partition, Progress())
 
     def _advance(self, partition: LogPartition, progress: Progress) -> None:
         """Look through what is sealed behind the position, and remember how far that is."""
@@ -163,11 +181,20 @@ class DeadLetters:
         end = self._log.end(partition)
         with self._changed:
             progress.end = max(progress.end, end)
+        gone = 0
         if progress.end > progress.position:
             for segment in self._log.segments(partition, progress.position):
+                gone += segment.removed
                 self._publish(segment, progress)
+        if gone:
+            _logger.warning(
+                "%s, partition %d: retention removed %d segments that nobody had searched for dead letters",
+                *(partition.topic, partition.partition, gone),
+            )
         if progress.position > progress.remembered:
             self._remember(partition, progress)
+        if partition.partition == 0 and partition.topic_id in self._topic_ids:
+            self._adopt(partition.topic)
         progress.look_at = time.monotonic() + _LOOK_S
 
     def _publish(self, segment: Segment, progress: Progress) -> None:

@@ -254,7 +254,7 @@ def test_a_topic_that_takes_nothing_slows_no_sealing(
         )
     try:
         send(topic, b"garbage", VALID)
-        wait_for(lambda: sealed(log) == 2 and "cannot publish" in errors.read_text(), process)
+        wait_for(lambda: sealed(log) == 2 and "min.insync.replicas?" in errors.read_text(), process)
         send(topic, b"more", VALID)
         wait_for(lambda: sealed(log) == 4, process)
         assert [] == letters(dead)

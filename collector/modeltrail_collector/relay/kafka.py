@@ -124,10 +124,12 @@ class KafkaPublisher:
             )
         network = next((each for each in self._networks if each.failure), None)
         if isinstance(error, errors.KafkaTimeoutError) and network is None:
-            return Unavailable(
-                f"cannot {action}: {error}. Does it exist? "
-                f"`modeltrail topic create --topic {self._topic}` makes it"
+            hint = (
+                f"Does it exist? `modeltrail topic create --topic {self._topic}` makes it"
+                if "metadata" in str(error)
+                else "The broker does not acknowledge: has the topic fewer replicas than min.insync.replicas?"
             )
+            return Unavailable(f"cannot {action}: {error}. {hint}")
         names = {"servers": servers, "topic": self._topic, "group": self._connection.group}
         return cause.translated(error, action, network, names, options)
 

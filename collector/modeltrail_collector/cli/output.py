@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from modeltrail_schemas.visible import visible, visible_json
+from modeltrail_schemas.printable import printable, printable_lines
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ def print_json(answer: object) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(answer), indent=2 if sys.stdout.isatty() else 0)
-    click.echo(visible_json(text.decode()))
+    click.echo(printable_lines(text.decode()))
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, nothing: str) -> None:
@@ -69,4 +69,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False, default=str)
-    return visible(str(value).replace("\t", " ").replace("\n", " "))
+    return printable(str(value).replace("\t", " ").replace("\n", " "))

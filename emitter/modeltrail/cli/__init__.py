@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from modeltrail_schemas.visible import visible_lines
+from modeltrail_schemas.printable import printable_lines
 
 GROUP = "modeltrail.commands"
 INTERNAL_ERROR = 70
@@ -110,7 +110,7 @@ def _exit_code(args: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except click.ClickException as error:
-        error.message = visible_lines(error.message)  # type: ignore[misc]  # it may quote names
+        error.message = printable_lines(error.message)  # type: ignore[misc]  # it may quote names
         error.show()
         return error.exit_code
     except BrokenPipeError:
@@ -125,7 +125,7 @@ def _report(error: Exception) -> int:
     """One line for what we foresaw; a traceback and a request for an issue for what we did not."""
     code = getattr(error, "exit_code", None)
     if isinstance(code, int) and code != INTERNAL_ERROR:
-        click.echo(f"modeltrail: {visible_lines(str(error))}", err=True)
+        click.echo(f"modeltrail: {printable_lines(str(error))}", err=True)
         return code
     import traceback
 

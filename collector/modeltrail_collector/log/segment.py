@@ -47,17 +47,6 @@ PREFIX = "modeltrail."
 SUFFIX = ".avro"
 ZEROS = b"0" * 64
 
-_HEADER = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "org.apache.avro.file.Header",
-        "fields": [
-            {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
-            {"name": "meta", "type": {"type": "map", "values": "bytes"}},
-            {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
-        ],
-    }
-)
 # The Avro string length 64 after the key: not valid UTF-8, so no text of the header can hold it.
 _DIGEST_MARK = f"{PREFIX}sha256".encode() + b"\x80\x01"
 
@@ -240,7 +229,7 @@ def read_header(name: str, data: bytes) -> Segment:
         NotVerified: It is no header of ours, or that of another place in the log.
     """
     try:
-        found: Any = fastavro.schemaless_reader(BytesIO(data), _HEADER, None)
+        found: Any = fastavro.schemaless_reader(BytesIO(data), avro.HEADER, None)
         assert found["magic"] == b"Obj\x01"  # noqa: S101  caught below, with everything else that is odd
         meta = {
             key.removeprefix(PREFIX): value.decode()
@@ -354,7 +343,7 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
     rows, following = 0, segment.first_offset
     row: Any
     try:
-        for row in fastavro.reader(BytesIO(data)):
+        for row in avro.rows(data):
             if segment.parts and row["offset"] < segment.first_offset:
                 continue
             entry = _entry(row)

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from modeltrail_collector.errors import OwnershipLost
-from modeltrail_collector.log import Log
+from modeltrail_collector.log import Log, parts
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.log.segment import Head
 from modeltrail_collector.pump import Pump
 from modeltrail_collector.pump.builder import Builder
 from modeltrail_collector.testing import MemorySource
 from simulation import plan
 from simulation.oracle import Failure
-from simulation.store import Media, ProcessStore
+from simulation.store import Lease, Media, ProcessStore
 from simulation.world import World
 
 
@@ -60,7 +61,7 @@ def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
 
 
 _assigned, _gather, _seal = Pump._assigned, Pump._gather, Pump._seal
-_seek_unsought = Pump._seek_unsought
+_seek_unsought, _stub = Pump._seek_unsought, RollUp._stub
 _source_assigned = MemorySource._assigned
 
 
@@ -164,6 +165,31 @@ def _first_record(self, judge_id, files=()):
     return segments.Batch(start, self.end, tuple(self.entries), files, tuple(self._gaps), judge_id)
 
 
+def _stubs_first(self, group) -> None:
+    taken, data = self._gather(group)
+    if len(taken) > 1:
+        name = segments.name_of_rollup(self._partition, taken[0].first_offset, taken[-1].next_offset)
+        for segment in taken:
+            now = self._log.store.read(segment.name)
+            self._log.store.replace(segment.name, now, parts.stub(segment, name)[1])
+        self._log.store.create(name, data)
+
+
+def _removed_instead(self, name, expected, data) -> bool:
+    self.write(name, None)
+    return True
+
+
+def _without_compare(self, name, expected, data) -> bool:
+    self.write(name, data)
+    return True
+
+
+def _never_named(self, part, rolled) -> bool:
+    _stub(self, part, rolled)
+    return False
+
+
 def _no_sync(self, folder) -> int:
     return 0
 
@@ -200,5 +226,18 @@ MUTANTS = (
     Mutant("no pause while the store is away", ((MemorySource, "pause", _no_pause),)),
     Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),)),
     Mutant("a batch begins at its first record", ((Builder, "batch", _first_record),)),
+    Mutant("a segment is emptied before its roll-up is written", ((RollUp, "_roll_up", _stubs_first),)),
+    Mutant("a roll-up frees the names", ((Media, "replace", _removed_instead),)),
+    Mutant("a roll-up is removed while stubs name it", ((RollUp, "_stub", _never_named),)),
+    Mutant(
+        "no lease check in the roll-up",
+        ((Lease, "check", _no_pause),),
+        harmless="each segment is exchanged once, for a stub of one of two overlapping roll-ups",
+    ),
+    Mutant(
+        "no lease check, and no compare in the exchange",
+        ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
+        rare=True,
+    ),
     Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), rare=True),
 )

@@ -32,6 +32,7 @@ class World:
     """Plays a plan. Raises Failure where something is not as it must be."""
 
     def __init__(self, plan: Plan) -> None:
+        rollup.FEW, rollup.PARTS = FEW, PARTS
         self.plan = plan
         self.settings = settings = plan.settings
         self.media = Media(disk=settings.disk)
@@ -64,10 +65,13 @@ class World:
         return self._now
 
     def play(self) -> None:
-        rollup.FEW, rollup.PARTS = FEW, PARTS
+        for action in self.plan.actions:
+            self.act(action)
+        self.play_out()
+
+    def play_out(self) -> None:
+        """After the last action: the end, and the judgement."""
         try:
-            for action in self.plan.actions:
-                self.act(action)
             self.finish()
         except CollectorError as error:
             raise Failure("damage", str(error)) from error

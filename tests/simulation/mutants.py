@@ -25,11 +25,15 @@ from simulation.world import World
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """What is taken away, and how; `harmless`: why another guard is enough; `rare`: it takes many worlds."""
+    """What is taken away, and how; `harmless`: why another guard is enough.
+
+    Where a guard is against few accidents, its worlds have more of those (`focus`), or are many (`rare`).
+    """
 
     what: str
     patches: tuple[tuple[type, str, Callable], ...]
     harmless: str = ""
+    focus: tuple[str, ...] = ()
     rare: bool = False
 
     @contextlib.contextmanager
@@ -54,7 +58,7 @@ def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
     with mutant.applied():
         for number in range(worlds):
             try:
-                World(plan.make(seed + number)).play()
+                World(plan.make(seed + number, frozenset(mutant.focus))).play()
             except Failure as failure:
                 return Caught(failure.oracle, seed + number, number + 1)
     return None
@@ -201,18 +205,18 @@ _ANY_START = ((Pump, "_gather", _any_start),)
 _ANY_OFFSET = ((Builder, "add", _any_offset), (Builder, "advance", _any_end))
 _LET_GO = ((Pump, "_seal", _forgetful_seal),)
 
+_REBALANCES = ("rebalance", "deaf", "hear", "join", "leave")
+_ANEW = ("sweep", "recreate")
+_POWER = ("unsynced", "power", "crash")
+
 MUTANTS = (
-    Mutant("no seek on assign", _NO_SEEK, rare=True),
+    Mutant("no seek on assign", _NO_SEEK, focus=_REBALANCES),
     Mutant("no seek on assign, and the log believes where a batch begins", (*_NO_SEEK, *_BELIEVED)),
-    Mutant(
-        "no buffer drop on assign",
-        _NO_DROP,
-        harmless="what comes does not follow the buffer: the pump drops it then, and seeks",
-    ),
+    Mutant("no buffer drop on assign", _NO_DROP, focus=_ANEW),
     Mutant("no buffer drop, and what comes may begin anywhere", (*_NO_DROP, *_ANY_START)),
     Mutant("no buffer drop, any beginning, any offset", (*_NO_DROP, *_ANY_START, *_ANY_OFFSET)),
     Mutant("no put-if-absent", ((Media, "create", _overwrite),)),
-    Mutant("the log believes where a batch begins", _BELIEVED),
+    Mutant("the log believes where a batch begins", _BELIEVED, rare=True),
     Mutant(
         "an unknown outcome counts as a lost race",
         ((Log, "_already_sealed", _never_ours),),
@@ -221,10 +225,10 @@ MUTANTS = (
     Mutant("an unknown outcome counts as a success", ((Log, "_already_sealed", _always_ours),)),
     Mutant("a gap is forgotten", ((Builder, "skip", _skip_forgets),)),
     Mutant("no seek after a lost race", ((Pump, "_seek_again", _no_again),)),
-    Mutant("the buffer goes before it is sealed", _LET_GO, rare=True),
+    Mutant("the buffer goes before it is sealed", _LET_GO, focus=_ANEW),
     Mutant("the buffer goes before it is sealed, and the log believes", (*_LET_GO, *_BELIEVED)),
     Mutant("no pause while the store is away", ((MemorySource, "pause", _no_pause),)),
-    Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),)),
+    Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),), focus=_POWER),
     Mutant("a batch begins at its first record", ((Builder, "batch", _first_record),)),
     Mutant("a segment is emptied before its roll-up is written", ((RollUp, "_roll_up", _stubs_first),)),
     Mutant("a roll-up frees the names", ((Media, "replace", _removed_instead),)),
@@ -239,5 +243,5 @@ MUTANTS = (
         ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
         rare=True,
     ),
-    Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), rare=True),
+    Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), focus=_POWER),
 )

@@ -74,8 +74,8 @@ SOMETIMES = {
 """What is possible in about half of the worlds each: few faults reach states that all at once hide."""
 
 
-def make(seed: int) -> Plan:
-    """The plan of a seed: the same in every process and on every machine."""
+def make(seed: int, focus: frozenset[str] = frozenset()) -> Plan:
+    """The plan of a seed, the same in every process and everywhere; what is in `focus` happens often."""
     chance = random.Random(seed)
     settings = Settings(
         partitions=chance.choice([1, 1, 2, 3]),
@@ -90,7 +90,7 @@ def make(seed: int) -> Plan:
     )
     weights = dict(ALWAYS)
     for kind, weight in SOMETIMES.items():
-        if chance.random() < 0.5:
-            weights[kind] = weight * chance.choice([0.5, 1.0, 2.0])
+        if chance.random() < 0.5 or kind in focus:
+            weights[kind] = weight * (4.0 if kind in focus else chance.choice([0.5, 1.0, 2.0]))
     kinds = chance.choices(list(weights), list(weights.values()), k=chance.choice(ACTIONS))
     return Plan(seed, settings, tuple(Action(kind, chance.getrandbits(48)) for kind in kinds))

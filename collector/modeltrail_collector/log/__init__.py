@@ -1,8 +1,9 @@
 """The log: sealed Avro segments, created once, hash-chained. The truth from which all else is derived."""
 
 from modeltrail_collector.log.log import Log
+from modeltrail_collector.log.maintenance import maintain
 from modeltrail_collector.log.open import open_log
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
 from modeltrail_collector.log.verify import Report, verify
 
-__all__ = ["Batch", "Gap", "Head", "Log", "Report", "Segment", "open_log", "verify"]
+__all__ = ["Batch", "Gap", "Head", "Log", "Report", "Segment", "maintain", "open_log", "verify"]

@@ -1,4 +1,4 @@
-"""Fakes for tests, ours and yours: a topic with a consumer group, and a store, both in memory.
+"""Fakes for tests, ours and yours: a topic with a consumer group, a store, a dead-letter topic, in memory.
 
 They pass the same suites as Kafka, the disk and S3 (tests/contracts), rebalances included. `MemoryStore` can
 be told to fail like a real one::
@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.intake import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
+from modeltrail_collector.relay import Letter
 
 
 class MemoryStore:
@@ -179,6 +180,17 @@ class MemoryTopic:
         """What the log calls a partition of this incarnation."""
         return LogPartition(self.name, self.topic_id, number)
 
+    def join(self, member: "MemorySource") -> None:
+        """Take a member into the group."""
+        self.members.append(member)
+        self.rebalance()
+
+    def leave(self, member: "MemorySource") -> None:
+        """Let a member go; one that is gone already is fine."""
+        if member in self.members:
+            self.members.remove(member)
+            self.rebalance()
+
     def rebalance(self) -> None:
         """Deal the partitions out anew; every member has to be told."""
         for index, member in enumerate(self.members):
@@ -200,8 +212,7 @@ class MemorySource:
         self._positions: dict[int, int] = {}
         self._ours: set[int] = set()
         self._paused = False
-        topic.members.append(self)
-        topic.rebalance()
+        topic.join(self)
 
     def deal(self, partitions: set[int]) -> None:
         """Called by the topic: these are ours from the next poll on."""
@@ -264,6 +275,24 @@ class MemorySource:
 
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""
-        if self in self._topic.members:
-            self._topic.members.remove(self)
-            self._topic.rebalance()
+        self._topic.leave(self)
+
+
+class MemoryPublisher:
+    """See `relay.Publisher`: a list. While `away`, half of the letters arrive and the call fails."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.away = False
+        self.closed = False
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        """See `Publisher`."""
+        if self.away:
+            self.letters += letters[: len(letters) // 2]
+            raise Unavailable("cannot publish dead letters: a fault of the test")
+        self.letters += letters
+
+    def close(self) -> None:
+        """See `Publisher`."""
+        self.closed = True

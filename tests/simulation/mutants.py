@@ -6,6 +6,7 @@ Such a mutant is marked `harmless`, and the pair of both is a mutant of its own.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -18,7 +19,7 @@ from modeltrail_collector.log.segment import Head
 from modeltrail_collector.pump import Pump
 from modeltrail_collector.pump.builder import Builder
 from modeltrail_collector.testing import MemorySource
-from simulation import plan
+from simulation import actors, plan
 from simulation.oracle import Failure
 from simulation.store import Lease, Media, ProcessStore
 from simulation.world import World
@@ -31,7 +32,7 @@ class Mutant(msgspec.Struct, frozen=True):
     """
 
     what: str
-    patches: tuple[tuple[type, str, Callable], ...]
+    patches: tuple[tuple[Any, str, Callable], ...]
     harmless: str = ""
     focus: tuple[str, ...] = ()
     rare: bool = False
@@ -194,6 +195,10 @@ def _never_named(self, part, rolled) -> bool:
     return False
 
 
+def _not_lasting(log, partition, start):
+    return (segment for segment in log.segments(partition, start) if segment.next_offset > start)
+
+
 def _no_sync(self, folder) -> int:
     return 0
 
@@ -241,6 +246,12 @@ MUTANTS = (
     Mutant(
         "no lease check, and no compare in the exchange",
         ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
+        rare=True,
+    ),
+    Mutant(
+        "tables take up what a power cut may take away",
+        ((actors, "segments_from", _not_lasting),),
+        focus=("follow", "retention", *_POWER),
         rare=True,
     ),
     Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), focus=_POWER),

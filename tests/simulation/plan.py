@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True):
     total_bytes: int
     age_s: float
     collectors: int
+    keep_s: int | None
+    """How long the log keeps records; None: for ever."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ def make(seed: int, focus: frozenset[str] = frozenset()) -> Plan:
         total_bytes=chance.choice([3000, 12_000, 1 << 20]),
         age_s=chance.choice([1.0, 4.0, 8.0]),
         collectors=chance.randint(1, 3),
+        keep_s=chance.choice([None, None, 20, 7200]),
     )
     weights = dict(ALWAYS)
     for kind, weight in SOMETIMES.items():

@@ -30,7 +30,7 @@ class TablesWorld:
 
     def __init__(self, seed: int) -> None:
         made = plan.make(seed)
-        settings = msgspec.structs.replace(made.settings, disk=False)
+        settings = msgspec.structs.replace(made.settings, disk=False, keep_s=None)
         self.world = World(msgspec.structs.replace(made, settings=settings))
         self.chance = random.Random(seed)
 

@@ -22,6 +22,8 @@ STEPS: Final = {
     "rollup_written": "a roll-up holds records that its segments hold too, none of them is a stub yet",
     "part_stubbed": "one more segment of a roll-up is a stub, those behind it are not yet",
     "rollup_removed": "a roll-up that no stub named is gone",
+    "evidence_kept": "a damaged segment is copied beside its place, which still holds it",
+    "segment_repaired": "one more damaged range is collected again, those behind it are not yet",
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",

@@ -112,3 +112,7 @@ def _tell(report: "Report", *, as_json: bool) -> None:
     for found in report.partitions:
         for name in found.set_aside:
             click.echo(f"modeltrail: {name} was set aside as damaged and collected again", err=True)
+        for change in found.repaired:
+            where = f"topic {found.topic}, partition {found.partition}"
+            offsets = f"offsets {change.first_offset} to {change.next_offset - 1}"
+            click.echo(f"modeltrail: {where}, {offsets} are repaired: not the original records", err=True)

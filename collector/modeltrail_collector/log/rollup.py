@@ -155,7 +155,7 @@ def groups(log: Log, partition: LogPartition, problems: list[str]) -> Iterator[l
     group: list[Segment] = []
     rows = 0
     for segment in _all_but_the_last(log, partition, problems):
-        plain = not (segment.parts or segment.removed)
+        plain = not (segment.parts or segment.removed or segment.repair)
         if group and not (
             plain
             and rows + segment.rows <= ROWS

@@ -120,7 +120,9 @@ class Session:
         if block.language == "python":
             return self.python(block.text)
         lines = block.text.splitlines()
-        if block.language == "sh":  # nothing shows what was printed, so the exit code has to be as the page says
+        if (
+            block.language == "sh"
+        ):  # nothing shows what was printed, so the exit code has to be as the page says
             for line in lines:
                 self.output(line, frozenset({1 if line.endswith("exit code 1") else 0}))
             return block.text

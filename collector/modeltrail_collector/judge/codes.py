@@ -1,6 +1,9 @@
 """The codes a reason may carry. They are stable: tools and people filter by them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from modeltrail_collector.model import Reason
 
 
 class Code(StrEnum):
@@ -18,7 +21,7 @@ class Code(StrEnum):
     NOT_JSON = "not_json"  # broken syntax, a byte order mark, half of a surrogate pair
     NOT_FINITE = "not_finite"  # NaN, Infinity or a number too large for a double; the path is the number's
     TOO_DEEP = "too_deep"  # nested deeper than MAX_DEPTH
-    TOO_MANY_KEYS = "too_many_keys"  # more than MAX_KEYS object members
+    TOO_MANY_KEYS = "too_many_keys"  # more than MAX_KEYS object members and array items
     # The event without its facets breaks OpenLineage's core schema.
     REQUIRED = "required"  # a field is missing; the path is the missing field's
     TYPE = "type"  # a value of another JSON type, null included
@@ -32,3 +35,8 @@ class Code(StrEnum):
 
 
 WARNINGS = frozenset({Code.FORMAT, Code.FACET_BASE, Code.FACET_SCHEMA})
+
+
+def cause(reasons: Sequence[Reason]) -> Reason:
+    """The reason a record was rejected for: the first that is no mere warning, in strict mode the first."""
+    return next((reason for reason in reasons if reason.code not in WARNINGS), reasons[0])

@@ -73,6 +73,8 @@ def verify(
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
+    if not report.ok:
+        click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
     if write_head and not report.ok:
         click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
     return 0 if report.ok else 1

@@ -245,9 +245,9 @@ def test_only_the_last_segment_is_set_aside(
 def test_a_store_that_cannot_set_aside_says_so(
     log: Log, partition: LogPartition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an object store nothing is torn, so a bad last segment was changed: a person has to look."""
+    """In an object store nothing is torn, so a bad last segment was changed: `repair` has to look."""
     last = max(log.store.contents)
     log.store.contents[last] = log.store.contents[last][:-1]
     monkeypatch.setattr(log.store, "set_aside", lambda name, expected: None)
-    with pytest.raises(NotVerified, match="by hand"):
+    with pytest.raises(NotVerified, match="modeltrail repair"):
         log.recover(partition)

@@ -326,7 +326,7 @@ def test_random_damage_is_mended(log: Log, topic: MemoryTopic) -> None:
 
 def roll_up(log: Log) -> None:
     fresh = Log(log.store)
-    with log.store.lease("maintain") as lease:
+    with log.store.lease("raw") as lease:
         RollUp(fresh, log.partitions()[0], lease, lambda _: None).run()
     assert verify(Log(log.store)).partitions[0].rolled_up
 
@@ -352,7 +352,7 @@ def test_a_damaged_rollup_is_collected_again(log: Log, topic: MemoryTopic, how: 
     assert name not in log.store.contents
     assert (how == "flip") == any(each.startswith(f"{name}.bad-") for each in log.store.contents)
     assert [] == mend(log, topic)
-    with log.store.lease("maintain") as lease:
+    with log.store.lease("raw") as lease:
         RollUp(Log(log.store), log.partitions()[0], lease, lambda _: None).run()
     assert verify(Log(log.store)).ok
 

@@ -89,7 +89,7 @@ def test_a_copy_of_a_log_in_use_is_a_log(
     def work() -> None:
         for step, _ in enumerate(pump(log, topic)):
             if step % 20 == 19:
-                with log.store.lease("maintain") as lease:
+                with log.store.lease("raw") as lease:
                     rollup.RollUp(open_log(log.uri), partition, lease, lambda _: None).run()
             if step == 5:
                 working.set()

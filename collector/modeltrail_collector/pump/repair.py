@@ -78,7 +78,7 @@ def repair(
     Raises:
         Unavailable: Kafka or the store does not answer; what was repaired before stays.
     """
-    with log.store.lease("maintain"):
+    with log.store.lease("raw"):
         for partition in partitions:
             findings = find(log, partition)
             link: str | None = None

@@ -289,7 +289,7 @@ def test_a_rollup_costs_no_record(
         for start in range(0, 8, 2):
             log.append(P0, batch(P0, start, start + 2))
         recorder.records[P0] = 8
-        with log.store.lease("maintain") as lease:
+        with log.store.lease("raw") as lease:
             rollup.RollUp(open_log(place / "lineage"), P0, lease, lambda _: None).run()
         recorder.power_fails()
         assert 3 == verify(open_log(place / "lineage")).partitions[0].rolled_up

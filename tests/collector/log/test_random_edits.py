@@ -99,7 +99,7 @@ def world(seed: str) -> World:
 def roll_up(log: Log, chance: random.Random) -> None:
     """What maintenance leaves; sometimes it died before all stubs were in their places."""
     before = dict(log.store.contents)
-    with log.store.lease("maintain") as lease:
+    with log.store.lease("raw") as lease:
         for partition in log.partitions():
             rollup.RollUp(Log(log.store), partition, lease, lambda _: None).run()
     stubs = [name for name in before if before[name] != log.store.contents[name]]

@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from modeltrail_collector.errors import CollectorError
-from modeltrail_collector.log import Batch, Gap, Log, rollup, verify
+from modeltrail_collector.log import Batch, Gap, Log, maintain, rollup, verify
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.log.heads import PartitionHead
 from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
@@ -26,6 +27,7 @@ from modeltrail_collector.testing import MemoryStore
 EDITS = 1_000
 MANY_EDITS = 20_000
 EDITS_PER_LOG = 50
+DAY_MS = 86_400_000
 
 
 @dataclass
@@ -66,9 +68,10 @@ def entry(partition: LogPartition, offset: int, chance: random.Random) -> Entry:
 
 
 def grow(log: Log, partitions: list[LogPartition], chance: random.Random) -> None:
-    """Segments of 0 to 9 records, some with holes, gaps and progress in files."""
+    """Segments of 0 to 9 records, two or three a day, some with holes, gaps and progress in files."""
     for partition in partitions:
-        for _ in range(chance.randint(2, 5)):
+        for number in range(chance.randint(2, 5)):
+            log.wall = lambda day=number * 2 // 5: (20_000 + day) * DAY_MS
             start = log.end(partition)
             end = start + chance.randint(1, 9)
             entries = [entry(partition, n, chance) for n in range(start, end) if chance.random() < 0.8]
@@ -88,6 +91,8 @@ def world(seed: str) -> World:
         grow(log, partitions, chance)
     if chance.random() < 0.5:
         roll_up(logs[0], chance)
+    if chance.random() < 0.3:
+        maintain(Log(logs[0].store, lambda: 20_003 * DAY_MS), keep=timedelta(days=chance.randint(1, 2)))
     if chance.random() < 0.5:
         repair(logs[0], chance)
     sound, other = (log.store.contents for log in logs)
@@ -112,7 +117,7 @@ def repair(log: Log, chance: random.Random) -> None:
     """One segment was collected again."""
     name = chance.choice(sorted(name for name in log.store.contents if name.startswith("raw/")))
     old = Log(log.store).header(name)
-    if not old.rolled_into:
+    if not (old.rolled_into or old.removed):
         entries = [msgspec.structs.replace(entry, ingested_at_ms=7) for entry in log.read(old)]
         log.store.contents[name] = sealed_as_repair(old, entries)
 

@@ -126,13 +126,11 @@ class KafkaPublisher:
                 f"cannot {action}: {causes.grant('Write', 'topic', self._topic, servers, options)}"
             )
         network = next((each for each in self._networks if each.failure), None)
-        if isinstance(error, errors.KafkaTimeoutError) and network is None:
-            hint = (
-                f"Does it exist? `modeltrail topic create --topic {self._topic}` makes it"
-                if "metadata" in str(error)
-                else "The broker does not acknowledge: has the topic fewer replicas than min.insync.replicas?"
+        if network is None and "metadata" in str(error):
+            return Unavailable(
+                f"cannot {action}: {error} Does it exist? "
+                f"`modeltrail topic create --topic {self._topic}` makes it"
             )
-            return Unavailable(f"cannot {action}: {error}. {hint}")
         names = {"servers": servers, "topic": self._topic, "group": self._connection.group}
         return cause.translated(error, action, network, names, options)
 

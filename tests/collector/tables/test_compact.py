@@ -206,21 +206,6 @@ def test_an_empty_log_has_empty_tables(log) -> None:
     assert all(0 == table_store(log).open(name).to_pyarrow_table().num_rows for name in PUBLIC)
 
 
-@pytest.mark.parametrize("stage", ["flat", "rejected", "events", "run_datasets", "deployments"])
-def test_killed_between_two_tables(story, seal, log, table, stage) -> None:
-    """After a kill between two tables' commits the next compaction completes and repeats nothing."""
-    seal(story[:6])
-    compact(log)
-    seal(story[6:])
-    assert -signal.SIGKILL == start(DIE_AT, log.uri, stage).wait(120)
-    assert len(table("runs")) == len({row["run_id"] for row in table("runs")})
-    compact(log)
-    found = all_tables(table)
-    rebuild(log)
-    assert found == all_tables(table)
-    assert 13 == len(found["events"]) + len(found["rejected"])
-
-
 def test_two_at_once_add_nothing_twice(story, log, table) -> None:
     """Compactors that do not take turns lose commits to each other and start again; no row is there twice."""
     for number, entry in enumerate(story):

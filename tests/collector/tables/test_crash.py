@@ -14,15 +14,9 @@ from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL, Reason
 from modeltrail_collector.tables import (
     compact,
-    compaction,
-    derivation,
     forget,
-    keep_up,
     rebuild,
-    rebuilding,
-    retention,
     table_store,
-    upkeep,
 )
 from modeltrail_collector.tables.upkeep import TABLES
 
@@ -50,10 +44,6 @@ STEPS = [
     *[("forget", "rows_forgotten", count) for count in (1, 2)],
     *[("forget", "table_replaced", count) for count in (1, 5, 10)],
 ]
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 def rows_of(log):
@@ -115,52 +105,18 @@ def finish(log, verb: str, step: str) -> None:
     compact(log)
 
 
-def do(log, verb: str) -> None:
-    work = {"compact": compact, "rebuild": rebuild, "keep_up": keep_up}
-    if verb == "forget":
-        forget(log, timedelta(0))
-    else:
-        work[verb](log)
-
-
-@pytest.mark.parametrize("case", STEPS, ids=str)
-def test_ended_at_every_step(case, before, after, tmp_path, monkeypatch) -> None:
-    """After an end at any step the tables become what they would have been, and a rebuild agrees."""
-    verb, step, left = case
-    log = copy_of(before, tmp_path / "log")
-    prepare(log, verb, step)
-
-    def reached(name: str) -> None:
-        nonlocal left
-        left -= name == step
-        if name == step and left == 0:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(upkeep, "_KEEP_HOURS", 0)
-        for module in (compaction, derivation, rebuilding, retention, upkeep):
-            patch.setattr(module, "reached", reached)
-        with pytest.raises(Killed):
-            do(log, verb)
-    finish(log, verb, step)
-    assert after[verb] == rows_of(log)
-    rebuild(log)
-    assert after[verb] == rows_of(log)
-
-
 @pytest.mark.parametrize(
     "case",
     [
         ("compact", "flat_committed", 1),
         ("compact", "table_replaced", 9),
         ("rebuild", "generation_swapped", 1),
-        ("keep_up", "files_joined", 1),
         ("forget", "rows_forgotten", 1),
     ],
     ids=str,
 )
 def test_killed(case, before, after, tmp_path) -> None:
-    """The same with kill -9, which also leaves the lease and what was half written."""
+    """After kill -9 the next run makes of the tables what they would have been, and a rebuild agrees."""
     kill(case, copy_of(before, tmp_path / "log"), after)
 
 
@@ -168,7 +124,7 @@ def test_killed(case, before, after, tmp_path) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("case", STEPS, ids=str)
 def test_killed_at_every_step(case, before, after, tmp_path) -> None:
-    """The same with kill -9 at every step."""
+    """The same at every step."""
     kill(case, copy_of(before, tmp_path / "log"), after)
 
 

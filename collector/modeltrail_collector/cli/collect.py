@@ -36,6 +36,11 @@ LINE_S = 10.0
     metavar="GLOB",
     help="Collect NDJSON files, or JSON files of one event each, instead of a topic; then end.",
 )
+@click.option(
+    "--dead-letter-topic",
+    metavar="NAME",
+    help="Publish every rejected record there too, with the reason in its headers.",
+)
 @click.option("--strict", is_flag=True, help="Reject what would only be warned about.")
 @json_option
 def collect(  # noqa: PLR0917  click gives them by name
@@ -45,6 +50,7 @@ def collect(  # noqa: PLR0917  click gives them by name
     log_uri: str,
     workers: int,
     patterns: tuple[str, ...],
+    dead_letter_topic: str | None,
     *,
     until_end: bool,
     strict: bool,
@@ -67,11 +73,13 @@ def collect(  # noqa: PLR0917  click gives them by name
     _configure_logging()
     stop = _stop()
     with _progress() as report:
+        if patterns and dead_letter_topic:
+            raise click.UsageError("--dead-letter-topic goes with a topic, not with --from-files")
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
             config = kafka_config(bootstrap_servers, topic, group)
-            job = _job(config, log_uri, workers, until_end=until_end, strict=strict)
+            job = _job(config, log_uri, workers, dead_letter_topic, until_end=until_end, strict=strict)
             totals = _collect_topic(job, stop, report)
     seconds = time.monotonic() - started
     if as_json:
@@ -81,9 +89,12 @@ def collect(  # noqa: PLR0917  click gives them by name
     return INTERRUPTED if stop.wanted == signal.SIGINT else 0
 
 
-def _job(config: Any, log_uri: str, workers: int, *, until_end: bool, strict: bool) -> Any:
+def _job(
+    config: Any, log_uri: str, workers: int, dead_letter_topic: str | None, *, until_end: bool, strict: bool
+) -> Any:
     from modeltrail_collector.intake.kafka import Connection
     from modeltrail_collector.pump.run import Job
+    from modeltrail_collector.relay.kafka import check_topic
 
     servers, name = config.bootstrap_servers, config.topic
     click.echo(
@@ -92,7 +103,16 @@ def _job(config: Any, log_uri: str, workers: int, *, until_end: bool, strict: bo
         err=True,
     )
     connection = Connection(servers.value, name.value, config.group.value, config.options)
-    return Job(connection, log_uri, until_end=until_end, strict=strict, workers=workers)
+    if dead_letter_topic:
+        check_topic(dead_letter_topic, connection)
+    return Job(
+        connection,
+        log_uri,
+        until_end=until_end,
+        strict=strict,
+        workers=workers,
+        dead_letter_topic=dead_letter_topic,
+    )
 
 
 def _stop() -> Any:
@@ -168,7 +188,7 @@ def _summary(totals: Any, seconds: float) -> str:
     return f"Collected {_counts(totals)} in {seconds:.1f} s"
 
 
-def _as_dict(totals: Any) -> dict[str, int]:
+def _as_dict(totals: Any) -> dict[str, Any]:
     import msgspec
 
     return msgspec.structs.asdict(totals)

@@ -18,6 +18,7 @@ from modeltrail_collector.log import Log
 from modeltrail_collector.model import LogPartition, Record, Verdict
 from modeltrail_collector.pump.builder import Builder, entry
 from modeltrail_collector.pump.totals import Totals
+from modeltrail_collector.relay import DeadLetters
 
 _logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Pump:
         until_end: Stop at the offsets where the partitions end when they are first assigned.
         strict: Reject what the judge would warn about.
         limits: When to seal.
+        letters: Is told what is ours and what was sealed, and publishes what was rejected of it.
         clock: Monotonic seconds; ages are never measured by the wall clock.
     """
 
@@ -56,6 +58,7 @@ class Pump:
         until_end: bool = False,
         strict: bool = False,
         limits: Limits | None = None,
+        letters: DeadLetters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.totals = Totals()
@@ -63,6 +66,7 @@ class Pump:
         self._source = source
         self._log = log
         self._limits = limits or Limits()
+        self._letters = letters
         self._clock = clock
         self._strict = strict
         self._judge_id = judge_.judge_id()
@@ -136,6 +140,8 @@ class Pump:
         self._builders.clear()
         self._unsought = set(assigned)
         self._targets = None
+        if self._letters:
+            self._letters.own(assigned)
         self._source.resume()
 
     def _seek_unsought(self) -> None:
@@ -193,6 +199,9 @@ class Pump:
                 self._seek_again(partition)
             else:
                 self.totals.add_segment(segment, builder.entries)
+                if self._letters:
+                    rejected = any(entry.verdict == "rejected" for entry in builder.entries)
+                    self._letters.sealed(segment, rejected=rejected)
                 reached("before_commit")
                 self._source.commit({partition: builder.end})
         if builder in self._orphans:

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import msgspec
 
+from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables import Forgotten, Upkeep, forget, keep_up
+from modeltrail_collector.tables import Forgotten, Upkeep, compact, forget, keep_up
 
 
 class TablesDone(msgspec.Struct, frozen=True):
@@ -13,6 +14,15 @@ class TablesDone(msgspec.Struct, frozen=True):
 
     upkeep: Upkeep
     forgotten: Forgotten | None = None
+
+
+def blocked(log: Log) -> list[str]:
+    """Bring the tables up to the log; why its oldest records may not be removed yet, where that fails."""
+    try:
+        compact(log)
+    except NotVerified as error:
+        return [f"{error}; no record is removed before the tables hold it"]
+    return []
 
 
 def maintain_tables(log: Log, *, keep: timedelta | None, dry_run: bool) -> TablesDone:
@@ -30,7 +40,7 @@ def said(done: TablesDone, *, dry_run: bool) -> list[str]:
             f"{gone.runs:,} runs, {gone.events:,} events, {gone.rejected:,} rejected records, "
             f"{gone.models:,} model versions. {gone.kept:,} older runs stay for a model version in use."
         )
-    if not dry_run:
-        joined, removed = done.upkeep.joined, done.upkeep.removed
+    joined, removed = done.upkeep.joined, done.upkeep.removed
+    if joined or removed:
         lines.append(f"Tables: {joined:,} files hold what many small ones did; {removed:,} files removed.")
     return lines

@@ -64,7 +64,8 @@ def _forget(work: Work, keep: timedelta, *, dry_run: bool) -> Forgotten:
     if not dry_run:
         compact_now(work)
     tables = {name: work.tables.open(name) for name in _READS}
-    day = max((datetime.now(UTC) - keep - _EPOCH).days, _day_of(tables["flat"]))
+    now = datetime.fromtimestamp(work.log.wall() / 1000, UTC)
+    day = max((now - keep - _EPOCH).days, _day_of(tables["flat"]))
     with scan.connect() as connection:
         for name, table in tables.items():
             scan.attach(connection, name, table, _ALL[name])

@@ -396,3 +396,13 @@ def test_a_mark_is_compared_only_by_the_handle(tmp_path: Path) -> None:
         commit = CommitProperties(app_transactions=[Transaction("p", number)])
         write_deltalake(DeltaTable(tmp_path), pa.table({"n": [1]}), mode="append", commit_properties=commit)
     assert 10 == DeltaTable(tmp_path).transaction_version("p")
+
+
+def test_what_concerns_no_model_is_derived_once(make, log) -> None:
+    """Events that speak of no model are new to a compaction only once: it writes only what is new since."""
+    for number in range(3):
+        event = make.run_event("COMPLETE", make.base, make.uuid7(make.base, number), "j")
+        log.append(LOCAL, Batch(number, number + 1, make.entries([event], start=number)))
+        compact(log)
+        newest = table_store(log).open("runs").history(1)[0]
+        assert 1 == newest["operationMetrics"]["num_added_rows"]

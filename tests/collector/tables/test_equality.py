@@ -51,7 +51,7 @@ class World:
 
     def _events(self):
         make, day = self.make, timedelta(days=1)
-        for number in range(1, self.chance.randint(2, 4)):
+        for number in range(1, self.chance.randint(3, 5)):
             at = make.base + self.chance.random() * 5 * day
             scaler = self.chance.choice(["StandardScaler", "QuantileTransformer"])
             yield from make.prepare(number, at, raw="raw", features=f"features {number % 2}")

@@ -12,11 +12,9 @@ from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, REJECTED
+from modeltrail_collector.tables.schema import TABLES
 from modeltrail_collector.tables.store import FILE_BYTES, PROPERTIES, WRITER, committing
 from modeltrail_collector.tables.work import OnProgress, Progress, Work, alone
-
-TABLES: Final = {"flat": FLAT, "rejected": REJECTED, **BY_RUN, **BY_MODEL}
 
 _MANY_FILES: Final = 40
 _VACUUM_EVERY: Final = 20

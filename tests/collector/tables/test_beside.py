@@ -13,7 +13,7 @@ from modeltrail_collector.answers.database import database
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.tables import compact, keep_up, rebuild, schema, store, table_store, upkeep
-from modeltrail_collector.tables.upkeep import TABLES
+from modeltrail_collector.tables.schema import TABLES
 
 COMMAND = "from modeltrail.cli import main; main()"
 

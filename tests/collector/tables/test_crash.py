@@ -18,7 +18,7 @@ from modeltrail_collector.tables import (
     rebuild,
     table_store,
 )
-from modeltrail_collector.tables.upkeep import TABLES
+from modeltrail_collector.tables.schema import TABLES
 
 WORK = """
 import sys

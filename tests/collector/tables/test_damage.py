@@ -10,7 +10,7 @@ from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.tables import TableDamaged, compact, rebuild, table_store
-from modeltrail_collector.tables.upkeep import TABLES
+from modeltrail_collector.tables.schema import TABLES
 
 
 def rows_of(log):

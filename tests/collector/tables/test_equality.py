@@ -19,7 +19,7 @@ from modeltrail_collector.log import Batch, open_log, rollup
 from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.model import LOCAL, LogPartition, Reason
 from modeltrail_collector.tables import compact, keep_up, rebuild, table_store, upkeep
-from modeltrail_collector.tables.upkeep import TABLES
+from modeltrail_collector.tables.schema import TABLES
 
 FEW, MANY = 2, int(os.environ.get("WORLDS", "60"))
 SEED = int(os.environ.get("SEED", "1"))

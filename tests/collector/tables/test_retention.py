@@ -11,7 +11,7 @@ from modeltrail_collector.log import Batch
 from modeltrail_collector.log.parts import removed
 from modeltrail_collector.model import LOCAL, Reason
 from modeltrail_collector.tables import TableDamaged, compact, forget, rebuild, table_store
-from modeltrail_collector.tables.upkeep import TABLES
+from modeltrail_collector.tables.schema import TABLES
 
 DAY_MS = 86_400_000
 NOW_MS = int(datetime.now(UTC).timestamp() * 1000)

@@ -11,6 +11,7 @@ import pytest
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.tables import compact, store, table_store, upkeep
+from modeltrail_collector.tables.schema import TABLES
 
 COMPACTIONS = int(os.environ.get("COMPACTIONS", "400"))
 
@@ -38,7 +39,7 @@ def test_compactions_stay_quick_and_small(make, log, monkeypatch, capsys) -> Non
     medians = [statistics.median(seconds[n : n + 100]) for n in range(0, COMPACTIONS, 100)]
     with capsys.disabled():
         print(f"\nseconds per compaction, by hundreds: {[round(one, 3) for one in medians]}")
-        print(f"files {files}, of which in the Delta logs of {len(upkeep.TABLES)} tables {commits}")
+        print(f"files {files}, of which in the Delta logs of {len(TABLES)} tables {commits}")
     assert medians[-1] < 2 * medians[1]
     assert files[-1] < 2 * files[1]
     assert commits[-1] < 2 * commits[1]

@@ -1,5 +1,6 @@
 """`modeltrail verify`: is the log what was sealed?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from modeltrail_collector.errors import ConfigError
 if TYPE_CHECKING:
     from modeltrail_collector.log import Report
     from modeltrail_collector.log.heads import Heads
+    from modeltrail_collector.log.verify import PartitionReport
 
 COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_end", "answer")
 EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -73,6 +75,8 @@ def verify(
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
+    if not report.ok:
+        click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
     if write_head and not report.ok:
         click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
     return 0 if report.ok else 1
@@ -110,5 +114,24 @@ def _tell(report: "Report", *, as_json: bool) -> None:
     for problem in report.problems:
         click.echo(f"modeltrail: {problem}", err=True)
     for found in report.partitions:
-        for name in found.set_aside:
-            click.echo(f"modeltrail: {name} was set aside as damaged and collected again", err=True)
+        for line in _also(found):
+            click.echo(f"modeltrail: {line}", err=True)
+
+
+def _also(found: "PartitionReport") -> Iterator[str]:
+    """What is worth knowing of a chain and no problem."""
+    where = f"topic {found.topic}, partition {found.partition}"
+    for name in found.set_aside:
+        yield f"{name} was set aside as damaged and collected again"
+    if found.rolled_up:
+        yield f"{where}: {found.rolled_up:,} of the {found.segments:,} segments are rolled up"
+    for gone in found.removed:
+        yield (
+            f"{where}, offsets {gone.first_offset} to {gone.next_offset - 1}: their records were removed by "
+            "retention, what is left of their segments says so"
+        )
+    for name in found.unfinished:
+        yield f"{name} is not in use yet, or no more: `modeltrail maintain` sees to it"
+    for change in found.repaired:
+        offsets = f"offsets {change.first_offset} to {change.next_offset - 1}"
+        yield f"{where}, {offsets} are repaired: not the original records"

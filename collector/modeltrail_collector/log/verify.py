@@ -232,8 +232,9 @@ class _Walk:
             self.records += stub.rows
 
     def _removed(self, stub: Segment) -> None:
-        """Only the header vouches for what is gone: an earlier head at its end is still compared."""
+        """Only the header vouches for what is gone: earlier heads at its ends are still compared."""
         self.log.content(stub)
+        self._pass(stub.first_offset, stub.chain_start)
         first = stub.first_offset
         if self.removed and self.removed[-1].next_offset == first:
             first = self.removed.pop().first_offset

@@ -49,18 +49,6 @@ REMOVED = "removed by retention"
 PREFIX = "modeltrail."
 SUFFIX = ".avro"
 
-_HEADER = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "org.apache.avro.file.Header",
-        "fields": [
-            {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
-            {"name": "meta", "type": {"type": "map", "values": "bytes"}},
-            {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
-        ],
-    }
-)
-
 
 class Gap(msgspec.Struct, frozen=True):
     """Offsets that could not be collected, and why (`retention`: Kafka had already removed them)."""
@@ -260,7 +248,7 @@ def read_header(name: str, data: bytes) -> Segment:
         NotVerified: It is no header of ours, or that of another place in the log.
     """
     try:
-        found: Any = fastavro.schemaless_reader(BytesIO(data), _HEADER, None)
+        found: Any = fastavro.schemaless_reader(BytesIO(data), avro.HEADER, None)
         assert found["magic"] == b"Obj\x01"  # noqa: S101  caught below, with everything else that is odd
         meta = {
             key.removeprefix(PREFIX): value.decode()
@@ -364,7 +352,7 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
     rows, following = 0, segment.first_offset
     row: Any
     try:
-        for row in fastavro.reader(BytesIO(data)):
+        for row in avro.rows(data):
             if segment.parts and row["offset"] < segment.first_offset:
                 continue
             entry = _entry(row)

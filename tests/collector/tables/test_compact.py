@@ -1,6 +1,7 @@
 """From sealed segments to Delta tables: once, again, anew, killed in between and two at a time."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -77,6 +78,20 @@ def story(make):
     """The churn story's entries, with one rejected record among them."""
     entries = make.entries(make.story())
     return [*entries, make.rejected(len(entries), b"nope", Reason("not_json", "$", "no JSON"))]
+
+
+def test_what_tables_take_up_lasts(log, seal, story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of new segments are synced before their rows are committed.
+
+    A collector may have died between a name and its sync: a power cut then took from the log what its tables
+    had (found by the simulation, as a table with a record that the log lacks).
+    """
+    seal(story)
+    (folder,) = [path.parent for path in Path(log.uri).glob("raw/*/*/*/*.avro")][:1]
+    fsync, synced = os.fsync, []
+    monkeypatch.setattr(os, "fsync", lambda opened: synced.append(os.fstat(opened).st_ino) or fsync(opened))
+    assert len(story) == compact(log).records
+    assert folder.stat().st_ino in synced
 
 
 def test_shapes_are_those_of_the_contract(story, seal, log) -> None:

@@ -262,6 +262,10 @@ class MemorySource:
         """See `Source`."""
         return {partition: self._topic.ends[partition.partition] for partition in partitions}
 
+    def known_ends(self) -> dict[LogPartition, int]:
+        """See `Source`."""
+        return self.ends([self._topic.partition(number) for number in self._positions])
+
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""
         if self in self._topic.members:

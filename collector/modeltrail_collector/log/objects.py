@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import obstore
@@ -14,6 +15,8 @@ from modeltrail_collector.log.lease import hold
 from modeltrail_collector.log.store import Lease
 
 TIMEOUT = "30s"
+# A put ends, well or badly, long before Kafka takes a collector that does not poll for dead (five minutes).
+RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _UNUSABLE = (
     exceptions.UnauthenticatedError,
     exceptions.PermissionDeniedError,
@@ -116,7 +119,7 @@ def open_objects(uri: str) -> ObjectStore:
         ConfigError: The URI or the environment cannot be used.
     """
     try:
-        options: Any = {"client_options": {"timeout": TIMEOUT, "allow_http": True}}
+        options: Any = {"client_options": {"timeout": TIMEOUT, "allow_http": True}, "retry_config": RETRIES}
         return ObjectStore(uri, from_url(uri, **options))
     except (exceptions.BaseError, ValueError) as error:
         raise ConfigError(f"the log {uri!r} cannot be opened: {_first_line(error)}") from error

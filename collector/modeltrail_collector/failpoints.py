@@ -7,6 +7,7 @@ first time that step is reached, `segment_put:3` the third time. Unset, a step c
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Final
 
 from modeltrail_collector.errors import ConfigError
@@ -38,11 +39,20 @@ def _wanted() -> tuple[str, int] | None:
 
 _armed = _wanted()
 _left = _armed[1] if _armed else 0
+_watcher: Callable[[str], None] | None = None
+
+
+def watch(watcher: Callable[[str], None] | None) -> None:
+    """Have every step told to a simulation, which may interrupt there what it runs; None ends it."""
+    global _watcher  # noqa: PLW0603  one simulation a process
+    _watcher = watcher
 
 
 def reached(step: str) -> None:
     """Say that the process is at a step; dies here if a test asked for it."""
     global _left  # noqa: PLW0603  a process dies once
+    if _watcher is not None:
+        _watcher(step)
     if _armed is None or _armed[0] != step:
         return
     _left -= 1

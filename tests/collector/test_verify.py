@@ -1,12 +1,14 @@
 """`modeltrail verify`: its answer, its exit codes, and the head that is kept elsewhere."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from modeltrail_collector.cli.verify import verify
+from modeltrail_collector.errors import ConfigError, NotVerified
 from modeltrail_collector.log import open_log
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
@@ -65,6 +67,25 @@ def test_a_head_finds_a_shortened_log(log: Path, tmp_path: Path) -> None:
     code, result = call(log, "--head", head)
     assert 1 == code
     assert "rolled back" in result.stderr
+
+
+def test_a_signed_head_is_trusted_by_its_key(log: Path, tmp_path: Path) -> None:
+    """--sign and --trust: a good signature is exit code 0, a forged head 1, an unchecked one is said."""
+    key, public, head = tmp_path / "key.pem", tmp_path / "public.pem", tmp_path / "head.json"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+    assert 0 == call(log, "--write-head", head, "--sign", key)[0]
+    code, result = call(log, "--head", head, "--trust", public)
+    assert 0 == code
+    assert "its signature is the trusted key's" in result.stderr
+    code, result = call(log, "--head", head)
+    assert 0 == code
+    assert "not checked without --trust" in result.stderr
+    head.write_text(head.read_text().replace('"next_offset": 10', '"next_offset": 8'))
+    with pytest.raises(NotVerified, match="changed after it was signed"):
+        call(log, "--head", head, "--trust", public)
+    with pytest.raises(ConfigError, match="--sign goes with"):
+        call(log, "--sign", key)
 
 
 def test_the_answer_as_json(log: Path) -> None:

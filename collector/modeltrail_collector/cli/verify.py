@@ -1,12 +1,19 @@
 """`modeltrail verify`: is the log what was sealed?"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from modeltrail_collector.log import Report
+    from modeltrail_collector.log.heads import Heads
 
 COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_end", "answer")
+EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 @click.command()
@@ -17,33 +24,77 @@ COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_en
     metavar="FILE",
     help="Write where every chain ends, to be kept elsewhere and compared with later.",
 )
+@click.option("--sign", type=EXISTING, metavar="KEY", help="Sign it with this Ed25519 private key (PEM).")
 @click.option(
     "--head",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     metavar="FILE",
     help="Compare with an earlier --write-head: finds a log that was cut short or rolled back.",
 )
+@click.option(
+    "--trust", type=EXISTING, metavar="KEY", help="The Ed25519 public key (PEM) that must have signed it."
+)
 @json_option
-def verify(log_uri: str, write_head: Path | None, head: Path | None, *, as_json: bool) -> int:
+def verify(
+    log_uri: str,
+    write_head: Path | None,
+    sign: Path | None,
+    head: Path | None,
+    trust: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Prove that nobody changed the log.
 
     Recomputes the digest of every segment, the hash of every record and every link of every chain. Finds any
-    edit, removal, insertion or reorder; with --head also a log whose end was cut off. Exit code 1 if anything
-    is not as it was sealed.
+    edit, removal, insertion or reorder; with --head also a log whose end was cut off, and what was repaired
+    or removed on purpose since. Exit code 1 if anything is not as it was sealed, or as the head says.
 
     \b
     modeltrail verify
     modeltrail verify --write-head head.json      keep head.json where the log's owner cannot change it
     modeltrail verify --head head.json
+    modeltrail verify --write-head head.json --sign key.pem
+    modeltrail verify --head head.json --trust public.pem
+
+    \b
+    Keys: openssl genpkey -algorithm ed25519 -out key.pem
+          openssl pkey -in key.pem -pubout -out public.pem
     """
     from modeltrail_collector.log import open_log
     from modeltrail_collector.log import verify as verify_log
-    from modeltrail_collector.log.verify import read_heads, write_heads
+    from modeltrail_collector.log.heads import private_key, write_heads
 
-    earlier = read_heads(head.read_bytes()) if head else []
-    report = verify_log(open_log(log_uri), earlier)
+    if (sign and not write_head) or (trust and not head):
+        raise ConfigError("--sign goes with --write-head FILE, and --trust with --head FILE")
+    key = private_key(sign) if sign else None
+    earlier = _earlier(head, trust) if head else None
+    report = verify_log(open_log(log_uri), earlier.heads if earlier else ())
     if write_head and report.ok:
-        write_head.write_bytes(write_heads(report))
+        write_head.write_bytes(write_heads(report.log, report.heads(), key))
+    _tell(report, as_json=as_json)
+    if write_head and not report.ok:
+        click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
+    return 0 if report.ok else 1
+
+
+def _earlier(file: Path, trust: Path | None) -> "Heads":
+    """The heads of a file; says what they prove, and what not."""
+    from modeltrail_collector.log.heads import read_heads
+
+    heads = read_heads(file.read_bytes(), trust)
+    written = f" of {heads.written_at}, log {heads.log}" if heads.written_at else ""
+    if heads.trusted:
+        signed = "its signature is the trusted key's"
+    elif heads.signed_by:
+        signed = f"it is signed, but not checked without --trust KEY (its key is {heads.signed_by[:16]}…)"
+    else:
+        signed = "it is not signed"
+    click.echo(f"modeltrail: compared with {file}{written}: {signed}", err=True)
+    return heads
+
+
+def _tell(report: "Report", *, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
@@ -61,6 +112,3 @@ def verify(log_uri: str, write_head: Path | None, head: Path | None, *, as_json:
     for found in report.partitions:
         for name in found.set_aside:
             click.echo(f"modeltrail: {name} was set aside as damaged and collected again", err=True)
-    if write_head and not report.ok:
-        click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
-    return 0 if report.ok else 1

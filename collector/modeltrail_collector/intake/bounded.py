@@ -17,7 +17,9 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.util import decode_varint
 
 PIECE_BYTES: Final = 1 << 20
-MAX_RECORD_BYTES: Final = 256 << 20  # a broker takes what it packs to a megabyte, however large it is unpacked
+MAX_RECORD_BYTES: Final = (
+    256 << 20
+)  # a broker takes what it packs to a megabyte, however large it is unpacked
 RECORD_OVERHEAD_BYTES: Final = 600
 _VARINT_BYTES: Final = 5
 _GZIP, _ZSTD = DefaultRecordBatch.CODEC_GZIP, DefaultRecordBatch.CODEC_ZSTD
@@ -94,7 +96,9 @@ class _StreamedBatch(DefaultRecordBatch):  # type: ignore[misc]
             return
         self._assert_has_codec(self.compression_type)
         packed = io.BytesIO(memoryview(self._buffer)[self._pos :])
-        self._stream = _zstd_reader(packed) if self.compression_type == _ZSTD else gzip.GzipFile(fileobj=packed)
+        self._stream = (
+            _zstd_reader(packed) if self.compression_type == _ZSTD else gzip.GzipFile(fileobj=packed)
+        )
         self._buffer, self._pos = bytearray(), 0
         self._decompressed = True
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from modeltrail_collector.errors import NotVerified, OwnershipLost
+from modeltrail_collector.clock import WallClock, wall_ms
+from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost
 from modeltrail_collector.log import segment as segments_
 from modeltrail_collector.log.chain import extend, genesis
 from modeltrail_collector.log.segment import Batch, Head, Segment
@@ -29,10 +30,16 @@ class Aside(NamedTuple):
 
 
 class Log:
-    """A log in a store. Any number of processes may read and append at once."""
+    """A log in a store. Any number of processes may read and append at once.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Where it lies.
+        wall: What time it is; all times that the log keeps come from here.
+    """
+
+    def __init__(self, store: Store, wall: WallClock = wall_ms) -> None:
         self.store = store
+        self.wall = wall
         self._heads: dict[LogPartition, Segment] = {}
 
     @property
@@ -93,6 +100,9 @@ class Log:
                 if len(data) < length:
                     raise NotVerified(f"{name} is torn: it ends inside its header") from error
                 length *= 8
+            except LogFormatError:
+                segments_.check_format(name, self.store.read(name))
+                raise
 
     def append(self, partition: LogPartition, batch: Batch) -> Segment:
         """Seal a batch as the partition's next segment.
@@ -107,7 +117,7 @@ class Log:
             last = self._last(partition)
         head = Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
         if head.next_offset == batch.start:
-            segment, data = segments_.encode(partition, batch, head.chain_end)
+            segment, data = segments_.encode(partition, batch, head.chain_end, self.wall)
             if self.store.create(segment.name, data):
                 self._heads[partition] = segment
                 return segment
@@ -203,6 +213,9 @@ class Log:
             found = segments_.read_header(name, data)
         except EOFError as error:
             raise NotVerified(f"{name} is torn: it ends inside its header") from error
+        except LogFormatError:
+            segments_.check_format(name, data)
+            raise
         segments_.check_digest(found, data)
 
     def _set_aside(self, name: str, data: bytes, problem: NotVerified) -> None:

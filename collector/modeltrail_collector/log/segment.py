@@ -18,7 +18,6 @@ Offsets of the range that are neither a record nor in `gaps` hold transaction ma
 compacted away by Kafka.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -30,6 +29,7 @@ import fastavro
 import msgspec
 
 import modeltrail_schemas
+from modeltrail_collector.clock import WallClock, wall_ms
 from modeltrail_collector.errors import LogFormatError, NotVerified
 from modeltrail_collector.log import avro, chain
 from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
@@ -117,8 +117,10 @@ def record_schema() -> Any:
     return fastavro.parse_schema(modeltrail_schemas.record_schema())
 
 
-def encode(partition: LogPartition, batch: Batch, chain_start: str) -> tuple[Segment, bytes]:
-    """Make a segment: its header as an object, and the whole file."""
+def encode(
+    partition: LogPartition, batch: Batch, chain_start: str, wall: WallClock = wall_ms
+) -> tuple[Segment, bytes]:
+    """Make a segment: its header as an object, and the whole file; the same bytes at the same time."""
     segment = Segment(
         name=name_of(partition, batch.start),
         partition=partition,
@@ -129,13 +131,14 @@ def encode(partition: LogPartition, batch: Batch, chain_start: str) -> tuple[Seg
         chain_end=chain.extend(chain_start, batch.entries),
         sha256=ZEROS.decode(),
         judge_id=batch.judge_id,
-        sealed_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        sealed_at=_rfc3339(wall()),
         format_version=FORMAT,
         files=batch.files,
         gaps=batch.gaps,
     )
     file = BytesIO()
-    sync = os.urandom(16)
+    # Unlike any 16 bytes of the content, as it depends on all of it.
+    sync = sha256(f"{segment.name} {segment.chain_end} {segment.sealed_at}".encode()).digest()[:16]
     metadata = _metadata(segment)
     fastavro.writer(file, record_schema(), [], codec="zstandard", metadata=metadata, sync_marker=sync)
     file.writelines(avro.blocks(batch.entries, sync))
@@ -144,6 +147,11 @@ def encode(partition: LogPartition, batch: Batch, chain_start: str) -> tuple[Seg
     digest = sha256(zeroed).hexdigest()
     data = b"".join((zeroed[:at], digest.encode(), memoryview(zeroed)[at + 64 :]))
     return msgspec.structs.replace(segment, sha256=digest), data
+
+
+def _rfc3339(now_ms: int) -> str:
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _metadata(segment: Segment) -> dict[str, str]:
@@ -233,14 +241,34 @@ def check_digest(segment: Segment, data: bytes) -> None:
         NotVerified: They differ.
     """
     try:
-        at = _digest_position(data)
+        found = _digest(data)
     except ValueError as error:
         raise _not_verified(segment, str(error)) from error
+    if found != segment.sha256:
+        raise _not_verified(segment, "its SHA-256 is not the one it was sealed with")
+
+
+def check_format(name: str, data: bytes) -> None:
+    """A file that names a newer format is one only if its digest is right: else a bit of the number flipped.
+
+    Raises:
+        NotVerified: It is damaged.
+    """
+    try:
+        _digest(data)
+    except ValueError as error:
+        raise NotVerified(f"{name} has a broken header: {error}") from error
+
+
+def _digest(data: bytes) -> str:
+    """The digest of a file, if it is the one in its header."""
+    at = _digest_position(data)
     digest = sha256(data[:at])
     digest.update(ZEROS)
     digest.update(memoryview(data)[at + 64 :])
-    if not digest.hexdigest() == segment.sha256 == data[at : at + 64].decode("ascii", "replace"):
-        raise _not_verified(segment, "its SHA-256 is not the one it was sealed with")
+    if digest.hexdigest() != data[at : at + 64].decode("ascii", "replace"):
+        raise ValueError("its SHA-256 is not the one it was sealed with")
+    return digest.hexdigest()
 
 
 def entries(segment: Segment, data: bytes) -> Iterator[Entry]:

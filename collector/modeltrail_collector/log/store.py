@@ -100,6 +100,7 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._durable: set[Path] = set()
 
     @property
     def uri(self) -> str:
@@ -107,16 +108,18 @@ class LocalStore:
         return str(self.root)
 
     def create(self, name: str, data: bytes) -> bool:
-        """See `Store`."""
+        """See `Store`. A name that is taken is synced too: whoever is told of it may count on it."""
         path = self.root / name
-        if path.exists():
-            return False
         with _translated(f"write {path}"):
-            _make_directory(path.parent)
+            if path.exists():
+                _sync_directory(path.parent)
+                return False
+            self._make_directory(path.parent)
             temporary = _temporary(path)
             try:
                 return self._link(temporary, path, data)
             except FileNotFoundError as error:  # a cleaner took it before we had its lock
+                self._durable.clear()  # or somebody the directory
                 raise Unavailable(f"{temporary} vanished while it was written") from error
             finally:
                 temporary.unlink(missing_ok=True)
@@ -133,9 +136,22 @@ class LocalStore:
                 os.link(temporary, path)
             except FileExistsError:
                 return False
-            _sync_directory(path.parent)
+            finally:
+                _sync_directory(path.parent)
             reached("segment_put")
         return True
+
+    def _make_directory(self, directory: Path) -> None:
+        """A directory whose name survives a power cut; also one whose maker may have died before that."""
+        if directory in self._durable:
+            return
+        if directory == self.root:
+            _make_parents(directory.parent)
+        else:
+            self._make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        _sync_directory(directory.parent)
+        self._durable.add(directory)
 
     def replace(self, name: str, expected: bytes, data: bytes) -> bool:
         """See `Store`: written beside it, synced, renamed over it, under the directory's lock."""
@@ -143,9 +159,11 @@ class LocalStore:
         temporary = _temporary(path)
         with _translated(f"replace {path}"), _locked(path.parent):
             try:
-                if self.read(name) != expected:
-                    return False
+                found = self.read(name)
             except FileNotFoundError:
+                return False
+            if found != expected:
+                _sync_directory(path.parent)
                 return False
             try:
                 with temporary.open("xb") as file:
@@ -170,7 +188,7 @@ class LocalStore:
     def lease(self, name: str) -> Iterator[Lease]:
         """See `Store`: a file lock, which the system frees when its owner dies."""
         with _translated(f"lock {self.root}/.{name}.lease"):
-            _make_directory(self.root)
+            self._make_directory(self.root)
             descriptor = os.open(self.root / f".{name}.lease", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -253,13 +271,11 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _make_directory(directory: Path) -> None:
-    """A directory whose name survives a power cut too."""
-    if directory.is_dir():
-        return
-    _make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
-    _sync_directory(directory.parent)
+def _make_parents(directory: Path) -> None:
+    if not directory.is_dir():
+        _make_parents(directory.parent)
+        directory.mkdir(exist_ok=True)
+        _sync_directory(directory.parent)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -5,21 +5,12 @@ from hashlib import sha256
 
 import msgspec
 
-from modeltrail_collector.errors import CollectorError, LogFormatError, NotVerified, Unavailable
+from modeltrail_collector.errors import CollectorError, LogFormatError, Unavailable
 from modeltrail_collector.log import chain
+from modeltrail_collector.log.heads import PartitionHead
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.segment import Segment, folder_of
 from modeltrail_collector.model import Entry, LogPartition
-
-
-class PartitionHead(msgspec.Struct, frozen=True):
-    """Where a chain ended at some time: kept outside the log, it proves that nothing was rolled back."""
-
-    topic: str
-    topic_id: str
-    partition: int
-    next_offset: int
-    chain_end: str
 
 
 class PartitionReport(msgspec.Struct, frozen=True):
@@ -166,21 +157,3 @@ class _Walk:
 
     def _problem(self, text: str) -> None:
         self.problems.append(f"topic {self.partition.topic}, partition {self.partition.partition}, {text}")
-
-
-def read_heads(data: bytes) -> list[PartitionHead]:
-    """Heads as `write_heads` wrote them.
-
-    Raises:
-        NotVerified: The file does not hold heads.
-    """
-    try:
-        return msgspec.json.decode(data, type=list[PartitionHead])
-    except msgspec.DecodeError as error:
-        raise NotVerified(f"the file of an earlier head cannot be read: {error}") from error
-
-
-def write_heads(report: Report) -> bytes:
-    """The heads of a report as JSON, one partition a line."""
-    lines = b",\n".join(msgspec.json.encode(head) for head in report.heads())
-    return b"[\n" + lines + b"\n]\n"

@@ -2,7 +2,6 @@
 
 import glob
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -107,7 +106,7 @@ class _Pending:
     def add(self, line: files.Line, *, strict: bool) -> None:
         record = files.record(line, self._builder.end)
         verdict = judge.judge(record.value, strict=strict)
-        self._builder.add(entry(record, verdict, time.time_ns() // 1_000_000))
+        self._builder.add(entry(record, verdict, self._log.wall()))
         self._files[line.progress.path, line.progress.first_line_sha256] = line.progress
         if self._builder.bytes >= SEGMENT_BYTES or len(self._builder.entries) >= SEGMENT_ROWS:
             self.seal()

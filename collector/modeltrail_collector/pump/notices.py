@@ -1,7 +1,6 @@
 """What the loop has to say to people: outages and what is missing. Never a line per record or per poll."""
 
 import logging
-import time
 
 from modeltrail_collector.intake import Fetched
 from modeltrail_collector.model import LogPartition
@@ -14,8 +13,8 @@ QUIET_S, QUIET_MAX_S = 30.0, 600.0
 class Outage:
     """Kafka or the store does not answer: said at once, and again ever more rarely."""
 
-    def __init__(self, now: float) -> None:
-        self.began_at = time.time()
+    def __init__(self, now: float, wall_s: float) -> None:
+        self.began_at = wall_s
         self.failures = 0
         self.error = ""
         self._began = self._say_at = now

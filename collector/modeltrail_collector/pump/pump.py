@@ -98,7 +98,7 @@ class Pump:
         upstream = "kafka"
         try:
             polled = self._source.poll(self._poll_seconds())
-            self._polled_at = time.time()
+            self._polled_at = self._log.wall() / 1000
             if polled.assigned is not None:
                 self._assigned(polled.assigned)
             for fetched in polled.fetched:
@@ -214,7 +214,7 @@ class Pump:
             )
             self._seek_again(fetched.partition)
             return
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._log.wall()
         before = builder.bytes
         for record in fetched.records:
             builder.add(entry(record, self._verdict(record), now_ms))
@@ -277,7 +277,7 @@ class Pump:
 
     def _note_sealed(self, segment: Segment, seconds: float) -> None:
         self.activity.sealed(seconds)
-        self._sealed_at = time.time()
+        self._sealed_at = self._log.wall() / 1000
         if _logger.isEnabledFor(logging.INFO):
             said = {
                 "event": "segment_sealed",
@@ -301,7 +301,7 @@ class Pump:
         """Read nothing more until the next attempt."""
         now, limits = self._clock(), self._limits
         self.activity.failed(upstream)
-        outage = self._outage = self._outage or Outage(now)
+        outage = self._outage = self._outage or Outage(now, self._log.wall() / 1000)
         wait = min(limits.backoff_s * 2 ** min(outage.failures, 10), limits.backoff_max_s)
         self._retry_at = now + wait
         outage.failed(now, str(error), f"trying again in {wait:.1f} s", upstream)

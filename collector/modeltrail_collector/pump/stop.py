@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Final
 
@@ -58,8 +57,7 @@ class Stop:
     def _begin(self, number: int) -> None:
         self._until = time.monotonic() + self.grace_s
         self.wanted = number
-        later: Callable[[], None] = self._give_up
-        timer = threading.Timer(self.grace_s + STUCK_S, later)
+        timer = threading.Timer(self.grace_s + STUCK_S, self._give_up)
         timer.daemon = True
         timer.start()
 
@@ -84,8 +82,7 @@ class Stop:
 
     def _end(self, code: int) -> None:
         for child in self.children:
-            if child.is_alive():
-                child.kill()
+            child.kill()
         os._exit(code)
 
 

@@ -30,6 +30,16 @@ def test_where_a_segment_lies(tmp_path: Path, partition: LogPartition, batch: Ca
     assert tmp_path / "lineage" / "inbox" == log.inbox
 
 
+def test_the_same_batch_at_the_same_time_is_the_same_file(
+    partition: LogPartition, batch: Callable[..., Batch]
+) -> None:
+    """Nothing in a segment is left to chance, so that a simulation can be played again."""
+    made = [
+        segments.encode(partition, batch(0, 3), genesis(partition), lambda at=at: at)[1] for at in (5, 5, 6)
+    ]
+    assert made[0] == made[1] != made[2]
+
+
 def test_the_chain_can_be_recomputed_without_our_code(
     tmp_path: Path, partition: LogPartition, batch: Callable[..., Batch]
 ) -> None:

@@ -4,13 +4,23 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import click
 
-from modeltrail_collector.cli.output import json_option, log_option, print_json
+from modeltrail_collector.cli.output import (
+    json_option,
+    log_format_option,
+    log_option,
+    metrics_option,
+    print_json,
+    told_as_json,
+)
+
+_logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 LINE_S = 10.0
@@ -37,6 +47,8 @@ LINE_S = 10.0
     help="Collect NDJSON files, or JSON files of one event each, instead of a topic; then end.",
 )
 @click.option("--strict", is_flag=True, help="Reject what would only be warned about.")
+@metrics_option
+@log_format_option
 @json_option
 def collect(  # noqa: PLR0917  click gives them by name
     bootstrap_servers: str | None,
@@ -45,6 +57,8 @@ def collect(  # noqa: PLR0917  click gives them by name
     log_uri: str,
     workers: int,
     patterns: tuple[str, ...],
+    metrics: str | None,
+    log_format: Any,
     *,
     until_end: bool,
     strict: bool,
@@ -52,27 +66,33 @@ def collect(  # noqa: PLR0917  click gives them by name
 ) -> int:
     """Collect events into the log, every one exactly once.
 
-    Goes on until it is stopped: SIGTERM and Ctrl-C seal what was read and end in order. Start it again, or on
-    another machine, or many of them: the log itself knows how far it is. Broken events are kept too, with the
-    verdict `rejected` and the reasons (`modeltrail rejected list`).
+    Goes on until it is stopped: SIGTERM and Ctrl-C seal what was read and end in order, within 25 seconds; a
+    second one ends at once, which loses nothing either. Start it again, or on another machine, or many of
+    them: the log itself knows how far it is. Broken events are kept too, with the verdict `rejected` and the
+    reasons (`modeltrail rejected list`).
 
     \b
     modeltrail collect --bootstrap-servers localhost:9092
     modeltrail collect --until-end && modeltrail compact
+    modeltrail collect --workers 4 --metrics 0.0.0.0:9464 --log-format json
     modeltrail collect --from-files 'events/*.json'
     """
     from modeltrail_collector.config import kafka_config
+    from modeltrail_collector.telemetry.logs import configure
 
     started = time.monotonic()
-    _configure_logging()
+    configure(log_format)
     stop = _stop()
-    with _progress() as report:
+    with told_as_json(log_format), ExitStack() as stack:
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
             config = kafka_config(bootstrap_servers, topic, group)
-            job = _job(config, log_uri, workers, until_end=until_end, strict=strict)
-            totals = _collect_topic(job, stop, report)
+            job = _job(config, log_uri, workers, log_format, until_end=until_end, strict=strict)
+            reports = [stack.enter_context(_progress(log_format))]
+            if metrics:
+                reports.append(stack.enter_context(_board(metrics, workers)))
+            totals = _collect_topic(job, stop, lambda statuses: [report(statuses) for report in reports])
     seconds = time.monotonic() - started
     if as_json:
         print_json({**_as_dict(totals), "seconds": round(seconds, 3), "log": log_uri})
@@ -81,22 +101,39 @@ def collect(  # noqa: PLR0917  click gives them by name
     return INTERRUPTED if stop.wanted == signal.SIGINT else 0
 
 
-def _job(config: Any, log_uri: str, workers: int, *, until_end: bool, strict: bool) -> Any:
+def _job(config: Any, log_uri: str, workers: int, log_format: Any, *, until_end: bool, strict: bool) -> Any:
     from modeltrail_collector.intake.kafka import Connection
     from modeltrail_collector.pump.run import Job
+    from modeltrail_collector.telemetry.logs import configure
 
-    servers, name = config.bootstrap_servers, config.topic
-    click.echo(
+    servers, name, group = config.bootstrap_servers, config.topic, config.group
+    text = (
         f"Collecting {name.value} ({name.origin}) at {servers.value} ({servers.origin}) into {log_uri}, "
-        f"group {config.group.value} ({config.group.origin})",
-        err=True,
+        f"group {group.value} ({group.origin})"
     )
-    connection = Connection(servers.value, name.value, config.group.value, config.options)
-    return Job(connection, log_uri, until_end=until_end, strict=strict, workers=workers)
+    if log_format == "json":
+        found = {
+            "bootstrap_servers": servers.value,
+            "topic": name.value,
+            "group": group.value,
+            "log": log_uri,
+        }
+        _logger.info(text, extra={"event": "collecting", **found, "workers": workers})
+    else:
+        click.echo(text, err=True)
+    connection = Connection(servers.value, name.value, group.value, config.options)
+    return Job(
+        connection,
+        log_uri,
+        until_end=until_end,
+        strict=strict,
+        workers=workers,
+        prepare=partial(configure, log_format),
+    )
 
 
 def _stop() -> Any:
-    from modeltrail_collector.pump.run import Stop
+    from modeltrail_collector.pump.stop import Stop
 
     stop = Stop()
     stop.install()
@@ -116,40 +153,56 @@ def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> 
     return seal_files(open_log(log_uri), patterns, strict=strict)
 
 
-def _configure_logging() -> None:
-    """Ours to stderr. kafka-python's stays silent: what matters of it is in our own messages."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
-    theirs = logging.getLogger("kafka")
-    theirs.propagate = False
-    theirs.addHandler(logging.NullHandler())
+@contextmanager
+def _board(address: str, workers: int) -> Iterator[Callable[[Any], None]]:
+    """/metrics and /health as long as we collect."""
+    from modeltrail_collector.telemetry.boards import CollectorBoard
+    from modeltrail_collector.telemetry.server import serve
+
+    board = CollectorBoard(workers)
+    with serve(address, board) as url:
+        _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
+        yield board.update
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _progress(log_format: str) -> Iterator[Callable[[Any], None]]:
     """A live line on a terminal; elsewhere one line every ten seconds in which something happened."""
-    if not sys.stderr.isatty():
-        yield _Lines().report
+    if log_format == "json" or not sys.stderr.isatty():
+        yield _Lines(log_format).report
         return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     with Live(Text("waiting for records"), console=Console(stderr=True), transient=True) as live:
-        yield lambda totals, waiting: live.update(Text(_state(totals, waiting)))
+        yield lambda statuses: live.update(Text(_state(*_sums(statuses))))
 
 
 class _Lines:
     """Progress for a log file."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_format: str) -> None:
+        self._json = log_format == "json"
         self._last = time.monotonic()
         self._said = ""
 
-    def report(self, totals: Any, waiting: int) -> None:
+    def report(self, statuses: Any) -> None:
+        totals, waiting = _sums(statuses)
         state = _state(totals, waiting)
-        if time.monotonic() - self._last >= LINE_S and state != self._said:
-            self._last, self._said = time.monotonic(), state
+        if time.monotonic() - self._last < LINE_S or state == self._said:
+            return
+        self._last, self._said = time.monotonic(), state
+        if self._json:
+            _logger.info(state, extra={"event": "progress", **_as_dict(totals), "waiting": waiting})
+        else:
             click.echo(state, err=True)
+
+
+def _sums(statuses: Any) -> tuple[Any, int]:
+    from modeltrail_collector.pump import total
+
+    return total(statuses.values()), sum(status.waiting_records for status in statuses.values())
 
 
 def _state(totals: Any, waiting: int) -> str:

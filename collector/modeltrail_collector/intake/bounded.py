@@ -1,8 +1,8 @@
 """Polling kafka-python by bytes: it counts records only, and unpacks a batch whole.
 
-2000 records may be a megabyte or sixty gigabytes, and a megabyte of zstd may hold one of either. So records are
-taken until so many bytes are there, and compressed batches are unpacked a piece at a time. Nothing public of
-the client offers either: its fetcher gets its parts from here.
+2000 records may be a megabyte or sixty gigabytes, and a megabyte of zstd may hold one of either. So records
+are taken until so many bytes are there, and compressed batches are unpacked a piece at a time. Nothing public
+of the client offers either: its fetcher gets its parts from here.
 """
 
 import functools
@@ -57,7 +57,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
         self._budget = budget
 
     def take(self, n: int | None = None) -> list[Any]:
-        """As the client's, but no more than the poll has bytes left. An error waits for what came before it."""
+        """As the client's, but no more than the poll has bytes left."""
         self._maybe_raise_next_inline_exception()
         budget = self._budget
         taken: list[Any] = []
@@ -71,6 +71,7 @@ class _Records(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python 
         except Exception as error:
             if not taken:
                 raise
+            # For the next call: what came before it counts.
             self._next_inline_exception = error
         return taken
 
@@ -90,6 +91,10 @@ class _Batches:
 
 class _StreamedBatch(DefaultRecordBatch):  # type: ignore[misc]
     """A compressed batch of which only the next piece is unpacked."""
+
+    _buffer: bytearray
+    _pos: int
+    _decompressed: bool
 
     def _maybe_uncompress(self) -> None:
         if self._decompressed:

@@ -2,6 +2,6 @@
 
 from modeltrail_collector.pump.files import seal_files, seal_inbox
 from modeltrail_collector.pump.pump import Limits, Pump
-from modeltrail_collector.pump.totals import Totals
+from modeltrail_collector.pump.totals import SEAL_BUCKETS, Status, Totals, total
 
-__all__ = ["Limits", "Pump", "Totals", "seal_files", "seal_inbox"]
+__all__ = ["SEAL_BUCKETS", "Limits", "Pump", "Status", "Totals", "seal_files", "seal_inbox", "total"]

@@ -13,25 +13,29 @@ QUIET_S, QUIET_MAX_S = 30.0, 600.0
 class Outage:
     """Kafka or the store does not answer: said at once, and again ever more rarely."""
 
-    def __init__(self, now: float, wall_s: float) -> None:
+    def __init__(self, upstream: str, now: float, wall_s: float) -> None:
         self.began_at = wall_s
-        self.failures = 0
         self.error = ""
+        self._upstream = upstream
+        self._attempts = 0
         self._began = self._say_at = now
         self._quiet_s = QUIET_S
 
-    def failed(self, now: float, error: str, plan: str, upstream: str) -> None:
-        self.failures += 1
+    def failed(self, now: float, error: str, plan: str) -> None:
+        """One attempt more."""
         self.error = error
+        self._attempts += 1
         if now >= self._say_at:
             self._say_at = now + self._quiet_s
             self._quiet_s = min(self._quiet_s * 2, QUIET_MAX_S)
-            said = {"event": "unavailable", "upstream": upstream, "attempts": self.failures}
+            said = {"event": "unavailable", "upstream": self._upstream, "attempts": self._attempts}
             _logger.warning("%s; %s", error, plan, extra=said)
 
     def ended(self, now: float) -> None:
-        said = {"event": "available", "attempts": self.failures}
-        _logger.warning("all answers again, after %.1f s", now - self._began, extra=said)
+        """It answers again."""
+        seconds = now - self._began
+        said = {"event": "available", "upstream": self._upstream, "seconds": round(seconds, 1)}
+        _logger.warning("%s answers again, after %.1f s", self._upstream, seconds, extra=said)
 
 
 def where(partition: LogPartition) -> dict[str, str | int]:

@@ -4,7 +4,6 @@ The log is the truth about progress. Whatever happens - a rebalance, another col
 store that does not answer - what is not sealed is dropped and read again from where the log ends.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from modeltrail_collector.pump.totals import Activity, PartitionStatus, Status, 
 
 _logger = logging.getLogger(__name__)
 
-ASK_ENDS_S = 15.0  # while nothing is fetched, nobody tells us how the partitions grow
+ASK_ENDS_S = 15.0  # the client says neither that Kafka is away nor, while we rest, how partitions grow
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -74,9 +73,10 @@ class Pump:
         self._unsought: set[LogPartition] = set()
         self._until_end = until_end
         self._targets: dict[LogPartition, int] | None = None
+        self._failures = 0
         self._retry_at: float | None = None
         self._resting = False
-        self._outage: Outage | None = None
+        self._outages: dict[str, Outage] = {}
         self._assigned_once = False
         self._polled_at: float | None = None
         self._sealed_at: float | None = None
@@ -116,8 +116,9 @@ class Pump:
             self._check_end()
 
     def status(self) -> Status:
-        """How it is now. While nothing is fetched Kafka is asked now and then how far it is ahead."""
-        outage = self._outage
+        """How it is now. Now and then this asks Kafka where the partitions end."""
+        self._ask_ends()
+        outage = next(iter(self._outages.values()), None)
         return Status(
             totals=self.totals,
             activity=self.activity,
@@ -131,11 +132,18 @@ class Pump:
             error=outage.error if outage else None,
         )
 
+    def _ask_ends(self) -> None:
+        if not self._builders or self._clock() < self._ask_at:
+            return
+        try:
+            self._asked_ends = self._source.ends(list(self._builders))
+        except Unavailable as error:
+            self._failed("kafka", error, "asking again")
+        else:
+            self._answered("kafka")
+        self._ask_at = self._clock() + ASK_ENDS_S
+
     def _partitions(self) -> list[PartitionStatus]:
-        if self._resting and self._clock() >= self._ask_at:
-            self._ask_at = self._clock() + ASK_ENDS_S
-            with contextlib.suppress(Unavailable):
-                self._asked_ends = self._source.ends(list(self._builders))
         known = self._source.known_ends()
         found = []
         for partition, builder in sorted(self._builders.items()):
@@ -299,18 +307,29 @@ class Pump:
 
     def _back_off(self, upstream: str, error: Unavailable) -> None:
         """Read nothing more until the next attempt."""
-        now, limits = self._clock(), self._limits
-        self.activity.failed(upstream)
-        outage = self._outage = self._outage or Outage(now, self._log.wall() / 1000)
-        wait = min(limits.backoff_s * 2 ** min(outage.failures, 10), limits.backoff_max_s)
-        self._retry_at = now + wait
-        outage.failed(now, str(error), f"trying again in {wait:.1f} s", upstream)
+        limits = self._limits
+        wait = min(limits.backoff_s * 2 ** min(self._failures, 10), limits.backoff_max_s)
+        self._failures += 1
+        self._retry_at = self._clock() + wait
+        self._failed(upstream, error, f"trying again in {wait:.1f} s")
         self._rest(True)
 
     def _recovered(self) -> None:
-        if self._outage is not None:
-            self._outage.ended(self._clock())
-            self._retry_at = self._outage = None
+        if self._retry_at is not None:
+            self._retry_at, self._failures = None, 0
+            for upstream in list(self._outages):
+                self._answered(upstream)
+
+    def _failed(self, upstream: str, error: Unavailable, plan: str) -> None:
+        self.activity.failed(upstream)
+        now = self._clock()
+        if upstream not in self._outages:
+            self._outages[upstream] = Outage(upstream, now, self._log.wall() / 1000)
+        self._outages[upstream].failed(now, str(error), plan)
+
+    def _answered(self, upstream: str) -> None:
+        if outage := self._outages.pop(upstream, None):
+            outage.ended(self._clock())
 
     def _check_end(self) -> None:
         """Done when all that was there at the start is read; then it is sealed."""

@@ -8,6 +8,7 @@ from modeltrail_collector.tables.compaction import (
     segments_behind,
     table_store,
 )
+from modeltrail_collector.tables.freshness import newest_ingested_at
 from modeltrail_collector.tables.schema import PUBLIC
 from modeltrail_collector.tables.store import TableStore
 
@@ -17,6 +18,7 @@ __all__ = [
     "Progress",
     "TableStore",
     "compact",
+    "newest_ingested_at",
     "rebuild",
     "segments_behind",
     "table_store",

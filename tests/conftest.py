@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["kafka_broker"]
+pytest_plugins = ["kafka_broker", "s3_server"]
 
 
 @pytest.fixture(autouse=True)

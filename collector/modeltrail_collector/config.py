@@ -7,6 +7,7 @@ own configuration (`OPENLINEAGE_CONFIG`, `./openlineage.yml`, `~/.openlineage/op
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,24 +16,14 @@ from typing import Any
 import msgspec
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_schemas.connect import settings
+
+_logger = logging.getLogger(__name__)
 
 DEFAULT_TOPIC = "openlineage.events"
 DEFAULT_GROUP = "modeltrail"
 ENV_PREFIX = "OPENLINEAGE__TRANSPORT__"
 KAFKA_TYPES = ("kafka", "modeltrail.KafkaTransport", "modeltrail.transports.openlineage.KafkaTransport")
-
-# Names of librdkafka and Java that kafka-python calls differently.
-_RENAMED = {
-    "sasl.mechanisms": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-}
-# What producer and consumer have in common; the rest of a transport's `config` is for producers.
-_SHARED = ("client_id", "security_protocol", "ssl_check_hostname", "ssl_crlfile", *_RENAMED.values())
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -60,7 +51,7 @@ def kafka_config(
         ConfigError: No broker is configured, or the OpenLineage configuration cannot be read.
     """
     transport, origin = _transport()
-    config = _named_as_kafka_python(transport.get("config") or {})
+    config = _config(transport)
     servers = (
         _given("--bootstrap-servers", bootstrap_servers)
         or _environment("MODELTRAIL_BOOTSTRAP_SERVERS")
@@ -79,8 +70,25 @@ def kafka_config(
         or _found(transport.get("topic"), origin)
         or Setting(DEFAULT_TOPIC, "default"),
         _given("--group", group) or _environment("MODELTRAIL_GROUP") or Setting(DEFAULT_GROUP, "default"),
-        {name: value for name, value in config.items() if name in _SHARED},
+        _options(config, origin),
     )
+
+
+def _options(config: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """What producer and consumer have in common; the rest of a transport's `config` is for producers.
+
+    Raises:
+        ConfigError: The security settings cannot work.
+    """
+    found = {
+        name: value for name, value in config.items() if name in settings.SECURITY or name == "client_id"
+    }
+    for name in sorted(config.keys() - found.keys()):
+        if name.startswith(("ssl_", "sasl_", "enable_ssl_")):
+            _logger.warning("%s: kafka-python has no setting like %s; it is ignored", origin, name)
+    if problem := settings.problem(found) or settings.unreadable(found):
+        raise ConfigError(f"{origin}: {problem}")
+    return found
 
 
 def _given(option: str, value: str | None) -> Setting | None:
@@ -98,24 +106,21 @@ def _found(value: object, origin: str) -> Setting | None:
     return Setting(",".join(value) if isinstance(value, list) else str(value), origin)
 
 
-def _named_as_kafka_python(config: Mapping[str, Any]) -> dict[str, Any]:
-    named = {_RENAMED.get(name, name.replace(".", "_")): value for name, value in config.items()}
-    for name in ("security_protocol", "sasl_mechanism"):  # librdkafka takes them in any case
-        if isinstance(named.get(name), str):
-            named[name] = named[name].upper()
-    return named
-
-
 def _transport() -> tuple[dict[str, Any], str]:
     """The transport of the OpenLineage configuration if it is a Kafka one, and where it was found."""
     merged: dict[str, Any] = _from_environment()
     origin = f"{ENV_PREFIX}…"
     file = _config_file()
     if file is not None and (found := _from_file(file)):
-        config = {**(merged.get("config") or {}), **(found.get("config") or {})}
+        config = {**_config(merged), **_config(found)}
         merged = {**merged, **found, "config": config}
         origin = str(file)
     return (merged, origin) if merged.get("type") in KAFKA_TYPES else ({}, origin)
+
+
+def _config(transport: Mapping[str, Any]) -> dict[str, Any]:
+    found = transport.get("config") or {}
+    return settings.named(found) if isinstance(found, dict) else {}
 
 
 def _config_file() -> Path | None:
@@ -132,20 +137,30 @@ def _from_file(path: Path) -> dict[str, Any]:
 
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.MarkedYAMLError as error:  # its text quotes the file, which may hold passwords
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path} cannot be read: line {line}: {error.problem}") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{path} cannot be read: {type(error).__name__}") from None
     transport = content.get("transport") if isinstance(content, dict) else None
     return transport if isinstance(transport, dict) else {}
 
 
 def _from_environment() -> dict[str, Any]:
-    """`OPENLINEAGE__TRANSPORT__CONFIG` is JSON: the dots of its keys have no place in a variable's name."""
+    """`…CONFIG` is JSON, as its keys have dots, which no name can; `…CONFIG__SASL__PASSWORD` is one key."""
     found: dict[str, Any] = {}
-    for name, text in os.environ.items():
+    for name, text in sorted(os.environ.items()):  # so that …CONFIG comes before what it is added to
         if name.startswith(ENV_PREFIX):
-            try:
-                value = json.loads(text)
-            except ValueError:
-                value = text
-            found[name.removeprefix(ENV_PREFIX).lower()] = value
+            first, *rest = name.removeprefix(ENV_PREFIX).lower().split("__")
+            if not rest:
+                found[first] = _from_json(text)
+            elif isinstance(found.setdefault(first, {}), dict):
+                found[first][".".join(rest)] = text
     return found if isinstance(found.get("config", {}), dict) else {}
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -19,9 +19,18 @@ STEPS: Final = {
     "temporary_written": "a segment is written and synced under its hidden name, and has no other yet",
     "segment_put": "a segment has its name, nobody was told",
     "before_commit": "a segment is sealed, Kafka's committed offsets are not written",
+    "rollup_written": "a roll-up holds records that its segments hold too, none of them is a stub yet",
+    "part_stubbed": "one more segment of a roll-up is a stub, those behind it are not yet",
+    "rollup_removed": "a roll-up that no stub named is gone",
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",
+    "files_joined": "small files of one bucket of a table are joined, the others are not yet",
+    "table_vacuumed": "files that no reader of a table needs are removed, those of other tables are not yet",
+    "table_checkpointed": "a table has a new checkpoint, its older commits are still there",
+    "generation_swapped": "`flat` (then `rejected`) is rebuilt, the tables derived from it are not yet",
+    "damage_cleared": "the damaged Delta log of a table is removed, the table is not yet made anew",
+    "rows_forgotten": "retention took rows out of `flat` (then `rejected`), not yet out of the other tables",
 }
 """Every step, and where a process that dies there stands."""
 

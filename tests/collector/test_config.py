@@ -1,13 +1,11 @@
 """Where the collector finds the topic: options, then variables, then OpenLineage's own configuration."""
 
-import logging
 from pathlib import Path
 
 import pytest
 
 from modeltrail_collector.config import DEFAULT_TOPIC, kafka_config
 from modeltrail_collector.errors import ConfigError
-from modeltrail_collector.intake.cause import LOGGER, cause_of_failure
 
 OPENLINEAGE = """
 transport:
@@ -54,6 +52,7 @@ def test_the_emitters_configuration_is_used(
 ) -> None:
     """A Kafka transport of the OpenLineage configuration gives broker, topic, TLS and SASL."""
     (elsewhere / "openlineage.yml").write_text(OPENLINEAGE.format(type=kind))
+    (elsewhere / "ca.pem").touch()
     config = kafka_config()
     assert ("file:9092", "openlineage.yml") == (
         config.bootstrap_servers.value,
@@ -94,36 +93,3 @@ def test_a_broken_file_is_named(elsewhere: Path) -> None:
     (elsewhere / "openlineage.yml").write_text("transport: [")
     with pytest.raises(ConfigError, match=r"openlineage\.yml cannot be read"):
         kafka_config("a:1")
-
-
-@pytest.mark.parametrize(
-    ("logged", "said"),
-    [
-        (
-            "Bootstrap connection to bootstrap-0 failed: X: [Error 58] SaslAuthenticationFailedError",
-            "password",
-        ),
-        ("Connection failed: KafkaConnectionError: DNS Resolution failure", "host name is unknown"),
-        (
-            "Bootstrap connection to b failed: CERTIFICATE_VERIFY_FAILED (backoff 0.10 secs)",
-            "ssl.ca.location",
-        ),
-        ("Bootstrap connection to b failed: something new (backoff 0.10 secs)", "something new"),
-    ],
-)
-def test_the_cause_is_dug_out_of_the_clients_log(logged: str, said: str) -> None:
-    """Why kafka-python cannot connect stands only in its log: the last cause that says something is taken."""
-    with cause_of_failure() as cause:
-        assert cause() is None
-        logging.getLogger(LOGGER).warning("%s", logged)
-        logging.getLogger(LOGGER).error("Bootstrap failed: KafkaTimeoutError: Unable to bootstrap from x")
-        assert said in cause()
-        assert "backoff" not in cause()
-
-
-def test_a_refused_login_is_told_from_a_hang_up() -> None:
-    """Of several attempts the one that says most is reported, not the last."""
-    with cause_of_failure() as cause:
-        for text in ("socket disconnected", "SaslAuthenticationFailedError", "socket disconnected"):
-            logging.getLogger(LOGGER).warning("Bootstrap connection to b failed: %s (backoff 1 secs)", text)
-        assert "user name or password" in cause()

@@ -4,90 +4,16 @@ import hashlib
 import io
 import json
 import threading
-from collections.abc import Iterator, Sequence
 
 import fastavro
 import pytest
+from logs import P0, again, all_entries, batch, entry
 
 from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost
-from modeltrail_collector.log import Batch, Gap, Log, open_log, verify
+from modeltrail_collector.log import Batch, Gap, Log, verify
 from modeltrail_collector.log.segment import PREFIX
-from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
+from modeltrail_collector.model import FileProgress
 from modeltrail_collector.testing import MemoryStore
-
-P0 = LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", 0)
-
-
-@pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def s3_uri(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    import urllib.request
-
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = "b" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
-    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/{bucket}", method="PUT")).close()
-    return f"s3://{bucket}/some/where"
-
-
-@pytest.fixture(params=["memory", "disk", "s3"])
-def log(request: pytest.FixtureRequest, tmp_path) -> Log:
-    if request.param == "memory":
-        return Log(MemoryStore())
-    return open_log(request.getfixturevalue("s3_uri") if request.param == "s3" else tmp_path / "lineage")
-
-
-def again(log: Log) -> Log:
-    """The same log, opened by somebody else."""
-    return Log(log.store) if isinstance(log.store, MemoryStore) else open_log(log.uri)
-
-
-def entry(offset: int, value: bytes | None = b"{}", **changes: object) -> Entry:
-    fields = {
-        "topic": P0.topic,
-        "partition": P0.partition,
-        "offset": offset,
-        "source": None,
-        "timestamp_ms": 1_700_000_000_000 + offset,
-        "ingested_at_ms": 1_700_000_000_500,
-        "key": b"run:a/b",
-        "headers": (Header("trace", b"\x00\xff"), Header("trace", None)),
-        "value": value,
-        "verdict": "rejected",
-        "reasons": (Reason("type", "$.run", 'an object, found ä " \\ \x01 \u2028 \x7f'),),
-        "event_kind": "run",
-        "event_type": "START",
-        "event_time": "2026-01-01T00:00:00Z",
-        "run_id": None,
-        "job_namespace": "a",
-        "job_name": "b",
-        "sha256": hashlib.sha256(value or b"").hexdigest(),
-    }
-    return Entry(**(fields | changes))
-
-
-def batch(start: int, end: int, **changes: object) -> Batch:
-    return Batch(start, end, [entry(offset) for offset in range(start, end)], **changes)
-
-
-def all_entries(log: Log, partition: LogPartition = P0) -> Sequence[Entry]:
-    return [found for segment in log.segments(partition) for found in log.read(segment)]
 
 
 def test_a_new_log_is_empty(log: Log) -> None:
@@ -210,7 +136,7 @@ def test_a_newer_format_is_refused(log: Log) -> None:
     """A log of a newer modeltrail is refused, and the message says what to do."""
     segment = log.append(P0, batch(0, 1))
     data = log.store.read(segment.name)
-    newer = data.replace(b"modeltrail.format\x021", b"modeltrail.format\x022")
+    newer = data.replace(b"modeltrail.format\x021", b"modeltrail.format\x023")
     assert newer != data
     digest = hashlib.sha256(newer.replace(segment.sha256.encode(), b"0" * 64)).hexdigest()
     newer = newer.replace(segment.sha256.encode(), digest.encode())

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables import PUBLIC, reduce, table_store
+from modeltrail_collector.tables import PUBLIC, scan, table_store
 
 Row = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Database(msgspec.Struct, frozen=True):
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
-        reduce.fill(self.connection, table, columns, rows)
+        scan.fill(self.connection, table, columns, rows)
 
 
 @contextlib.contextmanager
@@ -54,11 +54,11 @@ def database(log: Log, *names: str, held: bool = False) -> Iterator[Database]:
     `held` reads the small ones into memory first: right for an answer that asks many questions.
     """
     tables = table_store(log)
-    with reduce.connect() as connection:
+    with scan.connect() as connection:
         for name in names or PUBLIC:
             table = tables.open(name)
             small = held and table is not None and _bytes(table) <= _HELD_BYTES
-            reduce.attach(connection, f"{name}_files" if small else name, table, PUBLIC[name])
+            scan.attach(connection, f"{name}_files" if small else name, table, PUBLIC[name])
             if small:
                 connection.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_files")
         yield Database(connection)

@@ -1,58 +1,83 @@
-"""Why kafka-python cannot connect: it raises the same time-out for everything, and logs the cause."""
+"""What Kafka's refusals mean for a collector, in words that say what to change."""
 
-import logging
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping
+from typing import Any, Final
 
-LOGGER = "kafka.net.manager"
-_HINTS = (
-    ("SaslAuthenticationFailed", "user name or password is wrong"),
-    ("UnsupportedSaslMechanism", "the broker does not offer this SASL mechanism"),
-    (
-        "CERTIFICATE_VERIFY_FAILED",
-        "the broker's certificate is not signed by a CA known here (ssl.ca.location)",
-    ),
-    ("SSL", "the listener does not speak TLS as configured (security.protocol)"),
-    ("ECONNREFUSED", "nothing listens there; is the broker running?"),
-    ("DNS Resolution failure", "the host name is unknown"),
-    ("socket disconnected", "the broker hung up: user name, password or security.protocol is wrong"),
+from modeltrail_collector.errors import CollectorError, ConfigError, Unavailable
+from modeltrail_schemas.connect import causes
+from modeltrail_schemas.connect.client import Network
+
+PATIENCE_S: Final = 5.0
+"""So long may a client be without any connection before that is said; reconnecting takes a second."""
+
+AGAIN_S: Final = 60.0
+
+# kafka-python's error -> what the collector is not allowed to do: operation, kind of resource.
+_GRANTS: Final = {
+    "TopicAuthorizationFailedError": ("Read", "topic"),
+    "GroupAuthorizationFailedError": ("Read", "group"),
+}
+_FATAL: Final = frozenset(
+    {*_GRANTS, "ClusterAuthorizationFailedError", "UnsupportedCodecError", "InvalidTopicError"}
 )
-_FAILED = re.compile(
-    r"^(?:Bootstrap connection to \S+|Connection) failed: (.*?)(?: \(backoff .*\))?$", re.DOTALL
-)
 
 
-class _Catcher(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.causes: list[str] = []
+def translated(
+    error: Exception,
+    action: str,
+    network: Network | None,
+    names: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> CollectorError:
+    """An error of kafka-python's as one of ours.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if found := _FAILED.match(record.getMessage()):
-            self.causes.append(found[1])
+    Args:
+        error: What was raised.
+        action: What was tried, to go on after "cannot".
+        network: The client that tried, which knows why it has no connection.
+        names: `servers`, `topic` and `group`.
+        options: The client's security settings.
+    """
+    kind = type(error).__name__
+    if kind in _GRANTS:
+        operation, resource = _GRANTS[kind]
+        mending = causes.grant(operation, resource, names[resource], names["servers"], options)
+        return ConfigError(f"cannot {action}: {kind}: {mending}")
+    if kind in _FATAL:
+        return ConfigError(f"cannot {action}: {kind}: {error}")
+    failure = network.failure if network else None
+    if failure is None:
+        return Unavailable(f"cannot {action}: {_text(error)}")
+    told = causes.explain(failure, options)
+    return Unavailable(
+        f"cannot {action}: {told.removeprefix(f'{failure.where}: ') if failure.where in action else told}"
+    )
 
 
-@contextmanager
-def cause_of_failure() -> Iterator[Callable[[], str | None]]:
-    """Within the block, the function that is given says why the client could not connect, if it could not."""
-    catcher = _Catcher()
-    logger = logging.getLogger(LOGGER)
-    logger.addHandler(catcher)
-    try:
-        yield lambda: _explained(catcher.causes)
-    finally:
-        logger.removeHandler(catcher)
+def _text(error: Exception) -> str:
+    text = str(error)
+    return text if type(error).__name__ in text else f"{type(error).__name__}: {text}"
 
 
-def _explained(causes: list[str]) -> str | None:
-    """The cause that says most: the client sees a refused login as a hang-up half of the time."""
-    for sign, hint in _HINTS:
-        for text in causes:
-            if sign in text:
-                return f"{_one_line(text)} — {hint}"
-    return _one_line(causes[-1]) if causes else None
+class Watch:
+    """Notices that a client has been without a connection for a while: kafka-python says nothing of it."""
 
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._since: float | None = None
+        self._said = 0.0
 
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
+    def trouble(self) -> causes.Failure | None:
+        """Why there is no connection, once it is time to say so; then again every minute."""
+        now = time.monotonic()
+        failure = self._network.failure
+        if failure is None:
+            self._since = None
+            return None
+        if self._since is None:
+            self._since, self._said = now, now - AGAIN_S
+        if now - self._since < PATIENCE_S or now - self._said < AGAIN_S:
+            return None
+        self._said = now
+        return failure

@@ -15,10 +15,11 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, To
 from kafka.structs import OffsetAndMetadata
 
 from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.intake import cause
 from modeltrail_collector.intake.bounded import BoundedPoll
-from modeltrail_collector.intake.cause import cause_of_failure
 from modeltrail_collector.intake.source import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
+from modeltrail_schemas.connect import causes, client
 
 _logger = logging.getLogger(__name__)
 
@@ -27,13 +28,6 @@ MAX_POLL_BYTES = 16 << 20
 COMMIT_TIMEOUT_MS = ASK_TIMEOUT_MS = 5000
 JOIN_S = 8.0  # longer than the others take to hear of a rebalance, which their heartbeats tell them
 JOIN_POLL_MS = 500
-_FATAL = (
-    errors.TopicAuthorizationFailedError,
-    errors.GroupAuthorizationFailedError,
-    errors.ClusterAuthorizationFailedError,
-    errors.UnsupportedCodecError,
-    errors.InvalidTopicError,
-)
 _NO_HEADERS: tuple[Header, ...] = ()
 
 CONSUMER_SETTINGS: Mapping[str, Any] = {
@@ -80,14 +74,9 @@ class KafkaSource:
     def __init__(self, connection: Connection, share: tuple[int, int] | None = None) -> None:
         self._connection = connection
         self._topic = connection.topic
-        settings = {
-            **CLIENT_SETTINGS,
-            **connection.options,
-            "bootstrap_servers": connection.bootstrap_servers.split(","),
-        }
-        with _translated(f"reach Kafka at {connection.bootstrap_servers}"):
-            self._admin: Any = KafkaAdminClient(**settings)
-            self._consumer: Any = KafkaConsumer(**settings, **CONSUMER_SETTINGS, group_id=connection.group)
+        self._networks: list[client.Network] = []
+        with self._translated(f"reach Kafka at {connection.bootstrap_servers}"):
+            self._admin, self._consumer = self._connect()
         self._bounded = BoundedPoll(self._consumer, MAX_POLL_BYTES)
         try:
             described = self._describe()
@@ -95,6 +84,7 @@ class KafkaSource:
             self._consumer.close(autocommit=False)
             self._admin.close()
             raise
+        self._watch = cause.Watch(self._networks[-1])
         self._listener = _Listener()
         self._ours: dict[TopicPartition, LogPartition] = {}
         self._positions: dict[TopicPartition, int] = {}
@@ -109,16 +99,53 @@ class KafkaSource:
             self._consumer.assign([TopicPartition(self._topic, n) for n in numbers if n % count == index])
             self._listener.changed = True
 
+    def _connect(self) -> tuple[Any, Any]:
+        """The admin client and the consumer; what failed leaves no thread."""
+        settings = {
+            **CLIENT_SETTINGS,
+            **client.arguments(self._connection.options),
+            "bootstrap_servers": self._connection.bootstrap_servers.split(","),
+            "kafka_client": self._network,
+        }
+        admin: Any = None
+        try:
+            admin = KafkaAdminClient(**settings)
+            consumer = KafkaConsumer(**settings, **CONSUMER_SETTINGS, group_id=self._connection.group)
+        except BaseException:
+            if admin is not None:
+                admin.close()
+            for network in self._networks[-1:]:
+                network.end()
+            raise
+        return admin, consumer
+
+    def _network(self, **configs: Any) -> client.Network:
+        self._networks.append(client.Network(**configs))
+        return self._networks[-1]
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        """kafka-python's errors in the collector's words, with the cause that it keeps to itself."""
+        try:
+            yield
+        except (errors.KafkaError, client.TokenError, OSError) as error:
+            asked = self._connection
+            names = {"servers": asked.bootstrap_servers, "topic": asked.topic, "group": asked.group}
+            network = next((each for each in reversed(self._networks) if each.failure), None)
+            raise cause.translated(error, action, network, names, asked.options) from error
+
     def _describe(self) -> dict[str, Any]:
         """The topic as the broker knows it now.
 
         Raises:
             Unavailable: It does not exist, or the broker does not answer.
         """
-        with _translated(f"ask Kafka for the topic {self._topic}"):
+        with self._translated(f"ask Kafka for the topic {self._topic}"):
             found: dict[str, Any] = self._admin.describe_topics([self._topic])[0]
-        if found["error_code"] or not found["topic_id"]:
             known: Any = errors.for_code(found["error_code"])
+            if known is errors.TopicAuthorizationFailedError:
+                raise known
+        if found["error_code"] or not found["topic_id"]:
             raise Unavailable(
                 f"the topic {self._topic!r} cannot be read at {self._connection.bootstrap_servers}: "
                 f"{known.__name__}. Does it exist? `modeltrail topic create --topic {self._topic}` makes it"
@@ -128,11 +155,15 @@ class KafkaSource:
     def poll(self, timeout_s: float) -> Polled:
         """See `Source`. Records that came with a change of the assignment or the topic are not handed out."""
         try:
-            with _translated(f"read {self._topic}"):
-                return self._poll(timeout_s)
+            with self._translated(f"read {self._topic}"):
+                polled = self._poll(timeout_s)
         except BaseException:
             self._rewind()
             raise
+        if trouble := self._watch.trouble():
+            said = causes.explain(trouble, self._connection.options)
+            _logger.warning("no connection to Kafka, trying again and again: %s", said)
+        return polled
 
     def _rewind(self) -> None:
         """The client has moved on behind records that were not handed out: else they would be lost."""
@@ -228,7 +259,7 @@ class KafkaSource:
 
     def _removed(self, partition: TopicPartition, offset: int) -> Fetched:
         """Retention was faster than we: go on where the topic begins now, and say what is missing."""
-        with _translated(f"ask where {self._topic} begins"):
+        with self._translated(f"ask where {self._topic} begins"):
             begin = self._consumer.beginning_offsets([partition])[partition]
         if begin <= offset:
             raise ConfigError(
@@ -277,7 +308,7 @@ class KafkaSource:
     def ends(self, partitions: Sequence[LogPartition]) -> dict[LogPartition, int]:
         """See `Source`: the last stable offsets."""
         theirs = {TopicPartition(p.topic, p.partition): p for p in partitions}
-        with _translated(f"ask where {self._topic} ends"):
+        with self._translated(f"ask where {self._topic} ends"):
             ends = self._consumer.end_offsets(list(theirs), timeout_ms=ASK_TIMEOUT_MS)
         return {theirs[key]: end for key, end in ends.items()}
 
@@ -329,15 +360,3 @@ def _record(row: Any) -> Record:
 def _note_failed_commit(offsets: object, response: object) -> None:
     if isinstance(response, Exception):
         _logger.debug("could not commit %s to Kafka, which only lag tools miss: %s", offsets, response)
-
-
-@contextmanager
-def _translated(action: str) -> Iterator[None]:
-    """kafka-python's errors in the collector's words, with the cause that it only logs."""
-    with cause_of_failure() as cause:
-        try:
-            yield
-        except _FATAL as error:
-            raise ConfigError(f"cannot {action}: {type(error).__name__}: {error}") from error
-        except errors.KafkaError as error:
-            raise Unavailable(f"cannot {action}: {cause() or f'{type(error).__name__}: {error}'}") from error

@@ -1,7 +1,8 @@
 """The log: per partition one chain of sealed segments without gap or overlap, whoever writes.
 
 What is sealed is the truth about progress: the next segment's name is the offset where the last one ended,
-and a name can be created only once.
+and a name can be created only once. Who reads goes by these names too: where a stub has taken a segment's
+place it says which roll-up holds the records, and the reader goes on with that one, from there on.
 """
 
 import logging
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modeltrail_collector.clock import WallClock, wall_ms
-from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost
+from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost, Unavailable
+from modeltrail_collector.log import parts as parts_
 from modeltrail_collector.log import segment as segments_
 from modeltrail_collector.log.chain import extend, genesis
 from modeltrail_collector.log.segment import Batch, Head, Segment
@@ -20,6 +22,7 @@ from modeltrail_collector.model import Entry, LogPartition
 _logger = logging.getLogger(__name__)
 
 HEADER_BYTES = 1 << 14
+ROLLUP_HEADER_BYTES = 1 << 19
 
 
 class Aside(NamedTuple):
@@ -78,20 +81,29 @@ class Log:
     def _last(self, partition: LogPartition) -> Segment | None:
         """The last segment: looked for after the last one known, as names are never freed."""
         known = self._heads.get(partition)
-        after = Path(known.name).name if known else ""
-        names = self._names(partition, after)
+        names = self._names(partition, Path(known.name).name) if known else self._last_names(partition)
         if not names:
             return known
         found = self._heads[partition] = self.header(f"{segments_.folder_of(partition)}/{names[-1]}")
         return found
 
+    def _last_names(self, partition: LogPartition) -> list[str]:
+        """The names of the last segments: of a long log only those behind its roll-ups are listed."""
+        ends = [end for _, end in self.rollups(partition)]
+        behind = self._names(partition, f"{max(ends) - 1:020}{segments_.SUFFIX}") if ends else []
+        return behind or self._names(partition)
+
     def _names(self, partition: LogPartition, after: str = "") -> list[str]:
         files = self.store.files(segments_.folder_of(partition), after)
         return [name for name in files if name.endswith(segments_.SUFFIX)]
 
-    def header(self, name: str) -> Segment:
-        """The header of a segment, by its name."""
-        length = HEADER_BYTES
+    def rollups(self, partition: LogPartition) -> list[tuple[int, int]]:
+        """The first and the next offset of every roll-up, sorted; two may overlap, see `log.rollup`."""
+        names = self.store.files(segments_.folder_of_rollups(partition))
+        return [offsets for name in names if (offsets := parts_.offsets_of(name))]
+
+    def header(self, name: str, length: int = HEADER_BYTES) -> Segment:
+        """The header of a segment, by its name; `length` bytes are read first, more if it is longer."""
         while True:
             data = self.store.read(name, length)
             try:
@@ -148,11 +160,12 @@ class Log:
             NotVerified: A segment is missing, or does not continue the chain of the one before it.
         """
         folder = segments_.folder_of(partition)
-        names = self._names(partition)
-        first = max((i for i, name in enumerate(names) if int(name[:20]) <= start), default=0)
         before: Segment | None = None
-        for name in names[first:]:
-            found = self.header(f"{folder}/{name}")
+        inside: set[str] = set()
+        for name in self._names_from(partition, start):
+            if name in inside:
+                continue
+            found = self._resolved(self.header(f"{folder}/{name}"))
             if before is not None:
                 expected = Head(before.next_offset, before.chain_end)
             elif found.first_offset == 0 or found.first_offset > start:
@@ -161,8 +174,30 @@ class Log:
                 expected = Head(found.first_offset, found.chain_start)
             _check_follows(found, expected)
             before = found
+            inside = {f"{part.first_offset:020}{segments_.SUFFIX}" for part in found.parts}
             if found.next_offset > start:
                 yield found
+
+    def _names_from(self, partition: LogPartition, start: int) -> list[str]:
+        """The names of the segments from the one on that holds `start`."""
+        if start > 0:
+            names = self._names(partition, f"{start - 1:020}{segments_.SUFFIX}")
+            if names and int(names[0][:20]) == start:
+                return names
+            if not names and self.end(partition) <= start:
+                return []
+        names = self._names(partition)
+        return names[max((i for i, name in enumerate(names) if int(name[:20]) <= start), default=0) :]
+
+    def _resolved(self, segment: Segment, *, alone: bool = False) -> Segment:
+        """The segment, or for a stub its roll-up from there on (`alone`: its part of the roll-up)."""
+        if not segment.rolled_into:
+            return segment
+        try:
+            rolled = self.header(segment.rolled_into, ROLLUP_HEADER_BYTES)
+        except FileNotFoundError as error:
+            raise segments_.not_verified(segment, f"{segment.rolled_into} is missing") from error
+        return parts_.view(rolled, segment, alone=alone)
 
     def content(self, segment: Segment) -> bytes:
         """A segment's whole file, checked against its digest: an Avro container for any reader.
@@ -180,10 +215,34 @@ class Log:
     def read(self, segment: Segment) -> Iterator[Entry]:
         """The records of a segment, checked: its digest, their number, their order and their range.
 
+        None if retention removed them.
+
         Raises:
             NotVerified: The segment is not what was sealed; names topic, partition and offsets.
+            Unavailable: Retention removed it just now.
         """
-        return segments_.entries(segment, self.content(segment))
+        if segment.removed:
+            return iter(())
+        try:
+            data = self.content(segment)
+        except NotVerified:
+            if (moved := self._moved(segment)) is None:
+                raise
+            return self.read(moved)
+        return segments_.entries(segment, data)
+
+    def _moved(self, segment: Segment) -> Segment | None:
+        """Where the records of a segment are that was replaced since its header was read."""
+        try:
+            now = self.header(segment.name)
+        except (FileNotFoundError, NotVerified):
+            return None
+        if now.replaces != segment.sha256:
+            return None
+        found = self._resolved(now, alone=True)
+        if found.removed:
+            raise Unavailable(f"retention removed {segment.name} while it was about to be read: read again")
+        return found
 
     def recover(self, partition: LogPartition) -> Head:
         """Make a partition ready for a new writer, and say where it ends.
@@ -196,7 +255,7 @@ class Log:
         """
         self.store.clean(segments_.folder_of(partition))
         self._heads.pop(partition, None)
-        while names := self._names(partition):
+        while names := self._last_names(partition):
             name = f"{segments_.folder_of(partition)}/{names[-1]}"
             data = self.store.read(name)
             try:

@@ -2,7 +2,7 @@
 
 The header's metadata, all text, under keys that start with `modeltrail.`::
 
-    format            "1"; a reader refuses a newer one
+    format            "1", or "2" where one of the last three keys is used; a reader refuses a newer one
     topic, topic_id, partition
     first_offset      where the previous segment ended; also the file's name
     next_offset       where the next one starts
@@ -13,12 +13,18 @@ The header's metadata, all text, under keys that start with `modeltrail.`::
     files             JSON [{"path", "first_line_sha256", "next_byte"}]: progress in files, see `intake.files`
     sealed_at         RFC 3339, UTC
     sha256            of the whole file with these 64 characters written as zeros
+    parts             of a roll-up: JSON, what the headers of the segments in it said
+    replaces          of a file without records: the SHA-256 of the one that had this name before
+    records           of a file without records: the roll-up that has them, or `removed by retention`
+
+A *roll-up* holds the records of neighbouring segments, and each of these is replaced by a *stub*: its header
+alone, so that its name stays taken. Retention leaves the header alone too, of a segment or of a roll-up.
 
 Offsets of the range that are neither a record nor in `gaps` hold transaction markers, or were aborted or
 compacted away by Kafka.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -35,6 +41,8 @@ from modeltrail_collector.log import avro, chain
 from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
 
 FORMAT = 1
+NEWEST_FORMAT = 2
+REMOVED = "removed by retention"
 PREFIX = "modeltrail."
 SUFFIX = ".avro"
 ZEROS = b"0" * 64
@@ -83,8 +91,26 @@ class Head(msgspec.Struct, frozen=True):
     chain_end: str
 
 
+class Part(msgspec.Struct, frozen=True):
+    """What the header of a segment said whose records are now in a roll-up."""
+
+    first_offset: int
+    next_offset: int
+    rows: int
+    chain_end: str
+    sha256: str
+    judge_id: str
+    sealed_at: str
+    files: tuple[FileProgress, ...]
+    gaps: tuple[Gap, ...]
+
+
 class Segment(msgspec.Struct, frozen=True):
-    """What a segment's header says; `name` is its place in the log."""
+    """What a segment's header says; `name` is its place in the log.
+
+    Or a roll-up's: it has `parts`, and may be narrowed to the last of them (see `view`). Of a `removed` one
+    the records are gone, and `rows` says how many there were.
+    """
 
     name: str
     partition: LogPartition
@@ -99,11 +125,25 @@ class Segment(msgspec.Struct, frozen=True):
     format_version: int
     files: tuple[FileProgress, ...]
     gaps: tuple[Gap, ...]
+    removed: bool = False
+    rolled_into: str = ""
+    replaces: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 def name_of(partition: LogPartition, first_offset: int) -> str:
     """Where a segment lies in the log."""
     return f"{folder_of(partition)}/{first_offset:020}{SUFFIX}"
+
+
+def name_of_rollup(partition: LogPartition, first_offset: int, next_offset: int) -> str:
+    """Where a roll-up lies in the log: the offsets it begins with and ends before."""
+    return f"{folder_of_rollups(partition)}/{first_offset:020}-{next_offset:020}{SUFFIX}"
+
+
+def folder_of_rollups(partition: LogPartition) -> str:
+    """Where the roll-ups of a partition lie in the log."""
+    return f"rolled/{partition.topic}/{partition.topic_id}/{partition.partition}"
 
 
 def folder_of(partition: LogPartition) -> str:
@@ -136,17 +176,23 @@ def encode(
         files=batch.files,
         gaps=batch.gaps,
     )
-    file = BytesIO()
     # Unlike any 16 bytes of the content, as it depends on all of it.
     sync = sha256(f"{segment.name} {segment.chain_end} {segment.sealed_at}".encode()).digest()[:16]
+    return seal(segment, avro.blocks(batch.entries, sync), sync)
+
+
+def seal(segment: Segment, blocks: Iterable[bytes], sync: bytes) -> tuple[Segment, bytes]:
+    """A header and the blocks of its records as a file, with its digest put in."""
+    segment = msgspec.structs.replace(segment, sha256=ZEROS.decode())
+    file = BytesIO()
     metadata = _metadata(segment)
     fastavro.writer(file, record_schema(), [], codec="zstandard", metadata=metadata, sync_marker=sync)
-    file.writelines(avro.blocks(batch.entries, sync))
-    zeroed = file.getvalue()
-    at = _digest_position(zeroed)
-    digest = sha256(zeroed).hexdigest()
-    data = b"".join((zeroed[:at], digest.encode(), memoryview(zeroed)[at + 64 :]))
-    return msgspec.structs.replace(segment, sha256=digest), data
+    at = _digest_position(file.getvalue())
+    file.writelines(blocks)
+    with file.getbuffer() as zeroed:
+        digest = sha256(zeroed).hexdigest()
+        zeroed[at : at + 64] = digest.encode()
+    return msgspec.structs.replace(segment, sha256=digest), file.getvalue()
 
 
 def _rfc3339(now_ms: int) -> str:
@@ -171,6 +217,10 @@ def _metadata(segment: Segment) -> dict[str, str]:
         "sealed_at": segment.sealed_at,
         "sha256": segment.sha256,
     }
+    if segment.parts:
+        values["parts"] = msgspec.json.encode(segment.parts).decode()
+    if segment.replaces:
+        values |= {"replaces": segment.replaces, "records": segment.rolled_into or REMOVED}
     return {PREFIX + key: value for key, value in values.items()}
 
 
@@ -202,22 +252,26 @@ def read_header(name: str, data: bytes) -> Segment:
         raise
     except Exception as error:
         raise NotVerified(f"{name} is no segment: {type(error).__name__}: {error}") from error
-    if version > FORMAT:
+    if version > NEWEST_FORMAT:
         raise LogFormatError(
-            f"{name} has log format {version}, this modeltrail reads up to {FORMAT}: "
+            f"{name} has log format {version}, this modeltrail reads up to {NEWEST_FORMAT}: "
             "pip install --upgrade 'modeltrail[collector]'"
         )
     try:
         segment = _segment(name, meta, version)
     except Exception as error:
         raise NotVerified(f"{name} has a broken header: {type(error).__name__}: {error}") from error
-    if name != name_of(segment.partition, segment.first_offset):
-        raise NotVerified(f"{name} holds {name_of(segment.partition, segment.first_offset)}: it was moved")
+    place = name_of(segment.partition, segment.first_offset)
+    if segment.parts:
+        place = name_of_rollup(segment.partition, segment.first_offset, segment.next_offset)
+    if name != place:
+        raise NotVerified(f"{name} holds {place}: it was moved")
     return segment
 
 
 def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
-    return Segment(
+    records = meta.get("records", "")
+    segment = Segment(
         name=name,
         partition=LogPartition(meta["topic"], meta["topic_id"], int(meta["partition"])),
         first_offset=int(meta["first_offset"]),
@@ -231,7 +285,27 @@ def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
         format_version=version,
         files=msgspec.json.decode(meta["files"], type=tuple[FileProgress, ...]),
         gaps=msgspec.json.decode(meta["gaps"], type=tuple[Gap, ...]),
+        removed=records == REMOVED,
+        rolled_into="" if records == REMOVED else records,
+        replaces=meta.get("replaces", ""),
+        parts=msgspec.json.decode(meta.get("parts", "[]"), type=tuple[Part, ...]),
     )
+    _check_parts(segment)
+    return segment
+
+
+def _check_parts(segment: Segment) -> None:
+    if bool(segment.replaces) != (segment.removed or bool(segment.rolled_into)):
+        raise ValueError("it does not say what it replaces, or where the records are")
+    folder, _, _ = segment.rolled_into.rpartition("/")
+    if segment.rolled_into and (segment.parts or folder != folder_of_rollups(segment.partition)):
+        raise ValueError(f"its records cannot be in {segment.rolled_into}")
+    if segment.parts:
+        ends = [segment.first_offset, *(part.next_offset for part in segment.parts)]
+        begins = [*(part.first_offset for part in segment.parts), segment.next_offset]
+        rows = sum(part.rows for part in segment.parts)
+        if (ends, rows, segment.parts[-1].chain_end) != (begins, segment.rows, segment.chain_end):
+            raise ValueError("its parts do not make up the whole")
 
 
 def check_digest(segment: Segment, data: bytes) -> None:
@@ -243,9 +317,9 @@ def check_digest(segment: Segment, data: bytes) -> None:
     try:
         found = _digest(data)
     except ValueError as error:
-        raise _not_verified(segment, str(error)) from error
+        raise not_verified(segment, str(error)) from error
     if found != segment.sha256:
-        raise _not_verified(segment, "its SHA-256 is not the one it was sealed with")
+        raise not_verified(segment, "its SHA-256 is not the one it was sealed with")
 
 
 def check_format(name: str, data: bytes) -> None:
@@ -278,17 +352,20 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
         NotVerified: They are not the records the header promises.
     """
     rows, following = 0, segment.first_offset
+    row: Any
     try:
         for row in fastavro.reader(BytesIO(data)):
+            if segment.parts and row["offset"] < segment.first_offset:
+                continue
             entry = _entry(row)
             if not following <= entry.offset < segment.next_offset:
                 break
             rows, following = rows + 1, entry.offset + 1
             yield entry
     except Exception as error:
-        raise _not_verified(segment, f"{type(error).__name__}: {error}") from error
+        raise not_verified(segment, f"{type(error).__name__}: {error}") from error
     if rows != segment.rows:
-        raise _not_verified(segment, f"{rows} records in order, its header says {segment.rows}")
+        raise not_verified(segment, f"{rows} records in order, its header says {segment.rows}")
 
 
 def _entry(row: Any) -> Entry:
@@ -299,7 +376,8 @@ def _entry(row: Any) -> Entry:
     return Entry(**row)
 
 
-def _not_verified(segment: Segment, problem: str) -> NotVerified:
+def not_verified(segment: Segment, problem: str) -> NotVerified:
+    """The error that names topic, partition and offsets of a bad segment."""
     partition = segment.partition
     return NotVerified(
         f"topic {partition.topic}, partition {partition.partition}, offsets {segment.first_offset} to "

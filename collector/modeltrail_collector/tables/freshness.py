@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.compaction import table_store
+from modeltrail_collector.tables.work import table_store
 
 
 def newest_ingested_at(log: Log) -> datetime | None:

@@ -1,95 +1,24 @@
 """Flat rows -> the reduced tables, in DuckDB; the SQL of each table lies in `sql/<table>.sql`."""
 
-import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import msgspec
 import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder
+from deltalake import DeltaTable
 
+from modeltrail_collector.model import LogPartition
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
 from modeltrail_collector.tables.flatten import model_bucket
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, TEXT, TIME
-from modeltrail_collector.tables.store import Changed, among
+from modeltrail_collector.tables.scan import attach, connect, fetch, fill
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.store import among
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
-
-
-_SQL_TYPES: Final = {
-    TEXT: "VARCHAR",
-    TIME: "TIMESTAMPTZ",
-    pa.int64(): "BIGINT",
-    pa.int32(): "INTEGER",
-    pa.bool_(): "BOOLEAN",
-    pa.float64(): "DOUBLE",
-    pa.list_(TEXT): "VARCHAR[]",
-    FLAT.field("facets").type: 'STRUCT(scope VARCHAR, namespace VARCHAR, "name" VARCHAR, "key" VARCHAR, '
-    'part VARCHAR, "value" VARCHAR)[]',
-}
-
-
-def connect() -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory, in UTC, that prints nothing."""
-    connection = duckdb.connect(
-        config={"temp_directory": str(Path(tempfile.gettempdir(), "modeltrail-duckdb"))}
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET enable_progress_bar = false")
-    return connection
-
-
-def attach(
-    connection: duckdb.DuckDBPyConnection,
-    view: str,
-    table: DeltaTable | None,
-    schema: pa.Schema,
-    buckets: Iterable[str] | None = None,
-    *,
-    files: Iterable[str] | None = None,
-) -> None:
-    """Make a Delta table, some of its buckets, or (on a local disk) some files a view; none is an empty one.
-
-    Local files are read in place (filters reach the Parquet statistics); other stores through delta-rs.
-    """
-    uris = [] if table is None else _uris(table, schema.names[0], buckets)
-    if files is not None and uris and Path(uris[0]).exists():
-        uris = list(files)
-    if not uris:
-        columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")
-    elif Path(uris[0]).exists():
-        columns = ", ".join(f'"{name}"' for name in schema.names)
-        files = ", ".join(_quoted(uri) for uri in uris)
-        connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} FROM read_parquet([{files}], "  # noqa: S608
-            "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
-        )
-    else:
-        assert table is not None  # noqa: S101
-        connection.register(view, _read_remote(table, schema, buckets))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
-    if buckets is None:
-        return table.file_uris()
-    chosen = list(buckets)
-    return table.file_uris(partition_filters=[(column, "in", chosen)]) if chosen else []
-
-
-def _read_remote(table: DeltaTable, schema: pa.Schema, buckets: Iterable[str] | None) -> pa.Table:
-    where = "" if buckets is None else f" WHERE {schema.names[0]} IN ({', '.join(repr(b) for b in buckets)})"
-    found = QueryBuilder().register("t", table).execute(f"SELECT * FROM t{where}")  # noqa: S608  names of ours
-    return pa.table(found.read_all())
 
 
 def sql_of(name: str) -> str:
@@ -139,20 +68,17 @@ def by_run(
             yield name, fetch(connection, source, BY_RUN[name])
 
 
-def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:
-    """The rows of a query in the declared shape, streamed: read them before the connection's next query."""
-    columns = ", ".join(f'"{name}"' for name in schema.names)
-    return connection.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(100_000).cast(schema)  # noqa: S608
-
-
-def runs_of(flat: DeltaTable, changed: Changed) -> set[str]:
-    """The runs that the new files speak of."""
+def new_rows(flat: DeltaTable, files: Collection[str], seen: Mapping[LogPartition, int]) -> Touched:
+    """Whom the rows of these files (URIs) speak of that lie at or after the offsets seen so far."""
     with connect() as connection:
-        root = flat.table_uri.removeprefix("file://").rstrip("/")
-        files = [f"{root}/{path}" for path in changed.added]
-        attach(connection, "flat", flat, FLAT, changed.buckets, files=files)
-        found = connection.execute("SELECT DISTINCT run_id FROM flat WHERE run_id IS NOT NULL").fetchall()
-        return {row[0] for row in found}
+        attach(connection, "flat", flat, FLAT, files=files)
+        rows = ((of.topic, of.topic_id, str(of.partition), str(offset)) for of, offset in seen.items())
+        fill(connection, "seen", ("topic", "topic_id", "partition", "next_offset"), rows)
+        found = connection.execute("""SELECT DISTINCT bucket, run_id FROM flat
+            LEFT JOIN seen ON (flat.topic, flat.topic_id, flat."partition")
+                = (seen.topic, seen.topic_id, seen."partition"::INTEGER)
+            WHERE flat."offset" >= coalesce(next_offset::BIGINT, 0)""").fetchall()
+    return Touched({row[0] for row in found}, {row[1] for row in found if row[1] is not None})
 
 
 class ByModel(msgspec.Struct, frozen=True):
@@ -221,20 +147,6 @@ def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
         SELECT * FROM run_datasets_all WHERE run_id IN (SELECT run_id FROM alike)""")
     return [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM run_datasets").fetchall()]
-
-
-def fill(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: tuple[str, ...],
-    rows: Iterable[tuple[str, ...]],
-) -> None:
-    """Make a temporary table of text columns: a registered Arrow table would do, but imports pandas."""
-    lists = list(zip(*rows, strict=True)) or [()] * len(columns)
-    values = ", ".join(f'unnest(?::VARCHAR[]) AS "{column}"' for column in columns)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {values}", [list(one) for one in lists]
-    )
 
 
 def _changes(

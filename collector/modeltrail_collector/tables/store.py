@@ -16,13 +16,37 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from modeltrail_collector.errors import CollectorError, Unavailable
 
-_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
+TIMEOUT: Final = "30s"
+"""Of one request to an object store."""
+
+WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
 _FILE_BYTES: Final = 4 << 20
 """Files are sorted by run, and a few changed runs cost the files they lie in: so none is large."""
+
+PROPERTIES: Final = {
+    "delta.logRetentionDuration": "interval 6 hours",
+    "delta.deletedFileRetentionDuration": "interval 6 hours",
+}
+"""Every hundredth commit writes a checkpoint and removes older commits than this: Delta's own default of a
+month would keep 86,000 files per table beside a compactor that looks every 30 seconds."""
 
 
 class Outrun(CollectorError):  # noqa: N818  named after what happened
     """Another compactor committed first: load the table again and look what is left to do."""
+
+
+class TableDamaged(Unavailable):
+    """A table, or one of its files, is not what was written."""
+
+    def __init__(self, uri: str, problem: str) -> None:
+        super().__init__(f"table {uri} cannot be used ({problem}): `modeltrail rebuild` makes it anew")
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What differs between two versions of a table: its buckets, and the files (URIs) that came to it."""
+
+    buckets: set[str]
+    added: set[str]
 
 
 class TableStore(msgspec.Struct, frozen=True):
@@ -34,38 +58,83 @@ class TableStore(msgspec.Struct, frozen=True):
         """Where table `name` lies."""
         return f"{self.root.rstrip('/')}/{name}"
 
+    @property
+    def options(self) -> dict[str, str] | None:
+        """How delta-rs reaches an object store: as the log does, by the usual environment variables."""
+        return {"timeout": TIMEOUT, "allow_http": "true"} if "://" in self.root else None
+
     def open(self, name: str) -> DeltaTable | None:
         """The newest version of a table, None where nothing was ever written.
 
-        Raises Unavailable when the store cannot be read.
+        Raises:
+            TableDamaged: It is there and cannot be read.
+            Unavailable: The store does not answer.
         """
         try:
-            return DeltaTable(self.uri(name))
+            return DeltaTable(self.uri(name), storage_options=self.options)
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise Unavailable(
-                f"table {self.uri(name)} cannot be read ({error}): "
-                "move it away and run `modeltrail rebuild`; the log holds all of it"
-            ) from error
+            raise _in_our_words(self.uri(name), error) from error
+
+    def create(self, name: str, schema: pa.Schema) -> DeltaTable:
+        """Make a table, empty, unless it is there; its first column partitions it."""
+        return DeltaTable.create(
+            self.uri(name),
+            schema=schema,
+            partition_by=[schema.names[0]],
+            mode="ignore",
+            configuration=PROPERTIES,
+            storage_options=self.options,
+        )
+
+    def create_with(
+        self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader, set_marks: Mapping[str, int]
+    ) -> None:
+        """Make a table that is not there, with rows and marks, in one commit. Raises as `append`."""
+        with committing(self.uri(name)):
+            write_deltalake(
+                self.uri(name),
+                rows,
+                mode="error",
+                partition_by=[schema.names[0]],
+                configuration=PROPERTIES,
+                storage_options=self.options,
+                target_file_size=_FILE_BYTES,
+                writer_properties=WRITER,
+                commit_properties=_commit(set_marks),
+            )
 
     def open_or_create(self, name: str, schema: pa.Schema) -> DeltaTable:
-        """The newest version of a table, made empty where there is none; its first column partitions it."""
-        found = self.open(name)
-        if found is not None:
-            return found
-        return DeltaTable.create(self.uri(name), schema=schema, partition_by=[schema.names[0]], mode="ignore")
+        """The newest version of a table, made empty where there is none."""
+        return self.open(name) or self.create(name, schema)
+
+    def changed(self, table: DeltaTable, since: int) -> Changed:
+        """What differs between version `since` and the loaded one: everything, where that version is gone."""
+        now = files_by_bucket(table)
+        try:
+            before = files_by_bucket(DeltaTable(table.table_uri, since, self.options))
+        except DeltaError:
+            before = {}
+        buckets = {bucket for bucket in now.keys() | before.keys() if now.get(bucket) != before.get(bucket)}
+        added = {path for bucket in buckets for path in now.get(bucket, set()) - before.get(bucket, set())}
+        return Changed(buckets, added)
 
 
 def append(table: DeltaTable, rows: pa.Table, set_marks: Mapping[str, int]) -> None:
-    """Add rows and set marks in one commit. Raises Outrun when another writer set one of them meanwhile."""
-    with _outrun():
+    """Add rows and set marks in one commit.
+
+    Raises:
+        Outrun: Another writer set one of them meanwhile, or gave the table another column.
+        Unavailable: The store does not answer; look what is there before trying again.
+    """
+    with committing(table.table_uri):
         write_deltalake(
             table,
             rows,
             mode="append",
             schema_mode="merge",
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=_commit(set_marks),
         )
 
@@ -78,17 +147,18 @@ def replace(
 ) -> None:
     """Replace the rows that a SQL predicate is true for (None: all rows) and set marks in one commit.
 
-    Raises Outrun as `append`.
+    A column that one of the two lacks is empty there: a compactor of an older version may have written it.
+    Raises as `append`.
     """
-    with _outrun():
+    with committing(table.table_uri):
         write_deltalake(
             table,
             rows,
             mode="overwrite",
             predicate=predicate,
-            schema_mode="overwrite" if predicate is None else None,
+            schema_mode="overwrite" if predicate is None else "merge",
             target_file_size=_FILE_BYTES,
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=_commit(set_marks),
         )
 
@@ -106,37 +176,30 @@ def _commit(set_marks: Mapping[str, int]) -> CommitProperties:
 
 
 @contextlib.contextmanager
-def _outrun() -> Iterator[None]:
+def committing(uri: str) -> Iterator[None]:
+    """Delta's errors in our words. Raises as `append`."""
     try:
         yield
     except CommitFailedError as error:
         raise Outrun(str(error)) from error
+    except (DeltaError, OSError) as error:
+        raise _in_our_words(uri, error) from error
+
+
+def _in_our_words(uri: str, error: Exception) -> Unavailable:
+    """What delta-rs has no answer from is an OSError; everything else it says is about the table."""
+    said = str(error).strip().partition("\n")[0]
+    if isinstance(error, OSError):
+        return Unavailable(f"table {uri} cannot be reached: {said}")
+    return TableDamaged(uri, said)
 
 
 def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
-    """The data files of a table version, by the value of its partition column."""
+    """The data files of a table version (URIs), by the value of its partition column."""
     actions = pa.table(table.get_add_actions(flatten=True))
     column = next(name for name in actions.column_names if name.startswith("partition."))
+    root = table.table_uri.removeprefix("file://").rstrip("/")
     found: dict[str, set[str]] = {}
     for bucket, path in zip(actions[column].to_pylist(), actions["path"].to_pylist(), strict=True):
-        found.setdefault(bucket, set()).add(path)
+        found.setdefault(bucket, set()).add(f"{root}/{path}")
     return found
-
-
-class Changed(msgspec.Struct, frozen=True):
-    """What differs between two versions of a table: its buckets, and the files (paths) that came to it."""
-
-    buckets: set[str]
-    added: set[str]
-
-
-def changed(table: DeltaTable, since: int) -> Changed:
-    """What differs between version `since` and the loaded one: everything, where that version is gone."""
-    now = files_by_bucket(table)
-    try:
-        before = files_by_bucket(DeltaTable(table.table_uri, version=since))
-    except DeltaError:
-        before = {}
-    buckets = {bucket for bucket in now.keys() | before.keys() if now.get(bucket) != before.get(bucket)}
-    added = {path for bucket in buckets for path in now.get(bucket, set()) - before.get(bucket, set())}
-    return Changed(buckets, added)

@@ -110,7 +110,13 @@ def describe(admin: Any, name: str) -> dict[str, Any] | None:
     Raises:
         DeliveryError: The brokers refuse to say.
     """
-    from kafka.errors import KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+    from kafka.errors import (
+        KafkaError,
+        NoError,
+        TopicAuthorizationFailedError,
+        UnknownTopicOrPartitionError,
+        for_code,
+    )
 
     try:
         found: dict[str, Any] = admin.describe_topics([name])[0]
@@ -120,7 +126,11 @@ def describe(admin: Any, name: str) -> dict[str, Any] | None:
     if problem is UnknownTopicOrPartitionError:
         return None
     if problem is not NoError:
-        raise DeliveryError(f"the brokers do not describe the topic {name}: {problem.__name__}")
+        mending = ". Your user needs the permission Write or Describe for it, and Create to make it"
+        known = problem is TopicAuthorizationFailedError
+        raise DeliveryError(
+            f"the brokers do not describe the topic {name}: {problem.__name__}{mending if known else ''}"
+        )
     return found
 
 

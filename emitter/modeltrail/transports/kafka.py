@@ -51,6 +51,7 @@ class KafkaSender:
     def _set_up(self) -> None:
         self._producer: Any = None
         self._client_id = ""
+        self._networks: list[Any] = []
         self._breaker = Breaker()
         self._lock = threading.RLock()
         self._idle = threading.Condition()
@@ -150,8 +151,10 @@ class KafkaSender:
 
     def _connect(self, ends: float) -> Any:
         self._client_id = _new_client_id(self.options)
+        self._networks = []
         try:
-            return _construct("KafkaProducer", dict(self.options.producer) | self._guarantees(ends))
+            settings = dict(self.options.producer) | self._guarantees(ends)
+            return _construct("KafkaProducer", settings, self._networks)
         except Exception as error:
             raise self._failed(None, error) from error
 
@@ -173,7 +176,7 @@ class KafkaSender:
     def _failed(self, producer: Any, error: Exception) -> DeliveryError:
         """Stop trying for a while; the error says what Kafka or the network said."""
         why = f"Kafka at {self._servers} did not take an event for the topic {self.options.topic}: "
-        why += _cause(self._client_id, error, self.options)
+        why += _cause(self._client_id, error, self.options, self._networks)
         with self._lock:
             if producer is self._producer:  # else another thread has seen the same failure first
                 self._breaker.failed(why)
@@ -204,11 +207,12 @@ def administration(options: KafkaOptions) -> Iterator[Any]:
     client_id = _new_client_id(options)
     settings = {name: value for name, value in options.producer.items() if name != "compression_type"}
     settings |= {"client_id": client_id, "bootstrap_timeout_ms": int(options.timeout * 1000)}
+    networks: list[Any] = []
     try:
-        admin = _construct("KafkaAdminClient", settings)
+        admin = _construct("KafkaAdminClient", settings, networks)
     except Exception as error:
         servers = options.producer["bootstrap_servers"]
-        raise DeliveryError(f"Kafka at {servers}: {_cause(client_id, error, options)}") from error
+        raise DeliveryError(f"Kafka at {servers}: {_cause(client_id, error, options, networks)}") from error
     with kafka_log.listening(client_id):
         try:
             yield admin
@@ -216,23 +220,24 @@ def administration(options: KafkaOptions) -> Iterator[Any]:
             admin.close()
 
 
-def _construct(name: str, settings: dict[str, Any]) -> Any:
-    """Make a client of kafka-python; a constructor that fails would leave its threads running."""
+def _construct(name: str, settings: dict[str, Any], networks: list[Any]) -> Any:
+    """Make a client of kafka-python; its network goes to `networks`, and ends when the constructor fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python's own imports, on Python 3.11
         import kafka
-    made: list[Any] = []
 
-    def client(**given: Any) -> Any:
-        made.append(kafka.KafkaProducer.DEFAULT_CONFIG["kafka_client"](**given))
-        return made[-1]
+        from modeltrail_schemas.connect import client
+
+    def network(**given: Any) -> Any:
+        networks.append(client.Network(**given))
+        return networks[-1]
 
     with kafka_log.listening(settings["client_id"]):
         try:
-            return getattr(kafka, name)(**settings, kafka_client=client)
+            return getattr(kafka, name)(**client.arguments(settings), kafka_client=network)
         except Exception:
-            for each in made:
-                _in_background(each.close, settings["client_id"])
+            for each in networks:
+                _in_background(each.end, settings["client_id"])
             raise
 
 
@@ -240,18 +245,19 @@ def _new_client_id(options: KafkaOptions) -> str:
     return f"{options.producer.get('client_id', 'modeltrail')}-{os.getpid()}-{next(_numbers)}"
 
 
-def _cause(client_id: str, error: Exception, options: KafkaOptions) -> str:
-    """What went wrong, from kafka-python's log where its exception does not say, and what to do."""
-    cause = kafka_log.cause(client_id) or f"{type(error).__name__}: {error}"
+def _cause(client_id: str, error: Exception, options: KafkaOptions, networks: list[Any]) -> str:
+    """What went wrong, which kafka-python's exceptions seldom say, and what to do."""
+    from modeltrail_schemas.connect import causes
+
     producer = options.producer
+    if failure := next((each.failure for each in networks if each.failure), None):
+        return causes.explain(failure, producer)
+    if "AuthorizationFailed" in f"{type(error).__name__} {error}":
+        servers = str(producer["bootstrap_servers"])
+        return causes.grant("Write", "topic", options.topic, servers, producer)
+    cause = kafka_log.cause(client_id) or f"{type(error).__name__}: {error}"
     if "not found in cluster metadata" in cause:
         return f"{cause}; create it with: modeltrail topic create --topic {options.topic}"
-    if "disconnected" in cause and producer.get("sasl_mechanism"):
-        # A refusal comes with the end of the connection, and often kafka-python sees only the end.
-        who = f"{producer.get('sasl_plain_username')!r} by SASL {producer['sasl_mechanism']}"
-        return (
-            f"{cause} while logging in as {who}: brokers do so when they refuse a name, password or mechanism"
-        )
     if "disconnected" in cause or "timed out" in cause:
         protocol = producer.get("security_protocol", "PLAINTEXT")
         return f"{cause}; security.protocol is {protocol}: does this port speak it?"

@@ -1,9 +1,9 @@
 """What kafka-python says, kept from the host's log and searched for the cause of a failure.
 
-kafka-python 3.0.12 reports every refused password and every TLS failure as "Unable to bootstrap"; the cause
-stands only in its log. And its log would appear on the host's stderr: dozens of lines for one broker that is
-down. So the records of our clients, and of no others, are taken out here; the logger ``modeltrail.kafka`` has
-them at DEBUG.
+Why kafka-python 3.0.12 could not send often stands only in its log. And its log would appear on the host's
+stderr: dozens of lines for one broker that is down. So the records of our clients, and of no others, are
+taken out here; the logger ``modeltrail.kafka`` has them at DEBUG, but for kafka-python's own DEBUG lines:
+these hold whole configurations and requests, and so passwords and tokens.
 """
 
 import logging
@@ -43,7 +43,8 @@ class _TakeOut(logging.Filter):
         message = record.getMessage()
         if record.levelno >= logging.WARNING and client in _ours:
             _ours[client].append(message)
-        log.debug("%s: %s", record.name, message)
+        if record.levelno > logging.DEBUG:
+            log.debug("%s: %s", record.name, message)
         return False
 
 

@@ -7,7 +7,7 @@
 `config` takes the dotted names of librdkafka and Java as well as kafka-python's own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +16,16 @@ import attrs
 from modeltrail import guard
 from modeltrail.errors import ConfigError
 from modeltrail.settings import DEFAULT_TOPIC, Settings
+from modeltrail_schemas.connect.settings import SECURITY, named, problem
 
 TIMEOUT_S = 8.0  # Airflow kills its listener after 10 s
 
-# Names that are not kafka-python's own with dots for underscores.
-_RENAMED = {
-    "metadata.broker.list": "bootstrap_servers",
-    "sasl.mechanisms": "sasl_mechanism",
-    "sasl.username": "sasl_plain_username",
-    "sasl.password": "sasl_plain_password",
-    "ssl.ca.location": "ssl_cafile",
-    "ssl.certificate.location": "ssl_certfile",
-    "ssl.key.location": "ssl_keyfile",
-    "ssl.key.password": "ssl_password",
-    "ssl.crl.location": "ssl_crlfile",
-    "ssl.cipher.suites": "ssl_ciphers",
-    "compression.codec": "compression_type",
-}
-_PASSED_ON = frozenset(
-    {
-        "api_version", "bootstrap_servers", "client_dns_lookup", "client_id", "compression_type",
-        "connections_max_idle_ms", "metadata_max_age_ms", "proxy_url", "receive_buffer_bytes",
-        "reconnect_backoff_max_ms", "reconnect_backoff_ms", "retry_backoff_ms", "sasl_kerberos_domain_name",
-        "sasl_kerberos_name", "sasl_kerberos_service_name", "sasl_mechanism", "sasl_oauth_token_provider",
-        "sasl_plain_password", "sasl_plain_username", "security_protocol", "send_buffer_bytes",
-        "socket_options", "ssl_cafile", "ssl_certfile", "ssl_check_hostname", "ssl_ciphers", "ssl_context",
-        "ssl_crlfile", "ssl_keyfile", "ssl_password",
-    }
-)  # fmt: skip
+_PASSED_ON = SECURITY | {
+    "api_version", "bootstrap_servers", "client_dns_lookup", "client_id", "compression_type",
+    "connections_max_idle_ms", "metadata_max_age_ms", "proxy_url", "receive_buffer_bytes",
+    "reconnect_backoff_max_ms", "reconnect_backoff_ms", "retry_backoff_ms", "send_buffer_bytes",
+    "socket_options",
+}  # fmt: skip
 # Settled by `delivery`, `timeout` and `max_event_bytes`: one event at a time, acknowledged by all replicas.
 _SETTLED = frozenset(
     {
@@ -124,34 +106,17 @@ def producer_config(config: object) -> dict[str, Any]:
     if not isinstance(config, Mapping):
         raise ConfigError(f"`config` of the Kafka transport is {config!r}; {example}")
     known: dict[str, Any] = {}
-    for dotted, value in _flat(config):
-        name = _RENAMED.get(dotted, dotted.replace(".", "_"))
-        if name == "ssl_endpoint_identification_algorithm":
-            known["ssl_check_hostname"] = str(value).lower() not in {"", "none"}
-        elif name in _PASSED_ON:
+    for name, value in named(config).items():
+        if name in _PASSED_ON:
             known[name] = value
         elif name not in _SETTLED:
             guard.warn_once(
-                f"kafka config {dotted}", "kafka-python has no setting like %r; it is ignored", dotted
+                f"kafka config {name}", "kafka-python has no setting like %r; it is ignored", name
             )
     if not known.get("bootstrap_servers"):
         raise ConfigError(f"`config` of the Kafka transport names no bootstrap.servers; {example}")
-    return _as_kafka_python_spells_them(known)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names; OPENLINEAGE__TRANSPORT__CONFIG__BOOTSTRAP__SERVERS arrives as mappings in mappings."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _as_kafka_python_spells_them(known: dict[str, Any]) -> dict[str, Any]:
-    for name in ("security_protocol", "sasl_mechanism"):  # librdkafka takes sasl_ssl and plain too
-        if isinstance(known.get(name), str):
-            known[name] = known[name].upper()
+    if wrong := problem(known):
+        raise ConfigError(f"`config` of the Kafka transport: {wrong}")
     if str(known.get("compression_type")).lower() == "none":
         known.pop("compression_type", None)
     return known

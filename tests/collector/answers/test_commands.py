@@ -118,7 +118,7 @@ def test_what_is_not_compacted_is_said(tmp_path, make) -> None:
     )
     assert "4 records of 2 segments" in ask(table_commands.compact, "--log", log.uri).stdout
     assert "" == ask(commands.models, "--log", log.uri).stderr
-    assert {"segments": 2, "records": 4, "rejected": 0, "buckets": 1} == json.loads(
+    assert {"segments": 2, "records": 4, "rejected": 0, "buckets": 1, "carried": 0} == json.loads(
         ask(table_commands.rebuild, "--json", "--log", log.uri).stdout
     )
     assert "up to date" in ask(table_commands.compact, "--log", log.uri).stdout

@@ -20,11 +20,12 @@ from modeltrail_collector.model import LOCAL, LogPartition, Reason
 from modeltrail_collector.tables import (
     PUBLIC,
     compact,
-    compaction,
+    derivation,
     rebuild,
     segments_behind,
     store,
     table_store,
+    upkeep,
 )
 from modeltrail_collector.tables.schema import FLAT
 
@@ -47,14 +48,15 @@ from modeltrail_collector.tables import compact
 _, uri, stage = sys.argv
 compact(open_log(uri), on_progress=lambda step: step.stage == stage and os.kill(os.getpid(), signal.SIGKILL))
 """
-# As on an object store, where nothing takes turns.
+# As if each had lost its lease to the other without noticing.
 WITHOUT_TURNS = """
-import sys
+import contextlib, sys
 from modeltrail_collector.log import open_log
-from modeltrail_collector.tables.compaction import _compact, _silent, _until_undisputed
-log = open_log(sys.argv[1])
+from modeltrail_collector.log.store import LocalStore, _Held
+from modeltrail_collector.tables import compact
+LocalStore.lease = lambda self, name: contextlib.nullcontext(_Held())
 for _ in range(3):
-    _until_undisputed(lambda: _compact(log, _silent, alone=False))
+    compact(open_log(sys.argv[1]))
 """
 
 
@@ -158,7 +160,7 @@ def test_piece_by_piece_is_as_at_once_and_as_rebuilt(story, seal, log, table, cu
 @pytest.mark.parametrize("many", [1, 3, 1000])
 def test_run_by_run_is_as_bucket_by_bucket(make, log, table, monkeypatch, many) -> None:
     """Few touched runs are replaced alone, many with their buckets, odd ids and records without a run too."""
-    monkeypatch.setattr(compaction, "_MANY_RUNS", many)
+    monkeypatch.setattr(derivation, "_MANY_RUNS", many)
     ids = ["it's", "a\\b", 'say "x"', "zwei\nZeilen", "", "ü", make.uuid7(make.base, 1)]
     job = {"job": {"namespace": "n", "name": "j", "facets": {"a": {"v": 1}}}}
     for number, kind in enumerate(["START", "RUNNING", "COMPLETE"]):
@@ -279,9 +281,9 @@ def test_marks_survive_joining_and_vacuum(tmp_path: Path) -> None:
 
 def test_small_files_are_joined_and_old_ones_removed(make, log, table, monkeypatch) -> None:
     """Many small commits do not leave many small files, and joining them changes no table."""
-    monkeypatch.setattr(compaction, "_MANY_FILES", 3)
-    monkeypatch.setattr(compaction, "_VACUUM_EVERY", 2)
-    monkeypatch.setattr(compaction, "_KEEP_HOURS", 0)
+    monkeypatch.setattr(upkeep, "_MANY_FILES", 3)
+    monkeypatch.setattr(upkeep, "_VACUUM_EVERY", 2)
+    monkeypatch.setattr(upkeep, "_KEEP_HOURS", 0)
     for number, entry in enumerate(make.entries(make.story())):
         log.append(LOCAL, Batch(number, number + 1, [entry]))
         compact(log)

@@ -1,0 +1,124 @@
+"""From `flat` to the reduced tables: which of them are behind, by which rows, and their rows anew.
+
+Each reduced table carries in its marks how far it is in every partition of the log, so that what is new to it
+is known from the rows themselves: files may be joined or removed below it, and versions forgotten.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from deltalake import DeltaTable
+
+from modeltrail_collector.failpoints import reached
+from modeltrail_collector.tables import reduce, store
+from modeltrail_collector.tables.reduce import Touched
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.work import Progress, Work, mark_of, offset_of
+
+GENERATION: Final = "generation"
+"""The mark that a rebuild raises: what was derived from an earlier generation of `flat` is derived anew."""
+
+FORGOTTEN: Final = "forgotten"
+"""The mark of retention: the day (since 1970) before which runs were forgotten; see `retention`."""
+
+_MANY_RUNS: Final = 1_000
+"""So many runs are found faster as whole buckets than one by one."""
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """What was done: the tables written, with the version each had before, and how many buckets of them."""
+
+    before: dict[str, int] = {}
+    buckets: int = 0
+
+
+def derive(work: Work) -> Derived:
+    """Bring the reduced tables up to `flat`.
+
+    The handles are opened, and their marks compared, before rows are derived: a commit that would overwrite a
+    newer one fails.
+    """
+    flat = work.tables.open_or_create("flat", FLAT)
+    handles = {
+        name: work.tables.open_or_create(name, schema) for name, schema in {**BY_RUN, **BY_MODEL}.items()
+    }
+    state = _State(work, flat, handles)
+    behind = {name: handles[name] for name in state.behind}
+    touched = state.touched()
+    if not behind or (touched is not None and not touched.buckets):
+        return Derived()
+    before = {name: table.version() for name, table in behind.items()}
+    few = touched
+    if touched is not None and touched.runs is not None and len(touched.runs) >= _MANY_RUNS:
+        few = Touched(touched.buckets, None)
+    for name, rows in reduce.by_run(flat, few, behind.keys()):
+        work.replace(behind[name], rows, few.predicate if few else None, state.marks)
+        reached("table_replaced")
+        work.tell(Progress(name, flat.version()))
+    models = {name: behind[name] for name in BY_MODEL if name in behind}
+    _derive_models(work, models, touched.runs if touched else None, state.marks)
+    work.tell(Progress("models", flat.version()))
+    return Derived(before, len(store.files_by_bucket(flat) if touched is None else touched.buckets))
+
+
+def _derive_models(
+    work: Work, behind: dict[str, DeltaTable], runs: set[str] | None, marks: dict[str, int]
+) -> None:
+    """Derive `models` and `changes` for what these runs (None: all) may concern."""
+    if not behind:
+        return
+    found = reduce.by_model({name: work.tables.open(name) for name in reduce.BY_MODEL_READS}, runs)
+    for name, table in behind.items():
+        if runs is None or found.buckets:
+            where = None if runs is None else store.among("bucket", found.buckets)
+            work.replace(table, found.tables[name], where, marks)
+            reached("table_replaced")
+
+
+class _State:
+    """Which tables are behind `flat`, and `marks`: what one says that is derived from this version of it.
+
+    To look a mark up costs milliseconds, and there is one per partition: tables that were derived from the
+    same version say the same.
+    """
+
+    def __init__(self, work: Work, flat: DeltaTable, handles: Mapping[str, DeltaTable]) -> None:
+        self._work, self._flat = work, flat
+        of_flat = f"flat/{flat.metadata().id}"
+        of_retention = {name: flat.transaction_version(name) or 0 for name in (GENERATION, FORGOTTEN)}
+        offsets = self._offsets(flat)
+        self.marks = {of_flat: flat.version(), **of_retention, **offsets}
+        self.behind: set[str] = set()
+        self._all = self._forgotten = False
+        self._seen: dict[int, dict[str, int]] = {flat.version(): offsets}
+        for name, table in handles.items():
+            since = table.transaction_version(of_flat)
+            generation, forgotten = (table.transaction_version(mark) or 0 for mark in of_retention)
+            if since is None or generation != of_retention[GENERATION]:
+                self._all = True
+            elif forgotten != of_retention[FORGOTTEN]:
+                self._forgotten = True
+            if since is not None and since not in self._seen:
+                self._seen[since] = self._offsets(table)
+            if since is None or (generation, forgotten, self._seen[since]) != (
+                *of_retention.values(),
+                offsets,
+            ):
+                self.behind.add(name)
+
+    def _offsets(self, table: DeltaTable) -> dict[str, int]:
+        return {mark_of(partition): offset_of(table, partition) for partition in self._work.partitions}
+
+    def touched(self) -> Touched | None:
+        """What the tables behind have not seen; None where all of a table has to be derived."""
+        if self._all or not self.behind:
+            return None
+        changed = self._work.tables.changed(self._flat, min(self._seen))
+        if self._forgotten:
+            return Touched(changed.buckets, None)
+        seen = {
+            partition: min(offsets[mark_of(partition)] for offsets in self._seen.values())
+            for partition in self._work.partitions
+        }
+        return reduce.new_rows(self._flat, changed.added, seen)

@@ -1,0 +1,161 @@
+"""Retention of the tables by age: old runs are forgotten, and stay forgotten.
+
+A run is old when its last event arrived before the horizon, a UTC midnight. An old run is kept for a model
+version that was registered or deployed, or that a younger run speaks of: all runs stay that made, judged,
+registered or deployed it, and all that wrote what those had read, from the raw data on. Every other old run
+goes with all that came of it, model versions that only such runs knew included. Events without a run, and
+rejected records, go by their own arrival.
+
+The horizon is a mark in the tables. What arrived before it may still be in the log, and no rebuild brings it
+back: of that time, only rows of runs that the tables know are kept.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from modeltrail_collector.failpoints import reached
+from modeltrail_collector.log import Log
+from modeltrail_collector.tables import scan, store
+from modeltrail_collector.tables.compaction import compact_now
+from modeltrail_collector.tables.derivation import FORGOTTEN, derive
+from modeltrail_collector.tables.reduce import sql_of
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, REJECTED, TIME
+from modeltrail_collector.tables.store import TableDamaged
+from modeltrail_collector.tables.work import OnProgress, Work, alone
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ALL: Final = {"flat": FLAT, "rejected": REJECTED, **BY_RUN, **BY_MODEL}
+_READS: Final = ("flat", "rejected", "runs", "run_datasets", "models", "deployments")
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What `forget` took out of the tables, or would.
+
+    `before` is the horizon. `models` counts model versions that go with their runs; `kept` the old runs that
+    stay, as a model version needs them.
+    """
+
+    before: str
+    runs: int = 0
+    events: int = 0
+    rejected: int = 0
+    models: int = 0
+    kept: int = 0
+
+
+def forget(
+    log: Log, keep: timedelta, *, dry_run: bool = False, on_progress: OnProgress | None = None
+) -> Forgotten:
+    """Take out of all tables what is older than `keep`, after bringing them up to the log.
+
+    A horizon never goes back: what was forgotten once stays so, if more is to be kept from now on. A dry run
+    looks at the tables as they are and changes nothing. Raises as `compact`.
+    """
+    return alone(log, on_progress, lambda work: _forget(work, keep, dry_run=dry_run))
+
+
+def _forget(work: Work, keep: timedelta, *, dry_run: bool) -> Forgotten:
+    if not dry_run:
+        compact_now(work)
+    tables = {name: work.tables.open(name) for name in _READS}
+    day = max((datetime.now(UTC) - keep - _EPOCH).days, _day_of(tables["flat"]))
+    with scan.connect() as connection:
+        for name, table in tables.items():
+            scan.attach(connection, name, table, _ALL[name])
+        found = _find(connection, day)
+        if dry_run:
+            return found
+        flat, rejected = tables["flat"], tables["rejected"]
+        if flat is not None and found.events:
+            _forget_rows(work, connection, flat, day)
+        if rejected is not None and found.rejected:
+            where = f"arrival_date < '{found.before}'"
+            work.replace(rejected, REJECTED.empty_table(), where, {FORGOTTEN: day})
+            reached("rows_forgotten")
+    derive(work)
+    return found
+
+
+def _find(connection: duckdb.DuckDBPyConnection, day: int) -> Forgotten:
+    """Fill `forgotten` with the rows to forget (their buckets and runs); counts."""
+    horizon = _EPOCH + timedelta(days=day)
+    connection.execute("CREATE TEMP TABLE horizon AS SELECT ?::TIMESTAMPTZ AS horizon", [horizon.isoformat()])
+    for statement in sql_of("forget/seeds").split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    while connection.execute(sql_of("forget/upstream")).fetchone() != (0,):
+        pass
+    connection.execute("CREATE TEMP TABLE forgotten AS FROM old ANTI JOIN kept USING (run_id)")
+    connection.execute("""CREATE TEMP VIEW forgotten_row AS SELECT bucket, run_id FROM flat
+        WHERE ingested_at < (FROM horizon) AND (run_id IS NULL OR run_id IN (FROM forgotten))""")
+    counts = connection.execute(sql_of("forget/counts")).fetchone()
+    assert counts is not None  # noqa: S101  it aggregates
+    return Forgotten(horizon.date().isoformat(), *counts)
+
+
+def _forget_rows(work: Work, connection: duckdb.DuckDBPyConnection, flat: DeltaTable, day: int) -> None:
+    """Write the buckets of forgotten rows again without them, in one commit."""
+    buckets = [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM forgotten_row").fetchall()]
+    within = store.among("bucket", buckets)
+    kept = f"""FROM flat WHERE {within} AND NOT (
+        ingested_at < (FROM horizon) AND (run_id IS NULL OR run_id IN (FROM forgotten)))"""
+    work.replace(flat, scan.fetch(connection, kept, FLAT), within, {FORGOTTEN: day})
+    reached("rows_forgotten")
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What a rebuild has to know: the horizon's day (0: none), and the runs known from before (None: any)."""
+
+    day: int = 0
+    runs: frozenset[str] | None = None
+
+    def keep(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Of rows of `flat` or `rejected`, those that were not forgotten."""
+        if not self.day or self.runs is None:
+            return rows
+        horizon = pa.scalar(_EPOCH + timedelta(days=self.day), TIME)
+        young = pc.greater_equal(rows["ingested_at"], horizon).to_pylist()
+        of_run = rows["run_id"].to_pylist() if "run_id" in rows.schema.names else [None] * rows.num_rows
+        known = [is_young or run in self.runs for is_young, run in zip(young, of_run, strict=True)]
+        return rows if all(known) else rows.filter(pa.array(known, pa.bool_()))
+
+
+def recall(work: Work) -> Memory:
+    """What the tables, as far as they can be read, know of what was forgotten."""
+    tables: dict[str, DeltaTable] = {}
+    for name in _ALL:
+        try:
+            found = work.tables.open(name)
+        except TableDamaged:
+            continue
+        if found is not None:
+            tables[name] = found
+    day = max(map(_day_of, tables.values()), default=0)
+    if day:
+        for name in sorted({"flat", "events", "runs"} & tables.keys(), key=lambda n: -_day_of(tables[n])):
+            try:
+                return Memory(day, _runs(tables[name], name, day))
+            except TableDamaged:
+                continue
+    return Memory(day)
+
+
+def _runs(table: DeltaTable, name: str, day: int) -> frozenset[str]:
+    since = "" if name == "runs" else "AND ingested_at < ?::TIMESTAMPTZ"
+    with scan.connect() as connection:
+        scan.attach(connection, "known", table, _ALL[name])
+        found = connection.execute(
+            f"SELECT DISTINCT run_id FROM known WHERE run_id IS NOT NULL {since}",  # noqa: S608  names of ours
+            [(_EPOCH + timedelta(days=day)).isoformat()] if since else [],
+        )
+        return frozenset(row[0] for row in found.fetchall())
+
+
+def _day_of(table: DeltaTable | None) -> int:
+    return (table.transaction_version(FORGOTTEN) or 0) if table is not None else 0

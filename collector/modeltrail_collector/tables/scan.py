@@ -1,0 +1,138 @@
+"""Delta tables in DuckDB: a snapshot's Parquet files as a view, wherever they lie; rows as Arrow again."""
+
+import contextlib
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.tables.schema import FLAT, TEXT, TIME
+from modeltrail_collector.tables.store import TableDamaged
+
+_MEMORY: Final = "320MB"
+"""What DuckDB holds before it goes on in temporary files."""
+
+_BATCH_ROWS: Final = 10_000
+_FILE: Final = re.compile(r"(?P<table>[^\s'\"]*/tables/\w+)/[^\s'\"]*\.parquet")
+
+_SQL_TYPES: Final = {
+    TEXT: "VARCHAR",
+    TIME: "TIMESTAMPTZ",
+    pa.int64(): "BIGINT",
+    pa.int32(): "INTEGER",
+    pa.bool_(): "BOOLEAN",
+    pa.float64(): "DOUBLE",
+    pa.list_(TEXT): "VARCHAR[]",
+    FLAT.field("facets").type: 'STRUCT(scope VARCHAR, namespace VARCHAR, "name" VARCHAR, "key" VARCHAR, '
+    'part VARCHAR, "value" VARCHAR)[]',
+}
+
+
+@contextlib.contextmanager
+def connect() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory, in UTC, that prints nothing and keeps its temporary files to itself.
+
+    Raises TableDamaged for a Parquet file that cannot be read.
+    """
+    own = f"modeltrail-duckdb-{os.getpid()}-{secrets.token_hex(4)}"
+    config: dict[str, Any] = {
+        "temp_directory": str(Path(tempfile.gettempdir(), own)),
+        "memory_limit": _MEMORY,
+    }
+    with duckdb.connect(config=config) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise _in_our_words(error) or error from error
+
+
+def _in_our_words(error: duckdb.Error) -> Unavailable | None:
+    """What DuckDB says of a Parquet file: an object store's errors come as a Python traceback."""
+    said = str(error).strip()
+    found = _FILE.search(said)
+    if found is None:
+        return None
+    lines = [line for line in said.splitlines() if line.strip()]
+    if lines[0].startswith("Traceback") and "FileNotFoundError" not in said:
+        return Unavailable(f"table {found['table']} cannot be reached: {said}")
+    return TableDamaged(found["table"], lines[0])
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection,
+    view: str,
+    table: DeltaTable | None,
+    schema: pa.Schema,
+    buckets: Iterable[str] | None = None,
+    *,
+    files: Iterable[str] | None = None,
+) -> None:
+    """Make a Delta table, some of its buckets or some of its files (URIs) a view; none is an empty one.
+
+    The files are read where they lie: filters reach the Parquet statistics. A view stays at the version it
+    was made of for as long as `upkeep` keeps that version's files.
+    """
+    uris = list(files or ()) if files is not None or table is None else _uris(table, schema.names[0], buckets)
+    if not uris:
+        columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")
+        return
+    if "://" in uris[0]:
+        from modeltrail_collector.tables.remote import reach
+
+        reach(connection, uris[0].partition("://")[0])
+    # A column that no file has yet (written by an older version) is empty.
+    empty = (
+        f"SELECT {', '.join(f'NULL::{_SQL_TYPES[field.type]} AS {_name(field.name)}' for field in schema)}"
+    )
+    columns = ", ".join(_name(name) for name in schema.names)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} FROM ("  # noqa: S608  names of ours
+        f"FROM ({empty} WHERE false) UNION ALL BY NAME FROM read_parquet([{', '.join(map(_quoted, uris))}], "
+        "hive_partitioning = true, hive_types_autocast = false, union_by_name = true))"
+    )
+
+
+def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
+    if buckets is None:
+        return table.file_uris()
+    chosen = list(buckets)
+    return table.file_uris(partition_filters=[(column, "in", chosen)]) if chosen else []
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The rows of a query in the declared shape, streamed: read them before the connection's next query."""
+    columns = ", ".join(_name(name) for name in schema.names)
+    return connection.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(_BATCH_ROWS).cast(schema)  # noqa: S608
+
+
+def fill(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+) -> None:
+    """Make a temporary table of text columns: a registered Arrow table would do, but imports pandas."""
+    lists: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(columns)
+    values = ", ".join(f'unnest(?::VARCHAR[]) AS "{column}"' for column in columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {values}", [list(one) for one in lists]
+    )
+
+
+def _name(text: str) -> str:
+    return f'"{text}"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

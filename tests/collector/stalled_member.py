@@ -33,7 +33,9 @@ class StallingStore(LocalStore):
         return super().create(name, data)
 
 
-def main(servers: str, topic: str, log: str, stall: str, how: str, grace_s: float, session_ms: int) -> None:
+def main(
+    *, servers: str, topic: str, log: str, stall: str, how: str, grace_s: float, session_ms: int
+) -> None:
     configure("json")
     stop = Stop(grace_s)
     stop.install()

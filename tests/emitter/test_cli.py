@@ -205,7 +205,7 @@ def test_doctor_on_a_dead_broker(call, kafka):
     assert 4 == code
     assert "fail  broker" in out
     assert "ECONNREFUSED" in out
-    assert "warn  spool          1 undelivered events" in out
+    assert "warn  spool           1 undelivered events" in out
     assert "-> modeltrail collect --from-files" in out
     assert "" == err
 

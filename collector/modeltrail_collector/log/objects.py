@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
@@ -54,6 +54,11 @@ class ObjectStore:
             # A range beyond the end is cut by some stores and refused by others.
             size = obstore.head(self._store, name)["size"]
             return bytes(obstore.get_range(self._store, name, start=0, end=min(length, size)))
+
+    def modified(self, name: str) -> datetime:
+        """When an object was written, by the store's own clock."""
+        with self._translated(f"look at {name}"):
+            return obstore.head(self._store, name)["last_modified"]
 
     def files(self, folder: str, after: str = "") -> list[str]:
         """See `Store`."""

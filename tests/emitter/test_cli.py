@@ -170,7 +170,7 @@ def test_doctor_without_configuration(call):
     code, out, _ = call("doctor", "--json")
     assert 0 == code
     assert {"ok"} == set(states(out).values())
-    assert {"configuration", "inbox", "spool", "crc32c", "collector"} == set(states(out))
+    assert {"configuration", "inbox", "spool", "crc32c", "collector"} <= set(states(out))
 
 
 @pytest.mark.kafka

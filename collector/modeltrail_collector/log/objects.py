@@ -44,6 +44,8 @@ class ObjectStore:
                 obstore.put(self._store, name, data, mode="create", use_multipart=False)
         except exceptions.AlreadyExistsError:
             return False
+        except FileNotFoundError as error:
+            raise ConfigError(f"cannot write {name} in {self.uri}: there is no such bucket") from error
         return True
 
     def read(self, name: str, length: int | None = None) -> bytes:

@@ -16,7 +16,7 @@ def configure(format_: Format) -> None:
 
     kafka-python's own lines stay silent: what matters of them is in our messages.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _ToStderr()
     if format_ == "json":
         fields = ["levelname", "event", "message", "name", "processName"]
         handler.setFormatter(JsonFormatter(fields, rename_fields=_RENAMED, timestamp="time"))
@@ -29,6 +29,18 @@ def configure(format_: Format) -> None:
     theirs = logging.getLogger("kafka")
     theirs.propagate = False
     theirs.addHandler(logging.NullHandler())
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is when a line is written, not when this was made."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
 
 
 def _name_event(record: logging.LogRecord) -> bool:

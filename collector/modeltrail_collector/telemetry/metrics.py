@@ -170,7 +170,7 @@ COLLECTOR: Final[tuple[Described[Statuses], ...]] = (
     ),
     Described(
         _C + "last_poll_timestamp_seconds",
-        *("gauge", _W, "When Kafka last answered; `time() - …` is how long ago that is."),
+        *("gauge", _W, "When the loop last polled; `time() - …` is how long ago that is."),
         _each(lambda status: status.polled_at),
     ),
     Described(

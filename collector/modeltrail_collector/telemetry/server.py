@@ -14,6 +14,7 @@ from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.telemetry.boards import Board
 
 LOOPBACK = "127.0.0.1"
+CLOSE_S = 0.1
 
 
 @contextlib.contextmanager
@@ -30,7 +31,7 @@ def serve(address: str, board: Board) -> Iterator[str]:
         raise ConfigError(
             f"--metrics {address}: cannot listen there: {error.strerror or error}. Give another HOST:PORT"
         ) from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(CLOSE_S,), name="metrics", daemon=True).start()
     try:
         yield f"http://{host}:{server.server_port}"
     finally:

@@ -179,6 +179,17 @@ class MemoryTopic:
         """What the log calls a partition of this incarnation."""
         return LogPartition(self.name, self.topic_id, number)
 
+    def join(self, member: "MemorySource") -> None:
+        """Take a member into the group."""
+        self.members.append(member)
+        self.rebalance()
+
+    def leave(self, member: "MemorySource") -> None:
+        """Let a member go; one that is gone already is fine."""
+        if member in self.members:
+            self.members.remove(member)
+            self.rebalance()
+
     def rebalance(self) -> None:
         """Deal the partitions out anew; every member has to be told."""
         for index, member in enumerate(self.members):
@@ -200,8 +211,7 @@ class MemorySource:
         self._positions: dict[int, int] = {}
         self._ours: set[int] = set()
         self._paused = False
-        topic.members.append(self)
-        topic.rebalance()
+        topic.join(self)
 
     def deal(self, partitions: set[int]) -> None:
         """Called by the topic: these are ours from the next poll on."""
@@ -268,6 +278,4 @@ class MemorySource:
 
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""
-        if self in self._topic.members:
-            self._topic.members.remove(self)
-            self._topic.rebalance()
+        self._topic.leave(self)

@@ -1,9 +1,7 @@
 """The loop, on a fake topic and a fake store: what one turn does, and that nothing loses a record."""
 
-import contextlib
 import random
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +13,6 @@ from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.pump.builder import Builder
 from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
 
-WORLDS = 200
 VALID = (
     b'{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","producer":"https://a.example/b",'
     b'"schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",'
@@ -340,117 +337,3 @@ def test_records_before_the_seek_are_ignored(topic: MemoryTopic, log: Log) -> No
     pump = Pump(MemorySource(topic), log)
     pump._gather(Fetched(topic.partition(0), 7, 8))
     assert 0 == pump.waiting
-
-
-class World:
-    """Collectors that come, go, crash and notice late over a store that fails, and what was sent."""
-
-    def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
-        self.topic = MemoryTopic(partitions=3)
-        self.store = MemoryStore(self.chance, rate=0.08)
-        self.clock = Clock()
-        self.sent: list[list[tuple[int, bytes]]] = [[], [], []]
-        self.pumps: list[tuple[Pump, MemorySource]] = []
-        self.limits = Limits(rows=7, age_s=4, backoff_s=0.5, backoff_max_s=2)
-
-    def step(self) -> None:
-        self.clock.now += self.chance.random()
-        action = self.chance.choices(
-            [self.produce, self.turn, self.join, self.leave, self.crash, self.go_deaf, self.hear, self.hole],
-            [30, 60, 4, 2, 2, 3, 5, 3],
-        )[0]
-        action()
-
-    def produce(self) -> None:
-        number = self.chance.randrange(3)
-        value = b"%d" % self.chance.getrandbits(40)
-        self.sent[number].append((self.topic.append(number, value), value))
-
-    def hole(self) -> None:
-        self.topic.add_hole(self.chance.randrange(3), self.chance.randint(1, 4))
-
-    def join(self) -> None:
-        if len(self.pumps) < 3:
-            source = MemorySource(self.topic, max_records=self.chance.randint(1, 5))
-            self.pumps.append((Pump(source, Log(self.store), limits=self.limits, clock=self.clock), source))
-
-    def turn(self) -> None:
-        if self.pumps:
-            self.chance.choice(self.pumps)[0].turn()
-
-    def leave(self) -> None:
-        if self.pumps:
-            pump, source = self.pumps.pop(self.chance.randrange(len(self.pumps)))
-            with contextlib.suppress(Unavailable):
-                pump.drain()
-            source.close()
-
-    def crash(self) -> None:
-        if self.pumps:
-            self.pumps.pop(self.chance.randrange(len(self.pumps)))[1].close()
-
-    def go_deaf(self) -> None:
-        if self.pumps:
-            self.chance.choice(self.pumps)[1].deaf = True
-
-    def hear(self) -> None:
-        for _, source in self.pumps:
-            source.deaf = False
-
-    def collected(self, number: int) -> list[tuple[int, bytes]]:
-        log = Log(self.store)
-        partition = self.topic.partition(number)
-        return [(found.offset, found.value) for s in log.segments(partition) for found in log.read(s)]
-
-
-def play_all(seeds: range) -> None:
-    for seed in seeds:
-        play(seed)
-
-
-def play(seed: int) -> None:
-    world = World(seed)
-    for _ in range(250):
-        world.step()
-    world.store.faults = None
-    world.hear()
-    world.join()
-    for _ in range(60):  # liveness: without faults those who are there finish the work
-        world.clock.now += 2
-        for pump, _ in world.pumps:
-            pump.turn()
-    for number in range(3):
-        assert world.sent[number] == world.collected(number), f"seed {seed}, partition {number}"
-    report = verify(Log(world.store))
-    assert report.ok, f"seed {seed}: {report.problems}"
-
-
-def test_no_world_loses_or_doubles_a_record() -> None:
-    """In 200 random worlds of rebalances, zombies, crashes and faults each record is there once, in order."""
-    play_all(range(WORLDS))
-
-
-@pytest.mark.slow
-def test_no_world_of_many_loses_or_doubles_a_record() -> None:
-    """The same in 2000 worlds."""
-    play_all(range(WORLDS, WORLDS + 2000))
-
-
-@pytest.mark.parametrize("slip", ["forget to drop", "forget to seek"])
-def test_the_simulation_can_fail(slip: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pump that forgets to drop its buffer, or to seek, is caught: by assertions, or by what is missing."""
-    taken: Callable[[Pump, frozenset[LogPartition]], None] = Pump._assigned
-
-    def forgetful(self: Pump, assigned: frozenset[LogPartition]) -> None:
-        builders = dict(self._builders)
-        taken(self, assigned)
-        if slip == "forget to drop":
-            self._builders |= {p: b for p, b in builders.items() if p in assigned}
-            self._unsought -= self._builders.keys()
-        else:
-            self._unsought.clear()
-
-    monkeypatch.setattr(Pump, "_assigned", forgetful)
-    with pytest.raises(AssertionError):
-        play_all(range(WORLDS))

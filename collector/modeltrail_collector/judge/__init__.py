@@ -15,7 +15,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_KEYS", "Code", "judge", "judge_id"]
 def judge_id() -> str:
     """Which rules gave a verdict: the judge's version, the OpenLineage client's, the schemas' digest.
 
-    `judge/1 openlineage/1.54.0 schemas/9c1185a5c5e9fc54`; two records with equal bytes and equal ids have
+    `judge/2 openlineage/1.54.0 schemas/9c1185a5c5e9fc54`; two records with equal bytes and equal ids have
     equal verdicts.
     """
     return f"judge/{schema.JUDGE_VERSION} openlineage/{schema.client_version()} schemas/{schema.digest()}"

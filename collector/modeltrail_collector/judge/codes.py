@@ -18,7 +18,7 @@ class Code(StrEnum):
     NOT_JSON = "not_json"  # broken syntax, a byte order mark, half of a surrogate pair
     NOT_FINITE = "not_finite"  # NaN, Infinity or a number too large for a double; the path is the number's
     TOO_DEEP = "too_deep"  # nested deeper than MAX_DEPTH
-    TOO_MANY_KEYS = "too_many_keys"  # more than MAX_KEYS object members
+    TOO_MANY_KEYS = "too_many_keys"  # more than MAX_KEYS object members and array items
     # The event without its facets breaks OpenLineage's core schema.
     REQUIRED = "required"  # a field is missing; the path is the missing field's
     TYPE = "type"  # a value of another JSON type, null included

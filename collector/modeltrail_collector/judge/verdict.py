@@ -1,8 +1,10 @@
 """Bytes to verdict: a fast yes on the bytes themselves, and a slower, exact look at all else."""
 
+import gc
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ import corvus_json_schema_rs as corvus
 import msgspec
 import orjson
 
-from modeltrail_collector.judge import schema
+from modeltrail_collector.judge import large, schema
 from modeltrail_collector.judge.codes import WARNINGS, Code
 from modeltrail_collector.judge.reasons import Path, find_reasons, reason, seen
 from modeltrail_collector.model import EventKind, Level, Reason, Verdict
@@ -22,10 +24,18 @@ MAX_DEPTH: Final = 127
 """Arrays and objects in one another; the depth at which corvus stops parsing."""
 
 MAX_KEYS: Final = 500_000
-"""Object members of one value, in all its objects together."""
+"""Object members and array items of one value, in all its objects and arrays together."""
 
-# An object member takes at least five bytes of JSON, so what is smaller has not too many.
-_FEW_KEYS: Final = 5 * MAX_KEYS
+MAX_EXAMINED_KEYS: Final = 50_000
+MAX_EXAMINED_BYTES: Final = 2 * 2**20
+"""An event with something wrong with it is taken apart up to here; of a larger one only the verdict is told.
+
+A value becomes Python's objects only there: these take ten times the room of the validator's, and forty times
+that of the bytes.
+"""
+
+MAX_LENIENT_KEYS: Final = 5_000
+"""What is no JSON is read once more by a lenient parser, so that more can be told of it, up to here."""
 
 _EVENT_KINDS: Final[dict[str, EventKind]] = {name: kind for kind, name in schema.EVENTS.items()}
 
@@ -80,6 +90,8 @@ def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Val
         return _rejected(Code.NULL_VALUE, "the record has no value")
     if len(value) > MAX_BYTES:
         return _rejected(Code.TOO_LARGE, f"has {len(value)} bytes, the limit is {MAX_BYTES}")
+    if len(value) > MAX_KEYS and large.has_more_values(value, MAX_KEYS):
+        return _too_many(value)
     envelope = _envelope(value)
     kind = _kind_by_url(envelope.schemaURL) if envelope else None
     try:
@@ -90,12 +102,15 @@ def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Val
         valid = False
     if valid and envelope and kind:
         return _accepted(envelope, kind)
-    event = orjson.loads(value)
+    if _is_large(value):
+        return _unexamined(value, envelope)
+    with _no_collection():
+        return _examined(orjson.loads(value))
+
+
+def _examined(event: object) -> Verdict:
     if not isinstance(event, dict):
         return _rejected(Code.TYPE, f"an event is an object, found {seen(event)}")
-    if len(value) > _FEW_KEYS and (keys := _count_keys(event)) > MAX_KEYS:
-        message = f"has {keys} object members, the limit is {MAX_KEYS}"
-        return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), event)
     reasons = find_reasons(event, _kind(event) or "run")
     if not reasons:
         return _verdict("accepted", (), event)
@@ -103,10 +118,44 @@ def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Val
     return _verdict("warned" if kept else "rejected", reasons, event)
 
 
+def _is_large(value: bytes) -> bool:
+    """Whether a value is too large to be taken apart where something is wrong with it."""
+    return len(value) > MAX_EXAMINED_BYTES or (
+        len(value) > MAX_EXAMINED_KEYS and large.has_more_values(value, MAX_EXAMINED_KEYS)
+    )
+
+
+def _unexamined(value: bytes, envelope: _Envelope | None) -> Verdict:
+    """The verdict on a large event with something wrong somewhere: is it the core, or a facet or a format?"""
+    event = large.event_fields(value)
+    if event is None:
+        return _rejected(Code.TYPE, "an event is an object, found something else")
+    kind = _kind(event) or "run"
+    sound = envelope is not None and envelope.eventType in _event_types() and _is_sound(value, kind)
+    told = f"it is too large ({len(value)} bytes) to be told where"
+    if not sound:
+        message = f"breaks the schema of a {schema.EVENTS[kind]}; {told}"
+        return _verdict("rejected", (reason(Code.TYPE, message),), event)
+    message = f"breaks the schema of a facet, or a format; {told}"
+    return _verdict("warned", (reason(Code.FACET_SCHEMA, message),), event)
+
+
+def _is_sound(value: bytes, kind: EventKind) -> bool:
+    try:
+        return bool(_core(kind).is_valid_json(value))
+    except (corvus.SchemaEvaluationDepthError, corvus.PatternMatchLimitError):
+        return False
+
+
+def _too_many(value: bytes) -> Verdict:
+    if found := large.unreadable(value):
+        return _rejected(*found)
+    message = f"has more than {MAX_KEYS} object members and array items"
+    return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), large.event_fields(value))
+
+
 def _envelope(value: bytes) -> _Envelope | None:
     """The event's fields; None for what needs a closer look whatever its schema says."""
-    if len(value) > _FEW_KEYS:
-        return None
     try:
         return _read_envelope(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -135,6 +184,8 @@ def _unreadable(value: bytes, error: str) -> Verdict:
         return _rejected(Code.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
     if not value.strip():
         return _rejected(Code.EMPTY, f"has {len(value)} bytes, none of them an event")
+    if len(value) > MAX_EXAMINED_BYTES or large.has_more_values(value, MAX_LENIENT_KEYS):
+        return _verdict("rejected", (reason(*large.why(value, error)),), large.event_fields(value))
     try:
         event = json.loads(value.decode(errors="surrogateescape"))
     except (ValueError, RecursionError):
@@ -171,18 +222,6 @@ def _not_finite(event: object) -> Path | None:
 
 def _members(value: dict[str, object] | list[object]) -> Iterable[tuple[str | int, object]]:
     return value.items() if isinstance(value, dict) else enumerate(value)
-
-
-def _count_keys(event: object) -> int:
-    count, stack = 0, [event]
-    while stack:
-        value = stack.pop()
-        if isinstance(value, dict):
-            count += len(value)
-            stack.extend(value.values())
-        elif isinstance(value, list):
-            stack.extend(value)
-    return count
 
 
 def _kind_by_url(url: object) -> EventKind | None:
@@ -244,3 +283,27 @@ def _validators() -> dict[EventKind | None, corvus.Validator]:
     for kind in schema.EVENTS:
         found[kind] = corvus.compile(schema.event_schema(kind), assert_format=True)
     return found
+
+
+@cache
+def _event_types() -> frozenset[str | None]:
+    return frozenset({None, *schema.known().definitions["base.RunEvent"]["properties"]["eventType"]["enum"]})
+
+
+@cache
+def _core(kind: EventKind) -> corvus.Validator:
+    """The check on one kind of event with the contents of its facets and its formats left out."""
+    return corvus.compile(schema.core_schema(kind))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's collector would go through all the new objects again and again; they hold no cycle."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

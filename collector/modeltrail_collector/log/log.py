@@ -147,6 +147,7 @@ class Log:
             found = None
         same = found is not None and found.next_offset == batch.end
         if found and same and found.chain_end == extend(found.chain_start, batch.entries):
+            self.store.clean(segments_.folder_of(partition))  # the sync of its name may be what failed
             return found
         raise OwnershipLost(
             f"another collector has sealed offsets of {partition.topic}/{partition.partition}: "

@@ -87,7 +87,10 @@ class Store(Protocol):
         """
 
     def clean(self, folder: str) -> int:
-        """Remove what writers that died left half written in a folder; returns how many files."""
+        """Remove what writers that died left half written in a folder; returns how many files.
+
+        What is there then is durable, whoever wrote it and however far he came.
+        """
 
 
 class LocalStore:
@@ -238,6 +241,8 @@ class LocalStore:
         for entry in self._entries(folder):
             if entry.name.startswith(".") and entry.name.endswith(TEMPORARY):
                 removed += _remove_if_dead(Path(entry.path))
+        with _translated(f"sync {folder}"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _sync_directory(self.root / folder)
         return removed
 
 

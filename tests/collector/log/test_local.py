@@ -1,8 +1,10 @@
 """The log on a local disk: what its files look like, what a crash leaves, and how fast its end is found."""
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,6 +116,33 @@ def test_a_disk_that_refuses_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot write"):
         LocalStore(tmp_path).create("raw/a", b"x")
     assert [tmp_path / "raw"] == list(tmp_path.iterdir())
+
+
+def test_what_was_named_but_not_synced_is_synced_before_it_counts(
+    tmp_path: Path, partition: LogPartition, batch: Callable[..., Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment whose name could not be synced is no success; appending it again syncs the name first.
+
+    Else a power cut could take a segment that was acknowledged (found by the simulation, seed 3171).
+    """
+    log = open_log(tmp_path)
+    folder = tmp_path / segments.folder_of(partition)
+    folder.mkdir(parents=True)
+    fsync, synced = os.fsync, []
+
+    def sync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_ino == folder.stat().st_ino:
+            synced.append(not synced)
+            if synced == [True]:
+                raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    same = batch(0, 2)
+    with pytest.raises(Unavailable, match="Input/output error"):
+        log.append(partition, same)
+    assert 2 == log.append(partition, same).next_offset
+    assert [True, False] == synced
 
 
 def test_an_unknown_kind_of_store_is_refused() -> None:

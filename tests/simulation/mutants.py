@@ -1,0 +1,204 @@
+"""The simulation, tried: one guard of the production code taken away at a time, and it must fail.
+
+Some guards stand in pairs: with one of the two gone the other turns a slip into a retry, and nothing is lost.
+Such a mutant is marked `harmless`, and the pair of both is a mutant of its own.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from modeltrail_collector.errors import OwnershipLost
+from modeltrail_collector.log import Log
+from modeltrail_collector.log import segment as segments
+from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.segment import Head
+from modeltrail_collector.pump import Pump
+from modeltrail_collector.pump.builder import Builder
+from modeltrail_collector.testing import MemorySource
+from simulation import plan
+from simulation.oracle import Failure
+from simulation.store import Media, ProcessStore
+from simulation.world import World
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """What is taken away, and how; `harmless`: why another guard is enough; `rare`: it takes many worlds."""
+
+    what: str
+    patches: tuple[tuple[type, str, Callable], ...]
+    harmless: str = ""
+    rare: bool = False
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for owner, name, new in self.patches:
+                stack.callback(setattr, owner, name, owner.__dict__[name])
+                setattr(owner, name, new)
+            yield
+
+
+class Caught(msgspec.Struct, frozen=True):
+    """Which rule a mutant broke first, in which world, after how many."""
+
+    oracle: str
+    seed: int
+    worlds: int
+
+
+def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
+    """Play until the mutant is caught; None where it was not."""
+    with mutant.applied():
+        for number in range(worlds):
+            try:
+                World(plan.make(seed + number)).play()
+            except Failure as failure:
+                return Caught(failure.oracle, seed + number, number + 1)
+    return None
+
+
+_assigned, _gather, _seal = Pump._assigned, Pump._gather, Pump._seal
+_seek_unsought = Pump._seek_unsought
+_source_assigned = MemorySource._assigned
+
+
+def _no_seek(self, assigned) -> None:
+    """What stays ours is read on where it stood; only what is new is sought."""
+    kept = {p: Builder(p, b.end, now=self._clock()) for p, b in self._builders.items() if p in assigned}
+    _assigned(self, assigned)
+    self._builders |= kept
+    self._unsought -= kept.keys()
+
+
+def _positions_kept(self):
+    """kafka-python keeps the positions of partitions that stay."""
+    kept, same = dict(self._positions), self._topic_id == self._topic.topic_id
+    polled = _source_assigned(self)
+    self._positions = {n: at for n, at in kept.items() if n in self._ours and same}
+    return polled
+
+
+def _no_drop(self, assigned) -> None:
+    """What was read and not sealed is kept, and what is read anew comes behind it."""
+    kept = dict(self._builders)
+    _assigned(self, assigned)
+    self._builders |= kept
+
+
+def _kept_when_sought(self) -> None:
+    kept = dict(self._builders)
+    _seek_unsought(self)
+    self._builders |= kept
+
+
+def _any_start(self, fetched) -> None:
+    """What comes is taken, wherever it begins."""
+    builder = self._builders.get(fetched.partition)
+    if builder is not None and not fetched.gap and fetched.start != builder.end:
+        fetched = msgspec.structs.replace(fetched, start=builder.end)
+    _gather(self, fetched)
+
+
+def _any_offset(self, entry) -> None:
+    self.end = entry.offset + 1
+    self.entries.append(entry)
+
+
+def _any_end(self, end) -> None:
+    self.end = end
+
+
+def _believing_append(self, partition, batch):
+    """Whoever appends is believed to begin where the log ends; the name is still created only once."""
+    last = self._heads.get(partition) or self._last(partition)
+    head = Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
+    segment, data = segments.encode(partition, batch, head.chain_end, self.wall)
+    if self.store.create(segment.name, data):
+        self._heads[partition] = segment
+        return segment
+    return self._already_sealed(partition, batch)
+
+
+def _overwrite(self, name, data) -> bool:
+    self.write(name, data)
+    return True
+
+
+def _never_ours(self, partition, batch):
+    self._heads.pop(partition, None)
+    raise OwnershipLost("somebody was faster")
+
+
+def _always_ours(self, partition, batch):
+    self._heads.pop(partition, None)
+    return self.header(segments.name_of(partition, batch.start))
+
+
+def _skip_forgets(self, end, reason) -> bool:
+    self.advance(end)
+    return True
+
+
+def _no_again(self, partition) -> None:
+    """After a lost race it goes on as if nothing were."""
+
+
+def _forgetful_seal(self, builder) -> None:
+    """What is to be sealed is let go first."""
+    self._builders[builder.partition] = Builder(builder.partition, builder.end, now=self._clock())
+    _seal(self, builder)
+
+
+def _no_pause(self) -> None:
+    pass
+
+
+def _unchecked(name, data) -> None:
+    pass
+
+
+def _first_record(self, judge_id, files=()):
+    start = self.entries[0].offset if self.entries else self.start
+    return segments.Batch(start, self.end, tuple(self.entries), files, tuple(self._gaps), judge_id)
+
+
+def _no_sync(self, folder) -> int:
+    return 0
+
+
+_NO_SEEK = ((Pump, "_assigned", _no_seek), (MemorySource, "_assigned", _positions_kept))
+_NO_DROP = ((Pump, "_assigned", _no_drop), (Pump, "_seek_unsought", _kept_when_sought))
+_BELIEVED = ((Log, "append", _believing_append),)
+_ANY_START = ((Pump, "_gather", _any_start),)
+_ANY_OFFSET = ((Builder, "add", _any_offset), (Builder, "advance", _any_end))
+_LET_GO = ((Pump, "_seal", _forgetful_seal),)
+
+MUTANTS = (
+    Mutant("no seek on assign", _NO_SEEK, rare=True),
+    Mutant("no seek on assign, and the log believes where a batch begins", (*_NO_SEEK, *_BELIEVED)),
+    Mutant(
+        "no buffer drop on assign",
+        _NO_DROP,
+        harmless="what comes does not follow the buffer: the pump drops it then, and seeks",
+    ),
+    Mutant("no buffer drop, and what comes may begin anywhere", (*_NO_DROP, *_ANY_START)),
+    Mutant("no buffer drop, any beginning, any offset", (*_NO_DROP, *_ANY_START, *_ANY_OFFSET)),
+    Mutant("no put-if-absent", ((Media, "create", _overwrite),)),
+    Mutant("the log believes where a batch begins", _BELIEVED),
+    Mutant(
+        "an unknown outcome counts as a lost race",
+        ((Log, "_already_sealed", _never_ours),),
+        harmless="the pump seeks the end of the log, which is behind what it had sealed",
+    ),
+    Mutant("an unknown outcome counts as a success", ((Log, "_already_sealed", _always_ours),)),
+    Mutant("a gap is forgotten", ((Builder, "skip", _skip_forgets),)),
+    Mutant("no seek after a lost race", ((Pump, "_seek_again", _no_again),)),
+    Mutant("the buffer goes before it is sealed", _LET_GO, rare=True),
+    Mutant("the buffer goes before it is sealed, and the log believes", (*_LET_GO, *_BELIEVED)),
+    Mutant("no pause while the store is away", ((MemorySource, "pause", _no_pause),)),
+    Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),)),
+    Mutant("a batch begins at its first record", ((Builder, "batch", _first_record),)),
+    Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), rare=True),
+)

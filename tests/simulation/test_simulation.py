@@ -1,0 +1,114 @@
+"""The simulation finds nothing in the code as it is, something in every mutant, and replays to the byte."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulation import kinds, plan
+from simulation.mutants import MUTANTS, hunt
+from simulation.runner import play_some
+from simulation.shrink import failure_of, shrink
+
+TESTS = Path(__file__).resolve().parent.parent
+WORLDS = 300
+RARE = 3000
+"""Worlds for a mutant that only a rare accident betrays: they run with the slow tests."""
+
+
+def simulation(*arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "simulation", *arguments],
+        env=os.environ | {"PYTHONPATH": str(TESTS), "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_no_world_loses_or_doubles_a_record() -> None:
+    """In 300 random worlds each record is there once, in order, and when the faults end the work is done."""
+    tally = play_some(range(WORLDS))
+    assert (None, "", WORLDS) == (tally.failed, tally.problem, tally.worlds)
+    assert tally.stored > 0
+
+
+@pytest.mark.slow
+def test_no_world_of_many_loses_or_doubles_a_record() -> None:
+    """The same in 5000 worlds."""
+    tally = play_some(range(WORLDS, WORLDS + 5000))
+    assert (None, "") == (tally.failed, tally.problem)
+
+
+def test_a_seed_replays_exactly() -> None:
+    """Two processes that hash differently play the same trace and store the same bytes for a seed."""
+    seeds = [str(seed) for seed in range(3, 7)]
+    one, other = (
+        [simulation("--replay", seed, hash_seed=hash_seed).stdout for seed in seeds]
+        for hash_seed in ("1", "2")
+    )
+    assert one == other
+    assert all(re.search(r"trace [0-9a-f]{32}: all is well\n$", text) for text in one)
+    assert len(set(one)) == len(seeds)
+
+
+def test_the_last_line_says_it_all() -> None:
+    """`python -m simulation` prints its seed first and its sums last."""
+    result = simulation("--worlds", "30", "--seed", "11")
+    lines = result.stdout.splitlines()
+    assert (0, "seed 11") == (result.returncode, lines[0]), result.stderr
+    assert re.fullmatch(r"produced \d+, stored \d+, lost 0, twice 0, worlds 30", lines[-1])
+
+
+def names_of(*, rare: bool) -> list[str]:
+    return [mutant.what for mutant in MUTANTS if mutant.rare == rare and not mutant.harmless]
+
+
+@pytest.mark.parametrize("name", names_of(rare=False))
+def test_a_missing_guard_is_caught(name: str) -> None:
+    """With one guard of the production code taken away, a few hundred worlds are enough to notice."""
+    mutant = next(found for found in MUTANTS if found.what == name)
+    assert hunt(mutant, WORLDS) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names_of(rare=True))
+def test_a_guard_against_rare_accidents_is_missed_too(name: str) -> None:
+    """Guards against what seldom comes together need more worlds, and are missed as well."""
+    mutant = next(found for found in MUTANTS if found.what == name)
+    assert hunt(mutant, RARE) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mutant", [found for found in MUTANTS if found.harmless], ids=lambda found: found.what
+)
+def test_one_guard_of_a_pair_is_enough(mutant) -> None:
+    """Where two guards stand behind each other, one alone turns the slip into a retry."""
+    assert hunt(mutant, RARE) is None
+
+
+def test_a_failing_world_is_made_small() -> None:
+    """Of a world that fails, a much shorter plan is found that breaks the same rule, and it fails again."""
+    mutant = next(found for found in MUTANTS if found.what == "no put-if-absent")
+    caught = hunt(mutant, WORLDS)
+    with mutant.applied():
+        whole = plan.make(caught.seed)
+        small = shrink(whole, seconds=5)
+        failure = failure_of(small)
+    assert caught.oracle == failure.oracle
+    assert len(small.actions) <= len(whole.actions) // 2
+    assert failure_of(small) is None
+
+
+def test_a_failure_is_counted_and_named() -> None:
+    """A world that fails ends the run with its seed."""
+    mutant = next(found for found in MUTANTS if found.what == "a gap is forgotten")
+    with mutant.applied():
+        tally = play_some(range(WORLDS))
+    assert tally.failed is not None
+    assert tally.lost > 0
+    assert kinds.kind_of(tally.failed) in tally.by_kind

@@ -274,7 +274,7 @@ class MemorySource:
 
     def known_ends(self) -> dict[LogPartition, int]:
         """See `Source`."""
-        return self.ends([self._topic.partition(number) for number in self._positions])
+        return {self._topic.partition(number): self._topic.ends[number] for number in self._positions}
 
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""

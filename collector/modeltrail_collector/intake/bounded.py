@@ -22,6 +22,7 @@ MAX_RECORD_BYTES: Final = (
 )  # a broker takes what it packs to a megabyte, however large it is unpacked
 RECORD_OVERHEAD_BYTES: Final = 600
 _VARINT_BYTES: Final = 5
+_read_msg: Final = DefaultRecordBatch._read_msg  # noqa: SLF001
 _GZIP, _ZSTD = DefaultRecordBatch.CODEC_GZIP, DefaultRecordBatch.CODEC_ZSTD
 
 
@@ -108,17 +109,19 @@ class _StreamedBatch(DefaultRecordBatch):  # type: ignore[misc]
         self._decompressed = True
 
     def _read_msg(self) -> Any:
-        self._unpack(_VARINT_BYTES)
+        if len(self._buffer) - self._pos < _VARINT_BYTES:
+            self._unpack(_VARINT_BYTES)
         length, start = decode_varint(self._buffer, self._pos)
-        if length > MAX_RECORD_BYTES:
-            raise errors.CorruptRecordError(f"a record of {length} bytes: the limit is {MAX_RECORD_BYTES}")
-        self._unpack(start - self._pos + length)
-        return super()._read_msg()
+        if start + length > len(self._buffer):
+            if length > MAX_RECORD_BYTES:
+                raise errors.CorruptRecordError(
+                    f"a record of {length} bytes: the limit is {MAX_RECORD_BYTES}"
+                )
+            self._unpack(start - self._pos + length)
+        return _read_msg(self)
 
     def _unpack(self, size: int) -> None:
         """Have so many bytes ready, if there are so many."""
-        if len(self._buffer) - self._pos >= size:
-            return
         del self._buffer[: self._pos]
         self._pos = 0
         try:

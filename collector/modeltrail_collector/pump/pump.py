@@ -164,8 +164,8 @@ class Pump:
         """Not longer than the next thing to do can wait."""
         now = self._clock()
         wait = self._limits.poll_s
-        if self._resting and self._retry_at is None:
-            return 0.0  # more is to be sealed
+        if self._retry_at is None and (self._resting or self._unsought):
+            return 0.0  # more is to be sealed, or sought
         if self._retry_at is not None:
             wait = min(wait, self._retry_at - now)
         elif self._builders:
@@ -197,7 +197,11 @@ class Pump:
         self._resting = False
 
     def _seek_unsought(self) -> None:
+        """Find each partition's end in the log; those that take long are left for the next turn."""
+        began = self._clock()
         for partition in sorted(self._unsought):
+            if self._clock() - began >= self._limits.poll_s:
+                return
             end = self._log.recover(partition).next_offset
             self._builders[partition] = Builder(partition, end, now=self._clock())
             self._source.seek(partition, end)
@@ -253,7 +257,7 @@ class Pump:
         now, limits, builders = self._clock(), self._limits, self._builders.values()
         for builder in builders:
             full = builder.bytes >= limits.bytes or len(builder.entries) >= limits.rows
-            if full or builder.age(now) >= limits.age_s:
+            if full or (builder.age(now) >= limits.age_s and not builder.is_empty):
                 return builder
         if sum(builder.bytes for builder in builders) > limits.total_bytes:
             return max(builders, key=lambda builder: builder.bytes)

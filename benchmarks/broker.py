@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).parents[1] / "tools" / "kafka" / "broker.py"
 
 @contextlib.contextmanager
 def broker(*, pinned: bool = True) -> Iterator[str]:
-    """Start a broker, on its core if `pinned`; yields its address. KAFKA_BOOTSTRAP_SERVERS names another one."""
+    """Start a broker, on its core if `pinned`; yields its address. KAFKA_BOOTSTRAP_SERVERS names another."""
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
         return

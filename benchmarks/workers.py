@@ -1,4 +1,4 @@
-"""`python -m benchmarks.workers`: how `collect --workers N` scales, with the command itself on a real broker."""
+"""`python -m benchmarks.workers`: how `collect --workers N` scales, the command itself on a real broker."""
 
 import argparse
 import json

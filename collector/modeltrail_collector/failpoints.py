@@ -19,6 +19,8 @@ STEPS: Final = {
     "temporary_written": "a segment is written and synced under its hidden name, and has no other yet",
     "segment_put": "a segment has its name, nobody was told",
     "before_commit": "a segment is sealed, Kafka's committed offsets are not written",
+    "letters_read": "rejected records are read from a sealed segment, their dead letters are not published",
+    "letters_published": "dead letters are acknowledged by Kafka, how far they are is not remembered",
     "rollup_written": "a roll-up holds records that its segments hold too, none of them is a stub yet",
     "part_stubbed": "one more segment of a roll-up is a stub, those behind it are not yet",
     "rollup_removed": "a roll-up that no stub named is gone",

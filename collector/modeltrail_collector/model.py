@@ -104,7 +104,7 @@ class FileProgress(msgspec.Struct, frozen=True):
     """How far a file was sealed: kept in segment headers, so that sealing twice adds nothing.
 
     The identity of a file is its path plus the SHA-256 of its first line: a rotated or recreated file is
-    a new one.
+    a new one. Rejected records that were replayed are kept account of alike, see `log.replays`.
     """
 
     path: str

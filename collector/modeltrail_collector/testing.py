@@ -1,4 +1,4 @@
-"""Fakes for tests, ours and yours: a topic with a consumer group, and a store, both in memory.
+"""Fakes for tests, ours and yours: a topic with a consumer group, a store, a dead-letter topic, in memory.
 
 They pass the same suites as Kafka, the disk and S3 (tests/contracts), rebalances included. `MemoryStore` can
 be told to fail like a real one::
@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.intake import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
+from modeltrail_collector.relay import Letter
 
 
 class MemoryStore:
@@ -279,3 +280,23 @@ class MemorySource:
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""
         self._topic.leave(self)
+
+
+class MemoryPublisher:
+    """See `relay.Publisher`: a list. While `away`, half of the letters arrive and the call fails."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.away = False
+        self.closed = False
+
+    def publish(self, letters: Sequence[Letter]) -> None:
+        """See `Publisher`."""
+        if self.away:
+            self.letters += letters[: len(letters) // 2]
+            raise Unavailable("cannot publish dead letters: a fault of the test")
+        self.letters += letters
+
+    def close(self) -> None:
+        """See `Publisher`."""
+        self.closed = True

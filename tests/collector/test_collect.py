@@ -101,6 +101,7 @@ def test_hostile_records_are_kept_and_told_why(
     assert (len(HOSTILE) + 2, 2, len(HOSTILE)) == (
         *(answer["records"], answer["accepted"], answer["rejected"]),
     )
+    assert dict.fromkeys(HOSTILE, 1) == answer["rejected_by_code"]
     found = entries(log)
     assert [VALID, *HOSTILE.values(), VALID] == [entry.value for entry in found]
     assert list(HOSTILE) == [entry.reasons[0].code for entry in found[1:-1]]

@@ -12,7 +12,7 @@ from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log, open_log, verify
 from modeltrail_collector.model import LOCAL, Entry
 from modeltrail_collector.pump import files as sealing
-from modeltrail_collector.pump import seal_files, seal_inbox
+from modeltrail_collector.pump import local, seal_files, seal_inbox
 from modeltrail_collector.testing import MemoryStore
 
 EVENT = {
@@ -249,7 +249,7 @@ def test_two_sealers_add_nothing_twice(log: Log, tmp_path: Path, monkeypatch: py
 
 def test_many_records_are_many_segments(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large file is sealed in pieces, each with how far it went; killed in between, it goes on there."""
-    monkeypatch.setattr(sealing, "SEGMENT_ROWS", 10)
+    monkeypatch.setattr(local, "SEGMENT_ROWS", 10)
     path = tmp_path / "events.ndjson"
     path.write_bytes(b"".join(b'{"n":%d}\n' % number for number in range(35)))
     assert 4 == seal_files(log, [str(path)]).segments

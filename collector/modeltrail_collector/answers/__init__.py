@@ -1,7 +1,18 @@
 """Answers: functions over the tables that return plain JSON values; the command line only prints them."""
 
-from modeltrail_collector.answers.lists import changes, models, rejected_list, runs, sql
+from modeltrail_collector.answers.lists import changes, models, runs, sql
+from modeltrail_collector.answers.rejected import rejected_by_code, rejected_list, rejected_record
 from modeltrail_collector.answers.show import show
 from modeltrail_collector.answers.trace import trace
 
-__all__ = ["changes", "models", "rejected_list", "runs", "show", "sql", "trace"]
+__all__ = [
+    "changes",
+    "models",
+    "rejected_by_code",
+    "rejected_list",
+    "rejected_record",
+    "runs",
+    "show",
+    "sql",
+    "trace",
+]

@@ -1,4 +1,4 @@
-"""Questions about many things: models, runs, rejected records, differences, and any SQL."""
+"""Questions about many things: models, runs, differences, and any SQL."""
 
 import json
 import re
@@ -58,13 +58,6 @@ def runs(
             parent=parent,
             limit=limit if limit is not None else 1 << 40,
         )
-
-
-def rejected_list(log: Log) -> list[Row]:
-    """Rejected records, newest first: one row per reason."""
-    with database(log, "rejected") as db:
-        return db.rows("""SELECT * EXCLUDE (arrival_date) FROM rejected
-            ORDER BY ingested_at DESC, topic, "partition", "offset" DESC, code, path""")
 
 
 def changes(log: Log, before: str, after: str) -> list[Row]:

@@ -46,6 +46,11 @@ LINE_S = 10.0
     metavar="GLOB",
     help="Collect NDJSON files, or JSON files of one event each, instead of a topic; then end.",
 )
+@click.option(
+    "--dead-letter-topic",
+    metavar="NAME",
+    help="Publish every rejected record there too, with the reason in its headers.",
+)
 @click.option("--strict", is_flag=True, help="Reject what would only be warned about.")
 @metrics_option
 @log_format_option
@@ -59,6 +64,7 @@ def collect(  # noqa: PLR0917  click gives them by name
     patterns: tuple[str, ...],
     metrics: str | None,
     log_format: Any,
+    dead_letter_topic: str | None,
     *,
     until_end: bool,
     strict: bool,
@@ -83,12 +89,16 @@ def collect(  # noqa: PLR0917  click gives them by name
     started = time.monotonic()
     configure(log_format)
     stop = _stop()
+    if patterns and dead_letter_topic:
+        raise click.UsageError("--dead-letter-topic goes with a topic, not with --from-files")
     with told_as_json(log_format), ExitStack() as stack:
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
             config = kafka_config(bootstrap_servers, topic, group)
-            job = _job(config, log_uri, workers, log_format, until_end=until_end, strict=strict)
+            job = _job(
+                config, log_uri, workers, log_format, dead_letter_topic, until_end=until_end, strict=strict
+            )
             reports = [stack.enter_context(_progress(log_format))]
             if metrics:
                 reports.append(stack.enter_context(_board(metrics, workers)))
@@ -101,9 +111,19 @@ def collect(  # noqa: PLR0917  click gives them by name
     return INTERRUPTED if stop.wanted == signal.SIGINT else 0
 
 
-def _job(config: Any, log_uri: str, workers: int, log_format: Any, *, until_end: bool, strict: bool) -> Any:
+def _job(
+    config: Any,
+    log_uri: str,
+    workers: int,
+    log_format: Any,
+    dead_letter_topic: str | None,
+    *,
+    until_end: bool,
+    strict: bool,
+) -> Any:
     from modeltrail_collector.intake.kafka import Connection
     from modeltrail_collector.pump.run import Job
+    from modeltrail_collector.relay.kafka import check_topic
     from modeltrail_collector.telemetry.logs import configure
 
     servers, name, group = config.bootstrap_servers, config.topic, config.group
@@ -122,12 +142,15 @@ def _job(config: Any, log_uri: str, workers: int, log_format: Any, *, until_end:
     else:
         click.echo(text, err=True)
     connection = Connection(servers.value, name.value, group.value, config.options)
+    if dead_letter_topic:
+        check_topic(dead_letter_topic, connection)
     return Job(
         connection,
         log_uri,
         until_end=until_end,
         strict=strict,
         workers=workers,
+        dead_letter_topic=dead_letter_topic,
         prepare=partial(configure, log_format),
     )
 
@@ -221,7 +244,7 @@ def _summary(totals: Any, seconds: float) -> str:
     return f"Collected {_counts(totals)} in {seconds:.1f} s"
 
 
-def _as_dict(totals: Any) -> dict[str, int]:
+def _as_dict(totals: Any) -> dict[str, Any]:
     import msgspec
 
     return msgspec.structs.asdict(totals)

@@ -6,10 +6,10 @@ and taken apart (`reasons`), so that whoever sent it learns what to mend and whe
 """
 
 from modeltrail_collector.judge import schema
-from modeltrail_collector.judge.codes import Code
+from modeltrail_collector.judge.codes import Code, cause
 from modeltrail_collector.judge.verdict import MAX_BYTES, MAX_DEPTH, MAX_KEYS, judge
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_KEYS", "Code", "judge", "judge_id"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_KEYS", "Code", "cause", "judge", "judge_id"]
 
 
 def judge_id() -> str:

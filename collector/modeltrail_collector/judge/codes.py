@@ -1,6 +1,9 @@
 """The codes a reason may carry. They are stable: tools and people filter by them."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+
+from modeltrail_collector.model import Reason
 
 
 class Code(StrEnum):
@@ -32,3 +35,8 @@ class Code(StrEnum):
 
 
 WARNINGS = frozenset({Code.FORMAT, Code.FACET_BASE, Code.FACET_SCHEMA})
+
+
+def cause(reasons: Sequence[Reason]) -> Reason:
+    """The reason a record was rejected for: the first that is no mere warning, in strict mode the first."""
+    return next((reason for reason in reasons if reason.code not in WARNINGS), reasons[0])

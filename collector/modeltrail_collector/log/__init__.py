@@ -2,7 +2,25 @@
 
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.open import open_log
+from modeltrail_collector.log.place import Place, ambiguous, entry_at, judge_of, place
+from modeltrail_collector.log.replays import Replays, replays
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
 from modeltrail_collector.log.verify import Report, verify
 
-__all__ = ["Batch", "Gap", "Head", "Log", "Report", "Segment", "open_log", "verify"]
+__all__ = [
+    "Batch",
+    "Gap",
+    "Head",
+    "Log",
+    "Place",
+    "Replays",
+    "Report",
+    "Segment",
+    "ambiguous",
+    "entry_at",
+    "judge_of",
+    "open_log",
+    "place",
+    "replays",
+    "verify",
+]

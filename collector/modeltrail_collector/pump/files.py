@@ -9,14 +9,11 @@ from modeltrail_collector import judge
 from modeltrail_collector.errors import ConfigError, OwnershipLost
 from modeltrail_collector.intake import files
 from modeltrail_collector.log import Log
-from modeltrail_collector.model import LOCAL, FileProgress
-from modeltrail_collector.pump.builder import Builder, entry
+from modeltrail_collector.model import LOCAL
+from modeltrail_collector.pump.local import LocalWriter
 from modeltrail_collector.pump.totals import Totals
 
 _logger = logging.getLogger(__name__)
-
-SEGMENT_ROWS = 50_000
-SEGMENT_BYTES = 64 << 20
 
 
 def seal_inbox(log: Log) -> int:
@@ -86,36 +83,9 @@ def _seal(log: Log, named: Mapping[Path, str], *, strict: bool) -> Totals:
 def _seal_once(log: Log, named: Mapping[Path, str], totals: Totals, *, strict: bool) -> None:
     end = log.end(LOCAL)
     progress = sealed_so_far(log)
-    pending = _Pending(log, end, totals)
+    pending = LocalWriter(log, end, totals)
     for path, name in named.items():
         for line in files.unsealed(path, name, progress):
-            pending.add(line, strict=strict)
+            record = files.record(line, pending.end)
+            pending.add(record, judge.judge(record.value, strict=strict), line.progress)
     pending.seal()
-
-
-class _Pending:
-    """What is read from files and not sealed yet."""
-
-    def __init__(self, log: Log, end: int, totals: Totals) -> None:
-        self._log = log
-        self._totals = totals
-        self._builder = Builder(LOCAL, end, now=0.0)
-        self._files: dict[tuple[str, str], FileProgress] = {}
-        self._judge_id = judge.judge_id()
-
-    def add(self, line: files.Line, *, strict: bool) -> None:
-        record = files.record(line, self._builder.end)
-        verdict = judge.judge(record.value, strict=strict)
-        self._builder.add(entry(record, verdict, self._log.wall()))
-        self._files[line.progress.path, line.progress.first_line_sha256] = line.progress
-        if self._builder.bytes >= SEGMENT_BYTES or len(self._builder.entries) >= SEGMENT_ROWS:
-            self.seal()
-
-    def seal(self) -> None:
-        if self._builder.is_empty:
-            return
-        batch = self._builder.batch(self._judge_id, tuple(self._files.values()))
-        segment = self._log.append(LOCAL, batch)
-        self._totals.add_segment(segment, self._builder.entries)
-        self._builder = Builder(LOCAL, batch.end, now=0.0)
-        self._files = {}

@@ -19,6 +19,7 @@ from modeltrail_collector.model import LogPartition, Record, Verdict
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES, Builder, entry
 from modeltrail_collector.pump.notices import Outage, note_missing, where
 from modeltrail_collector.pump.totals import Activity, PartitionStatus, Status, Totals
+from modeltrail_collector.relay import DeadLetters
 
 _logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Pump:
         until_end: Stop at the offsets where the partitions end when they are first assigned.
         strict: Reject what the judge would warn about.
         limits: When to seal.
+        letters: Is told what is ours and what was sealed, and publishes what was rejected of it.
         clock: Monotonic seconds; ages are never measured by the wall clock.
     """
 
@@ -57,6 +59,7 @@ class Pump:
         until_end: bool = False,
         strict: bool = False,
         limits: Limits | None = None,
+        letters: DeadLetters | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.totals = Totals()
@@ -65,6 +68,7 @@ class Pump:
         self._source = source
         self._log = log
         self._limits = limits or Limits()
+        self._letters = letters
         self._clock = clock
         self._strict = strict
         self._judge_id = judge_.judge_id()
@@ -193,6 +197,8 @@ class Pump:
         _logger.info(
             "assigned %d partitions", len(assigned), extra={"event": "assigned", "partitions": len(assigned)}
         )
+        if self._letters:
+            self._letters.own(assigned)
         self._source.resume()
         self._resting = False
 
@@ -279,6 +285,9 @@ class Pump:
             else:
                 self.totals.add_segment(segment, builder.entries)
                 self._note_sealed(segment, self._clock() - began)
+                if self._letters:
+                    rejected = any(entry.verdict == "rejected" for entry in builder.entries)
+                    self._letters.sealed(segment, rejected=rejected)
                 reached("before_commit")
                 self._source.commit({partition: builder.end})
         if builder in self._orphans:

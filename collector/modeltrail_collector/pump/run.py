@@ -13,15 +13,18 @@ import msgspec
 
 from modeltrail_collector.errors import CollectorError, Unavailable
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
-from modeltrail_collector.log import open_log
+from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.pump.pump import Limits, Pump
 from modeltrail_collector.pump.stop import Stop
 from modeltrail_collector.pump.totals import Status, Totals, total
+from modeltrail_collector.relay import DeadLetters
+from modeltrail_collector.relay.kafka import KafkaPublisher
 
 _logger = logging.getLogger(__name__)
 
 DRAIN_PAUSE_S = 1.0
 REPORT_S = 1.0
+LETTERS_S = 10.0
 # At Python's own thresholds collections take a tenth of the time, and nearly everything is freed by counting.
 GC_THRESHOLD = 50_000
 
@@ -40,6 +43,7 @@ class Job(msgspec.Struct, frozen=True):
     until_end: bool = False
     strict: bool = False
     workers: int = 1
+    dead_letter_topic: str | None = None
     limits: Limits = Limits()
     prepare: Callable[[], None] | None = None
 
@@ -51,22 +55,51 @@ def run(job: Job, stop: Stop, report: Report, index: int = 0) -> Totals:
         CollectorError: It cannot go on; what was sealed before stays.
     """
     source = KafkaSource(job.connection, (index, job.workers) if job.until_end else None)
+    log = open_log(job.log_uri)
+    letters = _letters(job, log)
     try:
         pump = Pump(
-            source, open_log(job.log_uri), until_end=job.until_end, strict=job.strict, limits=job.limits
+            source, log, until_end=job.until_end, strict=job.strict, limits=job.limits, letters=letters
         )
         _calm_the_collector()
         reported = 0.0
         while not pump.done and stop.wanted is None:
             pump.turn()
+            _count_letters(letters, pump.totals)
             if time.monotonic() - reported >= REPORT_S:
                 reported = time.monotonic()
                 report({index: pump.status()})
         _drain(pump, stop)
+        _finish_letters(letters, pump.totals, LETTERS_S if stop.wanted is None else stop.left_s())
         report({index: pump.status()})
         return pump.totals
     finally:
         source.close()
+        if letters is not None:
+            letters.close()
+
+
+def _letters(job: Job, log: Log) -> DeadLetters | None:
+    topic = job.dead_letter_topic
+    return DeadLetters(log, KafkaPublisher(job.connection, topic), topic) if topic else None
+
+
+def _count_letters(letters: DeadLetters | None, totals: Totals) -> None:
+    if letters is not None:
+        totals.letters, totals.letters_failures = letters.published, letters.failures
+        totals.letters_behind = letters.behind
+
+
+def _finish_letters(letters: DeadLetters | None, totals: Totals, patience_s: float) -> None:
+    if letters is None:
+        return
+    if left := letters.finish(min(patience_s, LETTERS_S)):
+        _logger.warning(
+            "%d sealed offsets are not looked through for dead letters yet: the next collector that is "
+            "started with --dead-letter-topic goes on there",
+            left,
+        )
+    _count_letters(letters, totals)
 
 
 def _calm_the_collector() -> None:

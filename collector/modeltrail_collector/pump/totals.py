@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from modeltrail_collector.judge import cause
 from modeltrail_collector.log import Segment
 from modeltrail_collector.model import Entry, LogPartition
 
@@ -14,7 +15,12 @@ SEAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 
 
 class Totals(msgspec.Struct):
-    """Sealed since the start: records by verdict, segments, and offsets that were gone before us."""
+    """Sealed since the start: records by verdict, segments, and offsets that were gone before us.
+
+    `rejected_by_code` counts each rejected record once, under the reason that it was rejected for. `letters`
+    are the dead letters that their topic acknowledged, `letters_behind` the offsets that are sealed but not
+    looked through for dead letters yet, `letters_failures` the attempts to publish that failed.
+    """
 
     records: int = 0
     accepted: int = 0
@@ -22,10 +28,13 @@ class Totals(msgspec.Struct):
     rejected: int = 0
     segments: int = 0
     missing: int = 0
-    rejected_by_code: dict[str, int] = msgspec.field(default_factory=dict)
-    missing_by_reason: dict[str, int] = msgspec.field(default_factory=dict)
+    rejected_by_code: Counter[str] = msgspec.field(default_factory=Counter)
+    missing_by_reason: Counter[str] = msgspec.field(default_factory=Counter)
+    letters: int = 0
+    letters_behind: int = 0
+    letters_failures: int = 0
 
-    def add_segment(self, segment: Segment, entries: "tuple[Entry, ...] | list[Entry]") -> None:
+    def add_segment(self, segment: Segment, entries: Sequence[Entry]) -> None:
         """Count what a segment holds."""
         verdicts = Counter(entry.verdict for entry in entries)
         self.accepted += verdicts["accepted"]
@@ -34,21 +43,18 @@ class Totals(msgspec.Struct):
         self.records += len(entries)
         self.segments += 1
         if verdicts["rejected"]:
-            codes = (entry.reasons[0].code for entry in entries if entry.verdict == "rejected")
-            _add(self.rejected_by_code, Counter(codes))
+            self.rejected_by_code.update(
+                cause(entry.reasons).code for entry in entries if entry.verdict == "rejected"
+            )
         for gap in segment.gaps:
             offsets = gap.next_offset - gap.first_offset
             self.missing += offsets
-            _add(self.missing_by_reason, {gap.reason: offsets})
+            self.missing_by_reason[gap.reason] += offsets
 
     def add(self, other: "Totals") -> None:
         """Add another collector's."""
         for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if isinstance(value, dict):
-                _add(value, getattr(other, name))
-            else:
-                setattr(self, name, value + getattr(other, name))
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Activity(msgspec.Struct):
@@ -58,7 +64,7 @@ class Activity(msgspec.Struct):
     consumed_bytes: int = 0
     conflicts: int = 0
     rebalances: int = 0
-    failures: dict[str, int] = msgspec.field(default_factory=dict)
+    failures: Counter[str] = msgspec.field(default_factory=Counter)
     seals: list[int] = msgspec.field(default_factory=lambda: [0] * (len(SEAL_BUCKETS) + 1))
     seal_seconds: float = 0.0
 
@@ -69,7 +75,7 @@ class Activity(msgspec.Struct):
 
     def failed(self, upstream: str) -> None:
         """Count that Kafka or the store did not answer."""
-        _add(self.failures, {upstream: 1})
+        self.failures[upstream] += 1
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
@@ -102,8 +108,3 @@ def total(statuses: Iterable[Status]) -> Totals:
     for status in statuses:
         found.add(status.totals)
     return found
-
-
-def _add(counts: dict[str, int], more: "dict[str, int] | Counter[str]") -> None:
-    for name, count in more.items():
-        counts[name] = counts.get(name, 0) + count

@@ -115,6 +115,21 @@ COLLECTOR: Final[tuple[Described[Statuses], ...]] = (
         _counts(lambda status: status.totals.rejected_by_code),
     ),
     Described(
+        _C + "dead_letters_total",
+        *("counter", _W, "Rejected records that the dead-letter topic acknowledged."),
+        _each(lambda status: status.totals.letters),
+    ),
+    Described(
+        _C + "dead_letter_failures_total",
+        *("counter", _W, "Attempts to publish dead letters that failed, and are repeated."),
+        _each(lambda status: status.totals.letters_failures),
+    ),
+    Described(
+        _C + "dead_letters_behind_records",
+        *("gauge", _W, "Sealed offsets that are not looked through for dead letters yet."),
+        _each(lambda status: status.totals.letters_behind),
+    ),
+    Described(
         _C + "missing_offsets_total",
         *("counter", (*_W, "reason"), "Offsets that could not be collected: `retention` or `unreadable`."),
         _counts(lambda status: status.totals.missing_by_reason),

@@ -91,7 +91,7 @@ def collect(  # noqa: PLR0917  click gives them by name
     stop = _stop()
     if patterns and dead_letter_topic:
         raise click.UsageError("--dead-letter-topic goes with a topic, not with --from-files")
-    with told_as_json(log_format), ExitStack() as stack:
+    with told_as_json(log_format):
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
@@ -99,10 +99,8 @@ def collect(  # noqa: PLR0917  click gives them by name
             job = _job(
                 config, log_uri, workers, log_format, dead_letter_topic, until_end=until_end, strict=strict
             )
-            reports = [stack.enter_context(_progress(log_format))]
-            if metrics:
-                reports.append(stack.enter_context(_board(metrics, workers)))
-            totals = _collect_topic(job, stop, lambda statuses: [report(statuses) for report in reports])
+            with _reports(metrics, workers, log_format) as report:
+                totals = _collect_topic(job, stop, report)
     seconds = time.monotonic() - started
     if as_json:
         print_json({**_as_dict(totals), "seconds": round(seconds, 3), "log": log_uri})
@@ -174,6 +172,21 @@ def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> 
     from modeltrail_collector.pump import seal_files
 
     return seal_files(open_log(log_uri), patterns, strict=strict)
+
+
+@contextmanager
+def _reports(metrics: str | None, workers: int, log_format: str) -> Iterator[Callable[[Any], None]]:
+    """Everybody who wants to know how the workers are."""
+    with ExitStack() as stack:
+        reports = [stack.enter_context(_progress(log_format))]
+        if metrics:
+            reports.append(stack.enter_context(_board(metrics, workers)))
+
+        def tell(statuses: Any) -> None:
+            for report in reports:
+                report(statuses)
+
+        yield tell
 
 
 @contextmanager

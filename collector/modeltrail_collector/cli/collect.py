@@ -88,25 +88,33 @@ def collect(  # noqa: PLR0917  click gives them by name
 
     started = time.monotonic()
     configure(log_format)
-    stop = _stop()
-    if patterns and dead_letter_topic:
-        raise click.UsageError("--dead-letter-topic goes with a topic, not with --from-files")
+    _check_patterns(patterns, dead_letter_topic, metrics)
+    interrupted = False
     with told_as_json(log_format):
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
-            config = kafka_config(bootstrap_servers, topic, group)
-            job = _job(
-                config, log_uri, workers, log_format, dead_letter_topic, until_end=until_end, strict=strict
-            )
+            found = kafka_config(bootstrap_servers, topic, group)
+            more = {"dead_letter_topic": dead_letter_topic, "until_end": until_end, "strict": strict}
+            job = _job(found, log_uri, workers, log_format, **more)
             with _reports(metrics, workers, log_format) as report:
-                totals = _collect_topic(job, stop, report)
-    seconds = time.monotonic() - started
+                totals, interrupted = _collect_topic(job, report)
+    _tell(totals, time.monotonic() - started, log_uri, as_json=as_json)
+    return INTERRUPTED if interrupted else 0
+
+
+def _check_patterns(patterns: tuple[str, ...], dead_letter_topic: str | None, metrics: str | None) -> None:
+    """What goes with a topic only."""
+    for option, value in (("--dead-letter-topic", dead_letter_topic), ("--metrics", metrics)):
+        if patterns and value:
+            raise click.UsageError(f"{option} goes with a topic, not with --from-files")
+
+
+def _tell(totals: Any, seconds: float, log_uri: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**_as_dict(totals), "seconds": round(seconds, 3), "log": log_uri})
     else:
         click.echo(_summary(totals, seconds))
-    return INTERRUPTED if stop.wanted == signal.SIGINT else 0
 
 
 def _job(
@@ -114,10 +122,10 @@ def _job(
     log_uri: str,
     workers: int,
     log_format: Any,
-    dead_letter_topic: str | None,
     *,
-    until_end: bool,
-    strict: bool,
+    dead_letter_topic: Any,
+    until_end: Any,
+    strict: Any,
 ) -> Any:
     from modeltrail_collector.intake.kafka import Connection
     from modeltrail_collector.pump.run import Job
@@ -153,18 +161,15 @@ def _job(
     )
 
 
-def _stop() -> Any:
+def _collect_topic(job: Any, report: Any) -> tuple[Any, bool]:
+    """What was collected, and whether Ctrl-C ended it."""
+    from modeltrail_collector.pump.run import run, run_workers
     from modeltrail_collector.pump.stop import Stop
 
     stop = Stop()
     stop.install()
-    return stop
-
-
-def _collect_topic(job: Any, stop: Any, report: Any) -> Any:
-    from modeltrail_collector.pump.run import run, run_workers
-
-    return run(job, stop, report) if job.workers == 1 else run_workers(job, stop, report)
+    totals = run(job, stop, report) if job.workers == 1 else run_workers(job, stop, report)
+    return totals, stop.wanted == signal.SIGINT
 
 
 def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> Any:

@@ -38,7 +38,6 @@ def metrics_option(function: Function) -> Function:
     return click.option(
         "--metrics",
         metavar="HOST:PORT",
-        envvar="MODELTRAIL_METRICS",
         help="Serve /metrics (Prometheus) and /health there; a PORT alone is for this machine only.",
     )(function)
 

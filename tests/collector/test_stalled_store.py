@@ -62,11 +62,11 @@ class Member:
         text = urllib.request.urlopen(f"{self.url}/metrics", timeout=30).read().decode()
         return sum(float(found) for found in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
 
-    def wait_for(self, condition: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + 120
+    def wait_for(self, condition: Callable[[], object], what: str, patience_s: float = 120.0) -> None:
+        deadline = time.monotonic() + patience_s
         while not condition():
             assert self.process.poll() is None, self.process.communicate()
-            assert time.monotonic() < deadline, f"not in two minutes: {what}"
+            assert time.monotonic() < deadline, f"not in {patience_s:.0f} s: {what}"
             time.sleep(0.1)
 
     def wait_until_full(self, of: int) -> None:
@@ -143,9 +143,8 @@ def stall_and_recover(servers: str, topic: str, member: Member, send_all: Callab
     time.sleep(SESSION_MS / 1000 + 1)
     assert before == membership(servers, topic)
     member.stall.unlink()
-    member.wait_for(
-        lambda: member.metric("modeltrail_collector_sealed_records_total") == sent, f"{sent} sealed"
-    )
+    sealed = "modeltrail_collector_sealed_records_total"
+    member.wait_for(lambda: member.metric(sealed) == sent, f"{sent} sealed", sent / 50)
     assert 1 == member.metric("modeltrail_collector_rebalances_total")
     log = open_log(member.log)
     assert sent == sum(log.end(partition) for partition in log.partitions())
@@ -224,7 +223,7 @@ def test_sigterm_does_not_wait_for_ever(
     member = start(topic, how)
     member.stall.touch()
     send(kafka_bootstrap, topic, packed(10))
-    member.wait_for(lambda: member.metric("modeltrail_collector_consumed_records_total") == 10, "10 wait")
+    member.wait_for(lambda: member.metric("modeltrail_collector_consumed_records_total"), "some wait")
     time.sleep(1)  # it is inside the put, or between two attempts
     member.process.send_signal(signal.SIGTERM)
     code, said = member.ends()
@@ -241,7 +240,7 @@ def test_a_second_signal_ends_at_once(
     member = start(topic, "blocks", 600.0)
     member.stall.touch()
     send(kafka_bootstrap, topic, packed(10))
-    member.wait_for(lambda: member.metric("modeltrail_collector_consumed_records_total") == 10, "10 wait")
+    member.wait_for(lambda: member.metric("modeltrail_collector_consumed_records_total"), "some wait")
     time.sleep(1)
     member.process.send_signal(signal.SIGTERM)
     time.sleep(1)

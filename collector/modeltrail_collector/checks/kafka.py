@@ -75,7 +75,7 @@ def _unusable(error: CollectorError, servers: str) -> Iterator[Check]:
         found, _, advice = text.partition(" Does it exist? ")
         yield Check("collect topic", "fail", found, advice or "modeltrail topic create", unreachable=False)
         return
-    advice = "check --bootstrap-servers and the security settings; is the broker running?"
+    advice = "check --bootstrap-servers, the network between, and the security settings"
     yield Check("collect broker", "fail", text, advice, unreachable=isinstance(error, Unavailable))
 
 

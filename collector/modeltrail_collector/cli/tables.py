@@ -12,6 +12,7 @@ from modeltrail_collector.cli.output import (
     log_option,
     metrics_option,
     print_json,
+    told_as_json,
 )
 from modeltrail_collector.cli.watch import watch as watch_
 
@@ -60,10 +61,11 @@ def compact(
         seal_inbox(log)
         return tables.compact(log, on_progress=_progress())
 
-    if watch:
-        watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
-    else:
-        _tell(turn(), as_json=as_json)
+    with told_as_json(log_format):
+        if watch:
+            watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
+        else:
+            _tell(turn(), as_json=as_json)
 
 
 @click.command()

@@ -35,7 +35,11 @@ def watch(
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(_board(metrics, interval)) if metrics else None
         stop = stack.enter_context(_until_sigterm())
-        click.echo(f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it.", err=True)
+        text = f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it."
+        if _logger.isEnabledFor(logging.INFO):
+            _logger.info(text, extra={"event": "watching", "log": log.uri})
+        else:
+            click.echo(text, err=True)
         outage: Outage | None = None
         while not stop.is_set():
             try:

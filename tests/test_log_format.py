@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from modeltrail_collector.judge import judge
-from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.log import Batch, Log, maintain, open_log
 from modeltrail_collector.model import Entry, Header, LogPartition
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "log-format.md"
@@ -80,3 +81,37 @@ def test_the_page_finds_a_missing_segment(folder: Path) -> None:
     """The program of the page refuses a log whose first segment is gone."""
     min(folder.rglob("*.avro")).unlink()
     assert check(folder).returncode != 0
+
+
+@pytest.fixture
+def maintained(folder: Path) -> Path:
+    """The same log, grown: two roll-ups whose records are gone, two that have them, and one segment."""
+    partition = LogPartition("events", "a-topic-id", 3)
+    for offset in range(7, 22):
+        day = 10 if offset < 9 else 12 if offset < 11 else 300
+        log = Log(open_log(str(folder)).store, lambda day=day: (30_000 + day) * 86_400_000)
+        log.append(partition, Batch(start=offset, end=offset + 1, entries=[entry(offset, b"{}")]))
+    later = Log(log.store, lambda: (30_000 + 320) * 86_400_000)
+    (done,) = maintain(later, keep=timedelta(days=30))
+    assert ((), 9) == (done.problems, done.removed_before)
+    return folder
+
+
+def test_the_page_checks_roll_ups_and_stubs(maintained: Path) -> None:
+    """The program of the page follows the chain through stubs, roll-ups and what retention left."""
+    result = check(maintained)
+    assert result.returncode == 0, result.stderr
+    head = open_log(str(maintained)).head(LogPartition("events", "a-topic-id", 3))
+    assert result.stdout.split() == ["events", "3", "ends", "at", "22", head.chain_end]
+
+
+@pytest.mark.parametrize("place", ["raw", "rolled"])
+def test_the_page_finds_what_was_done_to_roll_ups(maintained: Path, place: str) -> None:
+    """The program of the page refuses a roll-up or a stub that is gone, or in which one bit differs."""
+    for file in sorted((maintained / place).rglob("*.avro"))[:-1:6]:
+        whole = file.read_bytes()
+        file.unlink()
+        assert check(maintained).returncode != 0, f"{file} is missing"
+        file.write_bytes(whole[:-10] + bytes([whole[-10] ^ 4]) + whole[-9:])
+        assert check(maintained).returncode != 0, f"{file} has another bit"
+        file.write_bytes(whole)

@@ -1,5 +1,6 @@
 """`modeltrail verify`: is the log what was sealed?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from modeltrail_collector.errors import ConfigError
 if TYPE_CHECKING:
     from modeltrail_collector.log import Report
     from modeltrail_collector.log.heads import Heads
+    from modeltrail_collector.log.verify import PartitionReport
 
 COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_end", "answer")
 EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -110,5 +112,21 @@ def _tell(report: "Report", *, as_json: bool) -> None:
     for problem in report.problems:
         click.echo(f"modeltrail: {problem}", err=True)
     for found in report.partitions:
-        for name in found.set_aside:
-            click.echo(f"modeltrail: {name} was set aside as damaged and collected again", err=True)
+        for line in _also(found):
+            click.echo(f"modeltrail: {line}", err=True)
+
+
+def _also(found: "PartitionReport") -> Iterator[str]:
+    """What is worth knowing of a chain and no problem."""
+    where = f"topic {found.topic}, partition {found.partition}"
+    for name in found.set_aside:
+        yield f"{name} was set aside as damaged and collected again"
+    if found.rolled_up:
+        yield f"{where}: {found.rolled_up:,} of the {found.segments:,} segments are rolled up"
+    for gone in found.removed:
+        yield (
+            f"{where}, offsets {gone.first_offset} to {gone.next_offset - 1}: their records were removed by "
+            "retention, what is left of their segments says so"
+        )
+    for name in found.unfinished:
+        yield f"{name} is not in use yet, or no more: `modeltrail maintain` sees to it"

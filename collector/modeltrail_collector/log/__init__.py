@@ -1,6 +1,7 @@
 """The log: sealed Avro segments, created once, hash-chained. The truth from which all else is derived."""
 
 from modeltrail_collector.log.log import Log
+from modeltrail_collector.log.maintenance import maintain
 from modeltrail_collector.log.open import open_log
 from modeltrail_collector.log.place import Place, ambiguous, entry_at, judge_of, place
 from modeltrail_collector.log.replays import Replays, replays
@@ -19,6 +20,7 @@ __all__ = [
     "ambiguous",
     "entry_at",
     "judge_of",
+    "maintain",
     "open_log",
     "place",
     "replays",

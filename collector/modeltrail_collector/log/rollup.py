@@ -13,9 +13,9 @@ roll-up that no stub names is removed when nobody can make one any more: when al
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 from modeltrail_collector.errors import NotVerified
@@ -68,7 +68,7 @@ class RollUp:
             self._log.store.clean(folder(self._partition))
         for name in unfinished(self._log, self._partition):
             self._finish(name)
-        for group in groups(self._log, self._partition, self.problems):
+        for group in list(groups(followed(self._log, self._partition, self.problems))):
             self._roll_up(group)
 
     def _roll_up(self, group: Sequence[Segment]) -> None:
@@ -146,15 +146,15 @@ class RollUp:
         return True
 
 
-def groups(log: Log, partition: LogPartition, problems: list[str]) -> Iterator[list[Segment]]:
-    """Neighbouring segments that are worth a roll-up each; never the last segment of the partition.
+def groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    """Of all segments of a partition those neighbours that are worth a roll-up each; never the last one.
 
     A group ends with the day (of `sealed_at`), so that retention, which removes whole roll-ups, is exact to a
-    day. A chain that cannot be followed ends the last group, and is a problem.
+    day.
     """
     group: list[Segment] = []
     rows = 0
-    for segment in _all_but_the_last(log, partition, problems):
+    for segment, _ in pairwise(segments):
         plain = not (segment.parts or segment.removed)
         if group and not (
             plain
@@ -172,15 +172,14 @@ def groups(log: Log, partition: LogPartition, problems: list[str]) -> Iterator[l
         yield group
 
 
-def _all_but_the_last(log: Log, partition: LogPartition, problems: list[str]) -> Iterator[Segment]:
-    held: Segment | None = None
+def followed(log: Log, partition: LogPartition, problems: list[str]) -> list[Segment]:
+    """The segments as far as the chain can be followed; where it cannot is a problem."""
+    found: list[Segment] = []
     try:
-        for segment in log.segments(partition):
-            if held:
-                yield held
-            held = segment
+        found.extend(log.segments(partition))
     except NotVerified as error:
         problems.append(str(error))
+    return found
 
 
 def unfinished(log: Log, partition: LogPartition) -> list[str]:

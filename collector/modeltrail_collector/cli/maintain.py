@@ -1,0 +1,91 @@
+"""`modeltrail maintain`: keep a log small and quick."""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+
+if TYPE_CHECKING:
+    from modeltrail_collector.log.maintenance import Progress
+
+COLUMNS = ("topic", "partition", "rolled_up", "rollups", "records_removed", "removed_before")
+LONGEST_S = 36_500 * 86_400
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def duration(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
+    """A whole number and a unit, as `365d`."""
+    if text is None:
+        return None
+    number, unit = text[:-1], text[-1:]
+    if not (number.isdecimal() and number.isascii() and unit in _UNITS):
+        raise click.BadParameter(
+            f"{text!r} is no duration: write a whole number and s, m, h, d or w, as 365d"
+        )
+    seconds = int(number[:12]) * _UNITS[unit]
+    if not 0 < seconds <= LONGEST_S or len(number) > 12:
+        raise click.BadParameter(f"{text!r} is not between a second and a hundred years")
+    return timedelta(seconds=seconds)
+
+
+@click.command()
+@log_option
+@click.option(
+    "--keep-raw",
+    metavar="DURATION",
+    callback=duration,
+    help="Remove records that were sealed longer ago than this, as 365d or 52w; not given, none are.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing, say what would be done.")
+@json_option
+def maintain(log_uri: str, *, keep_raw: timedelta | None, dry_run: bool, as_json: bool) -> int:
+    """Join small segments of the log, and remove what is too old.
+
+    The small segments of a day are rolled up into one file, with all that was sealed: the log is read as
+    before, and `verify` proves it as before. With --keep-raw the oldest records are removed for good, days at
+    a time, never the newest segment; what the tables hold of them stays. Collectors and readers may go on
+    meanwhile. A second one waits for the first, and what is killed is finished by the next. Exit code 1 if a
+    segment is damaged: it is left as it is.
+
+    \b
+    modeltrail maintain
+    modeltrail maintain --keep-raw 365d --dry-run
+    modeltrail maintain --log s3://ml/lineage --keep-raw 365d
+    """
+    from modeltrail_collector.log import maintain as maintain_log
+    from modeltrail_collector.log import open_log
+
+    log = open_log(log_uri)
+    progress = _progress()
+    done = maintain_log(log, keep=keep_raw, dry_run=dry_run, on_progress=progress)
+    if progress:
+        click.echo("\r\x1b[K", nl=False, err=True)
+    problems = [problem for upkeep in done for problem in upkeep.problems]
+    if as_json:
+        print_json({"log": log.uri, "dry_run": dry_run, "raw": done, "problems": problems})
+    else:
+        rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
+        print_rows(rows, COLUMNS, nothing=f"There are no records in {log.uri}.")
+        if dry_run and rows:
+            click.echo("modeltrail: a dry run: nothing was changed", err=True)
+    for problem in problems:
+        click.echo(f"modeltrail: {problem}", err=True)
+    return 1 if problems else 0
+
+
+def _progress() -> "Callable[[Progress], None] | None":
+    """One line on a terminal that says where it is; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def tell(step: "Progress") -> None:
+        where = f"{step.partition.topic}/{step.partition.partition}"
+        click.echo(f"\r\x1b[K{where}: {step.done:,} {step.work}", nl=False, err=True)
+
+    return tell

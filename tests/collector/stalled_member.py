@@ -34,7 +34,7 @@ class StallingStore(LocalStore):
 
 
 def main(
-    *, servers: str, topic: str, log: str, stall: str, how: str, grace_s: float, session_ms: int
+    *, servers: str, topic: str, log: str, stall: str, how: str, grace_s: float, session_ms: int, age_s: float
 ) -> None:
     configure("json")
     stop = Stop(grace_s)
@@ -42,7 +42,7 @@ def main(
     kafka.CONSUMER_SETTINGS = {**kafka.CONSUMER_SETTINGS, "session_timeout_ms": session_ms}
     run_.open_log = lambda uri: Log(StallingStore(Path(uri), Path(stall), how))
     board = CollectorBoard(1)
-    job = run_.Job(kafka.Connection(servers, topic, topic), log, limits=Limits(age_s=0.5))
+    job = run_.Job(kafka.Connection(servers, topic, topic), log, limits=Limits(age_s=age_s))
     with serve("0", board) as url:
         print(url, flush=True)
         try:

@@ -33,11 +33,13 @@ EVENT_BYTES = 20_000
 class Member:
     """A collector process over a store that the test stalls."""
 
-    def __init__(self, servers: str, topic: str, directory: Path, how: str, grace_s: float) -> None:
+    def __init__(
+        self, servers: str, topic: str, directory: Path, *, how: str, grace_s: float, age_s: float
+    ) -> None:
         self.log = directory / "lineage"
         self.stall = directory / "stall"
         arguments = {"servers": servers, "topic": topic, "log": str(self.log), "stall": str(self.stall)}
-        arguments |= {"how": how, "grace_s": grace_s, "session_ms": SESSION_MS}
+        arguments |= {"how": how, "grace_s": grace_s, "age_s": age_s, "session_ms": SESSION_MS}
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", MEMBER, json.dumps(arguments)],
             stdout=subprocess.PIPE,
@@ -87,8 +89,8 @@ class Member:
 def start(kafka_bootstrap: str, tmp_path: Path) -> Iterator[Callable[..., Member]]:
     started = []
 
-    def start(topic: str, how: str = "fails", grace_s: float = 2.0) -> Member:
-        started.append(Member(kafka_bootstrap, topic, tmp_path, how, grace_s))
+    def start(topic: str, how: str = "fails", grace_s: float = 2.0, age_s: float = 0.5) -> Member:
+        started.append(Member(kafka_bootstrap, topic, tmp_path, how=how, grace_s=grace_s, age_s=age_s))
         member = started[-1]
         member.wait_for(lambda: member.metric("modeltrail_collector_assigned_partitions"), "assigned")
         return member
@@ -134,7 +136,10 @@ def membership(servers: str, group: str) -> tuple[str, set[str]]:
 
 
 def stall_and_recover(servers: str, topic: str, member: Member, send_all: Callable[[], int]) -> None:
-    """Nothing is read that does not fit, the member stays one, and all is there in the end."""
+    """Nothing is read that does not fit, the member stays one, and all is there in the end.
+
+    The member seals by bytes only, so that as much waits as ever may.
+    """
     before = membership(servers, topic)
     assert ("Stable", 1) == (before[0], len(before[1]))
     member.stall.touch()
@@ -143,9 +148,12 @@ def stall_and_recover(servers: str, topic: str, member: Member, send_all: Callab
     time.sleep(SESSION_MS / 1000 + 1)
     assert before == membership(servers, topic)
     member.stall.unlink()
-    sealed = "modeltrail_collector_sealed_records_total"
-    member.wait_for(lambda: member.metric(sealed) == sent, f"{sent} sealed", sent / 50)
+    consumed = "modeltrail_collector_consumed_records_total"
+    member.wait_for(lambda: member.metric(consumed) == sent, f"{sent} read", sent / 50)
     assert 1 == member.metric("modeltrail_collector_rebalances_total")
+    member.process.send_signal(signal.SIGTERM)
+    code, said = member.ends()
+    assert 0 == code, said
     log = open_log(member.log)
     assert sent == sum(log.end(partition) for partition in log.partitions())
     print(f"\n{sent} events of 20 kB, peak RSS {member.peak >> 20} MiB")
@@ -160,7 +168,7 @@ def test_a_stalled_store_costs_bounded_memory(
     Unpacked whole, as the client does, the batch alone would take more.
     """
     topic = kafka_topic(1)
-    member = start(topic)
+    member = start(topic, grace_s=60, age_s=600)
     settings = {"batch_size": 400 << 20, "linger_ms": 60_000, "max_request_size": 400 << 20}
     stall_and_recover(
         kafka_bootstrap, topic, member, lambda: send(kafka_bootstrap, topic, packed(12_500), **settings)
@@ -175,7 +183,7 @@ def test_a_long_stalled_store_costs_bounded_memory(
 ) -> None:
     """A gigabyte of events that hardly compress, on eight partitions, and a store that blocks or fails."""
     topic = kafka_topic(8)
-    member = start(topic, how)
+    member = start(topic, how, grace_s=60, age_s=600)
     stall_and_recover(
         kafka_bootstrap,
         topic,

@@ -9,7 +9,7 @@ KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench faults kafka-up kafka-down ci build clean
+.PHONY: help setup demo test check fmt bench faults sim kafka-up kafka-down ci build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ coverage: setup ## the tests with branch coverage of all three packages
 
 faults: setup ## the long form of the fault tests: at least 100 kill -9 on a real broker
 	$(BIN)/python -m pytest -q -m slow
+
+sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'
+	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIM)
 
 bench: setup ## ratios against named peers, one core pinned; JSON in benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
+from simulation.store import ProcessStore
+
 from modeltrail_collector.log import Batch, Log, open_log
 from modeltrail_collector.log.store import LocalStore
 from modeltrail_collector.model import Entry, Header, LogPartition, Reason
@@ -14,7 +16,7 @@ P0 = LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", 0)
 
 def again(log: Log) -> Log:
     """The same log, opened by somebody else."""
-    return Log(log.store) if isinstance(log.store, MemoryStore) else open_log(log.uri)
+    return Log(log.store) if isinstance(log.store, MemoryStore | ProcessStore) else open_log(log.uri)
 
 
 def entry(offset: int, value: bytes | None = b"{}", **changes: object) -> Entry:

@@ -7,10 +7,12 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modeltrail_collector.judge import judge
 from modeltrail_collector.log import Batch, Log, maintain, open_log
+from modeltrail_collector.log.segment import Repair, encode
 from modeltrail_collector.model import Entry, Header, LogPartition
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "log-format.md"
@@ -80,6 +82,20 @@ def test_the_page_finds_a_flipped_bit(folder: Path) -> None:
 def test_the_page_finds_a_missing_segment(folder: Path) -> None:
     """The program of the page refuses a log whose first segment is gone."""
     min(folder.rglob("*.avro")).unlink()
+    assert check(folder).returncode != 0
+
+
+def test_the_page_follows_a_repair(folder: Path) -> None:
+    """The program of the page accepts a repaired segment between its neighbours, and not an edited one."""
+    log = open_log(str(folder))
+    (first, _) = log.segments(LogPartition("events", "a-topic-id", 3))
+    again = [msgspec.structs.replace(entry, ingested_at_ms=1) for entry in log.read(first)]
+    told = Repair("a test", first.sha256)
+    sealed = (first.partition, Batch(start=0, end=2, entries=again), first.chain_start)
+    (folder / first.name).write_bytes(encode(*sealed, repair=told, chain_end=first.chain_end)[1])
+    result = check(folder)
+    assert result.returncode == 0, result.stderr
+    (folder / first.name).write_bytes(encode(*sealed)[1])
     assert check(folder).returncode != 0
 
 

@@ -87,11 +87,12 @@ class Session:
                 if not name.startswith(("OPENLINEAGE", "MODELTRAIL", "MAKE", "MFLAGS"))
             },
             "NO_COLOR": "1",
+            "TMPDIR": str(home),
             "MODELTRAIL_STRICT": "1",
         }
 
-    def call(self, command: str) -> str:
-        """Run one command line; what it prints to stdout."""
+    def call(self, command: str, allowed: frozenset[int] = frozenset({0, 1})) -> str:
+        """Run one command line that ends with one of these codes; what it prints to stdout."""
         marker = "@@cwd@@"
         path = [each for each in os.environ["PATH"].split(os.pathsep) if each != str(SCRIPTS)]
         if not command.startswith("make "):  # a reader comes to those with the environment activated
@@ -110,7 +111,7 @@ class Session:
         )
         output, _, tail = result.stdout.rpartition(f"\n{marker}")
         self.cwd = Path(tail.strip())
-        if result.returncode not in {0, 1}:
+        if result.returncode not in allowed:
             raise SystemExit(f"$ {command}\nexit code {result.returncode}\n{output}\n{result.stderr}")
         return output
 
@@ -119,13 +120,16 @@ class Session:
         if block.language == "python":
             return self.python(block.text)
         lines = block.text.splitlines()
-        commands = lines if block.language == "sh" else [lines[0].removeprefix("$ ")]
-        outputs = [self.output(command) for command in commands]
-        if block.language == "sh" or None in outputs:
+        if (
+            block.language == "sh"
+        ):  # nothing shows what was printed, so the exit code has to be as the page says
+            for line in lines:
+                self.output(line, frozenset({1 if line.endswith("exit code 1") else 0}))
             return block.text
-        return f"{lines[0]}\n{(outputs[0] or '').rstrip()}".rstrip() + "\n"
+        output = self.output(lines[0].removeprefix("$ "))
+        return block.text if output is None else f"{lines[0]}\n{output.rstrip()}".rstrip() + "\n"
 
-    def output(self, command: str) -> str | None:
+    def output(self, command: str, allowed: frozenset[int] = frozenset({0, 1})) -> str | None:
         """What a command prints now; None for one that is not run here."""
         bare = command.split("#", maxsplit=1)[0].strip()
         if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
@@ -134,7 +138,7 @@ class Session:
             if self.bootstrap_servers is None:
                 return None
             bare = bare.replace(BROKER, self.bootstrap_servers)
-        return self.call(bare)
+        return self.call(bare, allowed)
 
     def python(self, text: str) -> str:
         """Run a program in a folder of its own beside the data file that the pages speak of."""

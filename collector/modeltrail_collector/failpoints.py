@@ -25,6 +25,8 @@ STEPS: Final = {
     "part_stubbed": "one more segment of a roll-up is a stub, those behind it are not yet",
     "rollup_removed": "a roll-up that no stub named is gone",
     "records_removed": "retention took the records of one more file, those of the next ones are still there",
+    "evidence_kept": "a damaged segment is copied beside its place, which still holds it",
+    "segment_repaired": "one more damaged range is collected again, those behind it are not yet",
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",

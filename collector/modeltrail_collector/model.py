@@ -7,12 +7,17 @@
 Times are integers in milliseconds since the epoch (UTC); offsets are 0-based.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+from modeltrail_collector.errors import ConfigError
+
 Level = Literal["accepted", "warned", "rejected"]
 EventKind = Literal["run", "job", "dataset"]
+
+
+_MAX_NAME: Final = 249  # as Kafka's own
 
 
 class LogPartition(msgspec.Struct, frozen=True, order=True):
@@ -25,6 +30,12 @@ class LogPartition(msgspec.Struct, frozen=True, order=True):
     topic: str
     topic_id: str
     partition: int
+
+    def __post_init__(self) -> None:
+        """Both names are folders of the log: whatever a broker or a file says, they lead nowhere else."""
+        for name in (self.topic, self.topic_id):
+            if name in {"", ".", ".."} or "/" in name or "\0" in name or len(name.encode()) > _MAX_NAME:
+                raise ConfigError(f"{name[:300]!r} cannot be the name or id of a topic in the log")
 
 
 LOCAL = LogPartition("local", "local", 0)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from logs import P0, batch, in_order
 
 from modeltrail_collector.cli.maintain import maintain
+from modeltrail_collector.cli.tables import compact
 from modeltrail_collector.cli.verify import verify
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.log.segment import name_of
@@ -108,3 +109,29 @@ def test_an_empty_log_needs_nothing(tmp_path: Path) -> None:
     result = CliRunner().invoke(maintain, ["--log", str(tmp_path / "nowhere")], standalone_mode=False)
     assert 0 == result.return_value
     assert "no records" in result.stderr
+
+
+def test_nothing_is_removed_that_the_tables_do_not_hold(folder: Path, call) -> None:
+    """--keep-raw compacts first; where a damaged segment stops that, it removes nothing and says why."""
+    damaged = folder / name_of(P0, 3)
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:-30] + bytes(30))
+    code, result = call("--keep-raw", "366d", "--json")
+    assert 1 == code
+    answer = json.loads(result.stdout)
+    assert "no record is removed before the tables hold it" in answer["problems"][0]
+    assert {0} == {done["records_removed"] for done in answer["raw"]}
+
+
+def test_old_runs_are_forgotten_when_asked(folder: Path, call) -> None:
+    """--keep-tables forgets what arrived too long ago and says how much; a dry run only says it."""
+    CliRunner().invoke(compact, ["--log", str(folder)], standalone_mode=False)
+    _, would = call("--keep-tables", "366d", "--dry-run")
+    assert "Tables would forget what arrived before" in would.stdout
+    _, result = call("--keep-tables", "366d", "--json")
+    forgotten = json.loads(result.stdout)["tables"]["forgotten"]
+    assert f"{forgotten['rejected']} rejected records" in would.stdout
+    assert 31 == forgotten["rejected"]
+    assert (
+        0 == json.loads(call("--keep-tables", "366d", "--json")[1].stdout)["tables"]["forgotten"]["rejected"]
+    )

@@ -9,7 +9,9 @@ from click.testing import CliRunner, Result
 
 from modeltrail_collector.cli.verify import verify
 from modeltrail_collector.errors import ConfigError, NotVerified
-from modeltrail_collector.log import open_log
+from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.log import segment as segments
+from modeltrail_collector.log.segment import Repair
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
 
@@ -86,6 +88,23 @@ def test_a_signed_head_is_trusted_by_its_key(log: Path, tmp_path: Path) -> None:
         call(log, "--head", head, "--trust", public)
     with pytest.raises(ConfigError, match="--sign goes with"):
         call(log, "--sign", key)
+
+
+def test_a_repaired_range_is_named_on_stderr(log: Path) -> None:
+    """What was repaired verifies, exit code 0, and is named as not original."""
+    name = sorted(log.glob("raw/*/*/1/*.avro"))[2]
+    store = open_log(log)
+    old = store.header(str(name.relative_to(log)))
+    batch = Batch(old.first_offset, old.next_offset, list(store.read(old)))
+    told = Repair("a test", old.sha256)
+    name.write_bytes(
+        segments.encode(old.partition, batch, old.chain_start, repair=told, chain_end=old.chain_end)[1]
+    )
+    code, result = call(log)
+    assert 0 == code
+    assert "partition 1, offsets 4 to 5 are repaired: not the original records" in result.stderr
+    assert [] == json.loads(call(log, "--json")[1].stdout)["partitions"][0]["repaired"]
+    assert 4 == json.loads(call(log, "--json")[1].stdout)["partitions"][1]["repaired"][0]["first_offset"]
 
 
 def test_the_answer_as_json(log: Path) -> None:

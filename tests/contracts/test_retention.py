@@ -8,7 +8,8 @@ from logs import P0, WRITES, Died, Forever, Mortal, again, batch, entry, fill, i
 
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.log import Batch, Log, retention, rollup, verify
-from modeltrail_collector.log.heads import Change
+from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.heads import Change, PartitionHead
 from modeltrail_collector.log.maintenance import Upkeep, maintain
 from modeltrail_collector.log.segment import name_of, name_of_rollup
 from modeltrail_collector.model import FileProgress
@@ -64,6 +65,17 @@ def test_old_records_are_removed_and_the_chain_stays(log: Log) -> None:
     assert (Change(0, 6, "removed", removed.chain_end),) == found.removed
     assert (12, 18, 11, 6) == (found.segments, found.records, found.rolled_up, removed.rows)
     assert keep(log, 3.5, 2).records_removed == 0
+
+
+def test_an_earlier_head_of_nothing_is_still_one_after_retention(log: Log) -> None:
+    """A head from before the first record is no rollback when retention has removed that record since.
+
+    Found by the simulation: a collector that had found nothing had said so.
+    """
+    head = PartitionHead(P0.topic, P0.topic_id, P0.partition, 0, genesis(P0))
+    days(log)
+    keep(log, 3.5, 2)
+    assert [] == list(verify(again(log), [head]).problems)
 
 
 def test_a_removed_range_is_entered_at_every_old_boundary(log: Log) -> None:

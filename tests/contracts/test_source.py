@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+from simulation.broker import Broker, Member
 
 from modeltrail_collector.intake import Fetched, Source
 from modeltrail_collector.model import Header, LogPartition
@@ -44,6 +45,16 @@ class MemoryWorld:
 
     def recreate(self) -> None:
         self.topic.recreate()
+
+
+class SimulatedWorld(MemoryWorld):
+    """The broker of tests/simulation, where rebalances are what Kafka's are."""
+
+    def __init__(self, partitions: int, *, cooperative: bool) -> None:
+        self.topic = Broker(partitions, cooperative=cooperative)
+
+    def member(self) -> Source:
+        return Member(self.topic)
 
 
 class KafkaWorld:
@@ -86,12 +97,14 @@ class KafkaWorld:
         self.admin.create_topics([NewTopic(self.name, self.partitions, 1)], wait_for_metadata=True)
 
 
-@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=["memory", "eager", "cooperative", pytest.param("kafka", marks=pytest.mark.kafka)])
 def world(request: pytest.FixtureRequest) -> Iterator[Callable[[int], MemoryWorld | KafkaWorld]]:
     """A factory: a topic with so many partitions."""
     with ExitStack() as stack:
         if request.param == "memory":
             yield MemoryWorld
+        elif request.param != "kafka":
+            yield lambda partitions: SimulatedWorld(partitions, cooperative=request.param == "cooperative")
         else:
             bootstrap = request.getfixturevalue("kafka_bootstrap")
             make_topic = request.getfixturevalue("kafka_topic")

@@ -34,7 +34,7 @@ class Duration(click.ParamType):
 @click.option("--worlds", type=int, help="Play so many worlds, however long it takes.")
 @click.option("--duration", type=Duration(), default="5m", show_default=True, help="Play so long.")
 @click.option("--seed", type=int, help="Begin with this world; chosen at random, and printed, without it.")
-@click.option("--replay", type=int, metavar="SEED", help="Play one world, and print everything that happens.")
+@click.option("--replay", type=int, multiple=True, metavar="SEED", help="Play a world, and print all of it.")
 @click.option("--mutants", is_flag=True, help="Take the guards away one by one: each must be missed.")
 @click.option("--jobs", type=int, help="Processes; one for each core without it.")
 def main(**options) -> None:
@@ -47,8 +47,8 @@ def main(**options) -> None:
       python -m simulation --replay 3171
     """
     worlds, seed = options["worlds"], options["seed"]
-    if options["replay"] is not None:
-        sys.exit(_replay(options["replay"]))
+    if options["replay"]:
+        sys.exit(max([_replay(one) for one in options["replay"]]))
     if options["mutants"]:
         sys.exit(_mutants(worlds or 3000, seed or 0))
     seed = secrets.randbelow(10**9) if seed is None else seed

@@ -1,14 +1,15 @@
 """What the processes of a world do: production code, in the loops in which the command line runs it."""
 
 import contextlib
-from typing import Any
+from datetime import timedelta
 
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.log import Batch, Log, Segment
-from modeltrail_collector.log.rollup import RollUp
+from modeltrail_collector.log.maintenance import maintain
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.pump import Pump
-from simulation.oracle import Failure, Oracle
+from modeltrail_collector.tables.compaction import segments_from
+from simulation.oracle import Failure, Oracle, Stored
 from simulation.process import Process
 from simulation.store import Media, ProcessStore
 
@@ -40,14 +41,11 @@ def collect(process: Process, oracle: Oracle) -> None:
             pump.drain()
 
 
-def maintain(process: Process, oracle: Oracle) -> None:
-    """`maintain`: roll up what is worth it. Problems are for damage, and nothing is damaged here."""
-    log: Log = process.about["log"]
-    with contextlib.suppress(Unavailable, OwnershipLost), log.store.lease("raw") as lease:
-        for partition in log.partitions():
-            work = RollUp(log, partition, lease, lambda done: None)
-            work.run()
-            oracle.no_problems(process, work.problems)
+def keep(process: Process, oracle: Oracle, keep_s: int | None) -> None:
+    """`maintain`: roll up what is worth it, remove what is too old; nothing is damaged, so no problems."""
+    with contextlib.suppress(Unavailable, OwnershipLost):
+        for done in maintain(process.about["log"], keep=keep_s and timedelta(seconds=keep_s)):
+            oracle.no_problems(process, done.problems)
 
 
 class Table:
@@ -71,18 +69,19 @@ def follow(process: Process, table: Table) -> None:
     with contextlib.suppress(Unavailable, OwnershipLost):
         for partition in log.partitions():
             mark = table.marks.get(partition, 0)
-            for segment in log.segments(partition, mark):
-                if segment.next_offset > mark:
-                    rows = [entry for entry in log.read(segment) if entry.offset >= mark]
-                    process.pause(f"commit {partition.partition} to {segment.next_offset}")
-                    table.commit(partition, mark, segment.next_offset, rows)
-                    mark = segment.next_offset
+            for segment in segments_from(log, partition, mark):
+                rows = [entry for entry in log.read(segment) if entry.offset >= mark]
+                process.pause(f"commit {partition.partition} to {segment.next_offset}")
+                table.commit(partition, mark, segment.next_offset, rows)
+                mark = segment.next_offset
 
 
-def check_table(table: Table, stored: dict[LogPartition, list[Any]]) -> None:
-    """A table holds of each partition what the log holds up to its mark, once and in order."""
+def check_table(table: Table, stored: dict[LogPartition, Stored]) -> None:
+    """A table holds of each partition what the log holds or held up to its mark, once and in order."""
     for partition, mark in table.marks.items():
-        expected = [entry.offset for entry in stored[partition] if entry.offset < mark]
         found = [entry.offset for entry in table.rows[partition]]
+        removed = stored[partition].removed
+        expected = [entry.offset for entry in stored[partition].entries if entry.offset < mark]
+        expected = sorted({*expected, *(offset for offset in found if offset in removed)})
         if expected != found:
             raise Failure("table", f"{partition} up to {mark}: {found[:20]}, the log has {expected[:20]}")

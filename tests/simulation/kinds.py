@@ -1,8 +1,11 @@
 """The kinds of worlds, by seed: most are collectors; some seal files, some derive tables."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from simulation import plan
+from simulation.files import FilesWorld
+from simulation.tables import TablesWorld
 from simulation.world import World
 
 
@@ -20,11 +23,20 @@ class Playable(Protocol):
         """Of everything that happened."""
 
 
+MAKERS: dict[str, Callable[[int], Playable]] = {
+    "collect": lambda seed: World(plan.make(seed)),
+    "files": FilesWorld,
+    "tables": TablesWorld,
+}
+
+
 def kind_of(seed: int) -> str:
-    """Which kind of world a seed makes."""
-    return "collect"
+    """Which kind of world a seed makes: one in twenty is of files, one in a thousand of tables."""
+    if seed % 1000 == 500:
+        return "tables"
+    return "files" if seed % 20 == 10 else "collect"
 
 
 def make(seed: int) -> Playable:
     """The world of a seed."""
-    return World(plan.make(seed))
+    return MAKERS[kind_of(seed)](seed)

@@ -6,29 +6,35 @@ Such a mutant is marked `harmless`, and the pair of both is a mutant of its own.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 
 from modeltrail_collector.errors import OwnershipLost
-from modeltrail_collector.log import Log
+from modeltrail_collector.log import Log, parts
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.log.segment import Head
 from modeltrail_collector.pump import Pump
 from modeltrail_collector.pump.builder import Builder
 from modeltrail_collector.testing import MemorySource
-from simulation import plan
+from simulation import actors, plan
 from simulation.oracle import Failure
-from simulation.store import Media, ProcessStore
+from simulation.store import Lease, Media, ProcessStore
 from simulation.world import World
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """What is taken away, and how; `harmless`: why another guard is enough; `rare`: it takes many worlds."""
+    """What is taken away, and how; `harmless`: why another guard is enough.
+
+    Where a guard is against few accidents, its worlds have more of those (`focus`), or are many (`rare`).
+    """
 
     what: str
-    patches: tuple[tuple[type, str, Callable], ...]
+    patches: tuple[tuple[Any, str, Callable], ...]
     harmless: str = ""
+    focus: tuple[str, ...] = ()
     rare: bool = False
 
     @contextlib.contextmanager
@@ -53,14 +59,14 @@ def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
     with mutant.applied():
         for number in range(worlds):
             try:
-                World(plan.make(seed + number)).play()
+                World(plan.make(seed + number, frozenset(mutant.focus))).play()
             except Failure as failure:
                 return Caught(failure.oracle, seed + number, number + 1)
     return None
 
 
 _assigned, _gather, _seal = Pump._assigned, Pump._gather, Pump._seal
-_seek_unsought = Pump._seek_unsought
+_seek_unsought, _stub = Pump._seek_unsought, RollUp._stub
 _source_assigned = MemorySource._assigned
 
 
@@ -164,6 +170,35 @@ def _first_record(self, judge_id, files=()):
     return segments.Batch(start, self.end, tuple(self.entries), files, tuple(self._gaps), judge_id)
 
 
+def _stubs_first(self, group) -> None:
+    taken, data = self._gather(group)
+    if len(taken) > 1:
+        name = segments.name_of_rollup(self._partition, taken[0].first_offset, taken[-1].next_offset)
+        for segment in taken:
+            now = self._log.store.read(segment.name)
+            self._log.store.replace(segment.name, now, parts.stub(segment, name)[1])
+        self._log.store.create(name, data)
+
+
+def _removed_instead(self, name, expected, data) -> bool:
+    self.write(name, None)
+    return True
+
+
+def _without_compare(self, name, expected, data) -> bool:
+    self.write(name, data)
+    return True
+
+
+def _never_named(self, part, rolled) -> bool:
+    _stub(self, part, rolled)
+    return False
+
+
+def _not_lasting(log, partition, start):
+    return (segment for segment in log.segments(partition, start) if segment.next_offset > start)
+
+
 def _no_sync(self, folder) -> int:
     return 0
 
@@ -175,18 +210,18 @@ _ANY_START = ((Pump, "_gather", _any_start),)
 _ANY_OFFSET = ((Builder, "add", _any_offset), (Builder, "advance", _any_end))
 _LET_GO = ((Pump, "_seal", _forgetful_seal),)
 
+_REBALANCES = ("rebalance", "deaf", "hear", "join", "leave")
+_ANEW = ("sweep", "recreate")
+_POWER = ("unsynced", "power", "crash")
+
 MUTANTS = (
-    Mutant("no seek on assign", _NO_SEEK, rare=True),
+    Mutant("no seek on assign", _NO_SEEK, focus=_REBALANCES),
     Mutant("no seek on assign, and the log believes where a batch begins", (*_NO_SEEK, *_BELIEVED)),
-    Mutant(
-        "no buffer drop on assign",
-        _NO_DROP,
-        harmless="what comes does not follow the buffer: the pump drops it then, and seeks",
-    ),
+    Mutant("no buffer drop on assign", _NO_DROP, focus=_ANEW),
     Mutant("no buffer drop, and what comes may begin anywhere", (*_NO_DROP, *_ANY_START)),
     Mutant("no buffer drop, any beginning, any offset", (*_NO_DROP, *_ANY_START, *_ANY_OFFSET)),
     Mutant("no put-if-absent", ((Media, "create", _overwrite),)),
-    Mutant("the log believes where a batch begins", _BELIEVED),
+    Mutant("the log believes where a batch begins", _BELIEVED, rare=True),
     Mutant(
         "an unknown outcome counts as a lost race",
         ((Log, "_already_sealed", _never_ours),),
@@ -195,10 +230,29 @@ MUTANTS = (
     Mutant("an unknown outcome counts as a success", ((Log, "_already_sealed", _always_ours),)),
     Mutant("a gap is forgotten", ((Builder, "skip", _skip_forgets),)),
     Mutant("no seek after a lost race", ((Pump, "_seek_again", _no_again),)),
-    Mutant("the buffer goes before it is sealed", _LET_GO, rare=True),
+    Mutant("the buffer goes before it is sealed", _LET_GO, focus=_ANEW),
     Mutant("the buffer goes before it is sealed, and the log believes", (*_LET_GO, *_BELIEVED)),
     Mutant("no pause while the store is away", ((MemorySource, "pause", _no_pause),)),
-    Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),)),
+    Mutant("a torn segment is believed", ((Log, "_check", staticmethod(_unchecked)),), focus=_POWER),
     Mutant("a batch begins at its first record", ((Builder, "batch", _first_record),)),
-    Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), rare=True),
+    Mutant("a segment is emptied before its roll-up is written", ((RollUp, "_roll_up", _stubs_first),)),
+    Mutant("a roll-up frees the names", ((Media, "replace", _removed_instead),)),
+    Mutant("a roll-up is removed while stubs name it", ((RollUp, "_stub", _never_named),)),
+    Mutant(
+        "no lease check in the roll-up",
+        ((Lease, "check", _no_pause),),
+        harmless="each segment is exchanged once, for a stub of one of two overlapping roll-ups",
+    ),
+    Mutant(
+        "no lease check, and no compare in the exchange",
+        ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
+        rare=True,
+    ),
+    Mutant(
+        "tables take up what a power cut may take away",
+        ((actors, "segments_from", _not_lasting),),
+        focus=("follow", "retention", *_POWER),
+        rare=True,
+    ),
+    Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), focus=_POWER),
 )

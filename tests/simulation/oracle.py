@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
 
-from modeltrail_collector.errors import CollectorError
+from modeltrail_collector.errors import CollectorError, NotVerified
 from modeltrail_collector.log import Log, Segment, verify
 from modeltrail_collector.log.log import HEADER_BYTES
 from modeltrail_collector.log.verify import PartitionHead
@@ -43,11 +45,21 @@ class StillLog(Log):
         return iter(self._entries[what])
 
 
+class Stored(NamedTuple):
+    """What the log holds of a partition, and the offsets whose records its own retention removed."""
+
+    entries: list[Entry]
+    removed: set[int]
+
+
 class Oracle:
     """Watches a world, and judges it at its end."""
 
-    def __init__(self, media: Media, broker: Broker) -> None:
+    def __init__(self, media: Media, broker: Broker, keep_s: int | None) -> None:
         self.media = media
+        self.keep_s = keep_s
+        self.latest_ms = 0
+        self.clock_was_wrong = False
         self.broker = broker
         self.heads: dict[tuple[LogPartition, int], str] = {}
         """Every end of a chain that somebody was told is safe."""
@@ -87,7 +99,8 @@ class Oracle:
         foreseen = {FENCED}
         if any(any(life.truncated) for life in self.broker.lives):
             foreseen.add(TRUNCATED)
-        if error is not None and str(error) not in foreseen:
+        reads_torn = self.media.torn and "pump" not in process.about and isinstance(error, NotVerified)
+        if error is not None and str(error) not in foreseen and not reads_torn:
             raise Failure("crash", f"{process.name} ended with {type(error).__name__}: {error}") from error
         self.totals(process)
 
@@ -123,7 +136,7 @@ class Oracle:
             for number, held in enumerate(records)
         )
 
-    def final(self) -> dict[LogPartition, list[Entry]]:
+    def final(self) -> dict[LogPartition, "Stored"]:
         """Everything, at the end of a world; returns what the log holds."""
         heads = [
             PartitionHead(p.topic, p.topic_id, p.partition, offset, link)
@@ -140,7 +153,7 @@ class Oracle:
                 stored[partition] = self._partition(log, life, partition)
         return stored
 
-    def _partition(self, log: Log, life: Incarnation, partition: LogPartition) -> list[Entry]:
+    def _partition(self, log: Log, life: Incarnation, partition: LogPartition) -> "Stored":
         try:
             segments = list(log.segments(partition))
             entries = [entry for segment in segments for entry in log.read(segment)]
@@ -157,7 +170,8 @@ class Oracle:
         }
         end = segments[-1].next_offset if segments else 0
         twice = [offset for offset, count in Counter(offsets).items() if count > 1]
-        accounted = gone.keys() | set(offsets) | life.truncated[partition.partition]
+        removed = self._removed(segments)
+        accounted = gone.keys() | set(offsets) | removed | life.truncated[partition.partition]
         lost = [offset for offset in sent if offset < end and offset not in accounted]
         if twice or lost:
             failure = Failure("twice" if twice else "lost", f"offsets {(twice or lost)[:5]} of {partition}")
@@ -171,7 +185,17 @@ class Oracle:
             unsealed = [offset for offset in self.broker.records[partition.partition] if offset >= end]
             if unsealed:
                 raise Failure("unsealed", f"{partition} ends at {end}, Kafka holds {unsealed[:5]}")
-        return entries
+        return Stored(entries, removed)
+
+    def _removed(self, segments: list[Segment]) -> set[int]:
+        """The offsets whose records retention took from the log, none of which was too young."""
+        removed = [segment for segment in segments if segment.removed]
+        for segment in removed:
+            age_s = self.latest_ms / 1000 - datetime.fromisoformat(segment.sealed_at).timestamp()
+            young = age_s < self.keep_s and not self.clock_was_wrong if self.keep_s else True
+            if young or segment is segments[-1]:
+                raise Failure("retention", f"{segment.name} was removed, {age_s} s old, kept {self.keep_s} s")
+        return {n for segment in removed for n in range(segment.first_offset, segment.next_offset)}
 
     def _gaps(self, life: Incarnation, partition: LogPartition, gone: dict[int, str], held: set[int]) -> None:
         """A gap is claimed only where records were really removed, or cannot be read."""

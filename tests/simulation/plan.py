@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True):
     total_bytes: int
     age_s: float
     collectors: int
+    keep_s: int | None
+    """How long the log keeps records; None: for ever."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -74,8 +76,8 @@ SOMETIMES = {
 """What is possible in about half of the worlds each: few faults reach states that all at once hide."""
 
 
-def make(seed: int) -> Plan:
-    """The plan of a seed: the same in every process and on every machine."""
+def make(seed: int, focus: frozenset[str] = frozenset()) -> Plan:
+    """The plan of a seed, the same in every process and everywhere; what is in `focus` happens often."""
     chance = random.Random(seed)
     settings = Settings(
         partitions=chance.choice([1, 1, 2, 3]),
@@ -87,10 +89,11 @@ def make(seed: int) -> Plan:
         total_bytes=chance.choice([3000, 12_000, 1 << 20]),
         age_s=chance.choice([1.0, 4.0, 8.0]),
         collectors=chance.randint(1, 3),
+        keep_s=chance.choice([None, None, 20, 7200]),
     )
     weights = dict(ALWAYS)
     for kind, weight in SOMETIMES.items():
-        if chance.random() < 0.5:
-            weights[kind] = weight * chance.choice([0.5, 1.0, 2.0])
+        if chance.random() < 0.5 or kind in focus:
+            weights[kind] = weight * (4.0 if kind in focus else chance.choice([0.5, 1.0, 2.0]))
     kinds = chance.choices(list(weights), list(weights.values()), k=chance.choice(ACTIONS))
     return Plan(seed, settings, tuple(Action(kind, chance.getrandbits(48)) for kind in kinds))

@@ -61,7 +61,7 @@ class Media:
             now = self.contents.get(name)
             if fate == 0:
                 continue
-            if fate == 1 and before is None and now:
+            if fate == 1 and before is None and now and name.startswith("raw/"):
                 self.contents[name] = now[: pick % len(now)]
                 self.torn = True
             elif before is None:

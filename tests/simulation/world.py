@@ -7,7 +7,7 @@ from modeltrail_collector.errors import CollectorError
 from modeltrail_collector.log import rollup
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
-from simulation.actors import Table, WatchedLog, check_table, collect, follow, maintain
+from simulation.actors import Table, WatchedLog, check_table, collect, follow, keep
 from simulation.broker import Broker, Member
 from simulation.oracle import Failure, Oracle
 from simulation.plan import Action, Plan
@@ -32,11 +32,12 @@ class World:
     """Plays a plan. Raises Failure where something is not as it must be."""
 
     def __init__(self, plan: Plan) -> None:
+        rollup.FEW, rollup.PARTS = FEW, PARTS
         self.plan = plan
         self.settings = settings = plan.settings
         self.media = Media(disk=settings.disk)
         self.broker = Broker(settings.partitions, cooperative=settings.cooperative)
-        self.oracle = Oracle(self.media, self.broker)
+        self.oracle = Oracle(self.media, self.broker, settings.keep_s)
         self.table = Table()
         self.processes: list[Process] = []
         self.produced = 0
@@ -64,10 +65,13 @@ class World:
         return self._now
 
     def play(self) -> None:
-        rollup.FEW, rollup.PARTS = FEW, PARTS
+        for action in self.plan.actions:
+            self.act(action)
+        self.play_out()
+
+    def play_out(self) -> None:
+        """After the last action: the end, and the judgement."""
         try:
-            for action in self.plan.actions:
-                self.act(action)
             self.finish()
         except CollectorError as error:
             raise Failure("damage", str(error)) from error
@@ -125,6 +129,7 @@ class World:
     def _jump(self, pick: int) -> None:
         """The wall clock is set, forwards or back by up to a day."""
         self._wall_ms += (pick % 172_800 - 86_400) * 1000
+        self.oracle.clock_was_wrong = True
 
     def _join(self, pick: int) -> None:
         if len(self.collectors()) < self.settings.collectors:
@@ -225,6 +230,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self._now += seconds
         self._wall_ms += int(seconds * 1000)
+        self.oracle.latest_ms = max(self.oracle.latest_ms, self._wall_ms)
         self.broker.tick(seconds)
 
     def produce(self, number: int, pick: int) -> int:
@@ -259,7 +265,7 @@ class World:
         return process
 
     def start_maintainer(self) -> Process:
-        return self._start("m", lambda process: maintain(process, self.oracle))
+        return self._start("m", lambda process: keep(process, self.oracle, self.settings.keep_s))
 
     def start_follower(self) -> Process:
         return self._start("t", lambda process: follow(process, self.table))

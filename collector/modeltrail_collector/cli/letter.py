@@ -7,7 +7,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from modeltrail_collector.cli.output import print_rows, printable
+from modeltrail_collector.cli.output import print_rows
+from modeltrail_schemas.printable import printable
 
 SHOWN_BYTES: Final = 64 << 10
 

@@ -42,36 +42,59 @@ def duration(_context: click.Context, _option: click.Parameter, text: str | None
     callback=duration,
     help="Remove records that were sealed longer ago than this, as 365d or 52w; not given, none are.",
 )
+@click.option(
+    "--keep-tables",
+    metavar="DURATION",
+    callback=duration,
+    help="Forget runs that were last heard of longer ago than this, in all tables; not given, none are.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, say what would be done.")
 @json_option
-def maintain(log_uri: str, *, keep_raw: timedelta | None, dry_run: bool, as_json: bool) -> int:
-    """Join small segments of the log, and remove what is too old.
+def maintain(
+    log_uri: str,
+    *,
+    keep_raw: timedelta | None,
+    keep_tables: timedelta | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Join small files of the log and of its tables, and remove what is too old.
 
     The small segments of a day are rolled up into one file, with all that was sealed: the log is read as
     before, and `verify` proves it as before. With --keep-raw the oldest records are removed for good, days at
-    a time, never the newest segment; what the tables hold of them stays. Collectors and readers may go on
-    meanwhile. A second one waits for the first, and what is killed is finished by the next. Exit code 1 if a
-    segment is damaged: it is left as it is.
+    a time, never the newest segment, and not before the tables hold them: what these hold stays. Collectors
+    and readers may go on meanwhile. A second one waits for the first, and what is killed is finished by the
+    next. Exit code 1 if a segment is damaged: it is left as it is.
+
+    With --keep-tables old runs are forgotten in all tables, for good. Those stay that a model version needs
+    which was registered or deployed, or which a younger run speaks of: all that made it, from raw data on.
 
     \b
     modeltrail maintain
+    modeltrail maintain --keep-tables 730d --dry-run
     modeltrail maintain --keep-raw 365d --dry-run
     modeltrail maintain --log s3://ml/lineage --keep-raw 365d
     """
+    from modeltrail_collector.cli.upkeep import blocked, maintain_tables, said
     from modeltrail_collector.log import maintain as maintain_log
     from modeltrail_collector.log import open_log
 
     log = open_log(log_uri)
     progress = _progress()
+    problems = blocked(log) if keep_raw and not dry_run else []
+    keep_raw = None if problems else keep_raw
     done = maintain_log(log, keep=keep_raw, dry_run=dry_run, on_progress=progress)
     if progress:
         click.echo("\r\x1b[K", nl=False, err=True)
-    problems = [problem for upkeep in done for problem in upkeep.problems]
+    problems += [problem for upkeep in done for problem in upkeep.problems]
+    tables = maintain_tables(log, keep=keep_tables, dry_run=dry_run)
     if as_json:
-        print_json({"log": log.uri, "dry_run": dry_run, "raw": done, "problems": problems})
+        print_json({"log": log.uri, "dry_run": dry_run, "raw": done, "tables": tables, "problems": problems})
     else:
         rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
         print_rows(rows, COLUMNS, nothing=f"There are no records in {log.uri}.")
+        for line in said(tables, dry_run=dry_run):
+            click.echo(line)
         if dry_run and rows:
             click.echo("modeltrail: a dry run: nothing was changed", err=True)
     for problem in problems:

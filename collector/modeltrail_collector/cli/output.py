@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import click
 
+from modeltrail_schemas.printable import printable, printable_lines
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -74,19 +76,7 @@ def print_json(answer: object) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(answer), indent=2 if sys.stdout.isatty() else 0)
-    click.echo("\n".join(printable(line) for line in text.decode().split("\n")))
-
-
-def printable(text: str) -> str:
-    """Text of a stranger, safe for a terminal: what steers one, or hides, is written as JSON escapes it."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else _escaped(one) for one in text)
-
-
-def _escaped(character: str) -> str:
-    escaped = json.dumps(character)[1:-1]
-    return f"\\u{ord(character):04x}" if escaped == character else escaped
+    click.echo(printable_lines(text.decode()))
 
 
 def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, nothing: str) -> None:
@@ -115,8 +105,6 @@ def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return printable(value.replace("\t", " ").replace("\n", " "))
     if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False, default=str))
-    return printable(str(value))
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    return printable(str(value).replace("\t", " ").replace("\n", " "))

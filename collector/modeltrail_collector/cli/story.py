@@ -10,6 +10,7 @@ import click
 
 from modeltrail_collector.cli.trail import bold, dim, duration, label, short, short_run, time
 from modeltrail_collector.tables.differences import full_name
+from modeltrail_schemas.printable import all_printable
 
 _INDENT: Final = "  "
 _GAP: Final = "  "
@@ -22,7 +23,7 @@ def print_story(answer: dict[str, Any], sections: Sequence[str]) -> None:
     for number, name in enumerate(sections):
         if number:
             click.echo()
-        value = answer[name]
+        value = all_printable(answer[name])
         title, lines = _HEADINGS.get(name, name), [] if value is None else _SECTIONS[name](value)
         if name == "model":
             click.echo(_title(value))

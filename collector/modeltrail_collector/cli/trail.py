@@ -7,12 +7,14 @@ from typing import Any, Final
 
 import click
 
+from modeltrail_schemas.printable import all_printable
+
 _SHORT: Final = 12
 
 
 def print_tree(root: dict[str, Any]) -> None:
     """Print a trace: each thing, and below it the run that wrote it and what that run read."""
-    _print_node(root, "", "")
+    _print_node(all_printable(root), "", "")
 
 
 def _print_node(node: dict[str, Any], first: str, rest: str) -> None:

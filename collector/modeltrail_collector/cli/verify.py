@@ -75,6 +75,8 @@ def verify(
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
+    if not report.ok:
+        click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
     if write_head and not report.ok:
         click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
     return 0 if report.ok else 1
@@ -130,3 +132,6 @@ def _also(found: "PartitionReport") -> Iterator[str]:
         )
     for name in found.unfinished:
         yield f"{name} is not in use yet, or no more: `modeltrail maintain` sees to it"
+    for change in found.repaired:
+        offsets = f"offsets {change.first_offset} to {change.next_offset - 1}"
+        yield f"{where}, {offsets} are repaired: not the original records"

@@ -11,6 +11,7 @@ was sealed stands in the log, never beside the file.
 import fcntl
 import logging
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,9 @@ from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.model import LOCAL, FileProgress, Record
 
 _logger = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 64 << 20
+"""A longer line is no event of anybody's, and would have to be held in memory."""
 
 Progress = Mapping[tuple[str, str], int]
 """(name, SHA-256 of the first line) -> the byte up to which the file was sealed."""
@@ -43,22 +47,39 @@ def unsealed(path: Path, name: str, progress: Progress) -> Iterator[Line]:
         Unavailable: The file cannot be read. One that does not exist any more has no records.
     """
     try:
-        with path.open("rb") as file:
-            yield from _lines(name, file, progress)
+        with _opened(path) as file:
+            yield from _lines(_text(name), file, progress)
     except FileNotFoundError:
         return
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from error
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A regular file: a pipe would make us wait, a device never end.
+
+    Raises:
+        Unavailable: It is something else.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise Unavailable(f"{path} is no regular file: move it away")
+    return file
+
+
+def _text(name: str) -> str:
+    """A file's name as the log can hold it: it may be no Unicode."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def _lines(name: str, file: BinaryIO, progress: Progress) -> Iterator[Line]:
-    first = file.readline()
+    first = file.readline(MAX_LINE_BYTES)
     whole = name.endswith(".json") and (not first.endswith(b"\n") or first.strip() == b"{")
     if not first or not (whole or first.endswith(b"\n")):
         return
     identity = sha256(first).hexdigest()
     at = progress.get((name, identity), 0)
-    modified_ms = _modified_ms(file)
     file.seek(0, 2)
     if file.tell() < at:
         _logger.error("%s is shorter (%d bytes) than what was sealed of it (%d bytes)", name, file.tell(), at)
@@ -66,15 +87,31 @@ def _lines(name: str, file: BinaryIO, progress: Progress) -> Iterator[Line]:
         return
     file.seek(0)
     if whole:
-        content = file.read()
-        if _is_json(content):
-            yield Line(content, 1, FileProgress(name, identity, len(content)), modified_ms)
-        else:
-            _logger.warning("%s holds no whole JSON document (yet): left for the next time", name)
-        return
+        yield from _document(name, file, identity)
+    else:
+        yield from _from_byte(name, file, identity, at)
+
+
+def _document(name: str, file: BinaryIO, identity: str) -> Iterator[Line]:
+    content = file.read(MAX_LINE_BYTES + 1)
+    if len(content) > MAX_LINE_BYTES:
+        _logger.error("%s is one document of more than %d bytes: left as it is", name, MAX_LINE_BYTES)
+    elif _is_json(content):
+        yield Line(content, 1, FileProgress(name, identity, len(content)), _modified_ms(file))
+    else:
+        _logger.warning("%s holds no whole JSON document (yet): left for the next time", name)
+
+
+def _from_byte(name: str, file: BinaryIO, identity: str, at: int) -> Iterator[Line]:
+    modified_ms = _modified_ms(file)
     number = _count_lines(file, at)
-    for line in file:
+    while line := file.readline(MAX_LINE_BYTES):
         if not line.endswith(b"\n"):
+            if len(line) == MAX_LINE_BYTES:
+                _logger.error(
+                    "%s, line %d has more than %d bytes: it and what follows are left as they are",
+                    *(name, number + 1, MAX_LINE_BYTES),
+                )
             return
         at += len(line)
         number += 1
@@ -116,13 +153,13 @@ def remove_if_done(path: Path, name: str, progress: Progress) -> bool:
     ends in the middle of a line stays: nobody acknowledged that line, but it is not ours to throw away.
     """
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            first = file.readline()
-            sealed = progress.get((name, sha256(first).hexdigest()), 0)
+            first = file.readline(MAX_LINE_BYTES)
+            sealed = progress.get((_text(name), sha256(first).hexdigest()), 0)
             if first and sealed == file.seek(0, 2):
                 path.unlink()
                 return True
-    except OSError:
+    except (OSError, Unavailable):
         return False
     return False

@@ -1,14 +1,22 @@
 """Entries as Avro blocks, written by hand.
 
 A general Avro writer resolves nine unions a record at run time and took a fifth of the collector's time; this
-one knows the record. It writes what fastavro would write for `record.avsc` (a test compares the bytes), and
-reading is left to fastavro.
+one knows the record. It writes what fastavro would write for `record.avsc` (a test compares the bytes).
+
+Reading is left to fastavro, one block at a time, after a look at what the block claims to be: a file that
+somebody else made may promise 2^60 items, or hold gigabytes in a few kilobytes.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
+from io import BytesIO
+from typing import Any, Final
 
+import fastavro
+import orjson
+
+import modeltrail_schemas
 from modeltrail_collector.model import Entry, Header, Reason
 
 if sys.version_info >= (3, 14):
@@ -19,6 +27,22 @@ else:
 # 1 MiB blocks: smaller ones compress worse, larger ones no better and cost a reader memory.
 BLOCK_BYTES = 1 << 20
 ZSTD_LEVEL = 1
+MAX_BLOCK_BYTES: Final = 256 << 20
+"""A block holds a record of any size that Kafka may bring, and is else little larger than BLOCK_BYTES."""
+
+HEADER: Final = fastavro.parse_schema(
+    {
+        "type": "record",
+        "name": "org.apache.avro.file.Header",
+        "fields": [
+            {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
+            {"name": "meta", "type": {"type": "map", "values": "bytes"}},
+            {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
+        ],
+    }
+)
+_LONG: Final = fastavro.parse_schema({"type": "long"})
+_SYNC: Final = b"modeltrail block"
 _NONE = _EMPTY = b"\x00"
 _SHA256_LENGTH = b"\x80\x01"
 
@@ -38,6 +62,57 @@ def blocks(entries: Iterable[Entry], sync: bytes) -> Iterator[bytes]:
             count = size = 0
     if count:
         yield _block(compressor, parts, count, sync)
+
+
+def rows(data: bytes) -> Iterator[dict[str, Any]]:
+    """The records of a container file that `blocks` filled.
+
+    Raises:
+        Exception: Of many kinds, as fastavro's: it is something else.
+    """
+    file = BytesIO(data)
+    found: Any = fastavro.schemaless_reader(file, HEADER, None)
+    meta, sync = found["meta"], found["sync"]
+    if meta["avro.codec"] != b"zstandard" or orjson.loads(meta["avro.schema"]) != _own_schema():
+        raise ValueError("its records are of another kind")
+    while (at := file.tell()) < len(data):
+        block = BytesIO(b"".join((_uncompressed_header(), *_opened_block(file, at, sync))))
+        found = fastavro.reader(block)
+        yield from found
+
+
+def _opened_block(file: BytesIO, at: int, sync: bytes) -> tuple[bytes, ...]:
+    """The block at a place, as one of a container without compression."""
+    count: Any = fastavro.schemaless_reader(file, _LONG, None)
+    size: Any = fastavro.schemaless_reader(file, _LONG, None)
+    compressed = file.read(size) if size > 0 else b""
+    if len(compressed) != size or file.read(len(sync)) != sync:
+        raise ValueError(f"the block at byte {at} does not end where it should")
+    length = zstd.get_frame_info(compressed).decompressed_size
+    if length is None or length > MAX_BLOCK_BYTES or not 0 < count <= length:
+        raise ValueError(f"the block at byte {at} claims {count} records of {length} bytes")
+    decompressor = zstd.ZstdDecompressor()
+    content = decompressor.decompress(compressed, max_length=length)
+    if len(content) != length or not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"the block at byte {at} is not the {length} bytes that it claims")
+    return _long(count), _long(length), content, _SYNC
+
+
+@cache
+def _own_schema() -> Any:
+    """The schema in the header of every file that fastavro begins for us."""
+    file = BytesIO()
+    fastavro.writer(file, fastavro.parse_schema(modeltrail_schemas.record_schema()), [])
+    found: Any = fastavro.schemaless_reader(BytesIO(file.getvalue()), HEADER, None)
+    return orjson.loads(found["meta"]["avro.schema"])
+
+
+@cache
+def _uncompressed_header() -> bytes:
+    file = BytesIO()
+    schema = fastavro.parse_schema(modeltrail_schemas.record_schema())
+    fastavro.writer(file, schema, [], codec="null", sync_marker=_SYNC)
+    return file.getvalue()
 
 
 def _block(compressor: "zstd.ZstdCompressor", parts: list[bytes], count: int, sync: bytes) -> bytes:

@@ -282,7 +282,7 @@ class Log:
         moved = self.store.set_aside(name, data)
         if moved is None and self.store.read(name) == data:
             raise NotVerified(
-                f"{problem}. Move {name} in {self.uri} away by hand to have its offsets collected again"
+                f"{problem}. It cannot be set aside in {self.uri}: `modeltrail repair` collects it again"
             )
         if moved:
             _logger.error("%s. It is set aside as %s; its offsets are collected again", problem, moved)

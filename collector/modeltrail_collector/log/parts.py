@@ -13,6 +13,7 @@ from modeltrail_collector.log.segment import (
     SUFFIX,
     Part,
     Segment,
+    name_of,
     name_of_rollup,
     not_verified,
     seal,
@@ -71,6 +72,23 @@ def _summed(parts: Sequence[Part]) -> dict[str, object]:
 def stub(segment: Segment, rolled_into: str) -> tuple[Segment, bytes]:
     """What stays in the place of a segment whose records are in a roll-up."""
     return _emptied(segment, rolled_into=rolled_into)
+
+
+def stub_of(rolled: Segment, first_offset: int) -> tuple[Segment, bytes]:
+    """The stub of a part of a roll-up, made from the roll-up: the same bytes as from the segment."""
+    index = bisect_left(rolled.parts, first_offset, key=lambda part: part.first_offset)
+    part = rolled.parts[index]
+    said = {name: getattr(part, name) for name in Part.__struct_fields__}
+    start = rolled.parts[index - 1].chain_end if index else rolled.chain_start
+    segment = msgspec.structs.replace(
+        rolled,
+        name=name_of(rolled.partition, first_offset),
+        chain_start=start,
+        parts=(),
+        removed=False,
+        **said,
+    )
+    return stub(segment, rolled.name)
 
 
 def removed(segment: Segment) -> tuple[Segment, bytes]:

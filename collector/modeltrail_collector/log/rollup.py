@@ -155,7 +155,7 @@ def groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
     group: list[Segment] = []
     rows = 0
     for segment, _ in pairwise(segments):
-        plain = not (segment.parts or segment.removed)
+        plain = not (segment.parts or segment.removed or segment.repair)
         if group and not (
             plain
             and rows + segment.rows <= ROWS

@@ -2,7 +2,7 @@
 
 The header's metadata, all text, under keys that start with `modeltrail.`::
 
-    format            "1", or "2" where one of the last three keys is used; a reader refuses a newer one
+    format            "1", or "2" where one of the last four keys is used; a reader refuses a newer one
     topic, topic_id, partition
     first_offset      where the previous segment ended; also the file's name
     next_offset       where the next one starts
@@ -16,16 +16,19 @@ The header's metadata, all text, under keys that start with `modeltrail.`::
     parts             of a roll-up: JSON, what the headers of the segments in it said
     replaces          of a file without records: the SHA-256 of the one that had this name before
     records           of a file without records: the roll-up that has them, or `removed by retention`
+    repair            of records that were collected again: JSON {"problem", "replaces", "records_end"}
 
 A *roll-up* holds the records of neighbouring segments, and each of these is replaced by a *stub*: its header
 alone, so that its name stays taken. Retention leaves the header alone too, of a segment or of a roll-up.
+
+A *repair* has the place of a segment that was damaged. Its records' chain leads from `chain_start` to its
+`records_end`; its `chain_end` is what the segment behind it continues.
 
 Offsets of the range that are neither a record nor in `gaps` hold transaction markers, or were aborted or
 compacted away by Kafka.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from io import BytesIO
@@ -35,9 +38,9 @@ import fastavro
 import msgspec
 
 import modeltrail_schemas
-from modeltrail_collector.clock import WallClock, wall_ms
+from modeltrail_collector.clock import WallClock, rfc3339, wall_ms
 from modeltrail_collector.errors import LogFormatError, NotVerified
-from modeltrail_collector.log import avro, chain
+from modeltrail_collector.log import avro, chain, digest
 from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
 
 FORMAT = 1
@@ -45,21 +48,6 @@ NEWEST_FORMAT = 2
 REMOVED = "removed by retention"
 PREFIX = "modeltrail."
 SUFFIX = ".avro"
-ZEROS = b"0" * 64
-
-_HEADER = fastavro.parse_schema(
-    {
-        "type": "record",
-        "name": "org.apache.avro.file.Header",
-        "fields": [
-            {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
-            {"name": "meta", "type": {"type": "map", "values": "bytes"}},
-            {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
-        ],
-    }
-)
-# The Avro string length 64 after the key: not valid UTF-8, so no text of the header can hold it.
-_DIGEST_MARK = f"{PREFIX}sha256".encode() + b"\x80\x01"
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -105,6 +93,14 @@ class Part(msgspec.Struct, frozen=True):
     gaps: tuple[Gap, ...]
 
 
+class Repair(msgspec.Struct, frozen=True):
+    """Why records were collected again; the SHA-256 of the file they replace (empty if it was missing)."""
+
+    problem: str
+    replaces: str
+    records_end: str = ""
+
+
 class Segment(msgspec.Struct, frozen=True):
     """What a segment's header says; `name` is its place in the log.
 
@@ -129,6 +125,12 @@ class Segment(msgspec.Struct, frozen=True):
     rolled_into: str = ""
     replaces: str = ""
     parts: tuple[Part, ...] = ()
+    repair: Repair | None = None
+
+    @property
+    def records_end(self) -> str:
+        """The link after the last record: `chain_end`, but of a repair."""
+        return self.repair.records_end if self.repair else self.chain_end
 
 
 def name_of(partition: LogPartition, first_offset: int) -> str:
@@ -158,9 +160,18 @@ def record_schema() -> Any:
 
 
 def encode(
-    partition: LogPartition, batch: Batch, chain_start: str, wall: WallClock = wall_ms
+    partition: LogPartition,
+    batch: Batch,
+    chain_start: str,
+    wall: WallClock = wall_ms,
+    *,
+    repair: Repair | None = None,
+    chain_end: str | None = None,
 ) -> tuple[Segment, bytes]:
-    """Make a segment: its header as an object, and the whole file; the same bytes at the same time."""
+    """Make a segment: its header as an object, and the whole file; the same bytes at the same time.
+
+    Of a repair `chain_end` is what the next segment continues, if there is one.
+    """
     segment = Segment(
         name=name_of(partition, batch.start),
         partition=partition,
@@ -169,13 +180,20 @@ def encode(
         rows=len(batch.entries),
         chain_start=chain_start,
         chain_end=chain.extend(chain_start, batch.entries),
-        sha256=ZEROS.decode(),
+        sha256=digest.ZEROS.decode(),
         judge_id=batch.judge_id,
-        sealed_at=_rfc3339(wall()),
+        sealed_at=rfc3339(wall()),
         format_version=FORMAT,
         files=batch.files,
         gaps=batch.gaps,
     )
+    if repair:
+        segment = msgspec.structs.replace(
+            segment,
+            chain_end=chain_end or segment.chain_end,
+            format_version=NEWEST_FORMAT,
+            repair=msgspec.structs.replace(repair, records_end=segment.chain_end),
+        )
     # Unlike any 16 bytes of the content, as it depends on all of it.
     sync = sha256(f"{segment.name} {segment.chain_end} {segment.sealed_at}".encode()).digest()[:16]
     return seal(segment, avro.blocks(batch.entries, sync), sync)
@@ -183,21 +201,16 @@ def encode(
 
 def seal(segment: Segment, blocks: Iterable[bytes], sync: bytes) -> tuple[Segment, bytes]:
     """A header and the blocks of its records as a file, with its digest put in."""
-    segment = msgspec.structs.replace(segment, sha256=ZEROS.decode())
+    segment = msgspec.structs.replace(segment, sha256=digest.ZEROS.decode())
     file = BytesIO()
     metadata = _metadata(segment)
     fastavro.writer(file, record_schema(), [], codec="zstandard", metadata=metadata, sync_marker=sync)
-    at = _digest_position(file.getvalue())
+    at = digest.position(file.getvalue())
     file.writelines(blocks)
     with file.getbuffer() as zeroed:
-        digest = sha256(zeroed).hexdigest()
-        zeroed[at : at + 64] = digest.encode()
-    return msgspec.structs.replace(segment, sha256=digest), file.getvalue()
-
-
-def _rfc3339(now_ms: int) -> str:
-    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        found = sha256(zeroed).hexdigest()
+        zeroed[at : at + 64] = found.encode()
+    return msgspec.structs.replace(segment, sha256=found), file.getvalue()
 
 
 def _metadata(segment: Segment) -> dict[str, str]:
@@ -219,16 +232,11 @@ def _metadata(segment: Segment) -> dict[str, str]:
     }
     if segment.parts:
         values["parts"] = msgspec.json.encode(segment.parts).decode()
+    if segment.repair:
+        values["repair"] = msgspec.json.encode(segment.repair).decode()
     if segment.replaces:
         values |= {"replaces": segment.replaces, "records": segment.rolled_into or REMOVED}
     return {PREFIX + key: value for key, value in values.items()}
-
-
-def _digest_position(data: bytes) -> int:
-    at = data.find(_DIGEST_MARK)
-    if at < 0:
-        raise ValueError("its header has no digest")
-    return at + len(_DIGEST_MARK)
 
 
 def read_header(name: str, data: bytes) -> Segment:
@@ -240,7 +248,7 @@ def read_header(name: str, data: bytes) -> Segment:
         NotVerified: It is no header of ours, or that of another place in the log.
     """
     try:
-        found: Any = fastavro.schemaless_reader(BytesIO(data), _HEADER, None)
+        found: Any = fastavro.schemaless_reader(BytesIO(data), avro.HEADER, None)
         assert found["magic"] == b"Obj\x01"  # noqa: S101  caught below, with everything else that is odd
         meta = {
             key.removeprefix(PREFIX): value.decode()
@@ -289,6 +297,7 @@ def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
         rolled_into="" if records == REMOVED else records,
         replaces=meta.get("replaces", ""),
         parts=msgspec.json.decode(meta.get("parts", "[]"), type=tuple[Part, ...]),
+        repair=msgspec.json.decode(meta.get("repair", "null"), type=Repair | None),
     )
     _check_parts(segment)
     return segment
@@ -309,13 +318,13 @@ def _check_parts(segment: Segment) -> None:
 
 
 def check_digest(segment: Segment, data: bytes) -> None:
-    """Compare a file with the digest in its header: every bit counts.
+    """Compare a file with the digest in its header.
 
     Raises:
         NotVerified: They differ.
     """
     try:
-        found = _digest(data)
+        found = digest.check(data)
     except ValueError as error:
         raise not_verified(segment, str(error)) from error
     if found != segment.sha256:
@@ -329,20 +338,9 @@ def check_format(name: str, data: bytes) -> None:
         NotVerified: It is damaged.
     """
     try:
-        _digest(data)
+        digest.check(data)
     except ValueError as error:
         raise NotVerified(f"{name} has a broken header: {error}") from error
-
-
-def _digest(data: bytes) -> str:
-    """The digest of a file, if it is the one in its header."""
-    at = _digest_position(data)
-    digest = sha256(data[:at])
-    digest.update(ZEROS)
-    digest.update(memoryview(data)[at + 64 :])
-    if digest.hexdigest() != data[at : at + 64].decode("ascii", "replace"):
-        raise ValueError("its SHA-256 is not the one it was sealed with")
-    return digest.hexdigest()
 
 
 def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
@@ -354,7 +352,7 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
     rows, following = 0, segment.first_offset
     row: Any
     try:
-        for row in fastavro.reader(BytesIO(data)):
+        for row in avro.rows(data):
             if segment.parts and row["offset"] < segment.first_offset:
                 continue
             entry = _entry(row)

@@ -7,7 +7,7 @@ from itertools import islice
 
 import msgspec
 
-from modeltrail_collector.errors import CollectorError, LogFormatError, Unavailable
+from modeltrail_collector.errors import CollectorError, LogFormatError, NotVerified, Unavailable
 from modeltrail_collector.log import chain
 from modeltrail_collector.log.heads import Change, PartitionHead
 from modeltrail_collector.log.log import ROLLUP_HEADER_BYTES, Log
@@ -21,6 +21,7 @@ class PartitionReport(msgspec.Struct, frozen=True):
 
     Of its segments so many are `rolled_up`; of the offsets in `removed` retention took the records, and the
     headers that are left vouch for the chain over them. `unfinished` roll-ups double what segments hold.
+    `repaired` offsets were collected again: they are sound, but not the original records.
     """
 
     topic: str
@@ -32,6 +33,7 @@ class PartitionReport(msgspec.Struct, frozen=True):
     chain_end: str
     rolled_up: int
     removed: tuple[Change, ...]
+    repaired: tuple[Change, ...]
     unfinished: tuple[str, ...]
     set_aside: tuple[str, ...]
     problems: tuple[str, ...]
@@ -48,7 +50,9 @@ class Report(msgspec.Struct, frozen=True):
     def heads(self) -> list[PartitionHead]:
         """The ends of all chains, to compare with later."""
         return [
-            PartitionHead(p.topic, p.topic_id, p.partition, p.next_offset, p.chain_end)
+            PartitionHead(
+                p.topic, p.topic_id, p.partition, p.next_offset, p.chain_end, (*p.removed, *p.repaired)
+            )
             for p in self.partitions
         ]
 
@@ -86,6 +90,7 @@ class _Walk:
     def __init__(self, log: Log, partition: LogPartition, earlier: Sequence[PartitionHead]) -> None:
         self.log = log
         self.partition = partition
+        self.earlier = earlier
         self.waiting = sorted(earlier, key=lambda head: head.next_offset)
         self.link = chain.genesis(partition)
         self.next_offset = 0
@@ -94,6 +99,8 @@ class _Walk:
         self.stubs: Counter[str] = Counter()
         self.rollups: dict[str, Segment | None] = {}
         self.removed: list[Change] = []
+        self.repaired: list[Change] = []
+        self.unreadable = ""
         self.problems: list[str] = []
 
     def report(self) -> PartitionReport:
@@ -109,8 +116,12 @@ class _Walk:
         for first, end in rollups:
             if (name := name_of_rollup(self.partition, first, end)) not in self.rollups:
                 self._problem(f"offset {first}: no segment begins there, but {name}")
+        if self.unreadable:
+            self._problem(f"offset {self.next_offset} on: {self.unreadable}")
         for head in self.waiting:
             self._compare(head)
+        for head in self.earlier:
+            self._compare_changes(head)
         return PartitionReport(
             *(self.partition.topic, self.partition.topic_id, self.partition.partition),
             segments=self.segments,
@@ -119,6 +130,7 @@ class _Walk:
             chain_end=self.link,
             rolled_up=self.stubs.total(),
             removed=tuple(self.removed),
+            repaired=tuple(self.repaired),
             unfinished=tuple(name for name in self.rollups if not self.stubs[name]),
             set_aside=tuple(f"{folder}/{name}" for name in files if ".avro.bad-" in name),
             problems=tuple(self.problems),
@@ -128,18 +140,30 @@ class _Walk:
         self.segments += 1
         try:
             segment = self.log.header(name)
-            if segment.first_offset != self.next_offset:
-                self._problem(
-                    f"offsets {self.next_offset} to {segment.first_offset - 1}: their segment is missing"
-                )
-            elif segment.chain_start != self.link:
+        except NotVerified as error:
+            number = name.rpartition("/")[2].removesuffix(".avro")
+            if self.unreadable and number.isdecimal():
+                self._follow(int(number))
+            self.unreadable = str(error)
+            return
+        try:
+            self._follow(segment.first_offset)
+            if self.link not in {"", segment.chain_start}:
                 self._problem(f"offset {self.next_offset}: {name} does not continue the chain before it")
-            self.link, self.next_offset = segment.chain_start, segment.first_offset
+            self.link = segment.chain_start
             self._content(segment)
         except (Unavailable, LogFormatError):
             raise
         except CollectorError as error:
             self.problems.append(str(error))
+
+    def _follow(self, offset: int) -> None:
+        """Go on at an offset; what lies before it and was not read is missing, or had a broken header."""
+        if self.unreadable or offset != self.next_offset:
+            problem = self.unreadable or "their segment is missing"
+            self._problem(f"offsets {self.next_offset} to {offset - 1}: {problem}")
+            self.link = ""
+        self.next_offset, self.unreadable = offset, ""
 
     def _content(self, segment: Segment) -> None:
         try:
@@ -162,11 +186,18 @@ class _Walk:
                 self._pass(entry.offset, link)
                 link = chain.extend(link, (entry,))
                 self._value(entry)
+            if segment.repair:
+                link = self._repaired(segment, link)
             self._pass(part.next_offset, link)
             if link != part.chain_end:
                 self._problem(f"offsets {part.first_offset} to {part.next_offset - 1}: the chain is broken")
         for _ in entries:  # `read` says so where there are more than the header promises
             pass
+
+    def _repaired(self, segment: Segment, link: str) -> str:
+        """The link behind a repair: the one that its neighbours join, if its records lead where it says."""
+        self.repaired.append(Change(segment.first_offset, segment.next_offset, "repaired", link))
+        return segment.chain_end if link == segment.records_end else link
 
     def _rollup(self, name: str) -> None:
         """A roll-up that begins here; None of it is kept when it is bad."""
@@ -201,8 +232,9 @@ class _Walk:
             self.records += stub.rows
 
     def _removed(self, stub: Segment) -> None:
-        """Only the header vouches for what is gone: an earlier head at its end is still compared."""
+        """Only the header vouches for what is gone: earlier heads at its ends are still compared."""
         self.log.content(stub)
+        self._pass(stub.first_offset, stub.chain_start)
         first = stub.first_offset
         if self.removed and self.removed[-1].next_offset == first:
             first = self.removed.pop().first_offset
@@ -224,6 +256,15 @@ class _Walk:
                     f"offset {head.next_offset}: the records before it are not those of the earlier head"
                 )
 
+    def _compare_changes(self, head: PartitionHead) -> None:
+        """What was changed on purpose since the head was written is not what it speaks of."""
+        for change in (*self.removed, *self.repaired):
+            if change.first_offset < head.next_offset and not _was_known(change, head):
+                self._problem(
+                    f"offsets {change.first_offset} to {change.next_offset - 1}: {change.what} since the "
+                    "earlier head was written. If that was on purpose, write a new head"
+                )
+
     def _compare(self, head: PartitionHead) -> None:
         self._problem(
             f"rolled back: an earlier head says it reached offset {head.next_offset}, "
@@ -232,3 +273,14 @@ class _Walk:
 
     def _problem(self, text: str) -> None:
         self.problems.append(f"topic {self.partition.topic}, partition {self.partition.partition}, {text}")
+
+
+def _was_known(change: Change, head: PartitionHead) -> bool:
+    """Whether a head lists a change; what retention removed may have been in several pieces then."""
+    if change.what == "repaired":
+        return change in head.changes
+    reached = change.first_offset
+    for known in sorted(head.changes, key=lambda known: known.first_offset):
+        if known.what == "removed" and known.first_offset <= reached:
+            reached = max(reached, known.next_offset)
+    return reached >= min(change.next_offset, head.next_offset)

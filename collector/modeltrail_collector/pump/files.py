@@ -24,13 +24,22 @@ def seal_inbox(log: Log) -> int:
     if log.inbox is None or not log.inbox.is_dir():
         return 0
     # Named from the log on: a log that is moved takes its inbox along.
-    named = {path: f"inbox/{path.name}" for path in sorted(log.inbox.glob("*.ndjson"))}
+    named = {path: f"inbox/{path.name}" for path in _in_inbox(log.inbox)}
     totals = _seal(log, named, strict=False)
     progress = sealed_so_far(log)
     for path, name in named.items():
         if files.remove_if_done(path, name, progress):
             _logger.debug("%s is sealed and its writer is gone: removed", path)
     return totals.records
+
+
+def _in_inbox(inbox: Path) -> Iterator[Path]:
+    """Its files: by a link one could have us read what only we may read, by a pipe have us wait for ever."""
+    for path in sorted(inbox.glob("*.ndjson")):
+        if path.is_symlink() or not path.is_file():
+            _logger.error("%s is no regular file and is not read: move it away", path)
+        else:
+            yield path
 
 
 def seal_files(log: Log, patterns: Sequence[str], *, strict: bool = False) -> Totals:

@@ -1,4 +1,4 @@
-"""A Kafka topic that takes dead letters, on kafka-python's idempotent producer."""
+"""A Kafka topic that takes dead letters, on kafka-python."""
 
 import contextlib
 import re
@@ -20,6 +20,9 @@ _SETTINGS: Final[dict[str, Any]] = {
     **CLIENT_SETTINGS,
     "acks": "all",
     "allow_auto_create_topics": False,  # made with the broker's defaults a mistyped name would look right
+    # A letter too large is the end of an idempotent producer, and each letter has a name of its own anyway.
+    "enable_idempotence": False,
+    "max_in_flight_requests_per_connection": 1,
     "linger_ms": 5,
     "max_request_size": 1 << 28,  # the topic's limit decides
     "max_block_ms": _PATIENCE_MS,
@@ -123,13 +126,11 @@ class KafkaPublisher:
                 f"cannot {action}: {causes.grant('Write', 'topic', self._topic, servers, options)}"
             )
         network = next((each for each in self._networks if each.failure), None)
-        if isinstance(error, errors.KafkaTimeoutError) and network is None:
-            hint = (
-                f"Does it exist? `modeltrail topic create --topic {self._topic}` makes it"
-                if "metadata" in str(error)
-                else "The broker does not acknowledge: has the topic fewer replicas than min.insync.replicas?"
+        if network is None and "metadata" in str(error):
+            return Unavailable(
+                f"cannot {action}: {error} Does it exist? "
+                f"`modeltrail topic create --topic {self._topic}` makes it"
             )
-            return Unavailable(f"cannot {action}: {error}. {hint}")
         names = {"servers": servers, "topic": self._topic, "group": self._connection.group}
         return cause.translated(error, action, network, names, options)
 

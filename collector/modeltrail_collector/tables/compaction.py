@@ -21,6 +21,7 @@ from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log, Segment
+from modeltrail_collector.log.segment import folder_of
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables import flatten
 from modeltrail_collector.tables.derivation import FORGOTTEN, derive
@@ -205,5 +206,14 @@ def batches(log: Log, segment: Segment, counter: Counter) -> Iterator[pa.RecordB
 
 
 def segments_from(log: Log, partition: LogPartition, start: int) -> Iterator[Segment]:
-    """The segments of a partition that reach beyond an offset."""
-    return (segment for segment in log.segments(partition, start) if segment.next_offset > start)
+    """The segments of a partition that reach beyond an offset.
+
+    Their names last: else a power cut could take from the log what its tables have.
+    """
+    lasting = False
+    for segment in log.segments(partition, start):
+        if segment.next_offset > start:
+            if not lasting:
+                log.store.clean(folder_of(partition))
+                lasting = True
+            yield segment

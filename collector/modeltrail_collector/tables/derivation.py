@@ -65,15 +65,22 @@ def derive(work: Work) -> Derived:
 def _derive_models(
     work: Work, behind: dict[str, DeltaTable], runs: set[str] | None, marks: dict[str, int]
 ) -> None:
-    """Derive `models` and `changes` for what these runs (None: all) may concern."""
+    """Derive `models` and `changes` for what these runs (None: all) may concern.
+
+    Where they concern no model the marks are set all the same: else the next compaction took these runs for
+    new, and the one after it still more.
+    """
     if not behind:
         return
     found = reduce.by_model({name: work.tables.open(name) for name in reduce.BY_MODEL_READS}, runs)
     for name, table in behind.items():
-        if runs is None or found.buckets:
-            where = None if runs is None else store.among("bucket", found.buckets)
-            work.replace(table, found.tables[name], where, marks)
-            reached("table_replaced")
+        if runs is None:
+            work.replace(table, found.tables[name], None, marks)
+        elif found.buckets:
+            work.replace(table, found.tables[name], store.among("bucket", found.buckets), marks)
+        else:
+            work.append(table, BY_MODEL[name].empty_table(), marks)
+        reached("table_replaced")
 
 
 class _State:

@@ -25,12 +25,11 @@ from modeltrail_collector.tables import scan, store
 from modeltrail_collector.tables.compaction import compact_now
 from modeltrail_collector.tables.derivation import FORGOTTEN, derive
 from modeltrail_collector.tables.reduce import sql_of
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, REJECTED, TIME
+from modeltrail_collector.tables.schema import FLAT, REJECTED, TABLES, TIME
 from modeltrail_collector.tables.store import TableDamaged
 from modeltrail_collector.tables.work import OnProgress, Work, alone
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ALL: Final = {"flat": FLAT, "rejected": REJECTED, **BY_RUN, **BY_MODEL}
 _READS: Final = ("flat", "rejected", "runs", "run_datasets", "models", "deployments")
 
 
@@ -64,10 +63,11 @@ def _forget(work: Work, keep: timedelta, *, dry_run: bool) -> Forgotten:
     if not dry_run:
         compact_now(work)
     tables = {name: work.tables.open(name) for name in _READS}
-    day = max((datetime.now(UTC) - keep - _EPOCH).days, _day_of(tables["flat"]))
+    now = datetime.fromtimestamp(work.log.wall() / 1000, UTC)
+    day = max((now - keep - _EPOCH).days, _day_of(tables["flat"]))
     with scan.connect() as connection:
         for name, table in tables.items():
-            scan.attach(connection, name, table, _ALL[name])
+            scan.attach(connection, name, table, TABLES[name])
         found = _find(connection, day)
         if dry_run:
             return found
@@ -129,7 +129,7 @@ class Memory(msgspec.Struct, frozen=True):
 def recall(work: Work) -> Memory:
     """What the tables, as far as they can be read, know of what was forgotten."""
     tables: dict[str, DeltaTable] = {}
-    for name in _ALL:
+    for name in TABLES:
         try:
             found = work.tables.open(name)
         except TableDamaged:
@@ -149,7 +149,7 @@ def recall(work: Work) -> Memory:
 def _runs(table: DeltaTable, name: str, day: int) -> frozenset[str]:
     since = "" if name == "runs" else "AND ingested_at < ?::TIMESTAMPTZ"
     with scan.connect() as connection:
-        scan.attach(connection, "known", table, _ALL[name])
+        scan.attach(connection, "known", table, TABLES[name])
         found = connection.execute(
             f"SELECT DISTINCT run_id FROM known WHERE run_id IS NOT NULL {since}",  # noqa: S608  names of ours
             [(_EPOCH + timedelta(days=day)).isoformat()] if since else [],

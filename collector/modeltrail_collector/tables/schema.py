@@ -123,3 +123,6 @@ BY_MODEL: Final[dict[str, pa.Schema]] = {
 
 PUBLIC: Final[dict[str, pa.Schema]] = {**BY_RUN, "rejected": REJECTED, **BY_MODEL}
 """Every table a reader may ask for, by name: `<log>/tables/<name>`."""
+
+TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, **PUBLIC}
+"""All of them: `flat` and `rejected` are made of the log's records, the others of `flat`."""

@@ -20,7 +20,7 @@ TIMEOUT: Final = "30s"
 """Of one request to an object store."""
 
 WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
-_FILE_BYTES: Final = 4 << 20
+FILE_BYTES: Final = 4 << 20
 """Files are sorted by run, and a few changed runs cost the files they lie in: so none is large."""
 
 PROPERTIES: Final = {
@@ -106,7 +106,7 @@ class TableStore(msgspec.Struct, frozen=True):
                 partition_by=[schema.names[0]],
                 configuration=PROPERTIES,
                 storage_options=self.options,
-                target_file_size=_FILE_BYTES,
+                target_file_size=FILE_BYTES,
                 writer_properties=WRITER,
                 commit_properties=_commit(set_marks),
             )
@@ -163,7 +163,7 @@ def replace(
             mode="overwrite",
             predicate=predicate,
             schema_mode="overwrite" if predicate is None else "merge",
-            target_file_size=_FILE_BYTES,
+            target_file_size=FILE_BYTES,
             writer_properties=WRITER,
             commit_properties=_commit(set_marks),
         )
@@ -195,6 +195,7 @@ def committing(uri: str) -> Iterator[None]:
 def _in_our_words(uri: str, error: Exception) -> Unavailable:
     """What delta-rs has no answer from is an OSError; everything else it says is about the table."""
     said = str(error).strip().partition("\n")[0]
+    uri = uri.removeprefix("file://").rstrip("/")
     if isinstance(error, OSError):
         return Unavailable(f"table {uri} cannot be reached: {said}")
     return TableDamaged(uri, said)

@@ -12,18 +12,16 @@ from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, REJECTED
-from modeltrail_collector.tables.store import PROPERTIES, WRITER, committing
+from modeltrail_collector.tables.schema import TABLES
+from modeltrail_collector.tables.store import FILE_BYTES, PROPERTIES, WRITER, committing
 from modeltrail_collector.tables.work import OnProgress, Progress, Work, alone
-
-TABLES: Final = {"flat": FLAT, "rejected": REJECTED, **BY_RUN, **BY_MODEL}
 
 _MANY_FILES: Final = 40
 _VACUUM_EVERY: Final = 20
 _KEEP_HOURS: Final = 1
 """How long a reader may go on with the version it opened: afterwards its files may be gone."""
 
-_JOINED_BYTES: Final = 16 << 20
+_JOINED_BYTES: Final = 32 << 20
 
 
 class Upkeep(msgspec.Struct, frozen=True):
@@ -44,7 +42,7 @@ def keep_up(log: Log, *, on_progress: OnProgress | None = None) -> Upkeep:
         for name in TABLES:
             table = work.tables.open(name)
             if table is not None:
-                joined += _join(work, table, more_than=1)
+                joined += _join(work, name, table, more_than=1)
                 removed += _vacuum(work, table, full=True)
                 _checkpoint(work, table)
                 work.tell(Progress(name, table.version()))
@@ -58,22 +56,26 @@ def tend(work: Work, before: dict[str, int]) -> None:
     for name, version in before.items():
         table = work.tables.open(name)
         if table is not None:
-            _join(work, table, more_than=_MANY_FILES)
+            _join(work, name, table, more_than=_MANY_FILES)
             if version // _VACUUM_EVERY != table.version() // _VACUUM_EVERY:
                 _vacuum(work, table)
 
 
-def _join(work: Work, table: DeltaTable, *, more_than: int) -> int:
-    """Join the small files of each bucket that has many; how many new ones there are."""
+def _join(work: Work, name: str, table: DeltaTable, *, more_than: int) -> int:
+    """Join the small files of each bucket that has many; how many new ones there are.
+
+    Those of a reduced table do not get large: a few changed runs cost the files that they lie in.
+    """
     (column,) = table.metadata().partition_columns
+    target = _JOINED_BYTES if name in {"flat", "rejected"} else FILE_BYTES
     joined = 0
-    for bucket, files in _small_files(table, column).items():
+    for bucket, files in _small_files(table, column, target // 2).items():
         if files > more_than:
             work.lease.check()
             with committing(table.table_uri):
                 done = table.optimize.compact(
                     partition_filters=[(column, "=", bucket)],
-                    target_size=_JOINED_BYTES,
+                    target_size=target,
                     writer_properties=WRITER,
                 )
             joined += done["numFilesAdded"]
@@ -81,13 +83,13 @@ def _join(work: Work, table: DeltaTable, *, more_than: int) -> int:
     return joined
 
 
-def _small_files(table: DeltaTable, column: str) -> dict[str, int]:
+def _small_files(table: DeltaTable, column: str, small: int) -> dict[str, int]:
     actions = pa.table(table.get_add_actions(flatten=True))
     found: dict[str, int] = {}
     for bucket, size in zip(
         actions[f"partition.{column}"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True
     ):
-        found[bucket] = found.get(bucket, 0) + (size < _JOINED_BYTES // 2)
+        found[bucket] = found.get(bucket, 0) + (size < small)
     return found
 
 

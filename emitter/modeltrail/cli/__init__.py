@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import click
 
+from modeltrail_schemas.printable import printable_lines
+
 GROUP = "modeltrail.commands"
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -108,6 +110,7 @@ def _exit_code(args: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except click.ClickException as error:
+        error.message = printable_lines(error.message)  # type: ignore[misc]  # it may quote names
         error.show()
         return error.exit_code
     except BrokenPipeError:
@@ -122,7 +125,7 @@ def _report(error: Exception) -> int:
     """One line for what we foresaw; a traceback and a request for an issue for what we did not."""
     code = getattr(error, "exit_code", None)
     if isinstance(code, int) and code != INTERNAL_ERROR:
-        click.echo(f"modeltrail: {error}", err=True)
+        click.echo(f"modeltrail: {printable_lines(str(error))}", err=True)
         return code
     import traceback
 

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
-from modeltrail_collector.cli.output import printable
 from modeltrail_collector.cli.rejected import rejected
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Batch, Log, open_log
 from modeltrail_collector.model import LOCAL, Header, LogPartition, Reason, Record, Verdict
 from modeltrail_collector.pump.builder import entry
 from modeltrail_collector.tables import compact
+from modeltrail_schemas.printable import printable
 
 TOPIC = LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", 2)
 EVENT = {

@@ -111,6 +111,18 @@ def test_the_error_names_the_place(log: Log, partition: LogPartition) -> None:
         read_everything(copy(log), partition)
 
 
+def test_verify_names_the_offsets_of_a_broken_header(log: Log, partition: LogPartition) -> None:
+    """Also of segments whose headers cannot be read, verify says topic, partition and offsets, and once."""
+    for name in sorted(log.store.contents)[1:3]:
+        log.store.contents[name] = b"Obj?" + log.store.contents[name][4:]
+    problems = verify(copy(log)).problems
+    where = "topic events, partition 0, offsets"
+    assert [f"{where} 10 to 19: ", f"{where} 20 to 29: "] == [text[: len(where) + 11] for text in problems]
+    last = max(log.store.contents)
+    log.store.contents[last] = b""
+    assert "partition 0, offset 30 on: " in verify(copy(log)).problems[2]
+
+
 def reseal(log: Log, partition: LogPartition, start: int, changed: Batch) -> None:
     """What a forger with our code can do: a perfect segment in the place of another."""
     name = segments.name_of(partition, start)
@@ -233,9 +245,9 @@ def test_only_the_last_segment_is_set_aside(
 def test_a_store_that_cannot_set_aside_says_so(
     log: Log, partition: LogPartition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an object store nothing is torn, so a bad last segment was changed: a person has to look."""
+    """In an object store nothing is torn, so a bad last segment was changed: `repair` has to look."""
     last = max(log.store.contents)
     log.store.contents[last] = log.store.contents[last][:-1]
     monkeypatch.setattr(log.store, "set_aside", lambda name, expected: None)
-    with pytest.raises(NotVerified, match="by hand"):
+    with pytest.raises(NotVerified, match="modeltrail repair"):
         log.recover(partition)

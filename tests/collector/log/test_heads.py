@@ -4,12 +4,14 @@ import json
 import random
 import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from modeltrail_collector.errors import ConfigError, NotVerified
-from modeltrail_collector.log import Batch, Log, verify
+from modeltrail_collector.log import Batch, Log, maintain, verify
 from modeltrail_collector.log.heads import Change, PartitionHead, private_key, read_heads, write_heads
 from modeltrail_collector.model import LogPartition
 from modeltrail_collector.testing import MemoryStore
@@ -152,3 +154,48 @@ def test_a_head_follows_the_records_not_the_files(
     rolled = Log(MemoryStore())
     rolled.append(partition, Batch(0, 40, entries))
     assert verify(rolled, heads).ok
+
+
+DAY_MS = 86_400_000
+
+
+def aged(partition: LogPartition, batch: Callable[..., Batch]) -> Log:
+    """Ten segments, one a day."""
+    store = MemoryStore()
+    for day in range(10):
+        Log(store, lambda day=day: (20_000 + day) * DAY_MS).append(partition, batch(day * 4, day * 4 + 4))
+    return Log(store, lambda: 20_010 * DAY_MS)
+
+
+def test_what_retention_removes_after_a_head_contradicts_it(
+    partition: LogPartition, batch: Callable[..., Batch]
+) -> None:
+    """A removal since the head is named, by its offsets; a head that is written after it lists it."""
+    log = aged(partition, batch)
+    before = verify(log).heads()
+    maintain(log, keep=timedelta(days=7))
+    assert verify(log).ok
+    problems = verify(log, before).problems
+    assert ["offsets 0 to 11: removed since"] == [p[p.index("offsets") :][:30] for p in problems]
+
+    between = verify(log).heads()
+    assert [(0, 12, "removed")] == [(c.first_offset, c.next_offset, c.what) for c in between[0].changes]
+    assert verify(log, between).ok
+    log.append(partition, batch(40, 44))
+    assert verify(log, between).ok
+    maintain(Log(log.store, log.wall), keep=timedelta(days=3))
+    problems = verify(Log(log.store), between).problems
+    assert ["offsets 0 to 27: removed since"] == [p[p.index("offsets") :][:30] for p in problems]
+
+
+def test_removal_of_what_came_after_a_head_does_not_contradict_it(
+    partition: LogPartition, batch: Callable[..., Batch]
+) -> None:
+    """A head speaks of what lies before it, and of that only."""
+    log = aged(partition, batch)
+    maintain(log, keep=timedelta(days=7))
+    heads = verify(log).heads()
+    short = [msgspec.structs.replace(heads[0], next_offset=12, chain_end=heads[0].changes[0].digest)]
+    assert verify(log, short).ok
+    maintain(Log(log.store, log.wall), keep=timedelta(days=3))
+    assert verify(Log(log.store), short).ok

@@ -1,6 +1,7 @@
 """Tables in an object store (moto's S3): the same rows, one owner at a time, and upkeep as on a disk."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -11,12 +12,11 @@ from deltalake import DeltaTable
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.log.lease import FREE
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.tables import PUBLIC, compact, keep_up, rebuild, table_store, upkeep
 
-COMPACT = (
-    "import sys; from modeltrail.cli import main; sys.argv[1:] = ['compact', '--log', sys.argv[1]]; main()"
-)
+COMPACT = [sys.executable, "-c", "from modeltrail.cli import main; main()", "compact", "--log"]
 ALLOW_HTTP = {"allow_http": "true"}
 
 
@@ -34,6 +34,7 @@ def rows_of(log):
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
 
 
+@pytest.mark.slow
 def test_the_same_tables_as_on_a_disk(remote, log, seal, make) -> None:
     """Compacted twice and rebuilt, the tables in S3 hold the rows that those on a disk hold."""
     seal(make.entries(make.story()))
@@ -48,9 +49,13 @@ def test_the_same_tables_as_on_a_disk(remote, log, seal, make) -> None:
     assert rows_of(log) == rows_of(remote)
 
 
-def test_answers_come_from_there(remote) -> None:
-    """Models and SQL are answered from tables in S3; SQL reaches nothing else there."""
-    compact(remote)
+def test_two_compactors_at_once_and_answers(remote) -> None:
+    """Two processes that compact one log in S3 take turns; answers come from there, SQL reaches no more."""
+    both = [subprocess.Popen([*COMPACT, remote.uri]) for _ in range(2)]
+    assert [0, 0] == [process.wait(120) for process in both]
+    events = table_store(remote).open("events").to_pyarrow_table()["offset"].to_pylist()
+    assert list(range(12)) == sorted(events)
+    assert remote.store.read("leases/tables") == FREE
 
     def ask(*arguments):
         return CliRunner().invoke(arguments[0], [*arguments[1:], "--log", remote.uri])
@@ -62,17 +67,21 @@ def test_answers_come_from_there(remote) -> None:
     assert 0 != ask(commands.sql, f"SELECT * FROM read_parquet('{outside}'), runs").exit_code
 
 
-def test_two_compactors_at_once(remote) -> None:
-    """Two processes that compact one log in S3 take turns: every event is there once."""
-    both = [subprocess.Popen([sys.executable, "-c", COMPACT, remote.uri]) for _ in range(2)]
-    assert [0, 0] == [process.wait(120) for process in both]
-    events = rows_of(remote)["events"]
-    assert list(range(12)) == sorted(row["offset"] for row in events)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["flat_committed", "table_replaced:4"])
+def test_killed_in_an_object_store(step, remote, monkeypatch) -> None:
+    """Who is killed there loses the lease after its term; the next one completes what he began."""
+    with monkeypatch.context() as patch:
+        patch.setenv("MODELTRAIL_FAILPOINT", step)
+        assert -signal.SIGKILL == subprocess.run([*COMPACT, remote.uri], check=False).returncode
+    assert 0 == subprocess.run([*COMPACT, remote.uri], check=False, timeout=200).returncode
     before = rows_of(remote)
+    assert 12 == len(before["events"])
     rebuild(remote)
     assert before == rows_of(remote)
 
 
+@pytest.mark.slow
 def test_upkeep_in_an_object_store(remote, monkeypatch) -> None:
     """Small files are joined and old ones removed there too; a reader of a version that is kept goes on."""
     compact(remote)

@@ -1,0 +1,87 @@
+"""Tables that are damaged say so, and a rebuild mends them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from modeltrail_collector.cli import answers as commands
+from modeltrail_collector.log import Batch
+from modeltrail_collector.model import LOCAL
+from modeltrail_collector.tables import TableDamaged, compact, rebuild, table_store
+from modeltrail_collector.tables.schema import TABLES
+
+
+def rows_of(log):
+    found = {name: table_store(log).open(name).to_pyarrow_table().to_pylist() for name in TABLES}
+    return {name: sorted(map(repr, rows)) for name, rows in found.items()}
+
+
+def garble(folder: Path) -> None:
+    for file in (folder / "_delta_log").iterdir():
+        file.write_bytes(b"{ not JSON")
+
+
+def gap(folder: Path) -> None:
+    (folder / "_delta_log" / "00000000000000000001.json").unlink()
+
+
+def without_log(folder: Path) -> None:
+    shutil.rmtree(folder / "_delta_log")
+
+
+def cut_file(folder: Path) -> None:
+    for file in folder.rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+
+
+def lost_file(folder: Path) -> None:
+    for file in folder.rglob("*.parquet"):
+        file.unlink()
+
+
+@pytest.mark.parametrize(("harm", "name"), [(garble, "flat"), (cut_file, "run_datasets")])
+def test_a_rebuild_mends_a_damaged_table(harm, name, make, log) -> None:
+    """A table's log or its files are destroyed: compaction says what to do, and a rebuild does it."""
+    is_mended(harm, name, make, log)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", [garble, gap, without_log, cut_file, lost_file])
+@pytest.mark.parametrize("name", ["flat", "run_datasets"])
+def test_a_rebuild_mends_any_damage(harm, name, make, log) -> None:
+    """The same for every kind of damage."""
+    is_mended(harm, name, make, log)
+
+
+def is_mended(harm, name: str, make, log) -> None:
+    late = make.run_event("RUNNING", make.base, make.uuid7(make.base, 101), "j")
+    entries = make.entries([*make.story(), late])
+    for start in (0, 6, 12):
+        some = entries[start : start + 6]
+        log.append(LOCAL, Batch(start, start + len(some), some))
+        if start == 12:
+            harm(Path(log.uri) / "tables" / name)
+        if start < 12 or harm is without_log:  # without its log it is no table any more, and is made anew
+            compact(log)
+        else:
+            with pytest.raises(TableDamaged, match=rf"tables/{name} .*modeltrail rebuild"):
+                compact(log)
+    rebuild(log)
+    found = rows_of(log)
+    assert 0 == compact(log).buckets
+    shutil.rmtree(Path(log.uri) / "tables")
+    compact(log)
+    assert found == rows_of(log)
+
+
+def test_an_answer_names_the_damaged_table(make, seal, log) -> None:
+    """A question whose table is damaged ends with the table's name and what to do, not with a traceback."""
+    seal(make.entries(make.story()))
+    compact(log)
+    cut_file(Path(log.uri) / "tables" / "models")
+    result = CliRunner().invoke(commands.models, ["--log", log.uri])
+    assert isinstance(result.exception, TableDamaged)
+    assert "tables/models" in str(result.exception)
+    assert "modeltrail rebuild" in str(result.exception)

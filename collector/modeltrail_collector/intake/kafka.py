@@ -7,7 +7,7 @@ over a rebalance, reads on in a topic that was deleted and made again, and hides
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, To
 from kafka.structs import OffsetAndMetadata
 
 from modeltrail_collector.errors import ConfigError, Unavailable
-from modeltrail_collector.intake import cause
+from modeltrail_collector.intake import cause, membership
 from modeltrail_collector.intake.source import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
 from modeltrail_schemas.connect import causes, client
@@ -35,6 +35,7 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     "max_poll_records": MAX_POLL_RECORDS,
     "max_partition_fetch_bytes": 32 << 20,
     "fetch_max_bytes": 64 << 20,
+    "receive_message_max_bytes": (1 << 31) - 1,  # brokers take 105 MB; an answer above 100 MB never came
     "fetch_max_wait_ms": 50,  # the client waits for one fetch at a time: a long wait stalls the others
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 3000,
@@ -48,12 +49,16 @@ CLIENT_SETTINGS: Mapping[str, Any] = {
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """How to reach the topic; `options` are kafka-python's (TLS, SASL)."""
+    """How to reach the topic; `options` are kafka-python's (TLS, SASL) and those of `membership`."""
 
     bootstrap_servers: str
     topic: str
     group: str
     options: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+    def of_worker(self, index: int) -> "Connection":
+        """The same for one of several workers."""
+        return msgspec.structs.replace(self, options=membership.of_worker(self.options, index))
 
 
 class KafkaSource:
@@ -74,7 +79,9 @@ class KafkaSource:
         self._topic = connection.topic
         self._networks: list[client.Network] = []
         with self._translated(f"reach Kafka at {connection.bootstrap_servers}"):
-            self._admin, self._consumer = self._connect()
+            self._admin, self._consumer = self._connect(
+                {} if share else membership.member_options(connection.options)
+            )
         try:
             described = self._describe()
         except BaseException:
@@ -96,18 +103,20 @@ class KafkaSource:
             self._consumer.assign([TopicPartition(self._topic, n) for n in numbers if n % count == index])
             self._listener.changed = True
 
-    def _connect(self) -> tuple[Any, Any]:
+    def _connect(self, member: Mapping[str, Any]) -> tuple[Any, Any]:
         """The admin client and the consumer; what failed leaves no thread."""
         settings = {
             **CLIENT_SETTINGS,
-            **client.arguments(self._connection.options),
+            **client.arguments(membership.client_options(self._connection.options)),
             "bootstrap_servers": self._connection.bootstrap_servers.split(","),
             "kafka_client": self._network,
         }
         admin: Any = None
         try:
             admin = KafkaAdminClient(**settings)
-            consumer = KafkaConsumer(**settings, **CONSUMER_SETTINGS, group_id=self._connection.group)
+            consumer = KafkaConsumer(
+                **settings, **CONSUMER_SETTINGS, **member, group_id=self._connection.group
+            )
         except BaseException:
             if admin is not None:
                 admin.close()
@@ -300,7 +309,8 @@ class KafkaSource:
         }
         if new:
             self._committed |= new
-            self._consumer.commit_async(new, callback=_note_failed_commit)
+            with suppress(errors.FencedInstanceIdError):  # the next poll says so
+                self._consumer.commit_async(new, callback=_note_failed_commit)
 
     def ends(self, partitions: Sequence[LogPartition]) -> dict[LogPartition, int]:
         """See `Source`: the last stable offsets."""

@@ -65,8 +65,8 @@ coverage: setup ## the tests with branch coverage of all three packages
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-faults: setup ## the long form of the fault tests: at least 100 kill -9 on a real broker
-	$(BIN)/python -m pytest -q -m slow
+faults: setup ## kill, freeze, cut off, fill up for 10 minutes, and all rows; FAULTS='--duration 1h', '--seed 7'
+	@PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIM)

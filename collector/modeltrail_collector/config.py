@@ -24,6 +24,9 @@ DEFAULT_TOPIC = "openlineage.events"
 DEFAULT_GROUP = "modeltrail"
 ENV_PREFIX = "OPENLINEAGE__TRANSPORT__"
 KAFKA_TYPES = ("kafka", "modeltrail.KafkaTransport", "modeltrail.transports.openlineage.KafkaTransport")
+# `group.instance.id` (it comes back after a restart without a rebalance; each collector has its own), and how
+# a group divides its partitions.
+_OF_A_MEMBER = ("group_instance_id", "partition_assignment_strategy")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -75,14 +78,15 @@ def kafka_config(
 
 
 def _options(config: Mapping[str, Any], origin: str) -> dict[str, Any]:
-    """What producer and consumer have in common; the rest of a transport's `config` is for producers.
+    """What producer and consumer have in common, and what a member of a group can choose.
+
+    The rest of a transport's `config` is for producers.
 
     Raises:
         ConfigError: The security settings cannot work.
     """
-    found = {
-        name: value for name, value in config.items() if name in settings.SECURITY or name == "client_id"
-    }
+    wanted = {*settings.SECURITY, "client_id", *_OF_A_MEMBER}
+    found = {name: value for name, value in config.items() if name in wanted}
     for name in sorted(config.keys() - found.keys()):
         if name.startswith(("ssl_", "sasl_", "enable_ssl_")):
             _logger.warning("%s: kafka-python has no setting like %s; it is ignored", origin, name)

@@ -18,9 +18,18 @@ _GRANTS: Final = {
     "TopicAuthorizationFailedError": ("Read", "topic"),
     "GroupAuthorizationFailedError": ("Read", "group"),
 }
-_FATAL: Final = frozenset(
-    {*_GRANTS, "ClusterAuthorizationFailedError", "UnsupportedCodecError", "InvalidTopicError"}
-)
+# What no second try mends, and what to do where the error does not say it.
+_FATAL: Final = {
+    "ClusterAuthorizationFailedError": "",
+    "UnsupportedCodecError": "{error}. `pip install 'modeltrail[collector]'` brings it",
+    "InvalidTopicError": "",
+    "LogTruncationError": (
+        "{error}: the topic lost records that may be in the log. Collect into another log, or make it anew"
+    ),
+    "FencedInstanceIdError": (
+        "another collector of the group has the same group.instance.id; give each its own"
+    ),
+}
 
 
 def translated(
@@ -45,7 +54,7 @@ def translated(
         mending = causes.grant(operation, resource, names[resource], names["servers"], options)
         return ConfigError(f"cannot {action}: {kind}: {mending}")
     if kind in _FATAL:
-        return ConfigError(f"cannot {action}: {kind}: {error}")
+        return ConfigError(f"cannot {action}: {kind}: {(_FATAL[kind] or '{error}').format(error=error)}")
     failure = network.failure if network else None
     if failure is None:
         return Unavailable(f"cannot {action}: {_text(error)}")

@@ -15,7 +15,7 @@ from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, To
 from kafka.structs import OffsetAndMetadata
 
 from modeltrail_collector.errors import ConfigError, Unavailable
-from modeltrail_collector.intake import cause
+from modeltrail_collector.intake import cause, membership
 from modeltrail_collector.intake.bounded import BoundedPoll
 from modeltrail_collector.intake.source import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
@@ -37,6 +37,7 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     "max_poll_records": MAX_POLL_RECORDS,
     "max_partition_fetch_bytes": 8 << 20,
     "fetch_max_bytes": 16 << 20,  # one is unpacked while the next one comes: twice that is in memory
+    "receive_message_max_bytes": (1 << 31) - 1,  # brokers take 105 MB; an answer above 100 MB never came
     "fetch_max_wait_ms": 50,  # the client waits for one fetch at a time: a long wait stalls the others
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 3000,
@@ -50,12 +51,16 @@ CLIENT_SETTINGS: Mapping[str, Any] = {
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """How to reach the topic; `options` are kafka-python's (TLS, SASL)."""
+    """How to reach the topic; `options` are kafka-python's (TLS, SASL) and those of `membership`."""
 
     bootstrap_servers: str
     topic: str
     group: str
     options: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+    def of_worker(self, index: int) -> "Connection":
+        """The same for one of several workers."""
+        return msgspec.structs.replace(self, options=membership.of_worker(self.options, index))
 
 
 class KafkaSource:
@@ -76,7 +81,9 @@ class KafkaSource:
         self._topic = connection.topic
         self._networks: list[client.Network] = []
         with self._translated(f"reach Kafka at {connection.bootstrap_servers}"):
-            self._admin, self._consumer = self._connect()
+            self._admin, self._consumer = self._connect(
+                {} if share else membership.member_options(connection.options)
+            )
         self._bounded = BoundedPoll(self._consumer, MAX_POLL_BYTES)
         try:
             described = self._describe()
@@ -99,18 +106,20 @@ class KafkaSource:
             self._consumer.assign([TopicPartition(self._topic, n) for n in numbers if n % count == index])
             self._listener.changed = True
 
-    def _connect(self) -> tuple[Any, Any]:
+    def _connect(self, member: Mapping[str, Any]) -> tuple[Any, Any]:
         """The admin client and the consumer; what failed leaves no thread."""
         settings = {
             **CLIENT_SETTINGS,
-            **client.arguments(self._connection.options),
+            **client.arguments(membership.client_options(self._connection.options)),
             "bootstrap_servers": self._connection.bootstrap_servers.split(","),
             "kafka_client": self._network,
         }
         admin: Any = None
         try:
             admin = KafkaAdminClient(**settings)
-            consumer = KafkaConsumer(**settings, **CONSUMER_SETTINGS, group_id=self._connection.group)
+            consumer = KafkaConsumer(
+                **settings, **CONSUMER_SETTINGS, **member, group_id=self._connection.group
+            )
         except BaseException:
             if admin is not None:
                 admin.close()
@@ -303,7 +312,8 @@ class KafkaSource:
         }
         if new:
             self._committed |= new
-            self._consumer.commit_async(new, callback=_note_failed_commit)
+            with suppress(errors.FencedInstanceIdError):  # the next poll says so
+                self._consumer.commit_async(new, callback=_note_failed_commit)
 
     def ends(self, partitions: Sequence[LogPartition]) -> dict[LogPartition, int]:
         """See `Source`: the last stable offsets."""

@@ -54,7 +54,8 @@ def run(job: Job, stop: Stop, report: Report, index: int = 0) -> Totals:
     Raises:
         CollectorError: It cannot go on; what was sealed before stays.
     """
-    source = KafkaSource(job.connection, (index, job.workers) if job.until_end else None)
+    connection = job.connection.of_worker(index) if job.workers > 1 else job.connection
+    source = KafkaSource(connection, (index, job.workers) if job.until_end else None)
     log = open_log(job.log_uri)
     letters = _letters(job, log)
     try:

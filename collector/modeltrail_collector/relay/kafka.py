@@ -10,6 +10,7 @@ from kafka import KafkaProducer, errors
 from modeltrail_collector.errors import CollectorError, ConfigError, Unavailable
 from modeltrail_collector.intake import cause
 from modeltrail_collector.intake.kafka import CLIENT_SETTINGS, Connection
+from modeltrail_collector.intake.membership import client_options
 from modeltrail_collector.relay.letters import Letter
 from modeltrail_schemas.connect import causes, client
 
@@ -96,7 +97,7 @@ class KafkaPublisher:
 
     def _connected(self) -> Any:
         servers = self._connection.bootstrap_servers.split(",")
-        settings = {**_SETTINGS, **client.arguments(self._connection.options)}
+        settings = {**_SETTINGS, **client.arguments(client_options(self._connection.options))}
         self._networks = []
         try:
             return KafkaProducer(bootstrap_servers=servers, **settings, kafka_client=self._network)

@@ -30,12 +30,12 @@ _PASSED_ON = SECURITY | {
 _SETTLED = frozenset(
     {
         "acks", "batch_num_messages", "batch_size", "bootstrap_timeout_ms", "debug", "delivery_timeout_ms",
-        "enable_idempotence", "linger_ms", "log_level", "logger", "max_block_ms", "max_in_flight",
-        "max_in_flight_requests_per_connection", "max_request_size", "message_max_bytes",
-        "message_send_max_retries", "message_timeout_ms", "partitioner", "queue_buffering_max_kbytes",
-        "queue_buffering_max_messages", "queue_buffering_max_ms", "request_required_acks",
-        "request_timeout_ms", "retries", "socket_keepalive_enable", "socket_timeout_ms",
-        "topic_metadata_refresh_interval_ms",
+        "enable_idempotence", "group_instance_id", "linger_ms", "log_level", "logger", "max_block_ms",
+        "max_in_flight", "max_in_flight_requests_per_connection", "max_request_size", "message_max_bytes",
+        "message_send_max_retries", "message_timeout_ms", "partition_assignment_strategy", "partitioner",
+        "queue_buffering_max_kbytes", "queue_buffering_max_messages", "queue_buffering_max_ms",
+        "request_required_acks", "request_timeout_ms", "retries", "socket_keepalive_enable",
+        "socket_timeout_ms", "topic_metadata_refresh_interval_ms",
     }
 )  # fmt: skip
 _STRAY = frozenset(

@@ -1,0 +1,85 @@
+"""`make faults`: the long forms of all rows, and beside them random faults of all kinds at once.
+
+::
+
+    PYTHONPATH=tests python -m faults --duration 10m --seed 7
+
+Prints its seed first and its sums last; exit code 0 if nothing was lost or doubled and every row holds.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+from faults import nemesis
+from faults.oracle import TALLY
+
+TESTS = Path(__file__).resolve().parents[1]
+# Two that mostly wait, side by side. The simulation has a target of its own.
+LONG_FORMS = (
+    ["faults/test_processes.py", "faults/test_network.py"],
+    [".", "--ignore=simulation", "--ignore=faults/test_processes.py", "--ignore=faults/test_network.py"],
+)
+
+
+class Duration(click.ParamType):
+    """`90s`, `10m`, `1h`."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value))
+        if not found:
+            self.fail(f"{value!r} is no duration: write 90s, 10m or 1h", param, ctx)
+        return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[found[2]]
+
+
+@click.command(help=__doc__.partition("\n")[0].partition(": ")[2])
+@click.option("--duration", type=Duration(), default="10m", show_default=True, help="How long to do harm.")
+@click.option("--seed", type=int, help="Where all chance comes from.  [default: the time]")
+def main(duration: float, seed: int | None) -> None:
+    seed = int(time.time()) % 100_000 if seed is None else seed
+    click.echo(f"seed {seed}")
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        os.environ |= {"FAULTS_SEED": str(seed), TALLY: str(directory / "tally")}
+        rows = [_start(paths, directory / f"rows-{number}") for number, paths in enumerate(LONG_FORMS)]
+        try:
+            problems = nemesis.run(duration, seed, directory)
+            problems += [text for process, output in rows if (text := _outcome(process, output))]
+        finally:
+            for process, _ in rows:
+                process.terminate()
+        for problem in problems:
+            click.echo(problem, err=True)
+        sums: Counter[str] = Counter()
+        for line in (directory / "tally").read_text(encoding="utf-8").splitlines():
+            sums.update(json.loads(line))
+    click.echo(", ".join(f"{name} {sums[name]}" for name in ("produced", "stored", "lost", "twice", "kills")))
+    sys.exit(bool(problems or sums["lost"] or sums["twice"] or not sums["produced"]))
+
+
+def _start(paths: list[str], output: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    """The long forms of some tests, in a process of their own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "slow", "--show-capture=no", *paths]
+    with output.open("wb") as file:
+        return subprocess.Popen(command, cwd=TESTS, stdout=file, stderr=file), output
+
+
+def _outcome(process: subprocess.Popen[bytes], output: Path) -> str:
+    """Wait for the rows; what failed, or nothing."""
+    code = process.wait()
+    text = output.read_text(encoding="utf-8", errors="replace")
+    click.echo(text.strip().rpartition("\n")[2], err=True)
+    return text if code else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""All faults at once, by chance: several groups of collectors at work, and somebody who lets nothing be.
+
+Each `World` is a topic, a log and a few collectors; its thread kills, freezes, joins and ends them. Beside
+all of them the broker is killed and the network fails. When time is up everything is mended, the rest is
+collected, and the log compared with what the broker acknowledged.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from faults.members import SESSION_S, Members, Task
+from faults.oracle import Producer, compare, growth, sealed_to, until
+from faults.proxy import Proxy
+from faults.scene import PARTITIONS, broker_behind_proxy
+from faults.store_proxy import StoreProxy, no_faults
+from kafka_broker import Broker, create_topic
+
+from modeltrail_collector.failpoints import ENV
+
+STEPS = ("polled", "temporary_written", "segment_put", "before_commit")
+ENDS = {0, -signal.SIGKILL, 4}
+"""What may come of a collector here: told to end, killed, or started while the broker was away."""
+SIZE = 2
+PATIENCE_S = 150.0
+STORE_FAULTS = ("429", "500", "503", "drop", "500 after", "drop after", 1.0)
+
+
+class World:
+    """One group of collectors and its faults, all drawn from one seed."""
+
+    def __init__(self, task: Task, producers: str, seed: int, store: StoreProxy | None = None) -> None:
+        self.problem = ""
+        self._chance = random.Random(seed)
+        self._task = task
+        self._store = store
+        self._members = Members(task)
+        self._producer = Producer(producers, task.topic, seed, per_s=100)
+        self._faults: list[Callable[[], None]] = [self._kill] * 12 + [self._kill_at_a_step] * 4
+        self._faults += [self._freeze, self._replace, self._join, self._throttle]
+
+    def run(self, deadline: float) -> None:
+        """Do harm until the deadline; then mend it all and compare."""
+        try:
+            self._producer.start()
+            for _ in range(SIZE):
+                self._members.start()
+            growth(self._task.log, 1, PATIENCE_S)
+            while time.monotonic() < deadline:
+                self._chance.choice(self._faults)()
+                self._revive()
+                if self._chance.random() < 0.2:
+                    growth(self._task.log, 1, PATIENCE_S)
+        except Exception as error:
+            self.problem = f"{type(error).__name__}: {error}"
+
+    def finish(self) -> None:
+        """Nothing fails any more: collect the rest and compare."""
+        try:
+            self._producer.stop()
+            acked, log = self._producer.acked, self._task.log
+            until(lambda: self._revive() or sealed_to(log) >= len(acked), "everything is sealed", PATIENCE_S)
+            self._members.drain()
+            compare(log, acked, maybe=self._producer.failed)
+        except Exception as error:
+            self.problem = self.problem or f"{type(error).__name__}: {error}"
+        finally:
+            self._members.kill_all()
+
+    def _revive(self) -> None:
+        """What a supervisor does: start again what ended."""
+        for member in [each for each in self._members.running if not each.alive]:
+            self._members.running.remove(member)
+            code = member.wait()
+            assert code in ENDS, f"a collector ended with {code}: {self._task.errors.read_text()[-2000:]}"
+        while len(self._members.running) < SIZE:
+            self._members.start()
+
+    def _some(self):
+        return self._chance.choice(self._members.running)
+
+    def _kill(self) -> None:
+        time.sleep(self._chance.choice((0.0, 0.05, 0.3, 0.6)) * self._chance.random())
+        self._members.end(self._some(), signal.SIGKILL)
+
+    def _kill_at_a_step(self) -> None:
+        self._members.end(self._some(), signal.SIGKILL)
+        step = f"{self._chance.choice(STEPS)}:{self._chance.randint(1, 4)}"
+        self._members.start(environment={**self._task.environment, ENV: step})
+
+    def _freeze(self) -> None:
+        frozen = self._some()
+        if frozen.alive:
+            frozen.freeze()
+            time.sleep(2 * SESSION_S * self._chance.random() + 1)
+            frozen.thaw()
+
+    def _replace(self) -> None:
+        code = self._members.end(self._some(), signal.SIGTERM)
+        assert code in ENDS, f"a collector that was told to end ended with {code}"
+
+    def _join(self) -> None:
+        joined = self._members.start()
+        time.sleep(self._chance.random())
+        self._members.end(joined, signal.SIGKILL)
+
+    def _throttle(self) -> None:
+        if self._store is None:
+            return
+        share = self._chance.random()
+        self._store.plan = lambda *_: (
+            self._chance.choice(STORE_FAULTS) if self._chance.random() < share else None
+        )
+        time.sleep(2 * self._chance.random())
+        self._store.plan = no_faults
+
+
+def trouble(broker: Broker, network: Proxy, chance: random.Random, deadline: float) -> None:
+    """What all worlds share fails now and then."""
+    while time.monotonic() < deadline:
+        time.sleep(min(chance.uniform(3, 12), max(deadline - time.monotonic(), 0)))
+        fault = chance.choice(("reset", "reset", "stall", "slow", "refuse", "broker"))
+        if fault == "reset":
+            network.reset()
+        elif fault == "stall":
+            network.stall()
+        elif fault == "slow":
+            network.latency_s = 0.2
+        elif fault == "refuse":
+            network.refusing = True
+            network.reset()
+        elif chance.random() < 0.3:
+            broker.kill() if chance.random() < 0.5 else broker.stop()
+            broker.start()
+        time.sleep(chance.uniform(0.5, 4))
+        network.heal()
+
+
+def run(seconds: float, seed: int, directory: Path) -> list[str]:
+    """Do harm for so long; returns what was not as it must be."""
+    with ExitStack() as stack:
+        (directory / "kafka").mkdir()
+        broker, network = stack.enter_context(broker_behind_proxy(directory / "kafka"))
+        store = stack.enter_context(_s3())
+        worlds = []
+        for number in range(4):
+            servers = network.address if number % 2 else broker.bootstrap_servers
+            topic = create_topic(broker.bootstrap_servers, PARTITIONS)
+            log = f"s3://lineage/{topic}" if number == 3 else str(directory / topic)
+            task = Task(servers, topic, log, directory / f"errors-{number}", group=topic)
+            task = replace(task, environment=store.environment)
+            worlds.append(
+                World(task, broker.bootstrap_servers, seed + number, store if number == 3 else None)
+            )
+        deadline = time.monotonic() + seconds
+        threads = [threading.Thread(target=world.run, args=(deadline,)) for world in worlds]
+        for thread in threads:
+            thread.start()
+        trouble(broker, network, random.Random(seed), deadline)
+        for thread in threads:
+            thread.join()
+        network.heal()
+        store.plan = no_faults
+        for world in worlds:
+            world.finish()
+        return [f"world {number}: {world.problem}" for number, world in enumerate(worlds) if world.problem]
+
+
+@contextmanager
+def _s3() -> Iterator[StoreProxy]:
+    """S3 behind a proxy of ours; this process speaks to it too."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    proxy = StoreProxy(f"http://{host}:{port}")
+    os.environ.update(proxy.environment)
+    urllib.request.urlopen(urllib.request.Request(f"{proxy.url}/lineage", method="PUT")).close()
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+        server.stop()

@@ -1,0 +1,65 @@
+"""A producer and the collectors at work behind it: what most rows begin with and end with."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from faults.members import Members, Task
+from faults.oracle import Judgement, Producer, compare, sealed_to, until
+from faults.proxy import Proxy
+from kafka_broker import SCRIPT, Broker
+
+sys.path.insert(0, str(SCRIPT.parent))
+import node
+
+PARTITIONS = 3
+
+
+class Scene(NamedTuple):
+    """A producer, and members that collect what it sends."""
+
+    members: Members
+    producer: Producer
+    log: str | Path
+
+    def finish(self) -> Judgement:
+        """Let the members collect the rest, end them in order, and compare."""
+        self.producer.stop()
+        assert {} == self.producer.failed
+        acked = self.producer.acked
+        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 90)
+        self.members.drain()
+        return compare(self.log, acked)
+
+
+@contextmanager
+def at_work(task: Task, seed: int, *, members: int = 2) -> Iterator[Scene]:
+    """So many members at work on the task, and a producer; nothing of them is left however it ends."""
+    scene = Scene(Members(task), Producer(task.servers, task.topic, seed), task.log)
+    scene.producer.start()
+    for _ in range(members):
+        scene.members.start()
+    try:
+        yield scene
+    finally:
+        scene.members.kill_all()
+        scene.producer.halt()
+
+
+@contextmanager
+def broker_behind_proxy(directory: Path) -> Iterator[tuple[Broker, Proxy]]:
+    """A broker where dead members are soon forgotten; who reaches it through the proxy stays behind it."""
+    ports = node.choose_ports(["PLAINTEXT", "CONTROLLER", "PROXIED"], {})
+    (directory / "ports.json").write_text(json.dumps(ports))
+    broker, proxy = Broker(directory), Proxy(("127.0.0.1", ports["PROXIED"]))
+    addresses = f"PLAINTEXT://127.0.0.1:{ports['PLAINTEXT']},PROXIED://{proxy.address}"
+    properties = {"group.min.session.timeout.ms": "1000", "advertised.listeners": addresses}
+    try:
+        broker.start(listeners={"PROXIED": "PLAINTEXT"}, properties=properties)
+        yield broker, proxy
+    finally:
+        broker.stop()
+        proxy.close()

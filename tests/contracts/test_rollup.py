@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from logs import (
     P0,
@@ -336,3 +337,15 @@ def test_a_stub_leads_only_to_roll_ups_of_its_partition(log: Log, place: str) ->
     with pytest.raises(NotVerified, match="its records cannot be in"):
         in_order(again(log))
     assert not verify(again(log)).ok
+
+
+def test_a_stub_stands_for_a_part_of_its_roll_up(log: Log) -> None:
+    """A stub that was made anew, with a right digest and links that fit, is still no part of the roll-up."""
+    fill(log)
+    segment = next(log.segments(P0))
+    roll_up(log)
+    forged = msgspec.structs.replace(segment, rows=2)
+    damage(log, segment.name, lambda data: parts.stub(forged, name_of_rollup(P0, 0, 15))[1])
+    assert any("its records are not in" in problem for problem in verify(again(log)).problems)
+    with pytest.raises(NotVerified, match="its records are not in"):
+        in_order(again(log))

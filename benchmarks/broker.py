@@ -15,17 +15,18 @@ SCRIPT = Path(__file__).parents[1] / "tools" / "kafka" / "broker.py"
 
 
 @contextlib.contextmanager
-def broker() -> Iterator[str]:
-    """Start a broker pinned to its core; yields its address. KAFKA_BOOTSTRAP_SERVERS names another one."""
+def broker(*, pinned: bool = True) -> Iterator[str]:
+    """Start a broker, on its core if `pinned`; yields its address. KAFKA_BOOTSTRAP_SERVERS names another."""
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
         return
     subprocess.run([sys.executable, SCRIPT, "prepare"], check=True)
-    pinned = ["taskset", "--cpu-list", str(cores()[1])] if cores()[1] is not None else []
+    core = cores()[1] if pinned else None
+    prefix = ["taskset", "--cpu-list", str(core)] if core is not None else []
     with tempfile.TemporaryDirectory(
         prefix="modeltrail-bench-kafka-", ignore_cleanup_errors=True
     ) as directory:
-        command = [*pinned, sys.executable, str(SCRIPT), "run", directory]
+        command = [*prefix, sys.executable, str(SCRIPT), "run", directory]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
             address = keeper.stdout.readline().strip()
             if not address:
@@ -34,22 +35,22 @@ def broker() -> Iterator[str]:
             keeper.stdin.close()
 
 
-def create_topic(servers: str) -> str:
-    """A fresh topic with one partition, for batches of up to 4 MB."""
+def create_topic(servers: str, partitions: int = 1) -> str:
+    """A fresh topic for batches of up to 4 MB."""
     from kafka.admin import KafkaAdminClient, NewTopic
 
     name = f"bench-{uuid.uuid4().hex[:8]}"
     with contextlib.closing(KafkaAdminClient(bootstrap_servers=servers)) as admin:
-        topic = NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "4000000"})
+        topic = NewTopic(name, partitions, 1, topic_configs={"max.message.bytes": "4000000"})
         admin.create_topics([topic], wait_for_metadata=True)
     return name
 
 
-def fill(servers: str, records: Sequence[tuple[bytes, bytes]]) -> str:
+def fill(servers: str, records: Sequence[tuple[bytes, bytes]], partitions: int = 1) -> str:
     """A fresh topic holding the records in order, in zstd batches of up to 1 MB."""
     from confluent_kafka import Producer
 
-    topic = create_topic(servers)
+    topic = create_topic(servers, partitions)
     producer = Producer(
         {
             "bootstrap.servers": servers,

@@ -273,6 +273,10 @@ class MemorySource:
         """See `Source`."""
         return {partition: self._topic.ends[partition.partition] for partition in partitions}
 
+    def known_ends(self) -> dict[LogPartition, int]:
+        """See `Source`."""
+        return {self._topic.partition(number): self._topic.ends[number] for number in self._positions}
+
     def close(self) -> None:
         """See `Source`; closing twice is harmless."""
         self._topic.leave(self)

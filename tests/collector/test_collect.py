@@ -4,9 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -214,23 +217,104 @@ def test_workers_share_the_partitions(
     assert "Collected 10 records" in out
 
 
+def scraped(url: str, path: str = "/metrics") -> str:
+    """What an endpoint answers, "" while it does not."""
+    try:
+        with urllib.request.urlopen(url + path, timeout=5) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_metrics_and_health_of_all_workers(  # noqa: PLR0917  fixtures
+    kafka_bootstrap: str, kafka_topic: Callable[..., str], send, log: Path, start, workers: str
+) -> None:
+    """One endpoint shows every worker's counts, each partition's lag, and that all of them work."""
+    topic = kafka_topic(2)
+    for partition in range(2):
+        send(topic, VALID, b"garbage", partition=partition)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    where = ("--bootstrap-servers", kafka_bootstrap, "--topic", topic, "--log", str(log), "--group", topic)
+    collector = start(*where, "--workers", workers, "--metrics", port, "--log-format", "json")
+    collector.wait_for(lambda: '"ok"' in scraped(url, "/health"))
+    collector.wait_for(lambda: len(entries(log)) == 4)
+    rejected = re.compile(r'rejected_records_total{code="not_json",worker="(\d)"} (\S+)')
+    collector.wait_for(lambda: sum(float(count) for _, count in rejected.findall(scraped(url))) == 2)
+    assert {str(index) for index in range(int(workers))} == {
+        index for index, _ in rejected.findall(scraped(url))
+    }
+    none = [(f'partition="{n}",topic="{topic}"', "0.0") for n in range(2)]
+    lag = re.compile(r"lag_records{(.*)} (\S+)")
+    collector.wait_for(lambda: sorted(lag.findall(scraped(url))) == none)
+    code, _, errors = collector.end()
+    said = [json.loads(line) for line in errors.splitlines()]
+    assert 0 == code, errors
+    assert 2 == sum(line["event"] == "segment_sealed" for line in said)
+
+
+def test_workers_do_not_outlive_their_parent(
+    kafka_bootstrap: str, kafka_topic: Callable[..., str], log: Path, start
+) -> None:
+    """When the command itself is killed its workers notice, seal and end."""
+    import psutil
+
+    topic = kafka_topic(2)
+    where = ("--bootstrap-servers", kafka_bootstrap, "--topic", topic, "--log", str(log), "--group", topic)
+    collector = start(*where, "--workers", "2")
+    workers = []
+    collector.wait_for(lambda: len(workers.extend(spawned(collector)) or workers) >= 2)
+    collector.process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert [] == alive
+
+
+def spawned(collector: Collector) -> list:
+    import psutil
+
+    children = psutil.Process(collector.process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def test_sigterm_in_a_rebalance(
+    kafka_bootstrap: str, kafka_topic: Callable[..., str], send, log: Path, start
+) -> None:
+    """A member that is told to end while the group is being dealt out anew ends with 0 all the same."""
+    topic = kafka_topic(3)
+    where = ("--bootstrap-servers", kafka_bootstrap, "--topic", topic, "--log", str(log), "--group", topic)
+    first = start(*where)
+    send(topic, VALID)
+    first.wait_for(lambda: entries(log))
+    second = start(*where)
+    for wait_s in (1.2, 1.6, 2.0):  # about when the new one joins
+        time.sleep(wait_s)
+        code, _, errors = second.end()
+        assert code in {0, -signal.SIGTERM}, errors  # before Python has begun, the system's own end
+        assert "Traceback" not in errors
+        second = start(*where)
+    for collector in (first, second):
+        code, _, errors = collector.end()
+        assert code in {0, -signal.SIGTERM}, errors
+        assert "Traceback" not in errors
+    assert verify(open_log(log)).ok
+
+
 def test_a_dead_worker_ends_the_command(
     kafka_bootstrap: str, kafka_topic: Callable[..., str], send, log: Path, start
 ) -> None:
     """When a worker dies the others seal and end, and the exit code is that of the dead one."""
-    import psutil
-
     topic = kafka_topic(2)
     collector = start(
         *("--bootstrap-servers", kafka_bootstrap, "--topic", topic, "--log", str(log), "--workers", "2"),
     )
     send(topic, VALID)
     collector.wait_for(lambda: entries(log))
-    workers = [
-        child
-        for child in psutil.Process(collector.process.pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
+    workers = spawned(collector)
     assert 2 == len(workers)
     workers[0].kill()
     out, errors = collector.process.communicate(timeout=60)

@@ -337,3 +337,76 @@ def test_records_before_the_seek_are_ignored(topic: MemoryTopic, log: Log) -> No
     pump = Pump(MemorySource(topic), log)
     pump._gather(Fetched(topic.partition(0), 7, 8))
     assert 0 == pump.waiting
+
+
+def test_a_slow_store_does_not_keep_from_polling(log: Log, clock: Clock) -> None:
+    """With half a minute a put the group is polled between two of them, and nothing is read meanwhile."""
+    topic = MemoryTopic(partitions=4)
+    steps: list[str] = []
+    source = MemorySource(topic)
+    poll, create = source.poll, log.store.create
+
+    def note_poll(timeout_s: float):
+        steps.append("poll")
+        return poll(timeout_s)
+
+    def take_long(name: str, data: bytes) -> bool:
+        clock.now += 30
+        steps.append("put")
+        return create(name, data)
+
+    source.poll, log.store.create = note_poll, take_long
+    pump = Pump(source, log, limits=Limits(rows=3), clock=clock)
+    turns(pump)
+    for partition in range(4):
+        for _ in range(3):
+            topic.append(partition, b"{}")
+    steps.clear()
+    turns(pump, 1)
+    topic.append(0, b"later")
+    turns(pump, 3)
+    assert ["poll", "put"] * 4 == steps
+    assert 0 == pump.waiting
+    turns(pump, 2)
+    assert 1 == pump.waiting
+
+
+def test_no_more_waits_than_may(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """However long the store is away: what waits is what may, and one poll."""
+    limits = Limits(total_bytes=100_000, bytes=1 << 30)
+    pump = Pump(MemorySource(topic, max_records=10), log, limits=limits, clock=clock)
+    for _ in range(1000):
+        topic.append(0, b"x" * 1000)
+    turns(pump, 2)
+    log.store.faults, log.store.rate = random.Random(1), 1.0
+    for _ in range(200):
+        clock.now += 1
+        pump.turn()
+        assert pump.status().waiting_bytes <= 100_000 + 10 * 1700
+    assert pump.waiting > 50
+    log.store.faults = None
+    for _ in range(200):
+        clock.now += 1
+        pump.turn()
+    assert 1000 == pump.totals.records
+
+
+def test_kafka_away_is_noticed_without_records(topic: MemoryTopic, log: Log, clock: Clock) -> None:
+    """The client says nothing while its broker is away; asking for the ends now and then does."""
+    source = MemorySource(topic)
+    pump = Pump(source, log, clock=clock)
+    turns(pump)
+    assert pump.status().failing_since is None
+    ends = source.ends
+
+    def away(_):
+        raise Unavailable("nothing listens there")
+
+    source.ends = away
+    assert pump.status().error is None
+    clock.now += 20
+    assert "nothing listens there" == pump.status().error
+    assert {"kafka": 1} == pump.activity.failures
+    source.ends = ends
+    clock.now += 20
+    assert pump.status().error is None

@@ -363,6 +363,20 @@ def test_ends_are_the_next_offsets(world, join) -> None:
     assert {0: 1, 1: 0} == {partition.partition: end for partition, end in ends.items()}
 
 
+def test_known_ends_cost_nobody_a_question(world, join) -> None:
+    """`known_ends` says of what was read where it ended then; of what is not sought it says nothing."""
+    topic = world(2)
+    for _ in range(3):
+        topic.produce(0, b"a")
+    reader = join(topic)
+    until(lambda: len(reader.numbers()) == 2, reader)
+    assert {} == dict(reader.source.known_ends())
+    reader.seek_all()
+    until(lambda: len(reader.records(0)) == 3, reader)
+    found = {partition.partition: end for partition, end in reader.source.known_ends().items()}
+    assert 3 == found[0]
+
+
 def test_nothing_is_read_back_from_commits(world, join) -> None:
     """A committed offset moves nobody: the next member starts where it is sought."""
     topic = world(1)

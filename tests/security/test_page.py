@@ -75,7 +75,7 @@ def test_each_configuration_of_the_page_connects_both_sides(secured, tmp_path, m
 
 
 def test_the_permissions_of_the_page_are_enough(secured):
-    """With the page's grants, and no other, one user emits and another one collects as a member of the group."""
+    """With the page's grants, and no other, one user emits and another collects as a group's member."""
     from kafka.admin import (
         ACL,
         ACLOperation,
@@ -86,10 +86,8 @@ def test_the_permissions_of_the_page_are_enough(secured):
     )
 
     users = {"trainer": "bob", "collector": "carol"}
-    names = {
-        "openlineage.events": create_topic(secured.broker.bootstrap_servers),
-        "modeltrail": str(uuid.uuid4()),
-    }
+    topic, group = create_topic(secured.broker.bootstrap_servers), str(uuid.uuid4())
+    names = {"openlineage.events": topic, "modeltrail": group}
     admin = KafkaAdminClient(bootstrap_servers=secured.broker.bootstrap_servers)
     for line in GRANTS:
         words = shlex.split(line)

@@ -252,7 +252,6 @@ MUTANTS = (
         "tables take up what a power cut may take away",
         ((actors, "segments_from", _not_lasting),),
         focus=("follow", "retention", *_POWER),
-        rare=True,
     ),
     Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), focus=_POWER),
 )

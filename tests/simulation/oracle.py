@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from modeltrail_collector.errors import CollectorError, NotVerified
 from modeltrail_collector.log import Log, Segment, verify
+from modeltrail_collector.log.heads import PartitionHead
 from modeltrail_collector.log.log import HEADER_BYTES
-from modeltrail_collector.log.verify import PartitionHead
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.pump import Pump
 from simulation.broker import FENCED, TRUNCATED, Broker, Incarnation
@@ -138,20 +138,30 @@ class Oracle:
 
     def final(self) -> dict[LogPartition, "Stored"]:
         """Everything, at the end of a world; returns what the log holds."""
-        heads = [
-            PartitionHead(p.topic, p.topic_id, p.partition, offset, link)
-            for (p, offset), link in self.heads.items()
-        ]
         log = StillLog(self.media)
-        report = verify(log, heads)
-        if not report.ok:
-            raise Failure("verify", "; ".join(report.problems[:3]))
+        self._verify(log)
         stored = {}
         for life in self.broker.lives:
             for number in range(len(life.ends)):
                 partition = LogPartition(self.broker.name, life.topic_id, number)
                 stored[partition] = self._partition(log, life, partition)
         return stored
+
+    def _verify(self, log: Log) -> None:
+        """The log verifies, through every end that was acknowledged, and knows what it does not keep."""
+        removed = {}
+        if self.keep_s is not None:
+            removed = {(p.topic_id, p.partition): p.removed for p in verify(log).partitions}
+        heads = [
+            PartitionHead(
+                *(p.topic, p.topic_id, p.partition, offset, link),
+                changes=removed.get((p.topic_id, p.partition), ()),
+            )
+            for (p, offset), link in self.heads.items()
+        ]
+        report = verify(log, heads)
+        if not report.ok:
+            raise Failure("verify", "; ".join(report.problems[:3]))
 
     def _partition(self, log: Log, life: Incarnation, partition: LogPartition) -> "Stored":
         try:

@@ -312,8 +312,11 @@ class World:
         for process in self.processes:
             process.terminating = True
         self._until_ended(*self.processes)
-        for start in (self.start_maintainer, self.start_follower):
-            self._until_ended(start())
+        happened = {action.kind for action in self.plan.actions}
+        if "maintain" in happened:
+            self._until_ended(self.start_maintainer())
+        if "follow" in happened:
+            self._until_ended(self.start_follower())
         stored = self.oracle.final()
         check_table(self.table, stored)
 

@@ -4,13 +4,23 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import click
 
-from modeltrail_collector.cli.output import json_option, log_option, print_json
+from modeltrail_collector.cli.output import (
+    json_option,
+    log_format_option,
+    log_option,
+    metrics_option,
+    print_json,
+    told_as_json,
+)
+
+_logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 LINE_S = 10.0
@@ -42,6 +52,8 @@ LINE_S = 10.0
     help="Publish every rejected record there too, with the reason in its headers.",
 )
 @click.option("--strict", is_flag=True, help="Reject what would only be warned about.")
+@metrics_option
+@log_format_option
 @json_option
 def collect(  # noqa: PLR0917  click gives them by name
     bootstrap_servers: str | None,
@@ -50,6 +62,8 @@ def collect(  # noqa: PLR0917  click gives them by name
     log_uri: str,
     workers: int,
     patterns: tuple[str, ...],
+    metrics: str | None,
+    log_format: Any,
     dead_letter_topic: str | None,
     *,
     until_end: bool,
@@ -58,51 +72,82 @@ def collect(  # noqa: PLR0917  click gives them by name
 ) -> int:
     """Collect events into the log, every one exactly once.
 
-    Goes on until it is stopped: SIGTERM and Ctrl-C seal what was read and end in order. Start it again, or on
-    another machine, or many of them: the log itself knows how far it is. Broken events are kept too, with the
-    verdict `rejected` and the reasons (`modeltrail rejected list`).
+    Goes on until it is stopped: SIGTERM and Ctrl-C seal what was read and end in order, within 25 seconds; a
+    second one ends at once, which loses nothing either. Start it again, or on another machine, or many of
+    them: the log itself knows how far it is. Broken events are kept too, with the verdict `rejected` and the
+    reasons (`modeltrail rejected list`).
 
     \b
     modeltrail collect --bootstrap-servers localhost:9092
     modeltrail collect --until-end && modeltrail compact
+    modeltrail collect --workers 4 --metrics 0.0.0.0:9464 --log-format json
     modeltrail collect --from-files 'events/*.json'
     """
     from modeltrail_collector.config import kafka_config
+    from modeltrail_collector.telemetry.logs import configure
 
     started = time.monotonic()
-    _configure_logging()
-    stop = _stop()
-    with _progress() as report:
-        if patterns and dead_letter_topic:
-            raise click.UsageError("--dead-letter-topic goes with a topic, not with --from-files")
+    configure(log_format)
+    _check_patterns(patterns, dead_letter_topic, metrics)
+    interrupted = False
+    with told_as_json(log_format):
         if patterns:
             totals = _collect_files(log_uri, patterns, strict=strict)
         else:
-            config = kafka_config(bootstrap_servers, topic, group)
-            job = _job(config, log_uri, workers, dead_letter_topic, until_end=until_end, strict=strict)
-            totals = _collect_topic(job, stop, report)
-    seconds = time.monotonic() - started
+            found = kafka_config(bootstrap_servers, topic, group)
+            more = {"dead_letter_topic": dead_letter_topic, "until_end": until_end, "strict": strict}
+            job = _job(found, log_uri, workers, log_format, **more)
+            with _reports(metrics, workers, log_format) as report:
+                totals, interrupted = _collect_topic(job, report)
+    _tell(totals, time.monotonic() - started, log_uri, as_json=as_json)
+    return INTERRUPTED if interrupted else 0
+
+
+def _check_patterns(patterns: tuple[str, ...], dead_letter_topic: str | None, metrics: str | None) -> None:
+    """What goes with a topic only."""
+    for option, value in (("--dead-letter-topic", dead_letter_topic), ("--metrics", metrics)):
+        if patterns and value:
+            raise click.UsageError(f"{option} goes with a topic, not with --from-files")
+
+
+def _tell(totals: Any, seconds: float, log_uri: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**_as_dict(totals), "seconds": round(seconds, 3), "log": log_uri})
     else:
         click.echo(_summary(totals, seconds))
-    return INTERRUPTED if stop.wanted == signal.SIGINT else 0
 
 
 def _job(
-    config: Any, log_uri: str, workers: int, dead_letter_topic: str | None, *, until_end: bool, strict: bool
+    config: Any,
+    log_uri: str,
+    workers: int,
+    log_format: Any,
+    *,
+    dead_letter_topic: Any,
+    until_end: Any,
+    strict: Any,
 ) -> Any:
     from modeltrail_collector.intake.kafka import Connection
     from modeltrail_collector.pump.run import Job
     from modeltrail_collector.relay.kafka import check_topic
+    from modeltrail_collector.telemetry.logs import configure
 
-    servers, name = config.bootstrap_servers, config.topic
-    click.echo(
+    servers, name, group = config.bootstrap_servers, config.topic, config.group
+    text = (
         f"Collecting {name.value} ({name.origin}) at {servers.value} ({servers.origin}) into {log_uri}, "
-        f"group {config.group.value} ({config.group.origin})",
-        err=True,
+        f"group {group.value} ({group.origin})"
     )
-    connection = Connection(servers.value, name.value, config.group.value, config.options)
+    if log_format == "json":
+        found = {
+            "bootstrap_servers": servers.value,
+            "topic": name.value,
+            "group": group.value,
+            "log": log_uri,
+        }
+        _logger.info(text, extra={"event": "collecting", **found, "workers": workers})
+    else:
+        click.echo(text, err=True)
+    connection = Connection(servers.value, name.value, group.value, config.options)
     if dead_letter_topic:
         check_topic(dead_letter_topic, connection)
     return Job(
@@ -112,21 +157,19 @@ def _job(
         strict=strict,
         workers=workers,
         dead_letter_topic=dead_letter_topic,
+        prepare=partial(configure, log_format),
     )
 
 
-def _stop() -> Any:
-    from modeltrail_collector.pump.run import Stop
+def _collect_topic(job: Any, report: Any) -> tuple[Any, bool]:
+    """What was collected, and whether Ctrl-C ended it."""
+    from modeltrail_collector.pump.run import run, run_workers
+    from modeltrail_collector.pump.stop import Stop
 
     stop = Stop()
     stop.install()
-    return stop
-
-
-def _collect_topic(job: Any, stop: Any, report: Any) -> Any:
-    from modeltrail_collector.pump.run import run, run_workers
-
-    return run(job, stop, report) if job.workers == 1 else run_workers(job, stop, report)
+    totals = run(job, stop, report) if job.workers == 1 else run_workers(job, stop, report)
+    return totals, stop.wanted == signal.SIGINT
 
 
 def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> Any:
@@ -136,40 +179,71 @@ def _collect_files(log_uri: str, patterns: tuple[str, ...], *, strict: bool) -> 
     return seal_files(open_log(log_uri), patterns, strict=strict)
 
 
-def _configure_logging() -> None:
-    """Ours to stderr. kafka-python's stays silent: what matters of it is in our own messages."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
-    theirs = logging.getLogger("kafka")
-    theirs.propagate = False
-    theirs.addHandler(logging.NullHandler())
+@contextmanager
+def _reports(metrics: str | None, workers: int, log_format: str) -> Iterator[Callable[[Any], None]]:
+    """Everybody who wants to know how the workers are."""
+    with ExitStack() as stack:
+        reports = [stack.enter_context(_progress(log_format))]
+        if metrics:
+            reports.append(stack.enter_context(_board(metrics, workers)))
+
+        def tell(statuses: Any) -> None:
+            for report in reports:
+                report(statuses)
+
+        yield tell
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _board(address: str, workers: int) -> Iterator[Callable[[Any], None]]:
+    """/metrics and /health as long as we collect."""
+    from modeltrail_collector.telemetry.boards import CollectorBoard
+    from modeltrail_collector.telemetry.server import serve
+
+    board = CollectorBoard(workers)
+    with serve(address, board) as url:
+        _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
+        yield board.update
+
+
+@contextmanager
+def _progress(log_format: str) -> Iterator[Callable[[Any], None]]:
     """A live line on a terminal; elsewhere one line every ten seconds in which something happened."""
-    if not sys.stderr.isatty():
-        yield _Lines().report
+    if log_format == "json" or not sys.stderr.isatty():
+        yield _Lines(log_format).report
         return
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     with Live(Text("waiting for records"), console=Console(stderr=True), transient=True) as live:
-        yield lambda totals, waiting: live.update(Text(_state(totals, waiting)))
+        yield lambda statuses: live.update(Text(_state(*_sums(statuses))))
 
 
 class _Lines:
     """Progress for a log file."""
 
-    def __init__(self) -> None:
+    def __init__(self, log_format: str) -> None:
+        self._json = log_format == "json"
         self._last = time.monotonic()
         self._said = ""
 
-    def report(self, totals: Any, waiting: int) -> None:
+    def report(self, statuses: Any) -> None:
+        totals, waiting = _sums(statuses)
         state = _state(totals, waiting)
-        if time.monotonic() - self._last >= LINE_S and state != self._said:
-            self._last, self._said = time.monotonic(), state
+        if time.monotonic() - self._last < LINE_S or state == self._said:
+            return
+        self._last, self._said = time.monotonic(), state
+        if self._json:
+            _logger.info(state, extra={"event": "progress", **_as_dict(totals), "waiting": waiting})
+        else:
             click.echo(state, err=True)
+
+
+def _sums(statuses: Any) -> tuple[Any, int]:
+    from modeltrail_collector.pump import total
+
+    return total(statuses.values()), sum(status.waiting_records for status in statuses.values())
 
 
 def _state(totals: Any, waiting: int) -> str:

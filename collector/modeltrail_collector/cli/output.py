@@ -4,8 +4,10 @@ stdout is the answer, stderr everything else. A terminal gets rich tables; a pip
 """
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -31,6 +33,42 @@ def log_option(function: Function) -> Function:
 def json_option(function: Function) -> Function:
     """`--json`: the answer as one JSON document."""
     return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(function)
+
+
+def metrics_option(function: Function) -> Function:
+    """`--metrics HOST:PORT`: where to answer Prometheus."""
+    return click.option(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="Serve /metrics (Prometheus) and /health there; a PORT alone is for this machine only.",
+    )(function)
+
+
+def log_format_option(function: Function) -> Function:
+    """`--log-format`: how stderr speaks."""
+    return click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        envvar="MODELTRAIL_LOG_FORMAT",
+        default="text",
+        show_default=True,
+        help="json: one JSON object a line on stderr, sealed segments included.",
+    )(function)
+
+
+@contextmanager
+def told_as_json(log_format: str) -> Iterator[None]:
+    """With the format `json` the error that ends the command is a line of the log too, and said once."""
+    from modeltrail_collector.errors import CollectorError
+
+    try:
+        yield
+    except CollectorError as error:
+        if log_format != "json" or error.exit_code == CollectorError.exit_code:
+            raise
+        said = {"event": "failed", "error": type(error).__name__, "exit_code": error.exit_code}
+        logging.getLogger(__name__).error("%s", error, extra=said)  # noqa: TRY400  foreseen
+        click.get_current_context().exit(error.exit_code)
 
 
 def print_json(answer: object) -> None:

@@ -1,15 +1,20 @@
 """`modeltrail compact` and `modeltrail rebuild`: from the log to the tables."""
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from modeltrail_collector.cli.output import json_option, log_option, print_json
-from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.cli.output import (
+    json_option,
+    log_format_option,
+    log_option,
+    metrics_option,
+    print_json,
+    told_as_json,
+)
+from modeltrail_collector.cli.watch import watch as watch_
 
 if TYPE_CHECKING:
     from modeltrail_collector.tables import CompactResult, Progress
@@ -27,7 +32,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="How often --watch looks.",
 )
-def compact(log_uri: str, *, as_json: bool, watch: bool, interval: float) -> None:
+@metrics_option
+@log_format_option
+def compact(
+    log_uri: str, metrics: str | None, log_format: Any, *, as_json: bool, watch: bool, interval: float
+) -> None:
     """Bring the tables up to the end of the log.
 
     Seals what lies in the log's inbox, then derives the tables (Delta, below LOG/tables) from what was
@@ -36,21 +45,27 @@ def compact(log_uri: str, *, as_json: bool, watch: bool, interval: float) -> Non
     \b
     modeltrail compact
     modeltrail compact --log s3://ml/lineage --watch
+    modeltrail compact --watch --metrics 9465 --log-format json
     """
     from modeltrail_collector import tables
     from modeltrail_collector.log import open_log
     from modeltrail_collector.pump import seal_inbox
+    from modeltrail_collector.telemetry.logs import configure
 
+    if metrics and not watch:
+        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+    configure(log_format)
     log = open_log(log_uri)
 
     def turn() -> "CompactResult":
         seal_inbox(log)
         return tables.compact(log, on_progress=_progress())
 
-    if watch:
-        _watch(turn, interval, as_json=as_json)
-    else:
-        _tell(turn(), as_json=as_json)
+    with told_as_json(log_format):
+        if watch:
+            watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
+        else:
+            _tell(turn(), as_json=as_json)
 
 
 @click.command()
@@ -69,28 +84,6 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
     from modeltrail_collector.log import open_log
 
     _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
-
-
-def _watch(turn: Callable[[], "CompactResult"], interval: float, *, as_json: bool) -> None:
-    """Turn after turn until SIGTERM; a turn that has begun is finished.
-
-    A store that is away is waited for.
-    """
-    stop = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    click.echo(f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it.", err=True)
-    try:
-        while not stop.is_set():
-            try:
-                result = turn()
-            except Unavailable as error:
-                click.echo(f"modeltrail: {error}; trying again in {interval:g} s", err=True)
-            else:
-                if result.segments or result.buckets:
-                    _tell(result, as_json=as_json)
-            stop.wait(interval)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(result: "CompactResult", *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ over a rebalance, reads on in a topic that was deleted and made again, and hides
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 
 from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.intake import cause
+from modeltrail_collector.intake.bounded import BoundedPoll
 from modeltrail_collector.intake.source import Fetched, Polled
 from modeltrail_collector.model import Header, LogPartition, Record
 from modeltrail_schemas.connect import causes, client
@@ -23,7 +24,8 @@ from modeltrail_schemas.connect import causes, client
 _logger = logging.getLogger(__name__)
 
 MAX_POLL_RECORDS = 2000
-COMMIT_TIMEOUT_MS = 5000
+MAX_POLL_BYTES = 16 << 20
+COMMIT_TIMEOUT_MS = ASK_TIMEOUT_MS = 5000
 JOIN_S = 8.0  # longer than the others take to hear of a rebalance, which their heartbeats tell them
 JOIN_POLL_MS = 500
 _NO_HEADERS: tuple[Header, ...] = ()
@@ -33,8 +35,8 @@ CONSUMER_SETTINGS: Mapping[str, Any] = {
     "auto_offset_reset": "none",  # a jump is an error, never silent
     "isolation_level": "read_committed",
     "max_poll_records": MAX_POLL_RECORDS,
-    "max_partition_fetch_bytes": 32 << 20,
-    "fetch_max_bytes": 64 << 20,
+    "max_partition_fetch_bytes": 8 << 20,
+    "fetch_max_bytes": 16 << 20,  # one is unpacked while the next one comes: twice that is in memory
     "fetch_max_wait_ms": 50,  # the client waits for one fetch at a time: a long wait stalls the others
     "session_timeout_ms": 10_000,
     "heartbeat_interval_ms": 3000,
@@ -75,6 +77,7 @@ class KafkaSource:
         self._networks: list[client.Network] = []
         with self._translated(f"reach Kafka at {connection.bootstrap_servers}"):
             self._admin, self._consumer = self._connect()
+        self._bounded = BoundedPoll(self._consumer, MAX_POLL_BYTES)
         try:
             described = self._describe()
         except BaseException:
@@ -201,10 +204,10 @@ class KafkaSource:
         A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again
         and makes all others do so too: without this two members can keep each other from ever working.
         """
-        records: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms)
+        records: dict[TopicPartition, list[Any]] = self._bounded.poll(timeout_ms)
         patience = time.monotonic() + JOIN_S
         while self._listener.joining and time.monotonic() < patience:
-            records = self._consumer.poll(JOIN_POLL_MS)
+            records = self._bounded.poll(JOIN_POLL_MS)
         return records
 
     def _drop_unreadable(self, error: Exception) -> TopicPartition:
@@ -306,7 +309,17 @@ class KafkaSource:
         """See `Source`: the last stable offsets."""
         theirs = {TopicPartition(p.topic, p.partition): p for p in partitions}
         with self._translated(f"ask where {self._topic} ends"):
-            return {theirs[key]: end for key, end in self._consumer.end_offsets(list(theirs)).items()}
+            ends = self._consumer.end_offsets(list(theirs), timeout_ms=ASK_TIMEOUT_MS)
+        return {theirs[key]: end for key, end in ends.items()}
+
+    def known_ends(self) -> dict[LogPartition, int]:
+        """See `Source`: the high watermarks that came with the fetches."""
+        found = {}
+        for theirs in self._positions:
+            with suppress(errors.IllegalStateError):  # taken away meanwhile
+                if (end := self._consumer.highwater(theirs)) is not None:
+                    found[self._ours[theirs]] = end
+        return found
 
     def close(self) -> None:
         """See `Source`. The last commits may be under way still; closing would cancel them."""

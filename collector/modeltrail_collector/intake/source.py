@@ -62,5 +62,8 @@ class Source(Protocol):
             Unavailable: It cannot be asked now.
         """
 
+    def known_ends(self) -> Mapping[LogPartition, int]:
+        """Where partitions ended when last heard of, as far as is known. Asks nobody."""
+
     def close(self) -> None:
         """Leave the group and release everything."""

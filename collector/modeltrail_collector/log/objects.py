@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import obstore
@@ -14,6 +15,8 @@ from modeltrail_collector.log.lease import hold
 from modeltrail_collector.log.store import Lease
 
 TIMEOUT = "30s"
+# A put ends, well or badly, long before Kafka takes a collector that does not poll for dead (five minutes).
+RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 _UNUSABLE = (
     exceptions.UnauthenticatedError,
     exceptions.PermissionDeniedError,
@@ -41,6 +44,8 @@ class ObjectStore:
                 obstore.put(self._store, name, data, mode="create", use_multipart=False)
         except exceptions.AlreadyExistsError:
             return False
+        except FileNotFoundError as error:
+            raise ConfigError(f"cannot write {name} in {self.uri}: there is no such bucket") from error
         return True
 
     def read(self, name: str, length: int | None = None) -> bytes:
@@ -51,6 +56,11 @@ class ObjectStore:
             # A range beyond the end is cut by some stores and refused by others.
             size = obstore.head(self._store, name)["size"]
             return bytes(obstore.get_range(self._store, name, start=0, end=min(length, size)))
+
+    def modified(self, name: str) -> datetime:
+        """When an object was written, by the store's own clock."""
+        with self._translated(f"look at {name}"):
+            return obstore.head(self._store, name)["last_modified"]
 
     def files(self, folder: str, after: str = "") -> list[str]:
         """See `Store`."""
@@ -116,7 +126,7 @@ def open_objects(uri: str) -> ObjectStore:
         ConfigError: The URI or the environment cannot be used.
     """
     try:
-        options: Any = {"client_options": {"timeout": TIMEOUT, "allow_http": True}}
+        options: Any = {"client_options": {"timeout": TIMEOUT, "allow_http": True}, "retry_config": RETRIES}
         return ObjectStore(uri, from_url(uri, **options))
     except (exceptions.BaseError, ValueError) as error:
         raise ConfigError(f"the log {uri!r} cannot be opened: {_first_line(error)}") from error

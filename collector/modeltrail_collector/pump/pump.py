@@ -14,15 +14,16 @@ from modeltrail_collector import judge as judge_
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.intake import Fetched, Source
-from modeltrail_collector.log import Log
+from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.model import LogPartition, Record, Verdict
-from modeltrail_collector.pump.builder import Builder, entry
-from modeltrail_collector.pump.totals import Totals
+from modeltrail_collector.pump.builder import OVERHEAD_BYTES, Builder, entry
+from modeltrail_collector.pump.notices import Outage, note_missing, where
+from modeltrail_collector.pump.totals import Activity, PartitionStatus, Status, Totals
 from modeltrail_collector.relay import DeadLetters
 
 _logger = logging.getLogger(__name__)
 
-Judge = Callable[[bytes | None], Verdict]
+ASK_ENDS_S = 15.0  # the client says neither that Kafka is away nor, while we rest, how partitions grow
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Limits(msgspec.Struct, frozen=True):
     rows: int = 50_000
     bytes: int = 64 << 20
     age_s: float = 10.0
-    total_bytes: int = 256 << 20
+    total_bytes: int = 160 << 20
     poll_s: float = 0.5
     backoff_s: float = 0.5
     backoff_max_s: float = 15.0
@@ -62,6 +63,7 @@ class Pump:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.totals = Totals()
+        self.activity = Activity()
         self.done = False
         self._source = source
         self._log = log
@@ -77,6 +79,13 @@ class Pump:
         self._targets: dict[LogPartition, int] | None = None
         self._failures = 0
         self._retry_at: float | None = None
+        self._resting = False
+        self._outages: dict[str, Outage] = {}
+        self._assigned_once = False
+        self._polled_at: float | None = None
+        self._sealed_at: float | None = None
+        self._asked_ends: Mapping[LogPartition, int] = {}
+        self._ask_at = 0.0
 
     @property
     def waiting(self) -> int:
@@ -90,21 +99,61 @@ class Pump:
             ConfigError: The source or the log cannot be used at all.
             NotVerified: The log is damaged where it cannot be mended.
         """
+        upstream = "kafka"
         try:
             polled = self._source.poll(self._poll_seconds())
+            self._polled_at = self._log.wall() / 1000
             if polled.assigned is not None:
                 self._assigned(polled.assigned)
             for fetched in polled.fetched:
                 self._gather(fetched)
                 reached("polled")
+            upstream = "store"
             if self._retry_at is None or self._clock() >= self._retry_at:
                 self._seek_unsought()
-                self._seal_due()
+                behind = self._seal_due()
                 self._recovered()
+                self._rest(behind)
         except Unavailable as error:
-            self._back_off(error)
+            self._back_off(upstream, error)
         if self._until_end:
             self._check_end()
+
+    def status(self) -> Status:
+        """How it is now. Now and then this asks Kafka where the partitions end."""
+        self._ask_ends()
+        outage = next(iter(self._outages.values()), None)
+        return Status(
+            totals=self.totals,
+            activity=self.activity,
+            waiting_records=self.waiting,
+            waiting_bytes=sum(builder.bytes for builder in self._builders.values()),
+            partitions=self._partitions(),
+            assigned=self._assigned_once,
+            polled_at=self._polled_at,
+            sealed_at=self._sealed_at,
+            failing_since=outage.began_at if outage else None,
+            error=outage.error if outage else None,
+        )
+
+    def _ask_ends(self) -> None:
+        if not self._builders or self._clock() < self._ask_at:
+            return
+        try:
+            self._asked_ends = self._source.ends(list(self._builders))
+        except Unavailable as error:
+            self._failed("kafka", error, "asking again")
+        else:
+            self._answered("kafka")
+        self._ask_at = self._clock() + ASK_ENDS_S
+
+    def _partitions(self) -> list[PartitionStatus]:
+        known = self._source.known_ends()
+        found = []
+        for partition, builder in sorted(self._builders.items()):
+            ends = [ends[partition] for ends in (known, self._asked_ends) if partition in ends]
+            found.append(PartitionStatus(partition, builder.start, max(ends, default=None)))
+        return found
 
     def drain(self) -> None:
         """Seal what waits, before the end.
@@ -119,6 +168,8 @@ class Pump:
         """Not longer than the next thing to do can wait."""
         now = self._clock()
         wait = self._limits.poll_s
+        if self._retry_at is None and (self._resting or self._unsought):
+            return 0.0  # more is to be sealed, or sought
         if self._retry_at is not None:
             wait = min(wait, self._retry_at - now)
         elif self._builders:
@@ -140,12 +191,23 @@ class Pump:
         self._builders.clear()
         self._unsought = set(assigned)
         self._targets = None
+        self._assigned_once = True
+        self.activity.rebalances += 1
+        self._asked_ends = {}
+        _logger.info(
+            "assigned %d partitions", len(assigned), extra={"event": "assigned", "partitions": len(assigned)}
+        )
         if self._letters:
             self._letters.own(assigned)
         self._source.resume()
+        self._resting = False
 
     def _seek_unsought(self) -> None:
+        """Find each partition's end in the log; those that take long are left for the next turn."""
+        began = self._clock()
         for partition in sorted(self._unsought):
+            if self._clock() - began >= self._limits.poll_s:
+                return
             end = self._log.recover(partition).next_offset
             self._builders[partition] = Builder(partition, end, now=self._clock())
             self._source.seek(partition, end)
@@ -162,43 +224,67 @@ class Pump:
         if fetched.gap and fetched.start > builder.end:
             begin = builder.end
             if builder.skip(fetched.start, fetched.gap):
-                _note_missing(fetched, begin)
+                note_missing(fetched, begin)
         if fetched.start != builder.end:
             _logger.warning(
-                "read %s from %s, wanted %s: seeking again", fetched.partition, fetched.start, builder.end
+                *("read %s from %s, wanted %s: seeking again", fetched.partition, fetched.start, builder.end),
+                extra={"event": "seek_again", **where(fetched.partition)},
             )
             self._seek_again(fetched.partition)
             return
         now_ms = self._log.wall()
+        before = builder.bytes
         for record in fetched.records:
             builder.add(entry(record, self._verdict(record), now_ms))
         builder.advance(fetched.end)
+        self.activity.consumed += len(fetched.records)
+        self.activity.consumed_bytes += builder.bytes - before - len(fetched.records) * OVERHEAD_BYTES
 
     def _verdict(self, record: Record) -> Verdict:
         return judge_.judge(record.value, strict=self._strict)
 
-    def _seal_due(self) -> None:
-        now, limits = self._clock(), self._limits
-        while self._orphans:
-            self._seal(self._orphans[0])
-        for builder in list(self._builders.values()):
+    def _seal_due(self) -> bool:
+        """Seal what is due; returns whether more is.
+
+        A slow store must not keep us from polling: who does not poll holds up every rebalance of the group,
+        and is put out of it in the end.
+        """
+        began = self._clock()
+        while (builder := self._due()) is not None:
+            if self._clock() - began >= self._limits.poll_s:
+                return True
+            self._seal(builder)
+        return False
+
+    def _due(self) -> Builder | None:
+        """What has to be sealed next."""
+        if self._orphans:
+            return self._orphans[0]
+        now, limits, builders = self._clock(), self._limits, self._builders.values()
+        for builder in builders:
             full = builder.bytes >= limits.bytes or len(builder.entries) >= limits.rows
-            if full or builder.age(now) >= limits.age_s:
-                self._seal(builder)
-        while sum(builder.bytes for builder in self._builders.values()) > limits.total_bytes:
-            self._seal(max(self._builders.values(), key=lambda builder: builder.bytes))
+            if full or (builder.age(now) >= limits.age_s and not builder.is_empty):
+                return builder
+        if sum(builder.bytes for builder in builders) > limits.total_bytes:
+            return max(builders, key=lambda builder: builder.bytes)
+        return None
 
     def _seal(self, builder: Builder) -> None:
         """Append, then begin anew behind it. If somebody else was faster his records are as good as ours."""
         partition = builder.partition
         if not builder.is_empty:
+            began = self._clock()
             try:
                 segment = self._log.append(partition, builder.batch(self._judge_id))
             except OwnershipLost as error:
-                _logger.info("%s: reading on from there", error)
+                self.activity.conflicts += 1
+                _logger.info(
+                    *("%s: reading on from there", error), extra={"event": "put_conflict", **where(partition)}
+                )
                 self._seek_again(partition)
             else:
                 self.totals.add_segment(segment, builder.entries)
+                self._note_sealed(segment, self._clock() - began)
                 if self._letters:
                     rejected = any(entry.verdict == "rejected" for entry in builder.entries)
                     self._letters.sealed(segment, rejected=rejected)
@@ -210,19 +296,53 @@ class Pump:
         elif partition in self._builders:
             self._builders[partition] = Builder(partition, builder.end, now=self._clock())
 
-    def _back_off(self, error: Unavailable) -> None:
-        """Read nothing more (but stay a member) until the next attempt."""
-        self._failures += 1
+    def _note_sealed(self, segment: Segment, seconds: float) -> None:
+        self.activity.sealed(seconds)
+        self._sealed_at = self._log.wall() / 1000
+        if _logger.isEnabledFor(logging.INFO):
+            said = {
+                "event": "segment_sealed",
+                **where(segment.partition),
+                "first_offset": segment.first_offset,
+                "next_offset": segment.next_offset,
+                "rows": segment.rows,
+                "seconds": round(seconds, 3),
+            }
+            _logger.info("sealed %s: %d records", segment.name, segment.rows, extra=said)
+
+    def _rest(self, wanted: bool) -> None:
+        """Read nothing more, but stay a member; or read on."""
+        if wanted and not self._resting:
+            self._source.pause()
+        elif self._resting and not wanted:
+            self._source.resume()
+        self._resting = wanted
+
+    def _back_off(self, upstream: str, error: Unavailable) -> None:
+        """Read nothing more until the next attempt."""
         limits = self._limits
-        wait = min(limits.backoff_s * 2 ** min(self._failures - 1, 10), limits.backoff_max_s)
+        wait = min(limits.backoff_s * 2 ** min(self._failures, 10), limits.backoff_max_s)
+        self._failures += 1
         self._retry_at = self._clock() + wait
-        _logger.warning("%s; trying again in %.1f s", error, wait)
-        self._source.pause()
+        self._failed(upstream, error, f"trying again in {wait:.1f} s")
+        self._rest(True)
 
     def _recovered(self) -> None:
         if self._retry_at is not None:
             self._retry_at, self._failures = None, 0
-            self._source.resume()
+            for upstream in list(self._outages):
+                self._answered(upstream)
+
+    def _failed(self, upstream: str, error: Unavailable, plan: str) -> None:
+        self.activity.failed(upstream)
+        now = self._clock()
+        if upstream not in self._outages:
+            self._outages[upstream] = Outage(upstream, now, self._log.wall() / 1000)
+        self._outages[upstream].failed(now, str(error), plan)
+
+    def _answered(self, upstream: str) -> None:
+        if outage := self._outages.pop(upstream, None):
+            outage.ended(self._clock())
 
     def _check_end(self) -> None:
         """Done when all that was there at the start is read; then it is sealed."""
@@ -235,28 +355,8 @@ class Pump:
                 self.drain()
                 self.done = not self._unsought
         except Unavailable as error:
-            self._back_off(error)
+            self._back_off("store", error)
 
     def _positions_reached(self, targets: Mapping[LogPartition, int]) -> bool:
         ends = {partition: builder.end for partition, builder in self._builders.items()}
         return all(ends.get(partition, 0) >= end for partition, end in targets.items())
-
-
-def _note_missing(fetched: Fetched, begin: int) -> None:
-    """Say aloud that offsets from `begin` on cannot be collected."""
-    partition = fetched.partition
-    where = f"topic {partition.topic}, partition {partition.partition}"
-    if fetched.gap == "unreadable":
-        _logger.error(
-            "%s: the record at offset %d breaks Kafka's own format. "
-            "It and the rest of its batch cannot be read, and the log says so",
-            *(where, begin),
-        )
-    elif begin == 0:
-        _logger.warning("%s begins at offset %d: retention removed older records", where, fetched.start)
-    else:
-        _logger.error(
-            "%s: %d offsets (%d to %d) were removed by Kafka's retention before they were collected. "
-            "They are gone, and the log says so. Collect more often, or raise retention.ms",
-            *(where, fetched.start - begin, begin, fetched.start - 1),
-        )

@@ -3,13 +3,11 @@
 import gc
 import logging
 import multiprocessing
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
 
 import msgspec
 
@@ -17,24 +15,28 @@ from modeltrail_collector.errors import CollectorError, Unavailable
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.pump.pump import Limits, Pump
-from modeltrail_collector.pump.totals import Totals
+from modeltrail_collector.pump.stop import Stop
+from modeltrail_collector.pump.totals import Status, Totals, total
 from modeltrail_collector.relay import DeadLetters
 from modeltrail_collector.relay.kafka import KafkaPublisher
 
 _logger = logging.getLogger(__name__)
 
-DRAIN_ATTEMPTS = 3
+DRAIN_PAUSE_S = 1.0
 REPORT_S = 1.0
 LETTERS_S = 10.0
 # At Python's own thresholds collections take a tenth of the time, and nearly everything is freed by counting.
 GC_THRESHOLD = 50_000
 
-Report = Callable[[Totals, int], None]
-"""Called about once a second with what is sealed and how many records wait."""
+Report = Callable[[Mapping[int, Status]], None]
+"""Called about once a second with how each worker is; alone, a collector is worker 0."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What one collector process does. `workers` are so many processes in all."""
+    """What one collector process does. `workers` are so many processes in all.
+
+    `prepare` is called in each worker process at its start; it has to be a function of a module.
+    """
 
     connection: Connection
     log_uri: str
@@ -43,21 +45,7 @@ class Job(msgspec.Struct, frozen=True):
     workers: int = 1
     dead_letter_topic: str | None = None
     limits: Limits = Limits()
-
-
-class Stop:
-    """SIGTERM and SIGINT ask for an orderly end: what is read is sealed first."""
-
-    def __init__(self) -> None:
-        self.wanted: int | None = None
-
-    def install(self) -> None:
-        """Listen to the signals."""
-        signal.signal(signal.SIGTERM, self._note)
-        signal.signal(signal.SIGINT, self._note)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.wanted = number
+    prepare: Callable[[], None] | None = None
 
 
 def run(job: Job, stop: Stop, report: Report, index: int = 0) -> Totals:
@@ -74,16 +62,16 @@ def run(job: Job, stop: Stop, report: Report, index: int = 0) -> Totals:
             source, log, until_end=job.until_end, strict=job.strict, limits=job.limits, letters=letters
         )
         _calm_the_collector()
-        reported = time.monotonic()
+        reported = 0.0
         while not pump.done and stop.wanted is None:
             pump.turn()
             _count_letters(letters, pump.totals)
             if time.monotonic() - reported >= REPORT_S:
                 reported = time.monotonic()
-                report(pump.totals, pump.waiting)
-        _drain(pump)
-        _finish_letters(letters, pump.totals)
-        report(pump.totals, pump.waiting)
+                report({index: pump.status()})
+        _drain(pump, stop)
+        _finish_letters(letters, pump.totals, LETTERS_S if stop.wanted is None else stop.left_s())
+        report({index: pump.status()})
         return pump.totals
     finally:
         source.close()
@@ -102,10 +90,10 @@ def _count_letters(letters: DeadLetters | None, totals: Totals) -> None:
         totals.letters_behind = letters.behind
 
 
-def _finish_letters(letters: DeadLetters | None, totals: Totals) -> None:
+def _finish_letters(letters: DeadLetters | None, totals: Totals, patience_s: float) -> None:
     if letters is None:
         return
-    if left := letters.finish(LETTERS_S):
+    if left := letters.finish(min(patience_s, LETTERS_S)):
         _logger.warning(
             "%d sealed offsets are not looked through for dead letters yet: the next collector that is "
             "started with --dead-letter-topic goes on there",
@@ -121,14 +109,18 @@ def _calm_the_collector() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
-def _drain(pump: Pump) -> None:
-    for attempt in range(1, DRAIN_ATTEMPTS + 1):
+def _drain(pump: Pump, stop: Stop) -> None:
+    """Seal the rest; a store that is away is waited for as long as `stop` grants."""
+    while True:
         try:
             pump.drain()
-        except Unavailable:
-            if attempt == DRAIN_ATTEMPTS:
-                raise
-            time.sleep(attempt)
+        except Unavailable as error:
+            if stop.left_s() <= DRAIN_PAUSE_S:
+                raise Unavailable(
+                    f"{pump.waiting} records that were read are not sealed; the next collector reads them "
+                    f"again. {error}"
+                ) from error
+            time.sleep(DRAIN_PAUSE_S)
         else:
             return
 
@@ -139,17 +131,9 @@ def run_workers(job: Job, stop: Stop, report: Report) -> Totals:
     Raises:
         CollectorError: A worker ended with an error; its exit code is this error's.
     """
-    context = multiprocessing.get_context("spawn")
-    workers: dict[Pipe, BaseProcess] = {}
-    for index in range(job.workers):
-        ours, theirs = context.Pipe(duplex=False)
-        process: BaseProcess = context.Process(
-            target=_work, args=(job, index, theirs), name=f"collector-{index}"
-        )
-        process.start()
-        theirs.close()
-        workers[ours] = process
-    sums = dict.fromkeys(workers, (Totals(), 0))
+    workers = _start(job, stop)
+    statuses = {index: Status() for index in range(job.workers)}
+    places = {pipe: index for index, pipe in enumerate(workers)}
     first_failure: BaseProcess | None = None
     open_ = set(workers)
     told = False
@@ -157,10 +141,11 @@ def run_workers(job: Job, stop: Stop, report: Report) -> Totals:
         for pipe in wait(open_, timeout=REPORT_S):
             assert isinstance(pipe, Pipe)  # noqa: S101  nothing else was waited for
             try:
-                sums[pipe] = pipe.recv()
+                statuses[places[pipe]] = pipe.recv()
             except EOFError:
                 open_.discard(pipe)
                 workers[pipe].join()
+                statuses[places[pipe]].alive = False
                 if workers[pipe].exitcode and first_failure is None:
                     first_failure = workers[pipe]
         if (stop.wanted or first_failure) and not told:
@@ -168,28 +153,45 @@ def run_workers(job: Job, stop: Stop, report: Report) -> Totals:
             for process in workers.values():
                 if process.is_alive():
                     process.terminate()
-        report(*_sum(list(sums.values())))
+        report(statuses)
     if first_failure is not None:
         raise _worker_error(first_failure)
-    return _sum(list(sums.values()))[0]
+    return total(statuses.values())
 
 
-def _sum(all_: list[tuple[Totals, int]]) -> tuple[Totals, int]:
-    total = Totals()
-    for totals, _ in all_:
-        total.add(totals)
-    return total, sum(waiting for _, waiting in all_)
+def _start(job: Job, stop: Stop) -> dict[Pipe, BaseProcess]:
+    """The workers, each with our end of its pipe, in order."""
+    context = multiprocessing.get_context("spawn")
+    workers: dict[Pipe, BaseProcess] = {}
+    for index in range(job.workers):
+        ours, theirs = context.Pipe(duplex=False)
+        process: BaseProcess = context.Process(
+            target=_work, args=(job, index, theirs, stop.grace_s), name=f"collector-{index}"
+        )
+        process.start()
+        theirs.close()
+        workers[ours] = process
+        stop.children.append(process)
+    return workers
 
 
-def _work(job: Job, index: int, pipe: Pipe) -> None:
+def _work(job: Job, index: int, pipe: Pipe, grace_s: float) -> None:
     """The body of a worker process: its exit code is the error's."""
-    stop = Stop()
-    stop.install()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent tells us
+    stop = Stop(grace_s)
+    stop.install(interrupt=False)  # the terminal sends SIGINT to all; the parent tells us
+
+    def report(statuses: Mapping[int, Status]) -> None:
+        try:
+            pipe.send(statuses[index])
+        except OSError:
+            stop.ask("the process that started this one is gone")
+
     try:
-        run(job, stop, lambda totals, waiting: pipe.send((totals, waiting)), index)
+        if job.prepare:
+            job.prepare()
+        run(job, stop, report, index)
     except CollectorError as error:
-        _logger.error("%s", error)  # noqa: TRY400  foreseen: the message says what to do
+        _logger.error("%s", error, extra={"event": "worker_failed"})  # noqa: TRY400  foreseen: the message says what to do
         raise SystemExit(error.exit_code) from error
 
 

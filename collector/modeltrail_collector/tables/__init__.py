@@ -1,6 +1,7 @@
 """Avro segments -> Delta tables (Parquet): derived, and derivable again at any time."""
 
 from modeltrail_collector.tables.compaction import CompactResult, compact, segments_behind
+from modeltrail_collector.tables.freshness import newest_ingested_at
 from modeltrail_collector.tables.rebuilding import rebuild
 from modeltrail_collector.tables.retention import Forgotten, forget
 from modeltrail_collector.tables.schema import PUBLIC
@@ -19,6 +20,7 @@ __all__ = [
     "compact",
     "forget",
     "keep_up",
+    "newest_ingested_at",
     "rebuild",
     "segments_behind",
     "table_store",

@@ -78,15 +78,21 @@ class TableStore(msgspec.Struct, frozen=True):
             raise _in_our_words(self.uri(name), error) from error
 
     def create(self, name: str, schema: pa.Schema) -> DeltaTable:
-        """Make a table, empty, unless it is there; its first column partitions it."""
-        return DeltaTable.create(
-            self.uri(name),
-            schema=schema,
-            partition_by=[schema.names[0]],
-            mode="ignore",
-            configuration=PROPERTIES,
-            storage_options=self.options,
-        )
+        """Make a table, empty, unless it is there; its first column partitions it.
+
+        Raises Unavailable when it cannot be written.
+        """
+        try:
+            return DeltaTable.create(
+                self.uri(name),
+                schema=schema,
+                partition_by=[schema.names[0]],
+                mode="ignore",
+                configuration=PROPERTIES,
+                storage_options=self.options,
+            )
+        except (DeltaError, OSError) as error:
+            raise Unavailable(f"table {self.uri(name)} cannot be made: {error}") from error
 
     def create_with(
         self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader, set_marks: Mapping[str, int]

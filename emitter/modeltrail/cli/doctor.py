@@ -5,6 +5,7 @@ import json
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from modeltrail.transports.local import local_directory
 from modeltrail.transports.spool import backlog, collect_command
 
 EXIT_NO, EXIT_UNREACHABLE = 1, 4
+CHECKS = "modeltrail.checks"
 COLLECTOR = ("fastavro", "pyarrow", "deltalake", "duckdb", "obstore", "rich")
 
 
@@ -44,26 +46,35 @@ class Check:
 
 
 @click.command()
+@click.option("--log", metavar="URI", help="The log to look at.  [default: MODELTRAIL_LOG, or ./lineage]")
+@click.option("--bootstrap-servers", metavar="HOST:PORT,…", help="The brokers to collect from.")
+@click.option("--topic", help="The topic to collect.  [default: as configured]")
+@click.option("--group", help="The consumer group to collect with.  [default: modeltrail]")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
-    """Check that events get where they should: configuration, transport, topic, spool, disk.
+def doctor(context: click.Context, /, as_json: bool, **where: str | None) -> None:
+    """Check that events get where they should, and say what is wrong and how to mend it.
+
+    Looks at the configuration, transport, topic, spool and disk of what emits; where the collector is
+    installed also at what it needs: brokers, topic, group, codecs, clocks, the log's store, the log and the
+    tables. A trial object is written to the store and removed again; nothing is written to Kafka.
 
     Exit code 0: nothing fails. 1: something does. 4: what should take the events cannot be reached.
 
     \b
     modeltrail doctor
+    modeltrail doctor --bootstrap-servers localhost:9092 --log s3://ml/lineage
     OPENLINEAGE_CONFIG=prod.yml modeltrail doctor --json
     """
-    checks = list(examine())
+    checks = [*examine(), *_installed(where)]
     if as_json:
         shown = ("name", "state", "found", "advice")
         click.echo(json.dumps([{name: getattr(check, name) for name in shown} for check in checks]))
     else:
         for check in checks:
-            click.echo(f"{check.state:<5} {check.name:<14} {check.found}")
+            click.echo(f"{check.state:<5} {check.name:<15} {check.found}")
             if check.advice:
-                click.echo(f"{'':<20} -> {check.advice}")
+                click.echo(f"{'':<21} -> {check.advice}")
     if any(check.unreachable for check in checks):
         context.exit(EXIT_UNREACHABLE)
     if any(check.state == "fail" for check in checks):
@@ -85,6 +96,16 @@ def examine() -> Iterator[Check]:
     yield _spool(found)
     yield _crc32c()
     yield _collector()
+
+
+def _installed(where: Mapping[str, str | None]) -> Iterator[Any]:
+    """The checks of other installed parts: they have the fields of `Check`."""
+    for found in sorted(entry_points(group=CHECKS)):
+        try:
+            checks = found.load()
+            yield from checks(**where)
+        except ModuleNotFoundError:
+            continue  # without its extra; `_collector` says so
 
 
 def _configuration() -> tuple[settings.Settings | None, Check]:

@@ -1,0 +1,1 @@
+"""How operators see a collector: metrics and health over HTTP (`server`), and structured logs (`logs`)."""

@@ -1,0 +1,264 @@
+"""Every metric there is: its name, type, labels and meaning, and where its samples come from.
+
+docs/operations.md is held to these tables by a test.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from modeltrail_collector.pump import SEAL_BUCKETS, Status
+
+S = TypeVar("S")
+Value = float | tuple[list[tuple[str, float]], float]
+Sample = tuple[tuple[str, ...], Value]
+Statuses = Mapping[int, Status]
+
+_FAMILIES: Final = {
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
+
+
+class Described(NamedTuple, Generic[S]):
+    """One metric of a board whose state is an `S`."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    samples: Callable[[S], Iterable[Sample]]
+
+
+class TablesState(msgspec.Struct):
+    """What `compact --watch` knows of the tables; times are seconds since the epoch."""
+
+    compactions: int = 0
+    failures: int = 0
+    records: int = 0
+    compacted_at: float | None = None
+    segments_behind: int | None = None
+    newest_ingested_at: float | None = None
+    failing_since: float | None = None
+    error: str | None = None
+
+
+def _each(value: Callable[[Status], float | None]) -> Callable[[Statuses], Iterator[Sample]]:
+    """A number of each worker; None is no sample."""
+
+    def samples(statuses: Statuses) -> Iterator[Sample]:
+        for index, status in sorted(statuses.items()):
+            if (found := value(status)) is not None:
+                yield (str(index),), found
+
+    return samples
+
+
+def _counts(value: Callable[[Status], Mapping[str, int]]) -> Callable[[Statuses], Iterator[Sample]]:
+    """Numbers by name of each worker."""
+
+    def samples(statuses: Statuses) -> Iterator[Sample]:
+        for index, status in sorted(statuses.items()):
+            for name, count in sorted(value(status).items()):
+                yield (str(index), name), count
+
+    return samples
+
+
+def _verdicts(status: Status) -> Mapping[str, int]:
+    totals = status.totals
+    return {"accepted": totals.accepted, "warned": totals.warned, "rejected": totals.rejected}
+
+
+def _seals(statuses: Statuses) -> Iterator[Sample]:
+    bounds = [*map(str, SEAL_BUCKETS), "+Inf"]
+    for index, status in sorted(statuses.items()):
+        counts = [float(count) for count in accumulate(status.activity.seals)]
+        yield (str(index),), (list(zip(bounds, counts, strict=True)), status.activity.seal_seconds)
+
+
+def _lags(statuses: Statuses) -> Iterator[Sample]:
+    for status in statuses.values():
+        for found in status.partitions if status.alive else ():
+            if found.end is not None:
+                place = (found.partition.topic, str(found.partition.partition))
+                yield place, max(found.end - found.sealed, 0)
+
+
+_C = "modeltrail_collector_"
+_W = ("worker",)
+
+COLLECTOR: Final[tuple[Described[Statuses], ...]] = (
+    Described(
+        _C + "consumed_records_total",
+        *("counter", _W, "Records read from Kafka; after a rebalance some are read again."),
+        _each(lambda status: status.activity.consumed),
+    ),
+    Described(
+        _C + "consumed_bytes_total",
+        *("counter", _W, "Keys and values of the records read, uncompressed."),
+        _each(lambda status: status.activity.consumed_bytes),
+    ),
+    Described(
+        _C + "sealed_records_total",
+        *("counter", (*_W, "verdict"), "Records sealed in the log: accepted, warned or rejected."),
+        _counts(_verdicts),
+    ),
+    Described(
+        _C + "rejected_records_total",
+        *("counter", (*_W, "code"), "Sealed records that are rejected, by their first reason's code."),
+        _counts(lambda status: status.totals.rejected_by_code),
+    ),
+    Described(
+        _C + "dead_letters_total",
+        *("counter", _W, "Rejected records that the dead-letter topic acknowledged."),
+        _each(lambda status: status.totals.letters),
+    ),
+    Described(
+        _C + "dead_letter_failures_total",
+        *("counter", _W, "Attempts to publish dead letters that failed, and are repeated."),
+        _each(lambda status: status.totals.letters_failures),
+    ),
+    Described(
+        _C + "dead_letters_behind_records",
+        *("gauge", _W, "Sealed offsets that are not looked through for dead letters yet."),
+        _each(lambda status: status.totals.letters_behind),
+    ),
+    Described(
+        _C + "missing_offsets_total",
+        *("counter", (*_W, "reason"), "Offsets that could not be collected: `retention` or `unreadable`."),
+        _counts(lambda status: status.totals.missing_by_reason),
+    ),
+    Described(
+        _C + "sealed_segments_total",
+        *("counter", _W, "Segments sealed."),
+        _each(lambda status: status.totals.segments),
+    ),
+    Described(
+        _C + "seal_duration_seconds",
+        *("histogram", _W, "How long sealing a segment took: encoding it and its put."),
+        _seals,
+    ),
+    Described(
+        _C + "put_conflicts_total",
+        *("counter", _W, "Segments that another collector had sealed first; what was read was dropped."),
+        _each(lambda status: status.activity.conflicts),
+    ),
+    Described(
+        _C + "failures_total",
+        *("counter", (*_W, "upstream"), "Attempts that failed and are repeated, of `kafka` or the `store`."),
+        _counts(lambda status: status.activity.failures),
+    ),
+    Described(
+        _C + "rebalances_total",
+        *("counter", _W, "Assignments of partitions, the first one included."),
+        _each(lambda status: status.activity.rebalances),
+    ),
+    Described(
+        _C + "assigned_partitions",
+        *("gauge", _W, "Partitions that are this worker's."),
+        _each(lambda status: len(status.partitions) if status.alive else 0),
+    ),
+    Described(
+        _C + "lag_records",
+        *(
+            "gauge",
+            ("topic", "partition"),
+            "Offsets between the end of the log and the end of the partition.",
+        ),
+        _lags,
+    ),
+    Described(
+        _C + "waiting_records",
+        *("gauge", _W, "Records that are read and not sealed yet."),
+        _each(lambda status: status.waiting_records),
+    ),
+    Described(
+        _C + "waiting_bytes",
+        *("gauge", _W, "What they take in memory."),
+        _each(lambda status: status.waiting_bytes),
+    ),
+    Described(
+        _C + "last_poll_timestamp_seconds",
+        *("gauge", _W, "When the loop last polled; `time() - …` is how long ago that is."),
+        _each(lambda status: status.polled_at),
+    ),
+    Described(
+        _C + "last_seal_timestamp_seconds",
+        *("gauge", _W, "When a segment was last sealed."),
+        _each(lambda status: status.sealed_at),
+    ),
+    Described(
+        _C + "worker_up",
+        *("gauge", _W, "1 while the worker lives."),
+        _each(lambda status: float(status.alive)),
+    ),
+)
+
+_T = "modeltrail_tables_"
+
+
+def _one(value: Callable[[TablesState], float | None]) -> Callable[[TablesState], Iterator[Sample]]:
+    def samples(state: TablesState) -> Iterator[Sample]:
+        if (found := value(state)) is not None:
+            yield (), found
+
+    return samples
+
+
+TABLES: Final[tuple[Described[TablesState], ...]] = (
+    Described(
+        _T + "compactions_total",
+        *("counter", (), "Times that the tables were brought up to the end of the log."),
+        _one(lambda state: state.compactions),
+    ),
+    Described(
+        _T + "failures_total",
+        *("counter", (), "Times that this failed, and is repeated."),
+        _one(lambda state: state.failures),
+    ),
+    Described(
+        _T + "compacted_records_total",
+        *("counter", (), "Records taken from the log into the tables."),
+        _one(lambda state: state.records),
+    ),
+    Described(
+        _T + "last_compaction_timestamp_seconds",
+        *("gauge", (), "When the tables were last up to the end of the log."),
+        _one(lambda state: state.compacted_at),
+    ),
+    Described(
+        _T + "segments_behind",
+        *("gauge", (), "Sealed segments that the tables do not hold yet."),
+        _one(lambda state: state.segments_behind),
+    ),
+    Described(
+        _T + "newest_ingested_timestamp_seconds",
+        *("gauge", (), "When the newest record in the tables was collected."),
+        _one(lambda state: state.newest_ingested_at),
+    ),
+)
+
+
+class Exposition(Collector, Generic[S]):
+    """The samples of a table of metrics as they are now."""
+
+    def __init__(self, table: tuple[Described[S], ...], state: Callable[[], S]) -> None:
+        self._table = table
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        """Called for each scrape."""
+        state = self._state()
+        for described in self._table:
+            family = _FAMILIES[described.kind](
+                described.name.removesuffix("_total"), described.meaning, labels=described.labels
+            )
+            for labels, value in described.samples(state):
+                family.add_metric(labels, *(value if isinstance(value, tuple) else (value,)))
+            yield family

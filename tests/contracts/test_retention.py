@@ -231,3 +231,23 @@ def test_a_roll_up_that_comes_back_after_retention_is_removed(log: Log) -> None:
     assert () == done.problems
     assert [] == log.rollups(P0)
     assert [6, 7] == in_order(again(log))
+
+
+def test_every_copy_of_a_removed_record_goes(log: Log) -> None:
+    """Where two owners overlapped a record lies in two roll-ups: retention empties both."""
+    for start in range(0, 8, 2):
+        at(log, 0).append(P0, batch(start, start + 2))
+    woken = rollup.RollUp(again(log), P0, Forever(), lambda done: None)
+    _, late = woken._gather(list(again(log).segments(P0))[:3])
+    at(log, 2).append(P0, batch(8, 10))
+    with pytest.raises(Died):
+        maintain(Log(Mortal(log.store, 2, after=True, of=WRITES)))
+    assert log.store.create(name_of_rollup(P0, 0, 6), late)
+    woken._finish(name_of_rollup(P0, 0, 6))
+    at(log, 3).append(P0, batch(10, 12))
+    assert list(range(12)) == in_order(again(log))
+    assert 8 == keep(log, 100, 97.5).removed_before
+    copies = [log.header(name_of_rollup(P0, *offsets)) for offsets in log.rollups(P0)]
+    assert [(6, True), (8, True)] == [(copy.next_offset, copy.removed) for copy in copies]
+    assert [8, 9, 10, 11] == in_order(again(log))
+    assert verify(again(log)).ok

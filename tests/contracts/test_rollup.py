@@ -4,6 +4,7 @@ import itertools
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from logs import (
     P0,
@@ -23,7 +24,7 @@ from logs import (
 )
 
 from modeltrail_collector.errors import NotVerified, OwnershipLost
-from modeltrail_collector.log import Batch, Gap, Log, rollup, verify
+from modeltrail_collector.log import Batch, Gap, Log, parts, rollup, verify
 from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.log.segment import name_of, name_of_rollup
 from modeltrail_collector.model import FileProgress
@@ -325,3 +326,26 @@ def test_the_end_of_a_long_log_is_found_at_once() -> None:
     assert 6 == rolled.pages
     report = verify(Log(log.store))
     assert (True, 2_999) == (report.ok, report.partitions[0].rolled_up)
+
+
+@pytest.mark.parametrize("place", ["tables/flat/0.parquet", "../elsewhere", "rolled/events/other/0/x.avro"])
+def test_a_stub_leads_only_to_roll_ups_of_its_partition(log: Log, place: str) -> None:
+    """Whatever a header says, nothing else of the store is opened for it."""
+    fill(log, 2)
+    first = next(again(log).segments(P0))
+    log.store.replace(first.name, log.store.read(first.name), parts.stub(first, place)[1])
+    with pytest.raises(NotVerified, match="its records cannot be in"):
+        in_order(again(log))
+    assert not verify(again(log)).ok
+
+
+def test_a_stub_stands_for_a_part_of_its_roll_up(log: Log) -> None:
+    """A stub that was made anew, with a right digest and links that fit, is still no part of the roll-up."""
+    fill(log)
+    segment = next(log.segments(P0))
+    roll_up(log)
+    forged = msgspec.structs.replace(segment, rows=2)
+    damage(log, segment.name, lambda data: parts.stub(forged, name_of_rollup(P0, 0, 15))[1])
+    assert any("its records are not in" in problem for problem in verify(again(log)).problems)
+    with pytest.raises(NotVerified, match="its records are not in"):
+        in_order(again(log))

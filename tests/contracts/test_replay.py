@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from logs import again
 
-from modeltrail_collector.errors import ConfigError, NotFound, Unavailable
+from modeltrail_collector.errors import ConfigError, NotFound, NotVerified, Unavailable
 from modeltrail_collector.failpoints import ENV
 from modeltrail_collector.log import (
     Batch,
@@ -246,6 +246,18 @@ def test_filters_choose(memory: Log, wanted: Wanted, offsets: list[str]) -> None
     result = replay(memory, Wanted())
     assert len(offsets) == result.replayed_before
     assert ["1", "2", "5"] == sorted(copied(memory))
+
+
+def test_a_damaged_segment_ends_the_replay(memory: Log) -> None:
+    """Nothing is replayed from behind a segment that cannot be trusted; the error says where it is."""
+    yesterday(memory)
+    first = next(memory.segments(P0))
+    stamp = first.sealed_at.encode()
+    memory.store.contents[first.name] = memory.store.contents[first.name].replace(stamp, b"x" * len(stamp))
+    for wanted in (Wanted(), Wanted(since=datetime(2026, 1, 1, tzinfo=UTC))):
+        with pytest.raises(NotVerified, match="topic events, partition 0, offsets 0 to 3"):
+            replay(memory, wanted)
+    assert [] == copies(memory)
 
 
 def test_a_segment_left_out_is_not_taken_for_replayed(memory: Log) -> None:

@@ -245,7 +245,7 @@ def test_a_bad_segment_is_in_no_roll_up(log: Log) -> None:
     fill(log, 8)
     bad = name_of(P0, 9)
     data = log.store.read(bad)
-    log.store.replace(bad, data, data[:-30] + b"?" + data[-29:])
+    log.store.replace(bad, data, data[:-30] + bytes([data[-30] ^ 1]) + data[-29:])
     done = roll_up(again(log))
     assert 1 == len(done.problems)
     assert "offsets 9 to 11" in done.problems[0]
@@ -272,7 +272,7 @@ def damage(log: Log, name: str, change: Callable[[bytes], bytes | None]) -> None
         ("rolled", lambda data: data[:-1], "SHA-256"),
         ("rolled", lambda data: data[:-40] + bytes([data[-40] ^ 1]) + data[-39:], "SHA-256"),
         ("stub", lambda data: data[:-1], "torn"),
-        ("stub", lambda data: data[:-1] + b"?", "SHA-256"),
+        ("stub", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "SHA-256"),
         ("stub", lambda data: None, "missing"),
     ],
 )

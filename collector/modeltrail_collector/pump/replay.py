@@ -38,10 +38,12 @@ class Wanted(msgspec.Struct, frozen=True):
             for place in self.places
         ):
             return False
-        sealed_at = datetime.fromisoformat(segment.sealed_at)
-        return self.topic in {None, segment.partition.topic} and (
-            self.since is None or sealed_at >= self.since
-        )
+        if self.topic not in {None, segment.partition.topic}:
+            return False
+        try:
+            return self.since is None or datetime.fromisoformat(segment.sealed_at) >= self.since
+        except ValueError:  # it is damaged, and reading it will say so
+            return True
 
     def entry(self, place: Place, entry: Entry) -> bool:
         """Whether this rejected record is one."""

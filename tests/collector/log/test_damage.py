@@ -106,7 +106,7 @@ def rows_of_tables(log: Log) -> dict[str, list[object]]:
 def test_the_error_names_the_place(log: Log, partition: LogPartition) -> None:
     """Of a damaged segment one learns topic, partition and offsets."""
     name = sorted(log.store.contents)[1]
-    log.store.contents[name] = log.store.contents[name][:-1] + b"?"
+    log.store.contents[name] = flipped(log.store.contents[name], -8)
     with pytest.raises(NotVerified, match=r"topic events, partition 0, offsets 10 to 19 .*SHA-256"):
         read_everything(copy(log), partition)
 

@@ -324,7 +324,7 @@ def edits(seed: int) -> Iterator[tuple[str, World]]:
             try:
                 for kind in kinds:
                     kind(base)
-            except (CollectorError, IndexError, ValueError):
+            except (CollectorError, FileNotFoundError, IndexError, ValueError):
                 continue  # the second had nothing left to work on
             if base.contents != base.before:
                 yield " and ".join(kind.__name__ for kind in kinds), base

@@ -96,10 +96,9 @@ def test_upkeep_in_an_object_store(remote, monkeypatch) -> None:
     assert before == rows_of(remote)
 
 
-def test_an_object_store_that_is_away(remote, monkeypatch) -> None:
+def test_an_object_store_that_is_away(s3_uri, monkeypatch) -> None:
     """A store that does not answer is said to be away: nobody is told to rebuild."""
-    compact(remote)
-    tables = table_store(remote)
+    tables = table_store(open_log(s3_uri))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(type(tables), "options", {"allow_http": "true", "max_retries": "0", "timeout": "1s"})
     with pytest.raises(Unavailable, match="cannot be reached"):

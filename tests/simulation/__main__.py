@@ -50,7 +50,7 @@ def main(**options) -> None:
     if options["replay"]:
         sys.exit(max([_replay(one) for one in options["replay"]]))
     if options["mutants"]:
-        sys.exit(_mutants(worlds or 3000, seed or 0))
+        sys.exit(_mutants(worlds or 1000, seed or 0))
     seed = secrets.randbelow(10**9) if seed is None else seed
     print(f"seed {seed}", flush=True)
     began, total = time.monotonic(), Tally()

@@ -28,14 +28,13 @@ from simulation.world import World
 class Mutant(msgspec.Struct, frozen=True):
     """What is taken away, and how; `harmless`: why another guard is enough.
 
-    Where a guard is against few accidents, its worlds have more of those (`focus`), or are many (`rare`).
+    Where a guard is against few accidents, its worlds have more of those (`focus`).
     """
 
     what: str
     patches: tuple[tuple[Any, str, Callable], ...]
     harmless: str = ""
     focus: tuple[str, ...] = ()
-    rare: bool = False
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -185,11 +184,6 @@ def _removed_instead(self, name, expected, data) -> bool:
     return True
 
 
-def _without_compare(self, name, expected, data) -> bool:
-    self.write(name, data)
-    return True
-
-
 def _never_named(self, part, rolled) -> bool:
     _stub(self, part, rolled)
     return False
@@ -221,7 +215,6 @@ MUTANTS = (
     Mutant("no buffer drop, and what comes may begin anywhere", (*_NO_DROP, *_ANY_START)),
     Mutant("no buffer drop, any beginning, any offset", (*_NO_DROP, *_ANY_START, *_ANY_OFFSET)),
     Mutant("no put-if-absent", ((Media, "create", _overwrite),)),
-    Mutant("the log believes where a batch begins", _BELIEVED, rare=True),
     Mutant(
         "an unknown outcome counts as a lost race",
         ((Log, "_already_sealed", _never_ours),),
@@ -242,11 +235,6 @@ MUTANTS = (
         "no lease check in the roll-up",
         ((Lease, "check", _no_pause),),
         harmless="each segment is exchanged once, for a stub of one of two overlapping roll-ups",
-    ),
-    Mutant(
-        "no lease check, and no compare in the exchange",
-        ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
-        rare=True,
     ),
     Mutant(
         "tables take up what a power cut may take away",

@@ -317,7 +317,7 @@ class Members:
     def replace_one(self) -> None:
         """Kill one, or wait until it kills itself, and start another."""
         dying = self.running.pop(self._chance.randrange(2))
-        time.sleep(self._chance.uniform(0, 1.5))
+        time.sleep(self._chance.uniform(2.0, 5.0))  # a member starts and joins in about two
         dying.kill()
         dying.wait()
         steps = ("", "letters_read:2", "letters_published:2", "letters_published:5", "segment_put:4")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.kafka
 
 MEMBER = Path(__file__).with_name("stalled_member.py")
 LIMIT_BYTES = 512 << 20
-SESSION_MS = 6000
+SESSION_MS = 10_000  # what a collector has
 EVENT = (
     '{"eventType":"START","eventTime":"2026-01-01T00:00:00Z","producer":"https://a.example/b",'
     '"schemaURL":"https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",'
@@ -79,6 +79,11 @@ class Member:
             before = now
             time.sleep(3)
         assert 0 < now < of
+
+    def stop_and_tell(self) -> str:
+        """Its last words."""
+        self.process.kill()
+        return self.process.communicate()[1]
 
     def ends(self) -> tuple[int, str]:
         out, errors = self.process.communicate(timeout=60)
@@ -146,7 +151,7 @@ def stall_and_recover(servers: str, topic: str, member: Member, send_all: Callab
     sent = send_all()
     member.wait_until_full(sent)
     time.sleep(SESSION_MS / 1000 + 1)
-    assert before == membership(servers, topic)
+    assert before == membership(servers, topic), member.stop_and_tell()
     member.stall.unlink()
     consumed = "modeltrail_collector_consumed_records_total"
     member.wait_for(lambda: member.metric(consumed) == sent, f"{sent} read", sent / 50)

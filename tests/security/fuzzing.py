@@ -19,7 +19,7 @@ from modeltrail_collector import answers
 from modeltrail_collector.errors import ConfigError, LogFormatError, NotFound, NotVerified
 from modeltrail_collector.intake import files
 from modeltrail_collector.judge import Code, judge
-from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.log import Batch, digest, open_log
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.model import Entry, Header, LogPartition, Reason, Record
 from modeltrail_collector.pump.builder import entry
@@ -261,7 +261,7 @@ def fuzz_segment(fuzz: Fuzz, _: Path) -> None:
 
 def with_digest(data: bytes) -> bytes:
     """The file with the digest that it would need."""
-    mark = segments._DIGEST_MARK
+    mark = digest.KEY.encode() + b"\x80\x01"
     at = data.find(mark) + len(mark)
     if at < len(mark) or len(data) < at + 64:
         return data

@@ -15,12 +15,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from faults import nemesis
 from faults.oracle import TALLY
 
+LINE_S = 30.0
 TESTS = Path(__file__).resolve().parents[1]
 # Two that mostly wait, side by side. The simulation has a target of its own.
 LONG_FORMS = (
@@ -52,18 +54,37 @@ def main(duration: float, seed: int | None) -> None:
         os.environ |= {"FAULTS_SEED": str(seed), TALLY: str(directory / "tally")}
         rows = [_start(paths, directory / f"rows-{number}") for number, paths in enumerate(LONG_FORMS)]
         try:
-            problems = nemesis.run(duration, seed, directory)
+            problems = nemesis.run(duration, seed, directory, _progress(directory / "tally"))
             problems += [text for process, output in rows if (text := _outcome(process, output))]
         finally:
             for process, _ in rows:
                 process.terminate()
         for problem in problems:
             click.echo(problem, err=True)
-        sums: Counter[str] = Counter()
-        for line in (directory / "tally").read_text(encoding="utf-8").splitlines():
-            sums.update(json.loads(line))
+        sums = _sums(directory / "tally")
     click.echo(", ".join(f"{name} {sums[name]}" for name in ("produced", "stored", "lost", "twice", "kills")))
     sys.exit(bool(problems or sums["lost"] or sums["twice"] or not sums["produced"]))
+
+
+def _sums(tally: Path) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    if tally.exists():
+        for line in tally.read_text(encoding="utf-8").splitlines():
+            sums.update(json.loads(line))
+    return sums
+
+
+def _progress(tally: Path) -> Callable[[float], None]:
+    """A line now and then: there is a person who waits."""
+    told = time.monotonic()
+
+    def tell(left: float) -> None:
+        nonlocal told
+        if time.monotonic() - told >= LINE_S:
+            told = time.monotonic()
+            click.echo(f"{_sums(tally)['kills']} kills, {left:.0f} s left", err=True)
+
+    return tell
 
 
 def _start(paths: list[str], output: Path) -> tuple[subprocess.Popen[bytes], Path]:

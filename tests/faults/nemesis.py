@@ -5,6 +5,7 @@ all of them the broker is killed and the network fails. When time is up everythi
 collected, and the log compared with what the broker acknowledged.
 """
 
+import logging
 import os
 import random
 import signal
@@ -122,9 +123,12 @@ class World:
         self._store.plan = no_faults
 
 
-def trouble(broker: Broker, network: Proxy, chance: random.Random, deadline: float) -> None:
-    """What all worlds share fails now and then."""
-    while time.monotonic() < deadline:
+def trouble(
+    broker: Broker, network: Proxy, chance: random.Random, deadline: float, tell: Callable[[float], None]
+) -> None:
+    """What all worlds share fails now and then; `tell` hears how many seconds are left."""
+    while (left := deadline - time.monotonic()) > 0:
+        tell(left)
         time.sleep(min(chance.uniform(3, 12), max(deadline - time.monotonic(), 0)))
         fault = chance.choice(("reset", "reset", "stall", "slow", "refuse", "broker"))
         if fault == "reset":
@@ -143,8 +147,8 @@ def trouble(broker: Broker, network: Proxy, chance: random.Random, deadline: flo
         network.heal()
 
 
-def run(seconds: float, seed: int, directory: Path) -> list[str]:
-    """Do harm for so long; returns what was not as it must be."""
+def run(seconds: float, seed: int, directory: Path, tell: Callable[[float], None]) -> list[str]:
+    """Do harm for so long; returns what was not as it must be. `tell` hears how many seconds are left."""
     with ExitStack() as stack:
         (directory / "kafka").mkdir()
         broker, network = stack.enter_context(broker_behind_proxy(directory / "kafka"))
@@ -163,7 +167,7 @@ def run(seconds: float, seed: int, directory: Path) -> list[str]:
         threads = [threading.Thread(target=world.run, args=(deadline,)) for world in worlds]
         for thread in threads:
             thread.start()
-        trouble(broker, network, random.Random(seed), deadline)
+        trouble(broker, network, random.Random(seed), deadline, tell)
         for thread in threads:
             thread.join()
         network.heal()
@@ -178,6 +182,7 @@ def _s3() -> Iterator[StoreProxy]:
     """S3 behind a proxy of ours; this process speaks to it too."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it tells of every request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -99,6 +99,10 @@ class KafkaSource:
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._topic_id: str = described["topic_id"]
         if share is None:
+            # A member that leads its group and has not heard of the topic's partitions gives nobody any,
+            # and nobody asks again before the metadata is old.
+            with self._translated(f"ask Kafka for the partitions of {self._topic}"):
+                self._consumer.partitions_for_topic(self._topic)
             self._consumer.subscribe([self._topic], listener=self._listener)
         else:
             index, count = share

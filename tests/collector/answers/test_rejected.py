@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from modeltrail_collector import answers
 from modeltrail_collector.cli.rejected import rejected
 from modeltrail_collector.errors import NotFound
+from modeltrail_collector.judge.schema import JUDGE_VERSION
 from modeltrail_collector.log import Batch, Log, open_log
 from modeltrail_collector.model import LOCAL, Header, LogPartition, Reason, Record, Verdict
 from modeltrail_collector.pump.builder import entry
@@ -132,7 +133,7 @@ def test_show_tells_all_of_a_record(log: Log) -> None:
         "verdict    rejected by judge/0\n",
         "required at $['\\u001b]0;owned\\u0007\\u009b31m\\u202egnp.\\u2066\\u007f']",
         "type at $.run: no object\n",
-        "today      rejected by judge/1 openlineage/",
+        f"today      rejected by judge/{JUDGE_VERSION} openlineage/",
         "replayed   no\n",
     ):
         assert told in text

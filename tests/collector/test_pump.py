@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from modeltrail_collector.errors import Unavailable
+from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.intake import Fetched
 from modeltrail_collector.log import Log, verify
 from modeltrail_collector.model import Entry, LogPartition
@@ -410,3 +410,14 @@ def test_kafka_away_is_noticed_without_records(topic: MemoryTopic, log: Log, clo
     source.ends = ends
     clock.now += 20
     assert pump.status().error is None
+
+
+def test_a_topic_that_ends_before_the_log_is_not_done(topic: MemoryTopic, log: Log) -> None:
+    """With `until_end` a topic that lost records ends the collector, also where nothing is left to read."""
+    for _ in range(5):
+        topic.append(0, b"{}")
+    until_done(Pump(source := MemorySource(topic), log, until_end=True))
+    source.close()
+    topic.ends[0] = 2
+    with pytest.raises(ConfigError, match=r"the log ends at offset 5, but Kafka ends before it \(at 2\)"):
+        until_done(Pump(MemorySource(topic), Log(log.store), until_end=True))

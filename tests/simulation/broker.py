@@ -4,14 +4,14 @@ import uuid
 from typing import NamedTuple
 
 from modeltrail_collector.errors import ConfigError, Unavailable
-from modeltrail_collector.intake import Polled
+from modeltrail_collector.intake import Polled, cut_short
 from modeltrail_collector.model import Header, LogPartition
 from modeltrail_collector.testing import MemorySource, MemoryTopic
 from simulation.process import Outcome, Process
 
 SESSION_S = 10.0
 FENCED = "another member has the same static instance"
-TRUNCATED = "Kafka ends before the log does: records were lost"
+TRUNCATED = "the topic lost records that the log has"
 
 
 class Sent(NamedTuple):
@@ -193,7 +193,7 @@ class Member(MemorySource):
             return
         for number, position in self._positions.items():
             if position > self._topic.ends[number]:
-                raise ConfigError(TRUNCATED)
+                raise cut_short(self._topic.partition(number), position, f"at {self._topic.ends[number]}")
 
     def commit(self, offsets) -> None:
         self._ask("commit")

@@ -96,11 +96,11 @@ class Oracle:
         error = process.error
         if isinstance(error, Failure):
             raise error
-        foreseen = {FENCED}
+        foreseen = FENCED in str(error)
         if any(any(life.truncated) for life in self.broker.lives):
-            foreseen.add(TRUNCATED)
+            foreseen = foreseen or TRUNCATED in str(error)
         reads_torn = self.media.torn and "pump" not in process.about and isinstance(error, NotVerified)
-        if error is not None and str(error) not in foreseen and not reads_torn:
+        if error is not None and not foreseen and not reads_torn:
             raise Failure("crash", f"{process.name} ended with {type(error).__name__}: {error}") from error
         self.totals(process)
 

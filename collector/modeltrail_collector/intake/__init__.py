@@ -1,5 +1,5 @@
 """How records come in: from Kafka (`kafka`), from files and the inbox (`files`)."""
 
-from modeltrail_collector.intake.source import Fetched, Polled, Source
+from modeltrail_collector.intake.source import Fetched, Polled, Source, cut_short
 
-__all__ = ["Fetched", "Polled", "Source"]
+__all__ = ["Fetched", "Polled", "Source", "cut_short"]

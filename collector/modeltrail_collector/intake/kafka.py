@@ -14,10 +14,10 @@ import msgspec
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, TopicPartition, errors
 from kafka.structs import OffsetAndMetadata
 
-from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.intake import cause, membership
 from modeltrail_collector.intake.bounded import BoundedPoll
-from modeltrail_collector.intake.source import Fetched, Polled
+from modeltrail_collector.intake.source import Fetched, Polled, cut_short
 from modeltrail_collector.model import Header, LogPartition, Record
 from modeltrail_schemas.connect import causes, client
 
@@ -275,11 +275,7 @@ class KafkaSource:
         with self._translated(f"ask where {self._topic} begins"):
             begin = self._consumer.beginning_offsets([partition])[partition]
         if begin <= offset:
-            raise ConfigError(
-                f"topic {partition.topic}, partition {partition.partition}: the log ends at offset {offset}, "
-                f"but Kafka ends before it (and begins at {begin}): the topic lost records that the log has. "
-                "Collect into another log, or make the topic anew"
-            )
+            raise cut_short(self._ours[partition], offset, f"and begins at {begin}")
         self._consumer.seek(partition, begin)
         self._positions[partition] = begin
         return Fetched(self._ours[partition], begin, begin, gap="retention")

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.model import LogPartition, Record
 
 
@@ -31,6 +32,15 @@ class Polled(msgspec.Struct, frozen=True):
 
     assigned: frozenset[LogPartition] | None = None
     fetched: Sequence[Fetched] = ()
+
+
+def cut_short(partition: LogPartition, offset: int, known: str) -> ConfigError:
+    """The error of a topic with less than the log, which ends at `offset`; `known` is what is known of it."""
+    return ConfigError(
+        f"topic {partition.topic}, partition {partition.partition}: the log ends at offset {offset}, "
+        f"but Kafka ends before it ({known}): the topic lost records that the log has. "
+        "Collect into another log, or make the topic anew"
+    )
 
 
 class Source(Protocol):

@@ -127,7 +127,11 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def recall(work: Work) -> Memory:
-    """What the tables, as far as they can be read, know of what was forgotten."""
+    """What the tables, as far as they can be read, know of what was forgotten.
+
+    `runs` is asked last: it does not say when events arrived, so that it takes a run that was forgotten, and
+    spoke again later, for one that was kept.
+    """
     tables: dict[str, DeltaTable] = {}
     for name in TABLES:
         try:
@@ -138,7 +142,8 @@ def recall(work: Work) -> Memory:
             tables[name] = found
     day = max(map(_day_of, tables.values()), default=0)
     if day:
-        for name in sorted({"flat", "events", "runs"} & tables.keys(), key=lambda n: -_day_of(tables[n])):
+        known = [name for name in ("flat", "events", "runs") if name in tables]
+        for name in sorted(known, key=lambda name: -_day_of(tables[name])):
             try:
                 return Memory(day, _runs(tables[name], name, day))
             except TableDamaged:

@@ -172,6 +172,24 @@ def test_what_is_forgotten_stays_so_in_every_process(old, make) -> None:
         assert found == rows_of(old)
 
 
+def test_what_a_run_lost_stays_so_when_the_horizon_moves_on(old, make) -> None:
+    """A run that was forgotten, and spoke before and after a later horizon, does not get back its past."""
+    forget(old, YEAR)
+    spoken = (("RUNNING", 950, 300), ("COMPLETE", 960, 300), ("FAIL", 950, 1))
+    for offset, (kind, run, days) in enumerate(spoken, start=18):
+        event = make.run_event(kind, make.base, make.uuid7(make.base, run), f"late-{run}")
+        seal_each(old, aged(make.entries([event], start=offset), days))
+    compact(old)
+    assert 1 == forget(old, timedelta(days=100)).runs
+    found = rows_of(old)
+    assert 2 == len([row for row in found["events"] if "late-950" in row])
+    rebuild(old)
+    assert found == rows_of(old)
+    shutil.rmtree(Path(old.uri) / "tables" / "flat")
+    rebuild(old)
+    assert found == rows_of(old)
+
+
 def test_a_model_that_is_spoken_of_is_kept(old, make) -> None:
     """A model that nobody registered stays, with its run, as long as a younger run reads it."""
     path = f"{make.data}/models/churn.joblib-unused"

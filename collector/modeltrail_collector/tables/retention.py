@@ -7,7 +7,7 @@ goes with all that came of it, model versions that only such runs knew included.
 rejected records, go by their own arrival.
 
 The horizon is a mark in the tables. What arrived before it may still be in the log, and no rebuild brings it
-back: of that time, only rows of runs that the tables know are kept.
+back: of that time, only what the tables know of a run is kept.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,6 @@ from typing import Final
 import duckdb
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
@@ -25,11 +24,12 @@ from modeltrail_collector.tables import scan, store
 from modeltrail_collector.tables.compaction import compact_now
 from modeltrail_collector.tables.derivation import FORGOTTEN, derive
 from modeltrail_collector.tables.reduce import sql_of
-from modeltrail_collector.tables.schema import FLAT, REJECTED, TABLES, TIME
+from modeltrail_collector.tables.schema import FLAT, REJECTED, TABLES
 from modeltrail_collector.tables.store import TableDamaged
 from modeltrail_collector.tables.work import OnProgress, Work, alone
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_US: Final = 86_400_000_000
 _READS: Final = ("flat", "rejected", "runs", "run_datasets", "models", "deployments")
 
 
@@ -110,24 +110,31 @@ def _forget_rows(work: Work, connection: duckdb.DuckDBPyConnection, flat: DeltaT
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """What a rebuild has to know: the horizon's day (0: none), and the runs known from before (None: any)."""
+    """What a rebuild has to know: the horizon's day (0: none), and the runs known from before (None: any).
+
+    Of each run since when: one that was forgotten, and spoke again later, is known from that time on.
+    """
 
     day: int = 0
-    runs: frozenset[str] | None = None
+    runs: dict[str, int] | None = None
 
     def keep(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Of rows of `flat` or `rejected`, those that were not forgotten."""
         if not self.day or self.runs is None:
             return rows
-        horizon = pa.scalar(_EPOCH + timedelta(days=self.day), TIME)
-        young = pc.greater_equal(rows["ingested_at"], horizon).to_pylist()
+        horizon = self.day * _DAY_US
+        arrived = rows["ingested_at"].cast(pa.int64()).to_pylist()
         of_run = rows["run_id"].to_pylist() if "run_id" in rows.schema.names else [None] * rows.num_rows
-        known = [is_young or run in self.runs for is_young, run in zip(young, of_run, strict=True)]
+        known = [at >= self.runs.get(run, horizon) for at, run in zip(arrived, of_run, strict=True)]
         return rows if all(known) else rows.filter(pa.array(known, pa.bool_()))
 
 
 def recall(work: Work) -> Memory:
-    """What the tables, as far as they can be read, know of what was forgotten."""
+    """What the tables, as far as they can be read, know of what was forgotten.
+
+    `runs` is asked last: it does not say when events arrived, so that it takes a run that was forgotten, and
+    spoke again later, for one that was kept.
+    """
     tables: dict[str, DeltaTable] = {}
     for name in TABLES:
         try:
@@ -138,7 +145,8 @@ def recall(work: Work) -> Memory:
             tables[name] = found
     day = max(map(_day_of, tables.values()), default=0)
     if day:
-        for name in sorted({"flat", "events", "runs"} & tables.keys(), key=lambda n: -_day_of(tables[n])):
+        known = [name for name in ("flat", "events", "runs") if name in tables]
+        for name in sorted(known, key=lambda name: -_day_of(tables[name])):
             try:
                 return Memory(day, _runs(tables[name], name, day))
             except TableDamaged:
@@ -146,15 +154,16 @@ def recall(work: Work) -> Memory:
     return Memory(day)
 
 
-def _runs(table: DeltaTable, name: str, day: int) -> frozenset[str]:
-    since = "" if name == "runs" else "AND ingested_at < ?::TIMESTAMPTZ"
+def _runs(table: DeltaTable, name: str, day: int) -> dict[str, int]:
+    """The runs of before the horizon that a table knows, with the first arrival that it knows of each."""
+    first = "SELECT run_id, epoch_us(min(ingested_at)) FROM known WHERE ingested_at < make_timestamptz(?)"
     with scan.connect() as connection:
         scan.attach(connection, "known", table, TABLES[name])
-        found = connection.execute(
-            f"SELECT DISTINCT run_id FROM known WHERE run_id IS NOT NULL {since}",  # noqa: S608  names of ours
-            [(_EPOCH + timedelta(days=day)).isoformat()] if since else [],
-        )
-        return frozenset(row[0] for row in found.fetchall())
+        if name == "runs":
+            found = connection.execute("SELECT run_id, 0 FROM known")
+        else:
+            found = connection.execute(f"{first} AND run_id IS NOT NULL GROUP BY run_id", [day * _DAY_US])
+        return dict(found.fetchall())
 
 
 def _day_of(table: DeltaTable | None) -> int:

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
 from modeltrail_collector.errors import OwnershipLost, Unavailable
-from modeltrail_collector.intake import Fetched, Polled
+from modeltrail_collector.intake import Fetched, Polled, cut_short
 from modeltrail_collector.model import Header, LogPartition, Record
 from modeltrail_collector.relay import Letter
 
@@ -237,6 +237,8 @@ class MemorySource:
     def _fetch(self, number: int) -> Fetched | None:
         start, end = self._positions[number], self._topic.ends[number]
         begin = self._topic.begins[number]
+        if start > end:
+            raise cut_short(self._topic.partition(number), start, f"at {end}")
         if start < begin:
             self._positions[number] = begin
             return Fetched(self._topic.partition(number), begin, begin, gap="retention")

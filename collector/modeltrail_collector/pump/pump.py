@@ -13,7 +13,7 @@ import msgspec
 from modeltrail_collector import judge as judge_
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.failpoints import reached
-from modeltrail_collector.intake import Fetched, Source, cut_short
+from modeltrail_collector.intake import Fetched, Source
 from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.model import LogPartition, Record, Verdict
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES, Builder, entry
@@ -350,19 +350,15 @@ class Pump:
             return
         try:
             if self._targets is None:
-                self._targets = self._source.ends(list(self._builders))
-                self._check_targets(self._targets)
+                targets = self._source.ends(list(self._builders))
+                if any(targets[partition] < builder.start for partition, builder in self._builders.items()):
+                    return  # it lost records, or is another topic by now: a poll behind its end says which
+                self._targets = targets
             if self._positions_reached(self._targets):
                 self.drain()
                 self.done = not self._unsought
         except Unavailable as error:
             self._back_off("store", error)
-
-    def _check_targets(self, targets: Mapping[LogPartition, int]) -> None:
-        """A topic that ends before the log is not one that is done: nothing would ever be read of it."""
-        for partition, builder in self._builders.items():
-            if (end := targets.get(partition, builder.start)) < builder.start:
-                raise cut_short(partition, builder.start, f"at {end}")
 
     def _positions_reached(self, targets: Mapping[LogPartition, int]) -> bool:
         ends = {partition: builder.end for partition, builder in self._builders.items()}

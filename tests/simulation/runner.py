@@ -46,7 +46,6 @@ class Tally(msgspec.Struct):
 
 def play_some(seeds: range) -> Tally:
     """Play these worlds in this process, up to the first that fails."""
-    logging.disable(logging.CRITICAL)
     tally = Tally()
     for seed in seeds:
         kind, began = kinds.kind_of(seed), time.process_time()
@@ -72,7 +71,8 @@ def play_many(seed: int, worlds: int | None, duration_s: float, jobs: int | None
     following, last = seed, None if worlds is None else seed + worlds
     under_way: set[Future[Tally]] = set()
     jobs = jobs or os.cpu_count() or 1
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+    quiet = {"initializer": logging.disable, "initargs": (logging.CRITICAL,)}
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), **quiet) as pool:
         while True:
             wanted = total.failed is None and time.monotonic() < deadline
             while wanted and len(under_way) < jobs + 1 and (last is None or following < last):

@@ -1,6 +1,8 @@
 """What all tests share: a real broker on demand, and an environment that says nothing."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,3 +18,15 @@ def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("MODELTRAIL_LOG", str(tmp_path / "lineage"))
     monkeypatch.setenv("MODELTRAIL_SPOOL", str(tmp_path / "spool"))
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A command that was called in this process has set up logging for the process: undone after each test."""
+    root, theirs = logging.getLogger(), logging.getLogger("kafka")
+    level, propagate, before = root.level, theirs.propagate, {log: log.handlers[:] for log in (root, theirs)}
+    yield
+    root.setLevel(level)
+    theirs.propagate = propagate
+    for log, handlers in before.items():
+        log.handlers[:] = handlers

@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
+# More than cores: a test mostly waits, for brokers and for processes that start.
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench faults sim kafka-up kafka-down ci build clean
@@ -46,7 +48,7 @@ demo: $(VENV)/.demo ## train three model versions and look at their trail: no br
 	@$(BIN)/modeltrail demo
 
 test: setup ## all tests, on a real Kafka broker
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.dev ## formatting, lint, types, import rules
 	$(BIN)/ruff format --check .

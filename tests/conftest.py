@@ -22,7 +22,7 @@ def quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
-    """A command that was called in this process has set up logging for the process: undone after each test."""
+    """A command called in this process sets up the logging of the process: undone after each test."""
     root, theirs = logging.getLogger(), logging.getLogger("kafka")
     level, propagate, before = root.level, theirs.propagate, {log: log.handlers[:] for log in (root, theirs)}
     yield

@@ -69,6 +69,20 @@ def test_a_log_that_is_ahead_of_its_topic_is_refused(source: KafkaSource) -> Non
         poll_often(source)
 
 
+def test_a_member_joins_once(kafka_bootstrap: str, kafka_topic: Callable[..., str]) -> None:
+    """A new member has heard of the topic's partitions before it joins: it need not join again at once.
+
+    While other groups' metadata was taken for the topic's, a loaded machine joined twice nearly always.
+    """
+    for _ in range(3):
+        topic = kafka_topic(2)
+        member = KafkaSource(Connection(kafka_bootstrap, topic, topic))
+        polls = (member.poll(0.1) for _ in range(600))
+        assert 2 == len(next(found.assigned for found in polls if found.assigned is not None))
+        assert not any(member.poll(0.1).assigned for _ in range(12))
+        member.close()
+
+
 def poll_often(source: KafkaSource) -> None:
     for _ in range(50):
         source.poll(0.2)

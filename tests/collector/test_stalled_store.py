@@ -156,7 +156,7 @@ def stall_and_recover(servers: str, topic: str, member: Member, send_all: Callab
     member.stall.unlink()
     consumed = "modeltrail_collector_consumed_records_total"
     member.wait_for(lambda: member.metric(consumed) == sent, f"{sent} read", sent / 50)
-    assert joins == member.metric("modeltrail_collector_rebalances_total")
+    assert joins == member.metric("modeltrail_collector_rebalances_total"), member.stop_and_tell()
     member.process.send_signal(signal.SIGTERM)
     code, said = member.ends()
     assert 0 == code, said

@@ -99,11 +99,11 @@ class KafkaSource:
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
         self._topic_id: str = described["topic_id"]
         if share is None:
-            # A member that leads its group and has not heard of the topic's partitions gives nobody any,
-            # and nobody asks again before the metadata is old.
+            self._consumer.subscribe([self._topic], listener=self._listener)
+            # A member that joins before it has heard of the partitions of what it subscribed to joins again
+            # as soon as it has; one that leads its group gives nobody any until then.
             with self._translated(f"ask Kafka for the partitions of {self._topic}"):
                 self._consumer.partitions_for_topic(self._topic)
-            self._consumer.subscribe([self._topic], listener=self._listener)
         else:
             index, count = share
             numbers = sorted(found["partition_index"] for found in described["partitions"])

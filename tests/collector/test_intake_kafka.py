@@ -72,7 +72,7 @@ def test_a_log_that_is_ahead_of_its_topic_is_refused(source: KafkaSource) -> Non
 def test_a_member_joins_once(kafka_bootstrap: str, kafka_topic: Callable[..., str]) -> None:
     """A new member has heard of the topic's partitions before it joins: it need not join again at once.
 
-    While other groups' metadata was taken for the topic's, a loaded machine joined twice nearly always.
+    Asked before it subscribed, the client took the topic to have none, and joined again when it knew.
     """
     for _ in range(3):
         topic = kafka_topic(2)

@@ -1,12 +1,13 @@
-"""The tables of a log as views of a DuckDB, and rows that are plain JSON."""
+"""The tables of a log, open for questions: views of a DuckDB, and rows that are plain JSON."""
 
 import contextlib
 import datetime as dt
 import decimal
 import math
+import re
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 import msgspec
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
 
@@ -22,46 +24,134 @@ Row = dict[str, Any]
 _HELD_BYTES: Final = 8 << 20
 
 
-class Database(msgspec.Struct, frozen=True):
-    """An open DuckDB over some tables of a log."""
+class Database:
+    """The tables of a log, open for questions: read-only, DuckDB inside.
 
-    connection: duckdb.DuckDBPyConnection
+    Each question looks whether a table has a newer version, which costs microseconds, and opens only what
+    changed: a handle that stays open answers fast. It belongs to one thread; another opens its own.
+    """
+
+    def __init__(self, log: Log) -> None:
+        """Opens nothing yet: a table is opened by the first question that needs it."""
+        self.log = log
+        self.connection = scan.connected()
+        self._store = table_store(log)
+        self._open: dict[str, _Open] = {}
+        scan.confine(self.connection, self._store.root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything; relations of this handle cannot be read any more."""
+        self.connection.close()
+
+    def attach(self, *names: str, held: bool = False) -> None:
+        """Make these tables, at their newest version, views of their names (none named: all public ones).
+
+        A table not yet written is empty. `held` reads the small ones into memory: right for an answer that
+        asks many questions.
+        """
+        with scan.translated():
+            for name in names or PUBLIC:
+                known, stamp = self._open.get(name), self._store.stamp(name)
+                if known is None or stamp is None or known.stamp != stamp or (held and not known.held):
+                    self._attach(name, stamp, held=held)
+
+    def _attach(self, name: str, stamp: object, *, held: bool) -> None:
+        table = self._store.open(name)
+        if held and table is not None and _bytes(table) <= _HELD_BYTES:
+            scan.attach(self.connection, f"{name}_files", table, PUBLIC[name])
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_held AS FROM {name}_files")
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {name}_held")
+        else:
+            scan.attach(self.connection, name, table, PUBLIC[name])
+        self._open[name] = _Open(stamp, held)
+
+    def table(self, name: str) -> duckdb.DuckDBPyRelation:
+        """A public table as it is now: a DuckDB relation, with `.arrow()`, `.df()`, `.pl()`, `.fetchall()`.
+
+        Raises ConfigError for another name.
+        """
+        if name not in PUBLIC:
+            raise ConfigError(f"{name!r} is no table: there are {', '.join(PUBLIC)}")
+        self.attach(name)
+        return self.connection.view(name)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The relation of one SELECT over the public tables (DuckDB's SQL).
+
+        Nothing outside the tables can be read and nothing written. Raises ConfigError with what the database
+        says.
+        """
+        self.attach(*(name for name in PUBLIC if re.search(rf"\b{name}\b", query, re.IGNORECASE)))
+        with said():
+            statements = self.connection.extract_statements(query)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise ConfigError(
+                    "Ask one SELECT: the tables are derived from the log and cannot be written to."
+                )
+            return self.connection.sql(query)
 
     def rows(self, query: str, **params: object) -> list[Row]:
         """The rows of a query as plain JSON values; `$name` stands for a parameter.
 
         Times become RFC 3339 text.
         """
-        found = self.connection.sql(query, params=params or None)
-        table = found.to_arrow_table()
-        for number, field in enumerate(table.schema):
-            if pa.types.is_timestamp(field.type):
-                # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
-                zone = "Z" if field.type.tz else ""
-                naive = table[number].cast(pa.timestamp("us"))
-                table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
-        return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
+        return plain_rows(self.connection.sql(query, params=params or None))
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
         scan.fill(self.connection, table, columns, rows)
 
 
-@contextlib.contextmanager
-def database(log: Log, *names: str, held: bool = False) -> Iterator[Database]:
-    """A database with these tables of a log as views (none named: all). A table not yet written is empty.
+class _Open(msgspec.Struct, frozen=True):
+    """What a view stands for: the table's version, and whether it was to be held in memory."""
 
-    `held` reads the small ones into memory first: right for an answer that asks many questions.
-    """
-    tables = table_store(log)
-    with scan.connect() as connection:
-        for name in names or PUBLIC:
-            table = tables.open(name)
-            small = held and table is not None and _bytes(table) <= _HELD_BYTES
-            scan.attach(connection, f"{name}_files" if small else name, table, PUBLIC[name])
-            if small:
-                connection.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_files")
-        yield Database(connection)
+    stamp: object
+    held: bool
+
+
+@contextlib.contextmanager
+def opened(of: Log | Database) -> Iterator[Database]:
+    """An open database; of a log one that lasts for the block."""
+    with contextlib.ExitStack() as stack:
+        db = of if isinstance(of, Database) else stack.enter_context(Database(of))
+        stack.enter_context(scan.translated())
+        yield db
+
+
+@contextlib.contextmanager
+def database(of: Log | Database, *names: str, held: bool = False) -> Iterator[Database]:
+    """`opened`, with these tables attached: see `Database.attach`."""
+    with opened(of) as db:
+        db.attach(*names, held=held)
+        yield db
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """What DuckDB says of somebody's SQL, as ConfigError."""
+    try:
+        with scan.translated():
+            yield
+    except duckdb.Error as error:
+        raise ConfigError(f"{str(error).strip()}\nTables: {', '.join(PUBLIC)}.") from error
+
+
+def plain_rows(found: duckdb.DuckDBPyRelation) -> list[Row]:
+    """The rows of a relation as plain JSON values."""
+    table = found.to_arrow_table()
+    for number, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
+            zone = "Z" if field.type.tz else ""
+            naive = table[number].cast(pa.timestamp("us"))
+            table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
+    return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
 def _bytes(table: DeltaTable) -> int:

@@ -6,7 +6,7 @@ import decimal
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, Self
 
 import duckdb
@@ -18,6 +18,9 @@ from deltalake import DeltaTable
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
+from modeltrail_collector.tables.flatten import model_bucket, run_bucket
+from modeltrail_collector.tables.past import NOW, Moment, Past
+from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN
 
 Row = dict[str, Any]
 
@@ -31,12 +34,19 @@ class Database:
     changed: a handle that stays open answers fast. It belongs to one thread; another opens its own.
     """
 
-    def __init__(self, log: Log) -> None:
-        """Opens nothing yet: a table is opened by the first question that needs it."""
+    def __init__(self, log: Log, moment: Moment = NOW) -> None:
+        """Opens nothing yet: a table is opened by the first question that needs it.
+
+        At another moment than now all tables are as they would be, had nothing been in the log but what that
+        moment knows.
+        """
         self.log = log
         self.connection = scan.connected()
+        self._moment = moment
+        self._past: Past | None = None
         self._store = table_store(log)
-        self._open: dict[str, _Open] = {}
+        self._opened: dict[str, _Opened] = {}
+        self._views: dict[str, tuple[object, ...]] = {}
         scan.confine(self.connection, self._store.root)
 
     def __enter__(self) -> Self:
@@ -49,27 +59,63 @@ class Database:
         """Let go of everything; relations of this handle cannot be read any more."""
         self.connection.close()
 
-    def attach(self, *names: str, held: bool = False) -> None:
+    def attach(
+        self,
+        *names: str,
+        held: bool = False,
+        runs: Collection[str] | None = None,
+        models: Collection[tuple[str, str]] | None = None,
+    ) -> None:
         """Make these tables, at their newest version, views of their names (none named: all public ones).
 
         A table not yet written is empty. `held` reads the small ones into memory: right for an answer that
-        asks many questions.
+        asks many questions. Where only rows of some `runs` (ids), or of some `models` (namespace and name),
+        will be asked for, the others need not be there: that is much faster on a large log.
         """
         with scan.translated():
             for name in names or PUBLIC:
-                known, stamp = self._open.get(name), self._store.stamp(name)
-                if known is None or stamp is None or known.stamp != stamp or (held and not known.held):
-                    self._attach(name, stamp, held=held)
+                self._attach(name, held, _buckets(name, runs, models), models)
 
-    def _attach(self, name: str, stamp: object, *, held: bool) -> None:
-        table = self._store.open(name)
-        if held and table is not None and _bytes(table) <= _HELD_BYTES:
-            scan.attach(self.connection, f"{name}_files", table, PUBLIC[name])
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_held AS FROM {name}_files")
-            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {name}_held")
+    def _attach(
+        self,
+        name: str,
+        held: bool,
+        buckets: frozenset[str] | None,
+        models: Collection[tuple[str, str]] | None,
+    ) -> None:
+        past = self._look_back() if self._moment != NOW else None
+        table, stamp = self._open(name), self._opened[name].stamp
+        small = held and table is not None and _bytes(table) <= _HELD_BYTES
+        view = (past, stamp or object(), small or buckets, models if name == "changes" else None)
+        if self._views.get(name) == view:
+            return
+        if past is not None:
+            query = past.query(name, None if small else buckets, models)
         else:
-            scan.attach(self.connection, name, table, PUBLIC[name])
-        self._open[name] = _Open(stamp, held)
+            query = scan.reading_table(table, PUBLIC[name], None if small else buckets)
+        if small:
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_held AS {query}")
+            query = f"FROM {name}_held"
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+        self._views[name] = view
+
+    def _open(self, name: str) -> DeltaTable | None:
+        """A table at its newest version."""
+        known, stamp = self._opened.get(name), self._store.stamp(name)
+        if known is None or stamp is None or known.stamp != stamp:
+            known = self._opened[name] = _Opened(stamp, self._store.open(name))
+        return known.table
+
+    def _look_back(self) -> Past:
+        """What was under way at the moment, by the newest version of the tables that tell."""
+        known = {name: self._opened.get(name) for name in ("flat", "runs")}
+        for name in known:
+            self._open(name)
+        if self._past is None or any(self._opened[name] is not one for name, one in known.items()):
+            if self._past is not None:
+                self._past.close()
+            self._past = Past(self.connection, self._open, self._moment)
+        return self._past
 
     def table(self, name: str) -> duckdb.DuckDBPyRelation:
         """A public table as it is now: a DuckDB relation, with `.arrow()`, `.df()`, `.pl()`, `.fetchall()`.
@@ -108,11 +154,22 @@ class Database:
         scan.fill(self.connection, table, columns, rows)
 
 
-class _Open(msgspec.Struct, frozen=True):
-    """What a view stands for: the table's version, and whether it was to be held in memory."""
+class _Opened(msgspec.Struct, frozen=True):
+    """A table, and the stamp of its version."""
 
-    stamp: object
-    held: bool
+    stamp: object | None
+    table: DeltaTable | None
+
+
+def _buckets(
+    name: str, runs: Collection[str] | None, models: Collection[tuple[str, str]] | None
+) -> frozenset[str] | None:
+    """Where the rows of these runs or models lie in a table; None: anywhere."""
+    if name in BY_RUN and runs is not None:
+        return frozenset(map(run_bucket, runs))
+    if name in BY_MODEL and models is not None:
+        return frozenset(model_bucket(*one) for one in models)
+    return None
 
 
 @contextlib.contextmanager

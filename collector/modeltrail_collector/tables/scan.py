@@ -107,13 +107,19 @@ def attach(
     The files are read where they lie: filters reach the Parquet statistics. A view stays at the version it
     was made of for as long as `upkeep` keeps that version's files.
     """
-    uris = list(files or ()) if files is not None or table is None else _uris(table, schema.names[0], buckets)
-    if uris and "://" in uris[0]:
+    query = reading(list(files), schema) if files is not None else reading_table(table, schema, buckets)
+    if table is not None and "://" in table.table_uri.removeprefix("file://"):
         from modeltrail_collector.tables.remote import reach
 
-        reach(connection, uris[0].partition("://")[0])
-    same = files is None and table is not None and _have_all(table, schema)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {reading(uris, schema, same=same)}")
+        reach(connection, table.table_uri.partition("://")[0])
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+
+
+def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable[str] | None = None) -> str:
+    """The SELECT of all rows of a table, or of some buckets, in the declared shape."""
+    if table is None:
+        return reading((), schema)
+    return reading(_uris(table, schema.names[0], buckets), schema, same=_have_all(table, schema))
 
 
 def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
@@ -165,7 +171,7 @@ def fill(
     connection: duckdb.DuckDBPyConnection,
     table: str,
     columns: tuple[str, ...],
-    rows: Iterable[tuple[str, ...]],
+    rows: Iterable[tuple[str | None, ...]],
 ) -> None:
     """Make a temporary table of text columns: a registered Arrow table would do, but imports pandas."""
     lists: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(columns)

@@ -42,7 +42,7 @@ class Database:
         """
         self.log = log
         self.connection = scan.connected()
-        self._moment = moment
+        self.moment = moment
         self._past: Past | None = None
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
@@ -83,7 +83,7 @@ class Database:
         buckets: frozenset[str] | None,
         models: Collection[tuple[str, str]] | None,
     ) -> None:
-        past = self._look_back() if self._moment != NOW else None
+        past = self._look_back() if self.moment != NOW else None
         table, stamp = self._open(name), self._opened[name].stamp
         small = held and table is not None and _bytes(table) <= _HELD_BYTES
         view = (past, stamp or object(), small or buckets, models if name == "changes" else None)
@@ -114,7 +114,7 @@ class Database:
         if self._past is None or any(self._opened[name] is not one for name, one in known.items()):
             if self._past is not None:
                 self._past.close()
-            self._past = Past(self.connection, self._open, self._moment)
+            self._past = Past(self.connection, self._open, self.moment)
         return self._past
 
     def table(self, name: str) -> duckdb.DuckDBPyRelation:

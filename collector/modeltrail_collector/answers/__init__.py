@@ -4,6 +4,7 @@ from modeltrail_collector.answers.lists import changes, models, runs, sql
 from modeltrail_collector.answers.rejected import rejected_by_code, rejected_list, rejected_record
 from modeltrail_collector.answers.show import show
 from modeltrail_collector.answers.trace import trace
+from modeltrail_collector.answers.why import why
 
 __all__ = [
     "changes",
@@ -15,4 +16,5 @@ __all__ = [
     "show",
     "sql",
     "trace",
+    "why",
 ]

@@ -9,6 +9,7 @@ from modeltrail_collector.answers.lists import changes, models, runs, sql
 from modeltrail_collector.answers.rejected import rejected_by_code, rejected_list, rejected_record
 from modeltrail_collector.answers.show import show
 from modeltrail_collector.answers.trace import trace
+from modeltrail_collector.answers.why import why
 
 __all__ = [
     "Database",
@@ -22,4 +23,5 @@ __all__ = [
     "show",
     "sql",
     "trace",
+    "why",
 ]

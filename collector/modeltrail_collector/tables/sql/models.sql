@@ -66,4 +66,4 @@ FROM versioned
 LEFT JOIN maker USING (digest)
 WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
 GROUP BY namespace, name, model_version
-ORDER BY namespace, name, created_at
+ORDER BY namespace, name, created_at, version

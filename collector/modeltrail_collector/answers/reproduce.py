@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from modeltrail_collector.answers import names
 from modeltrail_collector.answers import recipe as recipes
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.recipe import (
     FILE,
     IN_MEMORY,
@@ -26,7 +27,7 @@ from modeltrail_collector.answers.recipe import (
     Seed,
     Untracked,
 )
-from modeltrail_collector.answers.show import USED, told
+from modeltrail_collector.answers.show import told
 from modeltrail_collector.log import Log
 
 REDACTED: Final = "[redacted]"
@@ -38,7 +39,7 @@ _URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!
 _SEEDS: Final = {"python": "python", "numpy": "numpy", "framework": "framework"}
 
 
-def reproduce(log: Log, text: str) -> dict[str, Any]:
+def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
     """The recipe of `MODEL[@VERSION]`, one entry per field of `recipe.Recipe`.
 
     What nobody said is None, and its name is in `not_recorded`; `problems` are sentences about what stands in
@@ -46,9 +47,14 @@ def reproduce(log: Log, text: str) -> dict[str, Any]:
 
     Raises NotFound for a model that is not in the log.
     """
-    with database(log, *USED, held=True) as db:
-        sections = told(db, text, _SECTIONS)
-        made = _recipe(sections, _Said(db, sections["model"]["run_id"]))
+    with opened(of) as db:
+        db.attach("models", held=True)
+        model = names.model(db, text)
+        runs = [run for run in (model["run_id"], model["registered_run_id"]) if run]
+        db.attach("facets", "runs", "run_datasets", "params", held=True, runs=runs)
+        sections = told(db, model, _SECTIONS)
+        db.attach("run_datasets", "runs", held=True)
+        made = _recipe(sections, _Said(db, model["run_id"]))
     made.not_recorded = recipes.not_recorded(made)
     made.problems = recipes.problems(made)
     answer: dict[str, Any] = msgspec.to_builtins(made)

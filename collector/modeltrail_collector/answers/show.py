@@ -13,10 +13,10 @@ SECTIONS: Final = (
     "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
 )  # fmt: skip
 """The sections of the answer, in the order in which they are told."""
-USED: Final = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
+_USED: Final = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
 
 
-def show(log: Log, text: str) -> dict[str, Any]:
+def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
@@ -26,13 +26,12 @@ def show(log: Log, text: str) -> dict[str, Any]:
 
     Raises NotFound for a model that is not in the log.
     """
-    with database(log, *USED, held=True) as db:
-        return told(db, text, SECTIONS)
+    with database(of, *_USED, held=True) as db:
+        return told(db, names.model(db, text), SECTIONS)
 
 
-def told(db: Database, text: str, sections: Iterable[str]) -> dict[str, Any]:
-    """These sections of the answer, from a database with the tables `USED`."""
-    model = names.model(db, text)
+def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
+    """These sections of the answer about a row of `models`, from a database with the tables they need."""
     model.pop("tier", None)
     facts = _Facts(db, model)
     return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}

@@ -1,11 +1,13 @@
 """`modeltrail reproduce`: how to make a model version again, what differs here, and the script for it."""
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json
 
 SECTIONS = ("model", "run", "data", "code", "params", "seeds", "environment", "problems")
@@ -19,6 +21,7 @@ _FIELDS = {
 @click.argument("model", metavar="[MODEL[@VERSION]]", required=False)
 @log_option
 @json_option
+@past_options
 @click.option(
     "--section",
     "sections",
@@ -65,6 +68,8 @@ def reproduce(
     log_uri: str,
     *,
     as_json: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
     sections: tuple[str, ...],
     script_file: str | None,
     where: str | None,
@@ -89,7 +94,13 @@ def reproduce(
         raise click.UsageError("Name a MODEL, or a --recipe FILE.")
     if script_file is not None and where is not None:
         raise click.UsageError("Ask for --script or for --check.")
-    answer = _asked(model, log_uri) if recipe_file is None else _read(recipe_file)
+    if recipe_file is not None:
+        answer = _read(recipe_file)
+    else:
+        from modeltrail_collector import answers
+
+        with asking(log_uri, as_of, known_at) as db:
+            answer = answers.reproduce(db, model or "")
     if where is not None:
         return _check(answer, where, python, sections, result_uri, as_json=as_json)
     if script_file is not None:
@@ -102,17 +113,6 @@ def reproduce(
 
         recipe.print_recipe(answer, sections or SECTIONS)
     return 0
-
-
-def _asked(model: str | None, log_uri: str) -> dict[str, Any]:
-    from modeltrail_collector import answers
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
-
-    log = open_log(log_uri)
-    answer = answers.reproduce(log, model or "")
-    warn_if_behind(log)
-    return answer
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -45,6 +45,14 @@ def test_no_world_of_files_loses_or_doubles_a_line() -> None:
         assert world.produced == world.stored
 
 
+def test_no_world_of_maintainers_loses_or_doubles_a_record() -> None:
+    """In 30 worlds of maintainers that slept before a write, and of others that took over, all is read."""
+    for seed in range(30):
+        world = MAKERS["keepers"](seed)
+        world.play()
+        assert world.produced == world.stored > 0
+
+
 def test_tables_are_those_of_a_quiet_compaction() -> None:
     """After compactors that died at several steps the tables are what one compaction of the log makes."""
     world = MAKERS["tables"](0)

@@ -46,7 +46,7 @@ def plain(entry: Entry) -> dict[str, Any]:
     return msgspec.to_builtins(entry, builtin_types=(bytes,))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(entries)
 def test_a_record_is_what_fastavro_writes(entry: Entry) -> None:
     """Every entry is written byte for byte as fastavro writes it."""

@@ -109,7 +109,7 @@ def _unchanged(found: Found) -> list[str]:
     for section, word, _ in _SECTIONS:
         old, new = found.made.old[section], found.made.new[section]
         if old and old == new:
-            said.append(f"{word}: the same {len(new)}" if len(new) > 1 else f"{word}: the same")
+            said.append(f"{word}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
         commit = f"commit {state['commit'][:12]}" if state["commit"] else "the same source"

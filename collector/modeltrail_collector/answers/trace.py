@@ -33,7 +33,7 @@ class _Node(msgspec.Struct):
     inputs: "list[_Node]" = []
 
 
-def trace(log: Log, text: str) -> dict[str, Any]:
+def trace(of: Log | Database, text: str) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, a dataset or an endpoint.
 
     A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
@@ -47,7 +47,7 @@ def trace(log: Log, text: str) -> dict[str, Any]:
     Raises NotFound when nothing or more than one thing is called so.
     """
     tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(log, *tables, held=True) as db:
+    with database(of, *tables, held=True) as db:
         return _followed(db, [_root(db, text)])[0]
 
 

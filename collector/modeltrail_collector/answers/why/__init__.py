@@ -16,7 +16,7 @@ TABLES: Final = facts.TABLES
 
 
 def why(
-    log: Log,
+    of: Log | Database,
     first: str,
     second: str | None = None,
     *,
@@ -39,7 +39,7 @@ def why(
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same version.
     """
-    before, after, chosen = facts.read(log, first, second, against)
+    before, after, chosen = facts.read(of, first, second, against)
     found = _compared(before, after, repository)
     ranked = causes.ranked(found)
     return {

@@ -61,13 +61,15 @@ def _turn(work: Work, most: int | None) -> Compacted:
 
 def _tell(work: Work, most: int | None) -> int:
     """Seal what is to be said of versions of which nothing was said; how many they are."""
-    with database(work.log, *TABLES, "changes", held=True) as db:
+    with database(work.log, "models", "runs") as db:
+        versions = _untold(db, horizon(work.log))[:most]
+        if not versions:
+            return 0
+        db.attach(*TABLES, "changes", held=True)
         values = [
             msgspec.json.encode(event.make(version, _changes(db, version), _causes(db, version)))
-            for version in _untold(db, horizon(work.log))[:most]
+            for version in versions
         ]
-    if not values:
-        return 0
     judged = [(value, judge.judge(value)) for value in values]
     told = [(value, verdict) for value, verdict in judged if verdict.verdict != "rejected"]
     for _, verdict in judged:

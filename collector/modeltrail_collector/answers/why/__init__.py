@@ -168,7 +168,7 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
         if moved or (None not in digests and digests[0] != digests[1]):
             said.append(_randomness(found))
     elif compared and not moved:
-        said.append("No figure that both versions have moved.")
+        said.append("Every figure that both versions have is the same.")
     if None not in digests:
         same = digests[0] == digests[1]
         said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")

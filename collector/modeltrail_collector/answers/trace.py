@@ -1,5 +1,6 @@
 """The path back from a model, a dataset or an endpoint, run by run, to what no run wrote."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,7 @@ class _Node(msgspec.Struct):
     before: str | None = None
     run: Row | None = None
     repeated: bool = False
+    tree: int = 0
     inputs: "list[_Node]" = []
 
 
@@ -46,20 +48,23 @@ def trace(of: Log | Database, text: str) -> dict[str, Any]:
     """
     tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
     with database(of, *tables, held=True) as db:
-        return _followed(db, _root(db, text))
+        return _followed(db, [_root(db, text)])[0]
 
 
-def trail(db: Database, model: Row, run_id: str) -> dict[str, Any]:
-    """The tree of a model version (row of `models`) from this run on, one of those that made these bytes.
+def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
+    """The tree of each model version (row of `models`) from a run on that made these bytes.
 
     Needs the tables that `trace` opens.
     """
-    return _followed(db, _made(db, model, run_id))
+    return _followed(db, [_made(db, model, run_id) for model, run_id in made])
 
 
-def _followed(db: Database, root: _Node) -> dict[str, Any]:
-    told: set[tuple[str, ...]] = set()
-    level = [root]
+def _followed(db: Database, roots: list[_Node]) -> list[dict[str, Any]]:
+    """Trees side by side: to ask for several costs hardly more than for one."""
+    for number, root in enumerate(roots):
+        root.tree = number
+    told: set[tuple[int | str, ...]] = set()
+    level = list(roots)
     for _ in range(_DEPTH):
         if not level:
             break
@@ -67,7 +72,7 @@ def _followed(db: Database, root: _Node) -> dict[str, Any]:
         fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
         _find_steps(db, fresh)
         level = _find_inputs(db, fresh)
-    return _plain(root)
+    return [_plain(root) for root in roots]
 
 
 def _root(db: Database, text: str) -> _Node:
@@ -94,9 +99,9 @@ def _kind(db: Database, found: Row) -> str:
     return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
 
 
-def _is_told(node: _Node, told: set[tuple[str, ...]]) -> bool:
+def _is_told(node: _Node, told: set[tuple[int | str, ...]]) -> bool:
     assert node.run is not None  # noqa: S101  only nodes with a run come here
-    identity = (node.namespace, node.name, node.run["run_id"])
+    identity = (node.tree, node.namespace, node.name, node.run["run_id"])
     node.repeated = identity in told
     told.add(identity)
     return node.repeated
@@ -207,7 +212,7 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
         found = by_output.get((node.run["run_id"], node.namespace, node.name), [])
         before = node.run["started_at"] or node.run["wrote_at"]
         unique = {(row["namespace"], row["name"]): row for row in reversed(found)}
-        node.inputs = [_Node(**row, before=before) for row in reversed(unique.values())]
+        node.inputs = [_Node(**row, before=before, tree=node.tree) for row in reversed(unique.values())]
     return [child for node in nodes for child in node.inputs]
 
 

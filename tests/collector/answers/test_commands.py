@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli import tables as table_commands
 from modeltrail_collector.cli.rejected import rejected
+from modeltrail_collector.cli.why import why
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL
@@ -33,6 +34,7 @@ def ask(command, *arguments: str):
         (commands.runs, [], list),
         (commands.show, ["churn@3"], dict),
         (commands.trace, ["churn@3"], dict),
+        (why, ["churn@3"], dict),
         (commands.sql, ["SELECT * FROM runs"], list),
         (rejected, ["list"], list),
     ],

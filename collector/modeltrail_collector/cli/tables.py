@@ -15,8 +15,12 @@ from modeltrail_collector.cli.output import (
     told_as_json,
 )
 from modeltrail_collector.cli.watch import watch as watch_
+from modeltrail_schemas.printable import printable
 
 if TYPE_CHECKING:
+    from modeltrail_collector.alerts.notices import Notice
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.log import Log
     from modeltrail_collector.tables import CompactResult, Progress
 
 
@@ -32,10 +36,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="How often --watch looks.",
 )
+@click.option(
+    "--alerts",
+    metavar="FILE",
+    type=click.Path(),
+    help="After each turn ask the rules of this file (`modeltrail alert`), and deliver what begins and ends.",
+)
 @metrics_option
 @log_format_option
 def compact(
-    log_uri: str, metrics: str | None, log_format: Any, *, as_json: bool, watch: bool, interval: float
+    log_uri: str,
+    metrics: str | None,
+    log_format: Any,
+    *,
+    as_json: bool,
+    watch: bool,
+    interval: float,
+    alerts: str | None,
 ) -> None:
     """Bring the tables up to the end of the log.
 
@@ -46,6 +63,7 @@ def compact(
     modeltrail compact
     modeltrail compact --log s3://ml/lineage --watch
     modeltrail compact --watch --metrics 9465 --log-format json
+    modeltrail compact --watch --alerts alerts.toml
     """
     from modeltrail_collector import tables
     from modeltrail_collector.log import open_log
@@ -56,14 +74,21 @@ def compact(
         raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
     configure(log_format)
     log = open_log(log_uri)
-
-    def turn() -> "CompactResult":
-        seal_inbox(log)
-        return tables.compact(log, on_progress=_progress())
-
     with told_as_json(log_format):
+        alerting = _alerting(log, alerts, as_json=as_json) if alerts else None
+
+        def turn() -> "CompactResult":
+            seal_inbox(log)
+            result = tables.compact(log, on_progress=_progress())
+            if alerting and alerting.turn():
+                result = _sum(result, tables.compact(log))
+            return result
+
         if watch:
-            watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
+            watch_(
+                *(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json)),
+                alerts=alerting.status if alerting else None,
+            )
         else:
             _tell(turn(), as_json=as_json)
 
@@ -84,6 +109,30 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
     from modeltrail_collector.log import open_log
 
     _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
+
+
+def _alerting(log: "Log", path: str, *, as_json: bool) -> "Alerting":
+    """The rules of a file over this log; what begins and ends is printed as a line."""
+    from modeltrail_collector.alerts.notices import payload
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.answers.findings import check
+    from modeltrail_collector.answers.rules import read_rules
+
+    def tell(notice: "Notice") -> None:
+        if as_json:
+            print_json(payload(notice))
+        else:
+            found = notice.finding
+            click.echo(printable(f"{notice.status}  {found.severity}  {found.rule}  {found.message}"))
+
+    rules = read_rules(path)
+    check(rules)
+    return Alerting(log, rules, tell)
+
+
+def _sum(first: "CompactResult", then: "CompactResult") -> "CompactResult":
+    fields = first.__struct_fields__
+    return type(first)(*(getattr(first, name) + getattr(then, name) for name in fields))
 
 
 def _tell(result: "CompactResult", *, as_json: bool) -> None:

@@ -49,7 +49,9 @@ QUICK = {*list(STEPS)[: list(STEPS).index("flat_committed") + 1], "table_replace
     [
         pytest.param(step, marks=() if step in QUICK else pytest.mark.slow)
         for step in STEPS
-        if not step.startswith("alert")
+        if not step.startswith(
+            ("alert", "changes_")
+        )  # tests/collector/alerts, tests/collector/test_findings.py
     ],
 )
 def test_a_process_killed_at_a_step_is_followed_by_one_that_finishes(

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from modeltrail_collector import judge
-from modeltrail_collector.answers.findings import NAMESPACE, Finding, plain
+from modeltrail_collector.answers.firing import NAMESPACE, Finding, plain
 from modeltrail_collector.errors import OwnershipLost
 from modeltrail_collector.log import Log
 from modeltrail_collector.model import LOCAL, FileProgress, Record

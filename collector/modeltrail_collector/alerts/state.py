@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from modeltrail_collector.alerts.notices import Notice
-from modeltrail_collector.answers.findings import Finding
+from modeltrail_collector.answers.firing import Finding
 from modeltrail_collector.errors import OwnershipLost, Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.log.store import Lease

@@ -18,7 +18,7 @@ from modeltrail_collector.alerts.notices import Notice, seal
 from modeltrail_collector.alerts.state import Firing, Kept, State, Target, kept
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.alerts.webhook import post, wait_ms
-from modeltrail_collector.answers.findings import evaluate, summarised
+from modeltrail_collector.answers.firing import evaluate, summarised
 from modeltrail_collector.answers.rules import Rules, Webhook
 from modeltrail_collector.clock import rfc3339
 from modeltrail_collector.errors import OwnershipLost

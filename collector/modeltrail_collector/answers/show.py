@@ -15,7 +15,7 @@ SECTIONS: Final = (
 """The sections of the answer, in the order in which they are told."""
 
 
-def show(log: Log, text: str) -> dict[str, Any]:
+def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
@@ -26,7 +26,7 @@ def show(log: Log, text: str) -> dict[str, Any]:
     Raises NotFound for a model that is not in the log.
     """
     used = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
-    with database(log, *used, held=True) as db:
+    with database(of, *used, held=True) as db:
         model = names.model(db, text)
         model.pop("tier", None)
         facts = _Facts(db, model)

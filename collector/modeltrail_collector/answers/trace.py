@@ -5,8 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.deployed import deployments, in_force
+from modeltrail_collector.answers.endpoints import deployments
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -42,7 +43,7 @@ class _Node(msgspec.Struct):
 _TOLD: Final = tuple(name for name in _Node.__struct_fields__ if name not in ("before", "exact", "inputs"))
 
 
-def trace(log: Log, text: str, *, column: str | None = None) -> dict[str, Any]:
+def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
     A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
@@ -64,27 +65,41 @@ def trace(log: Log, text: str, *, column: str | None = None) -> dict[str, Any]:
     Raises NotFound when nothing or more than one thing is called so.
     """
     tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(log, *tables, held=True) as db:
+    with database(of, *tables, held=True) as db:
         root, level = _root(db, text)
-        for node in {id(one): one for one in (root, *level)}.values():
-            node.column = column
-        told: set[tuple[str | None, ...]] = set()
-        followed: list[_Node] = []
-        left = THINGS
-        for depth in range(DEPTH + 1):
-            _find_runs(db, [node for node in level if node.run is None])
-            fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
-            followed += fresh
-            if depth == DEPTH:
-                for node in fresh:
-                    node.cut = "depth"
-                break
-            level = _find_inputs(db, fresh, left)
-            left -= len(level)
-            if not level:
-                break
-        _find_steps(db, [root, *followed])
-        return _plain(root)
+        return _followed(db, root, level, column)
+
+
+def trail(db: Database, model: Row, run_id: str) -> dict[str, Any]:
+    """The tree of a model version (row of `models`) from this run on, one of those that made these bytes.
+
+    Needs the tables that `trace` opens.
+    """
+    root = _made(db, model, run_id)
+    return _followed(db, root, [root], None)
+
+
+def _followed(db: Database, root: _Node, level: list[_Node], column: str | None) -> dict[str, Any]:
+    """The tree, followed from the nodes of its first level on."""
+    for node in {id(one): one for one in (root, *level)}.values():
+        node.column = column
+    told: set[tuple[str | None, ...]] = set()
+    followed: list[_Node] = []
+    left = THINGS
+    for depth in range(DEPTH + 1):
+        _find_runs(db, [node for node in level if node.run is None])
+        fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
+        followed += fresh
+        if depth == DEPTH:
+            for node in fresh:
+                node.cut = "depth"
+            break
+        level = _find_inputs(db, fresh, left)
+        left -= len(level)
+        if not level:
+            break
+    _find_steps(db, [root, *followed])
+    return _plain(root)
 
 
 def _root(db: Database, text: str) -> tuple[_Node, list[_Node]]:
@@ -104,10 +119,15 @@ def _root(db: Database, text: str) -> tuple[_Node, list[_Node]]:
             node = _endpoint(db, found)
             return node, node.inputs
     else:
-        node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
-        node.run = _run(db, model["run_id"])
+        node = _made(db, model, model["run_id"])
     assert node is not None  # noqa: S101
     return node, [node]
+
+
+def _made(db: Database, model: Row, run_id: str) -> _Node:
+    node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
+    node.run = _run(db, run_id)
+    return node
 
 
 def _kind(db: Database, found: Row) -> str:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modeltrail_collector.cli.asking import asking
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
 
 if TYPE_CHECKING:
-    from modeltrail_collector.answers.findings import Finding
+    from modeltrail_collector.answers.firing import Finding
 
 
 @click.command()
@@ -30,24 +31,21 @@ def alert(ctx: click.Context, log_uri: str, path: str, *, check: bool, as_json: 
     modeltrail alert --rules alerts.toml --check
     """
     from modeltrail_collector import answers
-    from modeltrail_collector.answers.findings import check as check_rules
-    from modeltrail_collector.answers.findings import plain, summarised
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
+    from modeltrail_collector.answers.firing import check as check_rules
+    from modeltrail_collector.answers.firing import plain, summarised
 
     rules = answers.read_rules(path)
     if check:
         check_rules(rules)
         click.echo(f"{path}: {len(rules.rule)} rules can be asked.", err=True)
         return
-    log = open_log(log_uri)
-    found = answers.alert(log, rules)
-    if as_json:
-        print_json([plain(one) for one in found])
-    else:
-        columns = ("severity", "rule", "subject", "finding", "actual", "expected", "run", "record")
-        print_rows([_row(one) for one in summarised(found)], columns, nothing="Nothing fires.")
-    warn_if_behind(log)
+    with asking(log_uri) as db:
+        found = answers.alert(db, rules)
+        if as_json:
+            print_json([plain(one) for one in found])
+        else:
+            columns = ("severity", "rule", "subject", "finding", "actual", "expected", "run", "record")
+            print_rows([_row(one) for one in summarised(found)], columns, nothing="Nothing fires.")
     if found:
         ctx.exit(1)
 

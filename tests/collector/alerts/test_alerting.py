@@ -20,7 +20,7 @@ from modeltrail_collector.alerts import watch as alerting_watch
 from modeltrail_collector.alerts.notices import payload
 from modeltrail_collector.alerts.watch import Alerting
 from modeltrail_collector.alerts.webhook import wait_ms
-from modeltrail_collector.answers.findings import NAMESPACE
+from modeltrail_collector.answers.firing import NAMESPACE
 from modeltrail_collector.answers.rules import read_rules
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.failpoints import STEPS

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner
 
-from modeltrail_collector.answers import findings as alerts
+from modeltrail_collector.answers import firing as alerts
 from modeltrail_collector.answers.rules import AnyRule, read_rules
 from modeltrail_collector.cli.alert import alert as command
 from modeltrail_collector.errors import ConfigError
@@ -117,6 +117,7 @@ def test_the_psi_is_that_of_the_formula(make, log_of, ask) -> None:
     log = log_of(two_versions(make, blue=90))
     (one,) = ask.findings(log, 'kind = "drift"', "psi_above = 0.2")
     assert 0.4 * math.log(1.8) + 0.4 * math.log(5) == pytest.approx(one.facts["psi"])
+    assert one.facts["psi"] > one.facts["psi_by_chance"]
     assert "at most 0.2 against version 1" == one.expected
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modeltrail_collector import answers
-from modeltrail_collector.answers.deployed import in_force
+from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.errors import NotFound
 
 answers_trace = importlib.import_module("modeltrail_collector.answers.trace")
@@ -156,13 +156,14 @@ def deployed(make, number, version, *, action="create", share=None, state="COMPL
         ([(1, {}), (2, {"traffic_percent": 10}), (2, {"action": "retire"})], ["1"]),
         ([(1, {}), (2, {"traffic_percent": 10}), (1, {"traffic_percent": 0})], ["2"]),
         ([(1, {}), (1, {"action": "retire"})], []),
-        ([(1, {}), (2, {"state": "FAIL"})], ["1"]),
     ],
 )
 def test_what_is_in_force_at_an_endpoint(steps, serving) -> None:
-    """All traffic replaces, a part of it stands beside, retiring ends, failing changes nothing."""
-    row = {"model_digest": None, "model_name": "m", "traffic_percent": None, "action": "create"}
-    rows = [{**row, "state": "COMPLETE", "model_version": str(version), **how} for version, how in steps]
+    """All traffic replaces, a part of it stands beside, retiring ends."""
+    place = {"platform": "k8s", "endpoint": "e", "environment": None}
+    row = place | {"model_digest": None, "model_namespace": None, "model_name": "m"}
+    row |= {"traffic_percent": None, "action": "create"}
+    rows = [{**row, "model_version": str(version), **how} for version, how in steps]
     assert serving == [one["model_version"] for one in in_force(rows)]
 
 
@@ -176,6 +177,7 @@ def test_from_an_endpoint_that_two_versions_share(make, log_of) -> None:
             *make.train(2, make.base + 2 * day, features="f", strength=2.0),
             deployed(make, 1, 1),
             deployed(make, 2, 2, share=10),
+            deployed(make, 3, 1, state="FAIL"),
         ]
     )
     told = answers.trace(log, "k8s://prod/x")

@@ -12,14 +12,14 @@ from typing import Any, Final
 import duckdb
 import msgspec
 
+from modeltrail_collector.answers.as_of import deployed, in_force
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.deployed import in_force, place
-from modeltrail_collector.answers.rules import AnyRule, Forbidden, Rules, Sql, Stalled, seconds
+from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Rules, Sql, Stalled, seconds
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.answers.trace import trace
+from modeltrail_collector.answers.why.drift import compare
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log, open_log
-from modeltrail_collector.tables import table_store
 
 NAMESPACE: Final = "modeltrail://alerts"
 """The job namespace of the runs that tell of alerts; no rule sees them."""
@@ -69,29 +69,27 @@ class Found(msgspec.Struct, frozen=True):
     failed: dict[str, str]
 
 
-def alert(log: Log, rules: Rules, *, now: datetime | None = None) -> list[Finding]:
+def alert(of: Log | Database, rules: Rules, *, now: datetime | None = None) -> list[Finding]:
     """What these rules find now. Raises ConfigError for a rule whose SQL the database refuses."""
-    found = evaluate(log, rules, now=now)
+    found = evaluate(of, rules, now=now)
     for name, problem in found.failed.items():
         raise ConfigError(f"rule {name!r} cannot be asked: {problem}")
     return found.findings
 
 
-def evaluate(log: Log, rules: Rules, *, now: datetime | None = None) -> Found:
+def evaluate(of: Log | Database, rules: Rules, *, now: datetime | None = None) -> Found:
     """What these rules find now; one that fails does not keep the others from being asked."""
     findings: list[Finding] = []
     failed: dict[str, str] = {}
-    with database(log, held=True) as db:
+    with database(of, held=True) as db:
         _fill_serving(db)
-        _confine(db.connection, table_store(log).root)
         for rule in rules.rule:
             try:
                 found = _ask(db, rule, now or datetime.now(UTC))
             except (duckdb.Error, ConfigError) as error:
                 failed[rule.name] = str(error).strip()
             else:
-                found = _confirmed(log, rule, found) if isinstance(rule, Forbidden) else found
-                findings += [_finding(rule, row) for row in found]
+                findings += [_finding(rule, row) for row in _judged(db, rule, found)]
         return Found(_with_sources(db, findings), failed)
 
 
@@ -165,16 +163,47 @@ def _finding(rule: AnyRule, row: Row) -> Finding:
 
 def _fill_serving(db: Database) -> None:
     """Make table `serving`: which model versions are in force at which endpoints."""
-    by_place: dict[str, list[Row]] = {}
-    for row in db.rows("SELECT * FROM deployments ORDER BY effective_at, run_id"):
-        by_place.setdefault(place(row), []).append(row)
     names = ("run_id", "endpoint", "environment", "namespace", "name", "version", "digest")
     columns = ("run_id", "endpoint", "environment", *(f"model_{name}" for name in names[3:]))
-    rows = [tuple(row[name] for name in columns) for found in by_place.values() for row in in_force(found)]
-    db.fill("serving", names, rows)
+    db.fill("serving", names, [tuple(row[name] for name in columns) for row in in_force(deployed(db))])
 
 
-def _confirmed(log: Log, rule: Forbidden, candidates: list[Row]) -> list[Row]:
+def _judged(db: Database, rule: AnyRule, rows: list[Row]) -> list[Row]:
+    """The rows that are findings: of two kinds the query finds candidates, which are looked at here."""
+    match rule:
+        case Forbidden():
+            return _confirmed(db, rule, rows)
+        case Drift():
+            return [found for row in rows for found in _drifted(rule, row)]
+        case _:
+            return rows
+
+
+def _drifted(rule: Drift, row: Row) -> list[Row]:
+    """The columns of a pair of profiles whose PSI is above the rule and chance; or what was measured."""
+    if row["before"] is None:
+        return [{name: value for name, value in row.items() if name not in ("before", "after")}]
+    before, after = (json.loads(row.pop(side)) for side in ("before", "after"))
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    return [
+        row
+        | {
+            "finding": f"PSI of {one.column}",
+            "actual": f"{one.psi:.4g}",
+            "expected": f"at most {rule.psi_above:g} against version {row['base_version']}",
+            "column": one.column,
+            "psi": one.psi,
+            "psi_by_chance": one.psi_by_chance,
+        }
+        for one in compare(before, after)
+        if one.psi is not None
+        and one.psi > max(rule.psi_above, one.psi_by_chance or 0.0)
+        and fnmatchcase(one.column, rule.column)
+    ]
+
+
+def _confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]:
     """Those whose own trace leads to the forbidden content, with the way there.
 
     By names alone a version would be blamed for what a file held before or after it was read. Where the trace
@@ -182,7 +211,7 @@ def _confirmed(log: Log, rule: Forbidden, candidates: list[Row]) -> list[Row]:
     """
     found = []
     for row in candidates:
-        tree = trace(log, f"{row['namespace']}:{row['name']}@{row['version']}")
+        tree = trace(db, f"{row['namespace']}:{row['name']}@{row['version']}")
         way = _way(tree, rule)
         if not way and not _is_cut(tree):
             continue
@@ -232,10 +261,3 @@ def _with_sources(db: Database, findings: list[Finding]) -> list[Finding]:
         QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY event_time DESC, "offset" DESC) = 1""")
     places = {row.pop("run_id"): row for row in rows}
     return [msgspec.structs.replace(one, source=places.get(one.run_id or "")) for one in findings]
-
-
-def _confine(connection: duckdb.DuckDBPyConnection, root: str) -> None:
-    """From here on nothing but the tables can be read: rules are somebody's SQL."""
-    connection.execute(f"SET allowed_directories = ['{root.replace(chr(39), 2 * chr(39))}']")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")

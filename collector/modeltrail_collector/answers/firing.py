@@ -18,7 +18,7 @@ from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Rules,
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.answers.trace import trace
 from modeltrail_collector.answers.why.drift import compare
-from modeltrail_collector.errors import ConfigError
+from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log, open_log
 
 NAMESPACE: Final = "modeltrail://alerts"
@@ -85,11 +85,11 @@ def evaluate(of: Log | Database, rules: Rules, *, now: datetime | None = None) -
         _fill_serving(db)
         for rule in rules.rule:
             try:
-                found = _ask(db, rule, now or datetime.now(UTC))
-            except (duckdb.Error, ConfigError) as error:
+                found = _judged(db, rule, _ask(db, rule, now or datetime.now(UTC)))
+            except (duckdb.Error, ConfigError, NotFound) as error:
                 failed[rule.name] = str(error).strip()
             else:
-                findings += [_finding(rule, row) for row in _judged(db, rule, found)]
+                findings += [_finding(rule, row) for row in found]
         return Found(_with_sources(db, findings), failed)
 
 

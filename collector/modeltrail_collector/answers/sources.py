@@ -23,6 +23,18 @@ _FOLDERS: Final = """list_transform(range(1, len(string_split({name}, '/'))),
     lambda n: array_to_string(string_split({name}, '/')[:n], '/'))"""
 
 
+# Parts of a folder: every output against each folder costs little for some folders, and spares to cut up the
+# name of every output; for many it is the other way round.
+_FEW: Final = 50
+_BELOW_FEW: Final = """SELECT wanted.namespace, wanted.name, run_id, NULL AS version, NULL AS fingerprint,
+        false AS exact
+    FROM output JOIN wanted
+        ON output.namespace = wanted.namespace AND starts_with(output.name, wanted.name || '/')"""
+_BELOW_MANY: Final = f"""SELECT namespace, unnest({_FOLDERS.format(name="name")}) AS name, run_id,
+        NULL AS version, NULL AS fingerprint, false AS exact
+    FROM output WHERE namespace IN (SELECT namespace FROM wanted)"""  # noqa: S608
+
+
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     """The runs that wrote each of these, oldest first, with the version and fingerprint that they wrote.
 
@@ -39,16 +51,11 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
             db,
             """SELECT split_part(identity, chr(9), 1) AS namespace, split_part(identity, chr(9), 2) AS name,
                 run_id, version, fingerprint, false AS exact
-            FROM (SELECT *, unnest(identities) AS identity FROM output)""",
+            FROM (SELECT *, unnest(identities) AS identity FROM output WHERE identities IS NOT NULL)""",
         )
     if missing := names - found.keys():
         db.fill("wanted", ("namespace", "name"), sorted(missing))
-        found |= _writers(
-            db,
-            f"""SELECT namespace, unnest({_FOLDERS.format(name="name")}) AS name,
-                run_id, NULL AS version, NULL AS fingerprint, false AS exact
-            FROM output WHERE namespace IN (SELECT namespace FROM wanted)""",  # noqa: S608
-        )
+        found |= _writers(db, _BELOW_FEW if len(missing) <= _FEW else _BELOW_MANY)
     return found
 
 

@@ -48,6 +48,7 @@ def produced(broker) -> tuple[str, Oracle]:
 
 
 # Deaths among the tables have tests of their own (tests/collector/tables); here they take long.
+# Those of alerts are killed in tests/collector/alerts: their events would be records that nobody produced.
 QUICK = {*list(STEPS)[: list(STEPS).index("flat_committed") + 1], "table_replaced"}
 
 
@@ -57,7 +58,9 @@ QUICK = {*list(STEPS)[: list(STEPS).index("flat_committed") + 1], "table_replace
     [
         pytest.param(step, marks=() if step in QUICK else pytest.mark.slow)
         for step in STEPS
-        if not step.startswith("changes_")  # no model is made here: tests/collector/test_findings.py
+        if not step.startswith(
+            ("alert", "changes_")
+        )  # tests/collector/alerts, tests/collector/test_findings.py
     ],
 )
 def test_a_process_killed_at_a_step_is_followed_by_one_that_finishes(

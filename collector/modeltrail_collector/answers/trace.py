@@ -87,7 +87,7 @@ def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]
 
 
 def _followed(db: Database, roots: list[_Node], level: list[_Node]) -> list[dict[str, Any]]:
-    """Trees side by side, followed from the nodes of their first level on: several cost little more than one."""
+    """Trees side by side, followed from their first level on: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     followed: list[_Node] = []
     left = THINGS

@@ -35,13 +35,13 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Many things of one kind; `missing` says what it means that there is none."""
+    """Many things of one kind, learned in these ways; `missing` says what it means that there is none."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     note: str = ""
-    capture: str | None = None
+    captures: tuple[str | None, ...] = (None,)
     missing: str = NOT_RECORDED
 
 
@@ -148,7 +148,7 @@ def section(
     shown = tuple(table for table in tables if table is not None)
     statements = tuple(one for topic in wanted for one in (said or {}).get(topic, ()))
     captures = {fact.capture for fact in known if fact.value is not None}
-    captures |= {table.capture for table in shown if table.rows}
+    captures |= {capture for table in shown if table.rows for capture in table.captures}
     status = [OBSERVED] if captures - {"declared"} else []
     status += [HUMAN] if statements or "declared" in captures else []
     return Section(

@@ -16,7 +16,7 @@ def packages(dossier: Dossier) -> Table:
         title="Packages",
         columns=(Column("package"), Column("version", "code"), Column("from", "code")),
         rows=tuple((one.get("name"), one.get("version"), one.get("source")) for one in rows),
-        capture=said.get("capture"),
+        captures=(said.get("capture"),),
     )
 
 
@@ -30,7 +30,7 @@ def params(dossier: Dossier) -> Table:
             (row["name"], "null" if row["type"] == "null" else row["value"], row["origin"], row["component"])
             for row in rows
         ),
-        capture=_capture(rows),
+        captures=_captures(rows),
     )
 
 
@@ -51,7 +51,7 @@ def data(dossier: Dossier, *roles: str, title: str = "Data that the run read") -
             )
             for row in rows
         ),
-        capture=_capture(rows),
+        captures=_captures(rows),
     )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_data(dossier: Dossier) -> Table:
             Column("read by"), Column("how"), Column("events", "code"),
         ),
         rows=tuple(found.values()),
-        capture=_capture([{"capture": row[5]} for row in found.values()]),
+        captures=_captures([{"capture": row[5]} for row in found.values()]),
     )  # fmt: skip
 
 
@@ -98,7 +98,6 @@ def data_uses(dossier: Dossier, *roles: str) -> Table:
             Column("as of", "time"), Column("event", "code"),
         ),
         rows=tuple(row for row in rows if any(part is not None for part in row[1:-1])),
-        capture="observed",
     )  # fmt: skip
 
 
@@ -116,7 +115,6 @@ def columns(dossier: Dossier, *roles: str) -> Table:
             for row in rows
             if row["columns"]
         ),
-        capture="observed",
     )
 
 
@@ -142,7 +140,7 @@ def transformations(dossier: Dossier) -> Table:
             Column("fitted on"), Column("how"), Column("event", "code"),
         ),
         rows=tuple(rows),
-        capture=_capture([{"capture": row[5]} for row in rows]),
+        captures=_captures([{"capture": row[5]} for row in rows]),
     )  # fmt: skip
 
 
@@ -160,7 +158,7 @@ def metrics(dossier: Dossier) -> Table:
              place(dossier, row))
             for row in rows
         ),
-        capture=_capture(rows),
+        captures=_captures(rows),
     )  # fmt: skip
 
 
@@ -182,7 +180,7 @@ def evaluations(dossier: Dossier, *, sliced: bool | None = None) -> Table:
              row["capture"], place(dossier, row))
             for row in rows
         ),
-        capture=_capture(rows),
+        captures=_captures(rows),
     )  # fmt: skip
 
 
@@ -202,7 +200,6 @@ def tests(dossier: Dossier) -> Table:
             Column("at", "time"), Column("event", "code"),
         ),
         rows=tuple(rows),
-        capture="observed",
     )  # fmt: skip
 
 
@@ -222,7 +219,7 @@ def deployments(dossier: Dossier) -> Table:
              place(dossier, row))
             for row in rows
         ),
-        capture=_capture(rows),
+        captures=_captures(rows),
     )  # fmt: skip
 
 
@@ -235,7 +232,7 @@ def changes(dossier: Dossier) -> Table:
         columns=(Column("in"), Column("what"), Column("before", "code"), Column("now", "code")),
         rows=tuple((row["section"], row["path"], row["before"], row["after"]) for row in rows),
         note="Computed by the collector from what both versions recorded.",
-        capture="inferred",
+        captures=("inferred",),
     )
 
 
@@ -251,7 +248,6 @@ def versions(dossier: Dossier) -> Table:
             (row["version"], row["created_at"], row["digest"], row["run_id"], list(row["aliases"] or ()))
             for row in dossier.versions
         ),
-        capture="observed",
     )  # fmt: skip
 
 
@@ -279,7 +275,6 @@ def monitoring(dossier: Dossier) -> tuple[Table, Table]:
                 Column("tolerance", "number"), Column("breached"), Column("event", "code"),
             ),
             rows=tuple(metrics_),
-            capture="observed",
         ),
         Table(
             title="Drift",
@@ -288,12 +283,10 @@ def monitoring(dossier: Dossier) -> tuple[Table, Table]:
                 Column("threshold", "number"), Column("breached"), Column("event", "code"),
             ),
             rows=tuple(drift),
-            capture="observed",
         ),
     )  # fmt: skip
 
 
-def _capture(rows: Iterable[Mapping[str, Any]]) -> str | None:
-    """How rows were learned: declared only if all were."""
-    captures = {row.get("capture") for row in rows}
-    return captures.pop() if len(captures) == 1 else "observed" if captures else None
+def _captures(rows: Iterable[Mapping[str, Any]]) -> tuple[str | None, ...]:
+    """How rows were learned."""
+    return tuple(dict.fromkeys(row.get("capture") for row in rows))

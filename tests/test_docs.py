@@ -123,6 +123,7 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(1200)
 def test_the_pages_print_what_they_say(kafka_bootstrap: str) -> None:
     """Every code block of the README and the guides runs, and prints what the page shows."""
     result = subprocess.run(

@@ -30,6 +30,8 @@ STEPS: Final = {
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",
+    "changes_found": "what changed in new model versions is worked out, nothing of it is sealed",
+    "changes_sealed": "what changed in new model versions is sealed, no table holds it yet",
     "files_joined": "small files of one bucket of a table are joined, the others are not yet",
     "table_vacuumed": "files that no reader of a table needs are removed, those of other tables are not yet",
     "table_checkpointed": "a table has a new checkpoint, its older commits are still there",

@@ -441,3 +441,25 @@ def test_a_wrong_password_is_named(private_broker, log: Path, tmp_path: Path) ->
         assert 4 == result.returncode
         said = r"user name.* password.* is wrong" if code else "UnknownTopicOrPartition"
         assert re.search(said, result.stderr), result.stderr
+
+
+def test_a_signal_while_the_handlers_are_installed_is_not_lost() -> None:
+    """SIGTERM that comes the moment its handler is there asks for the end as any later one does."""
+    script = """
+import os, signal, time
+from modeltrail_collector.pump.stop import Stop
+install = signal.signal
+def install_and_be_told(number, handler):
+    install(number, handler)
+    if number == signal.SIGTERM:
+        os.kill(os.getpid(), number)
+signal.signal = install_and_be_told
+stop = Stop()
+stop.install()
+patience = time.monotonic() + 20
+while stop.wanted is None and time.monotonic() < patience:
+    time.sleep(0.01)
+print(stop.wanted)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert f"{int(signal.SIGTERM)}\n" == done.stdout

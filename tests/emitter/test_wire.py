@@ -17,7 +17,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail import wire
@@ -250,14 +250,12 @@ def reference(value):
 
 
 @given(PLAIN)
-@settings(deadline=None)
 def test_plain_values_come_back(value):
     """Whatever JSON can say is read back equal by any strict parser."""
     assert reference(value) == on_the_wire(value)
 
 
 @given(ANYTHING)
-@settings(deadline=None)
 def test_anything_is_valid_json(value):
     """Whatever a training run holds, the wire is valid JSON, and twice the same."""
     assert parse(wire.encode({"v": value})) == parse(wire.encode({"v": value}))
@@ -265,7 +263,6 @@ def test_anything_is_valid_json(value):
 
 
 @given(PLAIN)
-@settings(deadline=None)
 def test_one_odd_value_does_not_change_the_rest(value):
     """Plain values beside an unusual one have the same bytes as without it: both ways of writing agree."""
     alone = wire.encode({"v": value})

@@ -157,9 +157,10 @@ class Members:
         return member
 
     def end(self, member: Member, number: int) -> int:
-        """End one."""
+        """End one; one that does not end stays among those that `kill_all` kills."""
+        code = member.end(number)
         self.running.remove(member)
-        return member.end(number)
+        return code
 
     def kill_all(self) -> None:
         """For the end of a test, however it ended."""

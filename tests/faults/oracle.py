@@ -4,6 +4,7 @@ With `FAULTS_TALLY=FILE` in the environment each judgement and each kill is also
 a line: `python -m faults` adds them up.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from kafka.errors import KafkaTimeoutError
 
 from modeltrail_collector.log import open_log, verify
 from modeltrail_collector.testing import MemoryTopic
@@ -166,7 +169,8 @@ class Producer(threading.Thread):
         """End at once, at the end of a test that failed; after `stop` nothing is left to do."""
         self._stopped.set()
         self.join()
-        self._producer.close(timeout=0)
+        with contextlib.suppress(KafkaTimeoutError):  # what waits is not wanted any more
+            self._producer.close(timeout=0)
 
 
 def temporaries(log: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """What exactly produced one model version: each fact, how it was learned, and the event that said it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from modeltrail_collector.answers import names
@@ -13,9 +13,10 @@ SECTIONS: Final = (
     "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
 )  # fmt: skip
 """The sections of the answer, in the order in which they are told."""
+_USED: Final = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
 
 
-def show(log: Log, text: str) -> dict[str, Any]:
+def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
@@ -25,13 +26,15 @@ def show(log: Log, text: str) -> dict[str, Any]:
 
     Raises NotFound for a model that is not in the log.
     """
-    used = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
-    with database(log, *used, held=True) as db:
-        model = names.model(db, text)
-        model.pop("tier", None)
-        facts = _Facts(db, model)
-        answer = {"model": model} | {name: read(facts) or None for name, read in _READERS.items()}
-        return {name: answer[name] for name in SECTIONS}
+    with database(of, *_USED, held=True) as db:
+        return told(db, names.model(db, text), SECTIONS)
+
+
+def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
+    """These sections of the answer about a row of `models`, from a database with the tables they need."""
+    model.pop("tier", None)
+    facts = _Facts(db, model)
+    return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}
 
 
 _Found = tuple[Row, dict[str, Any]]

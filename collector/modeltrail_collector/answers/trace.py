@@ -31,7 +31,7 @@ class _Node(msgspec.Struct):
     inputs: "list[_Node]" = []
 
 
-def trace(log: Log, text: str) -> dict[str, Any]:
+def trace(of: Log | Database, text: str) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, a dataset or an endpoint.
 
     A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
@@ -45,18 +45,29 @@ def trace(log: Log, text: str) -> dict[str, Any]:
     Raises NotFound when nothing or more than one thing is called so.
     """
     tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(log, *tables, held=True) as db:
-        root = _root(db, text)
-        told: set[tuple[str, ...]] = set()
-        level = [root]
-        for _ in range(_DEPTH):
-            if not level:
-                break
-            _find_runs(db, [node for node in level if node.run is None])
-            fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
-            _find_steps(db, fresh)
-            level = _find_inputs(db, fresh)
-        return _plain(root)
+    with database(of, *tables, held=True) as db:
+        return _followed(db, _root(db, text))
+
+
+def trail(db: Database, model: Row, run_id: str) -> dict[str, Any]:
+    """The tree of a model version (row of `models`) from this run on, one of those that made these bytes.
+
+    Needs the tables that `trace` opens.
+    """
+    return _followed(db, _made(db, model, run_id))
+
+
+def _followed(db: Database, root: _Node) -> dict[str, Any]:
+    told: set[tuple[str, ...]] = set()
+    level = [root]
+    for _ in range(_DEPTH):
+        if not level:
+            break
+        _find_runs(db, [node for node in level if node.run is None])
+        fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
+        _find_steps(db, fresh)
+        level = _find_inputs(db, fresh)
+    return _plain(root)
 
 
 def _root(db: Database, text: str) -> _Node:
@@ -68,8 +79,12 @@ def _root(db: Database, text: str) -> _Node:
         except NotFound as error:
             raise (unknown if "@" in text else error) from None
         return _Node(found["namespace"], found["name"], kind=_kind(db, found))
+    return _made(db, model, model["run_id"])
+
+
+def _made(db: Database, model: Row, run_id: str) -> _Node:
     node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
-    runs = db.rows(f"SELECT {_RUN} FROM runs WHERE run_id = $run", run=model["run_id"])  # noqa: S608
+    runs = db.rows(f"SELECT {_RUN} FROM runs WHERE run_id = $run", run=run_id)  # noqa: S608
     node.run = runs[0] if runs else None
     return node
 

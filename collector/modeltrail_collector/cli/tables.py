@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from modeltrail_collector.tables import CompactResult, Progress
 
 
+_TOLD_A_TURN = 200
+"""Model versions: an old log that is watched for the first time has many, and the tables must not wait."""
+
+
 @click.command()
 @log_option
 @json_option
@@ -32,22 +36,40 @@ if TYPE_CHECKING:
     show_default=True,
     help="How often --watch looks.",
 )
+@click.option(
+    "--changes/--no-changes",
+    default=None,
+    help="Tell in the log, once of each new model version, what changed in it (facet modelTrail_changes). "
+    "Done with --watch; without it only where asked for.",
+)
 @metrics_option
 @log_format_option
 def compact(
-    log_uri: str, metrics: str | None, log_format: Any, *, as_json: bool, watch: bool, interval: float
+    log_uri: str,
+    metrics: str | None,
+    log_format: Any,
+    *,
+    as_json: bool,
+    watch: bool,
+    interval: float,
+    changes: bool | None,
 ) -> None:
     """Bring the tables up to the end of the log.
 
     Seals what lies in the log's inbox, then derives the tables (Delta, below LOG/tables) from what was
     sealed since the last time. Any number of these may run: they take turns.
 
+    With --watch (or --changes) it also tells of each new model version what changed from the one before
+    it, and the likely causes: an OpenLineage event of job modeltrail/model-changes in the log's local
+    chain, which others can read as any other event. It is told once, whoever compacts and however often.
+
     \b
     modeltrail compact
+    modeltrail compact --changes
     modeltrail compact --log s3://ml/lineage --watch
     modeltrail compact --watch --metrics 9465 --log-format json
     """
-    from modeltrail_collector import tables
+    from modeltrail_collector import findings, tables
     from modeltrail_collector.log import open_log
     from modeltrail_collector.pump import seal_inbox
     from modeltrail_collector.telemetry.logs import configure
@@ -56,10 +78,14 @@ def compact(
         raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
     configure(log_format)
     log = open_log(log_uri)
+    tell = watch if changes is None else changes
 
     def turn() -> "CompactResult":
         seal_inbox(log)
-        return tables.compact(log, on_progress=_progress())
+        if not tell:
+            return tables.compact(log, on_progress=_progress())
+        most = _TOLD_A_TURN if watch else None
+        return findings.compact_and_tell(log, most=most, on_progress=_progress())
 
     with told_as_json(log_format):
         if watch:
@@ -98,6 +124,8 @@ def _tell(result: "CompactResult", *, as_json: bool) -> None:
             f"{records} of {_count(result.segments, 'segment')}{turned_away}; "
             f"{_count(result.buckets, 'bucket')} of the tables written."
         )
+        if told := getattr(result, "changes", 0):
+            click.echo(f"What changed was told of {_count(told, 'model version')}.")
 
 
 def _count(number: int, noun: str) -> str:

@@ -142,6 +142,11 @@ def dim(text: str) -> str:
     return _style(text, dim=True) if text.strip() else text
 
 
+def coloured(text: str, colour: str) -> str:
+    """In colour on a terminal."""
+    return _style(text, fg=colour)
+
+
 def _style(text: str, **how: Any) -> str:
     """Style text: click takes colours out where stdout is no terminal; NO_COLOR is ours to honour."""
     return text if "NO_COLOR" in os.environ or not text else click.style(text, **how)

@@ -37,11 +37,12 @@ class Stop:
         """Listen to the signals; SIGINT is ignored unless `interrupt`."""
         reading, writing = os.pipe()
         os.set_blocking(writing, False)
+        # Before the handlers: a signal that comes between the two would be taken, and nobody would be told.
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         for number in _SIGNALS:
             signal.signal(number, _left_to_the_thread)
         if not interrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         threading.Thread(target=self._listen, args=(reading,), name="signals", daemon=True).start()
 
     def ask(self, why: str) -> None:

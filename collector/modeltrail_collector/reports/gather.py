@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import show, trace
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -75,21 +75,22 @@ def gather(log: Log, text: str, statements: Path | None = None) -> Dossier:
         NotFound: No such model.
         ConfigError: The statements cannot be read.
     """
-    story, tree = show(log, text), trace(log, text)
-    model = story["model"]
+    with Database(log) as db:
+        return _gather(db, text, statements)
+
+
+def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
+    story, tree = show(db, text), trace(db, text)
+    model, log = story["model"], db.log
     name = model["registered_name"] or model["name"].rpartition("/")[2]
     version = str(model["version"])
     file = said_.read(statements, name, version) if statements else None
     places = Places(ambiguous(log))
-    tables = ("events", "facets", "metrics", "models", "runs", "run_datasets")
-    with database(log, *tables, held=True) as db:
-        roles = _roles(db, story, tree)
-        db.fill("trail", ("run_id",), [(run,) for run in roles])
-        events = _events(db)
-        facets = _facets(db, places)
-        steps = _steps(db, roles, events, places)
-        series = _series(db, model)
-        versions = _versions(db, model)
+    db.attach("events", "facets", "metrics", "models", "runs", "run_datasets", held=True)
+    roles = _roles(db, story, tree)
+    db.fill("trail", ("run_id",), [(run,) for run in roles])
+    events = _events(db)
+    facets = _facets(db, places)
     own = {model["run_id"], model["registered_run_id"]}
     about = [row for row in facets if row["run_id"] in own and _is_of(row, model)]
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
@@ -99,11 +100,11 @@ def gather(log: Log, text: str, statements: Path | None = None) -> Dossier:
         version=version,
         story=story,
         tree=tree,
-        steps=steps,
+        steps=_steps(db, roles, events, places),
         raw=tuple(_raw(tree)),
         facets=tuple(facets),
-        series=tuple(series),
-        versions=tuple(versions),
+        series=tuple(_series(db, model)),
+        versions=tuple(_versions(db, model)),
         evidence=evidence(log, events, facets, places),
         places=places,
         file=file,

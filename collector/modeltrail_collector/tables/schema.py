@@ -79,7 +79,8 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
         "bucket text, run_id text, job_namespace text, job_name text, job_stem text, job_type text, "
         "integration text,"
         "state text, started_at time, ended_at time, last_event_at time, events int, parent_run_id text,"
-        "parent_job_namespace text, parent_job_name text, root_run_id text, error text, producer text"
+        "parent_job_namespace text, parent_job_name text, root_run_id text, error text, producer text,"
+        "first_event_at time, first_ingested_at time, last_ingested_at time"
     ),
     "run_datasets": _schema(
         "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
@@ -112,7 +113,8 @@ BY_MODEL: Final[dict[str, pa.Schema]] = {
     "models": _schema(
         "bucket text, namespace text, name text, version text, run_id text, digest text, algorithm text,"
         "created_at time, framework text, framework_version text, task text, digest_algorithm text, uri text,"
-        "size_bytes int, registered_name text, registered_run_id text, aliases texts"
+        "size_bytes int, registered_name text, registered_run_id text, aliases texts,"
+        "first_event_at time, last_event_at time, first_ingested_at time, last_ingested_at time"
     ),
     "changes": _schema(
         "bucket text, namespace text, name text, version text, base_version text, section text, path text,"

@@ -15,9 +15,7 @@ from modeltrail_collector.judge.codes import WARNINGS
 from modeltrail_collector.judge.reasons import find_reasons
 from modeltrail_collector.judge.verdict import _kind, _validators
 
-RELAXED = settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+RELAXED = settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ODD = st.sampled_from(
     [
         None,

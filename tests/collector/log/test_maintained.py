@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from logs import P0, Died, Mortal, all_entries, batch
 
@@ -72,7 +72,7 @@ class Twins:
                 late.append(P0, batch(start, start + rows, judge_id="zombie"))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(actions=actions, start=st.integers(0, 60))
 def test_a_maintained_log_reads_as_its_twin(actions: list[tuple[str, Any, Any]], start: int) -> None:
     """The same records from wherever one reads, the same sound chain, and nothing young removed."""

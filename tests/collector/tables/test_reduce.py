@@ -63,7 +63,7 @@ def told(tables):
     }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), random=st.randoms(use_true_random=False))
 def test_arrival_does_not_matter(make, reduced, data, random) -> None:
     """Any order, partitioning, spelling and repetition of the same events yields the same reduced tables."""
@@ -71,7 +71,7 @@ def test_arrival_does_not_matter(make, reduced, data, random) -> None:
     assert told(reduced(make.entries(events))) == told(reduced(chains_of(make, random, events)))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), random=st.randoms(use_true_random=False))
 def test_every_record_is_an_event_and_only_copies_are_duplicates(make, reduced, data, random) -> None:
     """`events` keeps each record, and of equal events all but one are marked."""

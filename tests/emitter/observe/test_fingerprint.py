@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modeltrail.observe import data
@@ -104,7 +104,6 @@ def test_pairs_of_equal_rows_do_not_cancel_out():
 
 
 @given(st.lists(st.tuples(st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=20)), max_size=30))
-@settings(deadline=None)
 def test_any_rows_in_any_order_agree(rows):
     """Rows of any numbers and texts have one fingerprint as objects, in any order, and in pieces."""
     table = pd.DataFrame(rows, columns=["a", "b", "c"], dtype=object)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -44,16 +44,12 @@ def trace(of: Log | Database, text: str) -> dict[str, Any]:
 
     Raises NotFound when nothing or more than one thing is called so.
     """
-    tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(of, *tables, held=True) as db:
+    with opened(of) as db:
         return _followed(db, _root(db, text))
 
 
 def trail(db: Database, model: Row, run_id: str) -> dict[str, Any]:
-    """The tree of a model version (row of `models`) from this run on, one of those that made these bytes.
-
-    Needs the tables that `trace` opens.
-    """
+    """The tree of a model version (row of `models`) from this run on, one of those that made these bytes."""
     return _followed(db, _made(db, model, run_id))
 
 
@@ -84,13 +80,21 @@ def _root(db: Database, text: str) -> _Node:
 
 def _made(db: Database, model: Row, run_id: str) -> _Node:
     node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
-    runs = db.rows(f"SELECT {_RUN} FROM runs WHERE run_id = $run", run=run_id)  # noqa: S608
-    node.run = runs[0] if runs else None
+    node.run = _runs(db, {run_id}).get(run_id)
     return node
 
 
+def _runs(db: Database, ids: set[str]) -> dict[str, Row]:
+    db.attach("runs", runs=ids, held=True)
+    db.fill("told", ("run_id",), {(run_id,) for run_id in ids})
+    rows = db.rows(f"SELECT {_RUN} FROM near_runs AS runs SEMI JOIN told USING (run_id)")  # noqa: S608
+    return {row["run_id"]: row for row in rows}
+
+
 def _kind(db: Database, found: Row) -> str:
-    query = "SELECT max(kind) AS kind FROM run_datasets WHERE (namespace, name) = ($namespace, $name)"
+    db.attach("mentions", keys=[found["name"]], held=True)
+    query = """SELECT max(kind) AS kind FROM near_mentions
+        WHERE how = 'name' AND key = $name AND namespace = $namespace"""
     return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
 
 
@@ -106,33 +110,31 @@ def _find_runs(db: Database, nodes: list[_Node]) -> None:
     """Set the run that wrote each node, where the log knows one."""
     if not nodes:
         return
-    db.fill("wanted", ("namespace", "name"), sorted({(node.namespace, node.name) for node in nodes}))
+    _want(db, {(node.namespace, node.name) for node in nodes})
     # A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark).
-    written = db.rows(f"""
-        WITH output AS (SELECT * FROM run_datasets WHERE role = 'output'),
-        named AS (
-            SELECT wanted.*, output.run_id, output.version, output.fingerprint, 1 AS tier
-            FROM wanted JOIN output USING (namespace, name)
-            UNION ALL
-            SELECT wanted.*, output.run_id, output.version, output.fingerprint, 2
-            FROM wanted JOIN output
-                ON list_contains(output.identities, concat(wanted.namespace, chr(9), wanted.name))
-            UNION ALL
-            SELECT wanted.*, output.run_id, NULL, NULL, 3
-            FROM wanted JOIN output
-                ON output.namespace = wanted.namespace AND starts_with(output.name, wanted.name || '/')
-        )
-        SELECT namespace, name, version, fingerprint, tier, {_RUN} FROM named JOIN runs USING (run_id)
-        QUALIFY tier = min(tier) OVER (PARTITION BY namespace, name)
-        ORDER BY wrote_at, runs.run_id""")  # noqa: S608
+    written = db.rows("""
+        SELECT wanted.namespace, wanted.name, version, fingerprint, run_id, started_at, wrote_at,
+            list_position(['name', 'identity', 'folder'], how) AS tier
+        FROM wanted JOIN near_mentions AS m ON m.key = wanted.name AND m.key_namespace = wanted.namespace
+        WHERE role = 'output' AND how IN ('name', 'identity', 'folder')
+        QUALIFY tier = min(tier) OVER (PARTITION BY wanted.namespace, wanted.name)
+        ORDER BY wrote_at, run_id""")
     by_name: dict[tuple[str, str], list[Row]] = {}
     for row in written:
         by_name.setdefault((row.pop("namespace"), row.pop("name")), []).append(row)
-    for node in nodes:
-        node.run = _writer(node, by_name.get((node.namespace, node.name), []))
+    chosen = [(node, _writer(node, by_name.get((node.namespace, node.name), []))) for node in nodes]
+    runs = _runs(db, {run_id for _, run_id in chosen if run_id is not None})
+    for node, run_id in chosen:
+        node.run = None if run_id is None else runs[run_id]
 
 
-def _writer(node: _Node, candidates: list[Row]) -> Row | None:
+def _want(db: Database, found: set[tuple[str, str]]) -> None:
+    """Fill `wanted` with these names, and have what is known of them in `near_mentions`."""
+    db.fill("wanted", ("namespace", "name"), sorted(found))
+    db.attach("mentions", keys=[name for _, name in found], held=True)
+
+
+def _writer(node: _Node, candidates: list[Row]) -> str | None:
     """The run that wrote what this node's reader saw; candidates come oldest first."""
     in_time = [
         row for row in candidates if node.before is None or row["wrote_at"] <= node.before
@@ -143,23 +145,21 @@ def _writer(node: _Node, candidates: list[Row]) -> Row | None:
             for pool in (in_time, candidates):
                 same = [row for row in pool if row[field] == known]
                 if same:
-                    return _run_of(same[-1])
+                    return str(same[-1]["run_id"])
             in_time = [row for row in in_time if row[field] is None]
-    return _run_of(in_time[-1]) if in_time else None
-
-
-def _run_of(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key not in ("tier", "version", "fingerprint")}
+    return str(in_time[-1]["run_id"]) if in_time else None
 
 
 def _find_steps(db: Database, nodes: list[_Node]) -> None:
     """Tell each node's run the names of its transformations."""
     if not nodes:
         return
-    db.fill("told", ("run_id",), sorted({(node.run["run_id"],) for node in nodes if node.run}))
+    ids = {node.run["run_id"] for node in nodes if node.run}
+    db.attach("facets", runs=ids, held=True)
+    db.fill("told", ("run_id",), {(run_id,) for run_id in ids})
     rows = db.rows("""
         SELECT run_id, json_extract_string(value, '$.steps[*].id') AS steps
-        FROM facets JOIN told USING (run_id)
+        FROM near_facets JOIN told USING (run_id)
         WHERE scope = 'run' AND key = 'modelTrail_featureTransformations'""")
     steps = {row["run_id"]: [step for step in row["steps"] if step] for row in rows}
     for node in nodes:
@@ -172,6 +172,7 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
     if not nodes:
         return []
     keys = sorted({(node.run["run_id"], node.namespace, node.name) for node in nodes if node.run})
+    db.attach("run_datasets", "edges", "deployments", runs={run_id for run_id, _, _ in keys}, held=True)
     db.fill("wanted", ("run_id", "namespace", "name"), keys)
     # What a run itself put out under this name (an evaluation inside the training run reads its model) is no
     # source. A model asked for by its registered name was put out as a file: all that went into any output of
@@ -179,22 +180,20 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
     rows = db.rows("""
         WITH output AS (
             SELECT wanted.*, d.namespace AS out_namespace, d.name AS out_name
-            FROM wanted JOIN run_datasets AS d ON d.run_id = wanted.run_id AND d.role = 'output'
+            FROM wanted JOIN near_run_datasets AS d ON d.run_id = wanted.run_id AND d.role = 'output'
                 AND (d.kind = 'model' OR (d.namespace, d.name) = (wanted.namespace, wanted.name)
                     OR starts_with(d.name, wanted.name || '/')
                     OR list_contains(d.identities, concat(wanted.namespace, chr(9), wanted.name)))
         )
         SELECT DISTINCT output.run_id, output.namespace AS to_namespace, output.name AS to_name,
             e.from_namespace AS namespace, e.from_name AS name,
-            CASE WHEN (e.from_namespace, e.from_name) IN (SELECT (namespace, name) FROM models) THEN 'model'
-                ELSE coalesce(i.kind, 'dataset') END AS kind,
-            i.version, i.fingerprint, i.use, i.rows
+            coalesce(i.kind, 'dataset') AS kind, i.version, i.fingerprint, i.use, i.rows
         FROM output
-        JOIN edges AS e ON e.run_id = output.run_id
+        JOIN near_edges AS e ON e.run_id = output.run_id
             AND (e.to_namespace, e.to_name) = (output.out_namespace, output.out_name)
-        LEFT JOIN run_datasets AS i ON i.run_id = e.run_id AND i.role = 'input'
+        LEFT JOIN near_run_datasets AS i ON i.run_id = e.run_id AND i.role = 'input'
             AND (i.namespace, i.name) = (e.from_namespace, e.from_name)
-        WHERE NOT EXISTS (FROM run_datasets AS made WHERE made.run_id = e.run_id AND made.role = 'output'
+        WHERE NOT EXISTS (FROM near_run_datasets AS made WHERE made.run_id = e.run_id AND made.role = 'output'
             AND made.kind = 'model' AND (made.namespace, made.name) = (e.from_namespace, e.from_name))
         ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL,
             e.from_name""")
@@ -204,11 +203,25 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
         by_output.setdefault(key, []).append(row)
     for node in nodes:
         assert node.run is not None  # noqa: S101
-        found = by_output.get((node.run["run_id"], node.namespace, node.name), [])
+        inputs = by_output.get((node.run["run_id"], node.namespace, node.name), [])
         before = node.run["started_at"] or node.run["wrote_at"]
-        unique = {(row["namespace"], row["name"]): row for row in reversed(found)}
+        unique = {(row["namespace"], row["name"]): row for row in reversed(inputs)}
         node.inputs = [_Node(**row, before=before) for row in reversed(unique.values())]
-    return [child for node in nodes for child in node.inputs]
+    found = [child for node in nodes for child in node.inputs]
+    _find_models(db, found)
+    return found
+
+
+def _find_models(db: Database, nodes: list[_Node]) -> None:
+    """Say `model` of what is one elsewhere: a reader may not know it."""
+    _want(db, {(node.namespace, node.name) for node in nodes})
+    rows = db.rows("""SELECT DISTINCT wanted.* FROM wanted JOIN near_mentions AS m
+            ON m.key = wanted.name AND m.key_namespace = wanted.namespace
+        WHERE how = 'name' AND role = 'output' AND kind = 'model'""")
+    models = {(row["namespace"], row["name"]) for row in rows}
+    for node in nodes:
+        if (node.namespace, node.name) in models:
+            node.kind = "model"
 
 
 def _deployed(db: Database) -> list[Row]:
@@ -217,10 +230,10 @@ def _deployed(db: Database) -> list[Row]:
         SELECT wanted.run_id, wanted.namespace AS to_namespace, wanted.name AS to_name,
             model_namespace AS namespace, model_name AS name, 'model' AS kind, model_version AS version,
             model_digest AS fingerprint, NULL AS use, NULL AS rows
-        FROM wanted JOIN deployments USING (run_id)
+        FROM wanted JOIN near_deployments USING (run_id)
         WHERE model_name IS NOT NULL AND model_namespace IS NOT NULL
         AND (run_id, model_namespace, model_name) NOT IN (
-            SELECT (run_id, namespace, name) FROM run_datasets WHERE role = 'input')""")
+            SELECT (run_id, namespace, name) FROM near_run_datasets WHERE role = 'input')""")
 
 
 def _plain(node: _Node) -> dict[str, Any]:

@@ -31,8 +31,8 @@ MAKERS: dict[str, Callable[[int], Playable]] = {
 
 
 def kind_of(seed: int) -> str:
-    """Which kind of world a seed makes: one in twenty is of files, one in a thousand of tables."""
-    if seed % 1000 == 500:
+    """Which kind of world a seed makes: one in twenty is of files, one in two thousand of tables."""
+    if seed % 2000 == 500:
         return "tables"
     return "files" if seed % 20 == 10 else "collect"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from simulation import plan
-from simulation.kinds import MAKERS, kind_of
+from modeltrail_collector.log import segment
+from simulation import memory, plan
+from simulation.kinds import MAKERS, kind_of, make
 from simulation.mutants import MUTANTS, hunt
 from simulation.runner import play_some
 from simulation.shrink import failure_of, shrink
@@ -64,6 +65,29 @@ def test_a_seed_replays_exactly() -> None:
     one, other = (simulation(*seeds, hash_seed=hash_seed).stdout for hash_seed in ("1", "2"))
     assert one == other
     assert 7 == len(set(re.findall(r"trace [0-9a-f]{32}: all is well\n", one)))
+
+
+def test_what_is_remembered_is_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worlds that compute everything anew play the same traces and store the same bytes."""
+    found = []
+    for pure in (memory.PURE, ()):
+        monkeypatch.setattr(memory, "PURE", pure)
+        worlds = [make(seed) for seed in (3, 4, 5, 10)]
+        for world in worlds:
+            world.play()
+        found.append([world.digest() for world in worlds])
+    assert found[0] == found[1]
+
+
+def test_a_mutant_is_asked_not_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a function was exchanged its answers are not remembered, and afterwards all is as it was."""
+    plain, mutant = segment.read_header, lambda *_: None
+    with memory.remembering():
+        assert plain is not segment.read_header
+    assert plain is segment.read_header
+    monkeypatch.setattr(segment, "read_header", mutant)
+    with memory.remembering():
+        assert mutant is segment.read_header
 
 
 def test_the_last_line_says_it_all() -> None:

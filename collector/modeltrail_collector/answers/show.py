@@ -1,11 +1,11 @@
 """What exactly produced one model version: each fact, how it was learned, and the event that said it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log
 
 SECTIONS: Final = (
@@ -25,11 +25,14 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
 
     Raises NotFound for a model that is not in the log.
     """
-    with database(of, "deployments", held=True) as db:
-        model = names.model(db, text)
-        facts = _Facts(db, model)
-        answer = {"model": model} | {name: read(facts) or None for name, read in _READERS.items()}
-        return {name: answer[name] for name in SECTIONS}
+    with opened(of) as db:
+        return told(db, names.model(db, text), SECTIONS)
+
+
+def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
+    """These sections of the answer about a row of `models`."""
+    facts = _Facts(db, model)
+    return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}
 
 
 _Found = tuple[Row, dict[str, Any]]
@@ -42,7 +45,7 @@ class _Facts:
         self.db = db
         self.model = model
         runs = [run for run in (model["run_id"], model["registered_run_id"]) if run is not None]
-        db.attach("runs", "run_datasets", "facets", "params", "metrics", runs=runs, held=True)
+        db.attach("runs", "run_datasets", "facets", "params", runs=runs, held=True)
         self.rows = db.rows(
             """SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
             FROM near_facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
@@ -150,6 +153,7 @@ def _environment(facts: _Facts) -> Row | None:
 
 def _metrics(facts: _Facts) -> list[Row]:
     """The last figure of each name, split, dataset and slice that the making run itself reported."""
+    facts.db.attach("metrics", runs=[facts.model["run_id"]], held=True)
     rows = facts.db.rows(
         """SELECT name, value, step, split, dataset, slice FROM near_metrics
         WHERE run_id = $run AND source <> 'evaluation'
@@ -211,6 +215,7 @@ def _deployments(facts: _Facts) -> list[Row]:
         ELSE model_version = $version AND model_name IN ($name, $registered) END"""
     of = {name: facts.model[name] for name in ("digest", "name", "version")}
     of["registered"] = facts.model["registered_name"]
+    facts.db.attach("deployments", held=True)
     found = facts.db.rows(f"SELECT run_id FROM deployments WHERE {where}", **of)  # noqa: S608
     facts.db.attach("facets", runs=[row["run_id"] for row in found], held=True)
     return facts.db.rows(

@@ -14,6 +14,7 @@ from simulation.kinds import MAKERS, kind_of, make
 from simulation.mutants import MUTANTS, hunt
 from simulation.runner import play_some
 from simulation.shrink import failure_of, shrink
+from simulation.world import World
 
 TESTS = Path(__file__).resolve().parent.parent
 WORLDS = 200
@@ -45,6 +46,14 @@ def test_no_world_of_files_loses_or_doubles_a_line() -> None:
         assert world.produced == world.stored
 
 
+def test_no_world_of_maintainers_loses_or_doubles_a_record() -> None:
+    """In 30 worlds of maintainers that slept before a write, and of others that took over, all is read."""
+    for seed in range(30):
+        world = MAKERS["keepers"](seed)
+        world.play()
+        assert world.produced == world.stored > 0
+
+
 def test_tables_are_those_of_a_quiet_compaction() -> None:
     """After compactors that died at several steps the tables are what one compaction of the log makes."""
     world = MAKERS["tables"](0)
@@ -57,6 +66,15 @@ def test_no_world_of_many_loses_or_doubles_a_record() -> None:
     """The same in 5000 worlds."""
     tally = play_some(range(WORLDS, WORLDS + 5000))
     assert (None, "") == (tally.failed, tally.problem)
+
+
+def test_until_end_ends_though_an_election_cut_the_topic() -> None:
+    """The end that `--until-end` goes to comes nearer when it is cut off before it was read."""
+    settings = plan.make(866_241_493).settings
+    actions = ("hole", 95863010019923), ("hole", 168903617203139), ("sweep", 0), ("produce", 74286637143074)
+    actions += ("step", 97810147894103), ("step", 10428416866601), ("produce", 96989343262696)
+    actions += (("truncate", 232732249461089),)
+    World(plan.Plan(1, settings, tuple(plan.Action(*action) for action in actions))).play()
 
 
 def test_a_seed_replays_exactly() -> None:

@@ -175,7 +175,7 @@ class World:
             process.about["member"].deaf = False
 
     def _maintain(self, _: int) -> None:
-        if sum(process.name.startswith("m") for process in self.processes) < 2:
+        if sum(process.name.startswith("m") for process in self.processes) < 3:
             self.start_maintainer()
 
     def _follow(self, _: int) -> None:

@@ -65,7 +65,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
     """Tell each the run that made its version, and what that run read."""
     if not found:
         return
-    db.attach("models")
+    db.attach("models", held=True)
     columns = ("number", "namespace", "name", "version", "digest")
     db.fill("sought", columns, (
         (str(number), *(row[f"model_{column}"] for column in columns[1:])) for number, row in enumerate(found)
@@ -78,15 +78,15 @@ def _find_makers(db: Database, found: list[Row]) -> None:
         QUALIFY row_number() OVER (
             PARTITION BY number ORDER BY m.registered_name IS NULL, m.created_at) = 1""")
     ids = [row["run_id"] for row in makers]
-    db.attach("runs", "run_datasets", runs=ids)
+    db.attach("runs", "run_datasets", runs=ids, held=True)
     db.fill("maker", ("run_id",), {(run_id,) for run_id in ids})
-    runs = _by_run(db.rows("SELECT * EXCLUDE (bucket) FROM runs SEMI JOIN maker USING (run_id)"))
+    runs = _by_run(db.rows("SELECT * EXCLUDE (bucket) FROM near_runs SEMI JOIN maker USING (run_id)"))
     data = _by_run(
         db.rows("""
-        SELECT run_id, namespace, name, use, version, fingerprint, rows, capture FROM run_datasets AS d
+        SELECT run_id, namespace, name, use, version, fingerprint, rows, capture FROM near_run_datasets AS d
         SEMI JOIN maker USING (run_id)
         WHERE role = 'input' AND NOT EXISTS (
-            FROM run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
+            FROM near_run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
                 AND made.kind = 'model' AND (made.namespace, made.name) = (d.namespace, d.name))
         ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name""")
     )

@@ -18,9 +18,9 @@ from deltalake import DeltaTable
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
-from modeltrail_collector.tables.flatten import model_bucket, run_bucket
+from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
 from modeltrail_collector.tables.past import NOW, Moment, Past
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
 
 Row = dict[str, Any]
 
@@ -44,6 +44,7 @@ class Database:
         self.connection = scan.connected()
         self.moment = moment
         self._past: Past | None = None
+        self._past_of: tuple[DeltaTable | None, ...] = ()
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
         self._views: dict[str, tuple[object, ...]] = {}
@@ -65,16 +66,17 @@ class Database:
         held: bool = False,
         runs: Collection[str] | None = None,
         models: Collection[tuple[str, str]] | None = None,
+        keys: Collection[str] | None = None,
     ) -> None:
         """Make these tables, at their newest version, views of their names (none named: all public ones).
 
         A table not yet written is empty. `held` reads the small ones into memory: right for an answer that
-        asks many questions. Where only rows of some `runs` (ids), or of some `models` (namespace and name),
-        will be asked for, the others need not be there: that is much faster on a large log.
+        asks many questions. With `runs` (ids), `models` (namespace and name) or `keys` (of `mentions`) the
+        view is called `near_<table>` and holds at least the rows of these: much faster on a large log.
         """
         with scan.translated():
             for name in names or PUBLIC:
-                self._attach(name, held, _buckets(name, runs, models), models)
+                self._attach(name, held, _buckets(name, runs, models, keys), models)
 
     def _attach(
         self,
@@ -84,20 +86,21 @@ class Database:
         models: Collection[tuple[str, str]] | None,
     ) -> None:
         past = self._look_back() if self.moment != NOW else None
+        called = name if buckets is None and models is None else f"near_{name}"
         table, stamp = self._open(name), self._opened[name].stamp
         small = held and table is not None and _bytes(table) <= _HELD_BYTES
         view = (past, stamp or object(), small or buckets, models if name == "changes" else None)
-        if self._views.get(name) == view:
+        if self._views.get(called) == view:
             return
         if past is not None:
             query = past.query(name, None if small else buckets, models)
         else:
-            query = scan.reading_table(table, PUBLIC[name], None if small else buckets)
+            query = scan.reading_table(table, TABLES[name], None if small else buckets)
         if small:
-            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name}_held AS {query}")
-            query = f"FROM {name}_held"
-        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
-        self._views[name] = view
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {called}_held AS {query}")
+            query = f"FROM {called}_held"
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
+        self._views[called] = view
 
     def _open(self, name: str) -> DeltaTable | None:
         """A table at its newest version."""
@@ -108,13 +111,11 @@ class Database:
 
     def _look_back(self) -> Past:
         """What was under way at the moment, by the newest version of the tables that tell."""
-        known = {name: self._opened.get(name) for name in ("flat", "runs")}
-        for name in known:
-            self._open(name)
-        if self._past is None or any(self._opened[name] is not one for name, one in known.items()):
+        made_of = (self._open("flat"), self._open("runs"))
+        if self._past is None or made_of != self._past_of:
             if self._past is not None:
                 self._past.close()
-            self._past = Past(self.connection, self._open, self.moment)
+            self._past, self._past_of = Past(self.connection, self._open, self.moment), made_of
         return self._past
 
     def table(self, name: str) -> duckdb.DuckDBPyRelation:
@@ -162,11 +163,16 @@ class _Opened(msgspec.Struct, frozen=True):
 
 
 def _buckets(
-    name: str, runs: Collection[str] | None, models: Collection[tuple[str, str]] | None
+    name: str,
+    runs: Collection[str] | None,
+    models: Collection[tuple[str, str]] | None,
+    keys: Collection[str] | None,
 ) -> frozenset[str] | None:
-    """Where the rows of these runs or models lie in a table; None: anywhere."""
+    """Where the rows of these runs, models or names lie in a table; None: anywhere."""
     if name in BY_RUN and runs is not None:
         return frozenset(map(run_bucket, runs))
+    if name in BY_NAME and keys is not None:
+        return frozenset(map(name_bucket, keys))
     if name in BY_MODEL and models is not None:
         return frozenset(model_bucket(*one) for one in models)
     return None

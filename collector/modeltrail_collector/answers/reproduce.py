@@ -48,12 +48,8 @@ def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
     Raises NotFound for a model that is not in the log.
     """
     with opened(of) as db:
-        db.attach("models", held=True)
         model = names.model(db, text)
-        runs = [run for run in (model["run_id"], model["registered_run_id"]) if run]
-        db.attach("facets", "runs", "run_datasets", "params", held=True, runs=runs)
         sections = told(db, model, _SECTIONS)
-        db.attach("run_datasets", "runs", held=True)
         made = _recipe(sections, _Said(db, model["run_id"]))
     made.not_recorded = recipes.not_recorded(made)
     made.problems = recipes.problems(made)
@@ -65,36 +61,49 @@ class _Said:
     """What `show` does not tell of a run: more facets of its inputs, who made them, what else it wrote."""
 
     def __init__(self, db: Database, run_id: str) -> None:
+        db.attach("facets", "run_datasets", runs=[run_id], held=True)
         keys = "'modelTrail_dataUse', 'dataSource', 'storage', 'environmentVariables'"
         self.facets = {
             (row["namespace"], row["name"], row["key"]): row | {"value": _object(json.loads(row["value"]))}
             for row in db.rows(
                 f"""SELECT namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-                FROM facets WHERE run_id = $run AND "value" IS NOT NULL AND "key" IN ({keys})
+                FROM near_facets WHERE run_id = $run AND "value" IS NOT NULL AND "key" IN ({keys})
                     AND scope IN ('run', 'input', 'input_facet')""",  # noqa: S608
                 run=run_id,
             )
         }
-        self.makers = {
-            (row.pop("namespace"), row.pop("name")): row
-            for row in db.rows(
-                """SELECT i.namespace, i.name, runs.run_id, job_namespace, job_name
-                FROM run_datasets AS i
-                JOIN run_datasets AS o ON (o.namespace, o.name) = (i.namespace, i.name)
-                    AND o.role = 'output' AND o.run_id <> i.run_id
-                    AND (o.fingerprint = i.fingerprint OR o.version = i.version)
-                JOIN runs ON runs.run_id = o.run_id
-                WHERE i.run_id = $run AND i.role = 'input'
-                QUALIFY row_number() OVER (
-                    PARTITION BY i.namespace, i.name ORDER BY last_event_at DESC, runs.run_id) = 1""",
-                run=run_id,
-            )
-        }
+        self.makers = self._makers(db, run_id)
         self.outputs = db.rows(
-            """SELECT namespace, name, kind, version, fingerprint FROM run_datasets
+            """SELECT namespace, name, kind, version, fingerprint FROM near_run_datasets
             WHERE run_id = $run AND role = 'output' ORDER BY namespace, name""",
             run=run_id,
         )
+
+    @staticmethod
+    def _makers(db: Database, run_id: str) -> dict[tuple[str, str], Row]:
+        """The run that wrote what this one read, by input."""
+        query = "SELECT DISTINCT name FROM near_run_datasets WHERE run_id = $run AND role = 'input'"
+        db.attach("mentions", keys=[row["name"] for row in db.rows(query, run=run_id)], held=True)
+        makers = db.rows(
+            """SELECT i.namespace, i.name, o.run_id
+            FROM near_run_datasets AS i
+            JOIN near_mentions AS o ON o.how = 'name' AND o.key = i.name AND o.namespace = i.namespace
+                AND o.role = 'output' AND o.run_id <> i.run_id
+                AND (o.fingerprint = i.fingerprint OR o.version = i.version)
+            WHERE i.run_id = $run AND i.role = 'input'
+            QUALIFY row_number() OVER (
+                PARTITION BY i.namespace, i.name ORDER BY last_event_at DESC, o.run_id) = 1""",
+            run=run_id,
+        )
+        ids = {row["run_id"] for row in makers}
+        db.attach("runs", runs=ids, held=True)
+        db.fill("maker", ("run_id",), {(one,) for one in ids})
+        runs = {
+            row["run_id"]: row
+            for row in db.rows("""SELECT run_id, job_namespace, job_name
+            FROM near_runs SEMI JOIN maker USING (run_id)""")
+        }
+        return {(row["namespace"], row["name"]): runs[row["run_id"]] for row in makers}
 
     def value(self, namespace: str | None, name: str | None, key: str) -> Row:
         """The fields of a facet; none where it was not said."""

@@ -1,5 +1,6 @@
 """`modeltrail models`, `runs`, `show`, `trace` and `sql`: ask, print."""
 
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -164,14 +165,16 @@ def trace(
 
 
 @click.command()
-@click.argument("query")
+@click.argument("query", required=False)
 @log_option
 @json_option
 @past_options
 def sql(
-    query: str, log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None
+    query: str | None, log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None
 ) -> None:
     """Ask the tables with SQL (DuckDB's): one SELECT.
+
+    Without QUERY a prompt opens, with history and Tab; from a pipe the SELECT is read from stdin.
 
     Tables: events, rejected, runs, run_datasets, edges, facets, params, metrics, models, deployments,
     changes.
@@ -179,12 +182,21 @@ def sql(
     \b
     modeltrail sql "SELECT state, count(*) FROM runs GROUP BY state"
     modeltrail sql "SELECT * FROM params WHERE name = 'C'" --json
+    modeltrail sql
     """
     from modeltrail_collector import answers
+    from modeltrail_collector.cli import prompt
 
     with asking(log_uri, as_of, known_at) as db:
-        rows = answers.sql(db, query)
-        if as_json:
-            print_json(rows)
+
+        def ask(text: str) -> None:
+            rows = answers.sql(db, text)
+            if as_json:
+                print_json(rows)
+            else:
+                print_rows(rows, tuple(rows[0]) if rows else (), nothing="No rows.")
+
+        if query is None and sys.stdin.isatty():
+            prompt.prompt(db, ask)
         else:
-            print_rows(rows, tuple(rows[0]) if rows else (), nothing="No rows.")
+            ask(sys.stdin.read() if query is None else query)

@@ -19,7 +19,7 @@ import msgspec
 from deltalake import DeltaTable
 
 from modeltrail_collector.tables import reduce, scan
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, PUBLIC
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, FLAT, TABLES
 from modeltrail_collector.tables.store import files_by_bucket
 
 Open = Callable[[str], DeltaTable | None]
@@ -91,18 +91,18 @@ class Past:
         self._work.execute(f"""CREATE OR REPLACE TEMP TABLE flat AS FROM flat_now
             WHERE (run_id IS NULL OR run_id IN (SELECT run_id FROM {_MIXED} WHERE begun))
                 AND {self._moment.before("happened_at", "ingested_at")}""")  # noqa: S608
-        for name, query in reduce.by_run_queries(self._work, BY_RUN.keys() - {"events"}):
+        for name, query in reduce.by_run_queries(self._work, (BY_RUN.keys() | BY_NAME.keys()) - {"events"}):
             self._keep(name, query)
         self._work.execute("DROP TABLE flat")
 
     def _keep(self, name: str, query: str) -> None:
-        columns = ", ".join(f'"{column}"' for column in PUBLIC[name].names)
+        columns = ", ".join(f'"{column}"' for column in TABLES[name].names)
         self._work.execute(f"CREATE OR REPLACE TABLE past.{name} AS SELECT {columns} FROM ({query})")  # noqa: S608
 
     def query(
         self, name: str, buckets: Collection[str] | None = None, models: Collection[Name] | None = None
     ) -> str:
-        """The query of a public table's rows then.
+        """The query of a table's rows then.
 
         `buckets` and `models` (None: all) say of which rows it is at least.
         """
@@ -113,6 +113,9 @@ class Past:
             case "rejected":  # such a record has no time but that of its arrival
                 within = self._moment.before("ingested_at", "ingested_at")
                 return f"FROM ({self._now(name, buckets)}) WHERE {within}"
+            case "mentions":
+                rows = self._now(name, buckets)
+                return f"FROM ({rows}) WHERE {self._moment.settled} UNION ALL FROM past.mentions"
             case "models":
                 self._derive_models()
                 return f"""FROM ({self._now(name, buckets)}) WHERE {self._moment.settled}
@@ -134,7 +137,7 @@ class Past:
             UNION ALL FROM past.{name}"""
 
     def _now(self, name: str, buckets: Collection[str] | None) -> str:
-        return scan.reading_table(self._open(name), PUBLIC[name], buckets)
+        return scan.reading_table(self._open(name), TABLES[name], buckets)
 
     def _derive_models(self) -> None:
         """Fill `past.models` with the rows of the names of which something was said about that time."""

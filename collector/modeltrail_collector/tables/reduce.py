@@ -14,11 +14,14 @@ from modeltrail_collector.model import LogPartition
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
 from modeltrail_collector.tables.flatten import model_bucket
 from modeltrail_collector.tables.scan import attach, connect, fetch, fill
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, FLAT
 from modeltrail_collector.tables.store import among
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
+
+
+_FROM_FLAT: Final = {**BY_RUN, **BY_NAME}
 
 
 def sql_of(name: str) -> str:
@@ -32,10 +35,9 @@ class Touched(msgspec.Struct, frozen=True):
     buckets: set[str]
     runs: set[str] | None
 
-    @property
-    def predicate(self) -> str:
-        """SQL that is true for the rows of a table by run that are derived again."""
-        buckets = among("bucket", self.buckets)
+    def predicate(self, name: str) -> str:
+        """SQL that is true for the rows of a table by run, or by name, that are derived again."""
+        buckets = among("run_bucket" if name in BY_NAME else "bucket", self.buckets)
         return (
             buckets
             if self.runs is None
@@ -44,9 +46,9 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 def by_run(
-    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = BY_RUN.keys()
+    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = _FROM_FLAT.keys()
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
-    """Each wanted table of `BY_RUN` with its rows for what was touched (None: all of `flat`).
+    """Each wanted table of `BY_RUN` and `BY_NAME` with its rows for what was touched (None: all of `flat`).
 
     The rows of one have to be read before the next is asked for.
     """
@@ -61,17 +63,17 @@ def by_run(
                 FROM flat SEMI JOIN touched_run USING (run_id) UNION ALL FROM flat WHERE run_id IS NULL""")
             connection.execute("CREATE OR REPLACE TEMP VIEW flat AS FROM flat_touched")
         for name, query in by_run_queries(connection, wanted):
-            yield name, fetch(connection, query, BY_RUN[name])
+            yield name, fetch(connection, query, _FROM_FLAT[name])
 
 
 def by_run_queries(
-    connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = BY_RUN.keys()
+    connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = _FROM_FLAT.keys()
 ) -> Iterator[tuple[str, str]]:
-    """Each wanted table of `BY_RUN` and the query of its rows, which come from what is `flat` there."""
+    """Each wanted table and the query of its rows, which come from what is `flat` there."""
     for name, step in _STEPS:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {step} AS {sql_of(name)}")
     steps = dict(_STEPS)
-    for name in (name for name in BY_RUN if name in wanted):
+    for name in (name for name in _FROM_FLAT if name in wanted):
         yield name, f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
 
 

@@ -109,6 +109,16 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
 }
 """Reduced from the flat rows of one bucket; one row per key."""
 
+BY_NAME: Final[dict[str, pa.Schema]] = {
+    "mentions": _schema(
+        "bucket text, how text, key text, key_namespace text, role text, run_bucket text, run_id text,"
+        "namespace text, name text,"
+        "kind text, version text, fingerprint text, use text, rows int, started_at time, wrote_at time,"
+        "first_event_at time, last_event_at time, first_ingested_at time, last_ingested_at time"
+    ),
+}
+"""The same runs by what they name, for questions that start from a name: nothing that others do not say."""
+
 BY_MODEL: Final[dict[str, pa.Schema]] = {
     "models": _schema(
         "bucket text, namespace text, name text, version text, run_id text, digest text, algorithm text,"
@@ -126,5 +136,8 @@ BY_MODEL: Final[dict[str, pa.Schema]] = {
 PUBLIC: Final[dict[str, pa.Schema]] = {**BY_RUN, "rejected": REJECTED, **BY_MODEL}
 """Every table a reader may ask for, by name: `<log>/tables/<name>`."""
 
-TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, **PUBLIC}
+DERIVED: Final[dict[str, pa.Schema]] = {**BY_RUN, **BY_NAME, **BY_MODEL}
+"""What is reduced from `flat`, in the order in which it is."""
+
+TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, "rejected": REJECTED, **DERIVED}
 """All of them: `flat` and `rejected` are made of the log's records, the others of `flat`."""

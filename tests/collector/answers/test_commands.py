@@ -1,7 +1,9 @@
 """The commands: stdout is the answer, stderr everything else."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -195,3 +197,38 @@ def test_watch_takes_up_what_comes_and_ends_on_sigterm(tmp_path, make) -> None:
         assert 2 == json.loads(process.stdout.readline())["records"]
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(60)
+
+
+def test_sql_from_a_pipe(churn) -> None:
+    """Without a query, and without a terminal, the SELECT is read from stdin."""
+    result = CliRunner().invoke(
+        commands.sql, ["--log", churn.uri], input="SELECT count(*) AS runs\nFROM runs", catch_exceptions=False
+    )
+    assert ["runs", "6"] == result.stdout.split()
+
+
+def test_sql_opens_a_prompt(churn, tmp_path) -> None:
+    """On a terminal `sql` takes statements to the end, knows the tables, survives errors, keeps history."""
+    typed = ".tables\n.columns edges\nSELECT count(*) AS n\nFROM nowhere;\nSELECT 6 * 7 AS answer;\n.quit\n"
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("modeltrail"), "sql", "--log", churn.uri],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "COLUMNS": "200", "TERM": "xterm"},
+    ) as process:
+        os.close(inside)
+        os.write(terminal, typed.encode())
+        told = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while some := os.read(terminal, 65536):
+                told += some
+    os.close(terminal)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.decode())
+    assert 0 == process.returncode, text
+    assert re.search(r"run_datasets +One row per dataset", text), text
+    assert re.search(r"from_name +VARCHAR +Name of what went into it\.", text), text
+    assert "nowhere does not exist" in text
+    assert re.search(r"answer\s+42", text), text
+    assert "SELECT 6 * 7 AS answer;" in (tmp_path / "modeltrail" / "sql").read_text()

@@ -15,7 +15,7 @@ _RUN: Final = """runs.run_id, job_namespace, job_name, state, started_at, ended_
     coalesce(ended_at, last_event_at) AS wrote_at"""
 
 
-class _Node(msgspec.Struct):
+class Node(msgspec.Struct):
     """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it."""
 
     namespace: str
@@ -28,7 +28,7 @@ class _Node(msgspec.Struct):
     before: str | None = None
     run: Row | None = None
     repeated: bool = False
-    inputs: "list[_Node]" = []
+    inputs: "list[Node]" = []
 
 
 def trace(of: Log | Database, text: str) -> dict[str, Any]:
@@ -57,20 +57,20 @@ def trail(db: Database, model: Row, run_id: str) -> dict[str, Any]:
     return _followed(db, _made(db, model, run_id))
 
 
-def _followed(db: Database, root: _Node) -> dict[str, Any]:
+def _followed(db: Database, root: Node) -> dict[str, Any]:
     told: set[tuple[str, ...]] = set()
     level = [root]
     for _ in range(_DEPTH):
         if not level:
             break
-        _find_runs(db, [node for node in level if node.run is None])
+        find_writers(db, [node for node in level if node.run is None])
         fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
         _find_steps(db, fresh)
         level = _find_inputs(db, fresh)
     return _plain(root)
 
 
-def _root(db: Database, text: str) -> _Node:
+def _root(db: Database, text: str) -> Node:
     try:
         model = names.model(db, text)
     except NotFound as unknown:
@@ -78,12 +78,12 @@ def _root(db: Database, text: str) -> _Node:
             found = names.dataset(db, text)
         except NotFound as error:
             raise (unknown if "@" in text else error) from None
-        return _Node(found["namespace"], found["name"], kind=_kind(db, found))
+        return Node(found["namespace"], found["name"], kind=_kind(db, found))
     return _made(db, model, model["run_id"])
 
 
-def _made(db: Database, model: Row, run_id: str) -> _Node:
-    node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
+def _made(db: Database, model: Row, run_id: str) -> Node:
+    node = Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
     runs = db.rows(f"SELECT {_RUN} FROM runs WHERE run_id = $run", run=run_id)  # noqa: S608
     node.run = runs[0] if runs else None
     return node
@@ -94,7 +94,7 @@ def _kind(db: Database, found: Row) -> str:
     return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
 
 
-def _is_told(node: _Node, told: set[tuple[str, ...]]) -> bool:
+def _is_told(node: Node, told: set[tuple[str, ...]]) -> bool:
     assert node.run is not None  # noqa: S101  only nodes with a run come here
     identity = (node.namespace, node.name, node.run["run_id"])
     node.repeated = identity in told
@@ -102,7 +102,7 @@ def _is_told(node: _Node, told: set[tuple[str, ...]]) -> bool:
     return node.repeated
 
 
-def _find_runs(db: Database, nodes: list[_Node]) -> None:
+def find_writers(db: Database, nodes: list[Node]) -> None:
     """Set the run that wrote each node, where the log knows one."""
     if not nodes:
         return
@@ -132,7 +132,7 @@ def _find_runs(db: Database, nodes: list[_Node]) -> None:
         node.run = _writer(node, by_name.get((node.namespace, node.name), []))
 
 
-def _writer(node: _Node, candidates: list[Row]) -> Row | None:
+def _writer(node: Node, candidates: list[Row]) -> Row | None:
     """The run that wrote what this node's reader saw; candidates come oldest first."""
     in_time = [
         row for row in candidates if node.before is None or row["wrote_at"] <= node.before
@@ -152,7 +152,7 @@ def _run_of(row: Row) -> Row:
     return {key: value for key, value in row.items() if key not in ("tier", "version", "fingerprint")}
 
 
-def _find_steps(db: Database, nodes: list[_Node]) -> None:
+def _find_steps(db: Database, nodes: list[Node]) -> None:
     """Tell each node's run the names of its transformations."""
     if not nodes:
         return
@@ -167,7 +167,7 @@ def _find_steps(db: Database, nodes: list[_Node]) -> None:
         node.run["steps"] = steps.get(node.run["run_id"], [])
 
 
-def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
+def _find_inputs(db: Database, nodes: list[Node]) -> list[Node]:
     """Give each node the inputs of its run that went into it; the new nodes."""
     if not nodes:
         return []
@@ -207,7 +207,7 @@ def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
         found = by_output.get((node.run["run_id"], node.namespace, node.name), [])
         before = node.run["started_at"] or node.run["wrote_at"]
         unique = {(row["namespace"], row["name"]): row for row in reversed(found)}
-        node.inputs = [_Node(**row, before=before) for row in reversed(unique.values())]
+        node.inputs = [Node(**row, before=before) for row in reversed(unique.values())]
     return [child for node in nodes for child in node.inputs]
 
 
@@ -223,7 +223,7 @@ def _deployed(db: Database) -> list[Row]:
             SELECT (run_id, namespace, name) FROM run_datasets WHERE role = 'input')""")
 
 
-def _plain(node: _Node) -> dict[str, Any]:
+def _plain(node: Node) -> dict[str, Any]:
     told = {
         name: getattr(node, name)
         for name in ("namespace", "name", "kind", "version", "fingerprint", "use", "rows")

@@ -19,19 +19,23 @@ def as_of(of: Log | Database) -> list[Row]:
     not in force.
     """
     with database(of, "deployments", held=True) as db:
-        at = db.moment.event_time or db.moment.arrival or datetime.now(UTC)
-        said = db.rows(
-            """SELECT * EXCLUDE (bucket) FROM deployments
-            WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
-            ORDER BY effective_at, run_id""",
-            at=at.isoformat(),
-        )
-        found = [_row(one) for one in _in_force(said)]
+        found = [_row(one) for one in in_force(deployed(db))]
         _find_makers(db, found)
         return found
 
 
-def _in_force(said: list[Row]) -> list[Row]:
+def deployed(db: Database) -> list[Row]:
+    """The deployments that did not fail up to the handle's moment, oldest first: rows of their table."""
+    at = db.moment.event_time or db.moment.arrival or datetime.now(UTC)
+    return db.rows(
+        """SELECT * EXCLUDE (bucket) FROM deployments
+        WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
+        ORDER BY effective_at, run_id""",
+        at=at.isoformat(),
+    )
+
+
+def in_force(said: list[Row]) -> list[Row]:
     """What is left at each place of the deployments that were said, oldest first."""
     places: dict[_Place, dict[_Place, Row]] = {}
     for row in said:

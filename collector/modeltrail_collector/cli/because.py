@@ -2,7 +2,6 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +60,7 @@ def _figure_line(row: dict[str, Any]) -> tuple[str, ...]:
     moved = "" if delta is None else "=" if not delta else f"{delta:+.4g}"
     text = " ".join(where)
     text = text if len(text) <= 48 else "…" + text[-47:]
-    return row["name"], text, _number(row["before"]), _number(row["after"]), moved
+    return row["name"][:32], text, _number(row["before"]), _number(row["after"]), moved
 
 
 def _verdict(row: dict[str, Any]) -> str:
@@ -96,8 +95,12 @@ def _print_causes(causes: list[dict[str, Any]]) -> None:
 def _print_cause(cause: dict[str, Any]) -> None:
     strength = coloured(cause["strength"].ljust(8), _COLOURS[cause["strength"]])
     subject = label("file", cause["subject"]) if cause["subject"].startswith("/") else cause["subject"]
-    what = "" if cause["what"] == cause["subject"] else f"  {cause['what']}"
-    click.echo(f"  {cause['rank']} {strength}  {cause['kind']}: {bold(subject)}{what}")
+    what = "" if cause["what"] == cause["subject"] else cause["what"]
+    fits = len(f"{cause['kind']}: {subject}  {what}") + 14 <= _width()
+    head = f"  {cause['rank']} {strength}  {cause['kind']}: {bold(subject)}"
+    click.echo(f"{head}  {what}" if what and fits else head)
+    if what and not fits:
+        _wrapped(what, " " * 14)
     for mark, entries in (("+", cause["evidence"]), ("-", cause["against"])):
         for entry in entries:
             text = entry["text"].replace(f"{Path.cwd()}/", "")
@@ -134,17 +137,17 @@ def _print_diff(diff: str, diff_from: str, *, whole: bool) -> None:
 
 
 def _wrapped(text: str, rest: str, first: str | None = None) -> None:
-    width = shutil.get_terminal_size(fallback=(100, 24)).columns
-    for line in _lines(text, rest, rest if first is None else first, width):
-        click.echo(line)
-
-
-def _lines(text: str, rest: str, first: str, width: int) -> Iterable[str]:
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         text,
-        width,
-        initial_indent=first,
+        _width(),
+        initial_indent=rest if first is None else first,
         subsequent_indent=rest,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    for line in lines:
+        click.echo(line)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size(fallback=(100, 24)).columns

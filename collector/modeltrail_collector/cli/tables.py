@@ -15,8 +15,12 @@ from modeltrail_collector.cli.output import (
     told_as_json,
 )
 from modeltrail_collector.cli.watch import watch as watch_
+from modeltrail_schemas.printable import printable
 
 if TYPE_CHECKING:
+    from modeltrail_collector.alerts.notices import Notice
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.log import Log
     from modeltrail_collector.tables import CompactResult, Progress
 
 
@@ -37,6 +41,12 @@ _TOLD_A_TURN = 200
     help="How often --watch looks.",
 )
 @click.option(
+    "--alerts",
+    metavar="FILE",
+    type=click.Path(),
+    help="After each turn ask the rules of this file (`modeltrail alert`), and deliver what begins and ends.",
+)
+@click.option(
     "--changes/--no-changes",
     default=None,
     help="Tell in the log, once of each new model version, what changed in it (facet modelTrail_changes). "
@@ -53,6 +63,7 @@ def compact(
     watch: bool,
     interval: float,
     changes: bool | None,
+    alerts: str | None,
 ) -> None:
     """Bring the tables up to the end of the log.
 
@@ -68,10 +79,9 @@ def compact(
     modeltrail compact --changes
     modeltrail compact --log s3://ml/lineage --watch
     modeltrail compact --watch --metrics 9465 --log-format json
+    modeltrail compact --watch --alerts alerts.toml
     """
-    from modeltrail_collector import findings, tables
     from modeltrail_collector.log import open_log
-    from modeltrail_collector.pump import seal_inbox
     from modeltrail_collector.telemetry.logs import configure
 
     if metrics and not watch:
@@ -79,19 +89,33 @@ def compact(
     configure(log_format)
     log = open_log(log_uri)
     tell = watch if changes is None else changes
-
-    def turn() -> "CompactResult":
-        seal_inbox(log)
-        if not tell:
-            return tables.compact(log, on_progress=_progress())
-        most = _TOLD_A_TURN if watch else None
-        return findings.compact_and_tell(log, most=most, on_progress=_progress())
-
     with told_as_json(log_format):
+        alerting = _alerting(log, alerts, as_json=as_json) if alerts else None
+        told = (_TOLD_A_TURN if watch else None) if tell else 0
         if watch:
-            watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
+            watch_(
+                *(log, lambda: _turn(log, told, alerting), interval, metrics),
+                lambda result: _tell(result, as_json=as_json),
+                alerts=alerting.status if alerting else None,
+            )
         else:
-            _tell(turn(), as_json=as_json)
+            _tell(_turn(log, told, alerting), as_json=as_json)
+
+
+def _turn(log: "Log", told: int | None, alerting: "Alerting | None") -> "CompactResult":
+    """What was compacted; what changed is told of at most `told` versions (None: all)."""
+    from modeltrail_collector import findings, tables
+    from modeltrail_collector.pump import seal_inbox
+
+    seal_inbox(log)
+    result: CompactResult
+    if told == 0:
+        result = tables.compact(log, on_progress=_progress())
+    else:
+        result = findings.compact_and_tell(log, most=told, on_progress=_progress())
+    if alerting and alerting.turn():
+        result = _sum(result, tables.compact(log))
+    return result
 
 
 @click.command()
@@ -110,6 +134,32 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
     from modeltrail_collector.log import open_log
 
     _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
+
+
+def _alerting(log: "Log", path: str, *, as_json: bool) -> "Alerting":
+    """The rules of a file over this log; what begins and ends is printed as a line."""
+    from modeltrail_collector.alerts.notices import payload
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.answers.firing import check
+    from modeltrail_collector.answers.rules import read_rules
+
+    def tell(notice: "Notice") -> None:
+        if as_json:
+            print_json(payload(notice))
+        else:
+            found = notice.finding
+            click.echo(printable(f"{notice.status}  {found.severity}  {found.rule}  {found.message}"))
+
+    rules = read_rules(path)
+    check(rules)
+    return Alerting(log, rules, tell)
+
+
+def _sum(first: "CompactResult", then: "CompactResult") -> "CompactResult":
+    import msgspec
+
+    added = {name: getattr(first, name) + getattr(then, name) for name in then.__struct_fields__}
+    return msgspec.structs.replace(first, **added)
 
 
 def _tell(result: "CompactResult", *, as_json: bool) -> None:

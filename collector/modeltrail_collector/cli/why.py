@@ -1,9 +1,11 @@
 """`modeltrail why`: what changed from one model version to another, and what that likely did."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
+from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json
 
 
@@ -12,6 +14,7 @@ from modeltrail_collector.cli.output import json_option, log_option, print_json
 @click.argument("second", metavar="[MODEL@B]", required=False)
 @log_option
 @json_option
+@past_options
 @click.option(
     "--against",
     type=click.Choice(["previous", "production"]),
@@ -36,6 +39,8 @@ def why(
     against: str,
     repository: Path,
     with_diff: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
 ) -> None:
     """Why a model version behaves differently from another one.
 
@@ -52,16 +57,13 @@ def why(
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import because
-    from modeltrail_collector.cli.freshness import warn_if_behind
     from modeltrail_collector.errors import ConfigError
-    from modeltrail_collector.log import open_log
 
     if second is not None and against != "previous":
         raise ConfigError("--against chooses the other version where only one is named: here both are")
-    log = open_log(log_uri)
-    answer = answers.why(log, first, second, against=against, repository=repository)
-    if as_json:
-        print_json(answer)
-    else:
-        because.print_why(answer, with_diff=with_diff)
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        answer = answers.why(db, first, second, against=against, repository=repository)
+        if as_json:
+            print_json(answer)
+        else:
+            because.print_why(answer, with_diff=with_diff)

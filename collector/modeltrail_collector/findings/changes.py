@@ -9,6 +9,7 @@ everything told. Should two owners overlap, both write the same bytes, which cou
 What is told mentions no new version, so that it causes nothing to be told.
 """
 
+import logging
 from typing import Final
 
 import msgspec
@@ -16,7 +17,6 @@ import msgspec
 from modeltrail_collector import judge
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.why import TABLES, causes_of
-from modeltrail_collector.errors import CollectorError
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.findings import event
 from modeltrail_collector.findings.event import JOB, Version
@@ -27,6 +27,8 @@ from modeltrail_collector.pump.totals import Totals
 from modeltrail_collector.tables import CompactResult, horizon
 from modeltrail_collector.tables.compaction import compact_now
 from modeltrail_collector.tables.work import OnProgress, Work, alone
+
+_logger = logging.getLogger(__name__)
 
 SOURCE: Final = "modeltrail:changes"
 """What such a record says about where it came from."""
@@ -59,18 +61,25 @@ def _turn(work: Work, most: int | None) -> Compacted:
 
 def _tell(work: Work, most: int | None) -> int:
     """Seal what is to be said of versions of which nothing was said; how many they are."""
-    with database(work.log, *TABLES, "changes", held=True) as db:
+    with database(work.log, "models", "runs") as db:
+        versions = _untold(db, horizon(work.log))[:most]
+        if not versions:
+            return 0
+        db.attach(*TABLES, "changes", held=True)
         values = [
             msgspec.json.encode(event.make(version, _changes(db, version), _causes(db, version)))
-            for version in _untold(db, horizon(work.log))[:most]
+            for version in versions
         ]
-    if not values:
-        return 0
+    judged = [(value, judge.judge(value)) for value in values]
+    told = [(value, verdict) for value, verdict in judged if verdict.verdict != "rejected"]
+    for _, verdict in judged:
+        if verdict.verdict == "rejected":  # no table would know of it, and it would be told for ever
+            _logger.error("what changed in a model version cannot be told: %s", verdict.reasons[:1])
     reached("changes_found")
     work.log.recover(LOCAL)
     work.lease.check()
     writer = LocalWriter(work.log, work.log.end(LOCAL), Totals())
-    for value in values:
+    for value, verdict in told:
         record = Record(
             LOCAL.topic,
             LOCAL.partition,
@@ -81,10 +90,10 @@ def _tell(work: Work, most: int | None) -> int:
             (),
             value,
         )
-        writer.add(record, judge.judge(value))
+        writer.add(record, verdict)
     writer.seal()
     reached("changes_sealed")
-    return len(values)
+    return len(told)
 
 
 def _untold(db: Database, since: str) -> list[Version]:
@@ -132,5 +141,6 @@ def _causes(db: Database, version: Version) -> list[Row]:
         return []
     try:
         return causes_of(db, version.namespace, version.name, version.base, version.version)
-    except CollectorError:
+    except Exception:  # what strangers say must not end who compacts
+        _logger.exception("the causes of %s %s cannot be worked out", version.name, version.version)
         return []

@@ -8,7 +8,6 @@ and the time too: told again, it is the same event, and counts once.
 import importlib.metadata
 import json
 import uuid
-from collections import defaultdict
 from typing import Any, Final
 
 import msgspec
@@ -21,8 +20,8 @@ JOB: Final = ("modeltrail", "model-changes")
 KEY: Final = "modelTrail_changes"
 _RUN: Final = uuid.uuid5(uuid.NAMESPACE_URL, schema_url(KEY).partition("#")[0].rpartition("/")[0])
 _STANDARD: Final = "https://openlineage.io/spec/facets"
-_MOST_ENTRIES: Final = 1_000
-"""Of each list, so many are told: a version made with everything other is no event of megabytes."""
+_SECTION_CHARACTERS: Final = 64_000
+"""Of each section so much is told: a version of which everything is other is no event of megabytes."""
 _MOST_CAUSES: Final = 20
 _LONGEST: Final = 1_000
 
@@ -99,14 +98,19 @@ def _job_type() -> dict[str, str]:
 
 
 def _section(changes: list[Row], section: str) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    found: dict[str, list[dict[str, str]]] = {"added": [], "removed": [], "changed": []}
+    left = _SECTION_CHARACTERS
     for row in changes:
         if row["section"] != section:
             continue
         kind = "added" if row["before"] is None else "removed" if row["after"] is None else "changed"
         sides = {side: row[side][:_LONGEST] for side in ("before", "after") if row[side] is not None}
-        found[kind].append({"path": row["path"], **sides})
-    return {kind: found[kind][:_MOST_ENTRIES] for kind in ("added", "removed", "changed")}
+        told = {"path": row["path"][:_LONGEST], **sides}
+        left -= sum(map(len, told.values()))
+        if left < 0:
+            break
+        found[kind].append(told)
+    return found
 
 
 def _cause(cause: Row) -> dict[str, str]:

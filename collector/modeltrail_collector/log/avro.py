@@ -67,14 +67,15 @@ def blocks(entries: Iterable[Entry], sync: bytes) -> Iterator[bytes]:
 
 def header(metadata: Mapping[str, str], sync: bytes) -> bytes:
     """The beginning of a container file, byte for byte as fastavro writes it (a test compares them)."""
-    file = BytesIO()
     meta = {key: value.encode() for key, value in metadata.items()}
     meta |= {"avro.codec": _CODEC.encode(), "avro.schema": _own_schema()}
-    fastavro.schemaless_writer(file, HEADER, {"magic": MAGIC, "meta": meta, "sync": sync})
-    return file.getvalue()
+    parts = [MAGIC, _long(len(meta))]
+    for key, value in meta.items():
+        parts += (_string(key), _long(len(value)), value)
+    return b"".join((*parts, _EMPTY, sync))
 
 
-def rows(data: bytes) -> Iterator[dict[str, Any]]:
+def entries(data: bytes) -> Iterator[Entry]:
     """The records of a container file that `blocks` filled.
 
     Raises:
@@ -90,10 +91,17 @@ def rows(data: bytes) -> Iterator[dict[str, Any]]:
         count, content = _opened_block(file, at, sync)
         block = BytesIO(content)
         for _ in range(count):
-            found = fastavro.schemaless_reader(block, schema, None)
-            yield found
+            yield _entry(fastavro.schemaless_reader(block, schema, None))
         if block.tell() != len(content):
             raise ValueError(f"the block at byte {at} does not end with its {count} records")
+
+
+def _entry(row: Any) -> Entry:
+    row["headers"] = tuple(Header(header["key"], header["value"]) for header in row["headers"])
+    row["reasons"] = tuple(
+        Reason(reason["code"], reason["path"], reason["message"]) for reason in row["reasons"]
+    )
+    return Entry(**row)
 
 
 def _opened_block(file: BytesIO, at: int, sync: bytes) -> tuple[int, bytes]:

@@ -39,7 +39,7 @@ import msgspec
 from modeltrail_collector.clock import WallClock, rfc3339, wall_ms
 from modeltrail_collector.errors import LogFormatError, NotVerified
 from modeltrail_collector.log import avro, chain, digest
-from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
+from modeltrail_collector.model import Entry, FileProgress, LogPartition
 
 FORMAT = 1
 NEWEST_FORMAT = 2
@@ -348,12 +348,10 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
         NotVerified: They are not the records the header promises.
     """
     rows, following = 0, segment.first_offset
-    row: Any
     try:
-        for row in avro.rows(data):
-            if segment.parts and row["offset"] < segment.first_offset:
+        for entry in avro.entries(data):
+            if segment.parts and entry.offset < segment.first_offset:
                 continue
-            entry = _entry(row)
             if not following <= entry.offset < segment.next_offset:
                 break
             rows, following = rows + 1, entry.offset + 1
@@ -362,14 +360,6 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
         raise not_verified(segment, f"{type(error).__name__}: {error}") from error
     if rows != segment.rows:
         raise not_verified(segment, f"{rows} records in order, its header says {segment.rows}")
-
-
-def _entry(row: Any) -> Entry:
-    row["headers"] = tuple(Header(header["key"], header["value"]) for header in row["headers"])
-    row["reasons"] = tuple(
-        Reason(reason["code"], reason["path"], reason["message"]) for reason in row["reasons"]
-    )
-    return Entry(**row)
 
 
 def not_verified(segment: Segment, problem: str) -> NotVerified:

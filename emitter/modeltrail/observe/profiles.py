@@ -137,22 +137,26 @@ def _numbers(name: str, values: "Array", missing: "Array") -> dict[str, Any]:
             below = np.searchsorted(finite, edges[1:-1])
             counts = np.diff(below, prepend=0, append=len(finite))
             found["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}
-            found |= _quantiles(finite, found["std"])
+            found |= _quantiles(finite)
     return found
 
 
-def _quantiles(ordered: "Array", std: float) -> dict[str, Any]:
-    """Values at equal shares of the rows, to a thousandth of the standard deviation.
+def _quantiles(ordered: "Array") -> dict[str, Any]:
+    """Values at equal shares of the rows, to a thousandth of what half of them spread over.
 
     Bins of equal width say nothing where one far value stretches them. Rounded, no value is one row's own.
     """
-    if not math.isfinite(std) or std < math.ulp(0.0) * 1e10:
-        return {}
     import numpy as np
 
     places = np.linspace(0, len(ordered) - 1, QUANTILES + 1).round().astype(int)
-    digits = 3 - math.floor(math.log10(std))
-    return {"quantiles": [round(value, digits) for value in ordered[places].tolist()]}
+    found = ordered[places].tolist()
+    middle = len(found) // 2
+    for aside in (QUANTILES // 4, QUANTILES // 2 - 1, QUANTILES // 2):
+        spread = found[middle + aside] - found[middle - aside]
+        if spread > math.ulp(max(abs(found[0]), abs(found[-1]))) * 1e4:
+            digits = 3 - math.floor(math.log10(spread))
+            return {"quantiles": [round(value, digits) for value in found]}
+    return {}  # one value, or differences that floats hardly tell
 
 
 def _texts(name: str, values: "Array") -> dict[str, Any]:

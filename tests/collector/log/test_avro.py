@@ -72,10 +72,10 @@ def test_bytes_behind_the_records_of_a_block_are_refused() -> None:
     """A block that holds more bytes than those of its records is not read as if it were whole."""
     (whole,) = blocks([msgspec.structs.replace(ROW, offset=n) for n in range(2)], bytes(16))
     data = avro.header({}, bytes(16)) + whole
-    assert [0, 1] == [row["offset"] for row in avro.rows(data)]
+    assert [0, 1] == [found.offset for found in avro.entries(data)]
     one_less = avro.header({}, bytes(16)) + b"\x02" + whole[1:]
     with pytest.raises(ValueError, match="does not end with its 1 records"):
-        list(avro.rows(one_less))
+        list(avro.entries(one_less))
 
 
 def test_the_schema_is_the_entry() -> None:

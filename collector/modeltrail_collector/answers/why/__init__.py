@@ -16,7 +16,7 @@ TABLES: Final = facts.TABLES
 
 
 def why(
-    log: Log,
+    of: Log | Database,
     first: str,
     second: str | None = None,
     *,
@@ -39,7 +39,7 @@ def why(
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same version.
     """
-    before, after, chosen = facts.read(log, first, second, against)
+    before, after, chosen = facts.read(of, first, second, against)
     found = _compared(before, after, repository)
     ranked = causes.ranked(found)
     return {
@@ -109,7 +109,7 @@ def _unchanged(found: Found) -> list[str]:
     for section, word, _ in _SECTIONS:
         old, new = found.made.old[section], found.made.new[section]
         if old and old == new:
-            said.append(f"{word}: the same {len(new)}" if len(new) > 1 else f"{word}: the same")
+            said.append(f"{word}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
         commit = f"commit {state['commit'][:12]}" if state["commit"] else "the same source"
@@ -168,7 +168,7 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
         if moved or (None not in digests and digests[0] != digests[1]):
             said.append(_randomness(found))
     elif compared and not moved:
-        said.append("No figure that both versions have moved.")
+        said.append("Every figure that both versions have is the same.")
     if None not in digests:
         same = digests[0] == digests[1]
         said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")

@@ -16,9 +16,9 @@ unlikely           the data differs and no column moved; other packages, the mac
 
 Then, in this order: code, library and arguments go up one step where what was fitted on changed inside of
 the run and the files did not, and so does an upstream run whose inputs are the same and whose output is not.
-A change of data that nothing downstream shows goes down one step. Where what the model
-was fitted on has the same content, or the two models are the same bytes, what lies before it is unlikely. The
-only candidate there is goes up one step: nothing else that was recorded differs.
+A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
+same content, or the two models are the same bytes, what lies before it is unlikely. The only candidate there
+is goes up one step where code and environment were recorded on both sides: nothing else differs.
 
 What changed in the data is told where it came in (`data.py`): the feed, not the features made from it, which
 are its evidence. Candidates are ordered by strength, then evaluation data, data, preparation,
@@ -70,8 +70,15 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
             cause.but("what the model was fitted on has the same fingerprint", *places)
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
-        cause.strength = max(STRONG, cause.strength - 1)
         cause.for_("nothing else that was recorded differs")
+        if (
+            found.code["change"] != "unknown"
+            and found.made.old["environment"]
+            and found.made.new["environment"]
+        ):
+            cause.strength = max(STRONG, cause.strength - 1)
+        else:
+            cause.but("code or environment was not recorded on both sides")
 
 
 def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:

@@ -67,6 +67,7 @@ def _untracked(told: Any) -> dict[str, str | None]:
     }
 
 
+_MOST_CHARACTERS: Final = 64 << 10
 _COMPARED: Final = (
     "commit", "diff_sha256", "entry_point", "source_sha256", "notebook_sha256", "untracked",
 )  # fmt: skip
@@ -168,6 +169,8 @@ def _lines(diff: str) -> Iterator[tuple[str, str]]:
 
 def _parts(was: Row, now: Row, _: Path | None) -> str | None:
     """The difference of the two recorded patches, as texts."""
+    if max(len(side["diff"]) for side in (was, now)) > _MOST_CHARACTERS:
+        return None  # nobody of ours records more than half of that; to compare it takes minutes
     lines = difflib.unified_diff(
         was["diff"].splitlines(), now["diff"].splitlines(), "uncommitted before", "uncommitted after",
         lineterm="",

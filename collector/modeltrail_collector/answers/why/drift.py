@@ -301,7 +301,7 @@ def _sums(counts: Iterable[int]) -> list[int]:
 
 def _ascending(told: Any) -> list[float]:
     """A list of finite numbers in order; empty for anything else, or for far more than anybody records."""
-    if not isinstance(told, list) or len(told) > _MOST_POINTS:
+    if not isinstance(told, list) or not 2 <= len(told) <= _MOST_POINTS:
         return []
     if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in told):
         return []

@@ -9,7 +9,7 @@ import msgspec
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.trace import trail
+from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet
@@ -90,14 +90,14 @@ def label(model: Row) -> str:
     return f"{name}@{model['version']}"
 
 
-def read(log: Log, first: str, second: str | None, against: str) -> tuple[Story, Story, Row]:
+def read(of: Log | Database, first: str, second: str | None, against: str) -> tuple[Story, Story, Row]:
     """(the older version, the newer, how the older one was chosen).
 
     Raises:
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same.
     """
-    with database(log, *TABLES, held=True) as db:
+    with database(of, *TABLES, held=True) as db:
         if second is None:
             after = names.model(db, first)
             before, chosen = _before(db, after, against)
@@ -177,12 +177,14 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
+    db.attach(*TABLES, held=True)
     runs_of = [_maker(db, model) for model in models]
-    trails = [trail(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
+    trees = trails(db, zip(models, runs_of, strict=True))
     figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
     wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
-    wanted |= {node["run"]["run_id"] for tree in trails for node in nodes(tree) if node["run"]}
+    wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
+    db.attach("facets", "run_datasets", "params", held=True, runs=wanted)
     db.fill("why_run", ("run_id",), ((run_id,) for run_id in sorted(wanted)))
     runs, datasets, params = _said(db), _datasets(db), _params(db, runs_of)
     index: dict[tuple[str | None, ...], Said] = {}
@@ -192,7 +194,7 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
             index.setdefault((run_id, said.namespace, said.name, said.key), said)
     old, new = (
         Story(model, run_id, tree, runs, index, datasets, params[run_id], rows)
-        for model, run_id, tree, rows in zip(models, runs_of, trails, figures, strict=True)
+        for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
     )
     return old, new
 

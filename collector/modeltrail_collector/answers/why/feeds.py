@@ -24,6 +24,8 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
         inside = data.inside(pair, found.data)
         if not pair.differs or pair.causes or (inside and pair not in unexplained):
             continue
+        if pair.either.use == "test":  # it acts on the figures alone, and is a candidate of its own
+            continue
         if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
             continue  # the run that wrote it was made differently: that is the candidate
         causes.append(_feed(pair, symptoms.get(id(pair), [])))

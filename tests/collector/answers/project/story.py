@@ -15,6 +15,9 @@ import pandas as pd
 import sklearn.linear_model
 import sklearn.pipeline  # noqa: F401
 
+import modeltrail.integrations.sklearn
+import modeltrail.runs  # noqa: F401
+
 STEPS = ("first", "same", "param", "code", "library", "unit")
 CAPPED = "def capped(column, most=20_000):\n    return column.clip(upper=most)\n"
 

@@ -70,6 +70,7 @@ def run_script(script: Path, folder: Path) -> "subprocess.CompletedProcess[str]"
     )
 
 
+@pytest.mark.timeout(900)
 def test_a_recorded_training_is_made_again(modeltrail_command, project: Path, tmp_path: Path) -> None:
     """The script makes the same bytes in a fresh clone; of data with one byte changed it says which."""
     modeltrail_command("compact", cwd=project)
@@ -99,7 +100,9 @@ def test_a_recorded_training_is_made_again(modeltrail_command, project: Path, tm
     stopped = run_script(again, tmp_path / "other")
     assert 1 == stopped.returncode
     for told in (checked, stopped.stdout):
-        assert {"data/churn.csv", was, now} <= set(told.replace(f"{tmp_path}/other/src/", "").split())
+        assert {was, now} <= set(told.split())
+        assert "data: " in told
+        assert "data/churn.csv" in told
     assert not (tmp_path / "other" / "lineage").exists()
 
     shutil.rmtree(

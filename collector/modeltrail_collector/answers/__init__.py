@@ -7,6 +7,7 @@ from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database
 from modeltrail_collector.answers.firing import alert
 from modeltrail_collector.answers.here import check
+from modeltrail_collector.answers.impact import erase_plan, impact
 from modeltrail_collector.answers.lists import changes, models, runs, sql
 from modeltrail_collector.answers.rejected import rejected_by_code, rejected_list, rejected_record
 from modeltrail_collector.answers.reproduce import reproduce
@@ -22,6 +23,8 @@ __all__ = [
     "as_of",
     "changes",
     "check",
+    "erase_plan",
+    "impact",
     "models",
     "read_rules",
     "rejected_by_code",

@@ -19,7 +19,7 @@ THINGS: Final = 50_000
 """Things in one answer."""
 
 
-class _Node(msgspec.Struct):
+class Node(msgspec.Struct):
     """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it."""
 
     namespace: str
@@ -39,11 +39,11 @@ class _Node(msgspec.Struct):
     cut: str | None = None
     more: int = 0
     tree: int = 0
-    inputs: "list[_Node]" = []
+    inputs: "list[Node]" = []
 
 
 _UNTOLD: Final = ("before", "exact", "tree", "inputs")
-_TOLD: Final = tuple(name for name in _Node.__struct_fields__ if name not in _UNTOLD)
+_TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
 def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
@@ -86,13 +86,13 @@ def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]
     return _followed(db, roots, roots)
 
 
-def _followed(db: Database, roots: list[_Node], level: list[_Node]) -> list[dict[str, Any]]:
+def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[str, Any]]:
     """Trees side by side, followed from their first level on: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
-    followed: list[_Node] = []
+    followed: list[Node] = []
     left = THINGS
     for depth in range(DEPTH + 1):
-        _find_runs(db, [node for node in level if node.run is None])
+        find_writers(db, [node for node in level if node.run is None])
         fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
         followed += fresh
         if depth == DEPTH:
@@ -107,7 +107,7 @@ def _followed(db: Database, roots: list[_Node], level: list[_Node]) -> list[dict
     return [_plain(root) for root in roots]
 
 
-def _root(db: Database, text: str) -> tuple[_Node, list[_Node]]:
+def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
     """What is meant, and where the way back from it begins: at itself, or at what is in force there."""
     try:
         model = names.model(db, text)
@@ -118,7 +118,7 @@ def _root(db: Database, text: str) -> tuple[_Node, list[_Node]]:
                 dataset = names.dataset(db, text)
             except NotFound as error:
                 raise (unknown if "@" in text else error) from None
-            node = _Node(dataset["namespace"], dataset["name"], _kind(db, dataset))
+            node = Node(dataset["namespace"], dataset["name"], _kind(db, dataset))
             found = deployments(db, node.name) if node.kind == "endpoint" else []
         if found:
             node = _endpoint(db, found)
@@ -129,8 +129,8 @@ def _root(db: Database, text: str) -> tuple[_Node, list[_Node]]:
     return node, [node]
 
 
-def _made(db: Database, model: Row, run_id: str) -> _Node:
-    node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
+def _made(db: Database, model: Row, run_id: str) -> Node:
+    node = Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
     node.run = _run(db, run_id)
     return node
 
@@ -145,14 +145,14 @@ def _run(db: Database, run_id: str) -> Row | None:
     return runs[0] if runs else None
 
 
-def _endpoint(db: Database, found: list[Row]) -> _Node:
+def _endpoint(db: Database, found: list[Row]) -> Node:
     """An endpoint with the model versions in force there, as written by the run that brought the last one."""
     serving, last = in_force(found), found[-1]
-    node = _Node(last["namespace"] or last["platform"], last["dataset"] or last["endpoint"], kind="endpoint")
+    node = Node(last["namespace"] or last["platform"], last["dataset"] or last["endpoint"], kind="endpoint")
     node.run = _run(db, (serving or found)[-1]["run_id"])
     told = ("run_id", "action", "environment", "traffic_percent", "effective_at", "actor")
     for row in serving:
-        model = _Node(
+        model = Node(
             *(row["model_namespace"] or "", row["model_name"] or "", "model"),
             *(row["model_version"], row["model_digest"]),
             deployment={name: row[name] for name in told},
@@ -163,7 +163,7 @@ def _endpoint(db: Database, found: list[Row]) -> _Node:
     return node
 
 
-def _find_maker(db: Database, node: _Node) -> None:
+def _find_maker(db: Database, node: Node) -> None:
     """Set the run that made the model version that was deployed, if the log knows that version."""
     found = db.rows(
         """SELECT run_id, digest FROM models
@@ -178,7 +178,7 @@ def _find_maker(db: Database, node: _Node) -> None:
         node.fingerprint = node.fingerprint or found[0]["digest"]
 
 
-def _is_told(node: _Node, told: set[tuple[int | str | None, ...]]) -> bool:
+def _is_told(node: Node, told: set[tuple[int | str | None, ...]]) -> bool:
     assert node.run is not None  # noqa: S101  only nodes with a run come here
     identity = (node.tree, node.namespace, node.name, node.run["run_id"], node.column)
     node.repeated = identity in told
@@ -186,7 +186,7 @@ def _is_told(node: _Node, told: set[tuple[int | str | None, ...]]) -> bool:
     return node.repeated
 
 
-def _find_runs(db: Database, nodes: list[_Node]) -> None:
+def find_writers(db: Database, nodes: list[Node]) -> None:
     """Set the run that wrote each node, where the log knows one."""
     if not nodes:
         return
@@ -199,7 +199,7 @@ def _find_runs(db: Database, nodes: list[_Node]) -> None:
             node.run = {key: value for key, value in found.items() if key not in apart}
 
 
-def _writer(node: _Node, candidates: list[Row]) -> Row | None:
+def _writer(node: Node, candidates: list[Row]) -> Row | None:
     """The run that wrote what this node's reader saw; candidates come oldest first."""
     in_time = [
         row for row in candidates if node.before is None or row["wrote_at"] <= node.before
@@ -215,7 +215,7 @@ def _writer(node: _Node, candidates: list[Row]) -> Row | None:
     return in_time[-1] if in_time else None
 
 
-def _find_steps(db: Database, nodes: list[_Node]) -> None:
+def _find_steps(db: Database, nodes: list[Node]) -> None:
     """Tell each node's run the names of its transformations."""
     runs = [node.run for node in nodes if node.run is not None]
     steps = sources.steps(db, {run["run_id"] for run in runs})
@@ -223,7 +223,7 @@ def _find_steps(db: Database, nodes: list[_Node]) -> None:
         run["steps"] = steps.get(run["run_id"], [])
 
 
-def _find_inputs(db: Database, nodes: list[_Node], left: int) -> list[_Node]:
+def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
     """Give each node the inputs of its run that went into it, `left` in all; the new nodes."""
     if not nodes:
         return []
@@ -239,7 +239,7 @@ def _find_inputs(db: Database, nodes: list[_Node], left: int) -> list[_Node]:
         before = node.run["started_at"] or node.run["wrote_at"]
         node.more = found[0]["total"] - len(found) if found else 0
         known = [{key: value for key, value in row.items() if key != "total"} for row in found]
-        node.inputs = [_Node(**row, before=before, tree=node.tree) for row in known]
+        node.inputs = [Node(**row, before=before, tree=node.tree) for row in known]
         if node.more or (full and not found):
             node.cut = "size"
         elif node.column is not None and not found:
@@ -247,7 +247,7 @@ def _find_inputs(db: Database, nodes: list[_Node], left: int) -> list[_Node]:
     return [child for node in nodes for child in node.inputs]
 
 
-def _inputs(db: Database, nodes: list[_Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
+def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
     """What went into each: (run id, namespace, name, column) -> rows."""
     exact, other = (
         {(n.run["run_id"], n.namespace, n.name) for n in nodes if n.run and n.exact is one}
@@ -262,6 +262,6 @@ def _inputs(db: Database, nodes: list[_Node], left: int) -> dict[tuple[str | Non
     return by_output
 
 
-def _plain(node: _Node) -> dict[str, Any]:
+def _plain(node: Node) -> dict[str, Any]:
     inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
     return {name: getattr(node, name) for name in _TOLD} | {"inputs": inputs}

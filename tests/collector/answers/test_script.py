@@ -305,6 +305,7 @@ def test_a_commit_that_was_never_pushed_is_fetched_from_where_it_was_made(recipe
     sh(recipe, REPRODUCE_REPOSITORY=str(recipe_of.root))
 
 
+@pytest.mark.timeout(900)  # venv and pip write thousands of files
 def test_the_environment_is_built_from_files_without_a_network(recipe_of, sh, tmp_path):
     """The recorded versions go into a virtual environment, from a folder where there is no index."""
     wheels = tmp_path / "wheels"
@@ -322,10 +323,6 @@ def test_the_environment_is_built_from_files_without_a_network(recipe_of, sh, tm
     ]
     recipe = recipe_of({"command": ["python", "-c", "import tinything; exec(open('train.py').read())"]})
     recipe["environment"]["packages"] = packages
-    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "python": None}
-    result, said = sh(recipe, **offline)
+    result, said = sh(recipe, python=None, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
     assert str(tmp_path / "here" / "new0" / "venv" / "bin" / "python") == said["python"]
     assert "to be installed by hand: mine" in result.stdout
-    recipe["environment"]["packages"][0] |= {"version": "3.0", "install": "tinything==3.0"}
-    result, _ = sh(recipe, expected=2, **offline)
-    assert "Set REPRODUCE_PYTHON" in result.stderr

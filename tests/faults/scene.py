@@ -31,7 +31,7 @@ class Scene(NamedTuple):
         self.producer.stop()
         assert {} == self.producer.failed
         acked = self.producer.acked
-        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 90)
+        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 240)
         self.members.drain()
         return compare(self.log, acked)
 

@@ -25,7 +25,7 @@ EVENTS_A_RUN: Final = 10
 FAN_OUT: Final = 10_000
 CHAIN: Final = 100
 _SQL: Final = Path(__file__).with_name("world.sql")
-_CHUNK: Final = 4_000
+_CHUNK: Final = 2_000
 _MODEL_GROUPS: Final = 8
 
 Tables = dict[str, DeltaTable]
@@ -51,6 +51,7 @@ def flat_rows(runs: int, first: int, end: int) -> pa.Table:
     for name, value in {**parameters(runs), "from": first, "to": end}.items():
         sql = re.sub(rf"\${name}\b", str(value), sql)
     with scan.connect() as connection:
+        connection.execute("SET memory_limit = '2GB'")
         for statement in sql.split(";\n"):
             if statement.strip():
                 connection.execute(statement)

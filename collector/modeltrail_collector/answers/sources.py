@@ -23,48 +23,26 @@ _FOLDERS: Final = """list_transform(range(1, len(string_split({name}, '/'))),
     lambda n: array_to_string(string_split({name}, '/')[:n], '/'))"""
 
 
-# Parts of a folder: every output against each folder costs little for some folders, and spares to cut up the
-# name of every output; for many it is the other way round.
-_FEW: Final = 50
-_BELOW_FEW: Final = """SELECT wanted.namespace, wanted.name, run_id, NULL AS version, NULL AS fingerprint,
-        false AS exact
-    FROM output JOIN wanted
-        ON output.namespace = wanted.namespace AND starts_with(output.name, wanted.name || '/')"""
-_BELOW_MANY: Final = f"""SELECT namespace, unnest({_FOLDERS.format(name="name")}) AS name, run_id,
-        NULL AS version, NULL AS fingerprint, false AS exact
-    FROM output WHERE namespace IN (SELECT namespace FROM wanted)"""  # noqa: S608
-
-
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     """The runs that wrote each of these, oldest first, with the version and fingerprint that they wrote.
 
     `exact` says that the run called it so too.
 
     A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark):
-    each is tried where the one before it found nothing.
+    each counts where the one before it found nothing.
     """
     db.fill("wanted", ("namespace", "name"), sorted(names))
-    found = _writers(db, "SELECT namespace, name, run_id, version, fingerprint, true AS exact FROM output")
-    if missing := names - found.keys():
-        db.fill("wanted", ("namespace", "name"), sorted(missing))
-        found |= _writers(
-            db,
-            """SELECT split_part(identity, chr(9), 1) AS namespace, split_part(identity, chr(9), 2) AS name,
-                run_id, version, fingerprint, false AS exact
-            FROM (SELECT *, unnest(identities) AS identity FROM output WHERE identities IS NOT NULL)""",
-        )
-    if missing := names - found.keys():
-        db.fill("wanted", ("namespace", "name"), sorted(missing))
-        found |= _writers(db, _BELOW_FEW if len(missing) <= _FEW else _BELOW_MANY)
-    return found
-
-
-def _writers(db: Database, written: str) -> dict[Name, list[Row]]:
-    rows = db.rows(f"""
-        WITH output AS (FROM run_datasets WHERE role = 'output'), written AS ({written})
-        SELECT DISTINCT namespace, name, version, fingerprint, exact, {RUN}
-        FROM wanted JOIN written USING (namespace, name) JOIN runs USING (run_id)
-        ORDER BY wrote_at, runs.run_id""")  # noqa: S608  texts of ours
+    db.attach("mentions", keys=[name for _, name in names], held=True)
+    db.connection.execute("""CREATE OR REPLACE TEMP TABLE written AS
+        SELECT DISTINCT wanted.*, run_id, version, fingerprint, how = 'name' AS exact
+        FROM wanted JOIN near_mentions AS m ON m.key = wanted.name AND m.key_namespace = wanted.namespace
+        WHERE role = 'output' AND how IN ('name', 'identity', 'folder')
+        QUALIFY dense_rank() OVER (PARTITION BY wanted.namespace, wanted.name
+            ORDER BY list_position(['name', 'identity', 'folder'], how)) = 1""")
+    runs = [row["run_id"] for row in db.rows("SELECT DISTINCT run_id FROM written")]
+    db.attach("runs", runs=runs, held=True)
+    rows = db.rows(f"""SELECT namespace, name, version, fingerprint, exact, {RUN}
+        FROM written JOIN near_runs AS runs USING (run_id) ORDER BY wrote_at, runs.run_id""")  # noqa: S608
     found: dict[Name, list[Row]] = {}
     for row in rows:
         found.setdefault((row.pop("namespace"), row.pop("name")), []).append(row)

@@ -30,11 +30,17 @@ STEPS: Final = {
     "flat_committed": "`flat` holds new segments, `rejected` does not yet",
     "rejected_committed": "`flat` and `rejected` hold new segments, no reduced table does",
     "table_replaced": "one of the reduced tables is derived, the others are not yet",
+    "changes_found": "what changed in new model versions is worked out, nothing of it is sealed",
+    "changes_sealed": "what changed in new model versions is sealed, no table holds it yet",
     "files_joined": "small files of one bucket of a table are joined, the others are not yet",
     "table_vacuumed": "files that no reader of a table needs are removed, those of other tables are not yet",
     "table_checkpointed": "a table has a new checkpoint, its older commits are still there",
     "generation_swapped": "`flat` (then `rejected`) is rebuilt, the tables derived from it are not yet",
     "damage_cleared": "the damaged Delta log of a table is removed, the table is not yet made anew",
+    "alerts_noted": "alerts that begin or end are noted, nobody was told",
+    "alerts_sealed": "the events of alerts are in the log, that they are is not noted",
+    "alerts_told": "alerts are printed, that they are is not noted",
+    "alert_posted": "a webhook took an alert, that it did is not noted",
     "rows_forgotten": "retention took rows out of `flat` (then `rejected`), not yet out of the other tables",
 }
 """Every step, and where a process that dies there stands."""

@@ -9,7 +9,7 @@ import fastavro
 import pytest
 from logs import P0, again, all_entries, batch, entry
 
-from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost
+from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost, Unavailable
 from modeltrail_collector.log import Batch, Gap, Log, verify
 from modeltrail_collector.log.segment import PREFIX
 from modeltrail_collector.model import FileProgress
@@ -105,6 +105,23 @@ def test_appending_again_after_an_unknown_outcome_is_safe(log: Log) -> None:
     segment = log.append(P0, batch(0, 2))
     assert [True] == lost
     assert [segment] == list(again(log).segments(P0))
+
+
+def test_a_store_that_never_answers_a_put_in_time_is_appended_to(log: Log) -> None:
+    """Each put is carried out and none is answered: the second attempt finds what the first one wrote."""
+    create = log.store.create
+
+    def answer_too_late(name: str, data: bytes) -> bool:
+        create(name, data)
+        raise Unavailable("cannot write: no answer in time")
+
+    log.store.create = answer_too_late
+    for start in (0, 2, 4):
+        mine = batch(start, start + 2)
+        with pytest.raises(Unavailable):
+            log.append(P0, mine)
+        assert start + 2 == log.append(P0, mine).next_offset
+    assert 6 == log.end(P0)
 
 
 def test_plain_fastavro_reads_a_segment(log: Log) -> None:

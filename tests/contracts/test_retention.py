@@ -251,3 +251,12 @@ def test_every_copy_of_a_removed_record_goes(log: Log) -> None:
     assert [(6, True), (8, True)] == [(copy.next_offset, copy.removed) for copy in copies]
     assert [8, 9, 10, 11] == in_order(again(log))
     assert verify(again(log)).ok
+
+
+def test_a_roll_up_that_another_one_removed_is_no_problem(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A roll-up that no stub names may go while old records are removed: the others go all the same."""
+    keep(days(log), now=4, kept_days=100)
+    files = retention._files
+    monkeypatch.setattr(retention, "_files", lambda *given: [name_of_rollup(P0, 0, 4), *files(*given)])
+    assert 12 == keep(log, now=5.5, kept_days=3).records_removed
+    assert [True, True, False, False] == [removed for _, _, removed in ranges(log)][:4]

@@ -349,3 +349,26 @@ def test_a_stub_stands_for_a_part_of_its_roll_up(log: Log) -> None:
     assert any("its records are not in" in problem for problem in verify(again(log)).problems)
     with pytest.raises(NotVerified, match="its records are not in"):
         in_order(again(log))
+
+
+@pytest.mark.parametrize("gone_at", ["header", "read"])
+def test_a_roll_up_that_another_one_removed_is_no_problem(
+    log: Log, monkeypatch: pytest.MonkeyPatch, gone_at: str
+) -> None:
+    """Who took the lease over removed a roll-up that no stub names, just as it was to be finished here."""
+    fill(log)
+    needless = parts.rollup(list(log.segments(P0))[1:3], ())[1]
+    name = name_of_rollup(P0, 3, 9)
+    roll_up(log)
+    log.store.create(name, needless)
+    plain = getattr(Log, gone_at)
+
+    def slow(self: Log, what: object, *length: int) -> object:
+        if name in {what, getattr(what, "name", None)}:
+            log.store.remove(name)
+        return plain(self, what, *length)
+
+    monkeypatch.setattr(Log, gone_at, slow)
+    done = roll_up(again(log))
+    assert ([], 0) == (done.problems, done.rollups)
+    assert list(range(18)) == in_order(log)

@@ -99,6 +99,9 @@ def test_each_end_is_the_programs_own_and_is_told(launch, inbox, log, code, end)
     assert ["a"] == [each["name"] for each in facets["modelTrail_hyperparameters"]["params"]]
     assert {"modelTrail_codeState", "modelTrail_environment", "modelTrail_metrics"} <= set(facets)
     assert [PYTHON, "train.py"] == facets["modelTrail_codeState"]["argv"]
+    command = facets["modelTrail_codeState"]["command"]
+    assert ["modeltrail", "run", "--", PYTHON, "train.py"] == command
+    assert "environmentVariables" in facets
     assert 7 == events[1]["run"]["facets"]["modelTrail_metricSeries"]["points"][0]["step"]
     assert "abc123secret" not in json.dumps(events)
     if "ValueError" in code:

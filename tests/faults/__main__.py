@@ -17,12 +17,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 from faults import nemesis
 from faults.oracle import TALLY
+
+from modeltrail_collector.failpoints import STEPS
 
 LINE_S = 30.0
 TESTS = Path(__file__).resolve().parents[1]
@@ -74,8 +76,14 @@ def main(duration: float, seed: int | None) -> None:
         for problem in problems:
             click.echo(problem, err=True)
         sums = _sums(directory / "tally")
+    died = {name.removeprefix("died at "): sums[name] for name in sums if name.startswith("died at ")}
+    click.echo(f"died at {len(died)} of {len(STEPS)} steps: {_listed(died)}", err=True)
     click.echo(", ".join(f"{name} {sums[name]}" for name in ("produced", "stored", "lost", "twice", "kills")))
     sys.exit(bool(problems or sums["lost"] or sums["twice"] or not sums["produced"]))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
 def _sums(tally: Path) -> Counter[str]:

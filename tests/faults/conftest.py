@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults.kafka_proxy import KafkaProxy
 from faults.members import Task
 from faults.proxy import Proxy
-from faults.scene import PARTITIONS, Scene, at_work, broker_behind_proxy
+from faults.scene import PARTITIONS, Scene, Wire, at_work, broker_behind_proxies
 from kafka_broker import Broker, create_topic
 
 
@@ -19,23 +20,30 @@ def faults_seed() -> int:
 
 
 @pytest.fixture(scope="session")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Broker, Proxy]]:
-    """A broker of these tests' own, where dead members are soon forgotten, with a listener behind a proxy."""
-    with broker_behind_proxy(tmp_path_factory.mktemp("kafka")) as both:
-        yield both
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+    """A broker of these tests' own, where dead members are soon forgotten, with listeners behind proxies."""
+    with broker_behind_proxies(tmp_path_factory.mktemp("kafka")) as wire:
+        yield wire
 
 
 @pytest.fixture(scope="session")
-def broker(wire: tuple[Broker, Proxy]) -> Broker:
+def broker(wire: Wire) -> Broker:
     """The broker, reached directly."""
-    return wire[0]
+    return wire.broker
 
 
 @pytest.fixture
-def network(wire: tuple[Broker, Proxy]) -> Iterator[Proxy]:
+def network(wire: Wire) -> Iterator[Proxy]:
     """The proxy through which clients reach the broker too; it is good again after the test."""
-    yield wire[1]
-    wire[1].heal()
+    yield wire.network
+    wire.network.heal()
+
+
+@pytest.fixture
+def answers(wire: Wire) -> Iterator[KafkaProxy]:
+    """The proxy that gives answers of its own; it gives the broker's again after the test."""
+    yield wire.answers
+    wire.answers.heal()
 
 
 @pytest.fixture

@@ -43,14 +43,18 @@ def begin(task: Task) -> None:
 
 def mend(task: Task) -> None:
     """Collect a segment again that was damaged."""
-    damaged = sorted(Path(task.log).glob("raw/**/*.avro"))[1]
-    data = bytearray(damaged.read_bytes())
+    flip(sorted(Path(task.log).glob("raw/**/*.avro"))[1])
+    assert ["repaired"] == [outcome.outcome for outcome in repair_all(task)]
+
+
+def flip(segment: Path) -> None:
+    """Change a bit among its records."""
+    data = bytearray(segment.read_bytes())
     data[-20] ^= 1
-    damaged.write_bytes(data)
-    assert ["repaired"] == [outcome.outcome for outcome in _repair(task)]
+    segment.write_bytes(data)
 
 
-def _repair(task: Task) -> list[Outcome]:
+def repair_all(task: Task) -> list[Outcome]:
     log = open_log(task.log)
     connection = kafka.Connection(task.servers, task.topic, task.group)
     recollector = Recollector(lambda _: kafka.KafkaSource(connection, (0, 1)), strict=False)
@@ -77,10 +81,14 @@ def tabulate(task: Task) -> None:
     compaction._COMMIT_ROWS = 100  # so that there are files to join
     tables.compact(log)
     upkeep.keep_up(log)
-    for commit in Path(task.log, "tables", "params", "_delta_log").iterdir():
-        if commit.is_file():
-            commit.write_bytes(b"\0")
+    damage_a_table(task)
     tables.rebuild(log)
+
+
+def damage_a_table(task: Task) -> None:
+    """Spoil the Delta log of one, if there are any yet."""
+    for commit in Path(task.log, "tables", "params", "_delta_log").glob("*.json"):
+        commit.write_bytes(b"\0")
 
 
 def forget(task: Task) -> None:
@@ -104,7 +112,7 @@ def go_on(task: Task) -> None:
     from modeltrail_collector.tables import TableDamaged
 
     begin(task)
-    _repair(task)
+    repair_all(task)
     log = open_log(task.log)
     maintain(log)
     try:

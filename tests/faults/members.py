@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
@@ -25,7 +24,7 @@ from modeltrail_collector import failpoints
 from modeltrail_collector.errors import CollectorError
 from modeltrail_collector.intake import kafka
 from modeltrail_collector.pump import Limits
-from modeltrail_collector.pump.run import Job, Stop, run
+from modeltrail_collector.pump.run import Job, Report, Stop, run
 
 SESSION_S = 2.0
 # A dead member is noticed after two seconds instead of ten, or the tests would mostly wait.
@@ -53,7 +52,7 @@ class Task:
     dead_letter_topic: str | None = None
 
 
-def collect(task: Task) -> None:
+def collect(task: Task, report: Report = lambda _: None) -> None:
     """What a member does: the product's loop until SIGTERM, or until the end."""
     stop = Stop()
     stop.install()
@@ -66,7 +65,7 @@ def collect(task: Task) -> None:
         dead_letter_topic=task.dead_letter_topic,
     )
     try:
-        run(job, stop, lambda *_: None)
+        run(job, stop, report)
     except CollectorError as error:  # as the command line does
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from error
@@ -89,7 +88,7 @@ class Member:
 
     def __init__(self, task: Task, work: Callable[[Task], None] = collect) -> None:
         self.task = task
-        self.started = time.monotonic()
+        self.killed = False
         self._ready, theirs = _context.Pipe(duplex=False)
         self._process: ForkServerProcess = _context.Process(target=_body, args=(work, task, theirs))
         self._process.start()
@@ -116,6 +115,10 @@ class Member:
                 self._ready.close()
         self._kill(number)
 
+    @property
+    def frozen(self) -> bool:
+        return psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
     def freeze(self) -> None:
         self._kill(signal.SIGSTOP)
 
@@ -125,6 +128,7 @@ class Member:
     def _kill(self, number: int) -> None:
         """It may have killed itself a moment ago."""
         if self.alive:
+            self.killed = self.killed or number == signal.SIGKILL
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
 
@@ -135,6 +139,9 @@ class Member:
         assert code is not None, f"process {self._process.pid} lives on"
         if code == -signal.SIGKILL:
             note(kills=1)
+            if not self.killed:
+                step = self.task.environment.get(failpoints.ENV, "no step").partition(":")[0]
+                note(**{f"died at {step}": 1})
         return code
 
     def end(self, number: int) -> int:
@@ -144,15 +151,16 @@ class Member:
 
 
 class Members:
-    """The members of one group, and the log they write."""
+    """The members of one group, and the log they write. `work` is what they do."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, work: Callable[[Task], None] = collect) -> None:
         self.task = task
+        self.work = work
         self.running: list[Member] = []
 
     def start(self, **changes: Any) -> Member:
         """Start one more, with these fields of its task changed."""
-        member = Member(replace(self.task, **changes))
+        member = Member(replace(self.task, **changes), self.work)
         self.running.append(member)
         return member
 

@@ -1,8 +1,8 @@
 """All faults at once, by chance: several groups of collectors at work, and somebody who lets nothing be.
 
-Each `World` is a topic, a log and a few collectors; its thread kills, freezes, joins and ends them. Beside
-all of them the broker is killed and the network fails. When time is up everything is mended, the rest is
-collected, and the log compared with what the broker acknowledged.
+Each `World` is a topic, a log, a few collectors and one who takes care of the log (`care`); its thread kills,
+freezes, joins and ends them. Beside all of them the broker is killed and the network fails. When time is up
+everything is mended, the rest is collected, and the log compared with what the broker acknowledged.
 """
 
 import logging
@@ -17,16 +17,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from faults.members import SESSION_S, Members, Task
+from faults.care import ANYWHERE, COLLECTING, ON_A_DISK, WORK, care, repair, rows_twice
+from faults.members import SESSION_S, Member, Members, Task
 from faults.oracle import Producer, compare, growth, sealed_to, until
 from faults.proxy import Proxy
-from faults.scene import PARTITIONS, broker_behind_proxy
+from faults.scene import PARTITIONS, broker_behind_proxies
 from faults.store_proxy import StoreProxy, no_faults
 from kafka_broker import Broker, create_topic
 
 from modeltrail_collector.failpoints import ENV
 
-STEPS = ("polled", "temporary_written", "segment_put", "before_commit")
 ENDS = {0, -signal.SIGKILL, 4}
 """What may come of a collector here: told to end, killed, or started while the broker was away."""
 SIZE = 2
@@ -43,9 +43,10 @@ class World:
         self._task = task
         self._store = store
         self._members = Members(task)
+        self._carer: Member | None = None
         self._producer = Producer(producers, task.topic, seed, per_s=100)
         self._faults: list[Callable[[], None]] = [self._kill] * 12 + [self._kill_at_a_step] * 4
-        self._faults += [self._freeze, self._replace, self._join, self._throttle]
+        self._faults += [self._care] * 4 + [self._freeze, self._replace, self._join, self._throttle]
 
     def run(self, deadline: float) -> None:
         """Do harm until the deadline; then mend it all and compare."""
@@ -69,20 +70,27 @@ class World:
             acked, log = self._producer.acked, self._task.log
             until(lambda: self._revive() or sealed_to(log) >= len(acked), "everything is sealed", PATIENCE_S)
             self._members.drain()
+            self._end_carer()
+            if self._store is None:
+                repair(self._task)
             compare(log, acked, maybe=self._producer.failed)
+            assert 0 == rows_twice(log), "the tables have records twice"
         except Exception as error:
             self.problem = self.problem or f"{type(error).__name__}: {error}"
         finally:
             self._members.kill_all()
+            self._end_carer()
 
     def _revive(self) -> None:
         """What a supervisor does: start again what ended."""
         for member in [each for each in self._members.running if not each.alive]:
             self._members.running.remove(member)
-            code = member.wait()
-            assert code in ENDS, f"a collector ended with {code}: {self._task.errors.read_text()[-2000:]}"
+            self._note_end(member.wait())
         while len(self._members.running) < SIZE:
             self._members.start()
+
+    def _note_end(self, code: int) -> None:
+        assert code in ENDS, f"a process ended with {code}: {self._task.errors.read_text()[-2000:]}"
 
     def _some(self):
         return self._chance.choice(self._members.running)
@@ -93,8 +101,25 @@ class World:
 
     def _kill_at_a_step(self) -> None:
         self._members.end(self._some(), signal.SIGKILL)
-        step = f"{self._chance.choice(STEPS)}:{self._chance.randint(1, 4)}"
+        step = f"{self._chance.choice(COLLECTING)}:{self._chance.randint(1, 4)}"
         self._members.start(environment={**self._task.environment, ENV: step})
+
+    def _end_carer(self) -> None:
+        if carer := self._carer:
+            self._carer = None
+            self._note_end(carer.end(signal.SIGKILL))
+
+    def _care(self) -> None:
+        """Start the next work on the log when the last one has ended; at times kill who does it."""
+        if self._carer and self._carer.alive and self._chance.random() < 0.9:
+            return
+        self._end_carer()
+        works = ANYWHERE if self._store else ON_A_DISK
+        work = self._chance.choice(list(works))
+        environment = {**self._task.environment, WORK: work.__name__}
+        if self._chance.random() < 0.6:
+            environment[ENV] = f"{self._chance.choice(works[work])}:{self._chance.randint(1, 2)}"
+        self._carer = Member(replace(self._task, environment=environment), care)
 
     def _freeze(self) -> None:
         frozen = self._some()
@@ -151,15 +176,16 @@ def run(seconds: float, seed: int, directory: Path, tell: Callable[[float], None
     """Do harm for so long; returns what was not as it must be. `tell` hears how many seconds are left."""
     with ExitStack() as stack:
         (directory / "kafka").mkdir()
-        broker, network = stack.enter_context(broker_behind_proxy(directory / "kafka"))
+        broker, network, _ = stack.enter_context(broker_behind_proxies(directory / "kafka"))
         store = stack.enter_context(_s3())
         worlds = []
         for number in range(4):
             servers = network.address if number % 2 else broker.bootstrap_servers
             topic = create_topic(broker.bootstrap_servers, PARTITIONS)
             log = f"s3://lineage/{topic}" if number == 3 else str(directory / topic)
+            letters = create_topic(broker.bootstrap_servers)
             task = Task(servers, topic, log, directory / f"errors-{number}", group=topic)
-            task = replace(task, environment=store.environment)
+            task = replace(task, environment=store.environment, dead_letter_topic=letters)
             worlds.append(
                 World(task, broker.bootstrap_servers, seed + number, store if number == 3 else None)
             )

@@ -16,9 +16,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from kafka.errors import KafkaTimeoutError
-
-from modeltrail_collector.log import open_log, verify
+from modeltrail_collector.log import Segment, open_log, verify
+from modeltrail_collector.pump import Pump
 from modeltrail_collector.testing import MemoryTopic
 
 Oracle = dict[tuple[int, int], str]
@@ -28,13 +27,14 @@ TALLY = "FAULTS_TALLY"
 
 
 class Judgement(NamedTuple):
-    """How produced and stored records compare; `segments` hold the stored ones."""
+    """How produced and stored records compare; `segments` hold the stored ones, `removed` were there."""
 
     produced: int
     stored: int
     lost: int
     twice: int
     segments: int
+    removed: int = 0
 
 
 def note(**numbers: int) -> None:
@@ -53,15 +53,21 @@ def sealed_to(log: str | Path) -> int:
 def compare(log: str | Path, acked: Mapping[tuple[int, int], str], maybe: Collection[str] = ()) -> Judgement:
     """Every acknowledged record is in the log once, in order, where the broker put it; and nothing else is.
 
-    `maybe` are the digests of records whose sending has an unknown outcome: they may be there.
+    `maybe` are the digests of records whose sending has an unknown outcome: they may be there. Where
+    retention has removed the records, their number must be that of the acknowledged ones.
     """
     opened = open_log(log)
     found: Oracle = {}
-    segments = twice = 0
+    segments = twice = removed = 0
     for partition in opened.partitions():
         last = -1
         for segment in opened.segments(partition):
             segments += 1
+            if segment.removed:
+                gone = _gone(segment, acked)
+                found |= {key: acked[key] for key in gone}
+                assert len(gone) <= segment.rows <= len(gone) + len(maybe), f"of {segment.name} {len(gone)}"
+                removed += segment.rows
             for entry in opened.read(segment):
                 twice += entry.offset <= last
                 last = max(last, entry.offset)
@@ -75,7 +81,14 @@ def compare(log: str | Path, acked: Mapping[tuple[int, int], str], maybe: Collec
     assert [] == sorted(alien)[:20], "records that nobody sent"
     report = verify(opened)
     assert report.ok, report.problems
-    return Judgement(len(acked), stored, len(lost), twice, segments)
+    return Judgement(len(acked), stored, len(lost), twice, segments, removed)
+
+
+def _gone(segment: Segment, acked: Mapping[tuple[int, int], str]) -> list[tuple[int, int]]:
+    """The acknowledged records of a segment's range."""
+    partition = segment.partition.partition
+    offsets = range(segment.first_offset, segment.next_offset)
+    return [(partition, offset) for offset in offsets if (partition, offset) in acked]
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
@@ -91,6 +104,14 @@ def growth(log: str | Path, more: int = 20, seconds: float = 60.0) -> float:
     start, began = sealed_to(log), time.monotonic()
     until(lambda: sealed_to(log) >= start + more, f"{more} more records are sealed", seconds)
     return time.monotonic() - began
+
+
+def turn_until(pump: Pump, condition: Callable[[], object]) -> None:
+    def turned() -> bool:
+        pump.turn()
+        return bool(condition())
+
+    until(turned, "the collector works")
 
 
 def event(job: str = "job", **fields: object) -> bytes:
@@ -167,9 +188,11 @@ class Producer(threading.Thread):
 
     def halt(self) -> None:
         """End at once, at the end of a test that failed; after `stop` nothing is left to do."""
+        from kafka.errors import KafkaTimeoutError
+
         self._stopped.set()
         self.join()
-        with contextlib.suppress(KafkaTimeoutError):  # what waits is not wanted any more
+        with contextlib.suppress(KafkaTimeoutError):  # what it has not sent yet is not waited for
             self._producer.close(timeout=0)
 
 

@@ -99,11 +99,20 @@ class Proxy:
         ours = {writer, back}
         self._writers |= ours
         try:
-            await asyncio.gather(self._forward(reader, back), self._forward(there, writer, count=True))
+            await self._both_ways((reader, writer), (there, back))
         finally:
             self._writers -= ours
             for end in ours:
                 end.transport.abort()
+
+    async def _both_ways(
+        self,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        target: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        await asyncio.gather(
+            self._forward(client[0], target[1]), self._forward(target[0], client[1], count=True)
+        )
 
     async def _forward(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool = False

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from faults.members import Members, Task
+from faults.kafka_proxy import KafkaProxy
+from faults.members import Members, Task, collect
 from faults.oracle import Judgement, Producer, compare, sealed_to, until
 from faults.proxy import Proxy
 from kafka_broker import SCRIPT, Broker
@@ -30,15 +31,17 @@ class Scene(NamedTuple):
         self.producer.stop()
         assert {} == self.producer.failed
         acked = self.producer.acked
-        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 90)
+        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 240)
         self.members.drain()
         return compare(self.log, acked)
 
 
 @contextmanager
-def at_work(task: Task, seed: int, *, members: int = 2) -> Iterator[Scene]:
+def at_work(
+    task: Task, seed: int, *, members: int = 2, work: Callable[[Task], None] = collect
+) -> Iterator[Scene]:
     """So many members at work on the task, and a producer; nothing of them is left however it ends."""
-    scene = Scene(Members(task), Producer(task.servers, task.topic, seed), task.log)
+    scene = Scene(Members(task, work), Producer(task.servers, task.topic, seed), task.log)
     scene.producer.start()
     for _ in range(members):
         scene.members.start()
@@ -49,17 +52,32 @@ def at_work(task: Task, seed: int, *, members: int = 2) -> Iterator[Scene]:
         scene.producer.halt()
 
 
+class Wire(NamedTuple):
+    """A broker; a network that may fail; and something that answers for it with errors."""
+
+    broker: Broker
+    network: Proxy
+    answers: KafkaProxy
+
+
 @contextmanager
-def broker_behind_proxy(directory: Path) -> Iterator[tuple[Broker, Proxy]]:
-    """A broker where dead members are soon forgotten; who reaches it through the proxy stays behind it."""
-    ports = node.choose_ports(["PLAINTEXT", "CONTROLLER", "PROXIED"], {})
+def broker_behind_proxies(directory: Path) -> Iterator[Wire]:
+    """A broker where dead members are soon forgotten; who reaches it through a proxy stays behind it."""
+    ports = node.choose_ports(["PLAINTEXT", "CONTROLLER", "NETWORK", "ANSWERS"], {})
     (directory / "ports.json").write_text(json.dumps(ports))
-    broker, proxy = Broker(directory), Proxy(("127.0.0.1", ports["PROXIED"]))
-    addresses = f"PLAINTEXT://127.0.0.1:{ports['PLAINTEXT']},PROXIED://{proxy.address}"
-    properties = {"group.min.session.timeout.ms": "1000", "advertised.listeners": addresses}
+    network, answers = (
+        proxy(("127.0.0.1", ports[name])) for proxy, name in ((Proxy, "NETWORK"), (KafkaProxy, "ANSWERS"))
+    )
+    addresses = f"PLAINTEXT://127.0.0.1:{ports['PLAINTEXT']},NETWORK://{network.address}"
+    properties = {
+        "group.min.session.timeout.ms": "1000",
+        "advertised.listeners": f"{addresses},ANSWERS://{answers.address}",
+    }
+    broker = Broker(directory)
     try:
-        broker.start(listeners={"PROXIED": "PLAINTEXT"}, properties=properties)
-        yield broker, proxy
+        broker.start(listeners={"NETWORK": "PLAINTEXT", "ANSWERS": "PLAINTEXT"}, properties=properties)
+        yield Wire(broker, network, answers)
     finally:
         broker.stop()
-        proxy.close()
+        network.close()
+        answers.close()

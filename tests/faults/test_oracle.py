@@ -3,14 +3,16 @@
 import ast
 import hashlib
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from faults.oracle import compare
+from faults.oracle import compare, topic_of
 
 from modeltrail_collector.failpoints import STEPS
 from modeltrail_collector.log import open_log
-from modeltrail_collector.pump import Pump
+from modeltrail_collector.log.maintenance import maintain
+from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
 
 HERE = Path(__file__).parent
@@ -25,9 +27,22 @@ def test_the_oracle_can_fail(tmp_path: Path) -> None:
     while not pump.done:
         pump.turn()
     digest = hashlib.sha256(b"x").hexdigest()
-    assert (1, 1, 0, 0, 1) == compare(tmp_path, {(0, 0): digest})
-    assert (0, 1, 0, 0, 1) == compare(tmp_path, {}, maybe={digest})
+    assert (1, 1, 0, 0, 1, 0) == compare(tmp_path, {(0, 0): digest})
+    assert (0, 1, 0, 0, 1, 0) == compare(tmp_path, {}, maybe={digest})
     for wrong in ({}, {(0, 0): digest, (0, 1): digest}, {(0, 0): "other"}):
+        with pytest.raises(AssertionError):
+            compare(tmp_path, wrong)
+
+
+def test_the_oracle_counts_what_retention_removed(tmp_path: Path) -> None:
+    """Of removed records only their number is left: it has to be that of the acknowledged ones."""
+    topic, acked = topic_of(6)
+    pump = Pump(MemorySource(topic, max_records=2), open_log(tmp_path), until_end=True, limits=Limits(rows=2))
+    while not pump.done:
+        pump.turn()
+    maintain(open_log(tmp_path), keep=timedelta(days=-2))
+    assert (6, 6, 0, 0, 3, 4) == compare(tmp_path, acked)
+    for wrong in ({**acked, (0, 7): "more"}, dict(list(acked.items())[1:])):
         with pytest.raises(AssertionError):
             compare(tmp_path, wrong)
 

@@ -1,6 +1,7 @@
 """Rows 10 to 14, 16 and 17: what producers send. Each record is in the log as it came, whatever it is."""
 
 import hashlib
+import itertools
 import json
 import random
 import subprocess
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.oracle import Oracle, compare, event, until
+from faults.oracle import Oracle, compare, event, topic_of, until
 
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.model import Entry
 from modeltrail_collector.pump import Limits, Pump, Totals
+from modeltrail_collector.testing import MemorySource
 
 pytestmark = pytest.mark.kafka
 
@@ -108,6 +110,9 @@ def test_poison_is_kept_with_its_reason_and_stops_nothing(sent: Topic, tmp_path:
     found = entries(tmp_path / "log")
     assert list(POISON.values()) == [entry.value for entry in found]
     assert [] == [entry.offset for entry in found if not entry.reasons]
+    modeltrail("compact", "--log", tmp_path / "log")
+    shown = json.loads(modeltrail("rejected", "list", "--log", tmp_path / "log", "--json"))
+    assert set(range(len(POISON))) == {row["offset"] for row in shown}
     topic.send(event(), b"{")
     assert (1, 1) == (
         topic.collect(tmp_path / "log").accepted,
@@ -281,3 +286,24 @@ def test_clocks_that_are_wrong_change_no_order(sent: Topic, tmp_path: Path) -> N
     assert [{"n": 6, "placed": 6}] == json.loads(
         modeltrail("sql", "--log", tmp_path / "log", "--json", question)
     )
+
+
+@pytest.mark.row(17)
+def test_a_clock_that_jumps_seals_nothing_early_and_nothing_late(tmp_path: Path) -> None:
+    """What waits is sealed by its age on a clock that never jumps, however the time of day does."""
+    topic, acked = topic_of(3)
+    passed, days = [0.0], itertools.cycle((0, 4_000, 2_000))
+    log = Log(open_log(tmp_path).store, lambda: next(days) * 86_400_000)
+    source = MemorySource(topic)
+    pump = Pump(source, log, limits=Limits(age_s=10.0), clock=lambda: passed[0])
+    until(lambda: pump.turn() or pump.waiting == 3, "they are read")
+    passed[0] += 9.9
+    for _ in range(5):
+        pump.turn()
+    assert (0, 3) == (pump.totals.segments, pump.waiting)
+    passed[0] += 0.2
+    for _ in range(5):
+        pump.turn()
+    source.close()
+    assert (1, 0) == (pump.totals.segments, pump.waiting)
+    assert 3 == compare(tmp_path, acked).stored

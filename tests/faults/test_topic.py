@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from faults.members import SMALL
 from faults.oracle import compare, event, until
 from faults.test_records import Sent
 from kafka_broker import Broker, create_topic
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import open_log
+from modeltrail_collector.pump import Pump
 
 pytestmark = [pytest.mark.kafka, pytest.mark.row(15)]
 
@@ -47,11 +50,33 @@ def test_what_retention_took_is_counted_and_said(
 
 def test_a_topic_made_again_goes_to_a_chain_of_its_own(topic: Sent, tmp_path: Path) -> None:
     """The topic is deleted and made again with more records: all of both are in the log, in two chains."""
+    topic.collect(tmp_path)
+    again = made_again(topic)
+    again.collect(tmp_path, judged=False)
+    assert sorted([list(topic.acked.values()), list(again.acked.values())]) == chains(tmp_path)
+
+
+def test_a_topic_made_again_under_a_collector_goes_to_a_chain_of_its_own(
+    topic: Sent, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing tells a member that its topic is another by now: it notices, says so, jumps over nothing."""
+    source = KafkaSource(Connection(topic.servers, topic.name, topic.name))
+    pump = Pump(source, open_log(tmp_path), limits=SMALL)
+    try:
+        until(lambda: pump.turn() or pump.totals.records == 10, "the first ten are sealed")
+        again = made_again(topic)
+        until(lambda: pump.turn() or pump.totals.records >= 35, "all of the new topic are sealed")
+    finally:
+        source.close()
+    assert sorted([list(topic.acked.values()), list(again.acked.values())]) == chains(tmp_path)
+    assert f"the topic {topic.name} was deleted and made again" in caplog.text
+
+
+def made_again(topic: Sent) -> Sent:
+    """Delete the topic and make it again, with 25 records."""
     from kafka import KafkaAdminClient
     from kafka.admin import NewTopic
 
-    topic.collect(tmp_path)
-    first = dict(topic.acked)
     admin = KafkaAdminClient(bootstrap_servers=topic.servers)
     admin.delete_topics([topic.name])
     until(lambda: topic.name not in admin.list_topics(), "the topic is gone")
@@ -60,13 +85,16 @@ def test_a_topic_made_again_goes_to_a_chain_of_its_own(topic: Sent, tmp_path: Pa
     again = Sent(topic.servers, topic.name)
     again.send(*(event() for _ in range(25)))
     again.producer.close()
-    again.collect(tmp_path, judged=False)
-    opened = open_log(tmp_path)
-    digests = [
+    return again
+
+
+def chains(log: Path) -> list[list[str]]:
+    """The digests of the records of each chain, sorted."""
+    opened = open_log(log)
+    return sorted(
         [entry.sha256 for segment in opened.segments(partition) for entry in opened.read(segment)]
         for partition in opened.partitions()
-    ]
-    assert sorted([list(first.values()), list(again.acked.values())]) == sorted(digests)
+    )
 
 
 @pytest.mark.slow

@@ -120,6 +120,7 @@ def test_nothing_is_written_beside_the_log(evil_log):
 @pytest.mark.parametrize(
     "arguments",
     [("rejected", "list"), ("sql", "SELECT * FROM facets"), ("trace", EVIL[10]),
+     ("trace", EVIL[10], "--format", "mermaid"), ("trace", EVIL[11], "--format", "dot"),
      ("show", f"models/{EVIL[10]}"), ("show", "\x1b[2Jno such model")],
 )  # fmt: skip
 def test_no_control_character_reaches_who_reads(evil_log, arguments):

@@ -156,6 +156,8 @@ class Member(MemorySource):
         self.target: set[int] = set()
         self.told = self.expelled = self.fenced = False
         self.everything = everything
+        self.idle = False
+        """Its last poll brought nothing, and it has not been asked for anything else since."""
         self._broker = broker
         super().__init__(broker, max_records=max_records)
         if everything:
@@ -178,10 +180,12 @@ class Member(MemorySource):
         if not self.deaf and (self.expelled or self.events):
             return self._hear()
         self._check_truncation()
-        return super().poll(timeout_s)
+        polled = super().poll(timeout_s)
+        self.idle = polled.assigned is None and not polled.fetched
+        return polled
 
     def _hear(self) -> Polled:
-        self.told = True
+        self.told, self.idle = True, False
         self._ours = set() if self.expelled else set(self.events.pop(0))
         polled = self._assigned()
         if not self.everything:
@@ -194,6 +198,14 @@ class Member(MemorySource):
         for number, position in self._positions.items():
             if position > self._topic.ends[number]:
                 raise cut_short(self._topic.partition(number), position, f"at {self._topic.ends[number]}")
+
+    def pause(self) -> None:
+        self.idle = False
+        super().pause()
+
+    def resume(self) -> None:
+        self.idle = False
+        super().resume()
 
     def commit(self, offsets) -> None:
         self._ask("commit")

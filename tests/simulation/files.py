@@ -13,6 +13,7 @@ from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.log import Log, verify
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.pump import seal_inbox
+from simulation.memory import remembering
 from simulation.oracle import Failure
 from simulation.process import Outcome, Process
 from simulation.store import Media, ProcessStore
@@ -66,6 +67,7 @@ class FilesWorld:
     def wall(self) -> int:
         return self._wall_ms
 
+    @remembering()
     def play(self) -> None:
         root = Path(tempfile.mkdtemp(prefix="modeltrail-world-"))
         self.inbox = root / "inbox"

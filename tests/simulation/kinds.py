@@ -5,6 +5,7 @@ from typing import Protocol
 
 from simulation import plan
 from simulation.files import FilesWorld
+from simulation.keepers import KeepersWorld
 from simulation.tables import TablesWorld
 from simulation.world import World
 
@@ -26,15 +27,16 @@ class Playable(Protocol):
 MAKERS: dict[str, Callable[[int], Playable]] = {
     "collect": lambda seed: World(plan.make(seed)),
     "files": FilesWorld,
+    "keepers": KeepersWorld,
     "tables": TablesWorld,
 }
 
 
 def kind_of(seed: int) -> str:
-    """Which kind of world a seed makes: one in twenty is of files, one in a thousand of tables."""
-    if seed % 1000 == 500:
+    """Which kind of world a seed makes: one in twenty of files, one of maintainers, few of tables."""
+    if seed % 2000 == 500:
         return "tables"
-    return "files" if seed % 20 == 10 else "collect"
+    return {10: "files", 5: "keepers"}.get(seed % 20, "collect")
 
 
 def make(seed: int) -> Playable:

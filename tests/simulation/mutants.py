@@ -10,17 +10,21 @@ from typing import Any
 
 import msgspec
 
-from modeltrail_collector.errors import OwnershipLost
-from modeltrail_collector.log import Log, parts
+from modeltrail_collector.errors import OwnershipLost, Unavailable
+from modeltrail_collector.log import Log, parts, retention
 from modeltrail_collector.log import segment as segments
-from modeltrail_collector.log.chain import genesis
+from modeltrail_collector.log.chain import extend, genesis
 from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.log.segment import Head
 from modeltrail_collector.pump import Pump
 from modeltrail_collector.pump.builder import Builder
 from modeltrail_collector.testing import MemorySource
 from simulation import actors, plan
+from simulation.broker import Member
+from simulation.keepers import KeepersWorld
+from simulation.kinds import Playable
 from simulation.oracle import Failure
+from simulation.process import Outcome
 from simulation.store import Lease, Media, ProcessStore
 from simulation.world import World
 
@@ -28,13 +32,18 @@ from simulation.world import World
 class Mutant(msgspec.Struct, frozen=True):
     """What is taken away, and how; `harmless`: why another guard is enough.
 
-    Where a guard is against few accidents, its worlds have more of those (`focus`).
+    Where a guard is against few accidents, its worlds have more of those (`focus`), or nothing else (`kind`).
     """
 
     what: str
     patches: tuple[tuple[Any, str, Callable], ...]
     harmless: str = ""
     focus: tuple[str, ...] = ()
+    kind: Callable[[int], Playable] | None = None
+
+    def world(self, seed: int) -> Playable:
+        """The world of a seed in which it is hunted."""
+        return self.kind(seed) if self.kind else World(plan.make(seed, frozenset(self.focus)))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
@@ -58,7 +67,7 @@ def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
     with mutant.applied():
         for number in range(worlds):
             try:
-                World(plan.make(seed + number, frozenset(mutant.focus))).play()
+                mutant.world(seed + number).play()
             except Failure as failure:
                 return Caught(failure.oracle, seed + number, number + 1)
     return None
@@ -66,7 +75,9 @@ def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
 
 _assigned, _gather, _seal = Pump._assigned, Pump._gather, Pump._seal
 _seek_unsought, _stub = Pump._seek_unsought, RollUp._stub
-_source_assigned = MemorySource._assigned
+_source_assigned, _source_poll = MemorySource._assigned, MemorySource.poll
+_member_poll, _due = Member.poll, Pump._due
+_too_old = retention.too_old
 
 
 def _no_seek(self, assigned) -> None:
@@ -197,6 +208,61 @@ def _no_sync(self, folder) -> int:
     return 0
 
 
+def _never_moved(self, segment) -> None:
+    """Who reads does not look where the records went that were rolled up meanwhile."""
+
+
+def _unsynced_when_sealed(self, partition, batch):
+    self._heads.pop(partition, None)
+    found = self.header(segments.name_of(partition, batch.start))
+    if found.next_offset == batch.end and found.chain_end == extend(found.chain_start, batch.entries):
+        return found
+    raise OwnershipLost("somebody was faster")
+
+
+def _the_last_too(found, now, keep):
+    """As if behind the last segment there were another that is as old."""
+    found = list(found)
+    return _too_old([*found, *found[-1:]], now, keep)
+
+
+def _too_young(found, now, keep):
+    return _too_old(found, now, keep / 4)
+
+
+def _no_total(self):
+    """What is full or old is sealed; how much waits in all is not asked."""
+    limits = self._limits
+    self._limits = msgspec.structs.replace(limits, total_bytes=1 << 40)
+    due = _due(self)
+    self._limits = limits
+    return due
+
+
+def _one_topic(self, timeout_s):
+    """A topic that was made again is read on."""
+    self._topic_id = self._topic.topic_id
+    return _source_poll(self, timeout_s)
+
+
+def _moves_on(self, timeout_s):
+    """The client has moved on behind the records of a poll that failed."""
+    heard = self._ask("poll") is Outcome.OK
+    process, self.process = self.process, None  # it has been asked
+    try:
+        polled = _member_poll(self, timeout_s)
+    finally:
+        self.process = process
+    if not heard and polled.assigned is None:
+        raise Unavailable("the broker does not answer")
+    return polled
+
+
+def _without_compare(self, name, expected, data) -> bool:
+    self.write(name, data)
+    return True
+
+
 _NO_SEEK = ((Pump, "_assigned", _no_seek), (MemorySource, "_assigned", _positions_kept))
 _NO_DROP = ((Pump, "_assigned", _no_drop), (Pump, "_seek_unsought", _kept_when_sought))
 _BELIEVED = ((Log, "append", _believing_append),)
@@ -207,6 +273,7 @@ _LET_GO = ((Pump, "_seal", _forgetful_seal),)
 _REBALANCES = ("rebalance", "deaf", "hear", "join", "leave")
 _ANEW = ("sweep", "recreate")
 _POWER = ("unsynced", "power", "crash")
+_NOT_REWOUND = ((Member, "poll", _moves_on),)
 
 MUTANTS = (
     Mutant("no seek on assign", _NO_SEEK, focus=_REBALANCES),
@@ -235,6 +302,7 @@ MUTANTS = (
         "no lease check in the roll-up",
         ((Lease, "check", _no_pause),),
         harmless="each segment is exchanged once, for a stub of one of two overlapping roll-ups",
+        kind=KeepersWorld,
     ),
     Mutant(
         "tables take up what a power cut may take away",
@@ -242,4 +310,31 @@ MUTANTS = (
         focus=("follow", "retention", *_POWER),
     ),
     Mutant("a name counts before it is synced", ((ProcessStore, "clean", _no_sync),), focus=_POWER),
+    Mutant(
+        "a reader does not follow a roll-up", ((Log, "_moved", _never_moved),), focus=("follow", "maintain")
+    ),
+    Mutant(
+        "a name that was found taken counts before it is synced",
+        ((Log, "_already_sealed", _unsynced_when_sealed),),
+        focus=("unsynced", "power", "sweep"),
+    ),
+    Mutant(
+        "retention takes the last segment too", ((retention, "too_old", _the_last_too),), focus=("maintain",)
+    ),
+    Mutant("retention takes what is too young", ((retention, "too_old", _too_young),), focus=("maintain",)),
+    Mutant("nobody asks how much waits in all", ((Pump, "_due", _no_total),)),
+    Mutant("a topic that was made again is read on", ((MemorySource, "poll", _one_topic),), focus=_ANEW),
+    Mutant("a failed poll is not rewound", _NOT_REWOUND, focus=("fault",)),
+    Mutant("a failed poll is not rewound, and what comes may begin anywhere", (*_NOT_REWOUND, *_ANY_START)),
+    Mutant(
+        "no compare in the exchange",
+        ((Media, "replace", _without_compare),),
+        harmless="who sleeps before it had the lease a call ago: the next one finishes its roll-up",
+        kind=KeepersWorld,
+    ),
+    Mutant(
+        "no lease check, and no compare in the exchange",
+        ((Lease, "check", _no_pause), (Media, "replace", _without_compare)),
+        kind=KeepersWorld,
+    ),
 )

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from modeltrail_collector.errors import CollectorError, NotVerified
 from modeltrail_collector.log import Log, Segment, verify
 from modeltrail_collector.log.heads import PartitionHead
@@ -149,17 +151,18 @@ class Oracle:
 
     def _verify(self, log: Log) -> None:
         """The log verifies, through every end that was acknowledged, and knows what it does not keep."""
-        removed = {}
-        if self.keep_s is not None:
-            removed = {(p.topic_id, p.partition): p.removed for p in verify(log).partitions}
         heads = [
-            PartitionHead(
-                *(p.topic, p.topic_id, p.partition, offset, link),
-                changes=removed.get((p.topic_id, p.partition), ()),
-            )
+            PartitionHead(p.topic, p.topic_id, p.partition, offset, link)
             for (p, offset), link in self.heads.items()
         ]
         report = verify(log, heads)
+        if not report.ok and self.keep_s is not None:
+            removed = {(p.topic_id, p.partition): p.removed for p in report.partitions}
+            heads = [
+                msgspec.structs.replace(head, changes=removed.get((head.topic_id, head.partition), ()))
+                for head in heads
+            ]
+            report = verify(log, heads)
         if not report.ok:
             raise Failure("verify", "; ".join(report.problems[:3]))
 

@@ -1,5 +1,6 @@
 """Many worlds, on all cores: what came of them, and of the first that failed everything needed to mend it."""
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 
 import msgspec
 
+from modeltrail_collector.pump.run import GC_THRESHOLD
 from simulation import kinds
 from simulation.oracle import Failure
 
@@ -65,14 +67,20 @@ def play_some(seeds: range) -> Tally:
     return tally
 
 
+def _begin() -> None:
+    """A process that does nothing but play: silent, and what it has loaded is not looked at for garbage."""
+    logging.disable(logging.CRITICAL)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
+
+
 def play_many(seed: int, worlds: int | None, duration_s: float, jobs: int | None = None) -> Iterator[Tally]:
     """Play worlds from a seed on, so many or so long, and tell the sum now and then; stops at a failure."""
     total, told, deadline = Tally(), time.monotonic(), time.monotonic() + duration_s
     following, last = seed, None if worlds is None else seed + worlds
     under_way: set[Future[Tally]] = set()
     jobs = jobs or os.cpu_count() or 1
-    quiet = {"initializer": logging.disable, "initargs": (logging.CRITICAL,)}
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), **quiet) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
         while True:
             wanted = total.failed is None and time.monotonic() < deadline
             while wanted and len(under_way) < jobs + 1 and (last is None or following < last):

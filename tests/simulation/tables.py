@@ -17,6 +17,7 @@ from modeltrail_collector import failpoints, tables
 from modeltrail_collector.log import open_log
 from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN
 from simulation import plan
+from simulation.memory import remembering
 from simulation.oracle import Failure
 from simulation.process import Killed
 from simulation.world import World
@@ -49,6 +50,7 @@ class TablesWorld:
     def digest(self) -> str:
         return self.world.digest()
 
+    @remembering()
     def play(self) -> None:
         root = Path(tempfile.mkdtemp(prefix="modeltrail-world-"))
         actions = self.world.plan.actions

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from simulation import plan
-from simulation.kinds import MAKERS, kind_of
+from modeltrail_collector.log import segment
+from simulation import memory, plan
+from simulation.kinds import MAKERS, kind_of, make
 from simulation.mutants import MUTANTS, hunt
 from simulation.runner import play_some
 from simulation.shrink import failure_of, shrink
+from simulation.world import World
 
 TESTS = Path(__file__).resolve().parent.parent
 WORLDS = 200
@@ -44,6 +46,14 @@ def test_no_world_of_files_loses_or_doubles_a_line() -> None:
         assert world.produced == world.stored
 
 
+def test_no_world_of_maintainers_loses_or_doubles_a_record() -> None:
+    """In 30 worlds of maintainers that slept before a write, and of others that took over, all is read."""
+    for seed in range(30):
+        world = MAKERS["keepers"](seed)
+        world.play()
+        assert world.produced == world.stored > 0
+
+
 def test_tables_are_those_of_a_quiet_compaction() -> None:
     """After compactors that died at several steps the tables are what one compaction of the log makes."""
     world = MAKERS["tables"](0)
@@ -58,12 +68,44 @@ def test_no_world_of_many_loses_or_doubles_a_record() -> None:
     assert (None, "") == (tally.failed, tally.problem)
 
 
+def test_until_end_ends_though_an_election_cut_the_topic() -> None:
+    """The end that `--until-end` goes to comes nearer when it is cut off before it was read."""
+    settings = plan.make(866_241_493).settings
+    actions = ("hole", 95863010019923), ("hole", 168903617203139), ("sweep", 0), ("produce", 74286637143074)
+    actions += ("step", 97810147894103), ("step", 10428416866601), ("produce", 96989343262696)
+    actions += (("truncate", 232732249461089),)
+    World(plan.Plan(1, settings, tuple(plan.Action(*action) for action in actions))).play()
+
+
 def test_a_seed_replays_exactly() -> None:
     """Two processes that hash differently play the same trace and store the same bytes for a seed."""
     seeds = [argument for seed in (3, 4, 5, 6, 7, 10, 11) for argument in ("--replay", str(seed))]
     one, other = (simulation(*seeds, hash_seed=hash_seed).stdout for hash_seed in ("1", "2"))
     assert one == other
     assert 7 == len(set(re.findall(r"trace [0-9a-f]{32}: all is well\n", one)))
+
+
+def test_what_is_remembered_is_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worlds that compute everything anew play the same traces and store the same bytes."""
+    found = []
+    for pure in (memory.PURE, ()):
+        monkeypatch.setattr(memory, "PURE", pure)
+        worlds = [make(seed) for seed in (3, 4, 5, 10)]
+        for world in worlds:
+            world.play()
+        found.append([world.digest() for world in worlds])
+    assert found[0] == found[1]
+
+
+def test_a_mutant_is_asked_not_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a function was exchanged its answers are not remembered, and afterwards all is as it was."""
+    plain, mutant = segment.read_header, lambda *_: None
+    with memory.remembering():
+        assert plain is not segment.read_header
+    assert plain is segment.read_header
+    monkeypatch.setattr(segment, "read_header", mutant)
+    with memory.remembering():
+        assert mutant is segment.read_header
 
 
 def test_the_last_line_says_it_all() -> None:

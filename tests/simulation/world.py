@@ -9,6 +9,7 @@ from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
 from simulation.actors import Table, WatchedLog, check_table, collect, follow, keep
 from simulation.broker import Broker, Member
+from simulation.memory import remembering
 from simulation.oracle import Failure, Oracle
 from simulation.plan import Action, Plan
 from simulation.process import Outcome, Process
@@ -64,6 +65,7 @@ class World:
     def monotonic(self) -> float:
         return self._now
 
+    @remembering()
     def play(self) -> None:
         for action in self.plan.actions:
             self.act(action)
@@ -93,8 +95,11 @@ class World:
         if ready := [process for process in self.processes if not process.stopped]:
             process = ready[pick % len(ready)]
             for _ in range(1 + (pick >> 8) % 12):
+                polls = process.pending == "poll"
                 if process.running:
                     self.resume(process)
+                if polls and process.pending == "poll" and process.about["member"].idle:
+                    break  # a turn in which nothing came or was done: the next one would be the same
 
     def _fault(self, pick: int) -> None:
         """The next call of a process fails, in one of the ways in which calls fail."""
@@ -170,7 +175,7 @@ class World:
             process.about["member"].deaf = False
 
     def _maintain(self, _: int) -> None:
-        if sum(process.name.startswith("m") for process in self.processes) < 2:
+        if sum(process.name.startswith("m") for process in self.processes) < 3:
             self.start_maintainer()
 
     def _follow(self, _: int) -> None:

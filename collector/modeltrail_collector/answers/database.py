@@ -1,12 +1,13 @@
-"""The tables of a log as views of a DuckDB, and rows that are plain JSON."""
+"""The tables of a log, open for questions: views of a DuckDB, and rows that are plain JSON."""
 
 import contextlib
 import datetime as dt
 import decimal
 import math
+import re
 import uuid
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final, Self
 
 import duckdb
 import msgspec
@@ -14,54 +15,206 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
+from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
+from modeltrail_collector.tables.past import NOW, Moment, Past
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
 
 Row = dict[str, Any]
 
 _HELD_BYTES: Final = 8 << 20
 
 
-class Database(msgspec.Struct, frozen=True):
-    """An open DuckDB over some tables of a log."""
+class Database:
+    """The tables of a log, open for questions: read-only, DuckDB inside.
 
-    connection: duckdb.DuckDBPyConnection
+    Each question looks whether a table has a newer version, which costs microseconds, and opens only what
+    changed: a handle that stays open answers fast. It belongs to one thread; another opens its own.
+    """
+
+    def __init__(self, log: Log, moment: Moment = NOW) -> None:
+        """Opens nothing yet: a table is opened by the first question that needs it.
+
+        At another moment than now all tables are as they would be, had nothing been in the log but what that
+        moment knows.
+        """
+        self.log = log
+        self.connection = scan.connected()
+        self.moment = moment
+        self._past: Past | None = None
+        self._past_of: tuple[DeltaTable | None, ...] = ()
+        self._store = table_store(log)
+        self._opened: dict[str, _Opened] = {}
+        self._views: dict[str, tuple[object, ...]] = {}
+        scan.confine(self.connection, self._store.root)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything; relations of this handle cannot be read any more."""
+        self.connection.close()
+
+    def attach(
+        self,
+        *names: str,
+        held: bool = False,
+        runs: Collection[str] | None = None,
+        models: Collection[tuple[str, str]] | None = None,
+        keys: Collection[str] | None = None,
+    ) -> None:
+        """Make these tables, at their newest version, views of their names (none named: all public ones).
+
+        A table not yet written is empty. `held` reads the small ones into memory: right for an answer that
+        asks many questions. With `runs` (ids), `models` (namespace and name) or `keys` (of `mentions`) the
+        view is called `near_<table>` and holds at least the rows of these: much faster on a large log.
+        """
+        with scan.translated():
+            for name in names or PUBLIC:
+                self._attach(name, held, _buckets(name, runs, models, keys), models)
+
+    def _attach(
+        self,
+        name: str,
+        held: bool,
+        buckets: frozenset[str] | None,
+        models: Collection[tuple[str, str]] | None,
+    ) -> None:
+        past = self._look_back() if self.moment != NOW else None
+        called = name if buckets is None and models is None else f"near_{name}"
+        table, stamp = self._open(name), self._opened[name].stamp
+        small = held and table is not None and _bytes(table) <= _HELD_BYTES
+        view = (past, stamp or object(), small or buckets, models if name == "changes" else None)
+        if self._views.get(called) == view:
+            return
+        if past is not None:
+            query = past.query(name, None if small else buckets, models)
+        else:
+            query = scan.reading_table(table, TABLES[name], None if small else buckets)
+        if small:
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {called}_held AS {query}")
+            query = f"FROM {called}_held"
+        self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
+        self._views[called] = view
+
+    def _open(self, name: str) -> DeltaTable | None:
+        """A table at its newest version."""
+        known, stamp = self._opened.get(name), self._store.stamp(name)
+        if known is None or stamp is None or known.stamp != stamp:
+            known = self._opened[name] = _Opened(stamp, self._store.open(name))
+        return known.table
+
+    def _look_back(self) -> Past:
+        """What was under way at the moment, by the newest version of the tables that tell."""
+        made_of = (self._open("flat"), self._open("runs"))
+        if self._past is None or made_of != self._past_of:
+            if self._past is not None:
+                self._past.close()
+            self._past, self._past_of = Past(self.connection, self._open, self.moment), made_of
+        return self._past
+
+    def table(self, name: str) -> duckdb.DuckDBPyRelation:
+        """A public table as it is now: a DuckDB relation, with `.arrow()`, `.df()`, `.pl()`, `.fetchall()`.
+
+        Raises ConfigError for another name.
+        """
+        if name not in PUBLIC:
+            raise ConfigError(f"{name!r} is no table: there are {', '.join(PUBLIC)}")
+        self.attach(name)
+        return self.connection.view(name)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The relation of one SELECT over the public tables (DuckDB's SQL).
+
+        Nothing outside the tables can be read and nothing written. Raises ConfigError with what the database
+        says.
+        """
+        self.attach(*(name for name in PUBLIC if re.search(rf"\b{name}\b", query, re.IGNORECASE)))
+        with said():
+            statements = self.connection.extract_statements(query)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise ConfigError(
+                    "Ask one SELECT: the tables are derived from the log and cannot be written to."
+                )
+            return self.connection.sql(query)
 
     def rows(self, query: str, **params: object) -> list[Row]:
         """The rows of a query as plain JSON values; `$name` stands for a parameter.
 
         Times become RFC 3339 text.
         """
-        found = self.connection.sql(query, params=params or None)
-        table = found.to_arrow_table()
-        for number, field in enumerate(table.schema):
-            if pa.types.is_timestamp(field.type):
-                # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
-                zone = "Z" if field.type.tz else ""
-                naive = table[number].cast(pa.timestamp("us"))
-                table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
-        return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
+        return plain_rows(self.connection.sql(query, params=params or None))
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
         scan.fill(self.connection, table, columns, rows)
 
 
-@contextlib.contextmanager
-def database(log: Log, *names: str, held: bool = False) -> Iterator[Database]:
-    """A database with these tables of a log as views (none named: all). A table not yet written is empty.
+class _Opened(msgspec.Struct, frozen=True):
+    """A table, and the stamp of its version."""
 
-    `held` reads the small ones into memory first: right for an answer that asks many questions.
-    """
-    tables = table_store(log)
-    with scan.connect() as connection:
-        for name in names or PUBLIC:
-            table = tables.open(name)
-            small = held and table is not None and _bytes(table) <= _HELD_BYTES
-            scan.attach(connection, f"{name}_files" if small else name, table, PUBLIC[name])
-            if small:
-                connection.execute(f"CREATE TEMP TABLE {name} AS FROM {name}_files")
-        yield Database(connection)
+    stamp: object | None
+    table: DeltaTable | None
+
+
+def _buckets(
+    name: str,
+    runs: Collection[str] | None,
+    models: Collection[tuple[str, str]] | None,
+    keys: Collection[str] | None,
+) -> frozenset[str] | None:
+    """Where the rows of these runs, models or names lie in a table; None: anywhere."""
+    if name in BY_RUN and runs is not None:
+        return frozenset(map(run_bucket, runs))
+    if name in BY_NAME and keys is not None:
+        return frozenset(map(name_bucket, keys))
+    if name in BY_MODEL and models is not None:
+        return frozenset(model_bucket(*one) for one in models)
+    return None
+
+
+@contextlib.contextmanager
+def opened(of: Log | Database) -> Iterator[Database]:
+    """An open database; of a log one that lasts for the block."""
+    with contextlib.ExitStack() as stack:
+        db = of if isinstance(of, Database) else stack.enter_context(Database(of))
+        stack.enter_context(scan.translated())
+        yield db
+
+
+@contextlib.contextmanager
+def database(of: Log | Database, *names: str, held: bool = False) -> Iterator[Database]:
+    """`opened`, with these tables attached: see `Database.attach`."""
+    with opened(of) as db:
+        db.attach(*names, held=held)
+        yield db
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """What DuckDB says of somebody's SQL, as ConfigError."""
+    try:
+        with scan.translated():
+            yield
+    except duckdb.Error as error:
+        raise ConfigError(f"{str(error).strip()}\nTables: {', '.join(PUBLIC)}.") from error
+
+
+def plain_rows(found: duckdb.DuckDBPyRelation) -> list[Row]:
+    """The rows of a relation as plain JSON values."""
+    table = found.to_arrow_table()
+    for number, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
+            zone = "Z" if field.type.tz else ""
+            naive = table[number].cast(pa.timestamp("us"))
+            table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
+    return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
 
 
 def _bytes(table: DeltaTable) -> int:

@@ -14,12 +14,17 @@ from modeltrail_collector.errors import NotFound
 
 _VERSION_DIGITS: Final = 4
 
+_BY_KEY: Final = 3
+"""Up to this tier `mentions` knows a name by a key."""
+
 _TIERS: Final = """CASE
     WHEN name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text THEN 1
     WHEN {registered} = $text THEN 2
     WHEN namespace = 'file' AND name = $path THEN 3
     WHEN ends_with(name, '/' || $text) THEN 4
     WHEN length($text) >= 6 AND starts_with({digest}, $text) THEN 5 END"""
+
+_BEST: Final = "WHERE tier IS NOT NULL QUALIFY tier = min(tier) OVER ()"
 
 
 def model(db: Database, text: str) -> Row:
@@ -38,17 +43,27 @@ def model(db: Database, text: str) -> Row:
 
 def dataset(db: Database, text: str) -> Row:
     """(namespace, name, kind) of the dataset, model or endpoint that is meant. Raises NotFound as `model`."""
-    tiers = _TIERS.format(registered="registered_name", digest="fingerprint")
-    found = db.rows(
-        f"""SELECT DISTINCT namespace, name, tier FROM (SELECT *, {tiers} AS tier FROM run_datasets)
-        WHERE tier IS NOT NULL QUALIFY tier = min(tier) OVER () ORDER BY namespace, name""",  # noqa: S608
-        text=text,
-        path=_path(text),
-    )
-    if not found:
-        names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM run_datasets")]
-        raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(text, names)}")
-    return _one_name(text, found)
+    tiers = _TIERS.format(registered="CASE how WHEN 'registered' THEN key END", digest="fingerprint")
+    # The first three tiers are known by key; only where none fits all names are looked through.
+    for table, keys in (("near_mentions", _keys(text)), ("mentions", None)):
+        db.attach("mentions", keys=keys, held=True)
+        found = db.rows(
+            f"""SELECT DISTINCT namespace, name, tier FROM (SELECT *, {tiers} AS tier FROM {table}
+                WHERE how IN ('name', 'registered'))
+            {_BEST} ORDER BY namespace, name""",  # noqa: S608
+            text=text,
+            path=_path(text),
+        )
+        if found and (keys is None or found[0]["tier"] <= _BY_KEY):
+            return _one_name(text, found)
+    names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
+    raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(text, names)}")
+
+
+def _keys(text: str) -> list[str]:
+    """The names that `text` may be in full: alone, as a path, after a namespace."""
+    cuts = (number for number, letter in enumerate(text) if letter in "/:")
+    return [text, _path(text), *(text[cut + 1 :] for cut in cuts)]
 
 
 def _readings(text: str) -> list[tuple[str, str | None]]:
@@ -58,12 +73,24 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
 
 def _versions(db: Database, name: str) -> list[Row]:
     tiers = _TIERS.format(registered="registered_name", digest="digest")
-    return db.rows(
-        f"""SELECT * EXCLUDE (bucket) FROM (SELECT *, {tiers} AS tier FROM models)
-        WHERE tier IS NOT NULL QUALIFY tier = min(tier) OVER () ORDER BY created_at DESC, version DESC""",  # noqa: S608
-        text=name,
-        path=_path(name),
-    )
+    db.attach("mentions", keys=_keys(name), held=True)
+    db.fill("called", ("key",), {(key,) for key in _keys(name)})
+    known = db.rows("""SELECT DISTINCT namespace, name FROM near_mentions SEMI JOIN called USING (key)
+        WHERE how IN ('name', 'registered') AND kind = 'model'""")
+    for table, models in (
+        ("near_models", [(row["namespace"], row["name"]) for row in known]),
+        ("models", None),
+    ):
+        db.attach("models", models=models, held=True)
+        found = db.rows(
+            f"""SELECT * EXCLUDE (bucket) FROM (SELECT *, {tiers} AS tier FROM {table})
+            {_BEST} ORDER BY created_at DESC, version DESC""",  # noqa: S608
+            text=name,
+            path=_path(name),
+        )
+        if found and (models is None or found[0]["tier"] <= _BY_KEY):
+            break
+    return [{column: value for column, value in row.items() if column != "tier"} for row in found]
 
 
 def _is_version(row: Row, version: str) -> bool:
@@ -94,6 +121,7 @@ def _unknown_model(db: Database, text: str) -> str:
         if version and (known := _versions(db, name)):
             versions = ", ".join(dict.fromkeys(row["version"] for row in known[:8]))
             return f"{name} has no version {version!r}. It has: {versions}."
+    db.attach("models", held=True)
     rows = db.rows("SELECT DISTINCT name, registered_name FROM models")
     names = [name for row in rows for name in (row["registered_name"], row["name"]) if name]
     return f"No model is called {text!r}.{_nearest(text.rpartition('@')[0] or text, names)}"

@@ -21,7 +21,7 @@ _CHOSEN: Final = """FROM letters
 
 
 def rejected_list(
-    log: Log,
+    of: Log | Database,
     *,
     topic: str | None = None,
     codes: Sequence[str] = (),
@@ -32,7 +32,7 @@ def rejected_list(
 
     `record` is the name by which `rejected_record` knows it, `replayed` when it was taken in after all.
     """
-    with _letters(log) as db:
+    with _letters(of) as db:
         return db.rows(
             f"""SELECT record, * EXCLUDE (record, arrival_date) {_CHOSEN}
             ORDER BY ingested_at DESC, topic, "partition", "offset" DESC, code, path LIMIT $limit""",
@@ -42,10 +42,10 @@ def rejected_list(
 
 
 def rejected_by_code(
-    log: Log, *, topic: str | None = None, codes: Sequence[str] = (), since: datetime | None = None
+    of: Log | Database, *, topic: str | None = None, codes: Sequence[str] = (), since: datetime | None = None
 ) -> list[Row]:
     """How many records carry each code, how many of them were replayed since, and one of the sentences."""
-    with _letters(log) as db:
+    with _letters(of) as db:
         return db.rows(
             f"""SELECT code, count(DISTINCT record) AS records,
                 count(DISTINCT record) FILTER (replayed IS NOT NULL) AS replayed,
@@ -61,12 +61,12 @@ def _filters(topic: str | None, codes: Sequence[str], since: datetime | None) ->
 
 
 @contextlib.contextmanager
-def _letters(log: Log) -> Iterator[Database]:
+def _letters(of: Log | Database) -> Iterator[Database]:
     """The table `rejected` with the columns `record` and `replayed`, as `letters`."""
-    with database(log, "rejected") as db:
-        db.fill("anew", ("topic",), [(topic,) for topic in sorted(ambiguous(log))])
-        db.fill("replays", ("topic", "topic_id", "number", "first", "next", "at"), _ranges(replays(log)))
-        db.connection.execute("""CREATE TEMP VIEW letters AS
+    with database(of, "rejected") as db:
+        db.fill("anew", ("topic",), [(topic,) for topic in sorted(ambiguous(db.log))])
+        db.fill("replays", ("topic", "topic_id", "number", "first", "next", "at"), _ranges(replays(db.log)))
+        db.connection.execute("""CREATE OR REPLACE TEMP VIEW letters AS
             SELECT r.*, s."at" AS replayed,
                 concat_ws('/', r.topic, CASE WHEN r.topic IN (FROM anew) THEN r.topic_id END,
                     "partition", "offset") AS record
@@ -83,7 +83,7 @@ def _ranges(known: Replays) -> Iterator[tuple[str, ...]]:
             yield (partition.topic, partition.topic_id, *numbers, one.at)
 
 
-def rejected_record(log: Log, name: str) -> dict[str, Any]:
+def rejected_record(of: Log | Database, name: str) -> dict[str, Any]:
     """All that the log holds of one rejected record, named as `rejected_list` does, and what holds today.
 
     It is read from the log itself, so it need not be compacted. `key`, `value` and the values of headers are
@@ -92,6 +92,7 @@ def rejected_record(log: Log, name: str) -> dict[str, Any]:
 
     Raises NotFound where there is no such record, ConfigError for a name that is none.
     """
+    log = of.log if isinstance(of, Database) else of
     where = place(log, name)
     segment, entry = entry_at(log, where)
     if entry.verdict != "rejected":

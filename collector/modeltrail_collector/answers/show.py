@@ -1,11 +1,11 @@
 """What exactly produced one model version: each fact, how it was learned, and the event that said it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log
 
 SECTIONS: Final = (
@@ -15,7 +15,7 @@ SECTIONS: Final = (
 """The sections of the answer, in the order in which they are told."""
 
 
-def show(log: Log, text: str) -> dict[str, Any]:
+def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
@@ -25,13 +25,14 @@ def show(log: Log, text: str) -> dict[str, Any]:
 
     Raises NotFound for a model that is not in the log.
     """
-    used = ("models", "runs", "run_datasets", "facets", "params", "metrics", "deployments", "changes")
-    with database(log, *used, held=True) as db:
-        model = names.model(db, text)
-        model.pop("tier", None)
-        facts = _Facts(db, model)
-        answer = {"model": model} | {name: read(facts) or None for name, read in _READERS.items()}
-        return {name: answer[name] for name in SECTIONS}
+    with opened(of) as db:
+        return told(db, names.model(db, text), SECTIONS)
+
+
+def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
+    """These sections of the answer about a row of `models`."""
+    facts = _Facts(db, model)
+    return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}
 
 
 _Found = tuple[Row, dict[str, Any]]
@@ -43,9 +44,11 @@ class _Facts:
     def __init__(self, db: Database, model: Row) -> None:
         self.db = db
         self.model = model
+        runs = [run for run in (model["run_id"], model["registered_run_id"]) if run is not None]
+        db.attach("runs", "run_datasets", "facets", "params", runs=runs, held=True)
         self.rows = db.rows(
             """SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-            FROM facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
+            FROM near_facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
             ORDER BY run_id = $made DESC, happened_at, "offset" """,
             made=model["run_id"],
             registered=model["registered_run_id"],
@@ -71,7 +74,9 @@ def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _run(facts: _Facts) -> Row | None:
-    rows = facts.db.rows("SELECT * EXCLUDE (bucket) FROM runs WHERE run_id = $run", run=facts.model["run_id"])
+    rows = facts.db.rows(
+        "SELECT * EXCLUDE (bucket) FROM near_runs WHERE run_id = $run", run=facts.model["run_id"]
+    )
     training = facts.find("modelTrail_training", scope="run")
     return rows[0] | {"training": _fact(*training[0]) if training else None} if rows else None
 
@@ -79,9 +84,9 @@ def _run(facts: _Facts) -> Row | None:
 def _data(facts: _Facts) -> list[Row]:
     """The inputs of the making run, but for what it made itself."""
     rows = facts.db.rows(
-        """SELECT namespace, name, use, version, fingerprint, rows, capture FROM run_datasets AS d
+        """SELECT namespace, name, use, version, fingerprint, rows, capture FROM near_run_datasets AS d
         WHERE run_id = $run AND role = 'input' AND NOT EXISTS (
-            FROM run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
+            FROM near_run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
                 AND made.kind = 'model'
                 AND (made.namespace, made.name) = (d.namespace, d.name))
         ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name""",
@@ -124,7 +129,7 @@ def _transformations(facts: _Facts) -> list[Row]:
 
 def _params(facts: _Facts) -> list[Row]:
     rows = facts.db.rows(
-        """SELECT name, value, type, origin, component, capture FROM params WHERE run_id = $run
+        """SELECT name, value, type, origin, component, capture FROM near_params WHERE run_id = $run
         ORDER BY component NULLS FIRST, name""",
         run=facts.model["run_id"],
     )
@@ -148,8 +153,9 @@ def _environment(facts: _Facts) -> Row | None:
 
 def _metrics(facts: _Facts) -> list[Row]:
     """The last figure of each name, split, dataset and slice that the making run itself reported."""
+    facts.db.attach("metrics", runs=[facts.model["run_id"]], held=True)
     rows = facts.db.rows(
-        """SELECT name, value, step, split, dataset, slice FROM metrics
+        """SELECT name, value, step, split, dataset, slice FROM near_metrics
         WHERE run_id = $run AND source <> 'evaluation'
         QUALIFY row_number() OVER (
             PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
@@ -164,11 +170,16 @@ def _metrics(facts: _Facts) -> list[Row]:
 
 def _evaluations(facts: _Facts) -> list[Row]:
     """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
+    keys = [key for key in (facts.model["name"], facts.model["digest"]) if key is not None]
+    facts.db.attach("mentions", keys=keys, held=True)
+    facts.db.fill("keys", ("key",), {(key,) for key in keys})
+    runs = facts.db.rows("SELECT DISTINCT run_id FROM near_mentions SEMI JOIN keys USING (key)")
+    facts.db.attach("metrics", "facets", runs=[row["run_id"] for row in runs], held=True)
     rows = facts.db.rows(
         """SELECT m.run_id, m.name, m.value, m.dataset, m.slice, m.happened_at, f."value" AS facet,
             f.topic, f.topic_id, f."partition", f."offset"
-        FROM metrics AS m
-        LEFT JOIN facets AS f ON f.run_id = m.run_id AND f."key" = 'modelTrail_evaluation'
+        FROM near_metrics AS m
+        LEFT JOIN near_facets AS f ON f.run_id = m.run_id AND f."key" = 'modelTrail_evaluation'
             AND f.namespace = m.model_namespace AND f.name = m.model_name
         WHERE m.source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
             THEN model_digest = $digest
@@ -200,22 +211,29 @@ def _registration(facts: _Facts) -> Row | None:
 
 
 def _deployments(facts: _Facts) -> list[Row]:
+    where = """CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
+        ELSE model_version = $version AND model_name IN ($name, $registered) END"""
+    of = {name: facts.model[name] for name in ("digest", "name", "version")}
+    of["registered"] = facts.model["registered_name"]
+    facts.db.attach("deployments", held=True)
+    found = facts.db.rows(f"SELECT run_id FROM deployments WHERE {where}", **of)  # noqa: S608
+    facts.db.attach("facets", runs=[row["run_id"] for row in found], held=True)
     return facts.db.rows(
-        """SELECT d.* EXCLUDE (bucket), {'topic': f.topic, 'topic_id': f.topic_id, 'partition': f."partition",
-            'offset': f."offset"} AS source, f."value" ->> '$.capture' AS capture
+        f"""SELECT d.* EXCLUDE (bucket), struct_pack(topic := f.topic, topic_id := f.topic_id,
+            "partition" := f."partition", "offset" := f."offset") AS source,
+            f."value" ->> '$.capture' AS capture
         FROM deployments AS d
-        JOIN facets AS f ON f.run_id = d.run_id AND f."key" = 'modelTrail_deployment'
-        WHERE CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
-            ELSE model_version = $version AND model_name IN ($name, $registered) END
-        ORDER BY effective_at""",
-        registered=facts.model["registered_name"],
-        **{name: facts.model[name] for name in ("digest", "name", "version")},
+        JOIN near_facets AS f ON f.run_id = d.run_id AND f."key" = 'modelTrail_deployment'
+        WHERE {where}
+        ORDER BY effective_at""",  # noqa: S608
+        **of,
     )
 
 
 def _changes(facts: _Facts) -> list[Row]:
+    facts.db.attach("changes", models=[(facts.model["namespace"], facts.model["name"])], held=True)
     return facts.db.rows(
-        """SELECT base_version, section, path, before, after FROM changes
+        """SELECT base_version, section, path, before, after FROM near_changes
         WHERE (namespace, name, version) = ($namespace, $name, $version)""",
         **{name: facts.model[name] for name in ("namespace", "name", "version")},
     )

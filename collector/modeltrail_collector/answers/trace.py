@@ -1,21 +1,25 @@
 """The path back from a model, a dataset or an endpoint, run by run, to what no run wrote."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.endpoints import deployments
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
-_DEPTH: Final = 100
+DEPTH: Final = 100
+"""Runs, one behind the other, that are followed."""
 
-_RUN: Final = """runs.run_id, job_namespace, job_name, state, started_at, ended_at,
-    coalesce(ended_at, last_event_at) AS wrote_at"""
+THINGS: Final = 50_000
+"""Things in one answer."""
 
 
-class _Node(msgspec.Struct):
+class Node(msgspec.Struct):
     """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it."""
 
     namespace: str
@@ -25,19 +29,38 @@ class _Node(msgspec.Struct):
     fingerprint: str | None = None
     use: str | None = None
     rows: int | None = None
+    column: str | None = None
+    how: list[str] = []
+    deployment: Row | None = None
     before: str | None = None
     run: Row | None = None
+    exact: bool = False
     repeated: bool = False
-    inputs: "list[_Node]" = []
+    cut: str | None = None
+    more: int = 0
+    tree: int = 0
+    inputs: "list[Node]" = []
 
 
-def trace(log: Log, text: str) -> dict[str, Any]:
-    """The tree of what `text` came from: `MODEL[@VERSION]`, a dataset or an endpoint.
+_UNTOLD: Final = ("before", "exact", "tree", "inputs")
+_TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
+
+
+def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
+    """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
     A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
     times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from. A node
-    told elsewhere in the tree is `repeated` and its inputs are left out. At most 100 runs deep. A run has
-    `steps`, the names of its transformations, in order.
+    told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names of its
+    transformations, in order. Below an endpoint stand the model versions in force there, each with the
+    `deployment` that brought it.
+
+    With `column` only that column is followed: each node has a `column` and `how` it went into the one above
+    it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
+    what its columns were made from, `cut` is `columns`.
+
+    At most 100 runs deep and 50,000 nodes: where more would follow, `cut` says why (`depth` or `size`), and
+    `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
     version; else, where one of them is unknown, the last that wrote it before.
@@ -45,32 +68,70 @@ def trace(log: Log, text: str) -> dict[str, Any]:
     Raises NotFound when nothing or more than one thing is called so.
     """
     tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(log, *tables, held=True) as db:
-        root = _root(db, text)
-        told: set[tuple[str, ...]] = set()
-        level = [root]
-        for _ in range(_DEPTH):
-            if not level:
-                break
-            _find_runs(db, [node for node in level if node.run is None])
-            fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
-            _find_steps(db, fresh)
-            level = _find_inputs(db, fresh)
-        return _plain(root)
+    with database(of, *tables, held=True) as db:
+        root, level = _root(db, text)
+        for node in (root, *level):
+            node.column = column
+        return _followed(db, [root], level)[0]
 
 
-def _root(db: Database, text: str) -> _Node:
+def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
+    """The tree of each model version (row of `models`) from a run on that made these bytes.
+
+    Needs the tables that `trace` opens.
+    """
+    roots = [_made(db, model, run_id) for model, run_id in made]
+    for number, root in enumerate(roots):
+        root.tree = number
+    return _followed(db, roots, roots)
+
+
+def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[str, Any]]:
+    """Trees side by side, followed from their first level on: several cost little more than one."""
+    told: set[tuple[int | str | None, ...]] = set()
+    followed: list[Node] = []
+    left = THINGS
+    for depth in range(DEPTH + 1):
+        find_writers(db, [node for node in level if node.run is None])
+        fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
+        followed += fresh
+        if depth == DEPTH:
+            for node in fresh:
+                node.cut = "depth"
+            break
+        level = _find_inputs(db, fresh, left)
+        left -= len(level)
+        if not level:
+            break
+    _find_steps(db, [*roots, *followed])
+    return [_plain(root) for root in roots]
+
+
+def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
+    """What is meant, and where the way back from it begins: at itself, or at what is in force there."""
     try:
         model = names.model(db, text)
     except NotFound as unknown:
-        try:
-            found = names.dataset(db, text)
-        except NotFound as error:
-            raise (unknown if "@" in text else error) from None
-        return _Node(found["namespace"], found["name"], kind=_kind(db, found))
-    node = _Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
-    runs = db.rows(f"SELECT {_RUN} FROM runs WHERE run_id = $run", run=model["run_id"])  # noqa: S608
-    node.run = runs[0] if runs else None
+        found, node = deployments(db, text), None
+        if not found:
+            try:
+                dataset = names.dataset(db, text)
+            except NotFound as error:
+                raise (unknown if "@" in text else error) from None
+            node = Node(dataset["namespace"], dataset["name"], _kind(db, dataset))
+            found = deployments(db, node.name) if node.kind == "endpoint" else []
+        if found:
+            node = _endpoint(db, found)
+            return node, node.inputs
+    else:
+        node = _made(db, model, model["run_id"])
+    assert node is not None  # noqa: S101
+    return node, [node]
+
+
+def _made(db: Database, model: Row, run_id: str) -> Node:
+    node = Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
+    node.run = _run(db, run_id)
     return node
 
 
@@ -79,45 +140,66 @@ def _kind(db: Database, found: Row) -> str:
     return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
 
 
-def _is_told(node: _Node, told: set[tuple[str, ...]]) -> bool:
+def _run(db: Database, run_id: str) -> Row | None:
+    runs = db.rows(f"SELECT {sources.RUN} FROM runs WHERE run_id = $run", run=run_id)  # noqa: S608
+    return runs[0] if runs else None
+
+
+def _endpoint(db: Database, found: list[Row]) -> Node:
+    """An endpoint with the model versions in force there, as written by the run that brought the last one."""
+    serving, last = in_force(found), found[-1]
+    node = Node(last["namespace"] or last["platform"], last["dataset"] or last["endpoint"], kind="endpoint")
+    node.run = _run(db, (serving or found)[-1]["run_id"])
+    told = ("run_id", "action", "environment", "traffic_percent", "effective_at", "actor")
+    for row in serving:
+        model = Node(
+            *(row["model_namespace"] or "", row["model_name"] or "", "model"),
+            *(row["model_version"], row["model_digest"]),
+            deployment={name: row[name] for name in told},
+            before=row["effective_at"],
+        )
+        _find_maker(db, model)
+        node.inputs = [*node.inputs, model]
+    return node
+
+
+def _find_maker(db: Database, node: Node) -> None:
+    """Set the run that made the model version that was deployed, if the log knows that version."""
+    found = db.rows(
+        """SELECT run_id, digest FROM models
+        WHERE CASE WHEN $digest IS NOT NULL AND digest IS NOT NULL THEN digest = $digest
+            ELSE version = $version AND $name IN (name, registered_name) END
+        ORDER BY namespace = $namespace DESC, created_at DESC LIMIT 1""",
+        **{name: getattr(node, name) for name in ("namespace", "name", "version")},
+        digest=node.fingerprint,
+    )
+    if found:
+        node.run = _run(db, found[0]["run_id"])
+        node.fingerprint = node.fingerprint or found[0]["digest"]
+
+
+def _is_told(node: Node, told: set[tuple[int | str | None, ...]]) -> bool:
     assert node.run is not None  # noqa: S101  only nodes with a run come here
-    identity = (node.namespace, node.name, node.run["run_id"])
+    identity = (node.tree, node.namespace, node.name, node.run["run_id"], node.column)
     node.repeated = identity in told
     told.add(identity)
     return node.repeated
 
 
-def _find_runs(db: Database, nodes: list[_Node]) -> None:
+def find_writers(db: Database, nodes: list[Node]) -> None:
     """Set the run that wrote each node, where the log knows one."""
     if not nodes:
         return
-    db.fill("wanted", ("namespace", "name"), sorted({(node.namespace, node.name) for node in nodes}))
-    # A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark).
-    written = db.rows(f"""
-        WITH output AS (SELECT * FROM run_datasets WHERE role = 'output'),
-        named AS (
-            SELECT wanted.*, output.run_id, output.version, output.fingerprint, 1 AS tier
-            FROM wanted JOIN output USING (namespace, name)
-            UNION ALL
-            SELECT wanted.*, output.run_id, output.version, output.fingerprint, 2
-            FROM wanted JOIN output
-                ON list_contains(output.identities, concat(wanted.namespace, chr(9), wanted.name))
-            UNION ALL
-            SELECT wanted.*, output.run_id, NULL, NULL, 3
-            FROM wanted JOIN output
-                ON output.namespace = wanted.namespace AND starts_with(output.name, wanted.name || '/')
-        )
-        SELECT namespace, name, version, fingerprint, tier, {_RUN} FROM named JOIN runs USING (run_id)
-        QUALIFY tier = min(tier) OVER (PARTITION BY namespace, name)
-        ORDER BY wrote_at, runs.run_id""")  # noqa: S608
-    by_name: dict[tuple[str, str], list[Row]] = {}
-    for row in written:
-        by_name.setdefault((row.pop("namespace"), row.pop("name")), []).append(row)
+    written = sources.writers(db, {(node.namespace, node.name) for node in nodes})
     for node in nodes:
-        node.run = _writer(node, by_name.get((node.namespace, node.name), []))
+        found = _writer(node, written.get((node.namespace, node.name), []))
+        if found is not None:
+            node.exact = found["exact"] and node.kind != "model"
+            apart = ("version", "fingerprint", "exact")
+            node.run = {key: value for key, value in found.items() if key not in apart}
 
 
-def _writer(node: _Node, candidates: list[Row]) -> Row | None:
+def _writer(node: Node, candidates: list[Row]) -> Row | None:
     """The run that wrote what this node's reader saw; candidates come oldest first."""
     in_time = [
         row for row in candidates if node.before is None or row["wrote_at"] <= node.before
@@ -128,90 +210,58 @@ def _writer(node: _Node, candidates: list[Row]) -> Row | None:
             for pool in (in_time, candidates):
                 same = [row for row in pool if row[field] == known]
                 if same:
-                    return _run_of(same[-1])
+                    return same[-1]
             in_time = [row for row in in_time if row[field] is None]
-    return _run_of(in_time[-1]) if in_time else None
+    return in_time[-1] if in_time else None
 
 
-def _run_of(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key not in ("tier", "version", "fingerprint")}
-
-
-def _find_steps(db: Database, nodes: list[_Node]) -> None:
+def _find_steps(db: Database, nodes: list[Node]) -> None:
     """Tell each node's run the names of its transformations."""
-    if not nodes:
-        return
-    db.fill("told", ("run_id",), sorted({(node.run["run_id"],) for node in nodes if node.run}))
-    rows = db.rows("""
-        SELECT run_id, json_extract_string(value, '$.steps[*].id') AS steps
-        FROM facets JOIN told USING (run_id)
-        WHERE scope = 'run' AND key = 'modelTrail_featureTransformations'""")
-    steps = {row["run_id"]: [step for step in row["steps"] if step] for row in rows}
-    for node in nodes:
-        assert node.run is not None  # noqa: S101
-        node.run["steps"] = steps.get(node.run["run_id"], [])
+    runs = [node.run for node in nodes if node.run is not None]
+    steps = sources.steps(db, {run["run_id"] for run in runs})
+    for run in runs:
+        run["steps"] = steps.get(run["run_id"], [])
 
 
-def _find_inputs(db: Database, nodes: list[_Node]) -> list[_Node]:
-    """Give each node the inputs of its run that went into it; the new nodes."""
+def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
+    """Give each node the inputs of its run that went into it, `left` in all; the new nodes."""
     if not nodes:
         return []
-    keys = sorted({(node.run["run_id"], node.namespace, node.name) for node in nodes if node.run})
-    db.fill("wanted", ("run_id", "namespace", "name"), keys)
-    # What a run itself put out under this name (an evaluation inside the training run reads its model) is no
-    # source. A model asked for by its registered name was put out as a file: all that went into any output of
-    # that digest.
-    rows = db.rows("""
-        WITH output AS (
-            SELECT wanted.*, d.namespace AS out_namespace, d.name AS out_name
-            FROM wanted JOIN run_datasets AS d ON d.run_id = wanted.run_id AND d.role = 'output'
-                AND (d.kind = 'model' OR (d.namespace, d.name) = (wanted.namespace, wanted.name)
-                    OR starts_with(d.name, wanted.name || '/')
-                    OR list_contains(d.identities, concat(wanted.namespace, chr(9), wanted.name)))
-        )
-        SELECT DISTINCT output.run_id, output.namespace AS to_namespace, output.name AS to_name,
-            e.from_namespace AS namespace, e.from_name AS name,
-            CASE WHEN (e.from_namespace, e.from_name) IN (SELECT (namespace, name) FROM models) THEN 'model'
-                ELSE coalesce(i.kind, 'dataset') END AS kind,
-            i.version, i.fingerprint, i.use, i.rows
-        FROM output
-        JOIN edges AS e ON e.run_id = output.run_id
-            AND (e.to_namespace, e.to_name) = (output.out_namespace, output.out_name)
-        LEFT JOIN run_datasets AS i ON i.run_id = e.run_id AND i.role = 'input'
-            AND (i.namespace, i.name) = (e.from_namespace, e.from_name)
-        WHERE NOT EXISTS (FROM run_datasets AS made WHERE made.run_id = e.run_id AND made.role = 'output'
-            AND made.kind = 'model' AND (made.namespace, made.name) = (e.from_namespace, e.from_name))
-        ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL,
-            e.from_name""")
-    by_output: dict[tuple[str, str, str], list[Row]] = {}
-    for row in [*rows, *_deployed(db)]:
-        key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"))
-        by_output.setdefault(key, []).append(row)
+    if left <= 0:
+        for node in nodes:
+            node.cut = "size"
+        return []
+    by_output = _inputs(db, nodes, left)
+    full = sum(map(len, by_output.values())) >= left
     for node in nodes:
         assert node.run is not None  # noqa: S101
-        found = by_output.get((node.run["run_id"], node.namespace, node.name), [])
+        found = by_output.get((node.run["run_id"], node.namespace, node.name, node.column), [])
         before = node.run["started_at"] or node.run["wrote_at"]
-        unique = {(row["namespace"], row["name"]): row for row in reversed(found)}
-        node.inputs = [_Node(**row, before=before) for row in reversed(unique.values())]
+        node.more = found[0]["total"] - len(found) if found else 0
+        known = [{key: value for key, value in row.items() if key != "total"} for row in found]
+        node.inputs = [Node(**row, before=before, tree=node.tree) for row in known]
+        if node.more or (full and not found):
+            node.cut = "size"
+        elif node.column is not None and not found:
+            node.cut = "columns"
     return [child for node in nodes for child in node.inputs]
 
 
-def _deployed(db: Database) -> list[Row]:
-    """The model behind an endpoint, where the deploying run does not list it as an input."""
-    return db.rows("""
-        SELECT wanted.run_id, wanted.namespace AS to_namespace, wanted.name AS to_name,
-            model_namespace AS namespace, model_name AS name, 'model' AS kind, model_version AS version,
-            model_digest AS fingerprint, NULL AS use, NULL AS rows
-        FROM wanted JOIN deployments USING (run_id)
-        WHERE model_name IS NOT NULL AND model_namespace IS NOT NULL
-        AND (run_id, model_namespace, model_name) NOT IN (
-            SELECT (run_id, namespace, name) FROM run_datasets WHERE role = 'input')""")
+def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
+    """What went into each: (run id, namespace, name, column) -> rows."""
+    exact, other = (
+        {(n.run["run_id"], n.namespace, n.name) for n in nodes if n.run and n.exact is one}
+        for one in (True, False)
+    )
+    sources.find_made(db, exact, other)
+    of = {(n.run["run_id"], n.namespace, n.name, n.column) for n in nodes if n.run and n.column is not None}
+    by_output: dict[tuple[str | None, ...], list[Row]] = {}
+    for row in sources.columns(db, of, left) if of else sources.inputs(db, left):
+        key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"), row.pop("to_column", None))
+        by_output.setdefault(key, []).append(row)
+    return by_output
 
 
-def _plain(node: _Node) -> dict[str, Any]:
-    told = {
-        name: getattr(node, name)
-        for name in ("namespace", "name", "kind", "version", "fingerprint", "use", "rows")
-    }
+def _plain(node: Node) -> dict[str, Any]:
     inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
-    return told | {"run": node.run, "repeated": node.repeated, "inputs": inputs}
+    return {name: getattr(node, name) for name in _TOLD} | {"inputs": inputs}

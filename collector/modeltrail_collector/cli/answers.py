@@ -1,7 +1,12 @@
 """`modeltrail models`, `runs`, `show`, `trace` and `sql`: ask, print."""
 
+import sys
+from datetime import datetime
+from typing import Any
+
 import click
 
+from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
 
 _SECTIONS = (
@@ -13,7 +18,8 @@ _SECTIONS = (
 @click.command()
 @log_option
 @json_option
-def models(log_uri: str, *, as_json: bool) -> None:
+@past_options
+def models(log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None) -> None:
     """Every model version, newest first.
 
     \b
@@ -22,28 +28,31 @@ def models(log_uri: str, *, as_json: bool) -> None:
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import trail
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
 
-    log = open_log(log_uri)
-    rows = answers.models(log)
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("model", "version", "algorithm", "created", "run", "digest", "aliases")
-        print_rows([trail.model_row(row) for row in rows], columns, nothing="The log holds no model yet.")
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        rows = answers.models(db)
+        if as_json:
+            print_json(rows)
+        else:
+            columns = ("model", "version", "algorithm", "created", "run", "digest", "aliases")
+            print_rows([trail.model_row(row) for row in rows], columns, nothing="The log holds no model yet.")
 
 
 @click.command()
 @log_option
 @json_option
+@past_options
 @click.option("--job", metavar="NAME", help="Only runs of this job: its name, a part of it, or its stem.")
 @click.option("--state", metavar="STATE", help="Only runs in this state: START, RUNNING, COMPLETE, FAIL, …")
 @click.option("--parent", metavar="RUN", help="Only runs below this parent or root run; its first digits do.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 def runs(
-    log_uri: str, *, as_json: bool, job: str | None, state: str | None, parent: str | None, limit: int | None
+    log_uri: str,
+    *,
+    as_json: bool,
+    as_of: datetime | None,
+    known_at: datetime | None,
+    **chosen: Any,
 ) -> None:
     """Runs, newest first.
 
@@ -55,23 +64,21 @@ def runs(
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import trail
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
 
-    log = open_log(log_uri)
-    rows = answers.runs(log, job=job, state=state, parent=parent, limit=limit)
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("job", "state", "started", "took", "run", "parent", "error")
-        print_rows([trail.run_row(row) for row in rows], columns, nothing="No run fits.")
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        rows = answers.runs(db, **chosen)
+        if as_json:
+            print_json(rows)
+        else:
+            columns = ("job", "state", "started", "took", "run", "parent", "error")
+            print_rows([trail.run_row(row) for row in rows], columns, nothing="No run fits.")
 
 
 @click.command()
 @click.argument("model", metavar="MODEL[@VERSION]")
 @log_option
 @json_option
+@past_options
 @click.option(
     "--section",
     "sections",
@@ -79,7 +86,15 @@ def runs(
     multiple=True,
     help="Only this section; may be given more than once.",
 )
-def show(model: str, log_uri: str, *, as_json: bool, sections: tuple[str, ...]) -> None:
+def show(
+    model: str,
+    log_uri: str,
+    *,
+    as_json: bool,
+    sections: tuple[str, ...],
+    as_of: datetime | None,
+    known_at: datetime | None,
+) -> None:
     """What exactly produced this model version.
 
     MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest.
@@ -90,49 +105,76 @@ def show(model: str, log_uri: str, *, as_json: bool, sections: tuple[str, ...]) 
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import story
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
 
-    log = open_log(log_uri)
-    answer = answers.show(log, model)
-    if as_json:
-        print_json({name: answer[name] for name in sections or answer})
-    else:
-        story.print_story(answer, sections or tuple(answer))
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        answer = answers.show(db, model)
+        if as_json:
+            print_json({name: answer[name] for name in sections or answer})
+        else:
+            story.print_story(answer, sections or tuple(answer))
 
 
 @click.command()
-@click.argument("name", metavar="MODEL[@VERSION]|DATASET|ENDPOINT")
+@click.argument("name", metavar="MODEL[@VERSION]|ENDPOINT|DATASET")
 @log_option
 @json_option
-def trace(name: str, log_uri: str, *, as_json: bool) -> None:
+@click.option("--column", metavar="NAME", help="Only this column, back to the columns that it was made from.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["tree", "mermaid", "dot", "json"]),
+    default="tree",
+    show_default=True,
+    help="A tree for people, a diagram in Mermaid's or Graphviz' language, or JSON (as --json).",
+)
+@past_options
+def trace(
+    name: str,
+    log_uri: str,
+    *,
+    as_json: bool,
+    column: str | None,
+    form: str,
+    as_of: datetime | None,
+    known_at: datetime | None,
+) -> None:
     """The path back to raw data, across runs.
+
+    Of an endpoint (its name or URI): from the model versions that are in force there. A tree shows 50 inputs
+    of a run, a diagram 400 arrows in all; JSON follows 100 runs back and has 50,000 things. What is left out
+    is said.
 
     \b
     modeltrail trace churn@3
-    modeltrail trace data/features.parquet
+    modeltrail trace data/features.parquet --column age
+    modeltrail trace churn-api --format mermaid
+    modeltrail trace churn@3 --format dot | dot -Tsvg > churn.svg
     """
     from modeltrail_collector import answers
+    from modeltrail_collector.answers import diagrams
     from modeltrail_collector.cli import trail
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
 
-    log = open_log(log_uri)
-    answer = answers.trace(log, name)
-    if as_json:
-        print_json(answer)
-    else:
-        trail.print_tree(answer)
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        answer = answers.trace(db, name, column=column)
+        if as_json or form == "json":
+            print_json(answer)
+        elif form == "tree":
+            trail.print_tree(answer)
+        else:
+            click.echo(diagrams.mermaid(answer) if form == "mermaid" else diagrams.dot(answer))
 
 
 @click.command()
-@click.argument("query")
+@click.argument("query", required=False)
 @log_option
 @json_option
-def sql(query: str, log_uri: str, *, as_json: bool) -> None:
+@past_options
+def sql(
+    query: str | None, log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None
+) -> None:
     """Ask the tables with SQL (DuckDB's): one SELECT.
+
+    Without QUERY a prompt opens, with history and Tab; from a pipe the SELECT is read from stdin.
 
     Tables: events, rejected, runs, run_datasets, edges, facets, params, metrics, models, deployments,
     changes.
@@ -140,15 +182,21 @@ def sql(query: str, log_uri: str, *, as_json: bool) -> None:
     \b
     modeltrail sql "SELECT state, count(*) FROM runs GROUP BY state"
     modeltrail sql "SELECT * FROM params WHERE name = 'C'" --json
+    modeltrail sql
     """
     from modeltrail_collector import answers
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
+    from modeltrail_collector.cli import prompt
 
-    log = open_log(log_uri)
-    rows = answers.sql(log, query)
-    if as_json:
-        print_json(rows)
-    else:
-        print_rows(rows, tuple(rows[0]) if rows else (), nothing="No rows.")
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+
+        def ask(text: str) -> None:
+            rows = answers.sql(db, text)
+            if as_json:
+                print_json(rows)
+            else:
+                print_rows(rows, tuple(rows[0]) if rows else (), nothing="No rows.")
+
+        if query is None and sys.stdin.isatty():
+            prompt.prompt(db, ask)
+        else:
+            ask(sys.stdin.read() if query is None else query)

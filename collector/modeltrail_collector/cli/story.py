@@ -24,23 +24,29 @@ def print_story(answer: dict[str, Any], sections: Sequence[str]) -> None:
         if number:
             click.echo()
         value = all_printable(answer[name])
-        title, lines = _HEADINGS.get(name, name), [] if value is None else _SECTIONS[name](value)
+        heading, told = _HEADINGS.get(name, name), lines(name, value)
         if name == "model":
-            click.echo(_title(value))
-            title = ""
+            click.echo(title(value))
+            heading = ""
         elif name == "changes" and value:
-            title = f"changes since {short(value[0]['base_version'])}"
-        if title:
-            click.echo(bold(title) if lines else f"{bold(title)}{_GAP}{dim('not recorded')}")
-        _print_lines(lines)
+            heading = f"changes since {short(value[0]['base_version'])}"
+        if heading:
+            click.echo(bold(heading) if told else f"{bold(heading)}{_GAP}{dim('not recorded')}")
+        print_lines(told)
 
 
-def _title(model: dict[str, Any]) -> str:
+def lines(section: str, value: Any) -> list[Line]:
+    """The lines of one section."""
+    return [] if value is None else _SECTIONS[section](value)
+
+
+def title(model: dict[str, Any]) -> str:
+    """`churn@3`."""
     name = model["registered_name"] or label(model["namespace"], model["name"])
     return bold(f"{name}@{model['version']}")
 
 
-def _print_lines(lines: Iterable[Line]) -> None:
+def print_lines(lines: Iterable[Line]) -> None:
     """Columns under each other; the last is dim: how it was learned, and where it was said."""
     table = [list(line) for line in lines]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)] if table else []
@@ -51,7 +57,8 @@ def _print_lines(lines: Iterable[Line]) -> None:
         click.echo(_INDENT + (text + _GAP + dim(learned) if learned else text.rstrip()))
 
 
-def _learned(fact: dict[str, Any]) -> str:
+def learned(fact: dict[str, Any]) -> str:
+    """How a fact was learned, and the log record in which it was said."""
     source = fact.get("source")
     where = f"{source['topic']}/{source['partition']}@{source['offset']}" if source else ""
     return " ".join(part for part in (fact.get("capture") or "", where) if part)
@@ -86,7 +93,7 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
             f"{row['rows']:,} rows" if row["rows"] is not None else "",
             f"{len(row['columns'])} columns" if row["columns"] else "",
             short(row["fingerprint"] or row["version"] or ""),
-            _learned(row),
+            learned(row),
         )
         for row in rows
     ]
@@ -99,7 +106,7 @@ def _transformations(rows: list[dict[str, Any]]) -> list[Line]:
             str(row.get("op", "")).rpartition(".")[2],
             _brief(row.get("params")),
             f"fitted on {row['fittedOn']}" if row.get("fittedOn") else "",
-            _learned(row),
+            learned(row),
         )
         for row in rows
     ]
@@ -109,7 +116,7 @@ def _params(rows: list[dict[str, Any]]) -> list[Line]:
     """What somebody chose first, then what was left as it is."""
     return [
         (full_name(row["name"], row["component"]), "null" if row["value"] is None else row["value"],
-         row["origin"] or "", _learned(row))
+         row["origin"] or "", learned(row))
         for row in sorted(rows, key=lambda row: row["origin"] == "default")
     ]  # fmt: skip
 
@@ -125,7 +132,7 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
     }
-    return _pairs(said, _learned(code))
+    return _pairs(said, learned(code))
 
 
 def _uncommitted(code: dict[str, Any]) -> str | None:
@@ -151,13 +158,13 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
             cpus + [f"{device.get('count', 1)} x {device.get('model')}" for device in devices]
         ),
     }
-    return _pairs(said, _learned(environment))
+    return _pairs(said, learned(environment))
 
 
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice"),
-         f"step {row['step']}" if row["step"] is not None else "", _learned(row))
+         f"step {row['step']}" if row["step"] is not None else "", learned(row))
         for row in rows
     ]  # fmt: skip
 
@@ -165,7 +172,7 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], _figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
-         row["slice"] or "", f"run {short_run(row['run_id'])}", _learned(row))
+         row["slice"] or "", f"run {short_run(row['run_id'])}", learned(row))
         for row in rows
     ]  # fmt: skip
 
@@ -179,7 +186,7 @@ def _artifact(artifact: dict[str, Any]) -> list[Line]:
         "size": f"{size:,} bytes" if isinstance(size, int) else None,
         "files": str(len(files)) if len(files) > 1 else None,
     }
-    return _pairs(said, _learned(artifact))
+    return _pairs(said, learned(artifact))
 
 
 def _place(artifact: dict[str, Any]) -> str:
@@ -199,13 +206,13 @@ def _registration(registration: dict[str, Any]) -> list[Line]:
         "stage": registration.get("stage"),
         "by": registration.get("actor"),
     }
-    return _pairs(said, _learned(registration))
+    return _pairs(said, learned(registration))
 
 
 def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["uri"] or row["endpoint"] or "", row["environment"] or "", row["action"] or "",
-         time(row["effective_at"]),         row["state"] or "", _learned(row))
+         time(row["effective_at"]),         row["state"] or "", learned(row))
         for row in rows
     ]  # fmt: skip
 

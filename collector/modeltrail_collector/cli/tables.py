@@ -15,9 +15,17 @@ from modeltrail_collector.cli.output import (
     told_as_json,
 )
 from modeltrail_collector.cli.watch import watch as watch_
+from modeltrail_schemas.printable import printable
 
 if TYPE_CHECKING:
+    from modeltrail_collector.alerts.notices import Notice
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.log import Log
     from modeltrail_collector.tables import CompactResult, Progress
+
+
+_TOLD_A_TURN = 200
+"""Model versions: an old log that is watched for the first time has many, and the tables must not wait."""
 
 
 @click.command()
@@ -32,40 +40,82 @@ if TYPE_CHECKING:
     show_default=True,
     help="How often --watch looks.",
 )
+@click.option(
+    "--alerts",
+    metavar="FILE",
+    type=click.Path(),
+    help="After each turn ask the rules of this file (`modeltrail alert`), and deliver what begins and ends.",
+)
+@click.option(
+    "--changes/--no-changes",
+    default=None,
+    help="Tell in the log, once of each new model version, what changed in it (facet modelTrail_changes). "
+    "Done with --watch; without it only where asked for.",
+)
 @metrics_option
 @log_format_option
 def compact(
-    log_uri: str, metrics: str | None, log_format: Any, *, as_json: bool, watch: bool, interval: float
+    log_uri: str,
+    metrics: str | None,
+    log_format: Any,
+    *,
+    as_json: bool,
+    watch: bool,
+    interval: float,
+    changes: bool | None,
+    alerts: str | None,
 ) -> None:
     """Bring the tables up to the end of the log.
 
     Seals what lies in the log's inbox, then derives the tables (Delta, below LOG/tables) from what was
     sealed since the last time. Any number of these may run: they take turns.
 
+    With --watch (or --changes) it also tells of each new model version what changed from the one before
+    it, and the likely causes: an OpenLineage event of job modeltrail/model-changes in the log's local
+    chain, which others can read as any other event. It is told once, whoever compacts and however often.
+
     \b
     modeltrail compact
+    modeltrail compact --changes
     modeltrail compact --log s3://ml/lineage --watch
     modeltrail compact --watch --metrics 9465 --log-format json
+    modeltrail compact --watch --alerts alerts.toml
     """
-    from modeltrail_collector import tables
     from modeltrail_collector.log import open_log
-    from modeltrail_collector.pump import seal_inbox
     from modeltrail_collector.telemetry.logs import configure
 
     if metrics and not watch:
         raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
     configure(log_format)
     log = open_log(log_uri)
-
-    def turn() -> "CompactResult":
-        seal_inbox(log)
-        return tables.compact(log, on_progress=_progress())
-
+    tell = watch if changes is None else changes
     with told_as_json(log_format):
+        alerting = _alerting(log, alerts, as_json=as_json) if alerts else None
+        told = (_TOLD_A_TURN if watch else None) if tell else 0
         if watch:
-            watch_(log, turn, interval, metrics, lambda result: _tell(result, as_json=as_json))
+            watch_(
+                *(log, lambda: _turn(log, told, alerting), interval, metrics),
+                lambda result: _tell(result, as_json=as_json),
+                alerts=alerting.status if alerting else None,
+            )
         else:
-            _tell(turn(), as_json=as_json)
+            _tell(_turn(log, told, alerting), as_json=as_json)
+
+
+def _turn(log: "Log", told: int | None, alerting: "Alerting | None") -> "CompactResult":
+    """What was compacted; what changed is told of at most `told` versions (None: all)."""
+    from modeltrail_collector import findings, tables
+    from modeltrail_collector.pump import seal_inbox
+
+    seal_inbox(log)
+    result: CompactResult
+    if told == 0:
+        result = tables.compact(log, on_progress=_progress())
+    else:
+        result = findings.compact_and_tell(log, most=told, on_progress=_progress())
+    if alerting and alerting.turn():
+        result = _sum(result, tables.compact(log))
+    return result
 
 
 @click.command()
@@ -86,6 +136,32 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
     _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
 
 
+def _alerting(log: "Log", path: str, *, as_json: bool) -> "Alerting":
+    """The rules of a file over this log; what begins and ends is printed as a line."""
+    from modeltrail_collector.alerts.notices import payload
+    from modeltrail_collector.alerts.watch import Alerting
+    from modeltrail_collector.answers.firing import check
+    from modeltrail_collector.answers.rules import read_rules
+
+    def tell(notice: "Notice") -> None:
+        if as_json:
+            print_json(payload(notice))
+        else:
+            found = notice.finding
+            click.echo(printable(f"{notice.status}  {found.severity}  {found.rule}  {found.message}"))
+
+    rules = read_rules(path)
+    check(rules)
+    return Alerting(log, rules, tell)
+
+
+def _sum(first: "CompactResult", then: "CompactResult") -> "CompactResult":
+    import msgspec
+
+    added = {name: getattr(first, name) + getattr(then, name) for name in then.__struct_fields__}
+    return msgspec.structs.replace(first, **added)
+
+
 def _tell(result: "CompactResult", *, as_json: bool) -> None:
     if as_json:
         print_json(result)
@@ -98,6 +174,8 @@ def _tell(result: "CompactResult", *, as_json: bool) -> None:
             f"{records} of {_count(result.segments, 'segment')}{turned_away}; "
             f"{_count(result.buckets, 'bucket')} of the tables written."
         )
+        if told := getattr(result, "changes", 0):
+            click.echo(f"What changed was told of {_count(told, 'model version')}.")
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
 from modeltrail_schemas.printable import all_printable
 
 _SHORT: Final = 12
@@ -24,10 +25,14 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
         return
     told = "  (its inputs stand above)" if node["repeated"] else ""
     click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
-    inputs = node["inputs"]
+    inputs = node["inputs"][:FAN_OUT]
+    left = len(node["inputs"]) - len(inputs) + node["more"]
+    cut = f"… and {left:,} more" if left else CUT.get(node["cut"], "")
     for number, child in enumerate(inputs, 1):
-        last = number == len(inputs)
+        last = number == len(inputs) and not cut
         _print_node(child, f"{rest}   {'└─ ' if last else '├─ '}", f"{rest}   {'   ' if last else '│  '}")
+    if cut:
+        click.echo(dim(f"{rest}   └─ {cut}"))
 
 
 def _thing(node: dict[str, Any]) -> str:
@@ -35,7 +40,10 @@ def _thing(node: dict[str, Any]) -> str:
     version = node["version"]
     if node["kind"] == "model" and version:
         name = bold(f"{short_name(node['name'])}@{short(version)}")
-    facts = [node["name"]] if node["kind"] == "model" and short_name(node["name"]) != node["name"] else []
+    name += f" · {bold(node['column'])}" if node["column"] is not None else ""
+    facts = [", ".join(node["how"])] if node["how"] else []
+    facts += [node["name"]] if node["kind"] == "model" and short_name(node["name"]) != node["name"] else []
+    facts += [_traffic(node["deployment"])] if node["deployment"] else []
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
@@ -45,6 +53,12 @@ def _thing(node: dict[str, Any]) -> str:
     if node["run"] is None and node["namespace"] != "inmemory://":
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
+
+
+def _traffic(deployment: dict[str, Any]) -> str:
+    share = deployment["traffic_percent"]
+    since = f"since {time(deployment['effective_at'])}"
+    return since if share is None else f"{share:g} % of the traffic, {since}"
 
 
 def _run_line(run: dict[str, Any]) -> str:
@@ -140,6 +154,11 @@ def bold(text: str) -> str:
 def dim(text: str) -> str:
     """Dim on a terminal."""
     return _style(text, dim=True) if text.strip() else text
+
+
+def coloured(text: str, colour: str) -> str:
+    """In colour on a terminal."""
+    return _style(text, fg=colour)
 
 
 def _style(text: str, **how: Any) -> str:

@@ -15,6 +15,7 @@ from modeltrail_collector.log import Log
 from modeltrail_collector.pump.notices import Outage
 
 if TYPE_CHECKING:
+    from modeltrail_collector.alerts.status import AlertsStatus
     from modeltrail_collector.tables import CompactResult
     from modeltrail_collector.telemetry.boards import TablesBoard
 
@@ -27,13 +28,15 @@ def watch(
     interval: float,
     metrics: str | None,
     tell: Callable[["CompactResult"], None],
+    *,
+    alerts: "AlertsStatus | None" = None,
 ) -> None:
     """Turn after turn until SIGTERM; a turn that has begun is finished.
 
     A store that is away is waited for.
     """
     with contextlib.ExitStack() as stack:
-        board = stack.enter_context(_board(metrics, interval)) if metrics else None
+        board = stack.enter_context(_board(metrics, interval, alerts)) if metrics else None
         stop = stack.enter_context(_until_sigterm())
         text = f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it."
         if _logger.isEnabledFor(logging.INFO):
@@ -68,11 +71,11 @@ def _note(board: "TablesBoard", log: Log, result: "CompactResult") -> None:
 
 
 @contextlib.contextmanager
-def _board(address: str, interval: float) -> Iterator["TablesBoard"]:
+def _board(address: str, interval: float, alerts: "AlertsStatus | None") -> Iterator["TablesBoard"]:
     from modeltrail_collector.telemetry.boards import TablesBoard
     from modeltrail_collector.telemetry.server import serve
 
-    board = TablesBoard(interval)
+    board = TablesBoard(interval, alerts=alerts)
     with serve(address, board) as url:
         _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
         yield board

@@ -6,7 +6,7 @@ from modeltrail_collector.log.open import open_log
 from modeltrail_collector.log.place import Place, ambiguous, entry_at, judge_of, place
 from modeltrail_collector.log.replays import Replays, replays
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
-from modeltrail_collector.log.verify import Report, verify
+from modeltrail_collector.log.verify import Report, SegmentReport, verify, verify_segments
 
 __all__ = [
     "Batch",
@@ -17,6 +17,7 @@ __all__ = [
     "Replays",
     "Report",
     "Segment",
+    "SegmentReport",
     "ambiguous",
     "entry_at",
     "judge_of",
@@ -25,4 +26,5 @@ __all__ = [
     "place",
     "replays",
     "verify",
+    "verify_segments",
 ]

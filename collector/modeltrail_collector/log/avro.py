@@ -3,12 +3,12 @@
 A general Avro writer resolves nine unions a record at run time and took a fifth of the collector's time; this
 one knows the record. It writes what fastavro would write for `record.avsc` (a test compares the bytes).
 
-Reading is left to fastavro, one block at a time, after a look at what the block claims to be: a file that
+Reading is left to fastavro, one record at a time, after a look at what their block claims to be: a file that
 somebody else made may promise 2^60 items, or hold gigabytes in a few kilobytes.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, Final
@@ -30,6 +30,7 @@ ZSTD_LEVEL = 1
 MAX_BLOCK_BYTES: Final = 256 << 20
 """A block holds a record of any size that Kafka may bring, and is else little larger than BLOCK_BYTES."""
 
+MAGIC: Final = b"Obj\x01"
 HEADER: Final = fastavro.parse_schema(
     {
         "type": "record",
@@ -42,7 +43,7 @@ HEADER: Final = fastavro.parse_schema(
     }
 )
 _LONG: Final = fastavro.parse_schema({"type": "long"})
-_SYNC: Final = b"modeltrail block"
+_CODEC: Final = "zstandard"
 _NONE = _EMPTY = b"\x00"
 _SHA256_LENGTH = b"\x80\x01"
 
@@ -64,7 +65,17 @@ def blocks(entries: Iterable[Entry], sync: bytes) -> Iterator[bytes]:
         yield _block(compressor, parts, count, sync)
 
 
-def rows(data: bytes) -> Iterator[dict[str, Any]]:
+def header(metadata: Mapping[str, str], sync: bytes) -> bytes:
+    """The beginning of a container file, byte for byte as fastavro writes it (a test compares them)."""
+    meta = {key: value.encode() for key, value in metadata.items()}
+    meta |= {"avro.codec": _CODEC.encode(), "avro.schema": _own_schema()}
+    parts = [MAGIC, _long(len(meta))]
+    for key, value in meta.items():
+        parts += (_string(key), _long(len(value)), value)
+    return b"".join((*parts, _EMPTY, sync))
+
+
+def entries(data: bytes) -> Iterator[Entry]:
     """The records of a container file that `blocks` filled.
 
     Raises:
@@ -73,16 +84,28 @@ def rows(data: bytes) -> Iterator[dict[str, Any]]:
     file = BytesIO(data)
     found: Any = fastavro.schemaless_reader(file, HEADER, None)
     meta, sync = found["meta"], found["sync"]
-    if meta["avro.codec"] != b"zstandard" or orjson.loads(meta["avro.schema"]) != _own_schema():
+    if meta["avro.codec"] != _CODEC.encode() or not _is_own(meta["avro.schema"]):
         raise ValueError("its records are of another kind")
+    schema: Any = record_schema()
     while (at := file.tell()) < len(data):
-        block = BytesIO(b"".join((_uncompressed_header(), *_opened_block(file, at, sync))))
-        found = fastavro.reader(block)
-        yield from found
+        count, content = _opened_block(file, at, sync)
+        block = BytesIO(content)
+        for _ in range(count):
+            yield _entry(fastavro.schemaless_reader(block, schema, None))
+        if block.tell() != len(content):
+            raise ValueError(f"the block at byte {at} does not end with its {count} records")
 
 
-def _opened_block(file: BytesIO, at: int, sync: bytes) -> tuple[bytes, ...]:
-    """The block at a place, as one of a container without compression."""
+def _entry(row: Any) -> Entry:
+    row["headers"] = tuple(Header(header["key"], header["value"]) for header in row["headers"])
+    row["reasons"] = tuple(
+        Reason(reason["code"], reason["path"], reason["message"]) for reason in row["reasons"]
+    )
+    return Entry(**row)
+
+
+def _opened_block(file: BytesIO, at: int, sync: bytes) -> tuple[int, bytes]:
+    """How many records the block at a place has, and their bytes."""
     count: Any = fastavro.schemaless_reader(file, _LONG, None)
     size: Any = fastavro.schemaless_reader(file, _LONG, None)
     compressed = file.read(size) if size > 0 else b""
@@ -95,24 +118,29 @@ def _opened_block(file: BytesIO, at: int, sync: bytes) -> tuple[bytes, ...]:
     content = decompressor.decompress(compressed, max_length=length)
     if len(content) != length or not decompressor.eof or decompressor.unused_data:
         raise ValueError(f"the block at byte {at} is not the {length} bytes that it claims")
-    return _long(count), _long(length), content, _SYNC
+    return count, content
 
 
 @cache
-def _own_schema() -> Any:
+def record_schema() -> Any:
+    """The Avro schema of an entry, parsed."""
+    return fastavro.parse_schema(modeltrail_schemas.record_schema())
+
+
+@cache
+def _own_schema() -> bytes:
     """The schema in the header of every file that fastavro begins for us."""
     file = BytesIO()
-    fastavro.writer(file, fastavro.parse_schema(modeltrail_schemas.record_schema()), [])
+    fastavro.writer(file, record_schema(), [])
     found: Any = fastavro.schemaless_reader(BytesIO(file.getvalue()), HEADER, None)
-    return orjson.loads(found["meta"]["avro.schema"])
+    schema: bytes = found["meta"]["avro.schema"]
+    return schema
 
 
-@cache
-def _uncompressed_header() -> bytes:
-    file = BytesIO()
-    schema = fastavro.parse_schema(modeltrail_schemas.record_schema())
-    fastavro.writer(file, schema, [], codec="null", sync_marker=_SYNC)
-    return file.getvalue()
+@lru_cache(8)
+def _is_own(schema: bytes) -> bool:
+    """Whether it is that schema, also as another writer spells it."""
+    return bool(orjson.loads(schema) == orjson.loads(_own_schema()))
 
 
 def _block(compressor: "zstd.ZstdCompressor", parts: list[bytes], count: int, sync: bytes) -> bytes:

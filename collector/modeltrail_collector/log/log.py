@@ -130,6 +130,9 @@ class Log:
         head = Head(last.next_offset, last.chain_end) if last else Head(0, genesis(partition))
         if head.next_offset == batch.start:
             segment, data = segments_.encode(partition, batch, head.chain_end, self.wall)
+            # Until it answers nobody knows where the log ends; the next attempt has to ask: where each put
+            # is carried out, and answered too late, to put again would never end.
+            self._heads.pop(partition, None)
             if self.store.create(segment.name, data):
                 self._heads[partition] = segment
                 return segment

@@ -29,7 +29,6 @@ compacted away by Kafka.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
@@ -37,11 +36,10 @@ from typing import Any
 import fastavro
 import msgspec
 
-import modeltrail_schemas
 from modeltrail_collector.clock import WallClock, rfc3339, wall_ms
 from modeltrail_collector.errors import LogFormatError, NotVerified
 from modeltrail_collector.log import avro, chain, digest
-from modeltrail_collector.model import Entry, FileProgress, Header, LogPartition, Reason
+from modeltrail_collector.model import Entry, FileProgress, LogPartition
 
 FORMAT = 1
 NEWEST_FORMAT = 2
@@ -101,6 +99,12 @@ class Repair(msgspec.Struct, frozen=True):
     records_end: str = ""
 
 
+_read_files = msgspec.json.Decoder(tuple[FileProgress, ...]).decode
+_read_gaps = msgspec.json.Decoder(tuple[Gap, ...]).decode
+_read_parts = msgspec.json.Decoder(tuple[Part, ...]).decode
+_read_repair = msgspec.json.Decoder(Repair | None).decode
+
+
 class Segment(msgspec.Struct, frozen=True):
     """What a segment's header says; `name` is its place in the log.
 
@@ -153,12 +157,6 @@ def folder_of(partition: LogPartition) -> str:
     return f"raw/{partition.topic}/{partition.topic_id}/{partition.partition}"
 
 
-@cache
-def record_schema() -> Any:
-    """The Avro schema of an entry, parsed."""
-    return fastavro.parse_schema(modeltrail_schemas.record_schema())
-
-
 def encode(
     partition: LogPartition,
     batch: Batch,
@@ -202,10 +200,10 @@ def encode(
 def seal(segment: Segment, blocks: Iterable[bytes], sync: bytes) -> tuple[Segment, bytes]:
     """A header and the blocks of its records as a file, with its digest put in."""
     segment = msgspec.structs.replace(segment, sha256=digest.ZEROS.decode())
+    header = avro.header(_metadata(segment), sync)
+    at = digest.position(header)
     file = BytesIO()
-    metadata = _metadata(segment)
-    fastavro.writer(file, record_schema(), [], codec="zstandard", metadata=metadata, sync_marker=sync)
-    at = digest.position(file.getvalue())
+    file.write(header)
     file.writelines(blocks)
     with file.getbuffer() as zeroed:
         found = sha256(zeroed).hexdigest()
@@ -249,7 +247,7 @@ def read_header(name: str, data: bytes) -> Segment:
     """
     try:
         found: Any = fastavro.schemaless_reader(BytesIO(data), avro.HEADER, None)
-        assert found["magic"] == b"Obj\x01"  # noqa: S101  caught below, with everything else that is odd
+        assert found["magic"] == avro.MAGIC  # noqa: S101  caught below, with everything else that is odd
         meta = {
             key.removeprefix(PREFIX): value.decode()
             for key, value in found["meta"].items()
@@ -291,13 +289,13 @@ def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
         judge_id=meta["judge_id"],
         sealed_at=meta["sealed_at"],
         format_version=version,
-        files=msgspec.json.decode(meta["files"], type=tuple[FileProgress, ...]),
-        gaps=msgspec.json.decode(meta["gaps"], type=tuple[Gap, ...]),
+        files=_read_files(meta["files"]),
+        gaps=_read_gaps(meta["gaps"]),
         removed=records == REMOVED,
         rolled_into="" if records == REMOVED else records,
         replaces=meta.get("replaces", ""),
-        parts=msgspec.json.decode(meta.get("parts", "[]"), type=tuple[Part, ...]),
-        repair=msgspec.json.decode(meta.get("repair", "null"), type=Repair | None),
+        parts=_read_parts(meta["parts"]) if "parts" in meta else (),
+        repair=_read_repair(meta["repair"]) if "repair" in meta else None,
     )
     _check_parts(segment)
     return segment
@@ -350,12 +348,10 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
         NotVerified: They are not the records the header promises.
     """
     rows, following = 0, segment.first_offset
-    row: Any
     try:
-        for row in avro.rows(data):
-            if segment.parts and row["offset"] < segment.first_offset:
+        for entry in avro.entries(data):
+            if segment.parts and entry.offset < segment.first_offset:
                 continue
-            entry = _entry(row)
             if not following <= entry.offset < segment.next_offset:
                 break
             rows, following = rows + 1, entry.offset + 1
@@ -364,14 +360,6 @@ def entries(segment: Segment, data: bytes) -> Iterator[Entry]:
         raise not_verified(segment, f"{type(error).__name__}: {error}") from error
     if rows != segment.rows:
         raise not_verified(segment, f"{rows} records in order, its header says {segment.rows}")
-
-
-def _entry(row: Any) -> Entry:
-    row["headers"] = tuple(Header(header["key"], header["value"]) for header in row["headers"])
-    row["reasons"] = tuple(
-        Reason(reason["code"], reason["path"], reason["message"]) for reason in row["reasons"]
-    )
-    return Entry(**row)
 
 
 def not_verified(segment: Segment, problem: str) -> NotVerified:

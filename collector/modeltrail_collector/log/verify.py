@@ -1,7 +1,7 @@
 """Prove that the log is what was sealed: every digest, every record, every link of every chain, again."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 
@@ -84,12 +84,54 @@ def verify(log: Log, earlier: Iterable[PartitionHead] = ()) -> Report:
     return Report(log.uri, not problems, reports, tuple(problems))
 
 
+class SegmentReport(msgspec.Struct, frozen=True):
+    """What was found in one segment, looked at alone, and the records of it that were asked for.
+
+    Without `problems` it is byte for byte what was sealed, and its records lead from its `chain_start` to its
+    `chain_end`; whether its neighbours are there and join it, only `verify` knows.
+    """
+
+    segment: Segment
+    entries: tuple[Entry, ...]
+    problems: tuple[str, ...]
+
+
+def verify_segments(log: Log, partition: LogPartition, offsets: Iterable[int]) -> Iterator[SegmentReport]:
+    """Recompute the segments that hold these offsets, in order.
+
+    Raises:
+        NotVerified: A segment is missing, or a header that leads to one of them cannot be read.
+        LogFormatError: A newer modeltrail wrote a part of the log.
+        Unavailable: The store does not answer.
+    """
+    wanted = frozenset(offsets)
+    reached = 0
+    for offset in sorted(wanted):
+        if offset < reached:
+            continue
+        segment = next(log.segments(partition, offset), None)
+        if segment is None:
+            return
+        reached = segment.next_offset
+        walk = _Walk(log, partition, (), keep=wanted)
+        walk.alone(segment)
+        yield SegmentReport(segment, tuple(walk.kept), tuple(walk.problems))
+
+
 class _Walk:
     """One chain from its genesis to its end; goes on behind a problem, to find the others."""
 
-    def __init__(self, log: Log, partition: LogPartition, earlier: Sequence[PartitionHead]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        partition: LogPartition,
+        earlier: Sequence[PartitionHead],
+        keep: Container[int] = (),
+    ) -> None:
         self.log = log
         self.partition = partition
+        self.keep = keep
+        self.kept: list[Entry] = []
         self.earlier = earlier
         self.waiting = sorted(earlier, key=lambda head: head.next_offset)
         self.link = chain.genesis(partition)
@@ -135,6 +177,18 @@ class _Walk:
             set_aside=tuple(f"{folder}/{name}" for name in files if ".avro.bad-" in name),
             problems=tuple(self.problems),
         )
+
+    def alone(self, segment: Segment) -> None:
+        """One segment, as if the chain began with it."""
+        try:
+            if segment.removed:
+                self._removed(segment)
+            else:
+                self._records(segment)
+        except (Unavailable, LogFormatError):
+            raise
+        except CollectorError as error:
+            self.problems.append(str(error))
 
     def _segment(self, name: str) -> None:
         self.segments += 1
@@ -242,6 +296,8 @@ class _Walk:
         self._pass(stub.next_offset, stub.chain_end)
 
     def _value(self, entry: Entry) -> None:
+        if entry.offset in self.keep:
+            self.kept.append(entry)
         if sha256(entry.value or b"").hexdigest() != entry.sha256:
             self._problem(f"offset {entry.offset}: the value is not the one that was hashed")
         if (entry.topic, entry.partition) != (self.partition.topic, self.partition.partition):

@@ -29,10 +29,11 @@ class LocalWriter:
         """The offset of the next record."""
         return self._builder.end
 
-    def add(self, record: Record, verdict: Verdict, progress: FileProgress) -> None:
-        """Take the next record; `progress` is how far its source is read with it."""
+    def add(self, record: Record, verdict: Verdict, progress: FileProgress | None = None) -> None:
+        """Take the next record; `progress` is how far its source is read with it, where it has one."""
         self._builder.add(entry(record, verdict, self._log.wall()))
-        self._progress[progress.path, progress.first_line_sha256] = progress
+        if progress is not None:
+            self._progress[progress.path, progress.first_line_sha256] = progress
         if self._builder.bytes >= SEGMENT_BYTES or len(self._builder.entries) >= SEGMENT_ROWS:
             self.seal()
 

@@ -353,12 +353,21 @@ class Pump:
                 targets = self._source.ends(list(self._builders))
                 if any(targets[partition] < builder.start for partition, builder in self._builders.items()):
                     return  # it lost records, or is another topic by now: a poll behind its end says which
-                self._targets = targets
+                self._targets = self._asked_ends = targets
+                self._ask_at = self._clock() + ASK_ENDS_S
             if self._positions_reached(self._targets):
                 self.drain()
                 self.done = not self._unsought
+            else:
+                self._lower(self._targets)
         except Unavailable as error:
             self._back_off("store", error)
+
+    def _lower(self, targets: Mapping[LogPartition, int]) -> None:
+        """What an unclean election cut off never comes; where it cut what we have read, a poll says so."""
+        self._ask_ends()
+        ends = {p: end for p, end in self._asked_ends.items() if end >= self._builders[p].end}
+        self._targets = {partition: min(end, ends.get(partition, end)) for partition, end in targets.items()}
 
     def _positions_reached(self, targets: Mapping[LogPartition, int]) -> bool:
         ends = {partition: builder.end for partition, builder in self._builders.items()}

@@ -3,7 +3,7 @@
 from modeltrail_collector.tables.compaction import CompactResult, compact, segments_behind
 from modeltrail_collector.tables.freshness import newest_ingested_at
 from modeltrail_collector.tables.rebuilding import rebuild
-from modeltrail_collector.tables.retention import Forgotten, forget
+from modeltrail_collector.tables.retention import Forgotten, forget, horizon
 from modeltrail_collector.tables.schema import PUBLIC
 from modeltrail_collector.tables.store import TableDamaged, TableStore
 from modeltrail_collector.tables.upkeep import Upkeep, keep_up
@@ -19,6 +19,7 @@ __all__ = [
     "Upkeep",
     "compact",
     "forget",
+    "horizon",
     "keep_up",
     "newest_ingested_at",
     "rebuild",

@@ -25,7 +25,7 @@ from modeltrail_collector.log.segment import folder_of
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables import flatten
 from modeltrail_collector.tables.derivation import FORGOTTEN, derive
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT, REJECTED
+from modeltrail_collector.tables.schema import DERIVED, FLAT, REJECTED
 from modeltrail_collector.tables.store import TableDamaged
 from modeltrail_collector.tables.upkeep import tend
 from modeltrail_collector.tables.work import (
@@ -110,7 +110,7 @@ def _open(work: Work, source: SourceTable) -> DeltaTable:
     found = work.tables.open(source.name)
     if found is not None:
         return found
-    others = (work.tables.open(name) for name in (*BY_RUN, *BY_MODEL))
+    others = (work.tables.open(name) for name in DERIVED)
     if any(other is not None and other.transaction_version(FORGOTTEN) for other in others):
         raise _gone(work, source, "what retention removed from it is still in the log")
     removed = (

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.tables import reduce, store
 from modeltrail_collector.tables.reduce import Touched
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.schema import BY_MODEL, DERIVED, FLAT
 from modeltrail_collector.tables.work import Progress, Work, mark_of, offset_of
 
 GENERATION: Final = "generation"
@@ -40,9 +40,7 @@ def derive(work: Work) -> Derived:
     newer one fails.
     """
     flat = work.tables.open_or_create("flat", FLAT)
-    handles = {
-        name: work.tables.open_or_create(name, schema) for name, schema in {**BY_RUN, **BY_MODEL}.items()
-    }
+    handles = {name: work.tables.open_or_create(name, schema) for name, schema in DERIVED.items()}
     state = _State(work, flat, handles)
     behind = {name: handles[name] for name in state.behind}
     touched = state.touched()
@@ -53,7 +51,7 @@ def derive(work: Work) -> Derived:
     if touched is not None and touched.runs is not None and len(touched.runs) >= _MANY_RUNS:
         few = Touched(touched.buckets, None)
     for name, rows in reduce.by_run(flat, few, behind.keys()):
-        work.replace(behind[name], rows, few.predicate if few else None, state.marks)
+        work.replace(behind[name], rows, few.predicate(name) if few else None, state.marks)
         reached("table_replaced")
         work.tell(Progress(name, flat.version()))
     models = {name: behind[name] for name in BY_MODEL if name in behind}

@@ -253,6 +253,11 @@ def model_bucket(namespace: str, name: str) -> str:
     return "m" + hashlib.sha256(f"{namespace}\t{name}".encode("utf-8", "replace")).hexdigest()[:2]
 
 
+def name_bucket(key: str) -> str:
+    """The bucket of a name: `d` and a hash digit; `sql/mentions.sql` has the same rule."""
+    return "d" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[0]
+
+
 def event_time(text: str | None) -> datetime | None:
     """An RFC 3339 time; None where it cannot be read. A time without a zone is taken as UTC."""
     if not text:

@@ -23,7 +23,7 @@ from modeltrail_collector.tables.compaction import (
 )
 from modeltrail_collector.tables.derivation import FORGOTTEN, GENERATION, derive
 from modeltrail_collector.tables.retention import Memory, recall
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN
+from modeltrail_collector.tables.schema import DERIVED
 from modeltrail_collector.tables.store import TableDamaged
 from modeltrail_collector.tables.work import OnProgress, Progress, Work, alone, mark_of
 
@@ -43,7 +43,7 @@ def rebuild(log: Log, *, on_progress: OnProgress | None = None) -> CompactResult
 
 def _rebuild(work: Work) -> CompactResult:
     memory = recall(work)
-    handles = {name: _usable(work, name) for name in (*(one.name for one in SOURCES), *BY_RUN, *BY_MODEL)}
+    handles = {name: _usable(work, name) for name in (*(one.name for one in SOURCES), *DERIVED)}
     segments = [segment for partition in work.partitions for segment in segments_from(work.log, partition, 0)]
     before = (table.transaction_version(GENERATION) or 0 for table in handles.values() if table is not None)
     marks = {GENERATION: max(before, default=0) + 1, FORGOTTEN: memory.day}
@@ -63,7 +63,7 @@ def _rebuild(work: Work) -> CompactResult:
         reached("generation_swapped")
         work.tell(Progress(source.name, counter.records))
         carried += rows.carried
-    for name in (*BY_RUN, *BY_MODEL):
+    for name in DERIVED:
         if handles[name] is None:
             _clear(work, name)
     buckets = derive(work).buckets

@@ -14,11 +14,14 @@ from modeltrail_collector.model import LogPartition
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
 from modeltrail_collector.tables.flatten import model_bucket
 from modeltrail_collector.tables.scan import attach, connect, fetch, fill
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, FLAT
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, FLAT
 from modeltrail_collector.tables.store import among
 
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
+
+
+_FROM_FLAT: Final = {**BY_RUN, **BY_NAME}
 
 
 def sql_of(name: str) -> str:
@@ -32,10 +35,9 @@ class Touched(msgspec.Struct, frozen=True):
     buckets: set[str]
     runs: set[str] | None
 
-    @property
-    def predicate(self) -> str:
-        """SQL that is true for the rows of a table by run that are derived again."""
-        buckets = among("bucket", self.buckets)
+    def predicate(self, name: str) -> str:
+        """SQL that is true for the rows of a table by run, or by name, that are derived again."""
+        buckets = among("run_bucket" if name in BY_NAME else "bucket", self.buckets)
         return (
             buckets
             if self.runs is None
@@ -44,9 +46,9 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 def by_run(
-    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = BY_RUN.keys()
+    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = _FROM_FLAT.keys()
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
-    """Each wanted table of `BY_RUN` with its rows for what was touched (None: all of `flat`).
+    """Each wanted table of `BY_RUN` and `BY_NAME` with its rows for what was touched (None: all of `flat`).
 
     The rows of one have to be read before the next is asked for.
     """
@@ -60,12 +62,19 @@ def by_run(
             connection.execute("""CREATE TEMP TABLE flat_touched AS
                 FROM flat SEMI JOIN touched_run USING (run_id) UNION ALL FROM flat WHERE run_id IS NULL""")
             connection.execute("CREATE OR REPLACE TEMP VIEW flat AS FROM flat_touched")
-        for name, step in _STEPS:
-            connection.execute(f"CREATE TEMP TABLE {step} AS {sql_of(name)}")
-        steps = dict(_STEPS)
-        for name in (name for name in BY_RUN if name in wanted):
-            source = f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
-            yield name, fetch(connection, source, BY_RUN[name])
+        for name, query in by_run_queries(connection, wanted):
+            yield name, fetch(connection, query, _FROM_FLAT[name])
+
+
+def by_run_queries(
+    connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = _FROM_FLAT.keys()
+) -> Iterator[tuple[str, str]]:
+    """Each wanted table and the query of its rows, which come from what is `flat` there."""
+    for name, step in _STEPS:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {step} AS {sql_of(name)}")
+    steps = dict(_STEPS)
+    for name in (name for name in _FROM_FLAT if name in wanted):
+        yield name, f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
 
 
 def new_rows(flat: DeltaTable, files: Collection[str], seen: Mapping[LogPartition, int]) -> Touched:
@@ -88,7 +97,7 @@ class ByModel(msgspec.Struct, frozen=True):
     tables: dict[str, pa.Table]
 
 
-BY_MODEL_READS: Final = ("run_datasets", "facets", "metrics", "models")
+BY_MODEL_READS: Final = ("runs", "run_datasets", "facets", "metrics", "models")
 
 
 def by_model(reduced: Mapping[str, DeltaTable | None], runs: set[str] | None = None) -> ByModel:
@@ -101,16 +110,27 @@ def by_model(reduced: Mapping[str, DeltaTable | None], runs: set[str] | None = N
         attach(connection, "run_datasets_all", reduced["run_datasets"], BY_RUN["run_datasets"])
         attach(connection, "models_before", reduced["models"], BY_MODEL["models"])
         targets = _touched(connection, runs)
-        buckets = _relevant_runs(connection)
-        attach(connection, "facets_all", reduced["facets"], BY_RUN["facets"], buckets)
-        attach(connection, "metrics_all", reduced["metrics"], BY_RUN["metrics"], buckets)
-        connection.execute("""CREATE TEMP TABLE model_facet AS
-            SELECT * EXCLUDE (bucket) FROM facets_all SEMI JOIN run_datasets USING (run_id)""")
-        models = fetch(connection, sql_of("models"), BY_MODEL["models"]).read_all()
+        buckets = relevant_runs(connection)
+        for name in ("runs", "facets", "metrics"):
+            attach(connection, f"{name}_all", reduced[name], BY_RUN[name], buckets)
+        models = fetch(connection, models_query(connection), BY_MODEL["models"]).read_all()
         # No times in here: to turn one into Python, pyarrow imports pandas, which takes a second.
         versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
-        changes = pa.Table.from_pylist(_changes(connection, versions), schema=BY_MODEL["changes"])
+        changes = pa.Table.from_pylist(changes_of(connection, versions), schema=BY_MODEL["changes"])
         return ByModel(targets, {"models": models, "changes": changes})
+
+
+def models_query(connection: duckdb.DuckDBPyConnection) -> str:
+    """The query of the rows of `models` of the names in `touched`.
+
+    `relevant_runs` came before, and what it found is to be seen in `runs_all` and `facets_all`.
+    """
+    connection.execute("""CREATE OR REPLACE TEMP TABLE model_facet AS
+        SELECT * EXCLUDE (bucket) FROM facets_all SEMI JOIN run_datasets USING (run_id)""")
+    connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS
+        SELECT run_id, first_event_at, last_event_at, first_ingested_at, last_ingested_at
+        FROM runs_all SEMI JOIN run_datasets USING (run_id)""")
+    return sql_of("models")
 
 
 def _touched(connection: duckdb.DuckDBPyConnection, runs: set[str] | None) -> set[str]:
@@ -132,9 +152,9 @@ def _touched(connection: duckdb.DuckDBPyConnection, runs: set[str] | None) -> se
     return targets
 
 
-def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Fill `run_datasets` with the runs in which a touched name or its digest occurs; their buckets."""
-    connection.execute("""CREATE TEMP TABLE run_datasets AS
+    connection.execute("""CREATE OR REPLACE TEMP TABLE run_datasets AS
         WITH named AS (
             SELECT run_id, fingerprint FROM run_datasets_all
             WHERE kind = 'model' AND (namespace, name) IN (SELECT (namespace, name) FROM touched)
@@ -149,7 +169,7 @@ def _relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT DISTINCT bucket FROM run_datasets").fetchall()]
 
 
-def _changes(
+def changes_of(
     connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]]
 ) -> list[dict[str, str | None]]:
     """Rows of `changes` for these model versions, which come ordered by name and time."""
@@ -174,9 +194,7 @@ def version_facts(
     `facets` and `metrics` name the views to read. Figures of an evaluation belong to the version it names, by
     digest or by name and version; the others to the run's own model.
     """
-    connection.register(
-        "run_wanted", pa.table({"run_id": pa.array([m["run_id"] for m in models], pa.string())})
-    )
+    fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
     said: dict[str, list[Facet]] = defaultdict(list)
     for run_id, *rest, value in connection.execute(f"""
         SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)

@@ -26,7 +26,7 @@ from modeltrail_collector.tables.derivation import FORGOTTEN, derive
 from modeltrail_collector.tables.reduce import sql_of
 from modeltrail_collector.tables.schema import FLAT, REJECTED, TABLES
 from modeltrail_collector.tables.store import TableDamaged
-from modeltrail_collector.tables.work import OnProgress, Work, alone
+from modeltrail_collector.tables.work import OnProgress, Work, alone, table_store
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US: Final = 86_400_000_000
@@ -107,6 +107,11 @@ def _forget_rows(work: Work, connection: duckdb.DuckDBPyConnection, flat: DeltaT
         ingested_at < (FROM horizon) AND (run_id IS NULL OR run_id IN (FROM forgotten)))"""
     work.replace(flat, scan.fetch(connection, kept, FLAT), within, {FORGOTTEN: day})
     reached("rows_forgotten")
+
+
+def horizon(log: Log) -> str:
+    """The day before which old runs were forgotten, 1970-01-01 where none ever was."""
+    return (_EPOCH + timedelta(days=_day_of(table_store(log).open("flat")))).date().isoformat()
 
 
 class Memory(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,22 +38,47 @@ _SQL_TYPES: Final = {
 
 @contextlib.contextmanager
 def connect() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB in memory, in UTC, that prints nothing and keeps its temporary files to itself.
+    """`connected` for as long as a block lasts, with `translated` errors."""
+    with connected() as connection, translated():
+        yield connection
 
-    Raises TableDamaged for a Parquet file that cannot be read.
-    """
+
+def connected() -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory, in UTC, that prints nothing and keeps its temporary files to itself."""
     own = f"modeltrail-duckdb-{os.getpid()}-{secrets.token_hex(4)}"
     config: dict[str, Any] = {
         "temp_directory": str(Path(tempfile.gettempdir(), own)),
         "memory_limit": _MEMORY,
     }
-    with duckdb.connect(config=config) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
-        try:
-            yield connection
-        except duckdb.Error as error:
-            raise _in_our_words(error) or error from error
+    connection = duckdb.connect(config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    # Files of a table never change: what was learned of one holds for as long as it is there.
+    connection.execute("SET parquet_metadata_cache = true")
+    return connection
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """DuckDB's errors in our words. Raises TableDamaged for a Parquet file that cannot be read."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _in_our_words(error) or error from error
+
+
+def confine(connection: duckdb.DuckDBPyConnection, root: str) -> None:
+    """From now on the connection reads what lies below `root` (a directory or a URI) and nothing else.
+
+    Its settings stand: no statement widens this again.
+    """
+    if "://" in root:
+        from modeltrail_collector.tables.remote import reach
+
+        reach(connection, root.partition("://")[0])
+    connection.execute(f"SET allowed_directories = [{_quoted(root)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _in_our_words(error: duckdb.Error) -> Unavailable | None:
@@ -82,24 +107,50 @@ def attach(
     The files are read where they lie: filters reach the Parquet statistics. A view stays at the version it
     was made of for as long as `upkeep` keeps that version's files.
     """
-    uris = list(files or ()) if files is not None or table is None else _uris(table, schema.names[0], buckets)
-    if not uris:
-        columns = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in schema)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} WHERE false")
-        return
-    if "://" in uris[0]:
+    query = reading(list(files), schema) if files is not None else reading_table(table, schema, buckets)
+    if table is not None and "://" in table.table_uri.removeprefix("file://"):
         from modeltrail_collector.tables.remote import reach
 
-        reach(connection, uris[0].partition("://")[0])
-    # A column that no file has yet (written by an older version) is empty.
-    empty = (
-        f"SELECT {', '.join(f'NULL::{_SQL_TYPES[field.type]} AS {_name(field.name)}' for field in schema)}"
-    )
+        reach(connection, table.table_uri.partition("://")[0])
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+
+
+def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable[str] | None = None) -> str:
+    """The SELECT of all rows of a table, or of some buckets, in the declared shape."""
+    if table is None:
+        return reading((), schema)
+    return reading(_uris(table, schema.names[0], buckets), schema, same=_have_all(table, schema))
+
+
+def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
+    """The SELECT of all rows of Parquet files of one table, in the declared shape.
+
+    `same` says that all files have all columns; else each is opened to look, which takes a millisecond. A
+    column that no file has yet (written by an older version) is empty.
+    """
     columns = ", ".join(_name(name) for name in schema.names)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT {columns} FROM ("  # noqa: S608  names of ours
-        f"FROM ({empty} WHERE false) UNION ALL BY NAME FROM read_parquet([{', '.join(map(_quoted, uris))}], "
-        "hive_partitioning = true, hive_types_autocast = false, union_by_name = true))"
+    files = f"[{', '.join(map(_quoted, uris))}], hive_partitioning = true, hive_types_autocast = false"
+    if uris and same:
+        return f"SELECT {columns} FROM read_parquet({files})"  # noqa: S608  names of ours
+    nulls = ", ".join(f"NULL::{_SQL_TYPES[field.type]} AS {_name(field.name)}" for field in schema)
+    if not uris:
+        return f"SELECT {nulls} WHERE false"
+    return (
+        f"SELECT {columns} FROM (FROM (SELECT {nulls} WHERE false) "  # noqa: S608
+        f"UNION ALL BY NAME FROM read_parquet({files}, union_by_name = true))"
+    )
+
+
+def _have_all(table: DeltaTable, schema: pa.Schema) -> bool:
+    """Whether every file of a table has every column: the statistics in its log count each one's nulls.
+
+    They do not count those of lists, which no version added to a table that was there.
+    """
+    found = pa.table(table.get_add_actions(flatten=True))
+    return all(
+        f"null_count.{field.name}" in found.column_names and not found[f"null_count.{field.name}"].null_count
+        for field in schema.remove(0)
+        if not pa.types.is_nested(field.type)
     )
 
 
@@ -120,7 +171,7 @@ def fill(
     connection: duckdb.DuckDBPyConnection,
     table: str,
     columns: tuple[str, ...],
-    rows: Iterable[tuple[str, ...]],
+    rows: Iterable[tuple[str | None, ...]],
 ) -> None:
     """Make a temporary table of text columns: a registered Arrow table would do, but imports pandas."""
     lists: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(columns)

@@ -79,7 +79,8 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
         "bucket text, run_id text, job_namespace text, job_name text, job_stem text, job_type text, "
         "integration text,"
         "state text, started_at time, ended_at time, last_event_at time, events int, parent_run_id text,"
-        "parent_job_namespace text, parent_job_name text, root_run_id text, error text, producer text"
+        "parent_job_namespace text, parent_job_name text, root_run_id text, error text, producer text,"
+        "first_event_at time, first_ingested_at time, last_ingested_at time"
     ),
     "run_datasets": _schema(
         "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
@@ -108,11 +109,22 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
 }
 """Reduced from the flat rows of one bucket; one row per key."""
 
+BY_NAME: Final[dict[str, pa.Schema]] = {
+    "mentions": _schema(
+        "bucket text, how text, key text, key_namespace text, role text, run_bucket text, run_id text,"
+        "namespace text, name text,"
+        "kind text, version text, fingerprint text, use text, rows int, started_at time, wrote_at time,"
+        "first_event_at time, last_event_at time, first_ingested_at time, last_ingested_at time"
+    ),
+}
+"""The same runs by what they name, for questions that start from a name: nothing that others do not say."""
+
 BY_MODEL: Final[dict[str, pa.Schema]] = {
     "models": _schema(
         "bucket text, namespace text, name text, version text, run_id text, digest text, algorithm text,"
         "created_at time, framework text, framework_version text, task text, digest_algorithm text, uri text,"
-        "size_bytes int, registered_name text, registered_run_id text, aliases texts"
+        "size_bytes int, registered_name text, registered_run_id text, aliases texts,"
+        "first_event_at time, last_event_at time, first_ingested_at time, last_ingested_at time"
     ),
     "changes": _schema(
         "bucket text, namespace text, name text, version text, base_version text, section text, path text,"
@@ -124,5 +136,8 @@ BY_MODEL: Final[dict[str, pa.Schema]] = {
 PUBLIC: Final[dict[str, pa.Schema]] = {**BY_RUN, "rejected": REJECTED, **BY_MODEL}
 """Every table a reader may ask for, by name: `<log>/tables/<name>`."""
 
-TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, **PUBLIC}
+DERIVED: Final[dict[str, pa.Schema]] = {**BY_RUN, **BY_NAME, **BY_MODEL}
+"""What is reduced from `flat`, in the order in which it is."""
+
+TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, "rejected": REJECTED, **DERIVED}
 """All of them: `flat` and `rejected` are made of the log's records, the others of `flat`."""

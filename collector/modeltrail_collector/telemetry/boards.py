@@ -7,8 +7,9 @@ from typing import Any, Final, Protocol
 
 from prometheus_client.registry import Collector
 
+from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import Status
-from modeltrail_collector.telemetry.metrics import COLLECTOR, TABLES, Exposition, TablesState
+from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, TABLES, Exposition, TablesState
 
 SILENT_S: Final = 60.0
 """So long may a loop say nothing, or an upstream not answer, before the process is not healthy."""
@@ -84,8 +85,14 @@ class CollectorBoard:
 class TablesBoard:
     """The loop of `modeltrail compact --watch`."""
 
-    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.state = TablesState()
+    def __init__(
+        self,
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        alerts: AlertsStatus | None = None,
+    ) -> None:
+        self.state = TablesState(alerts=alerts)
         self._patience_s = max(10 * interval_s, 600.0)
         self._clock = clock
         self._done = clock()
@@ -101,6 +108,7 @@ class TablesBoard:
             compacted_at=time.time(),
             segments_behind=segments_behind,
             newest_ingested_at=newest_ingested_at,
+            alerts=state.alerts,
         )
 
     def failed(self, error: str) -> None:
@@ -112,7 +120,7 @@ class TablesBoard:
 
     def metrics(self) -> Collector:
         """See `Board`."""
-        return Exposition(TABLES, lambda: self.state)
+        return Exposition((*TABLES, *ALERTS), lambda: self.state)
 
     def health(self) -> tuple[list[str], dict[str, Any]]:
         """See `Board`."""

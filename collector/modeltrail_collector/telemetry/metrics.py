@@ -11,6 +11,7 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import SEAL_BUCKETS, Status
 
 S = TypeVar("S")
@@ -46,6 +47,7 @@ class TablesState(msgspec.Struct):
     newest_ingested_at: float | None = None
     failing_since: float | None = None
     error: str | None = None
+    alerts: AlertsStatus | None = None
 
 
 def _each(value: Callable[[Status], float | None]) -> Callable[[Statuses], Iterator[Sample]]:
@@ -241,6 +243,60 @@ TABLES: Final[tuple[Described[TablesState], ...]] = (
         _T + "newest_ingested_timestamp_seconds",
         *("gauge", (), "When the newest record in the tables was collected."),
         _one(lambda state: state.newest_ingested_at),
+    ),
+)
+
+
+_A: Final = "modeltrail_alerts_"
+
+
+def _of_alerts(
+    value: Callable[[AlertsStatus], Mapping[str, int]],
+) -> Callable[[TablesState], Iterator[Sample]]:
+    """Numbers by rule or by target, where there are rules."""
+
+    def samples(state: TablesState) -> Iterator[Sample]:
+        if state.alerts is not None:
+            for name, count in sorted(value(state.alerts).items()):
+                yield (name,), count
+
+    return samples
+
+
+ALERTS: Final[tuple[Described[TablesState], ...]] = (
+    Described(
+        _A + "firing",
+        *("gauge", ("rule",), "What the rule finds now; more than 50 findings count as one."),
+        _of_alerts(lambda alerts: alerts.firing),
+    ),
+    Described(
+        _A + "waiting",
+        *("gauge", ("webhook",), "Notices that the webhook did not take yet."),
+        _of_alerts(lambda alerts: alerts.waiting),
+    ),
+    Described(
+        _A + "delivered_total",
+        *(
+            "counter",
+            ("target",),
+            "Notices delivered, to the `log`, to `stdout` or to a webhook by its name.",
+        ),
+        _of_alerts(lambda alerts: alerts.delivered),
+    ),
+    Described(
+        _A + "delivery_failures_total",
+        *("counter", ("webhook",), "Posts that failed, and are repeated."),
+        _of_alerts(lambda alerts: alerts.failures),
+    ),
+    Described(
+        _A + "rule_failures_total",
+        *("counter", ("rule",), "Times that the rule could not be asked."),
+        _of_alerts(lambda alerts: alerts.rule_failures),
+    ),
+    Described(
+        _A + "last_evaluation_timestamp_seconds",
+        *("gauge", (), "When the rules were last asked."),
+        _one(lambda state: state.alerts.evaluated_at if state.alerts else None),
     ),
 )
 

@@ -52,8 +52,9 @@ class ModelTrailFeatureProfileInputDatasetFacet(Facet):
     """How the columns are distributed, so that a later run can measure drift without the data.
 
     Attributes:
-        columns: name -> `{"dtype", "count", "nulls", "mean", "std", "histogram": {"edges", "counts"}, "topK":
-            [{"value", "count"}], "other"}`; no `topK` for columns that hold personal data.
+        columns: name -> `{"dtype", "count", "nulls", "mean", "std", "histogram": {"edges", "counts"},
+            "quantiles", "topK": [{"value", "count"}], "other"}`; no `topK` for columns that hold personal
+            data.
         sample_rows: how many rows were looked at, where not all.
         method: how the sample was taken and the histograms were cut.
     """

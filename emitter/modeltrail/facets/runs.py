@@ -120,14 +120,17 @@ class ModelTrailCodeStateRunFacet(Facet):
         entry_point: the script, module or notebook that was started.
         vcs: `git`; None without version control.
         commit: the commit checked out.
-        diff_sha256: of the whole diff against the commit.
+        diff_sha256: of the whole diff against the commit, before redaction: `git diff --full-index`.
         diff_uri: where the diff is kept.
         diff: the diff itself, redacted, at most 32 KiB.
         diff_truncated: whether `diff` was cut at that size.
         untracked: files that version control does not know, `{"path", "sha256", "sizeBytes"}`; never their
             content.
-        argv: the command line, redacted.
+        argv: the command line as the program sees it, redacted.
+        command: the command line as the run can be started again, the interpreter or `modeltrail run` first,
+            redacted.
         cwd: the working directory.
+        root: the top folder of the working tree.
         notebook: `{"path", "sha256", "cell"}`.
         source_sha256: of the entry point's bytes, where there is no version control.
     """
@@ -146,7 +149,9 @@ class ModelTrailCodeStateRunFacet(Facet):
     diff_truncated: bool | None = None
     untracked: Sequence[Mapping[str, Any]] | None = None
     argv: Sequence[str] | None = None
+    command: Sequence[str] | None = None
     cwd: str | None = None
+    root: str | None = None
     notebook: Mapping[str, Any] | None = None
     source_sha256: str | None = None
     capture: Capture = "observed"

@@ -26,20 +26,29 @@ from modeltrail.runs import Run
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
 MAX_CANDIDATES: Final = 200
+_SEED_BITS: Final = 64
 
 Named = Dataset | data.DataView
 UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
 
+_seeds: dict[str, int] = {}
+"""Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
 _splits: dict[int, tuple[ref[Any], dict[str, Any]]] = {}
 _lock = threading.Lock()
 
 
 def activate() -> None:
-    """Observe estimators, `train_test_split`, `joblib.dump` and `pickle.dump`, once they are imported."""
+    """Observe estimators, `train_test_split`, dumps and the seeding of generators, once they are imported."""
     _patch.on_subclass(NAME, sys.modules["sklearn.base"].BaseEstimator, _observe_class)
     _patch.when_imported("sklearn.model_selection", _observe_split)
     for module in ("joblib", "pickle"):
         _patch.when_imported(module, _observe_dump)
+    _patch.when_imported(
+        "random", lambda module: _patch.wrap_function(NAME, module.seed, observe_random_seed)
+    )
+    _patch.when_imported(
+        "numpy.random", lambda module: _patch.wrap_function(NAME, module.seed, observe_numpy_seed)
+    )
 
 
 def deactivate() -> None:
@@ -106,7 +115,10 @@ def _record_input(run: Run, features: Any, labels: Any) -> Dataset:
 
 def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) -> None:
     if facts.is_model(estimator):
-        run.training(**facts.training(estimator))
+        training = facts.training(estimator)
+        if seeds := {**_seeds, **training.get("seeds", {})}:
+            training["seeds"] = seeds
+        run.training(**training)
     if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
         run.transformations(steps)
     best = getattr(estimator, "best_params_", None)
@@ -118,6 +130,24 @@ def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) ->
             run.metric("mean_test_score", score, step=step, split="validation")
         if hasattr(estimator, "best_score_"):
             run.metric("best_score", float(estimator.best_score_), split="validation")
+
+
+def observe_random_seed(call: Call) -> None:
+    """Remembers the seed of `random`."""
+    _remember_seed("python", call)
+
+
+def observe_numpy_seed(call: Call) -> None:
+    """Remembers the seed of numpy's global generator."""
+    _remember_seed("numpy", call)
+
+
+def _remember_seed(source: str, call: Call) -> None:
+    """The last one counts; what is no whole number, or none of 64 bits, cannot be told."""
+    given: Any = next(iter((*call.args, *call.kwargs.values())), None)
+    _seeds.pop(source, None)
+    if hasattr(given, "__index__") and int(given).bit_length() < _SEED_BITS:
+        _seeds[source] = int(given)
 
 
 def observe_split(call: Call) -> Finish:

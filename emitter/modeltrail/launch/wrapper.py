@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import context, event, settings, transports
+from modeltrail import context, event, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.event import EventType
 from modeltrail.guard import guarded
@@ -63,7 +63,9 @@ def launch(
         it cannot be executed.
     """
     read = commands.read(command)
-    wrapper = _Wrapper(list(command), read, name or read.name, namespace)
+    options = [*(["--name", name] if name else []), *(["--namespace", namespace] if namespace else [])]
+    options += [] if autolog else ["--no-autolog"]
+    wrapper = _Wrapper(list(command), options, read, name or read.name, namespace)
     state: str | None = None
     if not settings.current().disabled:
         with guarded("preparing the launch"):
@@ -80,12 +82,15 @@ def launch(
 class _Wrapper:
     """One launch."""
 
-    def __init__(self, command: list[str], read: Command, name: str, namespace: str | None) -> None:
+    def __init__(
+        self, command: list[str], options: list[str], read: Command, name: str, namespace: str | None
+    ) -> None:
         configured = settings.current()
         parent = context.parent()
         root = parent.top if parent else None
         identity = Parent(event.new_run_id(), namespace or configured.namespace, name, root)
         self.command = command
+        self.options = options
         self.read = read
         self.log = configured.log
         self.teller = Teller(identity, parent)
@@ -142,13 +147,16 @@ class _Wrapper:
         with guarded("looking at the code"):
             state = code.state(self.read.script or " ".join(self.command[:1]))
             argv = redact.argv(self.command[: code.MAX_ARGUMENTS])
-            self.facts.run_facets[state.KEY] = attrs.evolve(state, argv=argv).to_dict()
+            whole = code.command(["modeltrail", "run", *self.options, "--", *self.command])
+            self.facts.run_facets[state.KEY] = attrs.evolve(state, argv=argv, command=whole).to_dict()
             if self.read.script and (location := code.location(self.read.script)):
                 self.facts.job_facets["sourceCodeLocation"] = location
         with guarded("looking at the environment"):
             if self._is_our_python():
                 seen = environment.look()
                 self.facts.run_facets[seen.KEY] = seen.to_dict()
+            variables = standard.environment_variables(environment.variables())
+            self.facts.run_facets["environmentVariables"] = variables
         transports.emit({**self.teller.tell("START", self.facts), "eventTime": at})
 
     def _is_our_python(self) -> bool:

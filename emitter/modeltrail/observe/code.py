@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,8 @@ import attrs
 
 from modeltrail import standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
-from modeltrail.observe import files, git, redact
+from modeltrail.observe import git, redact
+from modeltrail_schemas import digests
 
 MAX_ARGUMENTS: Final = 200
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
@@ -38,11 +40,12 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     shared: dict[str, Any] = {
         "entry_point": entry.name,
         "argv": redact.argv(sys.argv[:MAX_ARGUMENTS]),
+        "command": command(sys.orig_argv),
         "cwd": _cwd(),
         "notebook": _notebook(entry),
     }
     if repository is None:
-        source = files.sha256(entry.path) if entry.path else None
+        source = digests.sha256(entry.path) if entry.path else None
         return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
     diff, untracked = git.diff(repository), git.untracked(repository)
     loose = _inside(entry, repository) in {file.path for file in untracked}
@@ -50,12 +53,18 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
         dirty=diff is not None or loose,
         vcs="git",
         commit=repository.commit,
+        root=str(repository.root),
         diff_sha256=diff.sha256 if diff else None,
         diff=diff.text if diff else None,
         diff_truncated=diff.truncated if diff else None,
         untracked=[_untracked(file) for file in untracked],
         **shared,
     )
+
+
+def command(whole: Sequence[str]) -> list[str] | None:
+    """A command line to start again, redacted; None where it is too long to keep all of it."""
+    return redact.argv(whole) if len(whole) <= MAX_ARGUMENTS else None
 
 
 def location(entry_point: str | os.PathLike[str] | None = None) -> dict[str, Any] | None:
@@ -137,7 +146,7 @@ def _cwd() -> str | None:
 def _notebook(entry: EntryPoint) -> dict[str, Any] | None:
     if entry.notebook is None:
         return None
-    found = {"path": str(entry.notebook), "sha256": files.sha256(entry.notebook), "cell": entry.cell}
+    found = {"path": str(entry.notebook), "sha256": digests.sha256(entry.notebook), "cell": entry.cell}
     return {key: value for key, value in found.items() if value is not None}
 
 

@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, cast
 
 import attrs
 
-from modeltrail.observe import canonical, files, frames, naming, tablefiles
+from modeltrail.observe import canonical, frames, naming, tablefiles
 from modeltrail.observe.profiles import profile
+from modeltrail_schemas import digests
 
 __all__ = ["DataView", "Fingerprint", "labelled", "look", "profile"]
 
@@ -160,7 +161,7 @@ def _located(where: str | os.PathLike[str]) -> DataView:
         uri = f"{namespace}/{name.lstrip('/')}"
         return DataView(namespace, name, uri=uri)
     uri = path.as_uri()
-    seen = files.digest(path)
+    seen = digests.digest(path)
     if seen is None:
         return DataView(namespace, name, uri=uri)
     fields, rows = tablefiles.shape(path)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from modeltrail.facets import ModelTrailEnvironmentRunFacet
-from modeltrail.observe import files, redact
+from modeltrail.observe import redact
+from modeltrail_schemas import digests
+from modeltrail_schemas.variables import RESULT_VARIABLES
 
 LOCKFILES: Final = {
     "uv.lock": "uv",
@@ -30,6 +32,8 @@ LOCKFILES: Final = {
 }
 """Looked for in this order, in the working folder and then in each one above it."""
 ACCELERATOR_TIMEOUT: Final = 3.0
+_SITE: Final = Path(__file__).parent.parent / "launch" / "site"
+"""What `modeltrail run` puts on the path of the program."""
 
 
 def look() -> ModelTrailEnvironmentRunFacet:
@@ -57,6 +61,14 @@ def _look(_: int) -> ModelTrailEnvironmentRunFacet:
         container=_container(),
         hardware=_hardware(),
     )
+
+
+def variables() -> dict[str, str]:
+    """The variables set in this process that a result can depend on, without secrets and without us."""
+    found = {name: os.environ[name] for name in RESULT_VARIABLES if os.environ.get(name)}
+    paths = found.get("PYTHONPATH", "").split(os.pathsep)
+    found["PYTHONPATH"] = os.pathsep.join(path for path in paths if path != str(_SITE))
+    return {name: redact.text(value) for name, value in found.items() if value}
 
 
 def _packages() -> Iterator[dict[str, Any]]:
@@ -110,7 +122,7 @@ def _lockfile() -> dict[str, Any] | None:
     for folder in (start, *start.parents):
         for name, kind in LOCKFILES.items():
             path = folder / name
-            if path.is_file() and (digest := files.sha256(path)):
+            if path.is_file() and (digest := digests.sha256(path)):
                 return {"kind": kind, "sha256": digest, "uri": path.as_uri()}
         if (folder / ".git").exists():
             break

@@ -10,7 +10,8 @@ from typing import Final
 
 import attrs
 
-from modeltrail.observe import files, redact
+from modeltrail.observe import redact
+from modeltrail_schemas import digests
 
 TIMEOUT: Final = 3.0
 """Seconds one question to git may take; what was not answered is not known."""
@@ -116,7 +117,7 @@ def diff(repository: Repository) -> Diff | None:
     """
     root = repository.root
     base = repository.commit or _ask(root, "hash-object", "-t", "tree", os.devnull)
-    question = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "--submodule=short", base, "--")
+    question = (*digests.GIT_DIFF, base, "--")
     try:
         process = subprocess.Popen(
             [*_SAFE, "-C", str(root), *question],
@@ -132,7 +133,7 @@ def diff(repository: Repository) -> Diff | None:
     with process:
         assert process.stdout is not None  # noqa: S101  asked for with PIPE
         hasher, start, size = hashlib.sha256(), b"", 0
-        while chunk := process.stdout.read(files.CHUNK):
+        while chunk := process.stdout.read(digests.CHUNK):
             hasher.update(chunk)
             size += len(chunk)
             start += chunk[: 2 * DIFF_BYTES - len(start)]
@@ -160,4 +161,4 @@ def _untracked(root: Path) -> Iterator[Untracked]:
         except OSError:
             continue
         small = size <= UNTRACKED_BYTES and not path.is_symlink()
-        yield Untracked(name, size, files.sha256(path) if small else None)
+        yield Untracked(name, size, digests.sha256(path) if small else None)

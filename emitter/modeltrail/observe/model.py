@@ -12,8 +12,9 @@ from typing import Any, Final, cast
 
 import attrs
 
-from modeltrail.observe import files, modelfiles, naming
-from modeltrail.observe.files import FileDigest
+from modeltrail.observe import modelfiles, naming
+from modeltrail_schemas import digests
+from modeltrail_schemas.digests import FileDigest
 
 PICKLED_BYTES: Final = 256 << 20
 MAX_FILES: Final = 200
@@ -158,7 +159,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
     path = naming.local_path(where)
     if path is None:
         return ModelView(namespace, name, uri=f"{namespace}/{name.lstrip('/')}")
-    found = files.digest(path)
+    found = digests.digest(path)
     if found is None:
         return ModelView(namespace, name, uri=path.as_uri())
     form, framework, algorithm = modelfiles.describe(path)

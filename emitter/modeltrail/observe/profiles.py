@@ -1,10 +1,12 @@
 """How the values of each column are distributed: enough to compute PSI or KS later, without the data."""
 
+import math
+import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import frames, redact
+from modeltrail.observe import frames, naming, redact, tablefiles
 from modeltrail.observe.canonical import Cells
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ SAMPLED_BLOCKS: Final = 100
 MAX_COLUMNS: Final = 500
 BINS: Final = 19
 """20 edges."""
+QUANTILES: Final = 20
+"""21 of them, from the smallest value to the largest."""
 TOP: Final = 20
 LOW_CARDINALITY: Final = 100
 LONGEST_VALUE: Final = 200
@@ -22,11 +26,23 @@ LONGEST_VALUE: Final = 200
 
 
 def profile(data: object, max_rows: int = MAX_ROWS) -> ModelTrailFeatureProfileInputDatasetFacet | None:
-    """The facet `modelTrail_featureProfile` of at most `max_rows` rows; None without columns."""
+    """The facet `modelTrail_featureProfile` of at most `max_rows` rows; None without columns.
+
+    Of a local table file (CSV, Parquet) a bounded part is read: see `tablefiles.sample`.
+    """
+    part: str | None = None
+    if isinstance(data, str | os.PathLike):
+        path = naming.local_path(data)
+        sample = tablefiles.sample(path) if path is not None else None
+        if sample is None:
+            return None
+        data, part = sample
     found = columns(data, max_rows)
     if found is None:
         return None
     profiles, rows, method = found
+    if part is not None:
+        method = part if method == "all rows" else f"{method} of {part}"
     return ModelTrailFeatureProfileInputDatasetFacet(columns=profiles, sample_rows=rows, method=method)
 
 
@@ -69,7 +85,7 @@ def _column(name: str, parts: list[Cells]) -> dict[str, Any]:
 
     values = np.concatenate([_flat(cells) for cells in parts])
     if values.dtype.kind in "iuf":
-        return _numbers(values.astype(np.float64), _missing(parts))
+        return _numbers(name, values.astype(np.float64), _missing(parts))
     if values.dtype.kind in "Mm":
         unknown = np.isnat(values) | _missing(parts)
         return {"count": len(values), "nulls": int(unknown.sum())}
@@ -103,12 +119,12 @@ def _length(cells: Cells) -> "Array":
     return cells.values if cells.codes is None else cells.codes
 
 
-def _numbers(values: "Array", missing: "Array") -> dict[str, Any]:
+def _numbers(name: str, values: "Array", missing: "Array") -> dict[str, Any]:
     import numpy as np
 
     unknown = np.isnan(values) | missing
     known = values[~unknown]
-    finite = known[np.isfinite(known)]
+    finite = np.sort(known[np.isfinite(known)])
     found: dict[str, Any] = {"count": len(values), "nulls": int(unknown.sum())}
     if not len(finite):
         return found
@@ -116,10 +132,31 @@ def _numbers(values: "Array", missing: "Array") -> dict[str, Any]:
         over="ignore", invalid="ignore"
     ):  # squares of 1e300: no number, then, but no noise either
         found |= {"mean": float(finite.mean()), "std": float(finite.std())}
-        if np.isfinite(finite.max() - finite.min()):
-            counts, edges = np.histogram(finite, bins=BINS)
+        if np.isfinite(finite[-1] - finite[0]) and not redact.is_secret_name(name):
+            edges = np.histogram_bin_edges(finite, bins=BINS)
+            below = np.searchsorted(finite, edges[1:-1])
+            counts = np.diff(below, prepend=0, append=len(finite))
             found["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}
+            found |= _quantiles(finite)
     return found
+
+
+def _quantiles(ordered: "Array") -> dict[str, Any]:
+    """Values at equal shares of the rows, to a thousandth of what half of them spread over.
+
+    Bins of equal width say nothing where one far value stretches them. Rounded, no value is one row's own.
+    """
+    import numpy as np
+
+    places = np.linspace(0, len(ordered) - 1, QUANTILES + 1).round().astype(int)
+    found = ordered[places].tolist()
+    middle = len(found) // 2
+    for aside in (QUANTILES // 4, QUANTILES // 2 - 1, QUANTILES // 2):
+        spread = found[middle + aside] - found[middle - aside]
+        if spread > math.ulp(max(abs(found[0]), abs(found[-1]))) * 1e4:
+            digits = 3 - math.floor(math.log10(spread))
+            return {"quantiles": [round(value, digits) for value in found]}
+    return {}  # one value, or differences that floats hardly tell
 
 
 def _texts(name: str, values: "Array") -> dict[str, Any]:

@@ -1,10 +1,14 @@
-"""Columns and row counts of table files, as far as they are cheap: Parquet's footer, the lines of a CSV."""
+"""Columns, row counts and samples of table files, as far as they are cheap."""
 
 import csv
 import importlib.util
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from modeltrail.observe import frames
+from modeltrail.observe.canonical import Cells
 
 Shape = tuple[tuple[tuple[str, str | None], ...], int | None]
 
@@ -13,6 +17,13 @@ COUNTED_BYTES: Final = 256 << 20
 QUOTED_BYTES: Final = 64 << 20
 """Rows of a larger file with quotation marks, whose lines may not be rows, are not counted."""
 PARQUET_FILES: Final = 500
+SAMPLE_BYTES: Final = 1 << 20
+"""Of a larger CSV file so many bytes are looked at, of a larger Parquet file eight times as many."""
+SAMPLE_BLOCKS: Final = 64
+SAMPLE_PAGES: Final = 256
+"""A page of a Parquet file is decoded whole: so many columns, times row groups, of a large file are read."""
+MISSING: Final = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "<NA>"})
+"""Texts that stand for a missing value in a CSV file, as pandas reads it."""
 _UNKNOWN: Final[Shape] = ((), None)
 
 
@@ -25,6 +36,85 @@ def shape(path: Path) -> Shape:
         return reader(path) if reader else _UNKNOWN
     except Exception:  # a broken file is the host's business; it still has a name and a digest
         return _UNKNOWN
+
+
+def sample(path: Path) -> tuple[Any, str] | None:
+    """(a table of some rows of a table file, which rows they are); None where they are not cheap to have.
+
+    A small file is read whole, of a larger one parts at even distances.
+    """
+    try:
+        reader = _SAMPLERS.get(path.suffix.lower())
+        return reader(path) if reader and path.is_file() else None
+    except Exception:  # as of `shape`
+        return None
+
+
+def _csv_sample(path: Path) -> tuple[Any, str] | None:
+    np = sys.modules.get("numpy")
+    if np is None:  # whoever computes with the values has it
+        return None
+    delimiter, names = _header(path)
+    rows = [row for row in csv.reader(_csv_lines(path), delimiter=delimiter) if len(row) == len(names)]
+    columns = [_values(np, column) for column in zip(*rows, strict=True)]
+    if not columns:
+        return None
+
+    def block(start: int, stop: int) -> frames.Block:
+        for position, values in enumerate(columns):
+            yield position, Cells(values[start:stop])
+
+    types = tuple("number" if values.dtype.kind == "f" else "text" for values in columns)
+    table = frames.Columns(tuple(names), types, len(rows), path.stat().st_size, block)
+    whole = path.stat().st_size <= SAMPLE_BYTES
+    return table, "all rows" if whole else f"{SAMPLE_BLOCKS} evenly spaced parts of the file"
+
+
+def _csv_lines(path: Path) -> Iterator[str]:
+    """The lines after the header, or those that lie whole in blocks at even distances."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = len(file.readline())
+        if size <= SAMPLE_BYTES:
+            yield from (line.decode("utf-8", "replace") for line in file)
+            return
+        length = SAMPLE_BYTES // SAMPLE_BLOCKS
+        for number in range(SAMPLE_BLOCKS):
+            file.seek(start + number * (size - start - length) // (SAMPLE_BLOCKS - 1))
+            lines = file.read(length).splitlines(keepends=True)
+            yield from (line.decode("utf-8", "replace") for line in lines[1:-1])
+
+
+def _values(np: Any, column: tuple[str, ...]) -> Any:
+    """A column of texts as numbers, where all of them are, else as they are."""
+    known = [None if text in MISSING else text for text in column]
+    try:
+        return np.array(["nan" if text is None else text for text in known], np.float64)
+    except ValueError:
+        texts = np.empty(len(known), object)
+        texts[:] = known
+        return texts
+
+
+def _parquet_sample(path: Path) -> tuple[Any, str] | None:
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path, buffer_size=1 << 16) as file:  # else it reads whole column chunks
+        groups = file.metadata.num_row_groups
+        size = sum(file.metadata.row_group(group).total_byte_size for group in range(groups))
+        if size <= 8 * SAMPLE_BYTES:
+            return file.read(), "all rows"
+        width = file.metadata.num_columns
+        if width > SAMPLE_PAGES:
+            return None
+        some = min(groups, 4, SAMPLE_PAGES // width)
+        wanted = [number * (groups - 1) // max(1, some - 1) for number in range(some)]
+        rows = max(1, 8 * SAMPLE_BYTES * file.metadata.num_rows // size // some)
+        parts = [next(file.iter_batches(rows, row_groups=[group])) for group in wanted]
+        return pa.Table.from_batches(parts), f"the first {rows} rows of {some} evenly spaced row groups"
 
 
 def _parquet(path: Path) -> Shape:
@@ -49,12 +139,16 @@ def _parquet_directory(path: Path) -> Shape:
     return fields, None if None in counts else rows + sum(count or 0 for count in counts)
 
 
-def _csv(path: Path) -> Shape:
+def _header(path: Path) -> tuple[str, list[str]]:
+    """(delimiter, names of the columns)."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = file.readline()
-        delimiter = max(",\t;|", key=header.count)
+        delimiter = max(",\t;|", key=file.readline().count)
         file.seek(0)
-        names = next(csv.reader(file, delimiter=delimiter), [])
+        return delimiter, next(csv.reader(file, delimiter=delimiter), [])
+
+
+def _csv(path: Path) -> Shape:
+    delimiter, names = _header(path)
     lines, quoted = _lines(path)
     if quoted:
         lines = _quoted_rows(path, delimiter) if path.stat().st_size <= QUOTED_BYTES else None
@@ -89,4 +183,10 @@ _READERS: Final[dict[str, Callable[[Path], Shape]]] = {
     ".tsv": _csv,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
+}
+_SAMPLERS: Final[dict[str, Callable[[Path], tuple[Any, str] | None]]] = {
+    ".parquet": _parquet_sample,
+    ".pq": _parquet_sample,
+    ".csv": _csv_sample,
+    ".tsv": _csv_sample,
 }

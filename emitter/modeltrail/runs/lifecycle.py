@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from modeltrail import context, event, settings, transports
+from modeltrail import context, event, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import code, environment
@@ -161,6 +161,8 @@ class Lifecycle:
         with guarded("looking at the environment"):
             seen = environment.look()
             self.facts.run_facets[seen.KEY] = seen.to_dict()
+            variables = standard.environment_variables(environment.variables())
+            self.facts.run_facets["environmentVariables"] = variables
         with guarded("looking at the code"):
             state = code.state()
             self.facts.run_facets[state.KEY] = state.to_dict()

@@ -1,7 +1,9 @@
 """The commands: stdout is the answer, stderr everything else."""
 
+import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli import tables as table_commands
 from modeltrail_collector.cli.rejected import rejected
+from modeltrail_collector.cli.why import why
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL
@@ -33,6 +36,7 @@ def ask(command, *arguments: str):
         (commands.runs, [], list),
         (commands.show, ["churn@3"], dict),
         (commands.trace, ["churn@3"], dict),
+        (why, ["churn@3"], dict),
         (commands.sql, ["SELECT * FROM runs"], list),
         (rejected, ["list"], list),
     ],
@@ -80,6 +84,33 @@ def test_trace_as_tree(churn, make) -> None:
     assert lines[1].startswith("└─ train-churn  COMPLETE  2026-03-05 09:00:00 (5 min) · run ")
     assert lines[2].startswith("   ├─ /data/churn/features.parquet  train · 4,000 rows")
     assert lines[-1].endswith("no run in the log wrote it")
+
+
+def test_trace_in_every_form(churn) -> None:
+    """`--format` gives a diagram or JSON; a column is told beside its thing, and where its way ends why."""
+    called = ("churn@3", "--log", churn.uri, "--format")
+    assert ask(commands.trace, *called, "mermaid").stdout.startswith("flowchart TD\n    data_")
+    assert ask(commands.trace, *called, "dot").stdout.startswith("digraph trace {\n")
+    told = ask(commands.trace, *called, "json").stdout
+    assert told == ask(commands.trace, *called, "tree", "--json").stdout
+    text = ask(commands.trace, *called, "tree", "--column", "age").stdout
+    assert re.search(r"features\.parquet · age  feature · train · 4,000 rows", text)
+    assert text.endswith("└─ the run does not say from which columns\n")
+
+
+def test_trace_of_an_endpoint(churn) -> None:
+    """An endpoint stands above the run that deployed last and the versions that are in force."""
+    lines = ask(commands.trace, "churn-api", "--log", churn.uri).stdout.splitlines()
+    assert lines[0].startswith("endpoints/churn-api (k8s://prod)")
+    assert re.match(r"   └─ churn@2  models/churn · since 2026-03-03 11:00:00 · \w{12}$", lines[2])
+
+
+def test_a_wide_tree_says_what_it_leaves_out(make, log_of) -> None:
+    """Of a run that reads 60 things a tree shows 50 and says how many more there are."""
+    inputs = [make.dataset(f"d{n:02}") for n in range(60)]
+    event = make.run_event("COMPLETE", make.base, "r", "j", inputs=inputs, outputs=[make.dataset("out")])
+    lines = ask(commands.trace, "out", "--log", log_of([event]).uri).stdout.splitlines()
+    assert (2 + 50 + 1, "   └─ … and 10 more") == (len(lines), lines[-1])
 
 
 def test_files_below_here_have_short_names(churn, monkeypatch, tmp_path, make, log_of) -> None:
@@ -166,3 +197,38 @@ def test_watch_takes_up_what_comes_and_ends_on_sigterm(tmp_path, make) -> None:
         assert 2 == json.loads(process.stdout.readline())["records"]
         process.send_signal(signal.SIGTERM)
         assert 0 == process.wait(60)
+
+
+def test_sql_from_a_pipe(churn) -> None:
+    """Without a query, and without a terminal, the SELECT is read from stdin."""
+    result = CliRunner().invoke(
+        commands.sql, ["--log", churn.uri], input="SELECT count(*) AS runs\nFROM runs", catch_exceptions=False
+    )
+    assert ["runs", "6"] == result.stdout.split()
+
+
+def test_sql_opens_a_prompt(churn, tmp_path) -> None:
+    """On a terminal `sql` takes statements to the end, knows the tables, survives errors, keeps history."""
+    typed = ".tables\n.columns edges\nSELECT count(*) AS n\nFROM nowhere;\nSELECT 6 * 7 AS answer;\n.quit\n"
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        [Path(sys.executable).with_name("modeltrail"), "sql", "--log", churn.uri],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "COLUMNS": "200", "TERM": "xterm"},
+    ) as process:
+        os.close(inside)
+        os.write(terminal, typed.encode())
+        told = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while some := os.read(terminal, 65536):
+                told += some
+    os.close(terminal)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.decode())
+    assert 0 == process.returncode, text
+    assert re.search(r"run_datasets +One row per dataset", text), text
+    assert re.search(r"from_name +VARCHAR +Name of what went into it\.", text), text
+    assert "nowhere does not exist" in text
+    assert re.search(r"answer\s+42", text), text
+    assert "SELECT 6 * 7 AS answer;" in (tmp_path / "modeltrail" / "sql").read_text()

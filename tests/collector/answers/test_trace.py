@@ -1,12 +1,16 @@
 """The path back to raw data."""
 
+import importlib
 import json
 from datetime import timedelta
 
 import pytest
 
 from modeltrail_collector import answers
+from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.errors import NotFound
+
+answers_trace = importlib.import_module("modeltrail_collector.answers.trace")
 
 
 def path(node) -> list:
@@ -86,15 +90,181 @@ def test_diamonds_are_told_once(make, log_of) -> None:
     assert told.count('"name"') < 60
 
 
-def test_the_trail_is_at_most_a_hundred_runs_long(make, log_of) -> None:
-    """A chain of 120 runs is followed for 100."""
+def test_the_trail_is_at_most_a_hundred_runs_long(make, log_of, monkeypatch) -> None:
+    """A chain of 120 runs is followed for 100, and the last thing says that more would follow."""
     steps = [([f"d{n}"], [f"d{n + 1}"]) for n in range(120)]
-    told = answers.trace(log_of(chain(make, *steps)), "d120")
+    log = log_of(chain(make, *steps))
+    told = answers.trace(log, "d120")
     depth = 0
     while told["inputs"]:
+        assert told["cut"] is None
         (told,) = told["inputs"]
         depth += 1
-    assert 100 == depth
+    assert (100, "d20", "depth", "019") == (depth, told["name"], told["cut"], told["run"]["run_id"][-3:])
+    monkeypatch.setattr(answers_trace, "DEPTH", 2)
+    told = answers.trace(log, "d2")["inputs"][0]["inputs"][0]
+    assert ("d0", None, None) == (told["name"], told["cut"], told["run"])
+
+
+@pytest.mark.parametrize("many", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_fan_out_is_told_whole(make, log_of, many) -> None:
+    """A run that reads 10,000 parts, which one run made of one thing: each is told, with what wrote it."""
+    parts = [f"/lake/table/part-{n:05}" for n in range(many)]
+    told = answers.trace(log_of(chain(make, (["raw"], parts), (["/lake/table"], ["b"]), (parts, ["m"]))), "m")
+    assert parts == [one["name"] for one in told["inputs"]]
+    assert {"000"} == {one["run"]["run_id"][-3:] for one in told["inputs"]}
+    assert {("raw", None)} == {(one["inputs"][0]["name"], one["cut"]) for one in told["inputs"]}
+    assert (None, 0) == (told["cut"], told["more"])
+
+
+def test_what_does_not_fit_is_said(make, log_of, monkeypatch) -> None:
+    """Where an answer is full, the things whose inputs are left out say so, and how many they are."""
+    log = log_of(chain(make, (["x"], ["a"]), (["y"], ["b"]), (["a", "b", "c", "d"], ["m"])))
+    monkeypatch.setattr(answers_trace, "THINGS", 3)
+    told = answers.trace(log, "m")
+    assert (["a", "b", "c"], "size", 1) == (
+        [one["name"] for one in told["inputs"]],
+        told["cut"],
+        told["more"],
+    )
+    assert ["size", "size", None] == [one["cut"] for one in told["inputs"]]
+    monkeypatch.setattr(answers_trace, "THINGS", 5)
+    told = answers.trace(log, "m")
+    assert ["x"] == [one["name"] for one in told["inputs"][0]["inputs"]]
+    assert (None, "size") == (told["inputs"][0]["cut"], told["inputs"][1]["cut"])
+
+
+def deployed(make, number, version, *, action="create", share=None, state="COMPLETE", uri="k8s://prod/x"):
+    at = make.base + timedelta(days=3 + number)
+    said = make.facet(
+        "modelTrail_deployment", action=action, trafficPercent=share, effectiveAt=at.isoformat(),
+        endpoint={"platform": "k8s", "name": "churn-api", "uri": uri}, environment="production",
+        model={"namespace": "modeltrail://registry", "name": "models/churn", "version": str(version)},
+    )  # fmt: skip
+    return make.run_event(
+        state, at, make.uuid7(at, 400 + number), "deploy", run_facets={"modelTrail_deployment": said}
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps", "serving"),
+    [
+        ([(1, {}), (2, {})], ["2"]),
+        ([(1, {}), (2, {"traffic_percent": 10})], ["1", "2"]),
+        ([(1, {}), (2, {"traffic_percent": 10}), (2, {"traffic_percent": 100})], ["2"]),
+        ([(1, {}), (2, {"traffic_percent": 10}), (1, {"action": "rollback"})], ["1"]),
+        ([(1, {}), (2, {"traffic_percent": 10}), (2, {"action": "retire"})], ["1"]),
+        ([(1, {}), (2, {"traffic_percent": 10}), (1, {"traffic_percent": 0})], ["2"]),
+        ([(1, {}), (1, {"action": "retire"})], []),
+    ],
+)
+def test_what_is_in_force_at_an_endpoint(steps, serving) -> None:
+    """All traffic replaces, a part of it stands beside, retiring ends."""
+    place = {"platform": "k8s", "endpoint": "e", "environment": None}
+    row = place | {"model_digest": None, "model_namespace": None, "model_name": "m"}
+    row |= {"traffic_percent": None, "action": "create"}
+    rows = [{**row, "model_version": str(version), **how} for version, how in steps]
+    assert serving == [one["model_version"] for one in in_force(rows)]
+
+
+def test_from_an_endpoint_that_two_versions_share(make, log_of) -> None:
+    """By name or URI an endpoint leads to the versions in force there, each with its share, and back."""
+    day = timedelta(days=1)
+    log = log_of(
+        [
+            *make.prepare(1, make.base, raw="c", features="f"),
+            *make.train(1, make.base + day, features="f", strength=1.0),
+            *make.train(2, make.base + 2 * day, features="f", strength=2.0),
+            deployed(make, 1, 1),
+            deployed(make, 2, 2, share=10),
+            deployed(make, 3, 1, state="FAIL"),
+        ]
+    )
+    told = answers.trace(log, "k8s://prod/x")
+    assert told == answers.trace(log, "churn-api")
+    assert ("endpoint", "192") == (told["kind"], told["run"]["run_id"][-3:])
+    first, second = told["inputs"]
+    assert [("1", None), ("2", 10.0)] == [
+        (one["version"], one["deployment"]["traffic_percent"]) for one in (first, second)
+    ]
+    assert ["churn", "0c9", ["features.parquet", "065", ["customers.csv", None]]] == [
+        *(told["inputs"][0]["name"].rpartition("/")[2], first["run"]["run_id"][-3:]),
+        path(first)[2],
+    ]
+    assert ("0ca", True) == (second["run"]["run_id"][-3:], second["inputs"][0]["repeated"])
+
+
+def test_two_endpoints_of_one_name_are_told_apart(make, log_of) -> None:
+    """A name that two endpoints have is refused with their URIs; each URI is found."""
+    log = log_of([deployed(make, n, n, uri=f"k8s://{n}/x") for n in (1, 2)])
+    with pytest.raises(NotFound, match="k8s://1/x, k8s://2/x"):
+        answers.trace(log, "churn-api")
+    assert ["2"] == [one["version"] for one in answers.trace(log, "k8s://2/x")["inputs"]]
+
+
+def from_fields(make, **fields):
+    """A `columnLineage` facet: column -> (dataset, column) pairs."""
+    how = [{"type": "DIRECT", "subtype": "IDENTITY"}]
+    told = {
+        name: {
+            "inputFields": [
+                {"namespace": "file", "name": d, "field": c, "transformations": how} for d, c in pairs
+            ]
+        }
+        for name, pairs in fields.items()
+    }
+    return make.facet("columnLineage", fields=told)
+
+
+def column_story(make):
+    """f.x is made from a.p and b.q, f.y from b.q alone; f trains a model; of g no columns are told."""
+    step = from_fields(make, x=[("a", "p"), ("b", "q")], y=[("b", "q")])
+    digest = make.digest("m")
+    artifact = make.facet(
+        "modelTrail_modelArtifact", digest=digest, digestAlgorithm="sha256", uri="file:///m", sizeBytes=1
+    )
+    return [
+        make.run_event("COMPLETE", make.base, "000", "join", inputs=[make.dataset("a"), make.dataset("b")],
+                       outputs=[make.dataset("f", columnLineage=step)]),
+        make.run_event("COMPLETE", make.base + timedelta(1), "001", "copy", inputs=[make.dataset("f")],
+                       outputs=[make.dataset("g")]),
+        make.run_event("COMPLETE", make.base + timedelta(2), "002", "train",
+                       inputs=[make.used("f", "f", role="train", rows=3, columns="x,y")],
+                       outputs=[make.dataset("m", outputFacets__modelTrail_modelArtifact=artifact)]),
+    ]  # fmt: skip
+
+
+def columns_of(node) -> list:
+    return [f"{node['name']}.{node['column']}", *map(columns_of, node["inputs"])]
+
+
+def test_one_column_is_followed_to_its_raw_columns(make, log_of) -> None:
+    """A feature of a model leads to the columns that its column was made from, and to no others."""
+    log = log_of(column_story(make))
+    assert ["m.x", ["f.x", ["a.p"], ["b.q"]]] == columns_of(answers.trace(log, "m", column="x"))
+    assert ["f.y", ["b.q"]] == columns_of(told := answers.trace(log, "f", column="y"))
+    assert (["direct identity"], None) == (told["inputs"][0]["how"], told["inputs"][0]["run"])
+
+
+def test_a_run_that_does_not_tell_its_columns_is_the_end(make, log_of) -> None:
+    """Where a run says nothing of a column the way ends there, and says so: nothing is guessed by name."""
+    log = log_of(column_story(make))
+    told = answers.trace(log, "g", column="x")
+    assert ([], "columns", "001") == (told["inputs"], told["cut"], told["run"]["run_id"])
+    assert "columns" == answers.trace(log, "m", column="nothing")["cut"]
+
+
+def test_columns_of_the_lineage_facet(make, log_of) -> None:
+    """The facet `lineage` of a job tells columns too, what filters all rows among them."""
+    source = {"namespace": "file", "name": "r", "type": "DATASET"}
+    filtered = source | {"field": "deleted", "transformations": [{"type": "INDIRECT", "subtype": "FILTER"}]}
+    fields = {"x": {"inputs": [source | {"field": "p"}]}}
+    entry = {"namespace": "file", "name": "t", "type": "DATASET", "inputs": [filtered], "fields": fields}
+    jobs = {"lineage": make.facet("lineage", entries=[entry])}
+    data = {"inputs": [make.dataset("r")], "outputs": [make.dataset("t")]}
+    log = log_of([make.run_event("COMPLETE", make.base, "000", "j", job_facets=jobs, **data)])
+    told = answers.trace(log, "t", column="x")
+    assert [("deleted", ["indirect filter"]), ("p", [])] == [(i["column"], i["how"]) for i in told["inputs"]]
 
 
 def test_only_what_was_written_before_counts(make, log_of) -> None:

@@ -13,12 +13,12 @@ from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.pump import Limits, Pump, Status
 from modeltrail_collector.telemetry.boards import CollectorBoard, TablesBoard
-from modeltrail_collector.telemetry.metrics import COLLECTOR, TABLES
+from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, TABLES
 from modeltrail_collector.telemetry.server import serve
 from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
 
 DOCS = Path(__file__).parents[3] / "docs"
-UNITS = ("_seconds", "_bytes", "_records", "_total", "_partitions", "_up", "_behind")
+UNITS = ("_seconds", "_bytes", "_records", "_total", "_partitions", "_up", "_behind", "_firing", "_waiting")
 
 
 def scrape(board) -> dict[str, dict[tuple[str, ...], float]]:
@@ -160,16 +160,16 @@ def test_tables_have_metrics_of_their_own() -> None:
     )
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS], ids=lambda metric: metric.name)
 def test_names_follow_the_conventions(metric) -> None:
     """Lower case, our prefix, a base unit at the end, `_total` on counters and only there, a sentence."""
-    assert re.fullmatch(r"modeltrail_(collector|tables)_[a-z_]+", metric.name)
+    assert re.fullmatch(r"modeltrail_(collector|tables|alerts)_[a-z_]+", metric.name)
     assert metric.name.endswith(UNITS)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert metric.meaning.endswith(".")
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES], ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS], ids=lambda metric: metric.name)
 def test_every_metric_is_documented(metric) -> None:
     """docs/operations.md has a line for each metric with its type, labels and meaning."""
     labels = ", ".join(metric.labels)
@@ -180,8 +180,8 @@ def test_every_metric_is_documented(metric) -> None:
 def test_no_metric_is_only_on_paper() -> None:
     """The page names no metric that does not exist."""
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"modeltrail_(?:collector|tables)_[a-z_]+", text))
-    known = {metric.name for metric in (*COLLECTOR, *TABLES)}
+    named = set(re.findall(r"modeltrail_(?:collector|tables|alerts)_[a-z_]+", text))
+    known = {metric.name for metric in (*COLLECTOR, *TABLES, *ALERTS)}
     known |= {f"{metric.name}_{end}" for metric in COLLECTOR for end in ("bucket", "sum", "count")}
     assert set() == named - known
 

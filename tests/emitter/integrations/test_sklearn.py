@@ -329,3 +329,39 @@ def test_every_estimator_is_observed(autolog, events):
                 continue
             fitted += 1
     assert fitted > 100
+
+
+def test_seeds_of_the_shared_generators_are_recorded(autolog, told, table):
+    """`random.seed` and `numpy.random.seed` are told with the estimator's own seed."""
+    import random
+
+    autolog()
+    shared = sys.modules["numpy.random"]
+    random.seed(2**80)
+    random.seed(11)
+    shared.seed(12)
+    drawn = random.random(), shared.random()
+    with modeltrail.run("train"):
+        LogisticRegression(random_state=13).fit(table[["age"]], table["bought"])
+    training = told()[-1]["run"]["facets"]["modelTrail_training"]
+    assert {"python": 11, "numpy": 12, "framework": 13} == training["seeds"]
+    random.seed(11)
+    shared.seed(12)
+    assert drawn == (random.random(), shared.random())
+    random.seed()
+    shared.seed()
+
+
+def test_a_seed_that_cannot_be_told_is_not_told(autolog, told, table):
+    """Seeding from the clock or by a text takes the seed known before back."""
+    import random
+
+    autolog()
+    shared = sys.modules["numpy.random"]
+    random.seed(11)
+    shared.seed(12)
+    random.seed("text")
+    shared.seed()
+    with modeltrail.run("train"):
+        LogisticRegression().fit(table[["age"]], table["bought"])
+    assert "seeds" not in told()[-1]["run"]["facets"]["modelTrail_training"]

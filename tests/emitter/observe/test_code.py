@@ -1,6 +1,7 @@
 """Code state as git tells it, and without git; what it says about a script is true of that script."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -47,12 +48,13 @@ def head(repo):
 def test_a_clean_tree_is_its_commit(repo):
     """A clean work tree is its commit: not dirty, no diff, nothing untracked."""
     state = code.state(repo / "train.py")
-    assert (False, "git", head(repo), None, []) == (
+    assert (False, "git", head(repo), None, [], str(repo)) == (
         state.dirty,
         state.vcs,
         state.commit,
         state.diff,
         state.untracked,
+        state.root,
     )
     assert state.source_sha256 is None
 
@@ -71,7 +73,7 @@ def test_a_change_makes_it_dirty(repo):
     """A changed tracked file makes it dirty; the diff is there, redacted, with the digest of the whole."""
     (repo / "train.py").write_text("x = 2\npassword = 'hunter3'\n")
     state = code.state(repo / "train.py")
-    command = ["git", "-C", str(repo), "diff", "HEAD"]
+    command = ["git", "-C", str(repo), "diff", "--full-index", "HEAD"]
     whole = subprocess.run(command, check=True, capture_output=True).stdout
     assert (True, hashlib.sha256(whole).hexdigest(), False) == (
         state.dirty,
@@ -80,6 +82,25 @@ def test_a_change_makes_it_dirty(repo):
     )
     assert "+x = 2" in state.diff
     assert "hunter3" not in state.diff
+
+
+def test_a_diff_does_not_depend_on_what_the_user_configured(repo, tmp_path):
+    """Whatever prefixes, context and names the user likes, `git apply` in a clone takes the diff."""
+    run(repo, "config", "diff.noprefix", "true")
+    run(repo, "config", "diff.context", "0")
+    run(repo, "config", "diff.relative", "true")
+    run(repo, "config", "core.abbrev", "5")
+    (repo / "sub").mkdir()
+    (repo / "sub" / "train.py").write_text("y = 1\n")
+    run(repo, "add", "sub")
+    (repo / "train.py").write_text("x = 2\n")
+    state = code.state(repo / "sub" / "train.py")
+    assert hashlib.sha256(state.diff.encode()).hexdigest() == state.diff_sha256
+    run(tmp_path, "clone", str(repo), "clone")
+    (tmp_path / "whole.diff").write_text(state.diff)
+    run(tmp_path / "clone", "apply", str(tmp_path / "whole.diff"))
+    assert "x = 2\n" == (tmp_path / "clone" / "train.py").read_text()
+    assert "y = 1\n" == (tmp_path / "clone" / "sub" / "train.py").read_text()
 
 
 def test_a_staged_change_counts(repo):
@@ -95,7 +116,7 @@ def test_a_long_diff_is_cut(repo):
     state = code.state(repo / "train.py")
     assert state.diff_truncated
     assert 30_000 < len(state.diff.encode()) <= 32 << 10
-    command = ["git", "-C", str(repo), "diff", "HEAD"]
+    command = ["git", "-C", str(repo), "diff", "--full-index", "HEAD"]
     whole = subprocess.run(command, check=True, capture_output=True).stdout
     assert hashlib.sha256(whole).hexdigest() == state.diff_sha256
 
@@ -235,6 +256,11 @@ def test_the_entry_point_is_named_as_it_was_started(tmp_path, arguments, entry):
     assert '"--token", "[redacted]"' in answer
     assert f'"cwd": "{tmp_path}"' in answer
     assert ('"sourceSha256"' in answer) == (entry != "-c")
+    state = json.loads(answer)[0]
+    assert [sys.executable, arguments[0], "--token", "[redacted]"] == [
+        part for part in state["command"] if part not in arguments[1:]
+    ]
+    assert "root" not in state
 
 
 def test_a_vanished_folder_is_survived(tmp_path, monkeypatch):
@@ -279,3 +305,9 @@ def test_paths_of_the_repository_stay_relative(repo):
     deep.mkdir(parents=True)
     (deep / "run.py").write_text("")
     assert "a/b/run.py" == code.location(Path(deep / "run.py"))["path"]
+
+
+def test_a_long_command_line_is_not_given_in_part():
+    """A command line too long to keep whole is left out: a part of it would do something else."""
+    assert ["python", "train.py"] == code.command(["python", "train.py"])
+    assert None is code.command(["python", *map(str, range(code.MAX_ARGUMENTS))])

@@ -13,7 +13,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from modeltrail.observe import data, files, naming, profiles
+from modeltrail.observe import data, naming, profiles
+from modeltrail_schemas import digests
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,13 @@ def test_a_folder_is_what_sha256sum_prints(tmp_path):
 
 def test_big_files_are_sampled_and_say_so(tmp_path, monkeypatch):
     """A file over the limit is sampled, a directory over it is weighed by names and sizes; both say so."""
-    monkeypatch.setattr(files, "FULL_DIGEST_BYTES", 1000)
-    monkeypatch.setattr(files, "CHUNK", 10)
+    monkeypatch.setattr(digests, "FULL_DIGEST_BYTES", 1000)
+    monkeypatch.setattr(digests, "CHUNK", 10)
     (tmp_path / "big.bin").write_bytes(bytes(range(256)) * 100)
     view = data.look(tmp_path / "big.bin")
     assert ("sampled", None) == (view.fingerprint.scope, view.version)
     assert "metadata" == data.look(tmp_path).fingerprint.scope
-    assert None is files.sha256(tmp_path / "big.bin")
+    assert None is digests.sha256(tmp_path / "big.bin")
 
 
 def test_what_is_not_there_is_declared(tmp_path):

@@ -7,7 +7,9 @@ import platform
 
 import pytest
 
+from modeltrail.launch import wrapper
 from modeltrail.observe import environment
+from modeltrail_schemas.variables import RESULT_VARIABLES
 
 
 @pytest.fixture
@@ -122,3 +124,20 @@ def test_equal_accelerators_are_counted(fresh, tmp_path, monkeypatch):
     environment._look.cache_clear()
     tool.write_text("#!/bin/sh\nexit 9\n")
     assert "accelerators" not in environment.look().hardware
+
+
+def test_variables_that_a_result_depends_on_are_told(monkeypatch):
+    """The seed of hashes, paths and threads are told where they are set, without secrets and without us."""
+    for name in RESULT_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert {} == environment.variables()
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter7")
+    monkeypatch.setenv("XLA_FLAGS", "--token=hunter8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(environment._SITE), "src"]))
+    assert {
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": "src",
+        "XLA_FLAGS": "--token=[redacted]",
+    } == environment.variables()
+    assert environment._SITE == wrapper._SITE

@@ -1,10 +1,11 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that put out this digest and trained; a registration in
--- another run only adds the name.
+-- another run only adds the name. The last four columns say between which events the runs that speak of it lie.
 WITH sighting AS (
     SELECT
         d.*, training.value AS training, artifact.value AS artifact, registration.value AS registration,
-        model.value AS model, d.fingerprint AS digest
+        model.value AS model, d.fingerprint AS digest,
+        runs.first_event_at, runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
     FROM run_datasets AS d
     LEFT JOIN model_facet AS training
         ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
@@ -17,6 +18,7 @@ WITH sighting AS (
     LEFT JOIN model_facet AS model
         ON model.run_id = d.run_id AND model.key = 'modelTrail_model'
         AND model.namespace = d.namespace AND model.name = d.name
+    LEFT JOIN run_times AS runs ON runs.run_id = d.run_id
     WHERE d.role = 'output' AND d.kind = 'model'
 ),
 versioned AS (
@@ -30,7 +32,9 @@ versioned AS (
 maker AS (
     SELECT digest, arg_min(run_id, (training IS NULL, happened_at, run_id)) AS run_id,
         arg_min(training, (training IS NULL, happened_at, run_id)) AS training,
-        arg_min(artifact, (happened_at, run_id)) AS artifact
+        arg_min(artifact, (happened_at, run_id)) AS artifact,
+        min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at,
+        min(first_ingested_at) AS first_ingested_at, max(last_ingested_at) AS last_ingested_at
     FROM versioned WHERE digest IS NOT NULL
     GROUP BY digest
 )
@@ -53,9 +57,13 @@ SELECT
     try_cast(coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.sizeBytes' AS BIGINT) AS size_bytes,
     max(registered_name) AS registered_name,
     arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, happened_at) AS registered_run_id,
-    from_json(arg_max(registration -> '$.aliases', happened_at), '["VARCHAR"]') AS aliases
+    from_json(arg_max(registration -> '$.aliases', happened_at), '["VARCHAR"]') AS aliases,
+    least(min(versioned.first_event_at), any_value(maker.first_event_at)) AS first_event_at,
+    greatest(max(versioned.last_event_at), any_value(maker.last_event_at)) AS last_event_at,
+    least(min(versioned.first_ingested_at), any_value(maker.first_ingested_at)) AS first_ingested_at,
+    greatest(max(versioned.last_ingested_at), any_value(maker.last_ingested_at)) AS last_ingested_at
 FROM versioned
 LEFT JOIN maker USING (digest)
 WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
 GROUP BY namespace, name, model_version
-ORDER BY namespace, name, created_at
+ORDER BY namespace, name, created_at, version

@@ -14,7 +14,10 @@ WITH by_run AS (
             'OTHER'
         ) AS state,
         min(happened_at) FILTER (event_type = 'START') AS started_at,
+        min(happened_at) AS first_event_at,
         max(happened_at) AS last_event_at,
+        min(ingested_at) AS first_ingested_at,
+        max(ingested_at) AS last_ingested_at,
         count(*) AS events
     FROM event
     WHERE run_id IS NOT NULL AND NOT duplicate

@@ -1,4 +1,7 @@
-"""Digests of files and directories, read once and remembered until the file changes."""
+"""Digests of files and directories, read once and remembered until the file changes.
+
+Who records a digest and who checks it later work it out here.
+"""
 
 import hashlib
 import os
@@ -14,6 +17,20 @@ FULL_DIGEST_BYTES: Final = 16 << 30
 SAMPLED_BLOCKS: Final = 256
 MAX_TREE_FILES: Final = 20_000
 _REMEMBERED: Final = 4096
+GIT_DIFF: Final = (
+    "diff",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-relative",
+    "--no-renames",
+    "--full-index",
+    "--unified=3",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--submodule=short",
+)
+"""What a digest of a diff is over: the same change is the same text, whatever the user configured."""
 
 _cache: dict[tuple[str, int, int, int], tuple[str, str]] = {}
 

@@ -1,0 +1,350 @@
+"""What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
+
+import json
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers import names
+from modeltrail_collector.answers.as_of import as_of
+from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.trace import Node, find_writers
+from modeltrail_collector.errors import NotFound
+from modeltrail_collector.log import Log
+
+_DEPTH: Final = 100
+_DIGITS: Final = 4
+_USED: Final = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
+
+_Name = tuple[str, str]
+
+
+class _Thing(msgspec.Struct):
+    """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all."""
+
+    namespace: str
+    name: str
+    run_id: str | None = None
+    version: str | None = None
+    fingerprint: str | None = None
+    identities: list[str] = []
+    columns: frozenset[str] | None = None
+    any_version: bool = False
+
+    def aliases(self) -> set[_Name]:
+        """What a reader may call it: its names, and the folders that it lies in."""
+        links = (link.partition("\t")[::2] for link in self.identities or ())
+        folders = [
+            str(folder) for folder in PurePosixPath(self.name).parents if str(folder) not in {"/", "."}
+        ]
+        return {(self.namespace, self.name), *links, *((self.namespace, folder) for folder in folders)}
+
+
+def impact(
+    of: Log | Database, text: str | None = None, *, fingerprint: str | None = None, column: str | None = None
+) -> list[Row]:
+    """Everything that learned from `DATASET[@VERSION]`, or from data of this fingerprint: an object each.
+
+    `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
+    runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
+    this; a dataset or model `run_id`, the run that wrote it. With a `column` only what came of that column
+    counts, as far as producers say (`columnLineage`, the features of a training); `columns` of a row are then
+    those it came to, None where nobody says. At most 100 runs deep.
+
+    Raises NotFound when nothing or more than one thing is called so.
+    """
+    with database(of, *_USED, held=True) as db:
+        level = _start(db, text, fingerprint, frozenset({column}) if column else None)
+        found: list[Row] = []
+        runs: dict[str, Row] = {}
+        told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
+        for depth in range(1, _DEPTH + 1):
+            if not level:
+                break
+            reached = _readers(db, level)
+            for row, thing in reached:
+                _tell_run(row, thing, depth, runs, found)
+            level = []
+            for thing, row in _outputs(db, reached):
+                identity = (thing.namespace, thing.name, thing.run_id)
+                if identity not in told:
+                    told.add(identity)
+                    level.append(thing)
+                    found.append(row | {"depth": depth})
+        return _with_endpoints(db, found)
+
+
+def erase_plan(of: Log | Database, text: str | None = None, **chosen: str | None) -> list[Row]:
+    """What is to be done so that nothing is left of a dataset: an object for each model version and endpoint.
+
+    `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
+    nowhere, `retrain` for versions that do. Arguments and errors are those of `impact`.
+    """
+    found = impact(of, text, **chosen)
+    serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
+    plan, used = [], set()
+    for row in found:
+        if row["kind"] == "endpoint" and (row["run_id"], row["version"]) in serving:
+            plan.append({**row, "action": "withdraw"})
+            used.add((row["model_name"], row["version"]))
+    for row in found:
+        if row["kind"] == "model":
+            known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
+            plan.append({**row, "action": "retrain" if known & used else "withdraw"})
+    return plan
+
+
+def _start(
+    db: Database, text: str | None, fingerprint: str | None, columns: frozenset[str] | None
+) -> list[_Thing]:
+    """The data that is meant, as each run wrote or read it."""
+    name, version = None, None
+    if text is not None:
+        name, version = _named(db, text)
+    if version is None and fingerprint is None and name is not None:
+        return [_Thing(name["namespace"], name["name"], columns=columns, any_version=True)]
+    rows = db.rows(
+        """SELECT DISTINCT namespace, name, version, fingerprint, identities,
+            CASE WHEN role = 'output' THEN run_id END AS run_id
+        FROM run_datasets
+        WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name))
+            AND ($version IS NULL OR version = $version
+                OR (length($version) >= $digits AND starts_with(fingerprint, $version)))
+            AND ($fingerprint IS NULL OR starts_with(fingerprint, $fingerprint))
+        ORDER BY ALL""",
+        namespace=name and name["namespace"],
+        name=name and name["name"],
+        version=version,
+        digits=_DIGITS,
+        fingerprint=fingerprint,
+    )
+    if not rows:
+        said = f"{text} " if text else ""
+        raise NotFound(
+            f"No data {said}with {'version ' + version if version else 'this fingerprint'} is known."
+        )
+    return [_Thing(**row, columns=columns) for row in rows]
+
+
+def _named(db: Database, text: str) -> tuple[Row, str | None]:
+    try:
+        return names.dataset(db, text), None
+    except NotFound:
+        name, at, version = text.rpartition("@")
+        if not at or not name:
+            raise
+        return names.dataset(db, name), version
+
+
+def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
+    """The inputs of runs that are one of these things."""
+    by_name: dict[_Name, list[_Thing]] = {}
+    for thing in things:
+        for alias in thing.aliases():
+            by_name.setdefault(alias, []).append(thing)
+    db.fill("wanted", ("namespace", "name"), sorted(by_name))
+    # What a run itself put out under this name (an evaluation inside of it) it did not learn from.
+    rows = db.rows("""
+        WITH input AS (SELECT * FROM run_datasets WHERE role = 'input'),
+        named AS (
+            SELECT w.namespace AS known_namespace, w.name AS known_name, input.*
+            FROM wanted AS w JOIN input USING (namespace, name)
+            UNION ALL
+            SELECT w.namespace, w.name, i.* EXCLUDE (link)
+            FROM (SELECT *, unnest(identities) AS link FROM input) AS i
+            JOIN wanted AS w ON i.link = concat(w.namespace, chr(9), w.name)
+        )
+        SELECT DISTINCT known_namespace, known_name, run_id, named.namespace, named.name, version,
+            fingerprint, use, state, started_at, last_event_at, job_namespace, job_name
+        FROM named JOIN runs USING (run_id)
+        WHERE NOT EXISTS (FROM run_datasets AS made WHERE made.run_id = named.run_id AND made.role = 'output'
+            AND made.kind = 'model' AND (made.namespace, made.name) = (named.namespace, named.name))
+        ORDER BY started_at, run_id, named.namespace, named.name""")
+    pairs = [(row, by_name[row.pop("known_namespace"), row.pop("known_name")]) for row in rows]
+    writers = _writers(db, pairs)
+    return [
+        (row, thing)
+        for row, candidates in pairs
+        for thing in candidates
+        if _is_read(row, thing, writers.get(_key(row)))
+    ]
+
+
+def _key(row: Row) -> tuple[str, str, str]:
+    return row["run_id"], row["namespace"], row["name"]
+
+
+def _writers(db: Database, pairs: Iterable[tuple[Row, list[_Thing]]]) -> dict[tuple[str, str, str], str]:
+    """The run that wrote what each reader saw, as `trace` finds it."""
+    nodes = {}
+    for row, things in pairs:
+        if not all(thing.any_version for thing in things):
+            before = row["started_at"] or row["last_event_at"]
+            nodes[_key(row)] = Node(
+                row["namespace"],
+                row["name"],
+                version=row["version"],
+                fingerprint=row["fingerprint"],
+                before=before,
+            )
+    find_writers(db, list(nodes.values()))
+    return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
+
+
+def _is_read(row: Row, thing: _Thing, writer: str | None) -> bool:
+    """Whether what a run read is this: by its content, else its version, else by who wrote it before."""
+    if thing.any_version:
+        return True
+    same_name = (row["namespace"], row["name"]) == (thing.namespace, thing.name)
+    for field in ("fingerprint", "version"):
+        said, read = getattr(thing, field), row[field]
+        if said is not None and read is not None and same_name:
+            return bool(said == read)
+    return thing.run_id is not None and writer == thing.run_id
+
+
+def _tell_run(row: Row, thing: _Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
+    through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
+    known = runs.get(row["run_id"])
+    if known is None:
+        told = {name: row[name] for name in ("run_id", "job_namespace", "job_name", "state")}
+        since = row["started_at"] or row["last_event_at"]
+        known = {"kind": "run", **told, "since": since, "through": [], "depth": depth}
+        runs[row["run_id"]] = known
+        found.append(known)
+    if through not in known["through"]:
+        known["through"].append(through)
+
+
+def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thing, Row]]:
+    """What the runs made of what they read: along their edges; a model under all of its names."""
+    columns: dict[tuple[str, str, str], frozenset[str] | None] = {}
+    for row, thing in reached:
+        both = (columns.get(_key(row), frozenset()), thing.columns)
+        columns[_key(row)] = None if None in both else frozenset().union(*(each or () for each in both))
+    db.fill("reached", ("run_id", "namespace", "name"), sorted(columns))
+    rows = db.rows("""
+        WITH direct AS (
+            SELECT DISTINCT r.run_id, r.namespace AS read_namespace, r.name AS read_name, o.*
+                EXCLUDE (run_id)
+            FROM reached AS r
+            JOIN edges AS e ON e.run_id = r.run_id AND (e.from_namespace, e.from_name) = (r.namespace, r.name)
+            JOIN run_datasets AS o ON o.run_id = e.run_id AND o.role = 'output'
+                AND (o.namespace, o.name) = (e.to_namespace, e.to_name)
+        ),
+        named AS (
+            SELECT * FROM direct
+            UNION
+            SELECT d.run_id, d.read_namespace, d.read_name, o.* EXCLUDE (run_id)
+            FROM direct AS d JOIN run_datasets AS o ON o.run_id = d.run_id AND o.role = 'output'
+                AND o.kind = 'model' AND d.kind = 'model' AND o.fingerprint = d.fingerprint
+        )
+        SELECT DISTINCT n.run_id, read_namespace, read_name, n.namespace, n.name, n.kind, n.version,
+            n.fingerprint, n.identities, m.version AS model_version, m.digest, m.registered_name,
+            coalesce(m.created_at, runs.ended_at, runs.last_event_at) AS since
+        FROM named AS n JOIN runs ON runs.run_id = n.run_id
+        LEFT JOIN models AS m ON m.run_id = n.run_id AND (m.namespace, m.name) = (n.namespace, n.name)
+        ORDER BY since, n.run_id, n.namespace, n.name, read_namespace, read_name""")
+    said = _columns_said(db) if any(each is not None for each in columns.values()) else {}
+    made: list[tuple[_Thing, Row]] = []
+    for row in rows:
+        read = (row["read_namespace"], row["read_name"])
+        came = _carried(said, row, read, columns[row["run_id"], *read])
+        if came is None or came:
+            made.append(_made(row, came))
+    return made
+
+
+def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:
+    fields = ("namespace", "name", "run_id", "version", "fingerprint")
+    thing = _Thing(
+        **{name: row[name] for name in fields}, identities=row["identities"] or [], columns=columns
+    )
+    told = {"kind": "model" if row["model_version"] else row["kind"]}
+    told |= {name: row[name] for name in fields}
+    if row["model_version"]:
+        told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
+    told |= {"registered_name": row["registered_name"], "since": row["since"]}
+    return thing, told | {"columns": sorted(columns) if columns is not None else None}
+
+
+_Said = dict[tuple[str, str, str, str], dict[str, Any]]
+
+
+def _columns_said(db: Database) -> _Said:
+    """What the reached runs say of columns: where those of outputs came from, which of inputs were used."""
+    rows = db.rows("""
+        SELECT DISTINCT f.run_id, f.key, f.namespace, f.name, f.value
+        FROM facets AS f SEMI JOIN reached USING (run_id)
+        WHERE f.value IS NOT NULL AND ((f.scope = 'output' AND f.key = 'columnLineage')
+            OR (f.scope = 'input_facet' AND f.key = 'modelTrail_dataUse'))""")
+    said: _Said = {}
+    for row in rows:
+        value = json.loads(row["value"])
+        if isinstance(value, dict):
+            said[row["run_id"], row["key"], row["namespace"], row["name"]] = value
+    return said
+
+
+def _carried(said: _Said, row: Row, read: _Name, columns: frozenset[str] | None) -> frozenset[str] | None:
+    """The columns of an output that came of these columns of an input; None where nobody says, or all."""
+    if columns is None:
+        return None
+    lineage = said.get((row["run_id"], "columnLineage", row["namespace"], row["name"]))
+    fields = (lineage or {}).get("fields")
+    if isinstance(fields, dict) and fields:
+        return frozenset(name for name, field in fields.items() if _comes_from(field, read, columns))
+    use = said.get((row["run_id"], "modelTrail_dataUse", *read)) or {}
+    features = use.get("features")
+    if isinstance(features, list) and features:
+        used = {*map(str, features), str(use.get("labelColumn"))}
+        return None if columns & used else frozenset()
+    return None
+
+
+def _comes_from(field: object, read: _Name, columns: frozenset[str]) -> bool:
+    inputs = field.get("inputFields") if isinstance(field, dict) else None
+    return any(
+        (each.get("namespace"), each.get("name")) == read and each.get("field") in columns
+        for each in (inputs if isinstance(inputs, list) else ())
+        if isinstance(each, dict)
+    )
+
+
+def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:
+    """Where the model versions were put to use, since when: each deployment, and endpoints without one."""
+    wanted = {
+        (name, row["version"] or "", row["fingerprint"] or "")
+        for row in found
+        if row["kind"] == "model"
+        for name in (row["name"], row["registered_name"])
+        if name
+    }
+    db.fill("made", ("name", "version", "digest"), sorted(wanted))
+    rows = db.rows("""
+        SELECT DISTINCT d.run_id, d.platform, d.endpoint, d.uri, d.environment, d.action, d.model_name,
+            d.model_version AS version, d.effective_at AS since
+        FROM deployments AS d JOIN made AS m ON CASE
+            WHEN d.model_digest IS NOT NULL AND m.digest <> '' THEN d.model_digest = m.digest
+            ELSE (d.model_name, d.model_version) = (m.name, m.version) END
+        ORDER BY since, endpoint""")
+    depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
+    deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
+    told = {row["run_id"] for row in rows}
+    kept = ("run_id", "version", "since", "depth")
+    undeclared = [
+        _ENDPOINT | {name: row[name] for name in kept} | {"endpoint": row["name"]}
+        for row in found
+        if row["kind"] == "endpoint" and row["run_id"] not in told
+    ]
+    return [
+        *(row for row in found if row["kind"] != "endpoint"),
+        *({**_ENDPOINT, **row, "depth": depth.get(row["run_id"], deepest)} for row in rows),
+        *undeclared,
+    ]
+
+
+_FIELDS: Final = ("run_id", "platform", "endpoint", "uri", "environment", "action", "model_name", "version")
+_ENDPOINT: Final[Row] = {"kind": "endpoint", **dict.fromkeys(_FIELDS)}

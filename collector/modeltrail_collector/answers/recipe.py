@@ -1,0 +1,297 @@
+"""What it takes to make a model version again, as it was recorded.
+
+A field that is None was not recorded. Each part says how it was learned (`capture`: observed, declared,
+inferred; None where its producer does not say) and names the log record in which it was said (`source`).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final, Literal
+
+import msgspec
+
+from modeltrail_collector.errors import ConfigError
+
+FILE: Final = "file"
+IN_MEMORY: Final = "inmemory://"
+COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+DiffState = Literal["none", "whole", "redacted", "cut", "binary", "not recorded"]
+
+
+class Fact(msgspec.Struct, kw_only=True):
+    """How a part was learned, and where it was said: topic, topic_id, partition, offset."""
+
+    capture: str | None = None
+    source: dict[str, Any] | None = None
+
+
+class Fingerprint(msgspec.Struct, kw_only=True):
+    """Which content data had; `scope` says how much of it the digest covers."""
+
+    digest: str
+    algorithm: str | None = None
+    scope: str | None = None
+    canonicalisation: str | None = None
+
+
+class Data(Fact, kw_only=True):
+    """A dataset that the run read; `how` says how to get this version of it."""
+
+    namespace: str
+    name: str
+    how: str
+    use: str | None = None
+    version: str | None = None
+    rows: int | None = None
+    fingerprint: Fingerprint | None = None
+    uri: str | None = None
+    split: dict[str, Any] | None = None
+    made_by: dict[str, Any] | None = None
+
+
+class Untracked(msgspec.Struct, kw_only=True):
+    """A file that lay in the working tree and that git does not know."""
+
+    path: str
+    sha256: str | None = None
+
+
+class Location(Fact, kw_only=True):
+    """Where the code is kept; the URL is without secrets, `path` is that of the entry point."""
+
+    repository: str | None = None
+    url: str | None = None
+    path: str | None = None
+    branch: str | None = None
+    tag: str | None = None
+
+
+class Code(Fact, kw_only=True):
+    """Which code ran, and how it was started.
+
+    `diff_state` says whether `diff` can be applied: only a `whole` one can. `directory` is the working
+    directory relative to `root`, the top of the working tree; None where it lay elsewhere.
+    """
+
+    vcs: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    diff: str | None = None
+    diff_sha256: str | None = None
+    diff_state: DiffState = "not recorded"
+    untracked: list[Untracked] | None = None
+    entry_point: str | None = None
+    command: list[str] | None = None
+    command_capture: str | None = None
+    cwd: str | None = None
+    root: str | None = None
+    directory: str | None = None
+    notebook: str | None = None
+    source_sha256: str | None = None
+    location: Location | None = None
+
+
+class Seed(Fact, kw_only=True):
+    """The seed of one source of randomness; `recorded` with the value None: it was not seeded."""
+
+    name: str
+    value: int | str | None = None
+    recorded: bool = False
+
+
+class Package(msgspec.Struct, kw_only=True):
+    """An installed distribution; `install` is its line of a requirements file, None where it has none."""
+
+    name: str
+    version: str
+    install: str | None = None
+
+
+class Environment(Fact, kw_only=True):
+    """What the run ran in."""
+
+    python: str | None = None
+    implementation: str | None = None
+    system: str | None = None
+    architecture: str | None = None
+    packages: list[Package] | None = None
+    lockfile: dict[str, Any] | None = None
+    container: dict[str, Any] | None = None
+    hardware: dict[str, Any] | None = None
+    variables: dict[str, str] | None = None
+
+
+class Artifact(Fact, kw_only=True):
+    """What the run made: the model's bytes."""
+
+    digest: str | None = None
+    algorithm: str | None = None
+    uri: str | None = None
+    size_bytes: int | None = None
+
+
+class Problem(msgspec.Struct):
+    """What stands in the way, in a sentence; `stops`: what came of it would be something else, or nothing."""
+
+    text: str
+    stops: bool = False
+
+
+class Recipe(msgspec.Struct, kw_only=True):
+    """All of it.
+
+    `training` says framework, algorithm and task; `outputs` what else the run wrote; `problems` what stands
+    in the way of doing it again; `not_recorded` the names of what nobody said.
+    """
+
+    model: dict[str, Any]
+    run: dict[str, Any] | None
+    data: list[Data] | None
+    code: Code | None
+    params: list[dict[str, Any]] | None
+    seeds: list[Seed]
+    environment: Environment | None
+    training: dict[str, Any] | None
+    artifact: Artifact | None
+    outputs: list[dict[str, Any]]
+    problems: list[Problem] = []
+    not_recorded: list[str] = []
+
+    @property
+    def title(self) -> str:
+        """`churn@3`."""
+        return f"{self.model.get('registered_name') or self.model.get('name')}@{self.model.get('version')}"
+
+    @property
+    def root(self) -> str | None:
+        """The top folder of the working tree in which it was made."""
+        return self.code.root if self.code else None
+
+
+def read(answer: Mapping[str, Any]) -> Recipe:
+    """The recipe in the answer of `answers.reproduce`.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return msgspec.convert(answer, Recipe)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"this is no recipe ({error}): write one with `modeltrail reproduce MODEL --json`"
+        ) from None
+
+
+def inside(path: str | None, root: str | None) -> str | None:
+    """A path relative to the folder it lies in; None when it lies elsewhere."""
+    if not path or not root or ".." in PurePosixPath(path).parts:
+        return None
+    try:
+        return PurePosixPath(path).relative_to(PurePosixPath(root)).as_posix()
+    except ValueError:
+        return None
+
+
+def not_recorded(recipe: Recipe) -> list[str]:
+    """The dotted names of what a recipe needs and nobody said."""
+    return list(_missing(recipe))
+
+
+_NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "code": ("commit", "entry_point", "command", "cwd", "location"),
+    "environment": (
+        "python", "packages", "system", "architecture", "hardware", "lockfile", "container", "variables",
+    ),
+    "artifact": ("digest", "uri"),
+}  # fmt: skip
+
+
+def _missing(recipe: Recipe) -> Iterator[str]:
+    for section in ("run", "data", "params", "training"):
+        if not getattr(recipe, section):
+            yield section
+    for section, fields in _NEEDED.items():
+        said = getattr(recipe, section)
+        if said is None:
+            yield section
+        else:
+            yield from (f"{section}.{name}" for name in fields if getattr(said, name) is None)
+    if recipe.code and recipe.code.diff_state == "not recorded":
+        yield "code.diff"
+    yield from (f"seeds.{seed.name}" for seed in recipe.seeds if not seed.recorded)
+    yield from (f"data.{data.name}.fingerprint" for data in recipe.data or () if data.fingerprint is None)
+
+
+def problems(recipe: Recipe) -> list[Problem]:
+    """What stands in the way of making the model again."""
+    stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
+    return [Problem(text, stops=True) for text in stopping] + [
+        Problem(text) for text in (*_data_problems(recipe), *_result_problems(recipe))
+    ]
+
+
+def _code_problems(code: Code | None) -> list[str]:
+    if code is None:
+        return ["Which code ran was not recorded."]
+    found = [_commit_problem(code), _DIFF_PROBLEMS.get(code.diff_state), start_problem(code)]
+    if code.dirty and code.diff_state == "not recorded":
+        found.append("There were uncommitted changes, and they were not recorded.")
+    return [problem for problem in found if problem]
+
+
+_DIFF_PROBLEMS: Final[dict[str, str]] = {
+    "redacted": "The uncommitted changes hold secrets that were taken out: the diff cannot be applied.",
+    "cut": "The uncommitted changes were too long and were cut: the diff cannot be applied.",
+    "binary": "Binary files with uncommitted changes are not in the diff: it cannot be applied.",
+}
+
+
+def _commit_problem(code: Code) -> str | None:
+    if code.commit is None:
+        return "No commit was recorded: the code cannot be fetched."
+    if not COMMIT.fullmatch(code.commit):
+        return "What was recorded as the commit is none."
+    known = code.root or (code.location and code.location.repository)
+    return None if known else "Where the repository lies was not recorded."
+
+
+def start_problem(code: Code) -> str | None:
+    """Why what ran cannot be started again."""
+    if code.notebook:
+        return "It ran in a notebook: its cells are to be run by hand."
+    if code.entry_point == "<interactive>":
+        return "It ran in an interactive session: what was typed was not recorded."
+    if code.command is None:
+        return "How it was started was not recorded."
+    return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None
+
+
+def _data_problems(recipe: Recipe) -> list[str]:
+    return [
+        f"Which content {data.name} had was not recorded: it cannot be compared."
+        for data in recipe.data or ()
+        if data.fingerprint is None
+    ] or ([] if recipe.data else ["Which data it learned from was not recorded."])
+
+
+def _result_problems(recipe: Recipe) -> list[str]:
+    artifact = recipe.artifact
+    found = []
+    if recipe.environment is None or recipe.environment.packages is None:
+        found.append("Which packages were installed was not recorded.")
+    if artifact is None or artifact.digest is None:
+        found.append("The model's digest was not recorded: the new model cannot be compared.")
+    return found
+
+
+def _place_problems(recipe: Recipe) -> list[str]:
+    root = recipe.root
+    elsewhere = [
+        output["name"]
+        for output in recipe.outputs
+        if output["namespace"] == FILE and root and inside(output["name"], root) is None
+    ]
+    if not elsewhere:
+        return []
+    return [f"It writes outside of the repository, which would be overwritten: {', '.join(elsewhere)}."]

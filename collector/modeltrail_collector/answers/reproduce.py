@@ -1,0 +1,344 @@
+"""The recipe of a model version: data, code, parameters, seeds and environment, as the log has them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers import names
+from modeltrail_collector.answers import recipe as recipes
+from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.recipe import (
+    FILE,
+    IN_MEMORY,
+    Artifact,
+    Code,
+    Data,
+    DiffState,
+    Environment,
+    Fingerprint,
+    Location,
+    Package,
+    Recipe,
+    Seed,
+    Untracked,
+)
+from modeltrail_collector.answers.show import told
+from modeltrail_collector.log import Log
+
+REDACTED: Final = "[redacted]"
+_SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")
+_BINARY: Final = re.compile(r"^Binary files .* differ$", re.MULTILINE)
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
+_URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
+_SEEDS: Final = {"python": "python", "numpy": "numpy", "framework": "framework"}
+
+
+def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
+    """The recipe of `MODEL[@VERSION]`, one entry per field of `recipe.Recipe`.
+
+    What nobody said is None, and its name is in `not_recorded`; `problems` are sentences about what stands in
+    the way of making the model again. The answer is what `check` and `script` take.
+
+    Raises NotFound for a model that is not in the log.
+    """
+    with opened(of) as db:
+        model = names.model(db, text)
+        sections = told(db, model, _SECTIONS)
+        made = _recipe(sections, _Said(db, model["run_id"]))
+    made.not_recorded = recipes.not_recorded(made)
+    made.problems = recipes.problems(made)
+    answer: dict[str, Any] = msgspec.to_builtins(made)
+    return answer
+
+
+class _Said:
+    """What `show` does not tell of a run: more facets of its inputs, who made them, what else it wrote."""
+
+    def __init__(self, db: Database, run_id: str) -> None:
+        db.attach("facets", "run_datasets", runs=[run_id], held=True)
+        keys = "'modelTrail_dataUse', 'dataSource', 'storage', 'environmentVariables'"
+        self.facets = {
+            (row["namespace"], row["name"], row["key"]): row | {"value": _object(json.loads(row["value"]))}
+            for row in db.rows(
+                f"""SELECT namespace, name, "key", "value", topic, topic_id, "partition", "offset"
+                FROM near_facets WHERE run_id = $run AND "value" IS NOT NULL AND "key" IN ({keys})
+                    AND scope IN ('run', 'input', 'input_facet')""",  # noqa: S608
+                run=run_id,
+            )
+        }
+        self.makers = self._makers(db, run_id)
+        self.outputs = db.rows(
+            """SELECT namespace, name, kind, version, fingerprint FROM near_run_datasets
+            WHERE run_id = $run AND role = 'output' ORDER BY namespace, name""",
+            run=run_id,
+        )
+
+    @staticmethod
+    def _makers(db: Database, run_id: str) -> dict[tuple[str, str], Row]:
+        """The run that wrote what this one read, by input."""
+        query = "SELECT DISTINCT name FROM near_run_datasets WHERE run_id = $run AND role = 'input'"
+        db.attach("mentions", keys=[row["name"] for row in db.rows(query, run=run_id)], held=True)
+        makers = db.rows(
+            """SELECT i.namespace, i.name, o.run_id
+            FROM near_run_datasets AS i
+            JOIN near_mentions AS o ON o.how = 'name' AND o.key = i.name AND o.namespace = i.namespace
+                AND o.role = 'output' AND o.run_id <> i.run_id
+                AND (o.fingerprint = i.fingerprint OR o.version = i.version)
+            WHERE i.run_id = $run AND i.role = 'input'
+            QUALIFY row_number() OVER (
+                PARTITION BY i.namespace, i.name ORDER BY last_event_at DESC, o.run_id) = 1""",
+            run=run_id,
+        )
+        ids = {row["run_id"] for row in makers}
+        db.attach("runs", runs=ids, held=True)
+        db.fill("maker", ("run_id",), {(one,) for one in ids})
+        runs = {
+            row["run_id"]: row
+            for row in db.rows("""SELECT run_id, job_namespace, job_name
+            FROM near_runs SEMI JOIN maker USING (run_id)""")
+        }
+        return {(row["namespace"], row["name"]): runs[row["run_id"]] for row in makers}
+
+    def value(self, namespace: str | None, name: str | None, key: str) -> Row:
+        """The fields of a facet; none where it was not said."""
+        found = self.facets.get((namespace, name, key))
+        value: Row = found["value"] if found else {}
+        return value
+
+
+def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
+    run = shown["run"]
+    training = run.pop("training") if run else None
+    return Recipe(
+        model=shown["model"],
+        run=run,
+        data=[_data(row, said) for row in shown["data"] or ()] or None,
+        code=_code(shown["code"]),
+        params=shown["params"],
+        seeds=_seeds(training, said),
+        environment=_environment(shown["environment"], said),
+        training=training,
+        artifact=_artifact(shown["artifact"], shown["model"]),
+        outputs=said.outputs,
+    )
+
+
+def _data(row: Row, said: _Said) -> Data:
+    namespace, name = row["namespace"], row["name"]
+    use = said.value(namespace, name, "modelTrail_dataUse")
+    found = _object(use.get("fingerprint"))
+    digest = _text(found.get("digest")) or row["fingerprint"]
+    fingerprint = None
+    if digest and found.get("scope") != "none":
+        words = {key: _text(found.get(key)) for key in ("algorithm", "scope", "canonicalisation")}
+        fingerprint = Fingerprint(digest=digest, **words)
+    uri = _text(said.value(namespace, name, "dataSource").get("uri"))
+    maker = said.makers.get((namespace, name))
+    storage = _text(said.value(namespace, name, "storage").get("storageLayer"))
+    return Data(
+        namespace=namespace,
+        name=name,
+        how=_how(row, uri, storage, maker),
+        use=row["use"],
+        version=row["version"],
+        rows=row["rows"],
+        fingerprint=fingerprint,
+        uri=uri
+        or (None if namespace in {FILE, IN_MEMORY} else f"{namespace.rstrip('/')}/{name.lstrip('/')}"),
+        split=_object(use.get("split")) or None,
+        made_by=maker,
+        capture=row.get("capture"),
+        source=row["source"],
+    )
+
+
+def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None) -> str:
+    """How to get this version, in a sentence."""
+    if row["namespace"] == IN_MEMORY:
+        return "the run made it in memory, from the other data and the code"
+    made = f"; run {maker['run_id']} of {maker['job_name']} wrote it" if maker else ""
+    if row["namespace"] == FILE:
+        return f"the file as it was{made}"
+    where = uri or f"{row['namespace']}/{row['name']}"
+    version = row["version"]
+    if version and storage in {"delta", "iceberg"}:
+        return f"version {version} of the {storage} table at {where}{made}"
+    return f"version {version} at {where}{made}" if version else f"at {where}, as it was{made}"
+
+
+def _code(told: Row | None) -> Code | None:
+    if told is None:
+        return None
+    said = _object(told.get("location"))
+    location = Location(
+        repository=_without_secret(_text(said.get("repoUrl"))),
+        url=_text(said.get("url")),
+        **{key: _text(said.get(key)) for key in ("path", "branch", "tag")},
+        capture=_text(said.get("capture")),
+        source=said.get("source"),
+    )
+    root, cwd = _text(told.get("root")), _text(told.get("cwd"))
+    notebook = _text(_object(told.get("notebook")).get("path"))
+    untracked = _objects(told.get("untracked"))
+    command, capture = _command(told)
+    return Code(
+        vcs=_text(told.get("vcs")),
+        commit=_text(told.get("commit")) or _text(said.get("version")),
+        dirty=told["dirty"] if isinstance(told.get("dirty"), bool) else None,
+        diff=_text(told.get("diff")),
+        diff_sha256=_text(told.get("diffSha256")),
+        diff_state=_diff_state(told),
+        untracked=[
+            Untracked(path=path, sha256=_text(file.get("sha256")))
+            for file in untracked
+            if (path := _text(file.get("path")))
+        ]
+        if isinstance(told.get("untracked"), list)
+        else None,
+        entry_point=_text(told.get("entryPoint")),
+        command=command,
+        command_capture=capture,
+        cwd=cwd,
+        root=root,
+        directory=recipes.inside(cwd, root),
+        notebook=notebook,
+        source_sha256=_text(told.get("sourceSha256")),
+        location=location if said else None,
+        capture=_text(told.get("capture")),
+        source=told["source"],
+    )
+
+
+def _diff_state(told: Row) -> DiffState:
+    diff, digest = _text(told.get("diff")), _text(told.get("diffSha256"))
+    if diff is None:
+        loose = {file.get("path") for file in _objects(told.get("untracked"))}
+        only_new = bool(loose) and digest is None and _object(told.get("location")).get("path") in loose
+        return "none" if told.get("dirty") is False or only_new else "not recorded"
+    if told.get("diffTruncated") is True:
+        return "cut"
+    if digest != hashlib.sha256(diff.encode("utf-8", "surrogatepass")).hexdigest():
+        return "redacted"
+    return "binary" if _BINARY.search(diff) else "whole"
+
+
+def _command(told: Row) -> tuple[list[str] | None, str | None]:
+    """The command line as it was said; else concluded from what the program saw of it."""
+    said = told.get("command")
+    if isinstance(said, list) and said and all(isinstance(part, str) for part in said):
+        return said, _text(told.get("capture"))
+    argv, entry = told.get("argv"), _text(told.get("entryPoint")) or ""
+    if not isinstance(argv, list) or not argv or not all(isinstance(part, str) for part in argv):
+        return None, None
+    if entry.startswith("-m "):
+        return ["python", "-m", entry.removeprefix("-m "), *argv[1:]], "inferred"
+    if argv[0].endswith(".py"):
+        return ["python", *argv], "inferred"
+    return (argv, "inferred") if PurePosixPath(argv[0]).name.startswith("python") else (None, None)
+
+
+def _seeds(training: Row | None, said: _Said) -> list[Seed]:
+    """The shared generators, the estimator's own seed, and that of hashes."""
+    told = _object((training or {}).get("seeds"))
+    place = {key: (training or {}).get(key) for key in ("capture", "source")}
+    seeds = [
+        Seed(name=name, value=_number(told[key]), recorded=True, **place) if key in told else Seed(name=name)
+        for name, key in _SEEDS.items()
+    ]
+    variables = said.facets.get((None, None, "environmentVariables"))
+    if variables is None:
+        return [*seeds, Seed(name="PYTHONHASHSEED")]
+    value = _variables(variables["value"]).get("PYTHONHASHSEED")
+    hashes = Seed(
+        name="PYTHONHASHSEED", value=value, recorded=True, capture="observed", source=_place(variables)
+    )
+    return [*seeds, hashes]
+
+
+def _environment(told: Row | None, said: _Said) -> Environment | None:
+    variables = said.facets.get((None, None, "environmentVariables"))
+    known = _variables(variables["value"]) if variables else None
+    if told is None:
+        return Environment(variables=known, source=_place(variables)) if variables else None
+    python, system = _object(told.get("python")), _object(told.get("os"))
+    engine = told if str(told.get("name", "")).lower() in {"python", "cpython"} else {}
+    packages = told.get("packages")
+    return Environment(
+        python=_text(python.get("version")) or _text(engine.get("version")),
+        implementation=_text(python.get("implementation")),
+        system=_text(system.get("name")),
+        architecture=_text(system.get("arch")),
+        packages=[
+            Package(name=name, version=version, install=_install(name, version, _text(each.get("source"))))
+            for each in _objects(packages)
+            if (name := _text(each.get("name"))) and (version := _text(each.get("version")))
+        ]
+        if isinstance(packages, list)
+        else None,
+        **{key: _object(told.get(key)) or None for key in ("lockfile", "container", "hardware")},
+        variables=known,
+        capture=_text(told.get("capture")),
+        source=told["source"],
+    )
+
+
+def _install(name: str, version: str, source: str | None) -> str | None:
+    """A line of a requirements file, of which no part can be an option; None for what no index has."""
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+        return None
+    if source in {None, "pypi"}:
+        return f"{name}=={version}"
+    return f"{name} @ {source}" if source and _URL.fullmatch(source) else None
+
+
+def _artifact(told: Row | None, model: Row) -> Artifact | None:
+    if told is not None:
+        size = told.get("sizeBytes")
+        return Artifact(
+            digest=_text(told.get("digest")),
+            algorithm=_text(told.get("digestAlgorithm")),
+            uri=_text(told.get("uri")),
+            size_bytes=size if isinstance(size, int) else None,
+            capture=_text(told.get("capture")),
+            source=told["source"],
+        )
+    return Artifact(digest=model["digest"], algorithm=model["digest_algorithm"]) if model["digest"] else None
+
+
+def _without_secret(url: str | None) -> str | None:
+    return url.replace(f"{REDACTED}@", "") if url else None
+
+
+def _variables(facet: Row) -> dict[str, str]:
+    return {
+        name: value
+        for each in _objects(facet.get("environmentVariables"))
+        if (name := _text(each.get("name"))) and (value := _text(each.get("value"))) is not None
+    }
+
+
+def _place(row: Row) -> Row:
+    return {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    """A producer may break a facet's schema and be kept (`warned`): what should be text may be anything."""
+    return value if isinstance(value, str) and value else None
+
+
+def _object(value: Any) -> Row:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[Row]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -1,0 +1,37 @@
+-- kind = "metric": a figure below or above a value, or moved against another version of the same model.
+-- A figure that is no number is below, above and moved.
+WITH now AS (
+    SELECT s.subject, s.namespace, s.name, s.version, f.* EXCLUDE (namespace, name, version)
+    FROM subject AS s JOIN figure AS f USING (namespace, name, version)
+    WHERE metric = $metric::VARCHAR
+        AND ($dataset::VARCHAR IS NULL OR dataset GLOB $dataset OR dataset GLOB concat('*/', $dataset::VARCHAR))
+        AND ($split::VARCHAR IS NULL OR split = $split)
+        AND CASE WHEN $slice::VARCHAR IS NULL THEN slice IS NULL ELSE slice GLOB $slice END
+),
+held AS (
+    SELECT now.*, b.base_version, f.value AS base_value, now.value - f.value AS delta
+    FROM now
+    LEFT JOIN baseline AS b USING (namespace, name, version)
+    LEFT JOIN figure AS f ON (f.namespace, f.name, f.version, f.metric) = (b.namespace, b.name, b.base_version, now.metric)
+        AND f.dataset IS NOT DISTINCT FROM now.dataset AND f.split IS NOT DISTINCT FROM now.split
+        AND f.slice IS NOT DISTINCT FROM now.slice
+),
+judged AS (
+    SELECT *, CASE
+        WHEN $below::DOUBLE IS NOT NULL AND (isnan(value) OR value < $below) THEN concat('at least ', $below::DOUBLE)
+        WHEN $above::DOUBLE IS NOT NULL AND (isnan(value) OR value > $above) THEN concat('at most ', $above::DOUBLE)
+        WHEN base_value IS NULL THEN NULL
+        WHEN $moved_by::DOUBLE IS NOT NULL AND (isnan(delta) OR abs(delta) > $moved_by)
+            THEN concat('within ', $moved_by::DOUBLE, ' of ', round(base_value, 6), ' (version ', base_version, ')')
+        WHEN $fell_by::DOUBLE IS NOT NULL AND (isnan(delta) OR delta < -$fell_by)
+            THEN concat('at most ', $fell_by::DOUBLE, ' below ', round(base_value, 6), ' (version ', base_version, ')')
+        WHEN $rose_by::DOUBLE IS NOT NULL AND (isnan(delta) OR delta > $rose_by)
+            THEN concat('at most ', $rose_by::DOUBLE, ' above ', round(base_value, 6), ' (version ', base_version, ')')
+        END AS expected
+    FROM held
+)
+SELECT subject, concat(metric, ' ' || nullif(concat_ws(', ', split, dataset, slice), '')) AS finding, expected,
+    round(value, 6)::VARCHAR AS actual, run_id, namespace, name, version, metric, value, dataset, split, slice,
+    CASE WHEN coalesce($moved_by, $fell_by, $rose_by) IS NOT NULL THEN base_version END AS base_version,
+    CASE WHEN coalesce($moved_by, $fell_by, $rose_by) IS NOT NULL THEN base_value END AS base_value
+FROM judged WHERE expected IS NOT NULL

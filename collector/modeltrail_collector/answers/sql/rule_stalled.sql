@@ -1,0 +1,7 @@
+-- kind = "stalled": a run that began and did not end in time.
+SELECT concat(job_name, ' ', run_id) AS subject, 'no end' AS finding, concat('an end within ', $after::VARCHAR) AS expected,
+    concat(state, ' since ', strftime(coalesce(started_at, last_event_at), '%Y-%m-%dT%H:%M:%SZ')) AS actual,
+    run_id, job_namespace, job_name, state, started_at, last_event_at
+FROM runs
+WHERE state IN ('START', 'RUNNING') AND job_name GLOB $job::VARCHAR
+    AND coalesce(started_at, last_event_at) < $now::TIMESTAMPTZ - to_seconds($after_s::DOUBLE)

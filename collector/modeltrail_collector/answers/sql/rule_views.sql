@@ -1,0 +1,61 @@
+-- What the query of a rule reads. Of the tables all rows but those of runs that told of alerts, so that no rule fires
+-- on what a rule said. `version`: each model version, once; `subject`: the versions that a rule is about; `baseline`:
+-- each of these with the version it is held against; `figure`: the last value of each metric of each version.
+own_run AS (SELECT run_id FROM temp.main.runs WHERE job_namespace = 'modeltrail://alerts'),
+runs AS (FROM temp.main.runs ANTI JOIN own_run USING (run_id)),
+events AS (FROM temp.main.events ANTI JOIN own_run USING (run_id)),
+facets AS (FROM temp.main.facets ANTI JOIN own_run USING (run_id)),
+run_datasets AS (FROM temp.main.run_datasets ANTI JOIN own_run USING (run_id)),
+edges AS (FROM temp.main.edges ANTI JOIN own_run USING (run_id)),
+params AS (FROM temp.main.params ANTI JOIN own_run USING (run_id)),
+metrics AS (FROM temp.main.metrics ANTI JOIN own_run USING (run_id)),
+deployments AS (FROM temp.main.deployments ANTI JOIN own_run USING (run_id)),
+version AS (
+    SELECT *, concat(model, '@', version) AS subject,
+        lag(version) OVER (PARTITION BY namespace, name ORDER BY created_at, version) AS previous,
+        row_number() OVER (PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1 AS newest
+    FROM (
+        SELECT *, coalesce(registered_name, name) AS model FROM models AS m
+        WHERE registered_name IS NOT NULL OR digest IS NULL OR digest NOT IN (
+            SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
+    )
+),
+subject AS (
+    FROM version
+    WHERE (model GLOB $model::VARCHAR OR name GLOB $model) AND CASE $versions::VARCHAR
+        WHEN 'newest' THEN newest
+        WHEN 'deployed' THEN (namespace, name, version) IN (
+            SELECT (v.namespace, v.name, v.version) FROM version AS v JOIN serving AS s ON s.digest = v.digest
+            UNION ALL
+            SELECT (v.namespace, v.name, v.version) FROM version AS v
+            JOIN serving AS s ON s.version = v.version AND s.name IN (v.name, v.model)
+            WHERE s.digest IS NULL OR v.digest IS NULL)
+        ELSE true END
+),
+baseline AS (
+    SELECT s.*, b.version AS base_version, b.run_id AS base_run_id
+    FROM subject AS s JOIN version AS b ON (b.namespace, b.name) = (s.namespace, s.name) AND b.version <> s.version
+    WHERE CASE WHEN $against::VARCHAR = 'previous' THEN b.version = s.previous
+        ELSE b.version = $against OR list_contains(b.aliases, $against) END
+),
+figure AS (
+    SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
+    FROM (
+        SELECT v.*, m.name AS metric, m.* EXCLUDE (bucket, name, run_id), m.run_id AS run_id
+        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m ON m.model_digest = v.digest
+        WHERE source = 'evaluation'
+        UNION ALL
+        SELECT v.*, m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
+        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m
+            ON (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version)
+        WHERE source = 'evaluation' AND (m.model_digest IS NULL OR v.digest IS NULL)
+        UNION ALL
+        SELECT v.* EXCLUDE (run_id), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
+        FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN metrics AS m ON m.run_id = v.run_id
+        WHERE source <> 'evaluation'
+    )
+    WHERE value IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY namespace, name, version, metric, dataset, split, slice
+        ORDER BY source DESC, happened_at DESC, step DESC, run_id) = 1
+),

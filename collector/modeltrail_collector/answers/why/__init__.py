@@ -1,0 +1,188 @@
+"""Why a model version behaves differently from another one: what changed, and what that likely did."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
+from modeltrail_collector.answers.why.cause import Found
+from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.log import Log
+
+TABLES: Final = facts.TABLES
+"""What the comparison reads."""
+
+
+def why(
+    of: Log | Database,
+    first: str,
+    second: str | None = None,
+    *,
+    against: str = "previous",
+    repository: Path | None = None,
+) -> dict[str, Any]:
+    """What changed from one model version to the other, and the likely causes, ranked.
+
+    `why(log, "churn@3", "churn@4")` compares the two; `why(log, "churn@4")` compares with the version made
+    before it, or with `against="production"` the one in production when it was made. `repository` is a folder
+    in the repository of the code: where it has both commits, the diff is made there.
+
+    The answer: `before` and `after` (of rows of `models`); `chosen` (how the older one was chosen, and why);
+    `figures` (see `figures.moved`); `causes` (ranked, each with `strength`, `evidence` and `against`; the
+    rule is in `causes.py`); `changes` by section (data, transformations, training, params, arguments, code,
+    environment, upstream); `unchanged`, `not_recorded` and `notes` (sentences). Each piece of evidence has
+    `sources`, the log records that say it.
+
+    Raises:
+        NotFound: There is no such version, or none to compare with.
+        ConfigError: Both are the same version.
+    """
+    before, after, chosen = facts.read(of, first, second, against)
+    found = _compared(before, after, repository)
+    ranked = causes.ranked(found)
+    return {
+        "before": _version(before),
+        "after": _version(after),
+        "chosen": chosen,
+        "figures": found.figures,
+        "causes": ranked,
+        "changes": _changes(found),
+        "unchanged": _unchanged(found),
+        "not_recorded": _not_recorded(found),
+        "notes": _notes(found, ranked),
+    }
+
+
+def causes_of(db: Database, namespace: str, name: str, before: str, after: str) -> list[Row]:
+    """The ranked causes alone, of two versions of one name, from a database that has `TABLES` open."""
+    old, new = facts.stories(db, *(facts.version(db, namespace, name, one) for one in (before, after)))
+    return causes.ranked(_compared(old, new, None))
+
+
+def _compared(before: Story, after: Story, repository: Path | None) -> Found:
+    return Found(
+        before,
+        after,
+        data=data.compare(before, after),
+        made=made.Made(before, after),
+        code=code.compare(before, after, repository),
+        upstream=made.upstream(before, after),
+        figures=figures.moved(before, after),
+    )
+
+
+def _version(story: Story) -> Row:
+    fields = ("namespace", "name", "version", "registered_name", "digest", "created_at")
+    known = {field: story.model[field] for field in fields}
+    return {"label": story.label} | known | {"run_id": story.run_id}
+
+
+def _changes(found: Found) -> dict[str, Any]:
+    upstream = [
+        row | {"differences": [msgspec.structs.asdict(change) for change in row["differences"]]}
+        for row in found.upstream
+    ]
+    return {
+        "data": [data.told(pair) for pair in found.data],
+        "transformations": made.plain(found.made.section("transformations")),
+        "training": found.made.training(),
+        "params": found.made.parameters(),
+        "arguments": found.made.arguments(),
+        "code": found.code,
+        "environment": found.made.environment(),
+        "upstream": upstream,
+    }
+
+
+_SECTIONS: Final = (
+    ("parameters", "parameters", ("modelTrail_hyperparameters", "executionParameters")),
+    ("transformations", "transformations", ("modelTrail_featureTransformations",)),
+    ("environment", "environment", ("modelTrail_environment", "processing_engine")),
+)
+
+
+def _unchanged(found: Found) -> list[str]:
+    """What was recorded on both sides and is the same: ruled out."""
+    said = [f"data: {pair.either.name} has the same content" for pair in found.data if pair.change == "same"]
+    for section, word, _ in _SECTIONS:
+        old, new = found.made.old[section], found.made.new[section]
+        if old and old == new:
+            said.append(f"{word}: all the same")
+    if found.code["change"] == "same":
+        state = found.code["after"]
+        commit = f"commit {state['commit'][:12]}" if state["commit"] else "the same source"
+        said.append(f"code: {commit}" + (", the same uncommitted changes" if state["diff_sha256"] else ""))
+    fixed = [made.seeds(story) for story in (found.before, found.after)]
+    if fixed[0] and fixed[0] == fixed[1]:
+        said.append("seeds: " + ", ".join(f"{name}={value}" for name, value in sorted(fixed[1].items())))
+    return said
+
+
+def _not_recorded(found: Found) -> list[str]:
+    """What nobody said on one side or both: it cannot be ruled out."""
+    said = [
+        f"{word} of {story.label}"
+        for _, word, keys in _SECTIONS
+        for story in (found.before, found.after)
+        if word != "transformations"
+        and not any(story.find(key) for key in keys)
+        and not (word == "parameters" and story.params)
+    ]
+    if found.code["change"] == "unknown":
+        said += [
+            f"code of {story.label}"
+            for story, side in ((found.before, "before"), (found.after, "after"))
+            if found.code[side] is None or not found.code[side]["commit"]
+        ]
+    for story in (found.before, found.after):
+        if not any(getattr(pair, side) for pair in found.data for side in _side(found, story)):
+            said.append(f"data of {story.label}")
+        if not story.figures:
+            said.append(f"evaluations of {story.label}")
+        if story.model["digest"] is None:
+            said.append(f"digest of {story.label}")
+    for pair in found.data:
+        if pair.change == "unknown":
+            said.append(f"which content of {pair.either.name} was read")
+        elif pair.change == "changed" and not pair.profiled:
+            said.append(f"how the columns of {pair.either.name} are distributed")
+    return said
+
+
+def _side(found: Found, story: Story) -> tuple[str]:
+    return ("before",) if story is found.before else ("after",)
+
+
+def _notes(found: Found, ranked: list[Row]) -> list[str]:
+    """What has to be said of the comparison as a whole."""
+    said = []
+    moved = [row for row in found.figures if figures.has_moved(row)]
+    compared = [row for row in found.figures if row["before"] is not None and row["after"] is not None]
+    digests = [story.model["digest"] for story in (found.before, found.after)]
+    if not ranked:
+        said.append("Nothing that was recorded changed.")
+        if moved:
+            said.append("The figures moved nevertheless: the cause is not in what was recorded.")
+        if moved or (None not in digests and digests[0] != digests[1]):
+            said.append(_randomness(found))
+    elif compared and not moved:
+        said.append("Every figure that both versions have is the same.")
+    if None not in digests:
+        same = digests[0] == digests[1]
+        said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")
+    if not compared:
+        said.append("No figure was recorded for both versions: nothing says that one behaves differently.")
+    if any(row["same_data"] is False for row in moved):
+        said.append("Some figures were measured on different data: they do not compare like with like.")
+    return said
+
+
+def _randomness(found: Found) -> str:
+    fixed = [made.seeds(story) for story in (found.before, found.after)]
+    if None in fixed:
+        return "Whether seeds were fixed is not recorded: chance in training cannot be ruled out."
+    if not all(fixed):
+        return "No seed was fixed: training again may well give another model by chance."
+    return "Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."

@@ -1,0 +1,68 @@
+"""One candidate for what made a difference, with what speaks for it and against it."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why.data import Pair
+from modeltrail_collector.answers.why.facts import Place, Story
+from modeltrail_collector.answers.why.made import Made
+
+STRENGTHS: Final = ("strong", "possible", "unlikely")
+STRONG, POSSIBLE, UNLIKELY = range(3)
+MUCH: Final = 5
+"""So many columns, packages or files are named; the others are counted."""
+
+
+class Cause(msgspec.Struct):
+    """One candidate; `columns` are those that moved most, `weight` how far (within one strength)."""
+
+    kind: str
+    subject: str
+    what: str
+    strength: int
+    weight: float = 0.0
+    evidence: list[Row] = []
+    against: list[Row] = []
+    columns: list[str] = []
+
+    def for_(self, text: str, *places: Place | None) -> None:
+        """Add what speaks for it, with where in the log that stands."""
+        self.evidence = [*self.evidence, {"text": text, "sources": [place for place in places if place]}]
+
+    def but(self, text: str, *places: Place | None) -> None:
+        """Add what speaks against it."""
+        self.against = [*self.against, {"text": text, "sources": [place for place in places if place]}]
+
+    def told(self, rank: int) -> Row:
+        """As JSON."""
+        fields = ("kind", "subject", "what", "columns", "evidence", "against")
+        return {"rank": rank, "strength": STRENGTHS[self.strength]} | {
+            field: getattr(self, field) for field in fields
+        }
+
+
+class Found(msgspec.Struct, frozen=True):
+    """All that was compared."""
+
+    before: Story
+    after: Story
+    data: list[Pair]
+    made: Made
+    code: Row
+    upstream: list[Row]
+    figures: list[Row]
+
+
+def brief(value: Any) -> str:
+    """A value in at most 60 characters."""
+    text = str(value)
+    text = text[:12] if re.fullmatch(r"[0-9a-f]{40,64}", text) else text
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def named(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(names[:MUCH]) + (f" and {len(names) - MUCH} more" if len(names) > MUCH else "")

@@ -1,0 +1,132 @@
+"""The likely causes, ranked by a rule that is modest: it tells strength, and never that something is so.
+
+Each difference between the two versions that could act on the model, or on its figures, is a candidate.
+Alone it is
+
+=================  ===================================================================================
+strong             a column of the data moved by PSI >= 0.25, its type changed or it is gone; missing
+                   values moved by 10 points; rows changed by half; a dataset came or went; a parameter,
+                   the algorithm or a transformation changed, also of a run that prepared the data; the
+                   figures were measured on other data
+possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
+                   differs and how is not recorded; code changed; a library that computes changed; a seed
+unlikely           the data differs and no column moved; other packages, the machine; documentation and
+                   tests; parameters that only say how fast (`n_jobs`)
+=================  ===================================================================================
+
+Then, in this order: code, library and arguments go up one step where what was fitted on changed inside of
+the run and the files did not, and so does an upstream run whose inputs are the same and whose output is not.
+A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
+same content, or the two models are the same bytes, what lies before it is unlikely. The only candidate there
+is goes up one step where code and environment were recorded on both sides: nothing else differs.
+
+What changed in the data is told where it came in (`data.py`): the feed, not the features made from it, which
+are its evidence. Candidates are ordered by strength, then evaluation data, data, preparation,
+transformations, training, parameters, code, environment, then by how far they moved, then by name.
+"""
+
+from typing import Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import data, feeds, figures, making
+from modeltrail_collector.answers.why.cause import STRONG, UNLIKELY, Cause, Found, named
+
+_KINDS: Final = (
+    "evaluation data", "data", "preparation", "transformations", "training", "parameters", "code",
+    "environment",
+)  # fmt: skip
+
+
+def ranked(found: Found) -> list[Row]:
+    """The candidates as JSON, likeliest first."""
+    made = making.made(found)
+    inside = [pair for pair in found.data if data.inside(pair, found.data)]
+    explained = making.explain(made, inside)
+    causes = [
+        *feeds.candidates(found, [] if explained else inside),
+        *making.preparations(found),
+        *made,
+    ]
+    _weigh(found, causes)
+    causes += _evaluated(found, causes)
+    causes.sort(key=lambda one: (one.strength, _KINDS.index(one.kind), -one.weight, one.subject))
+    return [cause.told(number) for number, cause in enumerate(causes, 1)]
+
+
+def _weigh(found: Found, causes: list[Cause]) -> None:
+    """The steps of the rule that look at all candidates."""
+    digests = {story.model["digest"] for story in (found.before, found.after)}
+    same_model = len(digests) == 1 and None not in digests
+    fitted = [pair for pair in found.data if pair.either.depth == 1 and pair.either.use == "train"]
+    in_memory = [pair for pair in fitted if pair.either.namespace == "inmemory://"] or fitted
+    same_data = bool(in_memory) and all(pair.change == "same" for pair in in_memory)
+    for cause in causes:
+        if same_model:
+            cause.strength = UNLIKELY
+            cause.but("the two versions are the same bytes")
+        elif same_data and cause.kind in {"data", "preparation"}:
+            cause.strength = UNLIKELY
+            places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
+            cause.but("what the model was fitted on has the same fingerprint", *places)
+    if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
+        cause = causes[0]
+        cause.for_("nothing else that was recorded differs")
+        if (
+            found.code["change"] != "unknown"
+            and found.made.old["environment"]
+            and found.made.new["environment"]
+        ):
+            cause.strength = max(STRONG, cause.strength - 1)
+        else:
+            cause.but("code or environment was not recorded on both sides")
+
+
+def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
+    """Figures of the two versions that were measured on different data; a feed may have changed that too."""
+    other: dict[str, list[Row]] = {}
+    for row in found.figures:
+        if row["same_data"] is False and figures.has_moved(row):
+            other.setdefault(row["dataset"], []).append(row)
+    made = []
+    for dataset, rows in other.items():
+        places = (rows[0]["place_before"], rows[0]["place_after"])
+        text = f"{_metrics(rows)} measured on another content of {dataset}"
+        if rows[0]["dataset_before"]:
+            text = f"{_metrics(rows)} measured on {dataset}, before on {rows[0]['dataset_before']}"
+        behind = [cause for cause in causes if _feeds(found, cause, dataset)]
+        for cause in behind:
+            cause.for_(f"it reached the evaluation too: {text}", *places)
+        if not behind:
+            cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
+            cause.for_(text, *places)
+            made.append(cause)
+    return made
+
+
+def _metrics(rows: list[Row]) -> str:
+    return named(sorted({row["name"] for row in rows}))
+
+
+def _feeds(found: Found, cause: Cause, dataset: str) -> bool:
+    """Whether evaluation data came of what changed: of the feed, or of the run that was made differently."""
+    if cause.kind == "preparation":
+        return any(
+            row["job"].partition("/")[2] == cause.subject and _wrote(found, row["run_after"], dataset)
+            for row in found.upstream
+        )
+    if cause.kind != "data":
+        return False
+    for pair in found.data:
+        if pair.either.name == dataset and any(r.either.name == cause.subject for r in data.roots(pair)):
+            return True
+        if any(root.either.name == cause.subject for root in data.roots(pair)):
+            runs = pair.either.readers
+            if any(_wrote(found, run_id, dataset) for run_id in runs):
+                return True
+    return False
+
+
+def _wrote(found: Found, run_id: str, dataset: str) -> bool:
+    return any(
+        row["role"] == "output" and row["name"] == dataset for row in found.after.datasets.get(run_id, ())
+    )

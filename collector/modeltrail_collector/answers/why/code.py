@@ -1,0 +1,208 @@
+"""What changed in the code: commits, uncommitted changes, scripts and notebooks, and the diff itself."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import git
+from modeltrail_collector.answers.why.facts import Said, Story
+
+_SOURCE: Final = frozenset({
+    ".py", ".pyx", ".ipynb", ".sql", ".r", ".jl", ".scala", ".java", ".c", ".cc", ".cpp", ".h", ".cu", ".rs",
+    ".go", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".json",
+})  # fmt: skip
+"""Untracked files with other endings, data and models above all, are no code."""
+_WORDS: Final = frozenset({".md", ".rst", ".txt", ".adoc"})
+
+
+def compare(before: Story, after: Story, repository: Path | None) -> Row:
+    """The code of the two making runs.
+
+    `change` is same, changed, or unknown where one side's code was not recorded. `diff` is the unified diff
+    from the one state to the other, and `diff_from` says how it was had: `repository` (git built both states
+    there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts` (what is recorded
+    on either side), or None; `ask` is then the command that tells it where the repository is.
+    """
+    return _compare(_state(before), _state(after), repository)
+
+
+def _state(story: Story) -> Row | None:
+    said = story.find("modelTrail_codeState")
+    location = story.find("sourceCodeLocation")
+    either = said or location
+    if either is None:
+        return None
+    value = said.value if said else {"commit": _text(location, "version")}
+    commit, notebook = value.get("commit"), value.get("notebook")
+    return {
+        "commit": commit if isinstance(commit, str) else None,
+        "dirty": value.get("dirty"),
+        "diff": value["diff"] if isinstance(value.get("diff"), str) else "",
+        "diff_sha256": value.get("diffSha256"),
+        "diff_truncated": bool(value.get("diffTruncated")),
+        "entry_point": value.get("entryPoint"),
+        "source_sha256": value.get("sourceSha256"),
+        "notebook_sha256": notebook.get("sha256") if isinstance(notebook, dict) else None,
+        "untracked": _untracked(value.get("untracked")),
+        "repository": _text(location, "repoUrl"),
+        "source": either.place,
+    }
+
+
+def _text(said: Said | None, field: str) -> str | None:
+    value = said.value.get(field) if said else None
+    return value if isinstance(value, str) else None
+
+
+def _untracked(told: Any) -> dict[str, str | None]:
+    return {
+        entry["path"]: entry.get("sha256")
+        for entry in (told if isinstance(told, list) else ())
+        if isinstance(entry, dict)
+        and isinstance(entry.get("path"), str)
+        and Path(entry["path"]).suffix.lower() in _SOURCE
+    }
+
+
+_MOST_CHARACTERS: Final = 64 << 10
+_COMPARED: Final = (
+    "commit", "diff_sha256", "entry_point", "source_sha256", "notebook_sha256", "untracked",
+)  # fmt: skip
+
+
+def _compare(was: Row | None, now: Row | None, repository: Path | None) -> Row:
+    answer: Row = {"change": "unknown", "before": was, "after": now, "diff": None, "diff_from": None,
+                   "files": [], "ask": None}  # fmt: skip
+    if was is None or now is None or not _tells(was) or not _tells(now):
+        return answer
+    differing = [field for field in _COMPARED if was[field] != now[field]]
+    if not differing:
+        return answer | {"change": "same"}
+    answer |= {"change": "changed", "differs": differing}
+    for source, made in _WAYS:
+        diff = made(was, now, repository)
+        if diff:
+            answer |= {"diff": diff, "diff_from": source}
+            break
+    commits = (was["commit"], now["commit"])
+    if all(commits) and commits[0] != commits[1] and answer["diff_from"] != "repository":
+        answer["ask"] = f"git diff {was['commit'][:12]} {now['commit'][:12]}"
+    untracked = [
+        path
+        for path in sorted(was["untracked"].keys() | now["untracked"].keys())
+        if was["untracked"].get(path) != now["untracked"].get(path)
+    ]
+    known = answer["diff"] if answer["diff_from"] != "parts" else was["diff"] + now["diff"]
+    return answer | {"files": files(known or ""), "untracked": untracked}
+
+
+def _tells(state: Row) -> bool:
+    """Whether it says which code it was, and not only where."""
+    return any(state[field] for field in ("commit", "source_sha256", "notebook_sha256"))
+
+
+def _by_git(was: Row, now: Row, repository: Path | None) -> str | None:
+    if repository is None or not was["commit"] or not now["commit"]:
+        return None
+    if was["diff_truncated"] or now["diff_truncated"]:
+        return None
+    return git.between(
+        repository, git.State(was["commit"], was["diff"]), git.State(now["commit"], now["diff"])
+    )
+
+
+def _recorded(was: Row, now: Row, _: Path | None) -> str | None:
+    """Where one of two states on one commit is clean, the other's patch is the difference."""
+    if was["commit"] != now["commit"] or was["diff_truncated"] or now["diff_truncated"]:
+        return None
+    if not was["diff"]:
+        return str(now["diff"])
+    return None if now["diff"] else _reversed(was["diff"])
+
+
+def _reversed(patch: str) -> str:
+    """The patch that takes a patch back."""
+    swap = {"+": "-", "-": "+"}
+    lines, held = [], ""
+    for kind, line in _lines(patch):
+        if header := _HUNK.match(line) if kind == "hunk" else None:
+            lines.append(f"@@ -{header[2]} +{header[1]} @@{header[3]}")
+        elif kind == "body":
+            lines.append(swap[line[0]] + line[1:] if line[:1] in swap else line)
+        elif line.startswith("--- "):
+            held = line[4:]
+        elif line.startswith("+++ "):
+            lines += [f"--- {line[4:].replace('b/', 'a/', 1)}", f"+++ {held.replace('a/', 'b/', 1)}"]
+        else:
+            lines.append(_swapped(line))
+    return "\n".join(lines) + "\n"
+
+
+def _swapped(line: str) -> str:
+    for here, there in (("new file", "deleted file"), ("deleted file", "new file")):
+        if line.startswith(here):
+            return there + line.removeprefix(here)
+    return line
+
+
+_HUNK: Final = re.compile(r"@@ -(\d+(?:,\d+)?) \+(\d+(?:,\d+)?) @@(.*)")
+
+
+def _lines(diff: str) -> Iterator[tuple[str, str]]:
+    """(head, hunk or body, line): a removed line may itself begin with two dashes."""
+    left = [0, 0]
+    for line in diff.splitlines():
+        if any(count > 0 for count in left) and line[:1] in {"+", "-", " ", "\\", ""}:
+            left[0] -= line[:1] in {"-", " ", ""}
+            left[1] -= line[:1] in {"+", " ", ""}
+            yield "body", line
+        elif header := _HUNK.match(line):
+            left = [int([*header[side].split(","), "1"][1]) for side in (1, 2)]
+            yield "hunk", line
+        else:
+            left = [0, 0]
+            yield "head", line
+
+
+def _parts(was: Row, now: Row, _: Path | None) -> str | None:
+    """The difference of the two recorded patches, as texts."""
+    if max(len(side["diff"]) for side in (was, now)) > _MOST_CHARACTERS:
+        return None  # nobody of ours records more than half of that; to compare it takes minutes
+    lines = difflib.unified_diff(
+        was["diff"].splitlines(), now["diff"].splitlines(), "uncommitted before", "uncommitted after",
+        lineterm="",
+    )  # fmt: skip
+    return "\n".join(lines) or None
+
+
+_WAYS: Final[tuple[tuple[str, Callable[[Row, Row, Path | None], str | None]], ...]] = (
+    ("repository", _by_git),
+    ("recorded", _recorded),
+    ("parts", _parts),
+)
+
+
+def files(diff: str) -> list[Row]:
+    """The files of a diff, with how many lines came and went."""
+    found: list[Row] = []
+    for kind, line in _lines(diff):
+        if kind == "head" and (header := re.match(r"diff --git a/(.+) b/(.+)$", line)):
+            found.append({"path": header[2], "added": 0, "removed": 0})
+        elif kind == "body" and found:
+            found[-1]["added"] += line.startswith("+")
+            found[-1]["removed"] += line.startswith("-")
+    return found
+
+
+def only_words(change: Row) -> bool:
+    """Whether all that differs is known, and is documentation or a test."""
+    paths = [file["path"] for file in change["files"]]
+    whole = change["diff_from"] in {"repository", "recorded"} and not change["untracked"]
+    return bool(paths) and whole and all(_is_word(Path(path)) for path in paths)
+
+
+def _is_word(path: Path) -> bool:
+    return path.suffix.lower() in _WORDS or "tests" in path.parts or path.name.startswith("test_")

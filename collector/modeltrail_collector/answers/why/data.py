@@ -1,0 +1,271 @@
+"""What changed in the data: the two trails side by side, from what was fitted on up to the raw feeds.
+
+A dataset of the older trail stands beside the one of the newer trail that has the same name; what is left
+over is matched by its name without digits (`2026-09.csv` and `2026-10.csv`), else by who read it as what.
+
+A changed dataset is a *symptom* where something that it was made from changed too: an input of the run that
+wrote it, or, for what a run held in memory, a file that the same run read. What changed and is no symptom is
+where the change came in.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import drift
+from modeltrail_collector.answers.why.drift import Drift
+from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
+
+_IN_MEMORY: Final = "inmemory://"
+_Identity = tuple[str, str]
+
+
+class Read(msgspec.Struct, eq=False):
+    """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from."""
+
+    namespace: str
+    name: str
+    use: str | None
+    version: str | None
+    fingerprint: str | None
+    rows: int | None
+    reader: Row
+    readers: set[str]
+    writer: Row | None
+    depth: int
+    profile: Said | None
+    schema: dict[str, str | None]
+    place: Place | None
+
+    @property
+    def content(self) -> str | None:
+        """Which content it had, as far as anybody said."""
+        return self.fingerprint or self.version
+
+
+class Pair(msgspec.Struct, eq=False):
+    """A dataset in both trails, or in one of them.
+
+    `change` is same, changed, replaced (under another name), added, removed, or unknown: nobody said which
+    content it had. `causes` are the pairs that it is a symptom of.
+    """
+
+    before: Read | None
+    after: Read | None
+    change: str
+    drifts: list[Drift] = []
+    columns_added: list[str] = []
+    columns_removed: list[str] = []
+    types: list[dict[str, str | None]] = []
+    causes: list["Pair"] = []
+
+    @property
+    def either(self) -> Read:
+        """The newer side, where there is one."""
+        found = self.after or self.before
+        assert found is not None  # noqa: S101  one of them is there
+        return found
+
+    @property
+    def differs(self) -> bool:
+        """Whether its content is known to differ."""
+        return self.change not in {"same", "unknown"}
+
+    @property
+    def profiled(self) -> bool:
+        """Whether both sides have a profile."""
+        return bool(self.before and self.after and self.before.profile and self.after.profile)
+
+
+def compare(before: Story, after: Story) -> list[Pair]:
+    """Every dataset of the two trails, those that the model was made from first."""
+    old, new = (_reads(story) for story in (before, after))
+    pairs = [_pair(was, now) for was, now in _matched(old, new)]
+    pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == _IN_MEMORY, pair.either.name))
+    for pair in pairs:
+        if pair.differs:
+            pair.causes = _upstream(pair, pairs)
+    return pairs
+
+
+def roots(pair: Pair) -> list[Pair]:
+    """Where the change of a pair came in: itself, unless it is a symptom."""
+    found: dict[int, Pair] = {}
+    seen: set[int] = set()
+    waiting = [pair]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        waiting += one.causes
+        if not one.causes:
+            found[id(one)] = one
+    return list(found.values())
+
+
+def _reads(story: Story) -> list[Read]:
+    """What the runs of a trail read, each dataset once: the nearest reading."""
+    depth = {id(story.trail): 0}
+    found: dict[_Identity, Read] = {}
+    for node in nodes(story.trail):
+        for child in node["inputs"]:
+            depth[id(child)] = depth[id(node)] + 1
+            identity = (child["namespace"], child["name"])
+            if child["kind"] != "dataset":
+                continue
+            if identity in found:
+                found[identity].readers.add(node["run"]["run_id"])
+            else:
+                found[identity] = _read(story, node["run"], child, depth[id(child)])
+    return list(found.values())
+
+
+def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
+    identity = (node["namespace"], node["name"])
+    profile = story.of_dataset(reader["run_id"], *identity, "modelTrail_featureProfile")
+    schema = story.of_dataset(reader["run_id"], *identity, "schema")
+    said = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse") or schema or profile
+    return Read(
+        namespace=node["namespace"],
+        name=node["name"],
+        use=node["use"],
+        version=node["version"],
+        fingerprint=node["fingerprint"],
+        rows=node["rows"],
+        reader=reader,
+        readers={reader["run_id"]},
+        writer=node["run"],
+        depth=depth,
+        profile=profile,
+        schema=_columns(schema),
+        place=said.place if said else None,
+    )
+
+
+def _columns(schema: Said | None) -> dict[str, str | None]:
+    fields = schema.value.get("fields") if schema else None
+    return {
+        field["name"]: field["type"] if isinstance(field.get("type"), str) else None
+        for field in (fields if isinstance(fields, list) else ())
+        if isinstance(field, dict) and isinstance(field.get("name"), str)
+    }
+
+
+def _matched(old: list[Read], new: list[Read]) -> Iterator[tuple[Read | None, Read | None]]:
+    """By name; then, one to one, by the name without digits; then by who read it as what."""
+    rules: tuple[Callable[[Read], tuple[object, ...]], ...] = (
+        lambda read: (read.namespace, read.name),
+        lambda read: (read.namespace, re.sub(r"\d+", "#", read.name)),
+        lambda read: (read.reader["job_name"], read.use, read.namespace == _IN_MEMORY, read.depth),
+    )
+    for rule in rules:
+        left, right = _grouped(old, rule), _grouped(new, rule)
+        found = [
+            (left[key][0], right[key][0]) for key in left if len(left[key]) == 1 == len(right.get(key, ()))
+        ]
+        yield from found
+        done = {id(read) for pair in found for read in pair}
+        old, new = ([read for read in side if id(read) not in done] for side in (old, new))
+    yield from ((read, None) for read in old)
+    yield from ((None, read) for read in new)
+
+
+def _grouped(
+    reads: list[Read], rule: Callable[[Read], tuple[object, ...]]
+) -> dict[tuple[object, ...], list[Read]]:
+    found: dict[tuple[object, ...], list[Read]] = defaultdict(list)
+    for read in reads:
+        found[rule(read)].append(read)
+    return found
+
+
+def _pair(was: Read | None, now: Read | None) -> Pair:
+    if was is None or now is None:
+        return Pair(was, now, "removed" if now is None else "added")
+    pair = Pair(was, now, _change(was, now))
+    if pair.change == "same":
+        return pair
+    if was.schema and now.schema:
+        pair.columns_added = [name for name in now.schema if name not in was.schema]
+        pair.columns_removed = [name for name in was.schema if name not in now.schema]
+        pair.types = [
+            {"column": name, "before": kind, "after": now.schema[name]}
+            for name, kind in was.schema.items()
+            if kind and now.schema.get(name) and kind != now.schema[name]
+        ]
+    profiles = [read.profile.value.get("columns") if read.profile else None for read in (was, now)]
+    if all(isinstance(profile, dict) for profile in profiles):
+        pair.drifts = drift.compare(*profiles)  # type: ignore[arg-type]
+    return pair
+
+
+def _change(was: Read, now: Read) -> str:
+    if was.content is not None and was.content == now.content:
+        return "same"
+    if (was.namespace, was.name) != (now.namespace, now.name):
+        return "replaced"
+    if was.content is not None and now.content is not None:
+        return "changed"
+    return "unknown" if was.rows == now.rows and was.schema == now.schema else "changed"
+
+
+def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
+    """The changed pairs that this one was made from."""
+    mine = pair.either
+    if mine.writer is not None:
+        run_id = mine.writer["run_id"]
+        return [one for one in pairs if one.differs and one is not pair and run_id in one.either.readers]
+    if mine.namespace != _IN_MEMORY:
+        return []
+    return [
+        one
+        for one in pairs
+        if one.differs
+        and one.either.namespace != _IN_MEMORY
+        and mine.reader["run_id"] in one.either.readers
+        and (mine.use is None or one.either.use in (mine.use, "other", None))
+    ]
+
+
+def inside(pair: Pair, pairs: list[Pair]) -> bool:
+    """Whether it changed inside of the run that held it in memory: the files that this run read did not."""
+    mine = pair.either
+    if not pair.differs or pair.causes or mine.namespace != _IN_MEMORY or mine.writer is not None:
+        return False
+    beside = [one for one in pairs if mine.reader["run_id"] in one.either.readers]
+    return any(one.change == "same" and one.either.namespace != _IN_MEMORY for one in beside)
+
+
+def told(pair: Pair) -> Row:
+    """A pair as JSON; of its columns those that have something to tell, at most a hundred."""
+    either = pair.either
+    return {
+        "namespace": either.namespace,
+        "name": either.name,
+        "use": either.use,
+        "change": pair.change,
+        "depth": either.depth,
+        "read_by": either.reader["job_name"],
+        "written_by": either.writer and either.writer["job_name"],
+        "before": _side(pair.before),
+        "after": _side(pair.after),
+        "columns_added": pair.columns_added,
+        "columns_removed": pair.columns_removed,
+        "types": pair.types,
+        "compared_columns": sum(one.level != "unknown" for one in pair.drifts) if pair.profiled else None,
+        "drift": [msgspec.structs.asdict(one) for one in pair.drifts if one.told][:100],
+        "because_of": sorted({one.either.name for one in pair.causes}),
+    }
+
+
+def _side(read: Read | None) -> Row | None:
+    if read is None:
+        return None
+    fields = ("name", "version", "fingerprint", "rows")
+    said: Row = {field: getattr(read, field) for field in fields}
+    return said | {"run_id": read.reader["run_id"], "profile": bool(read.profile), "source": read.place}

@@ -1,0 +1,269 @@
+"""What two model versions are compared by, read in a few queries: both trails, and what their runs said."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers import names
+from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.trace import trails
+from modeltrail_collector.errors import ConfigError, NotFound
+from modeltrail_collector.log import Log
+from modeltrail_collector.tables.differences import Facet
+
+TABLES: Final = (
+    "models", "runs", "run_datasets", "edges", "facets", "params", "metrics", "deployments",
+)  # fmt: skip
+
+_KEYS: Final = (
+    "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
+    "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
+    "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
+    "executionParameters", "schema", "version",
+)  # fmt: skip
+
+Place = dict[str, Any]
+"""Where in the log a fact lies: topic, topic_id, partition, offset."""
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One facet of a run, with its place in the log."""
+
+    scope: str
+    namespace: str | None
+    name: str | None
+    key: str
+    value: dict[str, Any]
+    place: Place
+
+
+class Story(msgspec.Struct, frozen=True):
+    """What the runs behind one version said.
+
+    Attributes:
+        model: the row of table `models`.
+        run_id: the run that made it. Of several that made the same bytes: the one that registered them.
+        trail: the tree of `answers.trace` from that run on.
+        runs: run id -> its facets.
+        index: the last facet by (run id, key), and by (run id, namespace, name, key).
+        datasets: run id -> its rows of table `run_datasets`.
+        params: of the making run: rows of table `params`.
+        figures: rows of table `metrics`, of the making run and of evaluations, the last of each.
+    """
+
+    model: Row
+    run_id: str
+    trail: dict[str, Any]
+    runs: dict[str, list[Said]]
+    index: dict[tuple[str | None, ...], Said]
+    datasets: dict[str, list[Row]]
+    params: list[Row]
+    figures: list[Row]
+
+    @property
+    def label(self) -> str:
+        """`churn@3`."""
+        return label(self.model)
+
+    def find(self, key: str, run_id: str | None = None) -> Said | None:
+        """The facet of this key of the making run, or of another one."""
+        return self.index.get((run_id or self.run_id, key))
+
+    def facets(self, run_id: str) -> list[Facet]:
+        """The facets of a run, as `tables.differences` takes them."""
+        return [
+            Facet(said.scope, said.namespace, said.name, said.key, said.value)
+            for said in self.runs.get(run_id, ())
+        ]
+
+    def of_dataset(self, run_id: str, namespace: str, name: str, key: str) -> Said | None:
+        """The facet of this key that a run's input has."""
+        return self.index.get((run_id, namespace, name, key))
+
+
+def label(model: Row) -> str:
+    """A version as people write it."""
+    name = model["registered_name"] or model["name"].rpartition("/")[2] or model["name"]
+    return f"{name}@{model['version']}"
+
+
+def read(of: Log | Database, first: str, second: str | None, against: str) -> tuple[Story, Story, Row]:
+    """(the older version, the newer, how the older one was chosen).
+
+    Raises:
+        NotFound: There is no such version, or none to compare with.
+        ConfigError: Both are the same.
+    """
+    with database(of, *TABLES, held=True) as db:
+        if second is None:
+            after = names.model(db, first)
+            before, chosen = _before(db, after, against)
+        else:
+            before, after = names.model(db, first), names.model(db, second)
+            chosen = {"how": "given", "reason": "both versions were given"}
+        if _identity(before) == _identity(after):
+            raise ConfigError(f"{label(after)} is compared with itself: name two versions")
+        return *stories(db, before, after), chosen
+
+
+def version(db: Database, namespace: str, name: str, version: str) -> Row:
+    """The row of table `models` of a version. Raises NotFound."""
+    rows = db.rows(
+        """SELECT * EXCLUDE (bucket) FROM models
+        WHERE (namespace, name, version) = ($namespace, $name, $version)""",
+        namespace=namespace,
+        name=name,
+        version=version,
+    )
+    if not rows:
+        raise NotFound(f"{name} has no version {version!r}")
+    return rows[0]
+
+
+def _identity(model: Row) -> tuple[str, ...]:
+    return model["namespace"], model["name"], model["version"]
+
+
+def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
+    if against == "production":
+        return _in_production(db, after)
+    rows = db.rows(
+        """SELECT * EXCLUDE (bucket) FROM models
+        WHERE (namespace, name) = ($namespace, $name) AND version <> $version
+            AND created_at <= CAST($created AS TIMESTAMPTZ)
+        ORDER BY created_at DESC, version DESC LIMIT 1""",
+        created=after["created_at"],
+        **{name: after[name] for name in ("namespace", "name", "version")},
+    )
+    if not rows:
+        raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
+    return rows[0], {"how": "previous", "reason": f"the version made before {label(after)}"}
+
+
+def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
+    rows = db.rows(
+        """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at
+        FROM deployments AS d
+        JOIN models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
+            THEN m.digest = d.model_digest
+            ELSE m.version = d.model_version AND d.model_name IN (m.name, m.registered_name) END
+        WHERE (m.namespace, m.name) = ($namespace, $name) AND m.version <> $version
+            AND coalesce(d.environment, 'production') = 'production'
+            AND coalesce(d.state, 'COMPLETE') NOT IN ('FAIL', 'ABORT')
+            AND d.effective_at <= CAST($created AS TIMESTAMPTZ)
+        QUALIFY row_number() OVER (
+                PARTITION BY d.platform, d.endpoint, d.uri ORDER BY d.effective_at DESC, m.version DESC) = 1
+            AND coalesce(d.action, 'update') <> 'retire'
+        ORDER BY d.effective_at DESC, m.version DESC LIMIT 1""",
+        created=after["created_at"],
+        **{name: after[name] for name in ("namespace", "name", "version")},
+    )
+    if not rows:
+        raise NotFound(
+            f"No version of {label(after).partition('@')[0]} is known to have been in production when "
+            f"{label(after)} was made: name the version to compare it with"
+        )
+    row = rows[0]
+    where = row.pop("served_at") or row["endpoint"] or "an endpoint"
+    row.pop("endpoint")
+    since = row.pop("effective_at")[:19].replace("T", " ")
+    reason = f"in production at {where} since {since} when {label(after)} was made"
+    return row, {"how": "production", "reason": reason}
+
+
+def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
+    """Both versions (rows of `models`) with what their runs said."""
+    models = [before, after]
+    db.attach(*TABLES, held=True)
+    runs_of = [_maker(db, model) for model in models]
+    trees = trails(db, zip(models, runs_of, strict=True))
+    figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
+    wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
+    wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
+    wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
+    db.attach("facets", "run_datasets", "params", held=True, runs=wanted)
+    db.fill("why_run", ("run_id",), ((run_id,) for run_id in sorted(wanted)))
+    runs, datasets, params = _said(db), _datasets(db), _params(db, runs_of)
+    index: dict[tuple[str | None, ...], Said] = {}
+    for run_id, facets in runs.items():
+        for said in facets:
+            index.setdefault((run_id, said.key), said)
+            index.setdefault((run_id, said.namespace, said.name, said.key), said)
+    old, new = (
+        Story(model, run_id, tree, runs, index, datasets, params[run_id], rows)
+        for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
+    )
+    return old, new
+
+
+def _maker(db: Database, model: Row) -> str:
+    """Training again may give the same bytes: the run that registered them is then the one that is meant."""
+    trained = db.rows(
+        """SELECT run_id FROM facets
+        WHERE run_id = $registered AND scope = 'run' AND "key" = 'modelTrail_training' LIMIT 1""",
+        registered=model["registered_run_id"],
+    )
+    return str(trained[0]["run_id"] if trained else model["run_id"])
+
+
+def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every node of a trail, the root first, nearer ones before farther ones."""
+    level = [trail]
+    while level:
+        yield from level
+        level = [child for node in level for child in node["inputs"]]
+
+
+def _said(db: Database) -> dict[str, list[Said]]:
+    found: dict[str, list[Said]] = defaultdict(list)
+    keys = ", ".join(f"'{key}'" for key in _KEYS)
+    for row in db.rows(f"""
+        SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
+        FROM facets SEMI JOIN why_run USING (run_id)
+        WHERE "key" IN ({keys}) AND "value" IS NOT NULL
+        ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, "key" """):  # noqa: S608  keys of ours
+        value = json.loads(row["value"])
+        if isinstance(value, dict):
+            place = {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
+            said = Said(row["scope"], row["namespace"], row["name"], row["key"], value, place)
+            found[row["run_id"]].append(said)
+    return found
+
+
+def _datasets(db: Database) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in db.rows("""
+        SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind
+        FROM run_datasets SEMI JOIN why_run USING (run_id) ORDER BY ALL"""):
+        found[row["run_id"]].append(row)
+    return found
+
+
+def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
+    for row in db.rows(
+        """SELECT run_id, name, value, type, origin, component, capture FROM params
+        WHERE list_contains($runs, run_id) ORDER BY component NULLS FIRST, name""",
+        runs=run_ids,
+    ):
+        found[row["run_id"]].append(row)
+    return found
+
+
+def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
+    """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
+    return db.rows(
+        """SELECT run_id, name, value, step, dataset, slice, split, source, happened_at FROM metrics
+        WHERE source = 'summary' AND run_id = $run
+            OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
+                THEN model_digest = $digest
+                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END
+        QUALIFY row_number() OVER (
+            PARTITION BY source, name, split, dataset, slice ORDER BY happened_at DESC, step DESC, run_id) = 1
+        ORDER BY source, name, split, dataset, slice""",
+        run=run_id,
+        **{name: model[name] for name in ("digest", "namespace", "name", "version")},
+    )

@@ -1,0 +1,161 @@
+"""Candidates among the data: where a change came in, what shows it, and what does not."""
+
+from modeltrail_collector.answers.why import data, drift
+from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.data import Pair
+from modeltrail_collector.answers.why.drift import Drift
+from modeltrail_collector.answers.why.facts import Place
+
+
+def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
+    """One for each dataset in which a change came in.
+
+    What changed inside of the making run is one only where nothing there explains it.
+    """
+    symptoms: dict[int, list[Pair]] = {}
+    for pair in found.data:
+        if pair.causes:
+            for root in data.roots(pair):
+                symptoms.setdefault(id(root), []).append(pair)
+    prepared = {row["job"] for row in found.upstream}
+    causes = []
+    for pair in found.data:
+        writer = pair.either.writer
+        inside = data.inside(pair, found.data)
+        if not pair.differs or pair.causes or (inside and pair not in unexplained):
+            continue
+        if pair.either.use == "test":  # it acts on the figures alone, and is a candidate of its own
+            continue
+        if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
+            continue  # the run that wrote it was made differently: that is the candidate
+        causes.append(_feed(pair, symptoms.get(id(pair), [])))
+        if inside:
+            causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
+    return causes
+
+
+def _feed(pair: Pair, symptoms: list[Pair]) -> Cause:
+    cause = Cause("data", pair.either.name, _changed(pair), UNLIKELY)
+    own, shown = _severity(pair), [_severity(symptom) for symptom in symptoms if symptom.profiled]
+    cause.strength = own if pair.profiled or own == STRONG else min([own, POSSIBLE, *shown])
+    _tell_pair(cause, pair)
+    for symptom in sorted(symptoms, key=lambda one: -one.either.depth):
+        moved = [one for one in symptom.drifts if one.level in {"large", "moderate"}]
+        if not pair.profiled and moved and not cause.columns:
+            cause.columns = [one.column for one in moved[:MUCH]]
+        if moved:
+            cause.for_(f"shows in {short(symptom)}: {columns(moved)}", *places_of(symptom))
+    last = [symptom for symptom in symptoms if symptom.either.depth == 1 and symptom.profiled]
+    if last and cause.strength < UNLIKELY and all(_severity(one) == UNLIKELY for one in last):
+        cause.strength += 1
+        cause.but(f"no column of {short(last[0])} moved by PSI 0.1", *places_of(last[0]))
+    cause.weight = max((one.psi or 0.0 for pair_ in (pair, *symptoms) for one in pair_.drifts), default=0.0)
+    return cause
+
+
+def _changed(pair: Pair) -> str:
+    moved = [one.column for one in pair.drifts if one.told]
+    if pair.change in {"added", "removed"}:
+        return "is new" if pair.change == "added" else "is not read any more"
+    if moved:
+        return f"column{'s' if len(moved) > 1 else ''} {named(moved)}"
+    gone = [*pair.columns_removed, *pair.columns_added]
+    if gone:
+        return f"other columns: {named(gone)}"
+    return "other content" + ("" if pair.profiled else ", which is all that is recorded")
+
+
+def _severity(pair: Pair) -> int:
+    if pair.change in {"added", "removed"}:
+        return STRONG if pair.either.use in {None, "train"} or pair.either.depth > 1 else POSSIBLE
+    missing = max((abs(one.missing_moved) for one in pair.drifts), default=0.0)
+    rows = _rows_moved(pair)
+    broken = pair.columns_removed or pair.types or any(one.types for one in pair.drifts)
+    if broken or missing >= 0.1 or rows >= 0.5 or any(one.level == "large" for one in pair.drifts):
+        return STRONG
+    softly = missing >= drift.MISSING_MOVED or rows >= 0.1 or pair.columns_added
+    if softly or any(one.told for one in pair.drifts) or not pair.profiled:
+        return POSSIBLE
+    return UNLIKELY
+
+
+def _rows_moved(pair: Pair) -> float:
+    rows = [side.rows if side else None for side in (pair.before, pair.after)]
+    if rows[0] is None or rows[1] is None or rows[0] == rows[1]:
+        return 0.0
+    return abs(rows[1] - rows[0]) / max(1, rows[0])
+
+
+def _tell_pair(cause: Cause, pair: Pair) -> None:
+    places = places_of(pair)
+    moved = [one for one in pair.drifts if one.told]
+    cause.columns = [one.column for one in moved[:MUCH]]
+    for one in moved[:MUCH]:
+        cause.for_(f"{one.column}: {describe(one)}", *places)
+    if len(moved) > MUCH:
+        cause.for_(f"{len(moved) - MUCH} more columns moved", *places)
+    for kind in pair.types:
+        cause.for_(f"{kind['column']}: type {kind['before']} → {kind['after']}", *places)
+    for word, names in (("new", pair.columns_added), ("missing", pair.columns_removed)):
+        if names:
+            cause.for_(f"{word} columns: {named(names)}", *places)
+    _tell_content(cause, pair, places)
+
+
+def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
+    was, now = pair.before, pair.after
+    if was and now:
+        if pair.change == "replaced":
+            cause.for_(f"{was.name} was read before", *places)
+        if was.rows is not None and now.rows is not None:
+            if was.rows == now.rows:
+                cause.but(f"as many rows as before ({now.rows:,})", *places)
+            else:
+                cause.for_(f"rows {was.rows:,} → {now.rows:,}", *places)
+        if was.content and now.content:
+            cause.for_(f"fingerprint {was.content[:12]} → {now.content[:12]}", *places)
+        if not pair.profiled:
+            cause.but("no profile of its columns was recorded: how it differs is not known", *places)
+        elif not any(one.told for one in pair.drifts):
+            known = sum(one.level != "unknown" for one in pair.drifts)
+            cause.but(f"none of {known} compared columns moved by PSI 0.1", *places)
+
+
+def describe(one: Drift) -> str:
+    """A column's drift in one line."""
+    parts = []
+    if one.types:
+        parts.append(f"type {one.types[0]} → {one.types[1]}")
+    if one.factor is not None:
+        times = f"{one.factor:g} times" if one.factor >= 1 else f"1/{1 / one.factor:g} of"
+        parts.append(f"all values about {times} what they were, as after a change of unit")
+    if one.mean_before is not None and one.mean_after is not None:
+        parts.append(f"mean {one.mean_before:.4g} → {one.mean_after:.4g}")
+    for word, values in (("new", one.new_values), ("gone", one.gone_values)):
+        if values:
+            parts.append(f"{word}: {named(values)}")
+    if abs(one.missing_moved) >= drift.MISSING_MOVED:
+        parts.append(f"missing {one.missing_before or 0:.1%} → {one.missing_after or 0:.1%}")
+    if one.psi is not None:
+        parts.append(f"PSI {one.psi:.2f} (chance < {one.psi_by_chance:.2f})")
+    if one.ks is not None:
+        parts.append(f"KS {one.ks:.2f}")
+    return ", ".join(parts)
+
+
+def columns(moved: list[Drift]) -> str:
+    """Columns that moved, in half a line."""
+    told = ", ".join(
+        one.column + (f" PSI {one.psi:.2f}" if one.psi is not None else "") for one in moved[:MUCH]
+    )
+    return told + (f" and {len(moved) - MUCH} more" if len(moved) > MUCH else "")
+
+
+def short(pair: Pair) -> str:
+    """A dataset's name without its folder."""
+    return pair.either.name.rpartition("/")[2] if pair.either.namespace == "file" else pair.either.name
+
+
+def places_of(pair: Pair) -> list[Place | None]:
+    """Where in the log both readings stand."""
+    return [side.place for side in (pair.before, pair.after) if side]

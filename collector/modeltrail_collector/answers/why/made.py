@@ -1,0 +1,148 @@
+"""What changed in how a version was made: parameters, transformations, environment, seeds, upstream runs."""
+
+import re
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why.facts import Story, nodes
+from modeltrail_collector.tables.differences import Change, differences, facts, full_name
+
+_Facts = dict[str, dict[str, str]]
+
+
+class Made:
+    """Both making runs' facts by section, and where they differ."""
+
+    def __init__(self, before: Story, after: Story) -> None:
+        self.before, self.after = before, after
+        self.old, self.new = (_facts(story, story.run_id) for story in (before, after))
+        self.changes = differences(self.old, self.new)
+
+    def section(self, name: str) -> list[Change]:
+        """The differences of one section."""
+        return [change for change in self.changes if change.section == name]
+
+    def parameters(self) -> list[Row]:
+        """Parameters that differ, with where each value came from; not those of steps that came or went."""
+        steps = {
+            change.path for change in self.section("transformations") if None in (change.before, change.after)
+        }
+        origins = [_origins(story) for story in (self.before, self.after)]
+        return [
+            {
+                "name": change.path,
+                "before": change.before,
+                "after": change.after,
+                "origin_before": origins[0].get(change.path),
+                "origin_after": origins[1].get(change.path),
+            }
+            for change in self.section("parameters")
+            if change.path.partition("__")[0] not in steps and not change.path.startswith("training.")
+        ]
+
+    def training(self) -> list[Row]:
+        """Algorithm, seeds and the like that differ."""
+        return [
+            {"name": change.path.removeprefix("training."), "before": change.before, "after": change.after}
+            for change in self.section("parameters")
+            if change.path.startswith("training.")
+        ]
+
+    def arguments(self) -> Row | None:
+        """The command lines, where they differ in more than the version that is made."""
+        lines = [_argv(story) for story in (self.before, self.after)]
+        if lines[0] is None or lines[1] is None or lines[0] == lines[1]:
+            return None
+        return {"before": " ".join(lines[0]), "after": " ".join(lines[1])}
+
+    def environment(self) -> list[Row]:
+        """Packages and the like that differ: `kind` is package or other."""
+        rows = []
+        for change in self.section("environment"):
+            kind = "package" if change.path.startswith("packages.") else "other"
+            name = change.path.removeprefix("packages.")
+            rows.append({"kind": kind, "name": name, "before": change.before, "after": change.after})
+        return rows
+
+
+def plain(changes: list[Change]) -> list[Row]:
+    """Differences as JSON."""
+    return [{"path": one.path, "before": one.before, "after": one.after} for one in changes]
+
+
+def _facts(story: Story, run_id: str) -> _Facts:
+    found = facts(story.facets(run_id), [])
+    code = {path: value for path, value in found["code"].items() if not path.startswith(_LEFT_OUT)}
+    environment = dict(found["environment"])
+    engine = story.find("processing_engine", run_id)
+    if not environment and engine and isinstance(engine.value.get("version"), str):
+        environment[str(engine.value.get("name") or "engine")] = engine.value["version"]
+    parameters = dict(found["parameters"])
+    if run_id == story.run_id:
+        for row in story.params:  # those of the standard facet too, where ours is not there
+            parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
+    return found | {"code": code, "environment": environment, "parameters": parameters}
+
+
+_LEFT_OUT: Final = ("argv", "untracked")
+
+
+def _origins(story: Story) -> dict[str, str | None]:
+    return {full_name(row["name"], row["component"]): row["origin"] for row in story.params}
+
+
+def _argv(story: Story) -> list[str] | None:
+    """The command line, with the version that was made taken out: it differs each time, and says nothing."""
+    said = story.find("modelTrail_codeState")
+    told = said.value.get("argv") if said else None
+    if not isinstance(told, list):
+        return None
+    version = story.model["version"]
+    return ["VERSION" if word == version else str(word).replace(f"={version}", "=VERSION") for word in told]
+
+
+def seeds(story: Story) -> dict[str, Any] | None:
+    """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded."""
+    said = story.find("modelTrail_training")
+    told = said.value.get("seeds") if said else None
+    found = {key: seed for key, seed in told.items() if seed is not None} if isinstance(told, dict) else {}
+    for row in story.params:
+        if _SEED.search(row["name"]) and row["value"] not in _NO_SEED:
+            found[row["name"]] = row["value"]
+    return found if found or said or story.params else None
+
+
+_SEED: Final = re.compile(r"(^|_|\.)(random_state|seed|random_seed)$")
+_NO_SEED: Final = frozenset({None, "", "null", "None"})
+
+
+def upstream(before: Story, after: Story) -> list[Row]:
+    """Runs that prepared the data, job by job, that were made differently: job, runs, differences.
+
+    `differences` are those of parameters, transformations, code and environment; a job that is in one trail
+    only is told with none.
+    """
+    old, new = _writers(before), _writers(after)
+    rows = []
+    for job in sorted(old.keys() & new.keys()):
+        was, now = old[job], new[job]
+        if was == now:
+            continue
+        found = [
+            change
+            for change in differences(_facts(before, was), _facts(after, now))
+            if change.section in {"parameters", "transformations", "code", "environment"}
+        ]
+        if found:
+            rows.append({"job": job, "run_before": was, "run_after": now, "differences": found})
+    return rows
+
+
+def _writers(story: Story) -> dict[str, str]:
+    """Job -> its nearest run in the trail, the making run left out."""
+    found: dict[str, str] = {}
+    for node in nodes(story.trail):
+        run = node["run"]
+        if run and run["run_id"] != story.run_id:
+            found.setdefault(f"{run['job_namespace']}/{run['job_name']}", run["run_id"])
+    return found

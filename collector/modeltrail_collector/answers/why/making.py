@@ -1,0 +1,230 @@
+"""Candidates among how a version was made: upstream runs, transformations, parameters, code, environment."""
+
+import re
+from typing import Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import code as code_
+from modeltrail_collector.answers.why.cause import (
+    MUCH,
+    POSSIBLE,
+    STRONG,
+    UNLIKELY,
+    Cause,
+    Found,
+    brief,
+    named,
+)
+from modeltrail_collector.answers.why.data import Pair
+from modeltrail_collector.answers.why.facts import Place, Story
+from modeltrail_collector.answers.why.feeds import columns, places_of, short
+from modeltrail_collector.tables.differences import Change
+
+_SPEED: Final = re.compile(
+    r"(^|_|\.)(n_jobs|nthread|num_threads|verbose|verbosity|copy|copy_X|memory|cache_size)$"
+)
+_COMPUTES: Final = frozenset({
+    "numpy", "scipy", "pandas", "polars", "pyarrow", "scikit-learn", "torch", "tensorflow", "keras", "jax",
+    "jaxlib", "xgboost", "lightgbm", "catboost", "transformers", "lightning", "pytorch-lightning",
+    "statsmodels", "datasets", "tokenizers", "accelerate", "imbalanced-learn", "category-encoders", "optuna",
+    "feature-engine", "prophet", "spacy", "gensim", "onnx", "pyspark", "h2o", "duckdb",
+})  # fmt: skip
+
+
+def preparations(found: Found) -> list[Cause]:
+    """One for each upstream job whose run was made differently."""
+    causes = []
+    for row in found.upstream:
+        sections = {change.section for change in row["differences"]}
+        sure = sections & {"parameters", "transformations"}
+        strength = STRONG if sure else POSSIBLE if "code" in sections else UNLIKELY
+        shown = [change for change in row["differences"] if change.section in sure] or row["differences"]
+        job = row["job"].partition("/")[2]
+        cause = Cause("preparation", job, "was made differently: " + _paths(shown), strength)
+        for change in shown[:MUCH]:
+            place = found.after.runs.get(row["run_after"])
+            cause.for_(_change(change), place[0].place if place else None)
+        _tell_outputs(found, cause, job)
+        causes.append(cause)
+    return causes
+
+
+def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
+    """What came of an upstream run decides: the same content, or another one of the same inputs."""
+    wrote = [pair for pair in found.data if pair.either.writer and pair.either.writer["job_name"] == job]
+    if wrote and all(pair.change == "same" for pair in wrote):
+        cause.strength = UNLIKELY
+        cause.but("what it wrote has the same content", *places_of(wrote[0]))
+    own = [pair for pair in wrote if pair.differs and not pair.causes]
+    if own:
+        cause.strength = max(STRONG, cause.strength - 1)
+        cause.for_(f"its inputs are the same, and {short(own[0])} is not", *places_of(own[0]))
+    elif any(pair.differs for pair in wrote):
+        cause.but("its inputs changed too, which is told above or below")
+    for pair in own:
+        if moved := [one for one in pair.drifts if one.told]:
+            cause.for_(f"{short(pair)}: {columns(moved)}", *places_of(pair))
+
+
+def explain(causes: list[Cause], inside: list[Pair]) -> bool:
+    """Say of what runs in the making run that data changed inside of it; whether anything can."""
+    able = [one for one in causes if one.kind in {"code", "environment"} or one.subject == "command line"]
+    for cause in able:
+        for pair in inside:
+            gone = [*pair.columns_removed, *pair.columns_added]
+            moved = [one for one in pair.drifts if one.told]
+            how = f" (columns {named(gone)})" if gone else f" ({columns(moved)})" if moved else ""
+            cause.for_(f"{short(pair)} changed inside of the run{how}, its files did not", *places_of(pair))
+        if inside:
+            cause.strength = max(STRONG, cause.strength - 1)
+    return bool(able)
+
+
+def _paths(changes: list[Change]) -> str:
+    return named([change.path for change in changes])
+
+
+def _change(change: Change) -> str:
+    if change.before is None:
+        return f"{change.path}: new, {brief(change.after)}"
+    if change.after is None:
+        return f"{change.path}: gone, before {brief(change.before)}"
+    return f"{change.path}: {brief(change.before)} → {brief(change.after)}"
+
+
+def made(found: Found) -> list[Cause]:
+    """The candidates of the making run itself."""
+    return [
+        *_transformations(found),
+        *_training(found),
+        *_parameters(found),
+        *_code(found),
+        *_environment(found),
+    ]
+
+
+def _both(found: Found, *keys: str) -> list[Place | None]:
+    """Where the two making runs say it."""
+    return [_place(story, *keys) for story in (found.before, found.after)]
+
+
+def _place(story: Story, *keys: str) -> Place | None:
+    return next((said.place for key in keys if (said := story.find(key))), None)
+
+
+def _transformations(found: Found) -> list[Cause]:
+    changes = found.made.section("transformations")
+    if not changes:
+        return []
+    cause = Cause("transformations", _paths(changes), "other steps from raw columns to features", STRONG)
+    for change in changes[:MUCH]:
+        cause.for_(_change(change), *_both(found, "modelTrail_featureTransformations"))
+    return [cause]
+
+
+def _training(found: Found) -> list[Cause]:
+    causes = []
+    for row in found.made.training():
+        seed = row["name"].startswith("seeds")
+        what = f"{brief(row['before'])} → {brief(row['after'])}"
+        cause = Cause("training", row["name"], what, POSSIBLE if seed else STRONG)
+        cause.for_(f"{row['name']}: {what}", *_both(found, "modelTrail_training"))
+        if seed:
+            cause.but("a seed moves a stable model little")
+        causes.append(cause)
+    return causes
+
+
+def _parameters(found: Found) -> list[Cause]:
+    causes = []
+    where = _both(found, "modelTrail_hyperparameters", "executionParameters")
+    for row in found.made.parameters():
+        what = f"{_value(row['before'])} → {_value(row['after'])}"
+        cause = Cause("parameters", row["name"], what, STRONG)
+        origins = [row["origin_before"], row["origin_after"]]
+        text = f"{row['name']}: {what}"
+        known = [origin for origin in dict.fromkeys(origins) if origin]
+        cause.for_(text + (f" ({' → '.join(known)})" if known else ""), *where)
+        if _SPEED.search(row["name"]):
+            cause.strength = UNLIKELY
+            cause.but("it says how fast and not what is computed")
+        elif origins == ["default", "default"]:
+            cause.but("a default on both sides: the library changed it, see the environment")
+        causes.append(cause)
+    arguments = found.made.arguments()
+    if arguments and not causes:
+        cause = Cause("parameters", "command line", "other arguments", POSSIBLE)
+        cause.for_(f"{arguments['before']} → {arguments['after']}", *_both(found, "modelTrail_codeState"))
+        cause.but("no recorded parameter differs")
+        causes.append(cause)
+    return causes
+
+
+def _value(value: str | None) -> str:
+    return "not there" if value is None else brief(value)
+
+
+def _code(found: Found) -> list[Cause]:
+    change = found.code
+    if change["change"] != "changed":
+        return []
+    files = [f"{file['path']} +{file['added']} −{file['removed']}" for file in change["files"]]  # noqa: RUF001
+    files += [f"{path} (untracked)" for path in change["untracked"]]
+    cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
+    cause.subject = cause.subject or cause.what
+    where = [change[side]["source"] for side in ("before", "after")]
+    cause.for_(_code_what(change), *where)
+    if files:
+        cause.for_(f"files: {named(files)}", *where)
+    if code_.only_words(change):
+        cause.strength = UNLIKELY
+        cause.but("only documentation and tests differ", *where)
+    if change["ask"]:
+        cause.but(f"what the commits differ in is not recorded: {change['ask']}", *where)
+    elif change["diff_from"] == "parts":
+        cause.but("both uncommitted changes are known, the state that each gave is not", *where)
+    return [cause]
+
+
+def _code_what(change: Row) -> str:
+    was, now = change["before"], change["after"]
+    if was["entry_point"] != now["entry_point"]:
+        return f"started as {was['entry_point']} → {now['entry_point']}"
+    if was["commit"] != now["commit"]:
+        return f"commit {_commit(was)} → {_commit(now)}"
+    if was["diff_sha256"] != now["diff_sha256"]:
+        sides = ["clean" if not side["diff_sha256"] else "with uncommitted changes" for side in (was, now)]
+        if sides[0] == sides[1]:
+            return f"commit {_commit(now)[:12]}, with other uncommitted changes"
+        return f"commit {_commit(now)[:12]}, {sides[0]} → {sides[1]}"
+    return "other source files"
+
+
+def _commit(state: Row) -> str:
+    return (state["commit"] or "none")[:12] + ("+" if state["diff_sha256"] else "")
+
+
+def _environment(found: Found) -> list[Cause]:
+    rows = found.made.environment()
+    framework = found.after.find("modelTrail_training")
+    computes = _COMPUTES | {str(framework.value.get("framework"))} if framework else _COMPUTES
+    near = [row for row in rows if _computes(row, computes)]
+    where = _both(found, "modelTrail_environment", "processing_engine")
+    causes = []
+    for some, strength in ((near, POSSIBLE), ([row for row in rows if row not in near], UNLIKELY)):
+        if not some:
+            continue
+        told = [f"{row['name']} {_value(row['before'])} → {_value(row['after'])}" for row in some]
+        what = "another version of what computes" if strength == POSSIBLE else "other packages or machine"
+        cause = Cause("environment", named(told), what, strength)
+        for text in told[:MUCH]:
+            cause.for_(text, *where)
+        if strength == UNLIKELY:
+            cause.but("none of it is known to compute the model")
+        causes.append(cause)
+    return causes
+
+
+def _computes(row: Row, known: frozenset[str]) -> bool:
+    name = row["name"].lower().replace("_", "-")
+    return (row["kind"] == "package" and name in known) or name in {"python.version", "os.arch", "engine"}

@@ -1,0 +1,69 @@
+"""`modeltrail as-of`: what was in production at a time."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from modeltrail_collector.cli.asking import asking, known_at_option
+from modeltrail_collector.cli.output import json_option, log_option, print_json
+from modeltrail_collector.cli.since import since
+
+
+@click.command("as-of")
+@click.argument("time", metavar="TIME", callback=since)
+@log_option
+@json_option
+@known_at_option
+def as_of(time: datetime, log_uri: str, *, as_json: bool, known_at: datetime | None) -> None:
+    """Which model version answered where at a time, what made it and from what data.
+
+    TIME is a date (its midnight), a time (UTC where no zone is given) or how long ago: 12h, 7d. It is held
+    against the times of events, however late they arrived; --known-at asks what the log said at some time.
+
+    \b
+    modeltrail as-of 2026-03-01
+    modeltrail as-of 2026-03-01T12:00:00Z --known-at 2026-03-02
+    modeltrail as-of 7d --json
+    """
+    from modeltrail_collector import answers
+
+    with asking(log_uri, time, known_at) as db:
+        rows = answers.as_of(db)
+        if as_json:
+            print_json(rows)
+        elif rows:
+            _print(rows)
+        else:
+            click.echo("No deployment was in force then.", err=True)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from modeltrail_collector.cli import trail
+    from modeltrail_schemas.printable import all_printable
+
+    for row in all_printable(rows):
+        where = f"{row['endpoint'] or 'an endpoint not recorded'} ({row['platform'] or 'not recorded'})"
+        version = trail.short(row["model_version"] or row["model_digest"] or "not recorded")
+        name = row["model_name"] or "model not recorded"
+        share = "" if row["traffic_percent"] is None else f" · {row['traffic_percent']:g} % of requests"
+        click.echo(f"{row['environment'] or 'environment not recorded'}  {where}")
+        click.echo(f"  {trail.bold(f'{name}@{version}')}  since {trail.time(row['since'])}{share}")
+        run = row["run"]
+        if run is None:
+            click.echo("  made by: not recorded")
+            continue
+        when = trail.time(run["started_at"] or run["last_event_at"])
+        click.echo(f"  made by: {run['job_name']}  {when}  run {trail.short_run(run['run_id'])}")
+        for data in run["data"] or [None]:
+            click.echo(f"  from:    {_data(data) if data else 'data not recorded'}")
+
+
+def _data(row: dict[str, Any]) -> str:
+    from modeltrail_collector.cli import trail
+
+    content = trail.short(row["fingerprint"] or row["version"] or "")
+    facts = [row["use"], f"{row['rows']:,} rows" if row["rows"] is not None else None]
+    facts.append(content or "version not recorded")
+    told = trail.dim(" · ".join(fact for fact in facts if fact))
+    return f"{trail.label(row['namespace'], row['name'])}  {told}"

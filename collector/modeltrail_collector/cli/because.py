@@ -1,0 +1,153 @@
+"""How the answer of `modeltrail why` looks to a person: what moved, the likely causes, what is ruled out."""
+
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from modeltrail_collector.cli.trail import bold, coloured, dim, label, time
+from modeltrail_schemas.printable import all_printable, printable
+
+_COLOURS: Final = {"strong": "red", "possible": "yellow", "unlikely": "white"}
+_UNLIKELY_TOLD: Final = 3
+_FIGURES_TOLD: Final = 12
+_DIFF_LINES: Final = 12
+
+
+def print_why(answer: dict[str, Any], *, with_diff: bool) -> None:
+    """Print the answer of `answers.why`; `with_diff` prints all of the code's diff, else its beginning."""
+    diff = answer["changes"]["code"]["diff"]
+    answer = all_printable(answer)
+    before, after = answer["before"], answer["after"]
+    click.echo(f"{bold(before['label'] + ' → ' + after['label'])}  {dim(answer['chosen']['reason'])}")
+    click.echo(dim(f"made {time(before['created_at'])} and {time(after['created_at'])}"))
+    _print_notes(answer["notes"])
+    _print_figures(answer["figures"])
+    _print_causes(answer["causes"])
+    _print_list("Ruled out: the same on both sides", answer["unchanged"])
+    _print_list("Not recorded: cannot be ruled out", answer["not_recorded"])
+    if diff:
+        _print_diff(diff, answer["changes"]["code"]["diff_from"], whole=with_diff)
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        _wrapped(note, "")
+
+
+def _print_figures(rows: list[dict[str, Any]]) -> None:
+    both = [row for row in rows if row["before"] is not None or row["after"] is not None]
+    if not both:
+        return
+    click.echo(f"\n{bold('What moved')}")
+    shown = both[:_FIGURES_TOLD]
+    lines = [_figure_line(row) for row in shown]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for row, line in zip(shown, lines, strict=True):
+        cells = [cell.ljust(width) if at < 2 else cell.rjust(width)
+                 for at, (cell, width) in enumerate(zip(line, widths, strict=False))]  # fmt: skip
+        click.echo(f"  {cells[0]}  {dim(cells[1])}  {cells[2]} → {cells[3]}  {cells[4]}{_verdict(row)}")
+    if len(both) > len(shown):
+        click.echo(dim(f"  {len(both) - len(shown)} more figures: --json"))
+
+
+def _figure_line(row: dict[str, Any]) -> tuple[str, ...]:
+    where = [label("file", row["dataset"])] if row["dataset"] else [row["split"] or "in training"]
+    where += [row["slice"]] if row["slice"] else []
+    delta = row["delta"]
+    moved = "" if delta is None else "=" if not delta else f"{delta:+.4g}"
+    text = " ".join(where)
+    text = text if len(text) <= 48 else "…" + text[-47:]
+    return row["name"][:32], text, _number(row["before"]), _number(row["after"]), moved
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    said = []
+    if row["better"] is not None:
+        said.append(coloured("better", "green") if row["better"] else coloured("worse", "red"))
+    if row["dataset_before"]:
+        said.append(dim(f"before on {label('file', row['dataset_before'])}"))
+    elif row["same_data"] is False:
+        said.append(coloured("on other data", "yellow"))
+    return f"  {', '.join(said)}" if said else ""
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "not recorded"
+    return value if isinstance(value, str) else f"{value:.4g}"
+
+
+def _print_causes(causes: list[dict[str, Any]]) -> None:
+    if not causes:
+        return
+    click.echo(f"\n{bold('Likely causes')}")
+    told = [cause for cause in causes if cause["strength"] != "unlikely"]
+    unlikely = [cause for cause in causes if cause["strength"] == "unlikely"]
+    for cause in told + unlikely[:_UNLIKELY_TOLD]:
+        _print_cause(cause)
+    if len(unlikely) > _UNLIKELY_TOLD:
+        click.echo(dim(f"  {len(unlikely) - _UNLIKELY_TOLD} more unlikely ones: --json"))
+
+
+def _print_cause(cause: dict[str, Any]) -> None:
+    strength = coloured(cause["strength"].ljust(8), _COLOURS[cause["strength"]])
+    subject = label("file", cause["subject"]) if cause["subject"].startswith("/") else cause["subject"]
+    what = "" if cause["what"] == cause["subject"] else cause["what"]
+    fits = len(f"{cause['kind']}: {subject}  {what}") + 14 <= _width()
+    head = f"  {cause['rank']} {strength}  {cause['kind']}: {bold(subject)}"
+    click.echo(f"{head}  {what}" if what and fits else head)
+    if what and not fits:
+        _wrapped(what, " " * 14)
+    for mark, entries in (("+", cause["evidence"]), ("-", cause["against"])):
+        for entry in entries:
+            text = entry["text"].replace(f"{Path.cwd()}/", "")
+            _wrapped(text + _sources(entry["sources"]), " " * 14, f"{' ' * 12}{mark} ")
+
+
+def _sources(sources: list[dict[str, Any]]) -> str:
+    places = dict.fromkeys(f"{one['topic']}/{one['partition']}@{one['offset']}" for one in sources)
+    return f"  [{', '.join(places)}]" if places else ""
+
+
+def _print_list(title: str, sentences: list[str]) -> None:
+    if not sentences:
+        return
+    click.echo(f"\n{bold(title)}")
+    for sentence in sentences:
+        _wrapped(sentence.replace(f"{Path.cwd()}/", ""), "    ", "  ")
+
+
+def _print_diff(diff: str, diff_from: str, *, whole: bool) -> None:
+    came = {
+        "repository": "made in this repository from both recorded states",
+        "recorded": "as recorded",
+        "parts": "of the two recorded uncommitted changes, as texts",
+    }[diff_from]
+    click.echo(f"\n{bold('Diff of the code')}  {dim(came)}")
+    lines = [printable(line.expandtabs()) for line in diff.splitlines()]
+    for line in lines if whole else lines[:_DIFF_LINES]:
+        colour = {"+": "green", "-": "red"}.get(line[:1])
+        click.echo(f"  {coloured(line, colour) if colour else dim(line)}")
+    if not whole and len(lines) > _DIFF_LINES:
+        more = len(lines) - _DIFF_LINES
+        click.echo(dim(f"  {more} more line{'s' if more > 1 else ''}: --diff"))
+
+
+def _wrapped(text: str, rest: str, first: str | None = None) -> None:
+    lines = textwrap.wrap(
+        text,
+        _width(),
+        initial_indent=rest if first is None else first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        click.echo(line)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size(fallback=(100, 24)).columns

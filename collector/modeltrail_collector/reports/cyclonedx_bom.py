@@ -1,0 +1,232 @@
+"""A CycloneDX bill of materials of a model (ML-BOM).
+
+Components are those of cyclonedx-python-lib; its model has no model card, no data and no formulation yet,
+which are added as the specification writes them. The whole is checked by the library's schema.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from typing import Any, Final
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.dependency import Dependency
+from cyclonedx.model.license import LicenseAcknowledgement
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output import make_outputter
+from cyclonedx.schema import OutputFormat, SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from modeltrail_collector.reports import facts, materials
+from modeltrail_collector.reports.document import NOT_RECORDED
+from modeltrail_collector.reports.gather import Dossier
+from modeltrail_collector.reports.render import json_text
+
+MODEL: Final = "model"
+APPROACHES: Final = frozenset(
+    {"supervised", "unsupervised", "reinforcement-learning", "semi-supervised", "self-supervised"}
+)
+CONSIDERATIONS: Final = {
+    "users": "users",
+    "useCases": "intended_use",
+    "technicalLimitations": "limitations",
+    "performanceTradeoffs": "trade_offs",
+}
+
+
+def text(dossier: Dossier, made_at: str, version: SchemaVersion = SchemaVersion.V1_6) -> str:
+    """The bill of materials in a version of the specification."""
+    data = materials.data(dossier)
+    bom = _bom(dossier, made_at, data)
+    document: dict[str, Any] = json.loads(make_outputter(bom, OutputFormat.JSON, version).output_as_string())
+    document["metadata"]["component"]["modelCard"] = _card(dossier, data)
+    for component in document.get("components", ()):
+        if component["type"] == "data":
+            component["data"] = [_contents(data[int(component["bom-ref"].partition("-")[2])])]
+    document["formulation"] = [{"workflows": [_workflow(dossier, data)]}]
+    written = json_text(document)
+    problem = JsonStrictValidator(version).validate_str(written)
+    assert problem is None, problem  # noqa: S101
+    return written
+
+
+def _bom(dossier: Dossier, made_at: str, data: list[materials.Material]) -> Bom:
+    model = _model(dossier)
+    bom = Bom(
+        serial_number=materials.identity(dossier, made_at, "cyclonedx"),
+        metadata=BomMetaData(
+            timestamp=datetime.fromisoformat(made_at),
+            component=model,
+            tools=ToolRepository(
+                components=[
+                    Component(
+                        name="modeltrail",
+                        version=metadata.version("modeltrail"),
+                        type=ComponentType.APPLICATION,
+                    )
+                ]
+            ),
+        ),
+    )
+    parts = [_data(number, one) for number, one in enumerate(data)]
+    parts += [_package(number, one) for number, one in enumerate(materials.packages(dossier))]
+    for part in parts:
+        bom.components.add(part)
+    bom.dependencies.add(
+        Dependency(ref=model.bom_ref, dependencies=[Dependency(ref=part.bom_ref) for part in parts])
+    )
+    return bom
+
+
+def _model(dossier: Dossier) -> Component:
+    row = dossier.model
+    sha256 = row["digest"] if row["digest_algorithm"] == "sha256" else None
+    licences = dossier.said.get("license", ())
+    factory = LicenseFactory()
+    properties = {
+        "identity": f"{row['namespace']} {row['name']}",
+        "digest": f"{row['digest_algorithm']}:{row['digest']}" if row["digest"] and not sha256 else None,
+        "location": row["uri"],
+        "run": row["run_id"],
+        "records": dossier.evidence.answer,
+    }
+    return Component(
+        name=dossier.name,
+        version=dossier.version,
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        bom_ref=MODEL,
+        description=dossier.said["description"][0].text if dossier.said.get("description") else None,
+        hashes=_hashes(sha256),
+        licenses=[
+            factory.make_from_string(
+                licences[0].text, license_acknowledgement=LicenseAcknowledgement.DECLARED
+            )
+        ]
+        if licences
+        else (),
+        properties=_properties(properties),
+    )
+
+
+def _data(number: int, one: materials.Material) -> Component:
+    fingerprint = f"{one.algorithm}:{one.digest}" if one.digest and not one.sha256 else None
+    told = {"role": one.role, "rows": one.rows, "fingerprint": fingerprint}
+    return Component(
+        name=one.name,
+        version=one.version,
+        type=ComponentType.DATA,
+        bom_ref=f"data-{number}",
+        hashes=_hashes(one.sha256),
+        properties=_properties(told),
+    )
+
+
+def _package(number: int, one: materials.Package) -> Component:
+    return Component(
+        name=one.name,
+        version=one.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=f"package-{number}",
+        purl=one.purl,
+        hashes=_hashes(one.sha256),
+    )
+
+
+def _hashes(sha256: str | None) -> tuple[HashType, ...]:
+    return (HashType(alg=HashAlgorithm.SHA_256, content=sha256),) if sha256 else ()
+
+
+def _properties(told: Mapping[str, object]) -> list[Property]:
+    return [
+        Property(name=f"modeltrail:{name}", value=NOT_RECORDED if value is None else str(value))
+        for name, value in told.items()
+    ]
+
+
+def _contents(one: materials.Material) -> dict[str, Any]:
+    columns = [{"name": "modeltrail:column", "value": column} for column in one.columns]
+    contents: dict[str, Any] = {"url": one.uri} if one.uri else {}
+    contents |= {"properties": columns} if columns else {}
+    return {"type": "dataset", "name": one.name} | ({"contents": contents} if contents else {})
+
+
+def _card(dossier: Dossier, data: list[materials.Material]) -> dict[str, Any]:
+    metrics = [
+        {"type": one.name, "value": str(one.value)} | ({"slice": one.of} if one.of else {})
+        for one in materials.figures(dossier)
+    ]
+    considerations: dict[str, Any] = {
+        name: [one.text for one in dossier.said[topic]]
+        for name, topic in CONSIDERATIONS.items()
+        if dossier.said.get(topic)
+    }
+    if ethics := (*dossier.said.get("ethics", ()), *dossier.said.get("risks", ())):
+        considerations["ethicalConsiderations"] = [{"name": one.text} for one in ethics]
+    return {
+        "modelParameters": _parameters(dossier, data),
+        **({"quantitativeAnalysis": {"performanceMetrics": metrics}} if metrics else {}),
+        **({"considerations": considerations} if considerations else {}),
+        "properties": _card_properties(dossier),
+    }
+
+
+def _parameters(dossier: Dossier, data: list[materials.Material]) -> dict[str, Any]:
+    training = facts.facet(dossier, "modelTrail_training") or {}
+    about = facts.facet(dossier, "modelTrail_model") or {}
+    signature = about["signature"] if isinstance(about.get("signature"), dict) else {}
+    approach = training.get("learningApproach") if training.get("learningApproach") in APPROACHES else None
+    told: dict[str, Any] = {
+        "approach": {"type": approach} if approach else None,
+        "task": _text(training.get("task") or about.get("task")),
+        "modelArchitecture": _text(about.get("architecture") or training.get("algorithm")),
+        "datasets": [{"ref": f"data-{number}"} for number in range(len(data))],
+    }
+    for side in ("inputs", "outputs"):
+        told[side] = [
+            {"format": f"{one.get('name')}: {one['type']}" if one.get("type") else str(one.get("name"))}
+            for one in facts.items(signature.get(side))
+            if isinstance(one, dict)
+        ]
+    return {name: value for name, value in told.items() if value}
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def _card_properties(dossier: Dossier) -> list[dict[str, str]]:
+    """Parameters; who said what people say; and what nobody said."""
+    params = dossier.story["params"] or ()
+    told = [(f"param:{row['name']}", "null" if row["value"] is None else str(row["value"])) for row in params]
+    for topic, several in dossier.said.items():
+        told += [
+            (
+                f"declared:{topic}",
+                f"by {one.author or NOT_RECORDED} on {one.date or NOT_RECORDED} ({one.origin})",
+            )
+            for one in several
+        ]
+    missing = [topic for topic in ("license", *CONSIDERATIONS.values()) if not dossier.said.get(topic)]
+    missing += [one.name for one in facts.training(dossier) if one.value is None]
+    told += [(f"{NOT_RECORDED.replace(' ', '-')}", name) for name in missing]
+    return [{"name": f"modeltrail:{name}", "value": value} for name, value in told]
+
+
+def _workflow(dossier: Dossier, data: list[materials.Material]) -> dict[str, Any]:
+    """The training as a workflow."""
+    run = dossier.story["run"] or {}
+    told = {
+        "bom-ref": f"run-{dossier.model['run_id']}",
+        "uid": dossier.model["run_id"],
+        "name": run.get("job_name"),
+        "taskTypes": ["build"],
+        "timeStart": run.get("started_at"),
+        "timeEnd": run.get("ended_at"),
+        "inputs": [{"resource": {"ref": f"data-{number}"}} for number in range(len(data))],
+        "outputs": [{"type": "artifact", "resource": {"ref": MODEL}}],
+    }
+    return {name: value for name, value in told.items() if value}

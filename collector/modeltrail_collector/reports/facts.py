@@ -1,0 +1,152 @@
+"""Single facts of a dossier, for every kind of report to choose from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modeltrail_collector.reports.document import Fact, Form
+from modeltrail_collector.reports.gather import Dossier
+
+Value = Mapping[str, Any]
+
+
+def fact(dossier: Dossier, said: Value | None, name: str, path: str, form: Form = "text") -> Fact:
+    """The fact at a dotted path of an answer of `show` or of a facet; None where nobody said it."""
+    value: Any = said
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if said is None or value is None or value in ([], {}):
+        return Fact(name=name, value=None, form=form)
+    return Fact(name=name, value=value, form=form, capture=said.get("capture"), source=place(dossier, said))
+
+
+def place(dossier: Dossier, said: Value) -> str | None:
+    """The record that an answer of `show` comes from."""
+    source = said.get("source")
+    return dossier.places.name(source) if isinstance(source, dict) and source.get("topic") else None
+
+
+def facet(dossier: Dossier, key: str) -> Value | None:
+    """The first facet of this key of the run that made the model, with its capture and source."""
+    for row, value in dossier.about(key):
+        return {"capture": None, **value, "source": row}
+    return None
+
+
+def model(dossier: Dossier) -> list[Fact]:
+    """Which model this is."""
+    row = dossier.model
+    run = row["run_id"]
+    artifact = dossier.story["artifact"]
+    return [
+        Fact(name="name", value=dossier.name),
+        Fact(name="version", value=dossier.version),
+        Fact(name="identity", value=f"{row['namespace']} {row['name']}", form="code"),
+        Fact(name="digest", value=row["digest"], form="code", source=artifact and place(dossier, artifact)),
+        Fact(name="digest algorithm", value=row["digest_algorithm"]),
+        Fact(name="size", value=row["size_bytes"], form="bytes"),
+        Fact(name="location", value=row["uri"], form="code"),
+        Fact(name="made at", value=row["created_at"], form="time"),
+        Fact(name="made by run", value=run, form="code"),
+        Fact(name="aliases", value=list(row["aliases"] or ()) or None),
+    ]
+
+
+def registration(dossier: Dossier) -> list[Fact]:
+    """How a registry came to know it."""
+    said = dossier.story["registration"]
+    return [
+        fact(dossier, said, "registry", "registry.uri", "code"),
+        fact(dossier, said, "registered as", "name"),
+        fact(dossier, said, "registered version", "version"),
+        fact(dossier, said, "registered at", "at", "time"),
+        fact(dossier, said, "registered by", "actor"),
+        fact(dossier, said, "approved by", "approval.by"),
+        fact(dossier, said, "approval ticket", "approval.ticket"),
+    ]
+
+
+def training(dossier: Dossier) -> list[Fact]:
+    """How it was trained."""
+    said = facet(dossier, "modelTrail_training")
+    about = facet(dossier, "modelTrail_model")
+    return [
+        fact(dossier, said, "algorithm", "algorithm", "code"),
+        fact(dossier, said, "task", "task"),
+        fact(dossier, said, "learning approach", "learningApproach"),
+        fact(dossier, said, "framework", "framework"),
+        fact(dossier, said, "framework version", "frameworkVersion"),
+        fact(dossier, said, "base model", "baseModel", "code"),
+        fact(dossier, said, "resumed from run", "resumedFromRunId", "code"),
+        fact(dossier, said, "seeds", "seeds"),
+        fact(dossier, said, "deterministic", "deterministic"),
+        fact(dossier, said, "epochs", "epochs", "number"),
+        fact(dossier, said, "steps", "steps", "number"),
+        fact(dossier, about, "architecture", "architecture"),
+        fact(dossier, about, "fitted parameters", "parameterCount", "number"),
+    ]
+
+
+def resources(dossier: Dossier) -> list[Fact]:
+    """What was used to train it."""
+    said, training_ = dossier.story["environment"], facet(dossier, "modelTrail_training")
+    return [
+        fact(dossier, said, "processor", "hardware.cpuModel"),
+        fact(dossier, said, "processors", "hardware.cpuCount", "number"),
+        fact(dossier, said, "memory", "hardware.memoryBytes", "bytes"),
+        fact(dossier, said, "accelerators", "hardware.accelerators"),
+        fact(dossier, training_, "distributed over", "distributed"),
+        fact(dossier, training_, "training took", "wallTimeMs", "duration"),
+        fact(dossier, training_, "energy (kWh)", "energyKWh", "number"),
+        fact(dossier, training_, "CO₂ equivalent (kg)", "co2eKg", "number"),
+    ]
+
+
+def software(dossier: Dossier) -> list[Fact]:
+    """The environment it was trained in."""
+    said = dossier.story["environment"]
+    return [
+        fact(dossier, said, "Python", "python.version"),
+        fact(dossier, said, "operating system", "os"),
+        fact(dossier, said, "container image", "container.image", "code"),
+        fact(dossier, said, "container digest", "container.digest", "code"),
+        fact(dossier, said, "lock file", "lockfile", "code"),
+        fact(dossier, said, "digest of all packages", "packagesSha256", "code"),
+    ]
+
+
+def code(dossier: Dossier) -> list[Fact]:
+    """The code that made it."""
+    said = dossier.story["code"]
+    location = (said or {}).get("location")
+    return [
+        fact(dossier, location, "repository", "repoUrl", "code"),
+        fact(dossier, location, "branch", "branch"),
+        fact(dossier, said, "commit", "commit", "code")
+        if said and said.get("commit")
+        else fact(dossier, location, "commit", "version", "code"),
+        fact(dossier, said, "uncommitted changes", "dirty"),
+        fact(dossier, said, "digest of the changes", "diffSha256", "code"),
+        fact(dossier, said, "untracked files", "untracked"),
+        fact(dossier, said, "entry point", "entryPoint", "code"),
+        fact(dossier, said, "arguments", "argv", "code"),
+        fact(dossier, said, "digest of the source", "sourceSha256", "code"),
+    ]
+
+
+def items(value: Any) -> Sequence[Any]:
+    """A producer may break a facet's schema and be kept (`warned`): what should be a list may be anything."""
+    return value if isinstance(value, list) else []
+
+
+def slice_(text: str | None) -> str | None:
+    """A slice of the data as people write it: `plan = basic, region = 4`; None for all of it."""
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(found, dict):
+        return text
+    return ", ".join(f"{column} = {value}" for column, value in found.items()) or None

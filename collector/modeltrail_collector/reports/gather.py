@@ -1,0 +1,265 @@
+"""All that a report can say about one model version, asked of the log once."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.answers import show, trace
+from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.log import Log, ambiguous
+from modeltrail_collector.reports import statements as said_
+from modeltrail_collector.reports.document import Statement, Step, Thing
+from modeltrail_collector.reports.proof import Evidence, Places, evidence
+from modeltrail_collector.reports.statements import File, Said
+
+EVALUATED: Final = "evaluated it"
+_KEYS: Final = (
+    "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
+    "modelTrail_dataUse", "modelTrail_featureProfile", "modelTrail_featureTransformations",
+    "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_evaluation", "modelTrail_model",
+    "modelTrail_modelArtifact", "modelTrail_registration", "modelTrail_deployment", "modelTrail_monitoring",
+    "sourceCodeLocation", "documentation", "ownership", "schema", "test", "processing_engine",
+    "executionParameters", "columnLineage", "dataQualityAssertions",
+)  # fmt: skip
+
+
+class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one version.
+
+    `story` is the answer of `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
+    `value` decoded and `place` named. `steps` go from the raw data, `raw`, to the endpoints.
+    """
+
+    log: str
+    name: str
+    version: str
+    story: dict[str, Any]
+    tree: dict[str, Any]
+    steps: tuple[Step, ...]
+    raw: tuple[Thing, ...]
+    facets: tuple[Row, ...]
+    series: tuple[Row, ...]
+    versions: tuple[Row, ...]
+    evidence: Evidence
+    places: Places
+    file: File | None
+    said: Said
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The row of table `models`."""
+        model: dict[str, Any] = self.story["model"]
+        return model
+
+    def about(self, key: str, *, run: str | None = None) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """Facets of this key that are objects, of one run (None: of the one that made the model)."""
+        wanted = run or self.model["run_id"]
+        for row in self.facets:
+            if row["key"] == key and row["run_id"] == wanted and isinstance(row["value"], dict):
+                yield row, row["value"]
+
+    def everywhere(self, key: str) -> Iterator[tuple[Row, dict[str, Any]]]:
+        """Facets of this key that are objects, of any run of the trail."""
+        for row in self.facets:
+            if row["key"] == key and isinstance(row["value"], dict):
+                yield row, row["value"]
+
+
+def gather(log: Log, text: str, statements: Path | None = None) -> Dossier:
+    """Everything about `MODEL[@VERSION]`.
+
+    Raises:
+        NotFound: No such model.
+        ConfigError: The statements cannot be read.
+    """
+    with Database(log) as db:
+        return _gather(db, text, statements)
+
+
+def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
+    story, tree = show(db, text), trace(db, text)
+    model, log = story["model"], db.log
+    name = model["registered_name"] or model["name"].rpartition("/")[2]
+    version = str(model["version"])
+    file = said_.read(statements, name, version) if statements else None
+    places = Places(ambiguous(log))
+    db.attach("events", "facets", "metrics", "models", "runs", "run_datasets", held=True)
+    roles = _roles(db, story, tree)
+    db.fill("trail", ("run_id",), [(run,) for run in roles])
+    events = _events(db)
+    facets = _facets(db, places)
+    own = {model["run_id"], model["registered_run_id"]}
+    about = [row for row in facets if row["run_id"] in own and _is_of(row, model)]
+    declared = _once([*(file.statements if file else ()), *said_.declared(about)])
+    return Dossier(
+        log=log.uri,
+        name=name,
+        version=version,
+        story=story,
+        tree=tree,
+        steps=_steps(db, roles, events, places),
+        raw=tuple(_raw(tree)),
+        facets=tuple(facets),
+        series=tuple(_series(db, model)),
+        versions=tuple(_versions(db, model)),
+        evidence=evidence(log, events, facets, places),
+        places=places,
+        file=file,
+        said=said_.by_topic(declared),
+    )
+
+
+def _once(statements: Iterable[Statement]) -> list[Statement]:
+    """Each statement once: a model's card stands with its file and again with its registered name."""
+    return list({(one.topic, one.text, one.author): one for one in reversed([*statements])}.values())[::-1]
+
+
+def _is_of(row: Row, model: Row) -> bool:
+    """Whether a facet speaks of the job, or of the model: by its name or, as a file, by the run alone."""
+    if row["scope"] == "job":
+        return True
+    identity = (row["namespace"], row["name"])
+    return row["scope"] == "output" and (
+        identity == (model["namespace"], model["name"]) or row["key"] == "modelTrail_model"
+    )
+
+
+def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[str, list[str]]:
+    """Run id -> what it did in the life of the model."""
+    model = story["model"]
+    roles: dict[str, list[str]] = {}
+    for run in _runs_of(tree):
+        made = run == model["run_id"]
+        roles.setdefault(run, []).append("made the model" if made else "made data")
+    roles.setdefault(model["run_id"], ["made the model"])
+    if model["registered_run_id"]:
+        roles.setdefault(model["registered_run_id"], []).append("registered it")
+    for what, rows in ((EVALUATED, story["evaluations"]), ("deployed it", story["deployments"])):
+        for row in rows or ():
+            roles.setdefault(row["run_id"], []).append(what)
+    for row in _monitoring(db, model):
+        roles.setdefault(row["run_id"], []).append("monitored it")
+    return {run: list(dict.fromkeys(several)) for run, several in roles.items()}
+
+
+def _runs_of(node: dict[str, Any]) -> Iterator[str]:
+    if node["run"] is not None:
+        yield node["run"]["run_id"]
+    for child in node["inputs"]:
+        yield from _runs_of(child)
+
+
+def _raw(node: dict[str, Any]) -> Iterator[Thing]:
+    """What no run of the log wrote: where the trail begins. What was only in memory came from elsewhere."""
+    seen: set[tuple[str, str, str | None]] = set()
+    level = [node]
+    while level:
+        for one in level:
+            identity = (one["namespace"], one["name"], one["fingerprint"])
+            if one["run"] is None and one["namespace"] != "inmemory://" and identity not in seen:
+                seen.add(identity)
+                yield _thing(one, one["use"], first=True)
+        level = [child for one in level for child in one["inputs"]]
+
+
+def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
+    return Thing(
+        name=row["name"],
+        namespace=row["namespace"],
+        kind=row["kind"] or "dataset",
+        role=role,
+        version=row["version"] if row["version"] != row["fingerprint"] else None,
+        digest=row["fingerprint"],
+        rows=row["rows"],
+        capture=row.get("capture"),
+        first=first,
+    )
+
+
+def _monitoring(db: Database, model: Row) -> list[Row]:
+    return db.rows(
+        """SELECT run_id FROM facets WHERE "key" = 'modelTrail_monitoring' AND CASE
+            WHEN "value" ->> '$.model.digest' IS NOT NULL AND $digest IS NOT NULL
+                THEN "value" ->> '$.model.digest' = $digest
+            ELSE "value" ->> '$.model.name' IN ($name, $registered)
+                AND "value" ->> '$.model.version' = $version END ORDER BY happened_at""",
+        digest=model["digest"],
+        name=model["name"],
+        registered=model["registered_name"],
+        version=model["version"],
+    )
+
+
+def _events(db: Database) -> list[Row]:
+    return db.rows("""SELECT topic, topic_id, "partition", "offset", verdict, event_type, event_time, run_id,
+            job_name, sha256
+        FROM events SEMI JOIN trail USING (run_id)
+        ORDER BY topic, topic_id, "partition", "offset" """)
+
+
+def _facets(db: Database, places: Places) -> list[Row]:
+    keys = ", ".join(f"'{key}'" for key in _KEYS)
+    rows = db.rows(f"""SELECT run_id, scope, namespace, name, "key", "value" AS text, happened_at, topic,
+            topic_id, "partition", "offset"
+        FROM facets SEMI JOIN trail USING (run_id)
+        WHERE "key" IN ({keys}) AND "value" IS NOT NULL
+        ORDER BY happened_at, topic, topic_id, "partition", "offset", scope, namespace, name, "key", part""")  # noqa: S608
+    return [row | {"value": json.loads(row["text"]), "place": places.name(row)} for row in rows]
+
+
+def _series(db: Database, model: Row) -> list[Row]:
+    return db.rows(
+        """SELECT name, coalesce(split, '') AS split, coalesce(slice, '') AS slice, step, "value" FROM metrics
+        WHERE run_id = $run AND step IS NOT NULL AND source <> 'evaluation'
+        ORDER BY name, split, slice, step""",
+        run=model["run_id"],
+    )
+
+
+def _versions(db: Database, model: Row) -> list[Row]:
+    return db.rows(
+        """SELECT version, created_at, run_id, digest, aliases FROM models
+        WHERE (namespace, name) = ($namespace, $name) ORDER BY created_at, version""",
+        namespace=model["namespace"],
+        name=model["name"],
+    )
+
+
+def _steps(
+    db: Database, roles: dict[str, list[str]], events: Sequence[Row], places: Places
+) -> tuple[Step, ...]:
+    """The runs of the trail in the order in which they happened."""
+    runs = db.rows("""SELECT run_id, job_namespace, job_name, state, started_at, ended_at
+        FROM runs SEMI JOIN trail USING (run_id)
+        ORDER BY coalesce(started_at, ended_at, last_event_at), coalesce(ended_at, last_event_at), run_id""")
+    used = db.rows("""SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind, capture
+        FROM run_datasets SEMI JOIN trail USING (run_id)
+        ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
+    return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
+
+
+def _step(run: Row, roles: list[str], used: list[Row], events: Sequence[Row], places: Places) -> Step:
+    mine = [row for row in used if row["run_id"] == run["run_id"]]
+    wrote = {(row["namespace"], row["name"]) for row in mine if row["role"] == "output"}
+    return Step(
+        what=", ".join(roles),
+        job=run["job_name"],
+        run_id=run["run_id"],
+        state=run["state"],
+        started_at=run["started_at"],
+        ended_at=run["ended_at"],
+        reads=tuple(
+            _thing(row, row["use"])
+            for row in mine
+            if row["role"] == "input" and not (row["kind"] == "model" and _named(row) in wrote)
+        ),
+        writes=tuple(_thing(row, None) for row in mine if row["role"] == "output"),
+        events=tuple(places.name(row) for row in events if row["run_id"] == run["run_id"]),
+    )
+
+
+def _named(row: Row) -> tuple[str, str]:
+    return row["namespace"], row["name"]

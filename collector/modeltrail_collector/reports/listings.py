@@ -1,0 +1,292 @@
+"""Tables of a dossier, for every kind of report to choose from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modeltrail_collector.reports.document import Column, Table
+from modeltrail_collector.reports.facts import items, place, slice_
+from modeltrail_collector.reports.gather import EVALUATED, Dossier
+
+
+def packages(dossier: Dossier) -> Table:
+    """The packages it was trained with."""
+    said = dossier.story["environment"] or {}
+    rows = [one for one in items(said.get("packages")) if isinstance(one, dict)]
+    return Table(
+        title="Packages",
+        columns=(Column("package"), Column("version", "code"), Column("from", "code")),
+        rows=tuple((one.get("name"), one.get("version"), one.get("source")) for one in rows),
+        captures=(said.get("capture"),),
+    )
+
+
+def params(dossier: Dossier) -> Table:
+    """The parameters of the training."""
+    rows = dossier.story["params"] or ()
+    return Table(
+        title="Parameters",
+        columns=(Column("parameter"), Column("value", "code"), Column("origin"), Column("of")),
+        rows=tuple(
+            (row["name"], "null" if row["type"] == "null" else row["value"], row["origin"], row["component"])
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )
+
+
+def data(dossier: Dossier, *roles: str, title: str = "Data that the run read") -> Table:
+    """The inputs of the run that made the model (with `roles`: those used so)."""
+    rows = [row for row in dossier.story["data"] or () if not roles or row["use"] in roles]
+    return Table(
+        title=title,
+        columns=(
+            Column("dataset"), Column("role"), Column("rows", "number"), Column("columns", "number"),
+            Column("version", "code"), Column("fingerprint", "code"), Column("how"), Column("event", "code"),
+        ),
+        rows=tuple(
+            (
+                row["name"], row["use"], row["rows"], len(row["columns"]) or None,
+                row["version"] if row["version"] != row["fingerprint"] else None,
+                row["fingerprint"], row["capture"], place(dossier, row),
+            )
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )  # fmt: skip
+
+
+def test_data(dossier: Dossier) -> Table:
+    """What it was validated and tested on, in the run that made it and in those that evaluated it."""
+    found = {
+        (thing.namespace, thing.name, thing.digest): (
+            thing.name,
+            thing.role,
+            thing.rows,
+            thing.digest,
+            step.job,
+            thing.capture,
+            list(step.events),
+        )
+        for step in dossier.steps
+        if EVALUATED in step.what or step.run_id == dossier.model["run_id"]
+        for thing in step.reads
+        if thing.role in ("test", "validation")
+    }
+    return Table(
+        title="Validation and test data",
+        columns=(
+            Column("dataset"), Column("role"), Column("rows", "number"), Column("fingerprint", "code"),
+            Column("read by"), Column("how"), Column("events", "code"),
+        ),
+        rows=tuple(found.values()),
+        captures=_captures([{"capture": row[5]} for row in found.values()]),
+    )  # fmt: skip
+
+
+def data_uses(dossier: Dossier, *roles: str) -> Table:
+    """How the inputs were chosen: split, period, query, label."""
+    rows = [
+        (row["name"], value.get("labelColumn"), value.get("split"), value.get("timeRange"),
+         value.get("query"), value.get("asOf"), row["place"])
+        for row, value in dossier.about("modelTrail_dataUse")
+        if not roles or value.get("role") in roles
+    ]  # fmt: skip
+    return Table(
+        title="How it was selected",
+        columns=(
+            Column("dataset"), Column("label"), Column("split"), Column("period"), Column("query", "code"),
+            Column("as of", "time"), Column("event", "code"),
+        ),
+        rows=tuple(row for row in rows if any(part is not None for part in row[1:-1])),
+    )  # fmt: skip
+
+
+def columns(dossier: Dossier, *roles: str) -> Table:
+    """The columns of the inputs."""
+    rows = [row for row in dossier.story["data"] or () if not roles or row["use"] in roles]
+    return Table(
+        title="Columns",
+        columns=(Column("dataset"), Column("columns and their types")),
+        rows=tuple(
+            (
+                row["name"],
+                [f"{one['name']} ({one['type']})" if one["type"] else one["name"] for one in row["columns"]],
+            )
+            for row in rows
+            if row["columns"]
+        ),
+    )
+
+
+def transformations(dossier: Dossier) -> Table:
+    """The steps from data to features, of all runs of the trail, in order."""
+    jobs = {step.run_id: step.job for step in dossier.steps}
+    order = list(jobs)
+    said = sorted(
+        dossier.everywhere("modelTrail_featureTransformations"),
+        key=lambda found: order.index(found[0]["run_id"]),
+    )
+    rows = [
+        (jobs[row["run_id"]], step.get("id"), step.get("op"), step.get("params") or None,
+         step.get("fittedOn"), step.get("capture") or value.get("capture"), row["place"])
+        for row, value in said
+        for step in items(value.get("steps"))
+        if isinstance(step, dict)
+    ]  # fmt: skip
+    return Table(
+        title="Transformations",
+        columns=(
+            Column("job"), Column("step"), Column("operation", "code"), Column("parameters", "code"),
+            Column("fitted on"), Column("how"), Column("event", "code"),
+        ),
+        rows=tuple(rows),
+        captures=_captures([{"capture": row[5]} for row in rows]),
+    )  # fmt: skip
+
+
+def metrics(dossier: Dossier) -> Table:
+    """What the run itself measured."""
+    rows = dossier.story["metrics"] or ()
+    return Table(
+        title="Measured while training",
+        columns=(
+            Column("metric"), Column("value", "number"), Column("step", "number"), Column("split"),
+            Column("slice"), Column("how"), Column("event", "code"),
+        ),
+        rows=tuple(
+            (row["name"], row["value"], row["step"], row["split"], slice_(row["slice"]), row.get("capture"),
+             place(dossier, row))
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )  # fmt: skip
+
+
+def evaluations(dossier: Dossier, *, sliced: bool | None = None) -> Table:
+    """What evaluations of this version gave; with `sliced` only those (not) about a part of the data."""
+    rows = [
+        row
+        for row in dossier.story["evaluations"] or ()
+        if sliced is None or sliced == bool(slice_(row["slice"]))
+    ]
+    return Table(
+        title="Evaluations of parts of the data" if sliced else "Evaluations",
+        columns=(
+            Column("metric"), Column("value", "number"), Column("on"), Column("slice"), Column("at", "time"),
+            Column("how"), Column("event", "code"),
+        ),
+        rows=tuple(
+            (row["name"], row["value"], row["dataset"], slice_(row["slice"]), row["happened_at"],
+             row["capture"], place(dossier, row))
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )  # fmt: skip
+
+
+def tests(dossier: Dossier) -> Table:
+    """Gates and other tests that runs reported (OpenLineage's facet `test`)."""
+    rows = [
+        (one.get("name"), one.get("status"), one.get("severity"), one.get("expected"), one.get("actual"),
+         row["happened_at"], row["place"])
+        for row, value in dossier.everywhere("test")
+        for one in items(value.get("tests"))
+        if isinstance(one, dict)
+    ]  # fmt: skip
+    return Table(
+        title="Tests",
+        columns=(
+            Column("test"), Column("status"), Column("severity"), Column("expected"), Column("actual"),
+            Column("at", "time"), Column("event", "code"),
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def deployments(dossier: Dossier) -> Table:
+    """Where it was put to use."""
+    rows = dossier.story["deployments"] or ()
+    return Table(
+        title="Deployments of this version",
+        columns=(
+            Column("at", "time"), Column("action"), Column("endpoint"), Column("environment"),
+            Column("traffic (%)", "number"), Column("replaces"), Column("by"), Column("how"),
+            Column("event", "code"),
+        ),
+        rows=tuple(
+            (row["effective_at"], row["action"], row["uri"] or row["endpoint"], row["environment"],
+             row["traffic_percent"], row["previous_version"], row["actor"], row["capture"],
+             place(dossier, row))
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )  # fmt: skip
+
+
+def changes(dossier: Dossier) -> Table:
+    """What the version before it was not."""
+    rows = dossier.story["changes"] or ()
+    base = rows[0]["base_version"] if rows else None
+    return Table(
+        title=f"Changes since version {base}" if base is not None else "Changes since the version before",
+        columns=(Column("in"), Column("what"), Column("before", "code"), Column("now", "code")),
+        rows=tuple((row["section"], row["path"], row["before"], row["after"]) for row in rows),
+        note="Computed by the collector from what both versions recorded.",
+        captures=("inferred",),
+    )
+
+
+def versions(dossier: Dossier) -> Table:
+    """All versions of this name that the log knows."""
+    return Table(
+        title="Versions",
+        columns=(
+            Column("version"), Column("made at", "time"), Column("digest", "code"), Column("run", "code"),
+            Column("aliases"),
+        ),
+        rows=tuple(
+            (row["version"], row["created_at"], row["digest"], row["run_id"], list(row["aliases"] or ()))
+            for row in dossier.versions
+        ),
+    )  # fmt: skip
+
+
+def monitoring(dossier: Dossier) -> tuple[Table, Table]:
+    """What was measured, and what drifted, while it was in use."""
+    metrics_, drift = [], []
+    for row, value in dossier.everywhere("modelTrail_monitoring"):
+        window = value["window"] if isinstance(value.get("window"), dict) else {}
+        when = f"{window.get('start')} to {window.get('end')}"
+        metrics_ += [
+            (when, one.get("name"), one.get("expected"), one.get("observed"), one.get("tolerance"),
+             one.get("breached"), row["place"])
+            for one in items(value.get("metrics")) if isinstance(one, dict)
+        ]  # fmt: skip
+        drift += [
+            (when, one.get("column"), one.get("method"), one.get("statistic"), one.get("threshold"),
+             one.get("breached"), row["place"])
+            for one in items(value.get("drift")) if isinstance(one, dict)
+        ]  # fmt: skip
+    return (
+        Table(
+            title="Performance in use",
+            columns=(
+                Column("window"), Column("metric"), Column("expected", "number"), Column("seen", "number"),
+                Column("tolerance", "number"), Column("breached"), Column("event", "code"),
+            ),
+            rows=tuple(metrics_),
+        ),
+        Table(
+            title="Drift",
+            columns=(
+                Column("window"), Column("column"), Column("method"), Column("statistic", "number"),
+                Column("threshold", "number"), Column("breached"), Column("event", "code"),
+            ),
+            rows=tuple(drift),
+        ),
+    )  # fmt: skip
+
+
+def _captures(rows: Iterable[Mapping[str, Any]]) -> tuple[str | None, ...]:
+    """How rows were learned."""
+    return tuple(dict.fromkeys(row.get("capture") for row in rows))

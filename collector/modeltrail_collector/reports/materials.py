@@ -1,0 +1,163 @@
+"""What a model was made of, as bills of materials and attestations name things: by URI and digest."""
+
+import uuid
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from packageurl import PackageURL
+
+from modeltrail_collector.errors import NotFound
+from modeltrail_collector.reports.document import NOT_RECORDED
+from modeltrail_collector.reports.facts import items, slice_
+from modeltrail_collector.reports.gather import Dossier
+
+LEARNED: Final = ("train", "validation", "calibration", "prompt")
+TESTED: Final = ("test",)
+_SAFE: Final = "/:@!$&'()*+,;=~-._"
+
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset that the run read; without a URI it was in memory."""
+
+    name: str
+    uri: str | None
+    role: str | None
+    version: str | None
+    rows: int | None
+    algorithm: str | None
+    digest: str | None
+    columns: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 of its bytes, where it is that."""
+        return self.digest if self.algorithm == "sha256" else None
+
+
+class Package(msgspec.Struct, frozen=True):
+    """A Python package of the environment."""
+
+    name: str
+    version: str
+    sha256: str | None
+
+    @property
+    def purl(self) -> PackageURL:
+        """Its package URL."""
+        return PackageURL("pypi", name=self.name, version=self.version)
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A measured value; `of` is the part of the data, or what it was measured on."""
+
+    name: str
+    value: Any
+    of: str | None
+
+
+def data(dossier: Dossier) -> list[Material]:
+    """The datasets that the making run read, and those that it was tested on elsewhere."""
+    algorithms = {
+        (row["namespace"], row["name"]): value["fingerprint"].get("algorithm")
+        for row, value in dossier.everywhere("modelTrail_dataUse")
+        if isinstance(value.get("fingerprint"), dict)
+    }
+    found = [
+        Material(
+            name=row["name"],
+            uri=uri(row["namespace"], row["name"]),
+            role=row["use"],
+            version=row["version"],
+            rows=row["rows"],
+            algorithm=algorithms.get((row["namespace"], row["name"])),
+            digest=row["fingerprint"],
+            columns=tuple(str(one["name"]) for one in row["columns"]),
+        )
+        for row in dossier.story["data"] or ()
+    ]
+    known = {(one.uri, one.digest) for one in found}
+    tested = {
+        (thing.namespace, thing.name): thing
+        for step in dossier.steps
+        for thing in step.reads
+        if thing.role in TESTED and (uri(thing.namespace, thing.name), thing.digest) not in known
+    }
+    return found + [
+        Material(
+            name=thing.name,
+            uri=uri(thing.namespace, thing.name),
+            role=thing.role,
+            version=thing.version,
+            rows=thing.rows,
+            algorithm=algorithms.get((thing.namespace, thing.name)),
+            digest=thing.digest,
+            columns=(),
+        )
+        for thing in tested.values()
+    ]
+
+
+def packages(dossier: Dossier) -> list[Package]:
+    """The packages of the environment, each once."""
+    found = items((dossier.story["environment"] or {}).get("packages"))
+    known = {
+        (str(one["name"]), str(one["version"])): Package(
+            str(one["name"]), str(one["version"]), one.get("sha256")
+        )
+        for one in found
+        if isinstance(one, dict) and one.get("name") and one.get("version")
+    }
+    return [known[key] for key in sorted(known)]
+
+
+def figures(dossier: Dossier) -> list[Figure]:
+    """What evaluations gave, then what the run itself measured."""
+    return [
+        Figure(row["name"], row["value"], slice_(row["slice"]) or row["dataset"] or row.get("split"))
+        for row in (*(dossier.story["evaluations"] or ()), *(dossier.story["metrics"] or ()))
+        if row["value"] is not None
+    ]
+
+
+def statement(dossier: Dossier, topic: str) -> str | None:
+    """What people say about a topic, each with author and date; None where nobody does."""
+    said = dossier.said.get(topic, ())
+    return (
+        "\n".join(
+            f"{one.text} (declared by {one.author or NOT_RECORDED} on {one.date or NOT_RECORDED})"
+            for one in said
+        )
+        or None
+    )
+
+
+def uri(namespace: str, name: str) -> str | None:
+    """The URI of a dataset by its OpenLineage name; None for what is only in memory."""
+    if namespace.startswith("inmemory"):
+        return None
+    if namespace == "file":
+        return "file://" + quote(name, safe=_SAFE)
+    return quote(f"{namespace.rstrip('/')}/{name.lstrip('/')}", safe=_SAFE)
+
+
+def digest(dossier: Dossier) -> dict[str, str]:
+    """The model's digest by its algorithm.
+
+    Raises NotFound where none was recorded: an attestation is about bytes.
+    """
+    model = dossier.model
+    if not model["digest"]:
+        raise NotFound(
+            f"no digest of {dossier.name}@{dossier.version} was recorded, and an attestation is about one: "
+            "record the model's file with `run.output_model(path)`"
+        )
+    return {model["digest_algorithm"] or "sha256": model["digest"]}
+
+
+def identity(dossier: Dossier, made_at: str, kind: str) -> uuid.UUID:
+    """The id of a document: the same for the same model, statements and time of making."""
+    file = dossier.file.sha256 if dossier.file else ""
+    model = dossier.model
+    parts = (model["namespace"], model["name"], str(model["version"]), model["run_id"], file, made_at, kind)
+    return uuid.uuid5(uuid.NAMESPACE_URL, "\0".join(parts))

@@ -1,0 +1,123 @@
+"""An in-toto statement with SLSA provenance: which run made the model's bytes, from what."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.reports import materials
+from modeltrail_collector.reports.facts import items
+from modeltrail_collector.reports.gather import Dossier
+from modeltrail_collector.reports.render import json_text
+
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
+PREDICATE: Final = "https://slsa.dev/provenance/v1"
+BUILD_TYPE: Final = "https://modeltrail.dev/provenance/training/v1"
+UNKNOWN: Final = "urn:modeltrail:not-recorded"
+
+Descriptor = dict[str, Any]
+
+
+def text(dossier: Dossier) -> str:
+    """The statement, unsigned; all times in it are the run's own."""
+    run = dossier.story["run"] or {}
+    return json_text(
+        {
+            "_type": STATEMENT,
+            "subject": [{"name": f"{dossier.name}@{dossier.version}", "digest": materials.digest(dossier)}],
+            "predicateType": PREDICATE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": BUILD_TYPE,
+                    **_parameters(dossier),
+                    "resolvedDependencies": list(_dependencies(dossier)),
+                },
+                "runDetails": {
+                    "builder": {"id": run.get("producer") or UNKNOWN},
+                    "metadata": _known(
+                        invocationId=dossier.model["run_id"],
+                        startedOn=run.get("started_at"),
+                        finishedOn=run.get("ended_at"),
+                    ),
+                    "byproducts": [
+                        {"name": record.place, "digest": {"sha256": record.sha256}}
+                        for record in dossier.evidence.records
+                        if record.run_id == dossier.model["run_id"]
+                    ],
+                },
+            },
+        }
+    )
+
+
+def _parameters(dossier: Dossier) -> dict[str, Any]:
+    """What the user chose, and what the library did."""
+    code = dossier.story["code"] or {}
+    params = dossier.story["params"] or ()
+    chosen = {row["name"]: _typed(row) for row in params if row["origin"] != "default"}
+    defaults = {row["name"]: _typed(row) for row in params if row["origin"] == "default"}
+    job = (dossier.story["run"] or {}).get("job_name")
+    return {
+        "externalParameters": _known(
+            job=job, entryPoint=code.get("entryPoint"), arguments=code.get("argv"), parameters=chosen
+        ),
+        "internalParameters": {"parameters": defaults},
+    }
+
+
+def _typed(row: Row) -> Any:
+    """A parameter with its type: the tables keep its JSON as text."""
+    if row["type"] not in {"int", "float", "bool", "array", "object"}:
+        return row["value"]
+    try:
+        return json.loads(row["value"])
+    except (TypeError, ValueError):
+        return row["value"]
+
+
+def _dependencies(dossier: Dossier) -> Iterator[Descriptor]:
+    for one in materials.data(dossier):
+        said = {"role": one.role, "version": one.version, "rows": one.rows}
+        yield _known(
+            name=one.name,
+            uri=one.uri,
+            digest={one.algorithm or "fingerprint": one.digest} if one.digest else None,
+            annotations=_known(**said),
+        )
+    yield from _code(dossier)
+    yield from _environment(dossier)
+
+
+def _code(dossier: Dossier) -> Iterator[Descriptor]:
+    code = dossier.story["code"] or {}
+    location = code.get("location") or {}
+    commit = code.get("commit") or location.get("version")
+    repository = location.get("repoUrl")
+    if commit:
+        yield _known(
+            name="source",
+            uri=f"git+{repository}@{commit}" if repository else None,
+            digest={"gitCommit": commit},
+        )
+    if code.get("diffSha256"):
+        yield {"name": "uncommitted changes", "digest": {"sha256": code["diffSha256"]}}
+    if code.get("sourceSha256"):
+        yield {"name": str(code.get("entryPoint") or "source"), "digest": {"sha256": code["sourceSha256"]}}
+    for file in items(code.get("untracked")):
+        if isinstance(file, dict) and file.get("sha256"):
+            yield {"name": str(file.get("path")), "digest": {"sha256": file["sha256"]}}
+
+
+def _environment(dossier: Dossier) -> Iterator[Descriptor]:
+    environment = dossier.story["environment"] or {}
+    container = environment.get("container")
+    if isinstance(container, dict) and container.get("digest"):
+        algorithm, _, digest = str(container["digest"]).rpartition(":")
+        yield _known(name=container.get("image"), digest={algorithm or "sha256": digest})
+    for package in materials.packages(dossier):
+        digest_ = {"sha256": package.sha256} if package.sha256 else None
+        yield _known(name=package.name, uri=package.purl.to_string(), digest=digest_)
+
+
+def _known(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, {}, [])}

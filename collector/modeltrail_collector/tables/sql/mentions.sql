@@ -1,0 +1,33 @@
+-- `run_datasets` by name: what a name, another name of it (symlinks), the folder of an output, a registered name or a
+-- model's digest stands for, in which run. A question that starts from a name reads one bucket of these and not every
+-- day of the others.
+WITH said AS (
+    SELECT d.*, runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
+        runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
+    FROM run_datasets AS d JOIN runs USING (run_id)
+),
+keyed AS (
+    SELECT 'name' AS how, name AS key, namespace AS key_namespace, said.* FROM said
+    UNION ALL
+    SELECT 'identity', split_part(identity, chr(9), 2), split_part(identity, chr(9), 1), * EXCLUDE (identity)
+    FROM (SELECT *, unnest(identities) AS identity FROM said)
+    UNION ALL
+    SELECT 'registered', registered_name, namespace, said.* FROM said WHERE registered_name IS NOT NULL
+    UNION ALL
+    SELECT 'digest', fingerprint, '', said.* FROM said WHERE kind = 'model' AND fingerprint IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT 'folder', folder, namespace, * EXCLUDE (folder) FROM (
+        SELECT * REPLACE (folder AS name, NULL AS version, NULL AS fingerprint, NULL AS kind, NULL AS rows,
+            NULL AS identities, NULL AS use, NULL AS capture, NULL AS registered_name, NULL AS registered_version,
+            NULL AS happened_at)
+        FROM (
+            SELECT *, unnest(list_transform(
+                range(1, len(split(name, '/'))), lambda n: array_to_string(split(name, '/')[1:n], '/')
+            )) AS folder
+            FROM said WHERE role = 'output'
+        )
+    )
+    WHERE folder <> ''
+)
+SELECT concat('d', sha256(key)[:1]) AS bucket, bucket AS run_bucket, * EXCLUDE (bucket) FROM keyed
+ORDER BY concat('d', sha256(key)[:1]), key, how, run_id, role, namespace, name

@@ -1,0 +1,359 @@
+"""Rules: each kind with a story in which it fires and one in which it does not."""
+
+import json
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import CliRunner
+
+from modeltrail_collector.answers import firing as alerts
+from modeltrail_collector.answers.rules import AnyRule, read_rules
+from modeltrail_collector.cli.alert import alert as command
+from modeltrail_collector.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+SQL = ROOT / "collector" / "modeltrail_collector" / "answers" / "sql"
+DAY = timedelta(days=1)
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """What one rule finds in a log: (subject, finding, actual), sorted."""
+
+    def ask(log, *lines: str, now=NOW):
+        return sorted((one.subject, one.finding, one.actual) for one in findings(log, *lines, now=now))
+
+    def findings(log, *lines: str, now=NOW):
+        path = tmp_path / "rules.toml"
+        path.write_text("\n".join(("[[rule]]", 'name = "r"', *lines)))
+        return alerts.alert(log, read_rules(path), now=now)
+
+    ask.findings = findings
+    return ask
+
+
+HOLDOUT = "accuracy /data/churn/holdout.parquet"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        (["below = 0.84"], [("churn@3", HOLDOUT, "0.83")]),
+        (["below = 0.83"], []),
+        (["below = 0.84", 'versions = "deployed"'], [("churn@2", HOLDOUT, "0.82")]),
+        (["below = 0.83", 'versions = "all"'], [("churn@1", HOLDOUT, "0.81"), ("churn@2", HOLDOUT, "0.82")]),
+        (["above = 0.82"], [("churn@3", HOLDOUT, "0.83")]),
+        (["above = 0.82", 'model = "other*"'], []),
+        (["above = 0.82", 'dataset = "holdout.parquet"'], [("churn@3", HOLDOUT, "0.83")]),
+        (["above = 0.82", 'dataset = "train.parquet"'], []),
+        (["above = 0.82", 'slice = "*"'], []),
+        (["rose_by = 0.005"], [("churn@3", HOLDOUT, "0.83")]),
+        (["rose_by = 0.02"], []),
+        (["rose_by = 0.015", 'against = "1"'], [("churn@3", HOLDOUT, "0.83")]),
+        (["moved_by = 0.005"], [("churn@3", HOLDOUT, "0.83")]),
+        (["fell_by = 0.005"], []),
+    ],
+)
+def test_metric(churn, ask, lines, found) -> None:
+    """A figure fires below, above, and where it moved against the version before or a named one."""
+    assert found == ask(churn, 'kind = "metric"', 'metric = "accuracy"', *lines)
+
+
+def test_a_finding_carries_its_evidence(churn, ask, make) -> None:
+    """It names what was expected, the run that said so, its record in the log, and the figures."""
+    (one,) = ask.findings(churn, 'kind = "metric"', 'metric = "accuracy"', "rose_by = 0.005")
+    assert "at most 0.005 above 0.82 (version 2)" == one.expected
+    assert make.uuid7(make.base + 3 * DAY, 203) == one.run_id
+    assert {"topic": "local", "topic_id": "local", "partition": 0, "offset": 11} == one.source
+    assert ("2", 0.82) == (one.facts["base_version"], pytest.approx(one.facts["base_value"]))
+
+
+def test_a_figure_that_is_no_number_fires(make, log_of, ask) -> None:
+    """NaN is below every floor: a training that diverged must not pass."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    metrics = events[1]["run"]["facets"]["modelTrail_metrics"]["metrics"]
+    metrics[0] |= {"value": None, "nonFinite": "nan"}
+    log = log_of(events)
+    assert [("churn@1", "loss train", "nan")] == ask(log, 'kind = "metric"', 'metric = "loss"', "below = 0")
+
+
+def profile(make, shift: float = 0.0, blue: int = 50):
+    """1,000 rows: a bell of 20 bins from -10 to 10, moved; a category."""
+    edges = [shift + n - 10 for n in range(21)]
+    counts = [round(1000 * math.exp(-(((n - 9.5) / 4) ** 2))) for n in range(20)]
+    column = {"histogram": {"edges": edges, "counts": counts}}
+    top = [{"value": "blue", "count": blue}, {"value": "red", "count": 100 - blue}]
+    columns = {"age": column, "colour": {"topK": top, "other": 0}}
+    return make.facet("modelTrail_featureProfile", columns=columns)
+
+
+def two_versions(make, **after):
+    events = []
+    for number, how in ((1, {}), (2, after)):
+        made = make.train(number, make.base + number * DAY, features="f", strength=1.0)
+        made[1]["inputs"][0]["inputFacets"]["modelTrail_featureProfile"] = profile(make, **how)
+        events += made
+    return events
+
+
+@pytest.mark.parametrize(
+    ("after", "found"),
+    [({}, []), ({"shift": 0.1}, []), ({"shift": 4}, ["PSI of age"]), ({"blue": 90}, ["PSI of colour"])],
+)
+def test_drift(make, log_of, ask, after, found) -> None:
+    """A bell or a category that moved fires by its column's PSI; the same or nearly the same does not."""
+    log = log_of(two_versions(make, **after))
+    assert found == [one[1] for one in ask(log, 'kind = "drift"', "psi_above = 0.2")]
+    assert [] == ask(log, 'kind = "drift"', "psi_above = 0.2", 'column = "other"')
+
+
+def test_the_psi_is_that_of_the_formula(make, log_of, ask) -> None:
+    """50:50 that becomes 90:10 has the PSI 0.4 ln(1.8) + 0.4 ln(5)."""
+    log = log_of(two_versions(make, blue=90))
+    (one,) = ask.findings(log, 'kind = "drift"', "psi_above = 0.2")
+    assert 0.4 * math.log(1.8) + 0.4 * math.log(5) == pytest.approx(one.facts["psi"])
+    assert one.facts["psi"] > one.facts["psi_by_chance"]
+    assert "at most 0.2 against version 1" == one.expected
+
+
+def test_drift_that_monitoring_measured(churn, make, log_of, ask) -> None:
+    """A PSI that a monitoring run reports of a version in use fires; the newest window counts."""
+
+    def monitored(number, statistic):
+        at = make.base + (5 + number) * DAY
+        said = make.facet(
+            "modelTrail_monitoring", window={"start": at.isoformat(), "end": at.isoformat()},
+            model={"name": "churn", "version": "3"}, referenceRunId=make.uuid7(at, 1),
+            drift=[{"column": "age", "method": "psi", "statistic": statistic}],
+        )  # fmt: skip
+        return make.run_event(
+            "COMPLETE", at, make.uuid7(at, 500 + number), "watch", run_facets={"modelTrail_monitoring": said}
+        )
+
+    rule = ('kind = "drift"', "psi_above = 0.2")
+    bad, good = monitored(1, 0.5), monitored(2, 0.1)
+    assert [("churn@3", "PSI of age in use", "0.5")] == ask(log_of([*make.story(), bad]), *rule)
+    assert [] == ask(log_of([*make.story(), bad, good]), *rule)
+
+
+def test_missing(churn, make, log_of, ask) -> None:
+    """What nobody recorded of the newest version fires fact by fact; what is recorded does not."""
+    rule = ('kind = "missing"', 'facts = ["evaluation", "data_fingerprint", "code_state", "environment"]')
+    assert [] == ask(churn, *rule)
+    events = make.train(1, make.base, features="f", strength=1.0)
+    del events[1]["run"]["facets"]["modelTrail_codeState"]
+    events[1]["inputs"] = [make.dataset("features.parquet")]
+    log = log_of([events[1]])
+    assert ["no code state", "no data fingerprint", "no evaluation"] == [one[1] for one in ask(log, *rule)]
+
+
+def test_stalled(make, log_of, ask) -> None:
+    """A run without an end for longer than allowed fires; one that ended, or began just now, does not."""
+    at = make.base
+    old, young, done = (make.uuid7(at, n) for n in (1, 2, 3))
+    log = log_of(
+        [
+            make.run_event("START", at, old, "nightly"),
+            make.run_event("START", at + timedelta(hours=5), young, "nightly"),
+            make.run_event("START", at, done, "nightly"),
+            make.run_event("COMPLETE", at + timedelta(minutes=1), done, "nightly"),
+        ]
+    )
+    rule = ('kind = "stalled"', 'after = "6h"')
+    found = [(f"nightly {old}", "no end", "START since 2026-03-02T09:00:00Z")]
+    assert found == ask(log, *rule, now=at + timedelta(hours=7))
+    assert [] == ask(log, *rule, now=at + timedelta(hours=5))
+    assert [] == ask(log, *rule, 'job = "hourly*"', now=at + timedelta(hours=7))
+
+
+def test_unregistered(churn, make, log_of, ask) -> None:
+    """A deployed version that no registry knows fires while it serves; a registered one does not."""
+    rule = ('kind = "unregistered"',)
+    assert [] == ask(churn, *rule)
+
+    def deployed(number, version, digest=None):
+        at = make.base + (8 + number) * DAY
+        model = {"namespace": "modeltrail://registry", "name": "models/churn", "version": version}
+        model |= {"digest": digest} if digest else {}
+        said = make.facet(
+            "modelTrail_deployment", action="create", model=model, effectiveAt=at.isoformat(),
+            endpoint={"platform": "k8s", "name": "churn-api"}, environment="production",
+        )  # fmt: skip
+        facets = {"modelTrail_deployment": said}
+        return make.run_event("COMPLETE", at, make.uuid7(at, 600 + number), "deploy", run_facets=facets)
+
+    log = log_of([*make.story(), deployed(1, "99")])
+    assert [("models/churn@99 at churn-api", "not registered", "in no registry that the log knows")] == ask(
+        log, *rule
+    )
+    assert [] == ask(log, *rule, 'environment = "staging"')
+    assert [] == ask(log_of([*make.story(), deployed(1, "99"), deployed(2, "3")]), *rule)
+    other = make.digest("somebody rebuilt it")
+    assert 1 == len(ask(log_of([*make.story(), deployed(1, "3", other)]), *rule))
+
+
+def test_forbidden(churn, make, log_of, ask) -> None:
+    """A version that learned from a dataset through others fires, with the way; another dataset does not."""
+    rule = ('kind = "forbidden"',)
+    (one,) = ask.findings(churn, *rule, 'dataset = "customers.csv"')
+    assert ("churn@3", "/data/churn/raw/customers.csv through 1 more") == (one.subject, one.actual)
+    assert ["models/churn", "/data/churn/features.parquet", "/data/churn/raw/customers.csv"] == [
+        step.rpartition(":")[2] for step in one.facts["way"]
+    ]
+    assert [] == ask(churn, *rule, 'dataset = "patients.csv"')
+    digest = make.digest("customers")
+    assert 1 == len(ask(churn, *rule, f'fingerprint = "{digest[:12]}"'))
+    assert [] == ask(churn, *rule, f'fingerprint = "{make.digest("x")[:12]}"')
+
+
+def test_forbidden_is_content_not_a_name(make, log_of, ask) -> None:
+    """A file that once held forbidden rows does not blame versions trained on what it held after."""
+    bad = make.prepare(1, make.base, raw="leaked", features="features with the leak")
+    good = make.prepare(2, make.base + DAY, raw="clean", features="clean features")
+    log = log_of([*bad, *good, *make.train(1, make.base + 2 * DAY, features="clean features", strength=1.0)])
+    rule = ('kind = "forbidden"', f'fingerprint = "{make.digest("leaked")[:20]}"')
+    assert [] == ask(log, *rule)
+    log = log_of(
+        [*bad, *good, *make.train(1, make.base + 2 * DAY, features="features with the leak", strength=1.0)]
+    )
+    assert 1 == len(ask(log, *rule))
+
+
+def test_a_query_of_ones_own(churn, ask) -> None:
+    """Each row of a `sql` rule is a finding: its columns by name, the others as facts."""
+    query = (
+        "SELECT job_name AS subject, 'often' AS finding, count(*) AS n FROM runs GROUP BY ALL HAVING n > 2"
+    )
+    (one,) = ask.findings(churn, 'kind = "sql"', f'query = "{query}"')
+    assert ("train-churn", "often", {"n": 3}) == (one.subject, one.finding, one.facts)
+    assert [] == ask(churn, 'kind = "sql"', "query = \"SELECT * FROM runs WHERE state = 'FAIL'\"")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DROP VIEW runs",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT x FROM runs",
+    ],
+)
+def test_a_query_reads_the_tables_and_nothing_else(churn, ask, query) -> None:
+    """No statement but one SELECT over the tables is asked, and the refusal names the rule."""
+    with pytest.raises(ConfigError, match="rule 'r' cannot be asked"):
+        ask(churn, 'kind = "sql"', f'query = "{query}"')
+
+
+def test_no_rule_sees_what_a_rule_said(make, log_of, ask) -> None:
+    """Runs that tell of alerts are in no table that a rule reads: it never fires on its own event."""
+    told = make.run_event("START", make.base, make.uuid7(make.base, 1), "r")
+    told["job"]["namespace"] = alerts.NAMESPACE
+    log = log_of([told])
+    for query in (
+        "SELECT * FROM runs",
+        "SELECT * FROM events",
+        "SELECT * FROM facets",
+        "SELECT * FROM metrics",
+    ):
+        assert [] == ask(log, 'kind = "sql"', f'query = "{query}"')
+    assert [] == ask(log, 'kind = "stalled"', 'after = "1s"')
+
+
+def test_a_storm_is_told_as_one(churn, ask) -> None:
+    """Fifty findings are told one by one, a thousand as one whose key does not follow their number."""
+    query = 'query = "SELECT n::VARCHAR AS subject FROM range({}) AS t(n)"'
+    few, many, more = (ask.findings(churn, 'kind = "sql"', query.format(n)) for n in (50, 51, 1000))
+    assert 50 == len(alerts.summarised(few))
+    ((one,), (other,)) = (alerts.summarised(found) for found in (many, more))
+    assert one.key == other.key
+    assert ("more than 50 findings", "1,000", 10) == (other.finding, other.actual, len(other.facts["first"]))
+
+
+BAD = [
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelw = 3', "line 1, rule 'x': .*belw.*mean below"),
+    ('\n[[rule]]\nname = "x"\nkind = "metrix"', "line 2, rule 'x', kind: .*'metrix'.*metric, drift, missing"),
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = "3"', "below: Expected.*; it is '3'"),
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"', "give one of below, above.* it has none of them"),
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = 1\nabove = 2', "it has below and above"),
+    ('[[rule]]\nname = "x"\nkind = "stalled"\nafter = "6 hours"', "it is '6 hours'. Write 30s, 15m"),
+    ('[[rule]]\nname = "x"\nkind = "missing"\nfacts = ["eval"]', "'eval'.*evaluation, data_fingerprint"),
+    ('[[rule]]\nname = "x"\nkind = "forbidden"', "give dataset .* or fingerprint"),
+    ('[[rule]]\nkind = "stalled"\nafter = "6h"', "line 1, rule 1: .*`name`"),
+    ('[[rule]]\nname = "x"', "line 1, rule 'x': .*`kind`. Kinds: metric"),
+    ("rule = 1", "Expected `array`, got `int`; it is 1"),
+    ("x = [", "cannot be read: .*line 1|cannot be read: Invalid value"),
+    ("", "`rule`"),
+    (2 * '[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT 1"\n', "line 5: a second rule is called 'x'"),
+    ('[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT 1"\n[[webhook]]\nname = "w"\nurl = "ftp://x"',
+     "line 5, webhook 'w': url is 'ftp://x'"),
+    ('[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT 1"\n[[webhook]]\nname = "w"\nurl = "http://x/${NOPE_X}"',
+     "the environment has no NOPE_X"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), BAD)
+def test_a_rules_file_that_is_wrong_says_where(tmp_path, text, said) -> None:
+    """The error names the line, the rule, the key, the value seen, and what would have been understood."""
+    path = tmp_path / "rules.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_rules(path)
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(one) for one in arguments])
+
+
+def test_the_command(churn, tmp_path) -> None:
+    """Exit code 1 with a line per finding, 0 with none; --json is an array with keys and sentences."""
+    path = tmp_path / "rules.toml"
+    path.write_text('[[rule]]\nname = "floor"\nkind = "metric"\nmetric = "accuracy"\nbelow = 0.9\n')
+    found = run("--rules", path, "--log", churn.uri)
+    assert 1 == found.exit_code
+    lines = found.stdout.splitlines()
+    assert ["error", "floor", "churn@3", HOLDOUT, "0.83", "at least 0.9"] == lines[1].split("\t")[:6]
+    assert "local/0/11" == lines[1].split("\t")[7]
+    (one,) = json.loads(run("--rules", path, "--log", churn.uri, "--json").stdout)
+    assert ("floor", f"churn@3: {HOLDOUT}: 0.83, expected at least 0.9") == (one["rule"], one["message"])
+    path.write_text(path.read_text().replace("0.9", "0.1"))
+    quiet = run("--rules", path, "--log", churn.uri)
+    assert (0, "", "Nothing fires.\n") == (quiet.exit_code, quiet.stdout, quiet.stderr)
+
+
+def test_check_asks_without_a_log(tmp_path) -> None:
+    """--check finds a wrong column in a query where there is no log at all, and says how many are right."""
+    path = tmp_path / "rules.toml"
+    path.write_text('[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT run_id FROM runs"\n')
+    found = run("--rules", path, "--check")
+    assert (0, f"{path}: 1 rules can be asked.\n") == (found.exit_code, found.stderr)
+    path.write_text(path.read_text().replace("run_id", "run_idd"))
+    with pytest.raises(ConfigError, match=r"rule 'x' cannot be asked: .*run_idd"):
+        CliRunner().invoke(command, ["--rules", str(path), "--check"], catch_exceptions=False)
+
+
+def test_the_example_has_every_kind() -> None:
+    """The rules file of the examples can be asked, and shows each kind there is."""
+    rules = read_rules(ROOT / "examples" / "alerts.toml")
+    alerts.check(rules)
+    kinds = {one.__struct_config__.tag for one in rules.rule}
+    assert {path.stem.removeprefix("rule_") for path in SQL.glob("rule_*.sql")} - {"views"} | {"sql"} == kinds
+
+
+def test_the_page_tells_every_kind_and_key(tmp_path, monkeypatch) -> None:
+    """docs/alerts.md names every kind with all its keys, and the files it shows can be read."""
+    text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    monkeypatch.setenv("ALERT_HOOK", "x")
+    monkeypatch.setenv("ALERT_TOKEN", "y")
+    shown = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert 2 == len(shown)
+    for one in shown:
+        (tmp_path / "rules.toml").write_text(one)
+        read_rules(tmp_path / "rules.toml")
+    for kind in get_args(AnyRule):
+        assert f"| `{kind.__struct_config__.tag}` |" in text
+        assert [] == [name for name in kind.__struct_fields__ if f"`{name}`" not in text]

@@ -1,0 +1,120 @@
+"""What was so at a past time, and what was known then."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+import modeltrail_collector
+from modeltrail_collector import answers
+from modeltrail_collector.cli import answers as commands
+from modeltrail_collector.cli.as_of import as_of as command
+from modeltrail_collector.errors import NotFound
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+ARRIVAL = datetime.fromtimestamp(1_770_000_000, UTC)
+"""When the record at offset 0 of the story arrived; each next one comes a millisecond later."""
+
+
+def deployment(make, at, version, *, action="create", kind="COMPLETE", **more):
+    """A run that says something about churn@version at an endpoint."""
+    said = make.facet(
+        "modelTrail_deployment",
+        action=action,
+        endpoint={"platform": "k8s", "name": "churn-api"},
+        environment="production",
+        model={"namespace": "modeltrail://registry", "name": "models/churn", "version": version},
+        effectiveAt=at.isoformat(),
+        **more,
+    )
+    run_id = make.uuid7(at, 700 + int(version))
+    return make.run_event(kind, at, run_id, "deploy", run_facets={"modelTrail_deployment": said})
+
+
+def in_force(log, at) -> dict[str, float | None]:
+    """The versions in force and their share."""
+    with modeltrail_collector.open(log.uri, as_of=at) as db:
+        return {row["model_version"]: row["traffic_percent"] for row in answers.as_of(db)}
+
+
+def test_what_was_in_production_and_from_what(churn, make) -> None:
+    """Nothing was deployed before the second version; then it answers, with its run and the data of that."""
+    assert {} == in_force(churn, make.base + DAY)
+    with modeltrail_collector.open(churn.uri, as_of=make.base + 2 * DAY) as db:
+        (row,) = answers.as_of(db)
+    assert ("churn-api", "production", "models/churn", "2") == tuple(
+        row[name] for name in ("endpoint", "environment", "model_name", "model_version")
+    )
+    assert make.uuid7(make.base + DAY, 202) == row["run"]["run_id"]
+    assert f"{make.data}/features.parquet" in {data["name"] for data in row["run"]["data"]}
+    assert make.digest("features 1") in {data["fingerprint"] for data in row["run"]["data"]}
+
+
+def test_shares_rollbacks_and_retirement(make, log_of) -> None:
+    """A share leaves the others in force, the whole replaces them, a failed deployment changes nothing."""
+    at = [make.base + n * HOUR for n in range(8)]
+    log = log_of([
+        deployment(make, at[0], "1"),
+        deployment(make, at[1], "2", action="update", trafficPercent=10),
+        deployment(make, at[2], "3", action="update", kind="FAIL"),
+        deployment(make, at[3], "2", action="shift_traffic", trafficPercent=100),
+        deployment(make, at[4], "1", action="rollback"),
+        deployment(make, at[5], "1", action="retire"),
+    ])  # fmt: skip
+    expected = [{"1": None}, {"1": None, "2": 10.0}, {"1": None, "2": 10.0}, {"2": 100.0}, {"1": None}, {}]
+    assert expected == [in_force(log, moment) for moment in at[:6]]
+    with modeltrail_collector.open(log.uri, as_of=at[0]) as db:
+        assert answers.as_of(db)[0]["run"] is None  # nobody recorded what made it
+
+
+def test_what_was_known_is_another_question(make, log_of) -> None:
+    """A deployment that is heard of late was so at the time, and was not known then."""
+    events = [*make.train(1, make.base, features="f", strength=1.0), deployment(make, make.base + HOUR, "1")]
+    log = log_of(events)
+    known = ARRIVAL + timedelta(milliseconds=1)
+    for as_of, known_at, versions in (
+        (make.base + HOUR, None, ["1"]),
+        (make.base, None, []),
+        (make.base + HOUR, known, []),
+        (make.base + HOUR, known + timedelta(milliseconds=1), ["1"]),
+    ):
+        with modeltrail_collector.open(log.uri, as_of=as_of, known_at=known_at) as db:
+            assert versions == [row["model_version"] for row in answers.as_of(db)]
+
+
+def test_every_question_can_be_asked_of_the_past(churn, make) -> None:
+    """Models, runs, show, trace, changes and SQL answer from what had happened, a run under way as it was."""
+    with modeltrail_collector.open(churn.uri, as_of=make.base + 3 * DAY + timedelta(minutes=1)) as db:
+        assert ["2", "1"] == [row["version"] for row in answers.models(db)]
+        assert "START" == answers.runs(db)[0]["state"]
+        assert "COMPLETE" == answers.runs(churn)[0]["state"]
+        assert "2" == answers.show(db, "churn")["model"]["version"]
+        assert answers.show(db, "churn@2") == answers.show(churn, "churn@2")
+        assert answers.trace(db, "churn@1") == answers.trace(churn, "churn@1")
+        assert answers.changes(db, "churn@1", "churn@2") == answers.changes(churn, "churn@1", "churn@2")
+        assert [{"version": "2"}] == answers.sql(
+            db, "SELECT DISTINCT version FROM changes WHERE name = 'models/churn'"
+        )
+        with pytest.raises(NotFound, match="It has: 2, 1"):
+            answers.show(db, "churn@3")
+
+
+def test_the_commands_take_a_time(churn, make) -> None:
+    """`as-of` prints where, which and from what; the other commands answer as of a time."""
+    noon = (make.base + 2 * DAY).isoformat()
+    result = CliRunner().invoke(command, [noon, "--log", churn.uri], catch_exceptions=False)
+    lines = result.stdout.splitlines()
+    assert "production  churn-api (k8s)" == lines[0]
+    assert lines[1].startswith("  models/churn@2  since 2026-03-03 11:00:00")
+    assert any("features.parquet" in line and "train" in line for line in lines)
+    result = CliRunner().invoke(command, ["2020-01-01", "--log", churn.uri])
+    assert ("", "No deployment was in force then.\n") == (result.stdout, result.stderr)
+    for ask, arguments in ((commands.models, []), (commands.runs, []), (commands.trace, ["churn@1"])):
+        result = CliRunner().invoke(ask, [*arguments, "--json", "--as-of", noon, "--log", churn.uri])
+        now = CliRunner().invoke(ask, [*arguments, "--json", "--log", churn.uri])
+        then, today = json.loads(result.stdout), json.loads(now.stdout)
+        assert (then == today) is (ask is commands.trace)
+    result = CliRunner().invoke(command, ["noon", "--log", churn.uri])
+    assert 2 == result.exit_code
+    assert "is no time" in result.stderr

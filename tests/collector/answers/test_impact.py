@@ -1,0 +1,201 @@
+"""What learned from a dataset, forwards through runs, models and endpoints."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from modeltrail_collector import answers
+from modeltrail_collector.cli.impact import impact as command
+from modeltrail_collector.errors import NotFound
+
+
+def of_kind(rows, kind: str) -> list:
+    """Name and version of the rows of a kind, in order; runs by job and the end of their id."""
+    if kind == "run":
+        return [(row["job_name"], row["run_id"][-3:]) for row in rows if row["kind"] == kind]
+    name = "endpoint" if kind == "endpoint" else "name"
+    return [(row[name].rpartition("/")[2], row["version"]) for row in rows if row["kind"] == kind]
+
+
+def registered(rows) -> list[str]:
+    """The versions of models that have a registered name."""
+    return [row["version"] for row in rows if row["kind"] == "model" and row["registered_name"]]
+
+
+def chain(make, *steps):
+    """Runs one after another: (inputs, outputs) of each, run ids 000000, 000001 and so on."""
+    return [
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
+            inputs=[make.dataset(name) for name in inputs], outputs=[make.dataset(name) for name in outputs],
+        )
+        for n, (inputs, outputs) in enumerate(steps)
+    ]  # fmt: skip
+
+
+def test_everything_that_learned_from_raw_data(churn, make) -> None:
+    """From raw data lead runs, features, all versions and the endpoint, each with its time and distance."""
+    rows = answers.impact(churn, "raw/customers.csv")
+    assert rows == json.loads(json.dumps(rows))
+    assert {"prepare-churn", "train-churn"} == {
+        name for name, _ in of_kind(rows, "run") if "deploy" not in name
+    }
+    assert {"1", "2", "3"} == set(registered(rows))
+    assert [("churn-api", "2")] == of_kind(rows, "endpoint")
+    first = next(row for row in rows if row["kind"] == "model")
+    assert (2, (make.base + timedelta(hours=1, minutes=5)).isoformat()[:19]) == (
+        first["depth"],
+        first["since"][:19],
+    )
+
+
+def test_a_version_of_data_reaches_only_what_read_it(churn, make) -> None:
+    """Of one content of the features only the versions that learned from it are told, however it is named."""
+    old, new = make.digest("features 1"), make.digest("features 2")
+    assert ["1", "2"] == sorted(registered(answers.impact(churn, f"features.parquet@{old}")))
+    assert ["3"] == registered(answers.impact(churn, f"features.parquet@{new[:8]}"))
+    assert ["3"] == registered(answers.impact(churn, fingerprint=new[:10]))
+    assert [] == of_kind(answers.impact(churn, fingerprint=new), "endpoint")
+    with pytest.raises(NotFound, match="version 99"):
+        answers.impact(churn, "features.parquet@99")
+    with pytest.raises(NotFound, match="fingerprint"):
+        answers.impact(churn, fingerprint="0" * 64)
+    with pytest.raises(NotFound, match="Nearest"):
+        answers.impact(churn, "featurs.parquet")
+
+
+def test_an_erasure_retrains_what_serves_and_withdraws_the_rest(churn) -> None:
+    """The plan names the endpoint in force, the version behind it and the versions that answer nowhere."""
+    plan = answers.erase_plan(churn, "raw/customers.csv")
+    named = {
+        (row["action"], row.get("endpoint") or row["registered_name"], row["version"])
+        for row in plan
+        if row["kind"] == "endpoint" or row["registered_name"]
+    }
+    assert {
+        ("withdraw", "churn-api", "2"),
+        ("retrain", "churn", "2"),
+        ("withdraw", "churn", "1"),
+        ("withdraw", "churn", "3"),
+    } == named
+
+
+def test_content_written_again_is_not_the_old_one(make, log_of) -> None:
+    """Data that was overwritten before a run read it did not reach that run."""
+    steps = (["raw a"], ["features"]), (["raw b"], ["features"]), (["features"], ["table"])
+    log = log_of(chain(make, *steps))
+    assert [("job 0", "000")] == of_kind(answers.impact(log, "raw a"), "run")
+    assert [("job 1", "001"), ("job 2", "002")] == of_kind(answers.impact(log, "raw b"), "run")
+
+
+def test_cycles_end_and_a_hundred_runs_are_followed(make, log_of) -> None:
+    """A job that reads what it writes ends the walk, and so does a chain after a hundred runs."""
+    log = log_of(
+        [*chain(make, *([(["state"], ["state"])] * 5), (["x"], ["y"]), (["y"], ["x"]), (["x"], ["z"]))]
+    )
+    assert 5 == len(of_kind(answers.impact(log, "state"), "run"))
+    assert ["job 5", "job 7", "job 6"] == [name for name, _ in of_kind(answers.impact(log, "x"), "run")]
+    long = log_of(chain(make, *[([f"d{n}"], [f"d{n + 1}"]) for n in range(120)]))
+    rows = answers.impact(long, "d0")
+    assert (100, 100) == (len(of_kind(rows, "run")), max(row["depth"] for row in rows))
+    told = CliRunner().invoke(command, ["d0", "--log", long.uri], catch_exceptions=False).output
+    assert 201 == len(told.splitlines())
+
+
+def test_a_fan_out_of_ten_thousand_is_told(make, log_of) -> None:
+    """Ten thousand runs that read one dataset are all told, on one line for people."""
+    events = [
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(seconds=n),
+            f"{n:06}",
+            "score",
+            inputs=[make.dataset("/d/raw.csv")],
+            outputs=[make.dataset("/d/scores.csv")],
+        )
+        for n in range(10_000)
+    ]
+    log = log_of(events)
+    assert 10_000 == len(of_kind(answers.impact(log, "raw.csv"), "run"))
+    told = CliRunner().invoke(command, ["raw.csv", "--log", log.uri], catch_exceptions=False).output
+    assert "raw.csv  10,000 runs, 10,000 datasets" in told
+    assert 3 == len(told.splitlines())
+
+
+def test_a_column_reaches_what_came_of_it(make, log_of) -> None:
+    """With a column only outputs whose columns came of it count, and trainings that used one of them."""
+
+    def prepared(**fields):
+        said = {
+            name: {"inputFields": [{"namespace": "file", "name": "/d/raw.csv", "field": field}]}
+            for name, field in fields.items()
+        }
+        return make.facet("columnLineage", fields=said)
+
+    def trained(number, features):
+        use = make.facet(
+            "modelTrail_dataUse",
+            role="train",
+            features=features,
+            labelColumn="churned",
+            fingerprint={"algorithm": "none", "digest": "", "scope": "none"},
+            capture="observed",
+        )
+        kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+        return make.run_event(
+            "COMPLETE",
+            make.base + timedelta(hours=number),
+            f"{number:06}",
+            f"train {number}",
+            inputs=[make.dataset("/d/features.csv", inputFacets__modelTrail_dataUse=use)],
+            outputs=[make.dataset(f"/d/m{number}", datasetType=kind)],
+        )
+
+    outputs = [
+        make.dataset("/d/features.csv", columnLineage=prepared(rate="income", years="age")),
+        make.dataset("/d/ages.csv", columnLineage=prepared(years="age")),
+    ]
+    prepare = make.run_event(
+        "COMPLETE", make.base, "000000", "prepare", inputs=[make.dataset("/d/raw.csv")], outputs=outputs
+    )
+    log = log_of([prepare, trained(1, ["rate", "years"]), trained(2, ["years"]), trained(3, [])])
+    rows = answers.impact(log, "raw.csv", column="income")
+    assert [("/d/features.csv", ["rate"])] == [
+        (row["name"], row["columns"]) for row in rows if row["kind"] == "dataset"
+    ]
+    assert ["/d/m1", "/d/m3"] == sorted(row["name"] for row in rows if row["kind"] == "model")
+    assert ["/d/m1", "/d/m2", "/d/m3"] == sorted(
+        row["name"] for row in answers.impact(log, "raw.csv", column="age") if row["kind"] == "model"
+    )
+    told = (
+        CliRunner()
+        .invoke(command, ["raw.csv", "--column", "income", "--log", log.uri], catch_exceptions=False)
+        .output
+    )
+    assert "features.csv  columns rate" in told
+
+
+def test_other_names_and_folders_lead_on(make, log_of) -> None:
+    """A reader that knows what was written by another name, or by its folder, is reached."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "db", "name": "t", "type": "TABLE"}])
+    events = chain(make, (["raw"], []), ([], ["a"]), ([], ["b"]))
+    events[0]["outputs"] = [make.dataset("/out/parts/p0.parquet", symlinks=links)]
+    events[1]["inputs"] = [make.dataset("t", namespace="db")]
+    events[2]["inputs"] = [make.dataset("/out/parts")]
+    assert {"job 0", "job 1", "job 2"} == {
+        name for name, _ in of_kind(answers.impact(log_of(events), "raw"), "run")
+    }
+
+
+def test_people_see_a_tree_with_counts(churn) -> None:
+    """For people runs of a job are one line, versions of a model another, and the endpoint stands below."""
+    asked = ["raw/customers.csv", "--log", churn.uri]
+    told = CliRunner().invoke(command, asked, catch_exceptions=False).output
+    assert "1 endpoint" in told.splitlines()[0]
+    assert "prepare-churn  2 runs since 2026-03-02 09:00:00" in told
+    assert "churn-api (production)  version 2 since" in told
+    plan = CliRunner().invoke(command, [*asked, "--erase-plan"], catch_exceptions=False).output
+    assert "withdraw\tendpoint churn-api\t2" in plan
+    assert 2 == CliRunner().invoke(command, ["--log", churn.uri]).exit_code

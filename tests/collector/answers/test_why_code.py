@@ -1,0 +1,159 @@
+"""The diff between two recorded states of the code: by git where it is at hand, else by what is recorded."""
+
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from modeltrail_collector.answers.why import code, git
+
+NOBODY = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+
+
+def ask(folder: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(tmp_path) -> Path:
+    """A repository with two commits."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    ask(folder, "init", "-q")
+    for text in ("one\ntwo\nthree\n", "one\n2\nthree\n"):
+        (folder / "train.py").write_text(text)
+        ask(folder, "add", "-A")
+        ask(folder, *NOBODY, "commit", "-qm", "x")
+    return folder
+
+
+def commits(folder: Path) -> list[str]:
+    return ask(folder, "rev-list", "--reverse", "HEAD").split()
+
+
+def edited(folder: Path, text: str) -> str:
+    """The uncommitted diff that an edit gives; the edit is taken back."""
+    (folder / "train.py").write_text(text)
+    patch = ask(folder, "diff", "HEAD")
+    ask(folder, "checkout", "-q", "--", ".")
+    return patch
+
+
+def state(commit: str | None, patch: str = "", **more) -> dict:
+    found = {
+        "commit": commit, "dirty": bool(patch), "diff": patch, "diff_truncated": False,
+        "diff_sha256": sha256(patch.encode()).hexdigest() if patch else None, "entry_point": "train.py",
+        "source_sha256": None, "notebook_sha256": None, "untracked": {}, "repository": None, "source": {},
+    }  # fmt: skip
+    return found | more
+
+
+def changed(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+
+def test_between_commits_and_uncommitted_changes(repository) -> None:
+    """Two commits, each with an uncommitted change on top, are compared as what really ran."""
+    first, second = commits(repository)
+    on_second = edited(repository, "one\n2\nthree\nfour\n")
+    ask(repository, "checkout", "-q", first)
+    on_first = edited(repository, "zero\none\ntwo\nthree\n")
+    diff = git.between(repository, git.State(first, on_first), git.State(second, on_second))
+    assert ["-zero", "-two", "+2", "+four"] == changed(diff)
+
+
+def test_the_repository_is_left_as_it_is(repository) -> None:
+    """To compare writes no object, index, reference or file there."""
+    first, second = commits(repository)
+    patch = edited(repository, "one\n2\nthree\nfour\n")
+
+    def look() -> dict[Path, float]:
+        return {path: path.stat().st_mtime_ns for path in repository.rglob("*")}
+
+    before = look()
+    assert git.between(repository, git.State(first), git.State(second, patch))
+    assert before == look()
+
+
+@pytest.mark.parametrize("commit", ["--output=/tmp/x", "HEAD", "f" * 40, "", "0" * 40 + "\n--all"])
+def test_what_is_no_commit_here_is_not_asked(repository, commit: str, tmp_path) -> None:
+    """A recorded commit that is none, or that this repository does not have, tells nothing."""
+    assert None is git.between(repository, git.State(commit), git.State(commits(repository)[0]))
+    assert None is git.between(tmp_path, git.State("a" * 40), git.State("b" * 40))
+
+
+def test_a_patch_that_does_not_apply_tells_nothing(repository) -> None:
+    """A diff from which a secret was taken may not apply any more: then what is recorded is told."""
+    commit = commits(repository)[1]
+    patch = edited(repository, "one\n2\nthree\nfour\n").replace(" three", " [redacted]")
+    assert None is git.between(repository, git.State(commit), git.State(commit, patch))
+
+
+def test_a_hook_of_the_repository_does_not_run(repository, tmp_path) -> None:
+    """Neither a monitor nor an external diff that the repository configures is run."""
+    marker = tmp_path / "ran"
+    script = tmp_path / "evil.sh"
+    script.write_text(f"#!/bin/sh\ntouch {marker}\n")
+    script.chmod(0o755)
+    ask(repository, "config", "core.fsmonitor", str(script))
+    ask(repository, "config", "diff.external", str(script))
+    (repository / ".gitattributes").write_text("*.py diff=x\n")
+    ask(repository, "config", "diff.x.textconv", str(script))
+    first, second = commits(repository)
+    assert git.between(repository, git.State(first), git.State(second))
+    assert not marker.exists()
+
+
+def test_on_one_commit_the_recorded_patches_suffice(repository) -> None:
+    """From clean to changed the difference is the recorded patch; back it is that patch reversed."""
+    commit = commits(repository)[1]
+    patch = edited(repository, "one\n2\nthree\n-- four\n")
+    told = code._compare(state(commit), state(commit, patch), None)
+    assert ("changed", "recorded", patch) == (told["change"], told["diff_from"], told["diff"])
+    assert [{"path": "train.py", "added": 1, "removed": 0}] == told["files"]
+    back = code._compare(state(commit, patch), state(commit), None)
+    assert [{"path": "train.py", "added": 0, "removed": 1}] == back["files"]
+    (repository / "train.py").write_text("one\n2\nthree\n-- four\n")
+    done = subprocess.run(["git", "apply", "-"], cwd=repository, input=back["diff"], text=True, check=False)
+    assert 0 == done.returncode
+    assert "one\n2\nthree\n" == (repository / "train.py").read_text()
+
+
+def test_a_new_file_reversed_is_deleted(repository) -> None:
+    """A patch that makes a file, reversed, takes it away."""
+    (repository / "new.py").write_text("x\n")
+    ask(repository, "add", "-N", "new.py")
+    patch = ask(repository, "diff", "HEAD")
+    commit = commits(repository)[1]
+    back = code._compare(state(commit, patch), state(commit), None)["diff"]
+    done = subprocess.run(["git", "apply", "-"], cwd=repository, input=back, text=True, check=False)
+    assert 0 == done.returncode
+    assert not (repository / "new.py").exists()
+
+
+def test_without_the_repository_what_is_known_is_told(repository) -> None:
+    """Two uncommitted changes are compared as texts, other commits named with the command that tells."""
+    commit = commits(repository)[1]
+    patches = [edited(repository, f"one\n2\nthree\n{word}\n") for word in ("four", "five")]
+    told = code._compare(state(commit, patches[0]), state(commit, patches[1]), None)
+    assert "parts" == told["diff_from"]
+    assert {"-+four", "++five"} <= set(told["diff"].splitlines())
+    apart = code._compare(state("1" * 40), state("2" * 40), None)
+    assert (None, "git diff 111111111111 222222222222") == (apart["diff"], apart["ask"])
+
+
+def test_what_is_the_same_and_what_is_not_known(repository) -> None:
+    """The same commit and changes are the same; a side that says nothing of its code makes it unknown."""
+    commit = commits(repository)[0]
+    assert "same" == code._compare(state(commit), state(commit), None)["change"]
+    assert "unknown" == code._compare(state(commit), None, None)["change"]
+    assert "unknown" == code._compare(state(commit), state(None), None)["change"]
+    scripts = [state(None, source_sha256=digest * 64) for digest in "ab"]
+    assert "changed" == code._compare(*scripts, None)["change"]
+
+
+def test_only_source_files_count_among_the_untracked() -> None:
+    """Data and models that nobody tracks differ at each run and are no code."""
+    told = [{"path": "a.py", "sha256": "1"}, {"path": "m.joblib", "sha256": "2"}, {"path": 3}, "x"]
+    assert {"a.py": "1"} == code._untracked(told)

@@ -1,0 +1,39 @@
+"""The HTML reports in a real browser."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[3] / "tools" / "browser.py"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """The script that opens a page in Chromium."""
+    spec = importlib.util.spec_from_file_location("browser", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["audit", "annex-iv", "model-card"])
+def test_a_browser_neither_complains_nor_asks(browser, recorded, ask, tmp_path, kind) -> None:
+    """Chromium opens each report without a word on its console and without any request, and prints it."""
+    page = tmp_path / "report.html"
+    page.write_text(ask(recorded, "churn@1", kind).text, encoding="utf-8")
+    assert ([], []) == browser.look(page, f"--print-to-pdf={tmp_path / 'report.pdf'}")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.slow
+def test_the_browser_would_tell(browser, tmp_path) -> None:
+    """A page that complains and asks for something is seen to do both."""
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<script>console.error('x')</script><img src='http://tracker.example/x.png'>", encoding="utf-8"
+    )
+    console, asked = browser.look(page, f"--screenshot={tmp_path / 'bad.png'}")
+    assert console
+    assert "http://tracker.example/x.png" in asked

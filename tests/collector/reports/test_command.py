@@ -1,0 +1,40 @@
+"""The command `modeltrail report`."""
+
+import json
+import subprocess
+import sys
+
+from click.testing import CliRunner
+
+from modeltrail_collector.cli.report import report
+from modeltrail_collector.reports import FORMATS
+
+
+def test_the_command_writes_a_file_or_stdout(churn, tmp_path) -> None:
+    """The report is on stdout; with --output it is in the file, and stdout is empty."""
+    arguments = ["churn@2", "--log", churn.uri, "--made-at", "2026-03-10"]
+    found = CliRunner().invoke(report, [*arguments, "--format", "json"], catch_exceptions=False)
+    assert "audit" == json.loads(found.stdout)["kind"]
+    file = tmp_path / "audit.html"
+    written = CliRunner().invoke(report, [*arguments, "--output", str(file)], catch_exceptions=False)
+    assert ("", "") == (written.stdout, written.stderr)
+    assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "2026-03-10 00:00:00 UTC" in file.read_text(encoding="utf-8")
+
+
+def test_the_help_names_every_kind() -> None:
+    """The help says of each kind what it is and which formats it has."""
+    text = CliRunner().invoke(report, ["--help"]).stdout
+    for kind, formats in FORMATS.items():
+        line = next(line for line in text.splitlines() if kind in line and formats[-1] in line)
+        assert all(format_ in line for format_ in formats), kind
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    """Without the extra's packages the command ends with exit code 2 and the pip line."""
+    program = (
+        "import sys; sys.modules['jinja2'] = None; from modeltrail.cli import main; main(['report', 'x'])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert 2 == found.returncode
+    assert "pip install 'modeltrail[report]'" in found.stderr

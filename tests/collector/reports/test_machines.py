@@ -1,0 +1,172 @@
+"""Reports for machines: CycloneDX, SPDX and SLSA, each valid by what its makers publish."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from spdx_python_model import v3_0_1 as spdx
+
+from modeltrail_collector.errors import NotFound, NotVerified
+from modeltrail_collector.log import open_log
+from modeltrail_collector.reports import FORMATS
+
+MACHINES = sorted(kind for kind, formats in FORMATS.items() if formats == ("json",))
+BOMS = {"cyclonedx": SchemaVersion.V1_6, "cyclonedx-1.7": SchemaVersion.V1_7}
+HOSTILE = ["<script>", "\u202egnp.exe \x1b[31m", "a/b?c#d%e@f", "ü " * 300, '"}]}']
+
+
+def read(found) -> dict:
+    """The document of a report."""
+    return json.loads(found.text)
+
+
+@pytest.mark.parametrize("kind", BOMS)
+def test_a_bill_of_materials_is_valid(recorded, churn, ask, kind) -> None:
+    """Both versions of the bill are valid by the schema that the library brings."""
+    for log, model in ((recorded, "churn@1"), (churn, "churn@2")):
+        text = ask(log, model, kind).text
+        assert JsonStrictValidator(BOMS[kind]).validate_str(text) is None
+        assert read(ask(log, model, kind))["specVersion"] == kind.partition("-")[2] or "1.6" in text
+
+
+def test_a_bill_of_materials_lists_what_the_model_was_made_of(recorded, ask) -> None:
+    """The model with its digest and card, its data with theirs, its packages, and the run that made it."""
+    bom = read(ask(recorded, "churn@1", "cyclonedx"))
+    model = bom["metadata"]["component"]
+    assert ("machine-learning-model", "churn", "1") == (model["type"], model["name"], model["version"])
+    assert re.fullmatch("[0-9a-f]{64}", model["hashes"][0]["content"])
+    assert "Apache-2.0" in json.dumps(model["licenses"])
+    card = model["modelCard"]
+    assert "classification" == card["modelParameters"]["task"]
+    assert ["Ranks customers for a call."] == card["considerations"]["useCases"]
+    slices = {one.get("slice") for one in card["quantitativeAnalysis"]["performanceMetrics"]}
+    assert {"plan = basic", "plan = family"} <= slices
+    told = {(one["name"], one["value"]) for one in card["properties"]}
+    assert ("modeltrail:param:C", "0.5") in told
+    assert ("modeltrail:not-recorded", "trade_offs") in told
+    said = dict(told)["modeltrail:declared:intended_use"]
+    assert said.startswith("by Ada Example on 2026-03-01T00:00:00Z (local/0/")
+    names = {one["name"].rpartition("/")[2]: one["type"] for one in bom["components"]}
+    assert "data" == names["train.csv"] == names["holdout.csv"]
+    assert "library" == names["scikit-learn"]
+    (workflow,) = bom["formulation"][0]["workflows"]
+    assert "train-churn" == workflow["name"]
+
+
+def test_an_spdx_document_is_read_by_its_library(recorded, ask) -> None:
+    """The AI package was trained on and tested on its data, and each property passes the library's checks."""
+    found = spdx.SHACLObjectSet()
+    text = ask(recorded, "churn@1", "spdx").text
+    spdx.JSONLDDeserializer().deserialize_data(json.loads(text), found)
+    (model,) = found.foreach_type(spdx.ai_AIPackage)
+    assert ("churn", "1") == (model.name, model.software_packageVersion)
+    assert "0.5" == next(one.value for one in model.ai_hyperparameter if one.key == "C")
+    assert "accuracy (plan = basic)" in {one.key for one in model.ai_metric}
+    assert "Ada Example" in model.ai_informationAboutApplication
+    assert "seeds: not recorded" in model.ai_informationAboutTraining
+    relations = {
+        one.relationshipType.rpartition("/")[2]: one for one in found.foreach_type(spdx.Relationship)
+    }
+    assert {"trainedOn", "testedOn", "dependsOn", "hasDeclaredLicense", "hasInput", "hasOutput"} == set(
+        relations
+    )
+    data = {one.name.rpartition("/")[2]: one for one in found.foreach_type(spdx.dataset_DatasetPackage)}
+    assert data["holdout.csv"] in [*relations["testedOn"].to]
+    assert data["holdout.csv"] not in [*relations["trainedOn"].to]
+    assert not found.missing_ids
+
+
+def test_provenance_is_an_in_toto_statement(churn, ask, make) -> None:
+    """The subject is the model's digest; data, code and packages are resolved dependencies of the run."""
+    statement = read(ask(churn, "churn@3", "slsa"))
+    assert "https://in-toto.io/Statement/v1" == statement["_type"]
+    assert "https://slsa.dev/provenance/v1" == statement["predicateType"]
+    assert [{"name": "churn@3", "digest": {"sha256": make.digest("model 3")}}] == statement["subject"]
+    definition, details = (statement["predicate"][part] for part in ("buildDefinition", "runDetails"))
+    assert {"buildType", "externalParameters", "internalParameters", "resolvedDependencies"} == set(
+        definition
+    )
+    assert {"C": 0.1} == definition["externalParameters"]["parameters"]
+    assert {"max_iter": 500} == definition["internalParameters"]["parameters"]
+    digests = [one.get("digest") for one in definition["resolvedDependencies"]]
+    assert {"sha256": make.digest("features 2")} in digests
+    assert {"gitCommit": "3" * 40} in digests
+    assert "pkg:pypi/scikit-learn@1.7.0" in [one.get("uri") for one in definition["resolvedDependencies"]]
+    for one in definition["resolvedDependencies"]:
+        assert one.get("uri") or one.get("digest"), one
+    assert details["metadata"]["invocationId"].endswith("0000000000cb")
+    assert "2026-03-05T09:00:00Z" == details["metadata"]["startedOn"][:19] + "Z"
+    assert details["builder"]["id"].startswith("https://")
+    sealed = {f"local/0/{entry.offset}": entry.sha256 for entry in make.entries(make.story())}
+    for one in details["byproducts"]:
+        assert {"sha256": sealed[one["name"]]} == one["digest"]
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_a_machine_is_told_nothing_of_an_edited_log(churn, ask, tmp_path, kind) -> None:
+    """Where the records are not what was sealed there is no document at all."""
+    shutil.copytree(churn.uri, tmp_path / "log")
+    segment = min((tmp_path / "log" / "raw").rglob("*.avro"))
+    data = bytearray(segment.read_bytes())
+    data[-30] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(NotVerified, match=f"no {kind} is made of records that are not what was sealed"):
+        ask(open_log(str(tmp_path / "log")), "churn@2", kind)
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_hostile_names_stay_values(make, ask, log_of, kind) -> None:
+    """Names of any characters are values of a valid document, and nothing in it steers a terminal."""
+    for name in HOSTILE:
+        events = make.story()[:4]
+        facets = events[3]["run"]["facets"]
+        facets["modelTrail_hyperparameters"]["params"] = [{"name": name, "value": name, "type": "string"}]
+        facets["modelTrail_environment"]["packages"] = [{"name": name, "version": name}]
+        facets["modelTrail_training"] |= {"learningApproach": name, "task": name, "algorithm": [name]}
+        events[3]["job"]["name"] = events[2]["job"]["name"] = name
+        events[3]["inputs"][0]["name"] = events[2]["inputs"][0]["name"] = name
+        events[3]["outputs"][1]["facets"]["modelTrail_model"] = make.facet(
+            "modelTrail_model", framework="f", license=name, card={"intendedUse": name}
+        )
+        text = ask(log_of(events), "churn@1", kind).text
+        assert not re.search("[\x1b\u202e]", text)
+        assert name in str(json.loads(text)) or json.dumps(name)[1:-1] in text
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_a_stranger_without_our_facets(make, ask, log_of, kind) -> None:
+    """Without our facets there is a bill with what is known, and no attestation, which is about a digest."""
+    model = make.dataset(
+        "models/risk",
+        namespace="mlflow://host:5000",
+        datasetType=make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL"),
+        version=make.facet("version", datasetVersion="7"),
+    )
+    table = make.dataset("lake.loans", namespace="iceberg://cat")
+    event = make.run_event(
+        "COMPLETE", make.base, make.uuid7(make.base, 1), "fit", inputs=[table], outputs=[model]
+    )
+    log = log_of([event])
+    if kind == "slsa":
+        with pytest.raises(NotFound, match=r"no digest of risk@7 was recorded"):
+            ask(log, "risk@7", kind)
+    else:
+        assert "iceberg://cat/lake.loans" in ask(log, "risk@7", kind).text
+
+
+@pytest.mark.parametrize("kind", MACHINES)
+def test_a_document_can_be_made_again(churn, kind) -> None:
+    """Another process makes the same bytes at the same time of making."""
+    arguments = ["report", "churn@2", "--kind", kind, "--log", churn.uri, "--made-at", "2026-03-10"]
+    program = "import sys; from modeltrail.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", program, *arguments]
+    made = {
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+        for _ in range(2)
+    }
+    assert 1 == len(made)

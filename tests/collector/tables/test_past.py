@@ -1,0 +1,92 @@
+"""The tables at a past moment equal the tables derived from just the records that the moment knows.
+
+`WORLDS=500 SEED=7 python -m pytest -m slow tests/collector/tables/test_past.py` runs the long form.
+"""
+
+import os
+import random
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from worlds import OLD, PARTITIONS, World
+
+from modeltrail_collector.answers import Database
+from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.tables import PUBLIC, compact
+from modeltrail_collector.tables.flatten import event_time
+from modeltrail_collector.tables.past import Moment
+
+FEW, MANY = 2, int(os.environ.get("WORLDS", "60"))
+SEED = int(os.environ.get("SEED", "1"))
+
+
+def arrived(entry) -> datetime:
+    return datetime.fromtimestamp(entry.ingested_at_ms / 1000, UTC)
+
+
+def happened(entry) -> datetime:
+    """The time of the event; of a record that is none, and where it cannot be read, of its arrival."""
+    return (entry.verdict != "rejected" and event_time(entry.event_time)) or arrived(entry)
+
+
+def log_of(entries, uri):
+    """A compacted log of these entries, by partition."""
+    log = open_log(str(uri))
+    for partition, some in entries.items():
+        if some:
+            log.append(partition, Batch(0, some[-1].offset + 1, some))
+    compact(log)
+    return log
+
+
+def rows(db: Database):
+    return {name: sorted(map(repr, db.table(name).fetchall())) for name in PUBLIC}
+
+
+def moments(chance: random.Random, entries):
+    """Some moments, at the very time of a record and between two, by either time and by both."""
+    every = [entry for some in entries.values() for entry in some]
+    for _ in range(2):
+        at, known = happened(chance.choice(every)), arrived(chance.choice(every))
+        yield Moment(at, None)
+        yield Moment(at - timedelta(microseconds=1), known)
+        yield Moment(None, known)
+
+
+def the_past_is_what_was_known(seed: int, tmp_path, make) -> None:
+    chance, world = random.Random(seed), World(seed, make)
+    entries = {}
+    for partition in (OLD, *PARTITIONS):
+        entries[partition] = world.entries(partition, 0, world.stream[: len(world.stream) // 4 + 1])
+        del world.stream[: len(world.stream) // 4 + 1]
+    log = log_of(entries, tmp_path / f"log-{seed}")
+    for number, moment in enumerate(moments(chance, entries)):
+        known = {
+            partition: [
+                entry
+                for entry in some
+                if (moment.event_time is None or happened(entry) <= moment.event_time)
+                and (moment.arrival is None or arrived(entry) <= moment.arrival)
+            ]
+            for partition, some in entries.items()
+        }
+        then = log_of(known, tmp_path / f"then-{seed}-{number}")
+        with Database(then) as expected, Database(log, moment) as past:
+            assert rows(expected) == rows(past), f"SEED={seed} {moment}"
+        shutil.rmtree(then.uri)
+    shutil.rmtree(log.uri)
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + FEW))
+def test_the_past_is_what_was_known(seed, tmp_path, make) -> None:
+    """Tables at a moment are those of the records up to it, by event time, by arrival and by both."""
+    the_past_is_what_was_known(seed, tmp_path, make)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_past_of_many_worlds(tmp_path, make) -> None:
+    """The same in many more random worlds."""
+    for seed in range(SEED + FEW, SEED + FEW + MANY):
+        the_past_is_what_was_known(seed, tmp_path, make)

@@ -78,12 +78,15 @@ def call(*arguments: str, failpoint: str = "") -> "subprocess.CompletedProcess[s
     )
 
 
+ARRIVAL = {"ingested_at", "arrival_date", "first_ingested_at", "last_ingested_at"}
+
+
 def tables(log: Log) -> dict[str, list[dict[str, object]]]:
     """All rows, but for when they arrived."""
     return {
         name: sorted(
             (
-                {key: value for key, value in row.items() if key not in {"ingested_at", "arrival_date"}}
+                {key: value for key, value in row.items() if key not in ARRIVAL}
                 for row in table_store(log).open(name).to_pyarrow_table().to_pylist()
             ),
             key=repr,

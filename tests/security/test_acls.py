@@ -136,9 +136,9 @@ def not_refused(act: Callable[[], object]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", ["topic", "group"])
-def test_a_right_that_is_taken_while_running_is_named(rights, kind):
-    """A collector whose right is revoked ends, and names the command that gives it back."""
+@pytest.mark.parametrize(("kind", "first"), [("topic", "fetch"), ("topic", "metadata"), ("group", "heartbeat")])
+def test_a_right_that_is_taken_while_running_is_named(rights, kind, first):
+    """A collector whose right is revoked ends, whatever hears of it first, and names what gives it back."""
     for each in ("topic", "group"):
         rights.give("Read", each)
     until(lambda: not_refused(lambda: KafkaSource(rights.connection()).close()))
@@ -147,6 +147,9 @@ def test_a_right_that_is_taken_while_running_is_named(rights, kind):
         pump = Pump(source, Log(MemoryStore()))
         until(lambda: pump.turn() or bool(pump._builders))
         rights.take("Read", kind)
+        if first == "metadata":
+            cluster = source._consumer._cluster
+            until(lambda: cluster.request_update() and bool(cluster.unauthorized_topics))
         assert rights.command("Read", kind) in refusal(pump.turn)
     finally:
         source.close()

@@ -197,6 +197,9 @@ class KafkaSource:
             beyond = list(error.args[0].items())
         except errors.CorruptRecordError as error:
             unreadable = self._drop_unreadable(error)
+        if self._topic in self._networks[-1].cluster.unauthorized_topics:
+            # The client only logs it: of a topic that its metadata leave out it asks for nothing, for ever.
+            raise errors.TopicAuthorizationFailedError({self._topic})
         if self._listener.changed:
             return self._reassigned()
         if (records or beyond) and self._describe()["topic_id"] != self._topic_id:

@@ -20,8 +20,8 @@ from modeltrail_collector.tables.store import among
 _STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
 """Tables that later ones read, under the names their SQL uses."""
 
-
-_FROM_FLAT: Final = {**BY_RUN, **BY_NAME}
+FROM_FLAT: Final = {**BY_RUN, **BY_NAME}
+"""What is derived from `flat` alone, in this order."""
 
 
 def sql_of(name: str) -> str:
@@ -46,7 +46,7 @@ class Touched(msgspec.Struct, frozen=True):
 
 
 def by_run(
-    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = _FROM_FLAT.keys()
+    flat: DeltaTable | pa.Table, touched: Touched | None = None, wanted: Collection[str] = FROM_FLAT.keys()
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
     """Each wanted table of `BY_RUN` and `BY_NAME` with its rows for what was touched (None: all of `flat`).
 
@@ -63,17 +63,17 @@ def by_run(
                 FROM flat SEMI JOIN touched_run USING (run_id) UNION ALL FROM flat WHERE run_id IS NULL""")
             connection.execute("CREATE OR REPLACE TEMP VIEW flat AS FROM flat_touched")
         for name, query in by_run_queries(connection, wanted):
-            yield name, fetch(connection, query, _FROM_FLAT[name])
+            yield name, fetch(connection, query, FROM_FLAT[name])
 
 
 def by_run_queries(
-    connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = _FROM_FLAT.keys()
+    connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = FROM_FLAT.keys()
 ) -> Iterator[tuple[str, str]]:
     """Each wanted table and the query of its rows, which come from what is `flat` there."""
     for name, step in _STEPS:
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {step} AS {sql_of(name)}")
     steps = dict(_STEPS)
-    for name in (name for name in _FROM_FLAT if name in wanted):
+    for name in (name for name in FROM_FLAT if name in wanted):
         yield name, f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
 
 

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from modeltrail_collector.answers.database import database
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
-from modeltrail_collector.tables import compact, keep_up, rebuild, schema, store, table_store, upkeep
+from modeltrail_collector.tables import compact, keep_up, rebuild, reduce, schema, store, table_store, upkeep
 from modeltrail_collector.tables.schema import TABLES
 
 COMMAND = "from modeltrail.cli import main; main()"
@@ -109,7 +109,8 @@ def test_an_older_and_a_newer_version_write_in_turns(make, log, monkeypatch) -> 
     older = pa.schema([field for field in newer if field.name != "producer"])
     for start, shape in ((0, older), (4, newer), (8, older)):
         with monkeypatch.context() as patch:
-            patch.setitem(schema.BY_RUN, "runs", shape)
+            patch.setitem(schema.DERIVED, "runs", shape)
+            patch.setitem(reduce.FROM_FLAT, "runs", shape)
             seal_each(log, entries[start : start + 4])
             compact(log)
     runs = table_store(log).open("runs").to_pyarrow_table().to_pylist()

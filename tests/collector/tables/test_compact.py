@@ -400,7 +400,7 @@ def test_progress_is_told(story, seal, log) -> None:
     seal(story)
     told = []
     compact(log, on_progress=told.append)
-    assert ["read", *STAGES, "models"] == [step.stage for step in told]
+    assert ["read", *STAGES, "mentions", "models"] == [step.stage for step in told]
     assert 13 == told[0].rows
 
 

@@ -12,7 +12,7 @@ from modeltrail_collector.model import LogPartition
 
 REAL = Path(__file__).parents[2] / "data" / "real-events"
 KINDS = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER", None)
-POSITION = ("topic", "topic_id", "partition", "offset")
+PLACE = ("topic", "topic_id", "partition", "offset", "first_ingested_at", "last_ingested_at")
 
 
 @st.composite
@@ -55,9 +55,9 @@ def chains_of(make, random, events):
 
 
 def told(tables):
-    """All reduced tables without where each fact was said, and without `events`, which keeps every record."""
+    """All reduced tables but `events`, which keeps every record, without where and when each fact arrived."""
     return {
-        name: sorted(repr({k: v for k, v in row.items() if k not in POSITION}) for row in rows)
+        name: sorted(repr({k: v for k, v in row.items() if k not in PLACE}) for row in rows)
         for name, rows in tables.items()
         if name != "events"
     }

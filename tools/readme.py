@@ -87,6 +87,7 @@ class Session:
                 if not name.startswith(("OPENLINEAGE", "MODELTRAIL", "MAKE", "MFLAGS"))
             },
             "NO_COLOR": "1",
+            "COLUMNS": "100",  # wherever this runs the pages are as wide
             "TMPDIR": str(home),
             "MODELTRAIL_STRICT": "1",
         }

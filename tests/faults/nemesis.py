@@ -21,7 +21,7 @@ from pathlib import Path
 
 from faults.care import ANYWHERE, COLLECTING, ON_A_DISK, WORK, care, repair, rows_twice
 from faults.members import SESSION_S, Member, Members, Task
-from faults.oracle import Producer, all_sealed, compare, growth, until
+from faults.oracle import Producer, all_sealed, compare, sealed_to, until
 from faults.proxy import Proxy
 from faults.scene import PARTITIONS, broker_behind_proxies
 from faults.store_proxy import StoreProxy, no_faults
@@ -56,14 +56,19 @@ class World:
             self._producer.start()
             for _ in range(SIZE):
                 self._members.start()
-            growth(self._task.log, 1, PATIENCE_S)
+            self._grow()
             while time.monotonic() < deadline:
                 self._chance.choice(self._faults)()
                 self._revive()
                 if self._chance.random() < 0.2:
-                    growth(self._task.log, 1, PATIENCE_S)
+                    self._grow()
         with self._noted():
             self._producer.stop()
+
+    def _grow(self) -> None:
+        """Wait until more is sealed; both members may be about to die at a step."""
+        log, before = self._task.log, sealed_to(self._task.log)
+        until(lambda: self._revive() or sealed_to(log) > before, "one more record is sealed", PATIENCE_S)
 
     def finish(self) -> None:
         """Nothing fails any more: collect the rest and compare."""

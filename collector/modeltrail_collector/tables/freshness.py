@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.store import statistics
 from modeltrail_collector.tables.work import table_store
 
 
@@ -17,7 +17,7 @@ def newest_ingested_at(log: Log) -> datetime | None:
     flat = table_store(log).open("flat")
     if flat is None:
         return None
-    files = pa.table(flat.get_add_actions(flatten=True))
+    files = statistics(flat)
     if "max.ingested_at" not in files.column_names:
         return None
     newest = pc.max(files["max.ingested_at"]).as_py()

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from modeltrail_collector.answers import show, trace
-from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -29,11 +30,13 @@ _KEYS: Final = (
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one version.
 
-    `story` is the answer of `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
+    `past` are the moments of which it speaks, in the words of a report: none is now. `story` is the answer of
+    `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
     `value` decoded and `place` named. `steps` go from the raw data, `raw`, to the endpoints.
     """
 
     log: str
+    past: tuple[tuple[str, str], ...]
     name: str
     version: str
     story: dict[str, Any]
@@ -68,14 +71,14 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
                 yield row, row["value"]
 
 
-def gather(log: Log, text: str, statements: Path | None = None) -> Dossier:
-    """Everything about `MODEL[@VERSION]`.
+def gather(of: Log | Database, text: str, statements: Path | None = None) -> Dossier:
+    """Everything about `MODEL[@VERSION]`; of a `Database` as it was at its moment.
 
     Raises:
         NotFound: No such model.
         ConfigError: The statements cannot be read.
     """
-    with Database(log) as db:
+    with opened(of) as db:
         return _gather(db, text, statements)
 
 
@@ -97,6 +100,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
     return Dossier(
         log=log.uri,
+        past=tuple(_past(db)),
         name=name,
         version=version,
         story=story,
@@ -111,6 +115,12 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         file=file,
         said=said_.by_topic(declared),
     )
+
+
+def _past(db: Database) -> Iterator[tuple[str, str]]:
+    for words, at in (("as it was at", db.moment.event_time), ("as known at", db.moment.arrival)):
+        if at is not None:
+            yield words, at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _once(statements: Iterable[Statement]) -> list[Statement]:

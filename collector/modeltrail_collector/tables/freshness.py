@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pyarrow.compute as pc
-
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.store import statistics
 from modeltrail_collector.tables.work import table_store
@@ -14,6 +12,8 @@ def newest_ingested_at(log: Log) -> datetime | None:
 
     The statistics of the files tell.
     """
+    import pyarrow.compute as pc
+
     flat = table_store(log).open("flat")
     if flat is None:
         return None

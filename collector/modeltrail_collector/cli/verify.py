@@ -50,7 +50,8 @@ def verify(
 
     Recomputes the digest of every segment, the hash of every record and every link of every chain. Finds any
     edit, removal, insertion or reorder; with --head also a log whose end was cut off, and what was repaired
-    or removed on purpose since. Exit code 1 if anything is not as it was sealed, or as the head says.
+    or removed on purpose since. Others may collect, maintain and repair meanwhile. Exit code 1 if anything is
+    not as it was sealed, or as the head says.
 
     \b
     modeltrail verify

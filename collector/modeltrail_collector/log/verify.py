@@ -10,9 +10,18 @@ import msgspec
 from modeltrail_collector.errors import CollectorError, LogFormatError, NotVerified, Unavailable
 from modeltrail_collector.log import chain
 from modeltrail_collector.log.heads import Change, PartitionHead
-from modeltrail_collector.log.log import ROLLUP_HEADER_BYTES, Log
+from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.parts import view
-from modeltrail_collector.log.segment import Segment, folder_of, name_of_rollup, not_verified
+from modeltrail_collector.log.segment import (
+    Segment,
+    check_digest,
+    entries,
+    folder_of,
+    name_of,
+    name_of_rollup,
+    not_verified,
+    read_whole,
+)
 from modeltrail_collector.model import Entry, LogPartition
 
 
@@ -59,6 +68,8 @@ class Report(msgspec.Struct, frozen=True):
 
 def verify(log: Log, earlier: Iterable[PartitionHead] = ()) -> Report:
     """Recompute everything. Never raises for a bad log: that is the answer.
+
+    Others may collect, maintain and repair the log meanwhile.
 
     Args:
         log: The log.
@@ -119,7 +130,12 @@ def verify_segments(log: Log, partition: LogPartition, offsets: Iterable[int]) -
 
 
 class _Walk:
-    """One chain from its genesis to its end; goes on behind a problem, to find the others."""
+    """One chain from its genesis to its end; goes on behind a problem, to find the others.
+
+    The files are listed first, and may be others when their turn comes. So each is read once, header and
+    records together. A roll-up that is gone was one that no stub named; one that came since is read when the
+    first stub names it; and what a repair wrote beside its place is looked for where the listing has a hole.
+    """
 
     def __init__(
         self,
@@ -140,6 +156,7 @@ class _Walk:
         self.records = 0
         self.stubs: Counter[str] = Counter()
         self.rollups: dict[str, Segment | None] = {}
+        self.gone: set[str] = set()
         self.removed: list[Change] = []
         self.repaired: list[Change] = []
         self.unreadable = ""
@@ -147,16 +164,18 @@ class _Walk:
 
     def report(self) -> PartitionReport:
         folder = folder_of(self.partition)
+        rollups = self.log.rollups(self.partition)  # before the segments, so that theirs are among these
         files = self.log.store.files(folder)
-        rollups = self.log.rollups(self.partition)
         for name in files:
             if name.endswith(".avro"):
+                self._fill_hole(name.removesuffix(".avro"))
                 for first, end in rollups:
-                    if first == self.next_offset:
+                    if name == f"{first:020}.avro":
                         self._rollup(name_of_rollup(self.partition, first, end))
                 self._segment(f"{folder}/{name}")
         for first, end in rollups:
-            if (name := name_of_rollup(self.partition, first, end)) not in self.rollups:
+            name = name_of_rollup(self.partition, first, end)
+            if name not in self.rollups and name not in self.gone:
                 self._problem(f"offset {first}: no segment begins there, but {name}")
         if self.unreadable:
             self._problem(f"offset {self.next_offset} on: {self.unreadable}")
@@ -182,30 +201,43 @@ class _Walk:
         """One segment, as if the chain began with it."""
         try:
             if segment.removed:
+                self.log.content(segment)
                 self._removed(segment)
             else:
-                self._records(segment)
+                self._records(segment, self.log.read(segment))
         except (Unavailable, LogFormatError):
             raise
         except CollectorError as error:
             self.problems.append(str(error))
 
+    def _fill_hole(self, number: str) -> None:
+        """Read the segments that came since the listing and lie before the next one of it."""
+        while number.isdecimal() and self.next_offset < int(number) and not self.unreadable:
+            reached = self.next_offset
+            self._segment(name_of(self.partition, reached))
+            if self.next_offset == reached:
+                return
+
     def _segment(self, name: str) -> None:
-        self.segments += 1
         try:
-            segment = self.log.header(name)
+            data = self.log.store.read(name)
+            segment = read_whole(name, data)
+        except FileNotFoundError:
+            return  # it was the last one, torn, and set aside; else the next one tells what is missing
         except NotVerified as error:
+            self.segments += 1
             number = name.rpartition("/")[2].removesuffix(".avro")
             if self.unreadable and number.isdecimal():
                 self._follow(int(number))
             self.unreadable = str(error)
             return
+        self.segments += 1
         try:
             self._follow(segment.first_offset)
             if self.link not in {"", segment.chain_start}:
                 self._problem(f"offset {self.next_offset}: {name} does not continue the chain before it")
             self.link = segment.chain_start
-            self._content(segment)
+            self._content(segment, data)
         except (Unavailable, LogFormatError):
             raise
         except CollectorError as error:
@@ -219,24 +251,24 @@ class _Walk:
             self.link = ""
         self.next_offset, self.unreadable = offset, ""
 
-    def _content(self, segment: Segment) -> None:
+    def _content(self, segment: Segment, data: bytes) -> None:
         try:
+            check_digest(segment, data)
             if segment.rolled_into:
                 self._stub(segment)
             elif segment.removed:
                 self._removed(segment)
             else:
-                self._records(segment)
+                self._records(segment, entries(segment, data))
                 self.records += segment.rows
         finally:
             self.link, self.next_offset = segment.chain_end, segment.next_offset
 
-    def _records(self, segment: Segment) -> None:
+    def _records(self, segment: Segment, found: Iterator[Entry]) -> None:
         """Every record and every link, of a segment or of all parts of a roll-up."""
         link = segment.chain_start
-        entries = self.log.read(segment)
         for part in segment.parts or (segment,):
-            for entry in islice(entries, part.rows):
+            for entry in islice(found, part.rows):
                 self._pass(entry.offset, link)
                 link = chain.extend(link, (entry,))
                 self._value(entry)
@@ -245,7 +277,7 @@ class _Walk:
             self._pass(part.next_offset, link)
             if link != part.chain_end:
                 self._problem(f"offsets {part.first_offset} to {part.next_offset - 1}: the chain is broken")
-        for _ in entries:  # `read` says so where there are more than the header promises
+        for _ in found:  # it says so where there are more than the header promises
             pass
 
     def _repaired(self, segment: Segment, link: str) -> str:
@@ -254,16 +286,20 @@ class _Walk:
         return segment.chain_end if link == segment.records_end else link
 
     def _rollup(self, name: str) -> None:
-        """A roll-up that begins here; None of it is kept when it is bad."""
+        """A roll-up; None of it is kept when it is bad."""
+        try:
+            data = self.log.store.read(name)
+        except FileNotFoundError:
+            self.gone.add(name)
+            return
         self.rollups[name] = None
         try:
-            rolled = self.log.header(name, ROLLUP_HEADER_BYTES)
-            if rolled.chain_start != self.link:
+            rolled = read_whole(name, data)
+            if rolled.first_offset == self.next_offset and rolled.chain_start != self.link:
                 self._problem(f"offset {self.next_offset}: {name} does not continue the chain before it")
-            if rolled.removed:
-                self.log.content(rolled)
-            else:
-                self._records(rolled)
+            check_digest(rolled, data)
+            if not rolled.removed:
+                self._records(rolled, entries(rolled, data))
             self.rollups[name] = rolled
         except (Unavailable, LogFormatError):
             raise
@@ -271,12 +307,14 @@ class _Walk:
             self.problems.append(str(error))
 
     def _stub(self, stub: Segment) -> None:
-        """A stub is what was written, and stands for a part of a roll-up; that one's records were read."""
-        self.log.content(stub)
-        self.stubs[stub.rolled_into] += 1
-        if stub.rolled_into not in self.rollups:
-            raise not_verified(stub, f"{stub.rolled_into} is missing")
-        rolled = self.rollups[stub.rolled_into]
+        """A stub stands for a part of a roll-up; that one's records were read, or are now."""
+        name = stub.rolled_into
+        self.stubs[name] += 1
+        if name not in self.rollups and name not in self.gone:
+            self._rollup(name)
+        if name in self.gone:
+            raise not_verified(stub, f"{name} is missing")
+        rolled = self.rollups[name]
         if rolled is None:
             return
         view(rolled, stub, alone=True)
@@ -287,7 +325,6 @@ class _Walk:
 
     def _removed(self, stub: Segment) -> None:
         """Only the header vouches for what is gone: earlier heads at its ends are still compared."""
-        self.log.content(stub)
         self._pass(stub.first_offset, stub.chain_start)
         first = stub.first_offset
         if self.removed and self.removed[-1].next_offset == first:

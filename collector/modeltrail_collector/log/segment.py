@@ -280,6 +280,22 @@ def read_header(name: str, data: bytes) -> Segment:
     return segment
 
 
+def read_whole(name: str, data: bytes) -> Segment:
+    """The header of a whole file, which nobody has compared with its digest yet. Raises as `read_header`."""
+    try:
+        return read_header(name, data)
+    except EOFError as error:
+        raise torn(name) from error
+    except LogFormatError:
+        check_format(name, data)
+        raise
+
+
+def torn(name: str) -> NotVerified:
+    """The error about a file that is shorter than its header."""
+    return NotVerified(f"{name} is torn: it ends inside its header")
+
+
 def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
     records = meta.get("records", "")
     segment = Segment(

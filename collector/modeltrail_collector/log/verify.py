@@ -4,24 +4,30 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from modeltrail_collector.errors import CollectorError, LogFormatError, NotVerified, Unavailable
 from modeltrail_collector.log import chain
+from modeltrail_collector.log.account import Account, Link, RemovalReport
 from modeltrail_collector.log.heads import Change, PartitionHead
 from modeltrail_collector.log.log import ROLLUP_HEADER_BYTES, Log
 from modeltrail_collector.log.parts import view
 from modeltrail_collector.log.segment import Segment, folder_of, name_of_rollup, not_verified
 from modeltrail_collector.model import Entry, LogPartition
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 
 class PartitionReport(msgspec.Struct, frozen=True):
     """What was found in one chain. `problems` is empty when all of it is what was sealed.
 
     Of its segments so many are `rolled_up`; of the offsets in `removed` retention took the records, and the
-    headers that are left vouch for the chain over them. `unfinished` roll-ups double what segments hold.
-    `repaired` offsets were collected again: they are sound, but not the original records.
+    headers that are left vouch for the chain over them. `removals` are the records of that; of what lies
+    before `unrecorded_before` there is none, as an older modeltrail removed it. `unfinished` roll-ups double
+    what segments hold. `repaired` offsets were collected again: they are sound, but not the original records.
     """
 
     topic: str
@@ -33,6 +39,8 @@ class PartitionReport(msgspec.Struct, frozen=True):
     chain_end: str
     rolled_up: int
     removed: tuple[Change, ...]
+    removals: tuple[RemovalReport, ...]
+    unrecorded_before: int
     repaired: tuple[Change, ...]
     unfinished: tuple[str, ...]
     set_aside: tuple[str, ...]
@@ -57,12 +65,15 @@ class Report(msgspec.Struct, frozen=True):
         ]
 
 
-def verify(log: Log, earlier: Iterable[PartitionHead] = ()) -> Report:
+def verify(
+    log: Log, earlier: Iterable[PartitionHead] = (), *, trusted: "Ed25519PublicKey | None" = None
+) -> Report:
     """Recompute everything. Never raises for a bad log: that is the answer.
 
     Args:
         log: The log.
         earlier: Heads of an earlier `Report`: the chains must still lead through them (no rollback).
+        trusted: Who must have signed the record of each removal that no earlier head knows of.
 
     Raises:
         LogFormatError: A newer modeltrail wrote a part of the log.
@@ -72,7 +83,7 @@ def verify(log: Log, earlier: Iterable[PartitionHead] = ()) -> Report:
     for head in earlier:
         heads.setdefault(LogPartition(head.topic, head.topic_id, head.partition), []).append(head)
     known = log.partitions()
-    reports = tuple(_Walk(log, partition, heads.get(partition, ())).report() for partition in known)
+    reports = tuple(_Walk(log, partition, heads.get(partition, ())).report(trusted) for partition in known)
     problems = [
         f"{head.topic}/{head.partition} (topic id {head.topic_id}): an earlier head says it reached offset "
         f"{head.next_offset}, but it is gone"
@@ -133,7 +144,8 @@ class _Walk:
         self.keep = keep
         self.kept: list[Entry] = []
         self.earlier = earlier
-        self.waiting = sorted(earlier, key=lambda head: head.next_offset)
+        self.waiting: list[Link] = []
+        self.account: Account | None = None
         self.link = chain.genesis(partition)
         self.next_offset = 0
         self.segments = 0
@@ -145,25 +157,18 @@ class _Walk:
         self.unreadable = ""
         self.problems: list[str] = []
 
-    def report(self) -> PartitionReport:
+    def report(self, trusted: "Ed25519PublicKey | None" = None) -> PartitionReport:
+        self.account = account = Account(self.log, self.partition)
+        self.waiting = sorted([*map(_link_of, self.earlier), *account.links()], key=lambda link: link.offset)
         folder = folder_of(self.partition)
         files = self.log.store.files(folder)
-        rollups = self.log.rollups(self.partition)
-        for name in files:
-            if name.endswith(".avro"):
-                for first, end in rollups:
-                    if first == self.next_offset:
-                        self._rollup(name_of_rollup(self.partition, first, end))
-                self._segment(f"{folder}/{name}")
-        for first, end in rollups:
-            if (name := name_of_rollup(self.partition, first, end)) not in self.rollups:
-                self._problem(f"offset {first}: no segment begins there, but {name}")
-        if self.unreadable:
-            self._problem(f"offset {self.next_offset} on: {self.unreadable}")
-        for head in self.waiting:
-            self._compare(head)
+        self._chain([f"{folder}/{name}" for name in files if name.endswith(".avro")])
+        for link in self.waiting:
+            self._problem(f"rolled back: {link.source} {link.offset}, now it ends at {self.next_offset}")
         for head in self.earlier:
             self._compare_changes(head)
+        for problem in account.judged(self.earlier, trusted):
+            self._problem(problem)
         return PartitionReport(
             *(self.partition.topic, self.partition.topic_id, self.partition.partition),
             segments=self.segments,
@@ -172,11 +177,27 @@ class _Walk:
             chain_end=self.link,
             rolled_up=self.stubs.total(),
             removed=tuple(self.removed),
+            removals=account.told(trusted),
+            unrecorded_before=account.unrecorded_before,
             repaired=tuple(self.repaired),
             unfinished=tuple(name for name in self.rollups if not self.stubs[name]),
             set_aside=tuple(f"{folder}/{name}" for name in files if ".avro.bad-" in name),
             problems=tuple(self.problems),
         )
+
+    def _chain(self, names: Iterable[str]) -> None:
+        """Every segment, and each roll-up where it begins."""
+        rollups = self.log.rollups(self.partition)
+        for name in names:
+            for first, end in rollups:
+                if first == self.next_offset:
+                    self._rollup(name_of_rollup(self.partition, first, end))
+            self._segment(name)
+        for first, end in rollups:
+            if (name := name_of_rollup(self.partition, first, end)) not in self.rollups:
+                self._problem(f"offset {first}: no segment begins there, but {name}")
+        if self.unreadable:
+            self._problem(f"offset {self.next_offset} on: {self.unreadable}")
 
     def alone(self, segment: Segment) -> None:
         """One segment, as if the chain began with it."""
@@ -225,6 +246,7 @@ class _Walk:
                 self._stub(segment)
             elif segment.removed:
                 self._removed(segment)
+                self._emptied(segment)
             else:
                 self._records(segment)
                 self.records += segment.rows
@@ -262,6 +284,7 @@ class _Walk:
                 self._problem(f"offset {self.next_offset}: {name} does not continue the chain before it")
             if rolled.removed:
                 self.log.content(rolled)
+                self._emptied(rolled)
             else:
                 self._records(rolled)
             self.rollups[name] = rolled
@@ -295,6 +318,11 @@ class _Walk:
         self.removed.append(Change(first, stub.next_offset, "removed", stub.chain_end))
         self._pass(stub.next_offset, stub.chain_end)
 
+    def _emptied(self, file: Segment) -> None:
+        """A file that retention emptied, whose header is sound."""
+        if self.account:
+            self.account.emptied(file)
+
     def _value(self, entry: Entry) -> None:
         if entry.offset in self.keep:
             self.kept.append(entry)
@@ -304,39 +332,25 @@ class _Walk:
             self._problem(f"offset {entry.offset}: it belongs to {entry.topic}/{entry.partition}")
 
     def _pass(self, offset: int, link: str) -> None:
-        """Compare with the earlier heads that lie before the record at `offset`, or at the end."""
-        while self.waiting and self.waiting[0].next_offset <= offset:
-            head = self.waiting.pop(0)
-            if head.chain_end != link:
-                self._problem(
-                    f"offset {head.next_offset}: the records before it are not those of the earlier head"
-                )
+        """Compare with what others say of the link before the record at `offset`, or at the end."""
+        while self.waiting and self.waiting[0].offset <= offset:
+            said = self.waiting.pop(0)
+            if said.link != link:
+                self._problem(f"offset {said.offset}: the records before it are not those of {said.of}")
 
     def _compare_changes(self, head: PartitionHead) -> None:
         """What was changed on purpose since the head was written is not what it speaks of."""
         for change in (*self.removed, *self.repaired):
-            if change.first_offset < head.next_offset and not _was_known(change, head):
+            if change.first_offset < head.next_offset and not change.known_to(head):
                 self._problem(
                     f"offsets {change.first_offset} to {change.next_offset - 1}: {change.what} since the "
                     "earlier head was written. If that was on purpose, write a new head"
                 )
 
-    def _compare(self, head: PartitionHead) -> None:
-        self._problem(
-            f"rolled back: an earlier head says it reached offset {head.next_offset}, "
-            f"now it ends at {self.next_offset}"
-        )
-
     def _problem(self, text: str) -> None:
         self.problems.append(f"topic {self.partition.topic}, partition {self.partition.partition}, {text}")
 
 
-def _was_known(change: Change, head: PartitionHead) -> bool:
-    """Whether a head lists a change; what retention removed may have been in several pieces then."""
-    if change.what == "repaired":
-        return change in head.changes
-    reached = change.first_offset
-    for known in sorted(head.changes, key=lambda known: known.first_offset):
-        if known.what == "removed" and known.first_offset <= reached:
-            reached = max(reached, known.next_offset)
-    return reached >= min(change.next_offset, head.next_offset)
+def _link_of(head: PartitionHead) -> Link:
+    said = "an earlier head says it reached offset"
+    return Link(head.next_offset, head.chain_end, "the earlier head", said)

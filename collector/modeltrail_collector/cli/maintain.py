@@ -12,7 +12,7 @@ from modeltrail_collector.cli.output import json_option, log_option, print_json,
 from modeltrail_collector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from modeltrail_collector.log.maintenance import Progress
+    from modeltrail_collector.log.maintenance import Progress, Upkeep
 
 COLUMNS = ("topic", "partition", "rolled_up", "rollups", "records_removed", "removed_before")
 LONGEST_S = 36_500 * 86_400
@@ -72,10 +72,9 @@ def maintain(
     The small segments of a day are rolled up into one file, with all that was sealed: the log is read as
     before, and `verify` proves it as before. With --keep-raw the oldest records are removed for good, days at
     a time, never the newest segment, and not before the tables hold them: what these hold stays. A record
-    stays too of what was removed, when, by which rule and by whom: `modeltrail removals` lists these, and
-    `verify` checks them. Collectors
-    and readers may go on meanwhile. A second one waits for the first, and what is killed is finished by the
-    next. Exit code 1 if a segment is damaged: it is left as it is.
+    stays of that: `modeltrail removals` lists these, and `verify` checks them. Collectors and readers may go
+    on meanwhile. A second one waits for the first, and what is killed is finished by the next. Exit code 1 if
+    a segment is damaged: it is left as it is.
 
     With --keep-tables old runs are forgotten in all tables, for good. Those stay that a model version needs
     which was registered or deployed, or which a younger run speaks of: all that made it, from raw data on.
@@ -107,15 +106,19 @@ def maintain(
     if as_json:
         print_json({"log": log.uri, "dry_run": dry_run, "raw": done, "tables": tables, "problems": problems})
     else:
-        rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
-        print_rows(rows, COLUMNS, nothing=f"There are no records in {log.uri}.")
-        for line in said(tables, dry_run=dry_run):
-            click.echo(line)
-        if dry_run and rows:
+        _print(log.uri, done, said(tables, dry_run=dry_run))
+        if dry_run and done:
             click.echo("modeltrail: a dry run: nothing was changed", err=True)
     for problem in problems:
         click.echo(f"modeltrail: {problem}", err=True)
     return 1 if problems else 0
+
+
+def _print(log_uri: str, done: "list[Upkeep]", lines: list[str]) -> None:
+    rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
+    print_rows(rows, COLUMNS, nothing=f"There are no records in {log_uri}.")
+    for line in lines:
+        click.echo(line)
 
 
 def _progress() -> "Callable[[Progress], None] | None":

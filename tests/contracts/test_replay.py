@@ -332,7 +332,7 @@ def test_what_retention_removed_is_said_to_be_gone(memory: Log) -> None:
     replay(memory, Wanted(places=[Place(P0, 5)]))
     for partition in (P0, LOCAL):
         first = next(memory.segments(partition))
-        memory.store.contents[first.name] = parts.removed(first)[1]
+        memory.store.contents[first.name] = parts.removed(first, "")[1]
     result = replay(memory, Wanted())
     assert ([], 1, 2) == (result.replayed, result.replayed_before, result.removed_segments)
     for offset in (1, 2):

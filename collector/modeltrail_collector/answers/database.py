@@ -146,6 +146,7 @@ class Database:
         self,
         name: str,
         columns: str,
+        /,
         *,
         runs: Collection[str] | None = None,
         keys: Collection[str] | None = None,

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from modeltrail_collector.log.maintenance import Progress
@@ -48,6 +50,12 @@ def duration(_context: click.Context, _option: click.Parameter, text: str | None
     callback=duration,
     help="Forget runs that were last heard of longer ago than this, in all tables; not given, none are.",
 )
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="KEY",
+    help="Sign the record of what --keep-raw removes with this Ed25519 private key (PEM).",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, say what would be done.")
 @json_option
 def maintain(
@@ -55,6 +63,7 @@ def maintain(
     *,
     keep_raw: timedelta | None,
     keep_tables: timedelta | None,
+    sign: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -62,7 +71,9 @@ def maintain(
 
     The small segments of a day are rolled up into one file, with all that was sealed: the log is read as
     before, and `verify` proves it as before. With --keep-raw the oldest records are removed for good, days at
-    a time, never the newest segment, and not before the tables hold them: what these hold stays. Collectors
+    a time, never the newest segment, and not before the tables hold them: what these hold stays. A record
+    stays too of what was removed, when, by which rule and by whom: `modeltrail removals` lists these, and
+    `verify` checks them. Collectors
     and readers may go on meanwhile. A second one waits for the first, and what is killed is finished by the
     next. Exit code 1 if a segment is damaged: it is left as it is.
 
@@ -73,17 +84,22 @@ def maintain(
     modeltrail maintain
     modeltrail maintain --keep-tables 730d --dry-run
     modeltrail maintain --keep-raw 365d --dry-run
+    modeltrail maintain --keep-raw 365d --sign key.pem
     modeltrail maintain --log s3://ml/lineage --keep-raw 365d
     """
     from modeltrail_collector.cli.upkeep import blocked, maintain_tables, said
     from modeltrail_collector.log import maintain as maintain_log
     from modeltrail_collector.log import open_log
+    from modeltrail_collector.log.signing import private_key
 
+    if sign and not keep_raw:
+        raise ConfigError("--sign goes with --keep-raw DURATION: it signs the record of what that removes")
+    key = private_key(sign) if sign else None
     log = open_log(log_uri)
     progress = _progress()
     problems = blocked(log) if keep_raw and not dry_run else []
     keep_raw = None if problems else keep_raw
-    done = maintain_log(log, keep=keep_raw, dry_run=dry_run, on_progress=progress)
+    done = maintain_log(log, keep=keep_raw, key=key, dry_run=dry_run, on_progress=progress)
     if progress:
         click.echo("\r\x1b[K", nl=False, err=True)
     problems += [problem for upkeep in done for problem in upkeep.problems]

@@ -56,7 +56,8 @@ def is_dear(value: bytes) -> bool:
     """
     limit, count = _FREE + len(value) // _SPARSE, 0
     for start in range(0, len(value), _STRIDE):  # where there is too much, that is seen before the end
-        count += _structure(value[start : start + _STRIDE])
+        piece = value[start : start + _STRIDE]
+        count += len(piece) - len(piece.translate(None, b",[{"))
         if count > limit:
             return True
     return False

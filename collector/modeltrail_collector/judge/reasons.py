@@ -27,7 +27,7 @@ MAX_REASONS: Final = 20
 _CHUNK: Final = 32
 """Datasets and facets are looked at in groups: one by one takes three times as long to find none broken."""
 
-_FEW: Final = 4
+_FEW: Final = 16
 
 _HOLDERS: Final[dict[EventKind, tuple[tuple[str, str], ...]]] = {
     "run": (("run", "base.Run"), ("job", "base.Job")),
@@ -114,18 +114,26 @@ def _facets_of(definition: str, path: str, holder: Any) -> Iterator[Reason]:
 
 
 def _facet_map(entity: str, path: str, facets: dict[str, Any]) -> Iterator[Reason]:
-    own, items = schema.known().facets[entity], iter(facets.items())
-    while some := dict(itertools.islice(items, _CHUNK)):
-        if _all_facets(entity).is_valid(some):
+    own, validator = schema.known().facets[entity], _all_facets(entity)
+    for some in [facets] if len(facets) <= _CHUNK else _groups(facets):
+        if validator.is_valid(some):
             continue
         for key, facet in some.items():
-            if _facet(entity, key if key in own else None).is_valid(facet):
-                continue
-            where = step_into(path, key)
-            for found in _check(_facet_base(entity), where, facet):
-                yield _recoded(found, Code.FACET_BASE)
-            if key in own and isinstance(facet, dict) and not schema.is_tombstone(entity, facet):
-                yield from _own_facet(_own_part(entity, key), where, facet)
+            if not _facet(entity, key if key in own else None).is_valid(facet):
+                yield from _facet_reasons(entity, key, step_into(path, key), facet, known=key in own)
+
+
+def _groups(facets: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    items = iter(facets.items())
+    while some := dict(itertools.islice(items, _CHUNK)):
+        yield some
+
+
+def _facet_reasons(entity: str, key: str, path: str, facet: Any, *, known: bool) -> Iterator[Reason]:
+    for found in _check(_facet_base(entity), path, facet):
+        yield _recoded(found, Code.FACET_BASE)
+    if known and isinstance(facet, dict) and not schema.is_tombstone(entity, facet):
+        yield from _own_facet(_own_part(entity, key), path, facet)
 
 
 def _own_facet(validator: Validator, path: str, facet: dict[str, Any]) -> Iterator[Reason]:

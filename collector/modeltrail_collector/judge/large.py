@@ -78,22 +78,34 @@ class _Object(TypedDict):
 _Scalar = str | int | float | bool | Array | None
 _Part = _Scalar | _Object
 
+_LISTS: Final = frozenset({"inputs", "outputs"})
+
+Lists = dict[str, msgspec.Raw]
 Outline = dict[str, Any]
 """An event as far as the core schema knows it: its scalars; arrays and facets are not looked into."""
 
 
-def outline(value: bytes) -> Outline | None:
-    """The outline of an event; None of what is no JSON object."""
+def outline(value: bytes) -> tuple[Outline, Lists] | None:
+    """The outline of an event, and its lists of datasets as they are; None of what is no JSON object."""
     try:
-        return _read_outline()(value)
+        event = _read_outline()(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
+    lists: Lists = {}
+    for name in _LISTS & event.keys():
+        part = event[name]
+        if memoryview(part)[0] == ord("["):
+            event[name], lists[name] = Array(), part
+        else:
+            event[name] = _read_part(part)
+    return event, lists
 
 
 @cache
 def _read_outline() -> Callable[[bytes], Outline]:
     holder = _Scalar | _outline_of("Run", "Job", "StaticDataset")
-    event = _outline_of(*schema.EVENTS.values(), run=holder, job=holder, dataset=holder)
+    others = dict.fromkeys(_LISTS, msgspec.Raw) | dict.fromkeys(("run", "job", "dataset"), holder)
+    event = _outline_of(*schema.EVENTS.values(), **others)
     return msgspec.json.Decoder(event).decode
 
 
@@ -102,22 +114,11 @@ def _outline_of(*definitions: str, **others: Any) -> Any:
     return TypedDict("Fields", fields | others, total=False)  # type: ignore[operator]
 
 
-class _Lists(msgspec.Struct, gc=False):
-    inputs: msgspec.Raw = msgspec.Raw()
-    outputs: msgspec.Raw = msgspec.Raw()
-
-
 class _Skipped(msgspec.Struct, gc=False):
     """Any object."""
 
 
-def datasets(event: Outline, value: bytes) -> dict[str, msgspec.Raw]:
-    """The lists of datasets of an event, given its outline."""
-    lists = msgspec.structs.asdict(_read_lists(value))
-    return {name: raw for name, raw in lists.items() if isinstance(event.get(name), Array)}
-
-
-def no_object(lists: dict[str, msgspec.Raw]) -> str | None:
+def no_object(lists: Lists) -> str | None:
     """The path of the first item of these lists that is no object."""
     for name, raw in lists.items():
         try:
@@ -128,7 +129,7 @@ def no_object(lists: dict[str, msgspec.Raw]) -> str | None:
 
 
 _skip_objects: Final = msgspec.json.Decoder(list[_Skipped]).decode
-_read_lists: Final = msgspec.json.Decoder(_Lists).decode
+_read_part: Final = msgspec.json.Decoder(_Part).decode
 
 
 def seen(part: object) -> str:

@@ -125,15 +125,15 @@ def _examined(event: object, limit: int) -> Verdict:
 
 def _outlined(value: bytes, judged: EventKind | None) -> Verdict:
     """The verdict on an event that is too dear to be taken apart: is it the core, or a facet or a format?"""
-    event = large.outline(value)
-    if event is None:
+    outline = large.outline(value)
+    if outline is None:
         return _rejected(Code.TYPE, f"an event is an object, found {large.told(value)}")
+    event, lists = outline
     kind = _kind(event) or "run"
     reasons = tuple(outer_reasons(event, kind, large.seen))
     if any(found.code not in WARNINGS for found in reasons):
         return _with_reasons(reasons, event)
-    lists = large.datasets(event, value) if kind != "dataset" else {}
-    if path := large.no_object(lists):
+    if kind != "dataset" and (path := large.no_object(lists)):
         reasons = (reason(Code.TYPE, "must be of type object", path), *reasons)
     elif not _is_valid(_core(kind), msgspec.json.encode(event | lists)):
         message = f"breaks the schema of a {schema.EVENTS[kind]}; {_UNTOLD}"
@@ -159,7 +159,12 @@ def _too_many(value: bytes) -> Verdict:
     if found := large.unreadable(value):
         return _rejected(*found)
     message = f"has more than {MAX_KEYS} object members and array items"
-    return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), large.outline(value))
+    return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), _fields(value))
+
+
+def _fields(value: bytes) -> dict[str, Any] | None:
+    outline = large.outline(value)
+    return outline[0] if outline else None
 
 
 def _envelope(value: bytes) -> _Envelope | None:
@@ -196,7 +201,7 @@ def _unreadable(value: bytes, error: str) -> Verdict:
     if code is Code.NOT_JSON and "surrogate" not in error:
         return _rejected(code, message)
     if len(value) > MAX_EXAMINED_BYTES or large.is_dear(value):
-        return _verdict("rejected", (reason(code, message),), large.outline(value))
+        return _verdict("rejected", (reason(code, message),), _fields(value))
     return _read_leniently(value, code, error)
 
 

@@ -192,12 +192,12 @@ def peak_mib() -> float:
 def measure(path: Path, pipe: Connection) -> None:
     """One value in this process: what it costs, and a valid event of its size in turn with it."""
     value = path.read_bytes()
-    peer = valid(len(value))
     for warm in (valid(1_000), _broken(valid(1_000)), valid(1_000)[:-1]):
         judge(warm)
     before = peak_mib()
     found = judge(value)
     memory = peak_mib() - before
+    peer = valid(len(value))  # made after the peak was looked at, which this would hide
     cost, peers = seconds((value, peer))
     pipe.send({
         "verdict": found.verdict,

@@ -18,8 +18,9 @@ _CHUNK: Final = 1 << 16
 _STRIDE: Final = 1 << 11
 
 _FREE: Final = 32
-_SPARSE: Final = 16
-"""A value with more values in it than this, and one in so many bytes, is not taken apart."""
+SPARSE: Final = 16
+DENSE: Final = 6
+"""Bytes a value below which a rejected event (16) and one that is kept (6) are not taken apart."""
 
 _SPACE: Final = b" \t\r\n"
 _NOT_FINITE: Final = re.compile(rb"[-,:[\s]?(NaN|Infinity)")
@@ -49,12 +50,12 @@ def has_more_values(value: bytes, limit: int) -> bool:
     return False
 
 
-def is_dear(value: bytes) -> bool:
-    """Whether it would become very many Python objects for its size.
+def is_dear(value: bytes, bytes_a_value: int) -> bool:
+    """Whether it would become more Python objects than one in so many bytes.
 
     Real events have one array, object or item of such in 20 bytes or more, hostile ones in two.
     """
-    limit, count = _FREE + len(value) // _SPARSE, 0
+    limit, count = _FREE + len(value) // bytes_a_value, 0
     for start in range(0, len(value), _STRIDE):  # where there is too much, that is seen before the end
         piece = value[start : start + _STRIDE]
         count += len(piece) - len(piece.translate(None, b",[{"))

@@ -104,8 +104,11 @@ def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Val
         valid = False
     if valid and envelope and kind:
         return _accepted(envelope, kind)
-    if len(value) > MAX_EXAMINED_BYTES or large.is_dear(value):
-        return _outlined(value, kind)
+    is_large = len(value) > MAX_EXAMINED_BYTES
+    if is_large or large.is_dear(value, large.SPARSE):
+        found = _outlined(value, kind)
+        if found.verdict != "warned" or is_large or large.is_dear(value, large.DENSE):
+            return found
     collecting = gc.isenabled()
     gc.disable()  # it would go through all the new objects again and again; they hold no cycle
     try:
@@ -200,7 +203,7 @@ def _unreadable(value: bytes, error: str) -> Verdict:
     code, message = large.why(value, error)
     if code is Code.NOT_JSON and "surrogate" not in error:
         return _rejected(code, message)
-    if len(value) > MAX_EXAMINED_BYTES or large.is_dear(value):
+    if len(value) > MAX_EXAMINED_BYTES or large.is_dear(value, large.SPARSE):
         return _verdict("rejected", (reason(code, message),), _fields(value))
     return _read_leniently(value, code, error)
 

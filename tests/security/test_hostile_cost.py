@@ -6,19 +6,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SIZES = (1_000, 100_000, 10_000_000)
-LARGE = "too_many_keys"
+SIZES = (10_000, 10_000_000)
 KINDS = {
-    "arrays too deep": ("too_deep", "too_deep", "too_deep"),
-    "arrays 100 deep": ("enum", "enum", LARGE),
-    "many keys": ("enum", "enum", LARGE),
-    "one key, often": ("enum", "enum", LARGE),
-    "numbers of 4,000 digits": ("not_finite",) * 3,
-    "ones, then NaN": ("not_finite",) * 3,
-    "NUL, escaped": ("enum",) * 3,
-    "halves of surrogate pairs": ("not_json",) * 3,
-    "inputs that are numbers": ("type", "type", LARGE),
-    "one wide character": ("enum",) * 3,
+    "arrays too deep": ("too_deep", "too_deep"),
+    "many keys": ("enum", "too_many_keys"),
+    "one key, often": ("enum", "too_many_keys"),
+    "ones, then NaN": ("not_finite", "not_finite"),
+    "NUL, escaped": ("enum", "enum"),
+    "halves of surrogate pairs": ("not_json", "not_json"),
+    "inputs that are numbers": ("type", "too_many_keys"),
 }
 
 

@@ -26,7 +26,8 @@ FAN_OUT: Final = 10_000
 CHAIN: Final = 100
 _SQL: Final = Path(__file__).with_name("world.sql")
 _CHUNK: Final = 2_000
-_MODEL_GROUPS: Final = 8
+_MODEL_GROUP_RUNS: Final = 60_000
+"""Of so many runs the facts of all models are held at once."""
 
 Tables = dict[str, DeltaTable]
 
@@ -72,7 +73,7 @@ def generate(log: Log, runs: int, tell: Callable[[str], None] = lambda _: None) 
     store.append(tables["rejected"], _rejected(cycles), {})
     keep_up(log)
     tables = {name: table_store(log).open_or_create(name, schema) for name, schema in TABLES.items()}
-    for some in _models(tables):
+    for some in _models(tables, max(runs // _MODEL_GROUP_RUNS, 1)):
         for name, table in some.items():
             store.append(tables[name], table, {})
         tell(f"models, {time.monotonic() - started:.0f} s")
@@ -84,18 +85,22 @@ def generate(log: Log, runs: int, tell: Callable[[str], None] = lambda _: None) 
     tell(f"kept up, {time.monotonic() - started:.0f} s")
 
 
-def _models(tables: Tables) -> Iterator[dict[str, pa.Table]]:
+def _models(tables: Tables, groups: int) -> Iterator[dict[str, pa.Table]]:
     """Rows of `models` and `changes`, a part of the names at a time."""
     with scan.connect() as connection:
-        for name in ("runs", "run_datasets", "facets", "metrics"):
+        connection.execute("SET memory_limit = '2GB'")
+        for name in ("runs", "run_datasets", "facets"):
             scan.attach(connection, f"{name}_all", tables[name], BY_RUN[name])
+        scan.attach(connection, "metrics_any", tables["metrics"], BY_RUN["metrics"])
         names = connection.execute(
             "SELECT DISTINCT namespace, name FROM run_datasets_all WHERE kind = 'model'"
         ).fetchall()
-        for group in range(_MODEL_GROUPS):
-            some = [one for one in names if int(model_bucket(*one)[1:], 16) % _MODEL_GROUPS == group]
+        for group in range(groups):
+            some = [one for one in names if int(model_bucket(*one)[1:], 16) % groups == group]
             scan.fill(connection, "touched", ("namespace", "name"), some)
             reduce.relevant_runs(connection)
+            connection.execute("""CREATE OR REPLACE TEMP TABLE metrics_all AS
+                FROM metrics_any SEMI JOIN run_datasets USING (run_id) WHERE source <> 'series'""")
             models = scan.fetch(connection, reduce.models_query(connection), BY_MODEL["models"]).read_all()
             versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
             changes = reduce.changes_of(connection, versions)

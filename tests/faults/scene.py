@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from faults.kafka_proxy import KafkaProxy
 from faults.members import Members, Task, collect
-from faults.oracle import Judgement, Producer, compare, sealed_to, until
+from faults.oracle import Judgement, Producer, all_sealed, compare, until
 from faults.proxy import Proxy
 from kafka_broker import SCRIPT, Broker
 
@@ -31,7 +31,7 @@ class Scene(NamedTuple):
         self.producer.stop()
         assert {} == self.producer.failed
         acked = self.producer.acked
-        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 240)
+        until(all_sealed(self.log, acked), "everything is sealed", 240)
         self.members.drain()
         return compare(self.log, acked)
 

@@ -136,7 +136,9 @@ def not_refused(act: Callable[[], object]) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("kind", "first"), [("topic", "fetch"), ("topic", "metadata"), ("group", "heartbeat")])
+@pytest.mark.parametrize(
+    ("kind", "first"), [("topic", "fetch"), ("topic", "metadata"), ("group", "heartbeat")]
+)
 def test_a_right_that_is_taken_while_running_is_named(rights, kind, first):
     """A collector whose right is revoked ends, whatever hears of it first, and names what gives it back."""
     for each in ("topic", "group"):

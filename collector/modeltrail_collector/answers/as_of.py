@@ -24,14 +24,27 @@ def as_of(of: Log | Database) -> list[Row]:
         return found
 
 
-def deployed(db: Database) -> list[Row]:
-    """The deployments that did not fail up to the handle's moment, oldest first: rows of their table."""
+def deployed(db: Database, where: str = "true", **params: object) -> list[Row]:
+    """The deployments that did not fail up to the handle's moment, oldest first: rows of their table.
+
+    Of each place what was said since the last one that took its whole traffic; `where` is SQL that chooses
+    among them. Needs table `deployments`.
+    """
     at = db.moment.event_time or db.moment.arrival or datetime.now(UTC)
     return db.rows(
-        """SELECT * EXCLUDE (bucket) FROM deployments
-        WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
-        ORDER BY effective_at, run_id""",
+        f"""SELECT * EXCLUDE (bucket, whole) FROM (
+            SELECT *, coalesce(action, '') <> 'retire' AND coalesce(traffic_percent >= 100, true) AS whole
+            FROM deployments
+            WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
+        )
+        WHERE {where}
+        QUALIFY (effective_at, run_id) >= coalesce(
+            max((effective_at, run_id)) FILTER (whole)
+                OVER (PARTITION BY platform, endpoint, environment, uri),
+            (effective_at, run_id))
+        ORDER BY effective_at, run_id""",  # noqa: S608  conditions of ours
         at=at.isoformat(),
+        **params,
     )
 
 
@@ -70,15 +83,29 @@ def _find_makers(db: Database, found: list[Row]) -> None:
     db.fill("sought", columns, (
         (str(number), *(row[f"model_{column}"] for column in columns[1:])) for number, row in enumerate(found)
     ))  # fmt: skip
+    # By equality, a way at a time: of thousands of places and versions each pair would have to be looked at.
     makers = db.rows("""
-        SELECT s.number::INTEGER AS number, m.run_id FROM sought AS s JOIN models AS m
-            ON CASE WHEN s.digest IS NOT NULL AND m.digest IS NOT NULL THEN s.digest = m.digest
-                ELSE s.version = m.version AND s.name IN (m.name, m.registered_name)
-                    AND coalesce(s.namespace, m.namespace) = m.namespace END
-        QUALIFY row_number() OVER (
-            PARTITION BY number ORDER BY m.registered_name IS NULL, m.created_at) = 1""")
+        WITH model AS (
+            SELECT namespace, name, registered_name, version, digest, run_id,
+                (registered_name IS NULL, created_at) AS rank
+            FROM models
+        ),
+        named AS (
+            SELECT number, s.namespace AS said, s.digest AS deployed, m.*
+            FROM sought AS s JOIN model AS m ON (s.name, s.version) = (m.name, m.version)
+            UNION ALL
+            SELECT number, s.namespace, s.digest, m.*
+            FROM sought AS s JOIN model AS m ON (s.name, s.version) = (m.registered_name, m.version)
+        ),
+        found AS (
+            SELECT number, run_id, rank FROM named
+            WHERE (deployed IS NULL OR digest IS NULL) AND coalesce(said, namespace) = namespace
+            UNION ALL
+            SELECT number, m.run_id, rank FROM sought AS s JOIN model AS m USING (digest)
+        )
+        SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")
     ids = [row["run_id"] for row in makers]
-    db.attach("runs", "run_datasets", runs=ids, held=True)
+    db.attach("runs", "run_datasets", runs=ids)
     db.fill("maker", ("run_id",), {(run_id,) for run_id in ids})
     runs = _by_run(db.rows("SELECT * EXCLUDE (bucket) FROM near_runs SEMI JOIN maker USING (run_id)"))
     data = _by_run(

@@ -11,16 +11,14 @@ from typing import Any, Final, Self
 
 import duckdb
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
 from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
 from modeltrail_collector.tables.past import NOW, Moment, Past
-from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN
+from modeltrail_collector.tables.snapshot import Near, Snapshot
 
 Row = dict[str, Any]
 
@@ -44,7 +42,7 @@ class Database:
         self.connection = scan.connected()
         self.moment = moment
         self._past: Past | None = None
-        self._past_of: tuple[DeltaTable | None, ...] = ()
+        self._past_of: tuple[Snapshot, ...] = ()
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
         self._views: dict[str, tuple[object, ...]] = {}
@@ -70,43 +68,36 @@ class Database:
     ) -> None:
         """Make these tables, at their newest version, views of their names (none named: all public ones).
 
-        A table not yet written is empty. `held` reads the small ones into memory: right for an answer that
-        asks many questions. With `runs` (ids), `models` (namespace and name) or `keys` (of `mentions`) the
-        view is called `near_<table>` and holds at least the rows of these: much faster on a large log.
+        A table not yet written is empty. `held` reads small ones into memory: right for an answer that asks
+        many questions. With `runs` (ids), `models` (namespace and name) or `keys` (of `mentions`) the view is
+        called `near_<table>` and holds at least the rows of these, read from the files that have them.
         """
         with scan.translated():
             for name in names or PUBLIC:
-                self._attach(name, held, _buckets(name, runs, models, keys), models)
+                self._attach(name, held, _near(name, runs, models, keys), models)
 
     def _attach(
-        self,
-        name: str,
-        held: bool,
-        buckets: frozenset[str] | None,
-        models: Collection[tuple[str, str]] | None,
+        self, name: str, held: bool, near: Near | None, models: Collection[tuple[str, str]] | None
     ) -> None:
         past = self._look_back() if self.moment != NOW else None
-        called = name if buckets is None and models is None else f"near_{name}"
+        called = name if near is None and models is None else f"near_{name}"
         table, stamp = self._open(name), self._opened[name].stamp
-        small = held and table is not None and _bytes(table) <= _HELD_BYTES
-        view = (past, stamp or object(), small or buckets, models if name == "changes" else None)
+        small = held and near is None and table.bytes <= _HELD_BYTES
+        view = (past, stamp or object(), small or near, models if name == "changes" else None)
         if self._views.get(called) == view:
             return
-        if past is not None:
-            query = past.query(name, None if small else buckets, models)
-        else:
-            query = scan.reading_table(table, TABLES[name], None if small else buckets)
+        query = past.query(name, near, models) if past is not None else table.query(near)
         if small:
             self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {called}_held AS {query}")
             query = f"FROM {called}_held"
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
         self._views[called] = view
 
-    def _open(self, name: str) -> DeltaTable | None:
+    def _open(self, name: str) -> Snapshot:
         """A table at its newest version."""
         known, stamp = self._opened.get(name), self._store.stamp(name)
         if known is None or stamp is None or known.stamp != stamp:
-            known = self._opened[name] = _Opened(stamp, self._store.open(name))
+            known = self._opened[name] = _Opened(stamp, Snapshot(name, self._store.open(name)))
         return known.table
 
     def _look_back(self) -> Past:
@@ -148,7 +139,8 @@ class Database:
 
         Times become RFC 3339 text.
         """
-        return plain_rows(self.connection.sql(query, params=params or None))
+        found = self.connection.execute(query, params or None)
+        return _plain_rows([column[0] for column in found.description or ()], found.fetchall())
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
@@ -159,22 +151,22 @@ class _Opened(msgspec.Struct, frozen=True):
     """A table, and the stamp of its version."""
 
     stamp: object | None
-    table: DeltaTable | None
+    table: Snapshot
 
 
-def _buckets(
+def _near(
     name: str,
     runs: Collection[str] | None,
     models: Collection[tuple[str, str]] | None,
     keys: Collection[str] | None,
-) -> frozenset[str] | None:
+) -> Near | None:
     """Where the rows of these runs, models or names lie in a table; None: anywhere."""
     if name in BY_RUN and runs is not None:
-        return frozenset(map(run_bucket, runs))
+        return Near(frozenset(map(run_bucket, runs)), frozenset(runs))
     if name in BY_NAME and keys is not None:
-        return frozenset(map(name_bucket, keys))
+        return Near(frozenset(map(name_bucket, keys)), frozenset(keys))
     if name in BY_MODEL and models is not None:
-        return frozenset(model_bucket(*one) for one in models)
+        return Near(frozenset(model_bucket(*one) for one in models), frozenset(name for _, name in models))
     return None
 
 
@@ -207,27 +199,24 @@ def said() -> Iterator[None]:
 
 def plain_rows(found: duckdb.DuckDBPyRelation) -> list[Row]:
     """The rows of a relation as plain JSON values."""
-    table = found.to_arrow_table()
-    for number, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
-            # As text here: to turn a time into Python's, pyarrow imports pandas, which takes a second.
-            zone = "Z" if field.type.tz else ""
-            naive = table[number].cast(pa.timestamp("us"))
-            table = table.set_column(number, field.name, pc.strftime(naive, f"%Y-%m-%dT%H:%M:%S{zone}"))
-    return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
+    return _plain_rows(found.columns, found.fetchall())
 
 
-def _bytes(table: DeltaTable) -> int:
-    return sum(table.get_add_actions()["size_bytes"].to_pylist())
+def _plain_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> list[Row]:
+    return [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
 
 
 def _plain(value: Any) -> Any:
     match value:
+        case str() | int() | None:
+            return value
         case float() if not math.isfinite(value):
             return str(value)
         case decimal.Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
-        case dt.datetime() | dt.date() | dt.time():
+        case dt.datetime():
+            return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        case dt.date() | dt.time():
             return value.isoformat()
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}

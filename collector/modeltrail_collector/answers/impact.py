@@ -8,15 +8,13 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import names, subjects
-from modeltrail_collector.answers.as_of import as_of
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
 _DEPTH: Final = 100
 _DIGITS: Final = 4
-_USED: Final = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
 
 _Name = tuple[str, str]
 
@@ -69,7 +67,7 @@ def impact(
 
     Raises NotFound when nothing or more than one thing is called so, or no data has an index of its subjects.
     """
-    with database(of, *_USED, held=True) as db:
+    with opened(of) as db:
         found: list[Row] = []
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
@@ -95,28 +93,6 @@ def impact(
         return _with_endpoints(db, found)
 
 
-def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> list[Row]:
-    """What is to be done so that nothing is left of a dataset or a person: an object for each.
-
-    `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
-    nowhere, `retrain` for versions that do; `look` for an index of subjects that could not be looked into.
-    Arguments and errors are those of `impact`.
-    """
-    found = impact(of, text, **chosen)
-    serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
-    plan: list[Row] = [{**row, "action": "look"} for row in found if row["kind"] == subjects.UNREAD]
-    used = set()
-    for row in found:
-        if row["kind"] == "endpoint" and (row["run_id"], row["version"]) in serving:
-            plan.append({**row, "action": "withdraw"})
-            used.add((row["model_name"], row["version"]))
-    for row in found:
-        if row["kind"] == "model":
-            known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
-            plan.append({**row, "action": "retrain" if known & used else "withdraw"})
-    return plan
-
-
 def _start(
     db: Database, text: str | None, fingerprint: str | None, columns: frozenset[str] | None
 ) -> list[_Thing]:
@@ -126,15 +102,23 @@ def _start(
         name, version = _named(db, text)
     if version is None and fingerprint is None and name is not None:
         return [_Thing(name["namespace"], name["name"], columns=columns, any_version=True)]
+    if name is None:  # of content alone nothing says where it lies
+        db.attach("run_datasets")
+        table = "run_datasets"
+    else:
+        db.attach("mentions", keys=[name["name"]])
+        runs = db.rows("SELECT DISTINCT run_id FROM near_mentions WHERE how = 'name'")
+        db.attach("run_datasets", runs=[row["run_id"] for row in runs])
+        table = "near_run_datasets"
     rows = db.rows(
-        """SELECT DISTINCT namespace, name, version, fingerprint, identities,
+        f"""SELECT DISTINCT namespace, name, version, fingerprint, identities,
             CASE WHEN role = 'output' THEN run_id END AS run_id
-        FROM run_datasets
+        FROM {table}
         WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name))
             AND ($version IS NULL OR version = $version
                 OR (length($version) >= $digits AND starts_with(fingerprint, $version)))
             AND ($fingerprint IS NULL OR starts_with(fingerprint, $fingerprint))
-        ORDER BY ALL""",
+        ORDER BY ALL""",  # noqa: S608  a name of ours
         namespace=name and name["namespace"],
         name=name and name["name"],
         version=version,
@@ -152,6 +136,7 @@ def _start(
 def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> list[_Thing]:
     """These datasets as the runs wrote or read them, and all of the same content."""
     db.fill("held", ("run_id", "role", "namespace", "name"), datasets)
+    db.attach("run_datasets")
     rows = db.rows("""
         WITH said AS (SELECT d.* FROM run_datasets AS d SEMI JOIN held USING (run_id, role, namespace, name))
         SELECT DISTINCT namespace, name, version, fingerprint, identities,
@@ -179,24 +164,7 @@ def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
     for thing in things:
         for alias in thing.aliases():
             by_name.setdefault(alias, []).append(thing)
-    db.fill("wanted", ("namespace", "name"), sorted(by_name))
-    # What a run itself put out under this name (an evaluation inside of it) it did not learn from.
-    rows = db.rows("""
-        WITH input AS (SELECT * FROM run_datasets WHERE role = 'input'),
-        named AS (
-            SELECT w.namespace AS known_namespace, w.name AS known_name, input.*
-            FROM wanted AS w JOIN input USING (namespace, name)
-            UNION ALL
-            SELECT w.namespace, w.name, i.* EXCLUDE (link)
-            FROM (SELECT *, unnest(identities) AS link FROM input) AS i
-            JOIN wanted AS w ON i.link = concat(w.namespace, chr(9), w.name)
-        )
-        SELECT DISTINCT known_namespace, known_name, run_id, named.namespace, named.name, version,
-            fingerprint, use, state, started_at, last_event_at, job_namespace, job_name
-        FROM named JOIN runs USING (run_id)
-        WHERE NOT EXISTS (FROM run_datasets AS made WHERE made.run_id = named.run_id AND made.role = 'output'
-            AND made.kind = 'model' AND (made.namespace, made.name) = (named.namespace, named.name))
-        ORDER BY started_at, run_id, named.namespace, named.name""")
+    rows = _reading(db, sorted(by_name))
     pairs = [(row, by_name[row.pop("known_namespace"), row.pop("known_name")]) for row in rows]
     writers = _writers(db, pairs)
     return [
@@ -205,6 +173,33 @@ def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
         for thing in candidates
         if _is_read(row, thing, writers.get(_key(row)))
     ]
+
+
+def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
+    """The inputs of runs that are called so, each with its run.
+
+    What a run itself put out under this name (an evaluation inside of it) it did not learn from.
+    """
+    db.fill("wanted", ("namespace", "name"), wanted)
+    names = {name for _, name in wanted}
+    db.attach("mentions", keys=names)
+    db.connection.execute("""CREATE OR REPLACE TEMP TABLE read AS
+        SELECT DISTINCT w.namespace AS known_namespace, w.name AS known_name, run_id, m.namespace, m.name,
+            version, fingerprint, use
+        FROM wanted AS w JOIN near_mentions AS m ON (m.key_namespace, m.key) = (w.namespace, w.name)
+        WHERE role = 'input' AND how IN ('name', 'identity')""")
+    called = db.rows("SELECT DISTINCT name, run_id FROM read")
+    if not called:
+        return []
+    db.attach("mentions", keys=names | {row["name"] for row in called})
+    db.attach("runs", runs={row["run_id"] for row in called})
+    return db.rows("""
+        SELECT read.*, state, started_at, last_event_at, job_namespace, job_name
+        FROM read JOIN near_runs USING (run_id)
+        ANTI JOIN (
+            FROM near_mentions WHERE how = 'name' AND role = 'output' AND kind = 'model'
+        ) AS made USING (run_id, namespace, name)
+        ORDER BY started_at, run_id, namespace, name""")
 
 
 def _key(row: Row) -> tuple[str, str, str]:
@@ -259,29 +254,9 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
     for row, thing in reached:
         both = (columns.get(_key(row), frozenset()), thing.columns)
         columns[_key(row)] = None if None in both else frozenset().union(*(each or () for each in both))
-    db.fill("reached", ("run_id", "namespace", "name"), sorted(columns))
-    rows = db.rows("""
-        WITH direct AS (
-            SELECT DISTINCT r.run_id, r.namespace AS read_namespace, r.name AS read_name, o.*
-                EXCLUDE (run_id)
-            FROM reached AS r
-            JOIN edges AS e ON e.run_id = r.run_id AND (e.from_namespace, e.from_name) = (r.namespace, r.name)
-            JOIN run_datasets AS o ON o.run_id = e.run_id AND o.role = 'output'
-                AND (o.namespace, o.name) = (e.to_namespace, e.to_name)
-        ),
-        named AS (
-            SELECT * FROM direct
-            UNION
-            SELECT d.run_id, d.read_namespace, d.read_name, o.* EXCLUDE (run_id)
-            FROM direct AS d JOIN run_datasets AS o ON o.run_id = d.run_id AND o.role = 'output'
-                AND o.kind = 'model' AND d.kind = 'model' AND o.fingerprint = d.fingerprint
-        )
-        SELECT DISTINCT n.run_id, read_namespace, read_name, n.namespace, n.name, n.kind, n.version,
-            n.fingerprint, n.identities, m.version AS model_version, m.digest, m.registered_name,
-            coalesce(m.created_at, runs.ended_at, runs.last_event_at) AS since
-        FROM named AS n JOIN runs ON runs.run_id = n.run_id
-        LEFT JOIN models AS m ON m.run_id = n.run_id AND (m.namespace, m.name) = (n.namespace, n.name)
-        ORDER BY since, n.run_id, n.namespace, n.name, read_namespace, read_name""")
+    if not columns:
+        return []
+    rows = _made_of(db, sorted(columns))
     said = _columns_said(db) if any(each is not None for each in columns.values()) else {}
     made: list[tuple[_Thing, Row]] = []
     for row in rows:
@@ -290,6 +265,40 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
         if came is None or came:
             made.append(_made(row, came))
     return made
+
+
+def _made_of(db: Database, reached: list[tuple[str, str, str]]) -> list[Row]:
+    """What runs put out that one of their inputs (run id, namespace, name) went into."""
+    runs = {run_id for run_id, _, _ in reached}
+    db.fill("reached", ("run_id", "namespace", "name"), reached)
+    db.attach("edges", "run_datasets", "runs", runs=runs)
+    db.connection.execute("""CREATE OR REPLACE TEMP TABLE named AS
+        WITH placed AS (
+            SELECT * EXCLUDE (bucket) FROM near_run_datasets SEMI JOIN reached USING (run_id)
+            WHERE role = 'output'
+        ),
+        direct AS (
+            SELECT DISTINCT r.run_id, r.namespace AS read_namespace, r.name AS read_name, o.*
+                EXCLUDE (run_id)
+            FROM reached AS r
+            JOIN near_edges AS e ON e.run_id = r.run_id
+                AND (e.from_namespace, e.from_name) = (r.namespace, r.name)
+            JOIN placed AS o ON o.run_id = e.run_id AND (o.namespace, o.name) = (e.to_namespace, e.to_name)
+        )
+        SELECT * FROM direct
+        UNION
+        SELECT d.run_id, d.read_namespace, d.read_name, o.* EXCLUDE (run_id)
+        FROM direct AS d JOIN placed AS o ON o.run_id = d.run_id
+            AND o.kind = 'model' AND d.kind = 'model' AND o.fingerprint = d.fingerprint""")
+    names = db.rows("SELECT DISTINCT namespace, name FROM named")
+    db.attach("models", models=[(row["namespace"], row["name"]) for row in names])
+    return db.rows("""
+        SELECT DISTINCT n.run_id, read_namespace, read_name, n.namespace, n.name, n.kind, n.version,
+            n.fingerprint, n.identities, m.version AS model_version, m.digest, m.registered_name,
+            coalesce(m.created_at, runs.ended_at, runs.last_event_at) AS since
+        FROM named AS n JOIN near_runs AS runs ON runs.run_id = n.run_id
+        LEFT JOIN near_models AS m ON m.run_id = n.run_id AND (m.namespace, m.name) = (n.namespace, n.name)
+        ORDER BY since, n.run_id, n.namespace, n.name, read_namespace, read_name""")
 
 
 def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:
@@ -310,9 +319,10 @@ _Said = dict[tuple[str, str, str, str], dict[str, Any]]
 
 def _columns_said(db: Database) -> _Said:
     """What the reached runs say of columns: where those of outputs came from, which of inputs were used."""
+    db.attach("facets", runs={row["run_id"] for row in db.rows("SELECT DISTINCT run_id FROM reached")})
     rows = db.rows("""
         SELECT DISTINCT f.run_id, f.key, f.namespace, f.name, f.value
-        FROM facets AS f SEMI JOIN reached USING (run_id)
+        FROM near_facets AS f SEMI JOIN reached USING (run_id)
         WHERE f.value IS NOT NULL AND ((f.scope = 'output' AND f.key = 'columnLineage')
             OR (f.scope = 'input_facet' AND f.key = 'modelTrail_dataUse'))""")
     said: _Said = {}
@@ -358,13 +368,18 @@ def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:
         if name
     }
     db.fill("made", ("name", "version", "digest"), sorted(wanted))
+    db.attach("deployments", held=True)
     rows = db.rows("""
-        SELECT DISTINCT d.run_id, d.platform, d.endpoint, d.uri, d.environment, d.action, d.model_name,
-            d.model_version AS version, d.effective_at AS since
-        FROM deployments AS d JOIN made AS m ON CASE
-            WHEN d.model_digest IS NOT NULL AND m.digest <> '' THEN d.model_digest = m.digest
-            ELSE (d.model_name, d.model_version) = (m.name, m.version) END
-        ORDER BY since, endpoint""")
+        WITH used AS (
+            SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
+            UNION ALL
+            SELECT d.* FROM deployments AS d JOIN made AS m
+                ON (d.model_name, d.model_version) = (m.name, m.version)
+            WHERE d.model_digest IS NULL OR m.digest = ''
+        )
+        SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
+            model_version AS version, effective_at AS since
+        FROM used ORDER BY since, endpoint""")
     depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
     deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
     told = {row["run_id"] for row in rows}

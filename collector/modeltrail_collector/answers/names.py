@@ -45,8 +45,8 @@ def dataset(db: Database, text: str) -> Row:
     """(namespace, name, kind) of the dataset, model or endpoint that is meant. Raises NotFound as `model`."""
     tiers = _TIERS.format(registered="CASE how WHEN 'registered' THEN key END", digest="fingerprint")
     # The first three tiers are known by key; only where none fits all names are looked through.
-    for table, keys in (("near_mentions", _keys(text)), ("mentions", None)):
-        db.attach("mentions", keys=keys, held=True)
+    for table, called in (("near_mentions", keys(text)), ("mentions", None)):
+        db.attach("mentions", keys=called, held=True)
         found = db.rows(
             f"""SELECT DISTINCT namespace, name, tier FROM (SELECT *, {tiers} AS tier FROM {table}
                 WHERE how IN ('name', 'registered'))
@@ -54,13 +54,13 @@ def dataset(db: Database, text: str) -> Row:
             text=text,
             path=_path(text),
         )
-        if found and (keys is None or found[0]["tier"] <= _BY_KEY):
+        if found and (called is None or found[0]["tier"] <= _BY_KEY):
             return _one_name(text, found)
     names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
     raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(text, names)}")
 
 
-def _keys(text: str) -> list[str]:
+def keys(text: str) -> list[str]:
     """The names that `text` may be in full: alone, as a path, after a namespace."""
     cuts = (number for number, letter in enumerate(text) if letter in "/:")
     return [text, _path(text), *(text[cut + 1 :] for cut in cuts)]
@@ -73,8 +73,8 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
 
 def _versions(db: Database, name: str) -> list[Row]:
     tiers = _TIERS.format(registered="registered_name", digest="digest")
-    db.attach("mentions", keys=_keys(name), held=True)
-    db.fill("called", ("key",), {(key,) for key in _keys(name)})
+    db.attach("mentions", keys=keys(name))
+    db.fill("called", ("key",), {(key,) for key in keys(name)})
     known = db.rows("""SELECT DISTINCT namespace, name FROM near_mentions SEMI JOIN called USING (key)
         WHERE how IN ('name', 'registered') AND kind = 'model'""")
     for table, models in (

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.log import Log
 
 SECTIONS: Final = (
@@ -45,7 +46,7 @@ class _Facts:
         self.db = db
         self.model = model
         runs = [run for run in (model["run_id"], model["registered_run_id"]) if run is not None]
-        db.attach("runs", "run_datasets", "facets", "params", runs=runs, held=True)
+        db.attach("runs", "run_datasets", "facets", "params", runs=runs)
         self.rows = db.rows(
             """SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
             FROM near_facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
@@ -153,7 +154,7 @@ def _environment(facts: _Facts) -> Row | None:
 
 def _metrics(facts: _Facts) -> list[Row]:
     """The last figure of each name, split, dataset and slice that the making run itself reported."""
-    facts.db.attach("metrics", runs=[facts.model["run_id"]], held=True)
+    facts.db.attach("metrics", runs=[facts.model["run_id"]])
     rows = facts.db.rows(
         """SELECT name, value, step, split, dataset, slice FROM near_metrics
         WHERE run_id = $run AND source <> 'evaluation'
@@ -170,11 +171,10 @@ def _metrics(facts: _Facts) -> list[Row]:
 
 def _evaluations(facts: _Facts) -> list[Row]:
     """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
-    keys = [key for key in (facts.model["name"], facts.model["digest"]) if key is not None]
-    facts.db.attach("mentions", keys=keys, held=True)
-    facts.db.fill("keys", ("key",), {(key,) for key in keys})
-    runs = facts.db.rows("SELECT DISTINCT run_id FROM near_mentions SEMI JOIN keys USING (key)")
-    facts.db.attach("metrics", "facets", runs=[row["run_id"] for row in runs], held=True)
+    runs = judging(facts.db, facts.model)
+    if not runs:
+        return []
+    facts.db.attach("metrics", "facets", runs=runs)
     rows = facts.db.rows(
         """SELECT m.run_id, m.name, m.value, m.dataset, m.slice, m.happened_at, f."value" AS facet,
             f.topic, f.topic_id, f."partition", f."offset"
@@ -217,7 +217,9 @@ def _deployments(facts: _Facts) -> list[Row]:
     of["registered"] = facts.model["registered_name"]
     facts.db.attach("deployments", held=True)
     found = facts.db.rows(f"SELECT run_id FROM deployments WHERE {where}", **of)  # noqa: S608
-    facts.db.attach("facets", runs=[row["run_id"] for row in found], held=True)
+    if not found:
+        return []
+    facts.db.attach("facets", runs=[row["run_id"] for row in found])
     return facts.db.rows(
         f"""SELECT d.* EXCLUDE (bucket), struct_pack(topic := f.topic, topic_id := f.topic_id,
             "partition" := f."partition", "offset" := f."offset") AS source,
@@ -231,7 +233,7 @@ def _deployments(facts: _Facts) -> list[Row]:
 
 
 def _changes(facts: _Facts) -> list[Row]:
-    facts.db.attach("changes", models=[(facts.model["namespace"], facts.model["name"])], held=True)
+    facts.db.attach("changes", models=[(facts.model["namespace"], facts.model["name"])])
     return facts.db.rows(
         """SELECT base_version, section, path, before, after FROM near_changes
         WHERE (namespace, name, version) = ($namespace, $name, $version)""",

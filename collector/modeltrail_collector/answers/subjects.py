@@ -40,6 +40,7 @@ def find(db: Database, subject: str, keys: Path | Sequence[Path]) -> Held:
         NotFound: No dataset of the log has an index.
     """
     wanted = _pseudonyms(subject, [keys] if isinstance(keys, Path) else keys)
+    db.attach("facets")
     rows = db.rows(
         """SELECT DISTINCT run_id, scope, namespace, name, value FROM facets
         WHERE key = $key AND value IS NOT NULL AND scope IN ('input', 'output') ORDER BY ALL""",

@@ -7,7 +7,7 @@ import msgspec
 
 from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers.as_of import in_force
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -67,8 +67,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
 
     Raises NotFound when nothing or more than one thing is called so.
     """
-    tables = ("models", "runs", "run_datasets", "edges", "deployments", "facets")
-    with database(of, *tables, held=True) as db:
+    with opened(of) as db:
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
@@ -76,10 +75,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
 
 
 def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
-    """The tree of each model version (row of `models`) from a run on that made these bytes.
-
-    Needs the tables that `trace` opens.
-    """
+    """The tree of each model version (row of `models`) from a run on that made these bytes."""
     roots = [_made(db, model, run_id) for model, run_id in made]
     for number, root in enumerate(roots):
         root.tree = number
@@ -136,13 +132,14 @@ def _made(db: Database, model: Row, run_id: str) -> Node:
 
 
 def _kind(db: Database, found: Row) -> str:
-    query = "SELECT max(kind) AS kind FROM run_datasets WHERE (namespace, name) = ($namespace, $name)"
+    db.attach("mentions", keys=[found["name"]])
+    query = """SELECT max(kind) AS kind FROM near_mentions
+        WHERE how = 'name' AND (key_namespace, key) = ($namespace, $name)"""
     return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
 
 
 def _run(db: Database, run_id: str) -> Row | None:
-    runs = db.rows(f"SELECT {sources.RUN} FROM runs WHERE run_id = $run", run=run_id)  # noqa: S608
-    return runs[0] if runs else None
+    return sources.runs_of(db, [run_id]).get(run_id)
 
 
 def _endpoint(db: Database, found: list[Row]) -> Node:
@@ -191,12 +188,18 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
     if not nodes:
         return
     written = sources.writers(db, {(node.namespace, node.name) for node in nodes})
+    chosen: list[tuple[Node, Row]] = []
     for node in nodes:
-        found = _writer(node, written.get((node.namespace, node.name), []))
+        candidates = written.get((node.namespace, node.name), [])
+        if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
+            node.kind = "model"
+        found = _writer(node, candidates)
         if found is not None:
             node.exact = found["exact"] and node.kind != "model"
-            apart = ("version", "fingerprint", "exact")
-            node.run = {key: value for key, value in found.items() if key not in apart}
+            chosen.append((node, found))
+    runs = sources.runs_of(db, {found["run_id"] for _, found in chosen})
+    for node, found in chosen:
+        node.run = dict(runs[found["run_id"]])
 
 
 def _writer(node: Node, candidates: list[Row]) -> Row | None:

@@ -2,9 +2,7 @@
 
 import click
 
-from modeltrail_collector.intake import files
 from modeltrail_collector.log import Log
-from modeltrail_collector.pump.files import sealed_so_far
 from modeltrail_collector.tables import segments_behind
 
 
@@ -24,5 +22,8 @@ def _waiting(log: Log) -> int:
     found = sorted(log.inbox.glob("*.ndjson")) if log.inbox is not None and log.inbox.is_dir() else []
     if not found:
         return 0
+    from modeltrail_collector.intake import files
+    from modeltrail_collector.pump.files import sealed_so_far
+
     progress = sealed_so_far(log)
     return sum(1 for path in found for _ in files.unsealed(path, f"inbox/{path.name}", progress))

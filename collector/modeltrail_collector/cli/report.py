@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import log_option
 from modeltrail_collector.reports import FORMATS
 
@@ -19,6 +20,7 @@ _FORMATS = tuple(dict.fromkeys(format_ for formats in FORMATS.values() for forma
 @click.command()
 @click.argument("model", metavar="MODEL[@VERSION]")
 @log_option
+@past_options
 @click.option(
     "--kind", type=click.Choice([*FORMATS]), default="audit", show_default=True, help="What to write."
 )
@@ -53,6 +55,8 @@ def report(
     format_: str | None,
     output: Path | None,
     statements: Path | None,
+    as_of: datetime | None,
+    known_at: datetime | None,
     made_at: datetime | None,
 ) -> int:
     """Write a document about a model version, from the log alone.
@@ -74,17 +78,15 @@ def report(
     modeltrail report churn@3 --kind annex-iv --statements churn.toml --output annex.html
     modeltrail report churn@3 --kind cyclonedx --output churn.cdx.json
     """
-    from modeltrail_collector.cli.freshness import warn_if_behind
-    from modeltrail_collector.log import open_log
     from modeltrail_collector.reports.report import report as make
 
-    log = open_log(log_uri)
-    found = make(log, model, kind=kind, format_=format_, statements=statements, made_at=_rfc3339(made_at))
-    if output:
-        output.write_text(found.text, encoding="utf-8")
-    else:
-        click.echo(found.text, nl=False)
-    warn_if_behind(log)
+    with asking(log_uri, as_of, known_at) as db:
+        at = _rfc3339(made_at)
+        found = make(db, model, kind=kind, format_=format_, statements=statements, made_at=at)
+        if output:
+            output.write_text(found.text, encoding="utf-8")
+        else:
+            click.echo(found.text, nl=False)
     for problem in found.problems:
         click.echo(f"modeltrail: {problem}", err=True)
     return 1 if found.problems else 0

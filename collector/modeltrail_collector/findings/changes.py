@@ -16,7 +16,7 @@ import msgspec
 
 from modeltrail_collector import judge
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.why import TABLES, causes_of
+from modeltrail_collector.answers.why import causes_of
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.findings import event
 from modeltrail_collector.findings.event import JOB, Version
@@ -65,7 +65,7 @@ def _tell(work: Work, most: int | None) -> int:
         versions = _untold(db, horizon(work.log))[:most]
         if not versions:
             return 0
-        db.attach(*TABLES, "changes", held=True)
+        db.attach("changes", held=True)
         values = [
             msgspec.json.encode(event.make(version, _changes(db, version), _causes(db, version)))
             for version in versions

@@ -93,6 +93,7 @@ def _model(dossier: Dossier) -> Component:
         "location": row["uri"],
         "run": row["run_id"],
         "records": dossier.evidence.answer,
+        **dict(dossier.past),
     }
     return Component(
         name=dossier.name,

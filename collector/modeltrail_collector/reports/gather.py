@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from modeltrail_collector.answers import show, trace
-from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -29,11 +30,13 @@ _KEYS: Final = (
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one version.
 
-    `story` is the answer of `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
+    `past` are the moments of which it speaks, in the words of a report: none is now. `story` is the answer of
+    `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
     `value` decoded and `place` named. `steps` go from the raw data, `raw`, to the endpoints.
     """
 
     log: str
+    past: tuple[tuple[str, str], ...]
     name: str
     version: str
     story: dict[str, Any]
@@ -68,14 +71,14 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
                 yield row, row["value"]
 
 
-def gather(log: Log, text: str, statements: Path | None = None) -> Dossier:
-    """Everything about `MODEL[@VERSION]`.
+def gather(of: Log | Database, text: str, statements: Path | None = None) -> Dossier:
+    """Everything about `MODEL[@VERSION]`; of a `Database` as it was at its moment.
 
     Raises:
         NotFound: No such model.
         ConfigError: The statements cannot be read.
     """
-    with Database(log) as db:
+    with opened(of) as db:
         return _gather(db, text, statements)
 
 
@@ -86,8 +89,9 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     version = str(model["version"])
     file = said_.read(statements, name, version) if statements else None
     places = Places(ambiguous(log))
-    db.attach("events", "facets", "metrics", "models", "runs", "run_datasets", held=True)
+    db.attach("models", models=[(model["namespace"], model["name"])])
     roles = _roles(db, story, tree)
+    db.attach("events", "facets", "metrics", "runs", "run_datasets", runs=[*roles, model["run_id"]])
     db.fill("trail", ("run_id",), [(run,) for run in roles])
     events = _events(db)
     facets = _facets(db, places)
@@ -96,6 +100,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
     return Dossier(
         log=log.uri,
+        past=tuple(_past(db)),
         name=name,
         version=version,
         story=story,
@@ -110,6 +115,12 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         file=file,
         said=said_.by_topic(declared),
     )
+
+
+def _past(db: Database) -> Iterator[tuple[str, str]]:
+    for words, at in (("as it was at", db.moment.event_time), ("as known at", db.moment.arrival)):
+        if at is not None:
+            yield words, at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _once(statements: Iterable[Statement]) -> list[Statement]:
@@ -180,6 +191,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
 
 
 def _monitoring(db: Database, model: Row) -> list[Row]:
+    db.attach("facets")
     return db.rows(
         """SELECT run_id FROM facets WHERE "key" = 'modelTrail_monitoring' AND CASE
             WHEN "value" ->> '$.model.digest' IS NOT NULL AND $digest IS NOT NULL
@@ -196,7 +208,7 @@ def _monitoring(db: Database, model: Row) -> list[Row]:
 def _events(db: Database) -> list[Row]:
     return db.rows("""SELECT topic, topic_id, "partition", "offset", verdict, event_type, event_time, run_id,
             job_name, sha256
-        FROM events SEMI JOIN trail USING (run_id)
+        FROM near_events SEMI JOIN trail USING (run_id)
         ORDER BY topic, topic_id, "partition", "offset" """)
 
 
@@ -204,7 +216,7 @@ def _facets(db: Database, places: Places) -> list[Row]:
     keys = ", ".join(f"'{key}'" for key in _KEYS)
     rows = db.rows(f"""SELECT run_id, scope, namespace, name, "key", "value" AS text, happened_at, topic,
             topic_id, "partition", "offset"
-        FROM facets SEMI JOIN trail USING (run_id)
+        FROM near_facets SEMI JOIN trail USING (run_id)
         WHERE "key" IN ({keys}) AND "value" IS NOT NULL
         ORDER BY happened_at, topic, topic_id, "partition", "offset", scope, namespace, name, "key", part""")  # noqa: S608
     return [row | {"value": json.loads(row["text"]), "place": places.name(row)} for row in rows]
@@ -212,7 +224,8 @@ def _facets(db: Database, places: Places) -> list[Row]:
 
 def _series(db: Database, model: Row) -> list[Row]:
     return db.rows(
-        """SELECT name, coalesce(split, '') AS split, coalesce(slice, '') AS slice, step, "value" FROM metrics
+        """SELECT name, coalesce(split, '') AS split, coalesce(slice, '') AS slice, step, "value"
+        FROM near_metrics
         WHERE run_id = $run AND step IS NOT NULL AND source <> 'evaluation'
         ORDER BY name, split, slice, step""",
         run=model["run_id"],
@@ -221,7 +234,7 @@ def _series(db: Database, model: Row) -> list[Row]:
 
 def _versions(db: Database, model: Row) -> list[Row]:
     return db.rows(
-        """SELECT version, created_at, run_id, digest, aliases FROM models
+        """SELECT version, created_at, run_id, digest, aliases FROM near_models
         WHERE (namespace, name) = ($namespace, $name) ORDER BY created_at, version""",
         namespace=model["namespace"],
         name=model["name"],
@@ -233,10 +246,10 @@ def _steps(
 ) -> tuple[Step, ...]:
     """The runs of the trail in the order in which they happened."""
     runs = db.rows("""SELECT run_id, job_namespace, job_name, state, started_at, ended_at
-        FROM runs SEMI JOIN trail USING (run_id)
+        FROM near_runs SEMI JOIN trail USING (run_id)
         ORDER BY coalesce(started_at, ended_at, last_event_at), coalesce(ended_at, last_event_at), run_id""")
     used = db.rows("""SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind, capture
-        FROM run_datasets SEMI JOIN trail USING (run_id)
+        FROM near_run_datasets SEMI JOIN trail USING (run_id)
         ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
     return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
 

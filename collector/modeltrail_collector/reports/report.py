@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from modeltrail_collector.answers.database import Database
 from modeltrail_collector.errors import ConfigError, NotVerified
 from modeltrail_collector.log import Log
 from modeltrail_collector.reports import FORMATS, annex_iv, audit, model_card, slsa
@@ -24,7 +25,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def report(
-    log: Log,
+    of: Log | Database,
     model: str,
     *,
     kind: str,
@@ -35,7 +36,7 @@ def report(
     """A report about `MODEL[@VERSION]`.
 
     Args:
-        log: The log.
+        of: The log, or a handle on it: with its moment the report is as it was then.
         model: Which model.
         kind: One of `FORMATS`.
         made_at: The one time in it that is not of the log, RFC 3339.
@@ -52,7 +53,7 @@ def report(
         raise ConfigError(f"{kind!r} is no kind of report: one of {', '.join(FORMATS)}")
     if format_ not in (None, *formats):
         raise ConfigError(f"a report of kind {kind} is made as {' or '.join(formats)}, not as {format_!r}")
-    dossier = gather(log, model, statements)
+    dossier = gather(of, model, statements)
     if kind in _DOCUMENTS:
         return Report(
             render(_document(dossier, kind, made_at), format_ or formats[0]), dossier.evidence.problems
@@ -99,6 +100,7 @@ def _head(dossier: Dossier, made_at: str) -> list[Fact]:
         Fact(name="model", value=f"{dossier.name}@{dossier.version}"),
         Fact(name="digest of the model", value=dossier.model["digest"], form="code"),
         Fact(name="log", value=dossier.log, form="code"),
+        *(Fact(name=words, value=at, form="time") for words, at in dossier.past),
     ]
     if file:
         commit = f"commit {file.commit}" if file.commit else "not under version control"

@@ -91,7 +91,9 @@ class _Writer:
             rootElement=[model],
             element=[*self.elements],
             profileConformance=[getattr(spdx.ProfileIdentifierType, name) for name in PROFILES],
-            comment=f"records of the log: {self.dossier.evidence.answer}",
+            comment="; ".join(
+                [f"records of the log: {self.dossier.evidence.answer}", *map(" ".join, self.dossier.past)]
+            ),
         )
 
     def _model(self) -> Any:

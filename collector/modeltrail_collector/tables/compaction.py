@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
@@ -159,6 +158,8 @@ class _Appending:
 
     def take(self, batch: pa.RecordBatch, segment: Segment) -> None:
         """Hold the rows of what this table does not have yet: a roll-up may begin before its mark."""
+        import pyarrow.compute as pc
+
         start = self.start(segment.partition)
         if start > segment.first_offset:
             batch = batch.filter(pc.greater_equal(batch["offset"], start))

@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables.schema import ENTRIES, FLAT, REJECTED
@@ -71,6 +70,8 @@ def entries_batch(partition: LogPartition, entries: Iterable[Entry]) -> pa.Recor
 
 def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Flat rows (schema `FLAT`) of the accepted and warned records of a batch (schema `ENTRIES`)."""
+    import pyarrow.compute as pc  # a tenth of a second, which who only asks need not wait
+
     kept = batch.filter(pc.not_equal(batch["verdict"], "rejected"))
     facets = _FacetColumns()
     read = ("value", "ingested_at_ms", "event_time", "run_id")
@@ -87,6 +88,8 @@ def flatten(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def rejected(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Rows of table `rejected` (schema `REJECTED`): one per reason of each rejected record of a batch."""
+    import pyarrow.compute as pc
+
     return pa.RecordBatch.from_pylist(
         [
             {**row, **reason, "ingested_at": at, "arrival_date": at.strftime("%Y-%m-%d")}

@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.store import statistics
 from modeltrail_collector.tables.work import table_store
 
 
@@ -14,10 +12,12 @@ def newest_ingested_at(log: Log) -> datetime | None:
 
     The statistics of the files tell.
     """
+    import pyarrow.compute as pc
+
     flat = table_store(log).open("flat")
     if flat is None:
         return None
-    files = pa.table(flat.get_add_actions(flatten=True))
+    files = statistics(flat)
     if "max.ingested_at" not in files.column_names:
         return None
     newest = pc.max(files["max.ingested_at"]).as_py()

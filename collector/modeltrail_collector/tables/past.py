@@ -16,13 +16,12 @@ from typing import Final
 
 import duckdb
 import msgspec
-from deltalake import DeltaTable
 
 from modeltrail_collector.tables import reduce, scan
-from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, FLAT, TABLES
-from modeltrail_collector.tables.store import files_by_bucket
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
+from modeltrail_collector.tables.snapshot import Near, Snapshot
 
-Open = Callable[[str], DeltaTable | None]
+Open = Callable[[str], Snapshot]
 Name = tuple[str, str]
 
 _MIXED: Final = "past.unsettled"
@@ -58,12 +57,12 @@ class Past:
     """The tables of a log at a moment, in a connection."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, open_table: Open, moment: Moment) -> None:
-        """Look which runs were under way then, and derive their rows. `open_table` as `TableStore.open`."""
+        """Look which runs were under way then, and derive their rows."""
         self._moment, self._open = moment, open_table
         self._work = connection.cursor()
         self._has_models = False
         self._work.execute("CREATE SCHEMA IF NOT EXISTS past")
-        scan.attach(self._work, "runs_now", open_table("runs"), BY_RUN["runs"])
+        self._view("runs_now", "runs")
         self._classify()
         self._reduce()
 
@@ -86,8 +85,8 @@ class Past:
         flat = self._open("flat")
         under_way = self._work.execute(f"SELECT DISTINCT bucket FROM {_MIXED} WHERE begun").fetchall()  # noqa: S608
         # What has no run lies in buckets of a hash, which runs may not have touched.
-        buckets = {bucket for (bucket,) in under_way} | {b for b in _buckets(flat) if b.startswith("x")}
-        scan.attach(self._work, "flat_now", flat, FLAT, buckets)
+        buckets = {bucket for (bucket,) in under_way} | {b for b in flat.buckets if b.startswith("x")}
+        self._view("flat_now", "flat", buckets)
         self._work.execute(f"""CREATE OR REPLACE TEMP TABLE flat AS FROM flat_now
             WHERE (run_id IS NULL OR run_id IN (SELECT run_id FROM {_MIXED} WHERE begun))
                 AND {self._moment.before("happened_at", "ingested_at")}""")  # noqa: S608
@@ -95,56 +94,57 @@ class Past:
             self._keep(name, query)
         self._work.execute("DROP TABLE flat")
 
+    def _view(self, called: str, name: str, buckets: Collection[str] | None = None) -> None:
+        query = self._open(name).query(None, buckets)
+        self._work.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
+
     def _keep(self, name: str, query: str) -> None:
         columns = ", ".join(f'"{column}"' for column in TABLES[name].names)
         self._work.execute(f"CREATE OR REPLACE TABLE past.{name} AS SELECT {columns} FROM ({query})")  # noqa: S608
 
-    def query(
-        self, name: str, buckets: Collection[str] | None = None, models: Collection[Name] | None = None
-    ) -> str:
+    def query(self, name: str, near: Near | None = None, models: Collection[Name] | None = None) -> str:
         """The query of a table's rows then.
 
-        `buckets` and `models` (None: all) say of which rows it is at least.
+        `near` and `models` (None: all) say of which rows it is at least.
         """
         match name:
             case "events":
                 within = self._moment.before("coalesce(event_time, ingested_at)", "ingested_at")
-                return f"FROM ({self._now(name, buckets)}) WHERE {within}"
+                return f"FROM ({self._open(name).query(near)}) WHERE {within}"
             case "rejected":  # such a record has no time but that of its arrival
                 within = self._moment.before("ingested_at", "ingested_at")
-                return f"FROM ({self._now(name, buckets)}) WHERE {within}"
+                return f"FROM ({self._open(name).query(near)}) WHERE {within}"
             case "mentions":
-                rows = self._now(name, buckets)
+                rows = self._open(name).query(near)
                 return f"FROM ({rows}) WHERE {self._moment.settled} UNION ALL FROM past.mentions"
             case "models":
                 self._derive_models()
-                return f"""FROM ({self._now(name, buckets)}) WHERE {self._moment.settled}
+                return f"""FROM ({self._open(name).query(near)}) WHERE {self._moment.settled}
                     AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)
                     UNION ALL FROM past.models"""  # noqa: S608  names and times of ours
             case "changes":
                 self._derive_changes(models)
                 return "FROM past.changes"
             case _:
-                return self._by_run(name, buckets)
+                return self._by_run(name, near)
 
-    def _by_run(self, name: str, buckets: Collection[str] | None) -> str:
-        there = set(_buckets(self._open(name))) - self._later
-        wanted = there if buckets is None else there & set(buckets)
+    def _by_run(self, name: str, near: Near | None = None, buckets: Collection[str] | None = None) -> str:
+        table = self._open(name)
+        wanted = set(table.buckets) - self._later
+        if buckets is not None:
+            wanted &= set(buckets)
         mixed = {bucket for bucket in wanted if bucket not in self._settled or bucket.startswith("x")}
-        return f"""FROM ({self._now(name, wanted - mixed)})
-            UNION ALL FROM ({self._now(name, mixed)}) ANTI JOIN {_MIXED} USING (run_id)
+        return f"""FROM ({table.query(near, wanted - mixed)})
+            UNION ALL FROM ({table.query(near, mixed)}) ANTI JOIN {_MIXED} USING (run_id)
                 WHERE run_id IS NOT NULL
             UNION ALL FROM past.{name}"""
-
-    def _now(self, name: str, buckets: Collection[str] | None) -> str:
-        return scan.reading_table(self._open(name), TABLES[name], buckets)
 
     def _derive_models(self) -> None:
         """Fill `past.models` with the rows of the names of which something was said about that time."""
         if self._has_models:
             return
         work = self._work
-        scan.attach(work, "models_now", self._open("models"), BY_MODEL["models"])
+        self._view("models_now", "models")
         work.execute(f"""CREATE OR REPLACE TABLE past.touched AS
             SELECT namespace, name FROM models_now WHERE {self._moment.begun} AND NOT {self._moment.settled}
             UNION SELECT namespace, name FROM past.run_datasets WHERE kind = 'model'
@@ -175,15 +175,11 @@ class Past:
         """Make these model names `touched`, and attach what they are derived from."""
         work = self._work
         work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
-        work.execute(f"CREATE OR REPLACE TEMP VIEW run_datasets_all AS {self._by_run('run_datasets', None)}")
+        work.execute(f"CREATE OR REPLACE TEMP VIEW run_datasets_all AS {self._by_run('run_datasets')}")
         buckets = reduce.relevant_runs(work)
         for name in ("runs", "facets", "metrics"):
-            work.execute(f"CREATE OR REPLACE TEMP VIEW {name}_all AS {self._by_run(name, buckets)}")
+            work.execute(f"CREATE OR REPLACE TEMP VIEW {name}_all AS {self._by_run(name, buckets=buckets)}")
 
     def close(self) -> None:
         """Let go of what was derived."""
         self._work.close()
-
-
-def _buckets(table: DeltaTable | None) -> Collection[str]:
-    return files_by_bucket(table).keys() if table is not None else ()

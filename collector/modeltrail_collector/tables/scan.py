@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.tables.schema import FLAT, TEXT, TIME
-from modeltrail_collector.tables.store import TableDamaged
+from modeltrail_collector.tables.store import TableDamaged, statistics
 
 _MEMORY: Final = "320MB"
 """What DuckDB holds before it goes on in temporary files."""
@@ -76,7 +76,7 @@ def confine(connection: duckdb.DuckDBPyConnection, root: str) -> None:
         from modeltrail_collector.tables.remote import reach
 
         reach(connection, root.partition("://")[0])
-    connection.execute(f"SET allowed_directories = [{_quoted(root)}]")
+    connection.execute(f"SET allowed_directories = [{quoted(root)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -119,7 +119,7 @@ def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable
     """The SELECT of all rows of a table, or of some buckets, in the declared shape."""
     if table is None:
         return reading((), schema)
-    return reading(_uris(table, schema.names[0], buckets), schema, same=_have_all(table, schema))
+    return reading(_uris(table, schema.names[0], buckets), schema, same=have_all(statistics(table), schema))
 
 
 def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
@@ -129,7 +129,7 @@ def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> st
     column that no file has yet (written by an older version) is empty.
     """
     columns = ", ".join(_name(name) for name in schema.names)
-    files = f"[{', '.join(map(_quoted, uris))}], hive_partitioning = true, hive_types_autocast = false"
+    files = f"[{', '.join(map(quoted, uris))}], hive_partitioning = true, hive_types_autocast = false"
     if uris and same:
         return f"SELECT {columns} FROM read_parquet({files})"  # noqa: S608  names of ours
     nulls = ", ".join(f"NULL::{_SQL_TYPES[field.type]} AS {_name(field.name)}" for field in schema)
@@ -141,12 +141,11 @@ def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> st
     )
 
 
-def _have_all(table: DeltaTable, schema: pa.Schema) -> bool:
-    """Whether every file of a table has every column: the statistics in its log count each one's nulls.
+def have_all(found: pa.Table, schema: pa.Schema) -> bool:
+    """Whether every file of a table has every column: its `statistics` count the nulls of each.
 
     They do not count those of lists, which no version added to a table that was there.
     """
-    found = pa.table(table.get_add_actions(flatten=True))
     return all(
         f"null_count.{field.name}" in found.column_names and not found[f"null_count.{field.name}"].null_count
         for field in schema.remove(0)
@@ -185,5 +184,6 @@ def _name(text: str) -> str:
     return f'"{text}"'
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

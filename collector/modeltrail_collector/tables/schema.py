@@ -139,5 +139,12 @@ PUBLIC: Final[dict[str, pa.Schema]] = {**BY_RUN, "rejected": REJECTED, **BY_MODE
 DERIVED: Final[dict[str, pa.Schema]] = {**BY_RUN, **BY_NAME, **BY_MODEL}
 """What is reduced from `flat`, in the order in which it is."""
 
+SORTED_BY: Final = {
+    **dict.fromkeys(BY_RUN, "run_id"),
+    **dict.fromkeys(BY_NAME, "key"),
+    **dict.fromkeys(BY_MODEL, "name"),
+}
+"""The column by which the files of a derived table are sorted within their bucket: what is asked for."""
+
 TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, "rejected": REJECTED, **DERIVED}
 """All of them: `flat` and `rejected` are made of the log's records, the others of `flat`."""

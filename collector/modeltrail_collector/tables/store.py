@@ -21,7 +21,9 @@ from modeltrail_collector.errors import CollectorError, Unavailable
 TIMEOUT: Final = "30s"
 """Of one request to an object store."""
 
-WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
+WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=4096)
+"""Row groups are small: a question about one run, or one name, decodes one of them and not a file."""
+
 FILE_BYTES: Final = 4 << 20
 """Files are sorted by run, and a few changed runs cost the files they lie in: so none is large."""
 
@@ -221,9 +223,17 @@ def _in_our_words(uri: str, error: Exception) -> Unavailable:
     return TableDamaged(uri, said)
 
 
+def statistics(table: DeltaTable) -> pa.Table:
+    """What the log of a loaded table says of each of its files.
+
+    A stream, and not `pa.table(...)`: that imports pandas, which takes half a second.
+    """
+    return pa.RecordBatchReader.from_stream(table.get_add_actions(flatten=True)).read_all()
+
+
 def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
     """The data files of a table version (URIs), by the value of its partition column."""
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = statistics(table)
     column = next(name for name in actions.column_names if name.startswith("partition."))
     root = table.table_uri.removeprefix("file://").rstrip("/")
     found: dict[str, set[str]] = {}

@@ -7,13 +7,21 @@ in the middle costs the work and nothing else.
 from typing import Final
 
 import msgspec
-import pyarrow as pa
 from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.schema import TABLES
-from modeltrail_collector.tables.store import FILE_BYTES, PROPERTIES, WRITER, committing
+from modeltrail_collector.tables import scan
+from modeltrail_collector.tables.schema import DERIVED, SORTED_BY, TABLES
+from modeltrail_collector.tables.store import (
+    FILE_BYTES,
+    PROPERTIES,
+    WRITER,
+    among,
+    committing,
+    files_by_bucket,
+    statistics,
+)
 from modeltrail_collector.tables.work import OnProgress, Progress, Work, alone
 
 _MANY_FILES: Final = 40
@@ -64,27 +72,43 @@ def tend(work: Work, before: dict[str, int]) -> None:
 def _join(work: Work, name: str, table: DeltaTable, *, more_than: int) -> int:
     """Join the small files of each bucket that has many; how many new ones there are.
 
-    Those of a reduced table do not get large: a few changed runs cost the files that they lie in.
+    Those of a derived table do not get large, since a few changed runs cost the files that they lie in, and
+    the whole bucket is sorted again: what is asked for then lies in one file of it.
     """
     (column,) = table.metadata().partition_columns
-    target = _JOINED_BYTES if name in {"flat", "rejected"} else FILE_BYTES
+    target = FILE_BYTES if name in DERIVED else _JOINED_BYTES
+    files = _small_files(table, column, target // 2)
+    many = [bucket for bucket, number in files.items() if number > more_than]
+    if name in DERIVED:
+        return _sort(work, name, table, many)
     joined = 0
-    for bucket, files in _small_files(table, column, target // 2).items():
-        if files > more_than:
-            work.lease.check()
-            with committing(table.table_uri):
-                done = table.optimize.compact(
-                    partition_filters=[(column, "=", bucket)],
-                    target_size=target,
-                    writer_properties=WRITER,
-                )
-            joined += done["numFilesAdded"]
-            reached("files_joined")
+    for bucket in many:
+        work.lease.check()
+        with committing(table.table_uri):
+            done = table.optimize.compact(
+                partition_filters=[(column, "=", bucket)],
+                target_size=target,
+                writer_properties=WRITER,
+            )
+        joined += done["numFilesAdded"]
+        reached("files_joined")
     return joined
 
 
+def _sort(work: Work, name: str, table: DeltaTable, buckets: list[str]) -> int:
+    """Write buckets of a derived table again, sorted, in one commit; how many files they then have."""
+    if not buckets:
+        return 0
+    with scan.connect() as connection:
+        scan.attach(connection, "bucket_rows", table, DERIVED[name], buckets)
+        rows = scan.fetch(connection, f"FROM bucket_rows ORDER BY bucket, {SORTED_BY[name]}", DERIVED[name])
+        work.replace(table, rows, among("bucket", buckets), {})
+    reached("files_joined")
+    return sum(len(files) for bucket, files in files_by_bucket(table).items() if bucket in set(buckets))
+
+
 def _small_files(table: DeltaTable, column: str, small: int) -> dict[str, int]:
-    actions = pa.table(table.get_add_actions(flatten=True))
+    actions = statistics(table)
     found: dict[str, int] = {}
     for bucket, size in zip(
         actions[f"partition.{column}"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True

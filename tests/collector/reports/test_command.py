@@ -7,6 +7,7 @@ import sys
 from click.testing import CliRunner
 
 from modeltrail_collector.cli.report import report
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.reports import FORMATS
 
 
@@ -20,6 +21,16 @@ def test_the_command_writes_a_file_or_stdout(churn, tmp_path) -> None:
     assert ("", "") == (written.stdout, written.stderr)
     assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "2026-03-10 00:00:00 UTC" in file.read_text(encoding="utf-8")
+
+
+def test_the_command_writes_of_the_past(churn) -> None:
+    """With --known-at the head of the report says the moment; of a model not known by then it is an error."""
+    arguments = ["churn@2", "--log", churn.uri, "--format", "md", "--known-at"]
+    found = CliRunner().invoke(report, [*arguments, "2100-01-01"], catch_exceptions=False)
+    assert "as known at" in found.stdout
+    assert "2100-01-01" in found.stdout
+    before = CliRunner().invoke(report, [*arguments, "2020-01-01"])
+    assert isinstance(before.exception, NotFound)
 
 
 def test_the_help_names_every_kind() -> None:

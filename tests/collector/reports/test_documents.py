@@ -4,11 +4,13 @@ import json
 import os
 import re
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
+import modeltrail_collector
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import open_log
 from modeltrail_collector.reports import FORMATS
@@ -48,6 +50,26 @@ def test_the_audit_trail_as_markdown_is_the_golden_one(churn, ask) -> None:
     if os.environ.get("WRITE_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
     assert golden.read_text(encoding="utf-8") == text
+
+
+def test_a_report_of_the_past_leaves_out_what_came_later(churn, ask) -> None:
+    """As of a moment before the deployment the trail ends with the model, and the head says the moment."""
+    steps = sections(ask(churn, "churn@2", "audit", "json"))["From raw data to deployment"]["steps"]
+    deployed = datetime.fromisoformat(steps[-1]["started_at"])
+    with modeltrail_collector.open(churn.uri, as_of=deployed - timedelta(seconds=1)) as db:
+        found = ask(db, "churn@2", "audit", "json")
+        assert ["prepare-churn", "train-churn"] == [
+            step["job"] for step in sections(found)["From raw data to deployment"]["steps"]
+        ]
+        said = {fact["name"]: fact["value"] for fact in json.loads(found.text)["head"]}
+        assert deployed - timedelta(seconds=1) == datetime.fromisoformat(said["as it was at"])
+        assert "as it was at" in ask(db, "churn@2", "spdx").text
+        assert "modeltrail:as it was at" in ask(db, "churn@2", "cyclonedx").text
+    with (
+        modeltrail_collector.open(churn.uri, known_at=deployed.replace(year=2020)) as db,
+        pytest.raises(NotFound),
+    ):
+        ask(db, "churn@2", "audit")
 
 
 def test_the_trail_leads_from_raw_data_to_deployment(churn, ask, make) -> None:

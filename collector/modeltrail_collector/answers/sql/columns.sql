@@ -5,12 +5,12 @@ WITH target AS (
     SELECT DISTINCT m.*, w.to_column FROM made AS m JOIN wanted_column AS w USING (run_id, to_namespace, to_name)
 ),
 said AS (
-    SELECT target.*, f.value, f.key = 'lineage' AS lineage FROM target JOIN facets AS f USING (run_id, namespace, name)
+    SELECT target.*, f.value, f.key = 'lineage' AS lineage FROM target JOIN near_facets AS f USING (run_id, namespace, name)
     WHERE f.scope = 'output' AND f.key IN ('lineage', 'columnLineage')
     UNION ALL
     SELECT target.*, entry, true
     FROM (
-        SELECT run_id, unnest(value -> '$.entries[*]') AS entry FROM facets SEMI JOIN target USING (run_id)
+        SELECT run_id, unnest(value -> '$.entries[*]') AS entry FROM near_facets SEMI JOIN target USING (run_id)
         WHERE scope = 'job' AND key = 'lineage'
     ) JOIN target USING (run_id)
     WHERE (entry ->> '$.namespace', entry ->> '$.name') = (namespace, name)
@@ -32,9 +32,9 @@ source AS (
     FROM (FROM stated QUALIFY lineage = max(lineage) OVER (PARTITION BY run_id, to_namespace, to_name))
     UNION ALL
     SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, ['feature']
-    FROM target JOIN facets AS f USING (run_id)
-    JOIN run_datasets AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
-    JOIN run_datasets AS o ON (o.run_id, o.role, o.namespace, o.name, o.kind)
+    FROM target JOIN near_facets AS f USING (run_id)
+    JOIN placed AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
+    JOIN placed AS o ON (o.run_id, o.role, o.namespace, o.name, o.kind)
         = (target.run_id, 'output', target.namespace, target.name, 'model')
     WHERE target.run_id NOT IN (SELECT run_id FROM stated)
         AND f.key IN ('schema', 'modelTrail_dataUse') AND i.role = 'input' AND i.use = 'train'
@@ -46,7 +46,7 @@ SELECT s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."c
     any_value(i.use) AS use, any_value(i.rows) AS rows,
     count(*) OVER (PARTITION BY s.run_id, s.to_namespace, s.to_name, to_column) AS total
 FROM source AS s
-LEFT JOIN run_datasets AS i ON i.run_id = s.run_id AND i.role = 'input'
+LEFT JOIN placed AS i ON i.run_id = s.run_id AND i.role = 'input'
     AND (i.namespace, i.name) = (s.namespace, s.name)
 WHERE s.name IS NOT NULL AND s."column" IS NOT NULL
 GROUP BY s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."column"

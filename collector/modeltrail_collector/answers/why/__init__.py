@@ -11,9 +11,6 @@ from modeltrail_collector.answers.why.cause import Found
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
 
-TABLES: Final = facts.TABLES
-"""What the comparison reads."""
-
 
 def why(
     of: Log | Database,
@@ -56,7 +53,7 @@ def why(
 
 
 def causes_of(db: Database, namespace: str, name: str, before: str, after: str) -> list[Row]:
-    """The ranked causes alone, of two versions of one name, from a database that has `TABLES` open."""
+    """The ranked causes alone, of two versions of one name."""
     old, new = facts.stories(db, *(facts.version(db, namespace, name, one) for one in (before, after)))
     return causes.ranked(_compared(old, new, None))
 

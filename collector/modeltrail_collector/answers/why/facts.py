@@ -8,15 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet
-
-TABLES: Final = (
-    "models", "runs", "run_datasets", "edges", "facets", "params", "metrics", "deployments",
-)  # fmt: skip
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
@@ -97,7 +94,7 @@ def read(of: Log | Database, first: str, second: str | None, against: str) -> tu
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same.
     """
-    with database(of, *TABLES, held=True) as db:
+    with opened(of) as db:
         if second is None:
             after = names.model(db, first)
             before, chosen = _before(db, after, against)
@@ -111,8 +108,9 @@ def read(of: Log | Database, first: str, second: str | None, against: str) -> tu
 
 def version(db: Database, namespace: str, name: str, version: str) -> Row:
     """The row of table `models` of a version. Raises NotFound."""
+    db.attach("models", models=[(namespace, name)])
     rows = db.rows(
-        """SELECT * EXCLUDE (bucket) FROM models
+        """SELECT * EXCLUDE (bucket) FROM near_models
         WHERE (namespace, name, version) = ($namespace, $name, $version)""",
         namespace=namespace,
         name=name,
@@ -130,8 +128,9 @@ def _identity(model: Row) -> tuple[str, ...]:
 def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     if against == "production":
         return _in_production(db, after)
+    db.attach("models", models=[(after["namespace"], after["name"])])
     rows = db.rows(
-        """SELECT * EXCLUDE (bucket) FROM models
+        """SELECT * EXCLUDE (bucket) FROM near_models
         WHERE (namespace, name) = ($namespace, $name) AND version <> $version
             AND created_at <= CAST($created AS TIMESTAMPTZ)
         ORDER BY created_at DESC, version DESC LIMIT 1""",
@@ -144,10 +143,12 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
 
 
 def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
+    db.attach("deployments", held=True)
+    db.attach("models", models=[(after["namespace"], after["name"])])
     rows = db.rows(
         """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at
         FROM deployments AS d
-        JOIN models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
+        JOIN near_models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
             THEN m.digest = d.model_digest
             ELSE m.version = d.model_version AND d.model_name IN (m.name, m.registered_name) END
         WHERE (m.namespace, m.name) = ($namespace, $name) AND m.version <> $version
@@ -177,14 +178,13 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
-    db.attach(*TABLES, held=True)
     runs_of = [_maker(db, model) for model in models]
     trees = trails(db, zip(models, runs_of, strict=True))
     figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
     wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
     wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
-    db.attach("facets", "run_datasets", "params", held=True, runs=wanted)
+    db.attach("facets", "run_datasets", "params", runs=wanted)
     db.fill("why_run", ("run_id",), ((run_id,) for run_id in sorted(wanted)))
     runs, datasets, params = _said(db), _datasets(db), _params(db, runs_of)
     index: dict[tuple[str | None, ...], Said] = {}
@@ -201,8 +201,11 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
 
 def _maker(db: Database, model: Row) -> str:
     """Training again may give the same bytes: the run that registered them is then the one that is meant."""
+    if model["registered_run_id"] is None:
+        return str(model["run_id"])
+    db.attach("facets", runs=[model["registered_run_id"]])
     trained = db.rows(
-        """SELECT run_id FROM facets
+        """SELECT run_id FROM near_facets
         WHERE run_id = $registered AND scope = 'run' AND "key" = 'modelTrail_training' LIMIT 1""",
         registered=model["registered_run_id"],
     )
@@ -222,7 +225,7 @@ def _said(db: Database) -> dict[str, list[Said]]:
     keys = ", ".join(f"'{key}'" for key in _KEYS)
     for row in db.rows(f"""
         SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-        FROM facets SEMI JOIN why_run USING (run_id)
+        FROM near_facets SEMI JOIN why_run USING (run_id)
         WHERE "key" IN ({keys}) AND "value" IS NOT NULL
         ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, "key" """):  # noqa: S608  keys of ours
         value = json.loads(row["value"])
@@ -237,7 +240,7 @@ def _datasets(db: Database) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
     for row in db.rows("""
         SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind
-        FROM run_datasets SEMI JOIN why_run USING (run_id) ORDER BY ALL"""):
+        FROM near_run_datasets SEMI JOIN why_run USING (run_id) ORDER BY ALL"""):
         found[row["run_id"]].append(row)
     return found
 
@@ -245,7 +248,7 @@ def _datasets(db: Database) -> dict[str, list[Row]]:
 def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
     for row in db.rows(
-        """SELECT run_id, name, value, type, origin, component, capture FROM params
+        """SELECT run_id, name, value, type, origin, component, capture FROM near_params
         WHERE list_contains($runs, run_id) ORDER BY component NULLS FIRST, name""",
         runs=run_ids,
     ):
@@ -255,8 +258,9 @@ def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
 
 def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
     """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
+    db.attach("metrics", runs={run_id, *judging(db, model)})
     return db.rows(
-        """SELECT run_id, name, value, step, dataset, slice, split, source, happened_at FROM metrics
+        """SELECT run_id, name, value, step, dataset, slice, split, source, happened_at FROM near_metrics
         WHERE source = 'summary' AND run_id = $run
             OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
                 THEN model_digest = $digest

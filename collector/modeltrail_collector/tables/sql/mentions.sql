@@ -1,6 +1,7 @@
 -- `run_datasets` by name: what a name, another name of it (symlinks), the folder of an output, a registered name or a
--- model's digest stands for, in which run. A question that starts from a name reads one bucket of these and not every
--- day of the others.
+-- model's digest stands for, in which run; and, by its name and by its digest, which model version a run judged
+-- (`evaluated`, with what the evaluation says of it). A question that starts from a name reads one bucket of these and
+-- not every day of the others.
 WITH said AS (
     SELECT d.*, runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
         runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
@@ -28,6 +29,15 @@ keyed AS (
         )
     )
     WHERE folder <> ''
+    UNION ALL
+    SELECT 'evaluated', unnest(CASE WHEN digest IS NULL THEN [name] ELSE [name, digest] END), namespace,
+        * EXCLUDE (digest, model_version) REPLACE (model_version AS version, digest AS fingerprint)
+    FROM (
+        SELECT said.*, f.value ->> '$.modelVersion' AS model_version,
+            regexp_replace(f.value ->> '$.modelDigest', '^[A-Za-z0-9-]+:', '') AS digest
+        FROM said JOIN facet AS f USING (run_id, namespace, name)
+        WHERE said.role = 'input' AND f.scope = 'input_facet' AND f.key = 'modelTrail_evaluation'
+    )
 )
 SELECT concat('d', sha256(key)[:1]) AS bucket, bucket AS run_bucket, * EXCLUDE (bucket) FROM keyed
 ORDER BY concat('d', sha256(key)[:1]), key, how, run_id, role, namespace, name

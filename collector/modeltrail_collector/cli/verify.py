@@ -13,7 +13,7 @@ from modeltrail_collector.errors import ConfigError
 if TYPE_CHECKING:
     from modeltrail_collector.log import Report
     from modeltrail_collector.log.heads import Heads
-    from modeltrail_collector.log.verify import PartitionReport
+    from modeltrail_collector.log.walk import PartitionReport
 
 COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_end", "answer")
 EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -55,8 +55,8 @@ def verify(
     Recomputes the digest of every segment, the hash of every record and every link of every chain. Finds any
     edit, removal, insertion or reorder; with --head also a log whose end was cut off, and what was repaired
     or removed on purpose since. What retention removed is told as the records of it say; a removal without a
-    sound record is found, and with --trust one whose record that key has not signed. Exit code 1 if anything
-    is not as it was sealed, or as the head says.
+    sound record is found, and with --trust one whose record that key has not signed. Others may collect,
+    maintain and repair meanwhile. Exit code 1 if anything is not as it was sealed, or as the head says.
 
     \b
     modeltrail verify

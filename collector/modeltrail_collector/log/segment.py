@@ -100,6 +100,7 @@ class Repair(msgspec.Struct, frozen=True):
     records_end: str = ""
 
 
+_encode = msgspec.json.Encoder().encode
 _read_files = msgspec.json.Decoder(tuple[FileProgress, ...]).decode
 _read_gaps = msgspec.json.Decoder(tuple[Gap, ...]).decode
 _read_parts = msgspec.json.Decoder(tuple[Part, ...]).decode
@@ -223,23 +224,27 @@ def _metadata(segment: Segment) -> dict[str, str]:
         "first_offset": str(segment.first_offset),
         "next_offset": str(segment.next_offset),
         "rows": str(segment.rows),
-        "gaps": msgspec.json.encode(segment.gaps).decode(),
+        "gaps": _json(segment.gaps),
         "chain_start": segment.chain_start,
         "chain_end": segment.chain_end,
         "judge_id": segment.judge_id,
-        "files": msgspec.json.encode(segment.files).decode(),
+        "files": _json(segment.files),
         "sealed_at": segment.sealed_at,
         "sha256": segment.sha256,
     }
     if segment.parts:
-        values["parts"] = msgspec.json.encode(segment.parts).decode()
+        values["parts"] = _json(segment.parts)
     if segment.repair:
-        values["repair"] = msgspec.json.encode(segment.repair).decode()
+        values["repair"] = _json(segment.repair)
     if segment.replaces:
         values |= {"replaces": segment.replaces, "records": segment.rolled_into or REMOVED}
     if segment.removal:
         values["removal"] = segment.removal
     return {PREFIX + key: value for key, value in values.items()}
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
 
 
 def read_header(name: str, data: bytes) -> Segment:
@@ -278,6 +283,22 @@ def read_header(name: str, data: bytes) -> Segment:
     if name != place:
         raise NotVerified(f"{name} holds {place}: it was moved")
     return segment
+
+
+def read_whole(name: str, data: bytes) -> Segment:
+    """The header of a whole file, which nobody has compared with its digest yet. Raises as `read_header`."""
+    try:
+        return read_header(name, data)
+    except EOFError as error:
+        raise torn(name) from error
+    except LogFormatError:
+        check_format(name, data)
+        raise
+
+
+def torn(name: str) -> NotVerified:
+    """The error about a file that is shorter than its header."""
+    return NotVerified(f"{name} is torn: it ends inside its header")
 
 
 def _segment(name: str, meta: dict[str, str], version: int) -> Segment:

@@ -1,16 +1,16 @@
-"""What is to be done so that nothing is left of a dataset or a person."""
+"""What is to be done so that nothing is left of a dataset, or of a person."""
 
 from typing import Any
 
-from modeltrail_collector.answers import subjects
 from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.impact import impact
+from modeltrail_collector.answers.subjects import UNREAD
 from modeltrail_collector.log import Log
 
 
 def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> list[Row]:
-    """An object for each model version and endpoint that learned from it, and what to do with it.
+    """What is to be done so that nothing is left of a dataset or a person: an object for each.
 
     `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
     nowhere, `retrain` for versions that do; `look` for an index of subjects that could not be looked into.
@@ -18,7 +18,7 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
     """
     found = impact(of, text, **chosen)
     serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
-    plan: list[Row] = [{**row, "action": "look"} for row in found if row["kind"] == subjects.UNREAD]
+    plan: list[Row] = [{**row, "action": "look"} for row in found if row["kind"] == UNREAD]
     used = set()
     for row in found:
         if row["kind"] == "endpoint" and (row["run_id"], row["version"]) in serving:

@@ -137,6 +137,7 @@ def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> lis
     """These datasets as the runs wrote or read them, and all of the same content."""
     db.attach("run_datasets")
     db.fill("held", ("run_id", "role", "namespace", "name"), datasets)
+    db.attach("run_datasets")
     rows = db.rows("""
         WITH said AS (SELECT d.* FROM run_datasets AS d SEMI JOIN held USING (run_id, role, namespace, name))
         SELECT DISTINCT namespace, name, version, fingerprint, identities,

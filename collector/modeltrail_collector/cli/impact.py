@@ -75,7 +75,8 @@ def impact(
             print_json(rows)
         elif erase_plan:
             columns = ("action", "what", "version", "since")
-            print_rows([_planned(row) for row in told], columns, nothing="No model learned from it.")
+            nothing = "No model is known to have learned from it." if unread else "No model learned from it."
+            print_rows([_planned(row) for row in told], columns, nothing=nothing)
         else:
             spread.print_spread(_called(dataset, **chosen), told)
         for row in unread:

@@ -9,6 +9,8 @@ KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
+# Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
+BENCH_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench faults sim kafka-up kafka-down ci build clean
@@ -73,8 +75,9 @@ faults: setup ## kill, freeze, cut off, fill up for 9 minutes, beside the rows' 
 sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIM)
 
-bench: setup ## ratios against named peers, one core pinned; JSON in benchmarks/results
+bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.answers --runs $(BENCH_RUNS)
 
 kafka-up: setup ## a broker of your own on 127.0.0.1:9092
 	@$(KAFKA) start $(KAFKA_DIR) --port 9092

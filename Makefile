@@ -10,6 +10,8 @@ KAFKA_DIR := .cache/kafka
 SPARK := .venv-spark
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
+# Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
+BENCH_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check fmt bench faults sim interop kafka-up kafka-down ci build clean
@@ -84,8 +86,9 @@ $(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt
 interop: setup $(SPARK)/.ready ## other programs on our tables: Spark with Delta
 	@$(BIN)/python -m pytest -q -m interop
 
-bench: setup ## ratios against named peers, one core pinned; JSON in benchmarks/results
+bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.answers --runs $(BENCH_RUNS)
 
 kafka-up: setup ## a broker of your own on 127.0.0.1:9092
 	@$(KAFKA) start $(KAFKA_DIR) --port 9092

@@ -58,6 +58,10 @@ def questions(runs: int) -> dict[str, Ask]:
             db, f"p{often + n}/features.parquet"
         ),
         "changes: two versions": lambda db, n: answers.changes(db, f"{heavy(n)}@3", f"{heavy(n)}@4"),
+        "why: two versions": lambda db, n: answers.why(db, f"{heavy(n)}@3", f"{heavy(n)}@4"),
+        "reproduce: the newest version": lambda db, n: answers.reproduce(db, light(n)),
+        "impact: a source": lambda db, n: answers.impact(db, f"raw/source_{n + 50}.csv"),
+        "impact: a column": lambda db, n: answers.impact(db, f"p{often + n}/prepared.parquet", column="age"),
         "runs: the newest 20": lambda db, _: answers.runs(db, limit=20),
         "runs: the newest 20 of a job": lambda db, n: answers.runs(db, job=f"train-p{n}", limit=20),
         "as-of: now": lambda db, _: answers.as_of(db),

@@ -1,13 +1,12 @@
 """What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from modeltrail_collector.answers import names, subjects
+from modeltrail_collector.answers import carried, names, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
@@ -258,11 +257,11 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
     if not columns:
         return []
     rows = _made_of(db, sorted(columns))
-    said = _columns_said(db) if any(each is not None for each in columns.values()) else {}
+    said = carried.said_of_columns(db) if any(each is not None for each in columns.values()) else {}
     made: list[tuple[_Thing, Row]] = []
     for row in rows:
         read = (row["read_namespace"], row["read_name"])
-        came = _carried(said, row, read, columns[row["run_id"], *read])
+        came = carried.columns(said, row, read, columns[row["run_id"], *read])
         if came is None or came:
             made.append(_made(row, came))
     return made
@@ -313,50 +312,6 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
     told |= {"registered_name": row["registered_name"], "since": row["since"]}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}
-
-
-_Said = dict[tuple[str, str, str, str], dict[str, Any]]
-
-
-def _columns_said(db: Database) -> _Said:
-    """What the reached runs say of columns: where those of outputs came from, which of inputs were used."""
-    db.attach("facets", runs={row["run_id"] for row in db.rows("SELECT DISTINCT run_id FROM reached")})
-    rows = db.rows("""
-        SELECT DISTINCT f.run_id, f.key, f.namespace, f.name, f.value
-        FROM near_facets AS f SEMI JOIN reached USING (run_id)
-        WHERE f.value IS NOT NULL AND ((f.scope = 'output' AND f.key = 'columnLineage')
-            OR (f.scope = 'input_facet' AND f.key = 'modelTrail_dataUse'))""")
-    said: _Said = {}
-    for row in rows:
-        value = json.loads(row["value"])
-        if isinstance(value, dict):
-            said[row["run_id"], row["key"], row["namespace"], row["name"]] = value
-    return said
-
-
-def _carried(said: _Said, row: Row, read: _Name, columns: frozenset[str] | None) -> frozenset[str] | None:
-    """The columns of an output that came of these columns of an input; None where nobody says, or all."""
-    if columns is None:
-        return None
-    lineage = said.get((row["run_id"], "columnLineage", row["namespace"], row["name"]))
-    fields = (lineage or {}).get("fields")
-    if isinstance(fields, dict) and fields:
-        return frozenset(name for name, field in fields.items() if _comes_from(field, read, columns))
-    use = said.get((row["run_id"], "modelTrail_dataUse", *read)) or {}
-    features = use.get("features")
-    if isinstance(features, list) and features:
-        used = {*map(str, features), str(use.get("labelColumn"))}
-        return None if columns & used else frozenset()
-    return None
-
-
-def _comes_from(field: object, read: _Name, columns: frozenset[str]) -> bool:
-    inputs = field.get("inputFields") if isinstance(field, dict) else None
-    return any(
-        (each.get("namespace"), each.get("name")) == read and each.get("field") in columns
-        for each in (inputs if isinstance(inputs, list) else ())
-        if isinstance(each, dict)
-    )
 
 
 def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:

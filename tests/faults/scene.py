@@ -38,10 +38,17 @@ class Scene(NamedTuple):
 
 @contextmanager
 def at_work(
-    task: Task, seed: int, *, members: int = 2, work: Callable[[Task], None] = collect
+    task: Task,
+    seed: int,
+    *,
+    members: int = 2,
+    partitions: int = PARTITIONS,
+    work: Callable[[Task], None] = collect,
 ) -> Iterator[Scene]:
     """So many members at work on the task, and a producer; nothing of them is left however it ends."""
-    scene = Scene(Members(task, work), Producer(task.servers, task.topic, seed), task.log)
+    scene = Scene(
+        Members(task, work), Producer(task.servers, task.topic, seed, partitions=partitions), task.log
+    )
     scene.producer.start()
     for _ in range(members):
         scene.members.start()

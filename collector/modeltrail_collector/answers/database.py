@@ -17,7 +17,7 @@ from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
 from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
 from modeltrail_collector.tables.past import NOW, Moment, Past
-from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, SORTED_BY
 from modeltrail_collector.tables.snapshot import Near, Snapshot
 
 Row = dict[str, Any]
@@ -141,6 +141,33 @@ class Database:
         """
         found = self.connection.execute(query, params or None)
         return _plain_rows([column[0] for column in found.description or ()], found.fetchall())
+
+    def read(
+        self,
+        name: str,
+        columns: str,
+        /,
+        *,
+        runs: Collection[str] | None = None,
+        keys: Collection[str] | None = None,
+        where: str = "true",
+        **params: object,
+    ) -> list[Row]:
+        """Columns of the rows of these runs, or of `mentions` with these keys, where `where` (SQL) is true.
+
+        One plain query over few files: an answer that goes on from what it found asks many of these.
+        """
+        with scan.translated():
+            near = _near(name, runs, None, keys)
+            past = self._look_back() if self.moment != NOW else None
+            table = self._open(name)
+            if near is None or not near.values or (past is None and not table.files(near)):
+                return []
+            query = past.query(name, near) if past is not None else table.query(near)
+            if past is not None or not near.is_literal:
+                self.fill("near_value", ("value",), ((value,) for value in near.values))
+                query = f"FROM ({query}) WHERE {SORTED_BY[name]} IN (SELECT value FROM near_value)"  # noqa: S608
+            return self.rows(f"SELECT {columns} FROM ({query}) WHERE {where}", **params)  # noqa: S608
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""

@@ -4,6 +4,7 @@ from typing import Final
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database, opened, plain_rows, said
+from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import differences
@@ -60,9 +61,12 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
 
     Raises NotFound for a model that is not in the log.
     """
-    with database(of, "models", "facets", "metrics") as db:
+    with opened(of) as db:
         old, new = names.model(db, before), names.model(db, after)
-        facts = version_facts(db.connection, [old, new], facets="facets", metrics="metrics")
+        made = {old["run_id"], new["run_id"]}
+        db.attach("facets", runs=made)
+        db.attach("metrics", runs={*made, *judging(db, old), *judging(db, new)})
+        facts = version_facts(db.connection, [old, new], facets="near_facets", metrics="near_metrics")
         was, now = (facts[row["namespace"], row["name"], row["version"]] for row in (old, new))
         return [
             {"section": one.section, "path": one.path, "before": one.before, "after": one.after}

@@ -14,14 +14,12 @@ Name = tuple[str, str]
 Made = tuple[str, str, str]
 """Run id, namespace, name."""
 
-RUN: Final = """runs.run_id, job_namespace, job_name, state, started_at, ended_at,
+RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
     coalesce(ended_at, last_event_at) AS wrote_at"""
 
-_TRAINED_FIRST: Final = """coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL"""
-
-# The folders above a name, nearest last: `/a/b/c` lies in `/a/b`, `/a` and ''.
-_FOLDERS: Final = """list_transform(range(1, len(string_split({name}, '/'))),
-    lambda n: array_to_string(string_split({name}, '/')[:n], '/'))"""
+_PLACE: Final = "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities"
+_HOW: Final = ("name", "identity", "folder")
+_TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
@@ -32,128 +30,174 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark):
     each counts where the one before it found nothing.
     """
-    db.fill("wanted", ("namespace", "name"), sorted(names))
-    db.attach("mentions", keys=[name for _, name in names])
-    rows = db.rows("""
-        SELECT DISTINCT wanted.*, run_id, wrote_at, m.kind, version, fingerprint, how = 'name' AS exact
-        FROM wanted JOIN near_mentions AS m ON m.key = wanted.name AND m.key_namespace = wanted.namespace
-        WHERE role = 'output' AND how IN ('name', 'identity', 'folder')
-        QUALIFY dense_rank() OVER (PARTITION BY wanted.namespace, wanted.name
-            ORDER BY list_position(['name', 'identity', 'folder'], how)) = 1
-        ORDER BY wrote_at, run_id""")
-    found: dict[Name, list[Row]] = {}
+    columns = "run_id, wrote_at, kind, version, fingerprint"
+    rows = db.read(
+        "mentions",
+        f"DISTINCT key_namespace, key, how, {columns}",
+        keys={name for _, name in names},
+        where=f"role = 'output' AND how IN {_HOW}",
+    )
+    by_name: dict[Name, dict[str, list[Row]]] = {}
     for row in rows:
-        found.setdefault((row.pop("namespace"), row.pop("name")), []).append(row)
-    return found
+        how = row.pop("how")
+        known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
+        known.setdefault(how, []).append(row | {"exact": how == "name"})
+    return {
+        name: sorted(next(known[how] for how in _HOW if how in known), key=_age)
+        for name, known in by_name.items()
+        if name in names
+    }
+
+
+def _age(row: Row) -> tuple[bool, str, str]:
+    return row["wrote_at"] is None, row["wrote_at"] or "", row["run_id"]
 
 
 def runs_of(db: Database, ids: Collection[str]) -> dict[str, Row]:
     """The columns `RUN` of these runs, by id."""
-    if not ids:
-        return {}
-    db.attach("runs", runs=ids)
-    db.fill("wanted_run", ("run_id",), ((run_id,) for run_id in ids))
-    rows = db.rows(f"SELECT {RUN} FROM near_runs AS runs SEMI JOIN wanted_run USING (run_id)")  # noqa: S608
-    return {row["run_id"]: row for row in rows}
+    return {row["run_id"]: row for row in db.read("runs", RUN, runs=ids)}
 
 
-def find_made(db: Database, exact: set[Made], other: set[Made]) -> None:
-    """Make table `made`: what each run itself calls what its readers know by these names.
+def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[Row]:
+    """What went into each of these outputs, at most so many; `total` is how many went into that one.
 
-    And `placed`: the rows of `run_datasets` of these runs.
-
-    `exact` has that very name. Of the others a model asked for by its registered name was put out as a file:
-    all models of the run.
-    """
-    columns = ("run_id", "to_namespace", "to_name", "namespace", "name")
-    runs = {run_id for run_id, *_ in exact | other}
-    db.attach("run_datasets", "edges", "deployments", runs=runs)
-    db.fill("wanted_run", ("run_id",), ((run_id,) for run_id in runs))
-    db.connection.execute("""CREATE OR REPLACE TEMP TABLE placed AS
-        SELECT run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities
-        FROM near_run_datasets SEMI JOIN wanted_run USING (run_id)""")
-    db.fill("made", columns, [(*one, *one[1:]) for one in sorted(exact)])
-    if not other:
-        return
-    db.fill("wanted", columns[:3], sorted(other))
-    db.connection.execute(f"""INSERT INTO made
-        WITH output AS (SELECT * FROM placed SEMI JOIN wanted USING (run_id) WHERE role = 'output'),
-        called AS (
-            SELECT run_id, namespace, name, namespace AS to_namespace, name AS to_name FROM output
-            UNION ALL
-            SELECT run_id, namespace, name, split_part(identity, chr(9), 1), split_part(identity, chr(9), 2)
-            FROM (SELECT *, unnest(identities) AS identity FROM output)
-            UNION ALL
-            SELECT run_id, namespace, name, namespace, unnest({_FOLDERS.format(name="name")}) FROM output
-        )
-        SELECT wanted.*, namespace, name FROM wanted JOIN called USING (run_id, to_namespace, to_name)
-        UNION
-        SELECT wanted.*, namespace, name FROM wanted JOIN output USING (run_id) WHERE kind = 'model'
-        """)  # noqa: S608
-
-
-def inputs(db: Database, most: int) -> list[Row]:
-    """What went into each of `made`, at most so many; `total` is how many went into that one.
-
-    `kind` is what its reader takes it for.
+    `exact` are those that the run itself calls so. `kind` is what its reader takes it for.
 
     What a run itself put out as a model (an evaluation inside the training run reads it) is no source. The
     model that a run deployed is one, listed among its inputs or not.
     """
-    return db.rows(
-        f"""
-        WITH found AS (
-            SELECT DISTINCT m.run_id, m.to_namespace, m.to_name, e.from_namespace AS namespace,
-                e.from_name AS name, coalesce(i.kind, 'dataset') AS kind,
-                i.version, i.fingerprint, i.use, i.rows
-            FROM made AS m
-            JOIN near_edges AS e ON e.run_id = m.run_id
-                AND (e.to_namespace, e.to_name) = (m.namespace, m.name)
-            LEFT JOIN placed AS i ON i.run_id = e.run_id AND i.role = 'input'
-                AND (i.namespace, i.name) = (e.from_namespace, e.from_name)
-            WHERE (e.run_id, e.from_namespace, e.from_name) NOT IN (
-                SELECT (run_id, namespace, name) FROM placed WHERE role = 'output' AND kind = 'model')
-            UNION
-            SELECT m.run_id, to_namespace, to_name, model_namespace, model_name, 'model', model_version,
-                model_digest, NULL, NULL
-            FROM made AS m JOIN near_deployments AS d USING (run_id)
-            WHERE model_namespace IS NOT NULL AND model_name IS NOT NULL
-                AND (m.run_id, model_namespace, model_name) NOT IN (
-                    SELECT (run_id, namespace, name) FROM placed WHERE role = 'input')
-        )
-        SELECT *, count(*) OVER (PARTITION BY run_id, to_namespace, to_name) AS total FROM found
-        ORDER BY run_id, to_namespace, to_name, {_TRAINED_FIRST}, name, namespace LIMIT $most""",  # noqa: S608
-        most=most,
+    runs = {run_id for run_id, *_ in exact | other}
+    placed = db.read("run_datasets", _PLACE, runs=runs)
+    made = _made(placed, exact, other)
+    read = {(row["run_id"], row["namespace"], row["name"]): row for row in placed if row["role"] == "input"}
+    own = {
+        (row["run_id"], row["namespace"], row["name"])
+        for row in placed
+        if row["role"] == "output" and row["kind"] == "model"
+    }
+    found: dict[Made, dict[Name, Row]] = {}
+    for edge in _edges(db, runs, made):
+        source = (edge["run_id"], edge["from_namespace"], edge["from_name"])
+        if source not in own:
+            for one in made.get((edge["run_id"], edge["to_namespace"], edge["to_name"]), ()):
+                found.setdefault(one, {})[source[1:]] = _input(read.get(source))
+    by_run: dict[str, list[Made]] = {}
+    for several in made.values():
+        for one in several:
+            by_run.setdefault(one[0], []).append(one)
+    for row in _deployed(db, runs):
+        name = (row["model_namespace"], row["model_name"])
+        if (row["run_id"], *name) not in read:
+            model = {"kind": "model", "version": row["model_version"], "fingerprint": row["model_digest"]}
+            for one in by_run.get(row["run_id"], ()):
+                found.setdefault(one, {})[name] = model | {"use": None, "rows": None}
+    return _told(found, most)
+
+
+def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, set[Made]]:
+    """What a run calls its output -> what its readers know it by.
+
+    A model asked for by its registered name was put out as a file: all models of the run.
+    """
+    made = {one: {one} for one in exact}
+    by_run: dict[str, set[Made]] = {}
+    for one in other:
+        by_run.setdefault(one[0], set()).add(one)
+    for row in placed:
+        wanted = by_run.get(row["run_id"])
+        if wanted is None or row["role"] != "output":
+            continue
+        run_id, namespace, name = (row[column] for column in ("run_id", "namespace", "name"))
+        links = (link.partition("\t")[::2] for link in row["identities"] or ())
+        parts = name.split("/")
+        folders = ((namespace, "/".join(parts[:number])) for number in range(1, len(parts)))
+        called = {(run_id, *one) for one in ((namespace, name), *links, *folders)}
+        known = wanted if row["kind"] == "model" else wanted & called
+        if known:
+            made.setdefault((run_id, namespace, name), set()).update(known)
+    return made
+
+
+def _edges(db: Database, runs: set[str], made: dict[Made, set[Made]]) -> list[Row]:
+    names = sorted({name for _, _, name in made})
+    return db.read(
+        "edges",
+        "run_id, to_namespace, to_name, from_namespace, from_name",
+        runs=runs,
+        where="list_contains($names, to_name)",
+        names=names,
     )
 
 
-def columns(db: Database, wanted: set[tuple[str, str, str, str]], most: int) -> list[Row]:
-    """From which columns each column of `made` (run id, namespace, name, column) was made; as `inputs`."""
-    db.attach("facets", runs={run_id for run_id, *_ in wanted})
+def _deployed(db: Database, runs: set[str]) -> list[Row]:
+    return db.read(
+        "deployments",
+        "run_id, model_namespace, model_name, model_version, model_digest",
+        runs=runs,
+        where="model_namespace IS NOT NULL AND model_name IS NOT NULL",
+    )
+
+
+def _input(row: Row | None) -> Row:
+    if row is None:
+        return {"kind": "dataset", "version": None, "fingerprint": None, "use": None, "rows": None}
+    return {name: row[name] for name in ("kind", "version", "fingerprint", "use", "rows")}
+
+
+def _told(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
+    """The inputs as rows: by output, what was trained on first."""
+
+    def order(one: tuple[Name, Row]) -> tuple[int, bool, str, bool, str]:
+        (namespace, name), row = one
+        first = _TRAINED_FIRST.get(row["use"], 9)
+        return first, row["use"] is None, name, namespace is None, namespace or ""
+
+    rows: list[Row] = []
+    for (run_id, to_namespace, to_name), sources in sorted(found.items()):
+        output = {"run_id": run_id, "to_namespace": to_namespace, "to_name": to_name}
+        for (namespace, name), row in sorted(sources.items(), key=order)[: most - len(rows)]:
+            rows.append(output | {"namespace": namespace, "name": name} | row | {"total": len(sources)})
+        if len(rows) >= most:
+            break
+    return rows
+
+
+def columns(
+    db: Database, exact: set[Made], other: set[Made], wanted: set[tuple[str, str, str, str]], most: int
+) -> list[Row]:
+    """From which columns each column of these outputs (run id, namespace, name, column) was made.
+
+    As `inputs`.
+    """
+    runs = {run_id for run_id, *_ in exact | other}
+    made = _made(db.read("run_datasets", _PLACE, runs=runs), exact, other)
+    db.attach("run_datasets", "facets", runs=runs)
+    names = ("run_id", "to_namespace", "to_name", "namespace", "name")
+    db.fill("made", names, sorted((*known, *one[1:]) for one, several in made.items() for known in several))
     db.fill("wanted_column", ("run_id", "to_namespace", "to_name", "to_column"), sorted(wanted))
     return db.rows(sql_of("columns"), most=most)
 
 
 def steps(db: Database, runs: set[str]) -> dict[str, list[str]]:
     """The names of each run's transformations, in order."""
-    if not runs:
-        return {}
-    db.attach("facets", runs=runs)
-    db.fill("told", ("run_id",), [(run_id,) for run_id in sorted(runs)])
-    rows = db.rows("""
-        SELECT run_id, json_extract_string(value, '$.steps[*].id') AS steps
-        FROM near_facets JOIN told USING (run_id)
-        WHERE scope = 'run' AND key = 'modelTrail_featureTransformations'""")
+    rows = db.read(
+        "facets",
+        "run_id, json_extract_string(value, '$.steps[*].id') AS steps",
+        runs=runs,
+        where="scope = 'run' AND key = 'modelTrail_featureTransformations'",
+    )
     return {row["run_id"]: [step for step in row["steps"] if step] for row in rows}
 
 
 def judging(db: Database, model: Row) -> list[str]:
     """The runs that judged this version (a row of `models`), and perhaps others that judged another one."""
     keys = [key for key in (model["name"], model["digest"]) if key is not None]
-    db.attach("mentions", keys=keys)
-    rows = db.rows(
-        """SELECT DISTINCT run_id FROM near_mentions WHERE how = 'evaluated'
-        AND (key = $digest OR (key, key_namespace, version) = ($name, $namespace, $version))""",
+    rows = db.read(
+        "mentions",
+        "DISTINCT run_id",
+        keys=keys,
+        where="""how = 'evaluated'
+            AND (key = $digest OR (key, key_namespace, version) = ($name, $namespace, $version))""",
         **{name: model[name] for name in ("digest", "namespace", "name", "version")},
     )
     return [row["run_id"] for row in rows]

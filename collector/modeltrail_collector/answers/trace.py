@@ -132,10 +132,11 @@ def _made(db: Database, model: Row, run_id: str) -> Node:
 
 
 def _kind(db: Database, found: Row) -> str:
-    db.attach("mentions", keys=[found["name"]])
-    query = """SELECT max(kind) AS kind FROM near_mentions
-        WHERE how = 'name' AND (key_namespace, key) = ($namespace, $name)"""
-    return str(db.rows(query, namespace=found["namespace"], name=found["name"])[0]["kind"])
+    said = "how = 'name' AND key_namespace = $namespace"
+    (row,) = db.read(
+        "mentions", "max(kind) AS kind", keys=[found["name"]], where=said, namespace=found["namespace"]
+    )
+    return str(row["kind"])
 
 
 def _run(db: Database, run_id: str) -> Row | None:
@@ -256,10 +257,10 @@ def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None
         {(n.run["run_id"], n.namespace, n.name) for n in nodes if n.run and n.exact is one}
         for one in (True, False)
     )
-    sources.find_made(db, exact, other)
     of = {(n.run["run_id"], n.namespace, n.name, n.column) for n in nodes if n.run and n.column is not None}
     by_output: dict[tuple[str | None, ...], list[Row]] = {}
-    for row in sources.columns(db, of, left) if of else sources.inputs(db, left):
+    found = sources.columns(db, exact, other, of, left) if of else sources.inputs(db, exact, other, left)
+    for row in found:
         key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"), row.pop("to_column", None))
         by_output.setdefault(key, []).append(row)
     return by_output

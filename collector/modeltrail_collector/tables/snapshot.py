@@ -25,8 +25,14 @@ class Near(msgspec.Struct, frozen=True):
     buckets: frozenset[str]
     values: frozenset[str]
 
+    @property
+    def is_literal(self) -> bool:
+        """Whether the SELECT itself leaves out what is not near; else it may hold more, for a join."""
+        return len(self.values) <= _MANY and not any("\0" in value for value in self.values)
+
 
 class _File(NamedTuple):
+    bucket: str
     uri: str
     least: str | None
     most: str | None
@@ -53,7 +59,7 @@ class Snapshot:
         least, most = (found[name].to_pylist() if name in found.column_names else unknown for name in limits)
         buckets = found[f"partition.{self.schema.names[0]}"].to_pylist()
         for bucket, path, *ends in zip(buckets, found["path"].to_pylist(), least, most, strict=True):
-            self._files.setdefault(bucket, []).append(_File(f"{root}/{path}", *ends))
+            self._files.setdefault(bucket, []).append(_File(bucket, f"{root}/{path}", *ends))
 
     @property
     def buckets(self) -> Collection[str]:
@@ -65,17 +71,22 @@ class Snapshot:
         chosen = self._files.keys() if buckets is None else self._files.keys() & buckets
         if near is None:
             return self._reading(file.uri for bucket in sorted(chosen) for file in self._files[bucket])
+        files = self.files(near)
+        query = self._reading(file.uri for file in files if buckets is None or file.bucket in chosen)
+        if not files or not near.is_literal:
+            return query
+        among = ", ".join(map(scan.quoted, sorted(near.values)))
+        return f'FROM ({query}) WHERE "{self._column}" IN ({among})'
+
+    def files(self, near: Near) -> list[_File]:
+        """The files in which something near may lie."""
         values = sorted(near.values)
-        query = self._reading(
-            file.uri
-            for bucket in sorted(chosen & near.buckets)
+        return [
+            file
+            for bucket in sorted(self._files.keys() & near.buckets)
             for file in self._files[bucket]
             if _may_hold(file, values)
-        )
-        if len(values) > _MANY or any("\0" in value for value in values):
-            return query
-        among = ", ".join(map(scan.quoted, values))
-        return f'FROM ({query}) WHERE "{self._column}" IN ({among or "NULL"})'
+        ]
 
     def _reading(self, uris: Iterable[str]) -> str:
         return scan.reading(list(uris), self.schema, same=self._same)

@@ -33,8 +33,8 @@ source AS (
     UNION ALL
     SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, ['feature']
     FROM target JOIN near_facets AS f USING (run_id)
-    JOIN placed AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
-    JOIN placed AS o ON (o.run_id, o.role, o.namespace, o.name, o.kind)
+    JOIN near_run_datasets AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
+    JOIN near_run_datasets AS o ON (o.run_id, o.role, o.namespace, o.name, o.kind)
         = (target.run_id, 'output', target.namespace, target.name, 'model')
     WHERE target.run_id NOT IN (SELECT run_id FROM stated)
         AND f.key IN ('schema', 'modelTrail_dataUse') AND i.role = 'input' AND i.use = 'train'
@@ -46,7 +46,7 @@ SELECT s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."c
     any_value(i.use) AS use, any_value(i.rows) AS rows,
     count(*) OVER (PARTITION BY s.run_id, s.to_namespace, s.to_name, to_column) AS total
 FROM source AS s
-LEFT JOIN placed AS i ON i.run_id = s.run_id AND i.role = 'input'
+LEFT JOIN near_run_datasets AS i ON i.run_id = s.run_id AND i.role = 'input'
     AND (i.namespace, i.name) = (s.namespace, s.name)
 WHERE s.name IS NOT NULL AND s."column" IS NOT NULL
 GROUP BY s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."column"

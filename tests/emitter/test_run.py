@@ -18,7 +18,7 @@ import modeltrail
 from modeltrail import guard
 from modeltrail.errors import ConfigError
 from modeltrail.facets import ModelTrailModelDatasetFacet, ModelTrailMonitoringRunFacet
-from modeltrail.runs.series import CHUNK_SECONDS, Series
+from modeltrail.runs.series import CHUNK_POINTS, CHUNK_SECONDS, Series
 
 FRAME = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "churned": [0, 1, 0, 1]})
 
@@ -418,10 +418,20 @@ def test_metrics_over_steps_leave_in_chunks(events):
 
 
 def test_a_chunk_leaves_after_some_time():
-    """A chunk that is not full leaves with the first value after ten seconds."""
+    """A chunk that is not full leaves with the first value after ten seconds, and with all before it."""
     clock = iter([0.0, 0.0, CHUNK_SECONDS - 1, CHUNK_SECONDS])
     series = Series(lambda: next(clock))
-    assert [False, False, True] == [series.add({"step": step}) for step in range(3)]
+    assert [None, None] == [series.add({"step": step}) for step in range(2)]
+    assert [0, 1, 2] == [point["step"] for point in series.add({"step": 2})["points"]]
+    assert series.take() is None
+
+
+def test_no_chunk_is_larger_than_its_schema_allows():
+    """A chunk is taken with the point that fills it: one added before it is sent begins the next."""
+    series = Series(lambda: 0.0)
+    chunks = [series.add({"step": step}) for step in range(CHUNK_POINTS + 1)]
+    assert [CHUNK_POINTS] == [len(chunk["points"]) for chunk in chunks if chunk]
+    assert [CHUNK_POINTS] == [point["step"] for point in series.take()["points"]]
 
 
 def test_a_running_event_names_data_and_no_model(events):

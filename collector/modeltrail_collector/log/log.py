@@ -273,12 +273,16 @@ class Log:
             except FileNotFoundError:
                 continue  # another collector has set it aside just now
             try:
-                segments_.check_digest(segments_.read_whole(name, data), data)
+                self._check(name, data)
             except NotVerified as error:
                 self._set_aside(name, data, error)
             else:
                 break
         return self.head(partition)
+
+    @staticmethod
+    def _check(name: str, data: bytes) -> None:
+        segments_.check_digest(segments_.read_whole(name, data), data)
 
     def _set_aside(self, name: str, data: bytes, problem: NotVerified) -> None:
         moved = self.store.set_aside(name, data)

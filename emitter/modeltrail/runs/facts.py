@@ -135,15 +135,17 @@ class Facts:
             self._redacted.update(hidden)
             self._params.update({(component, entry["name"]): entry for entry in entries})
 
-    def add_metric(self, name: str, value: Any, step: int | None, details: Mapping[str, Any]) -> bool:
-        """Write a metric down; one with a step also into the series. Says whether a chunk is due."""
+    def add_metric(
+        self, name: str, value: Any, step: int | None, details: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Write a metric down; one with a step also into the series, of which a chunk is returned when due."""
         at = event.now()
         entry = metric_entry(name, value, step=step, at=at, **details)
         told_apart = [name, details.get("split"), details.get("dataset"), details.get("slice_")]
         with self._lock:
             self._metrics[json.dumps(told_apart, sort_keys=True, default=str)] = entry
             if step is None:
-                return False
+                return None
             return self.series.add(metric_entry(name, value, step=step, at=at))
 
     def add_tags(self, tags: Mapping[str, object]) -> None:

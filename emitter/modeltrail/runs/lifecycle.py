@@ -151,7 +151,8 @@ class Lifecycle:
                 return
             try:
                 self.settle()
-                self._send_chunk()
+                if chunk := self.facts.take_series():
+                    self._send_chunk(chunk)
                 transports.emit(self._teller.tell_end(kind, self.facts, error))
             finally:
                 process.closed(self)
@@ -169,12 +170,8 @@ class Lifecycle:
             if location := code.location():
                 self.facts.job_facets["sourceCodeLocation"] = location
 
-    def _send_chunk(self) -> None:
-        with process.Section():
-            chunk = self.facts.take_series()
-            if chunk is None:
-                return
-            transports.emit(self._teller.tell_chunk(self.facts, chunk))
+    def _send_chunk(self, chunk: dict[str, Any]) -> None:
+        transports.emit(self._teller.tell_chunk(self.facts, chunk))
 
     def _do(self, what: str, action: Callable[[], T], otherwise: T) -> T:
         """Run a verb under guard, if the run is open."""

@@ -9,7 +9,7 @@ from modeltrail.event import Dataset
 from modeltrail.facets import Capture, Facet
 from modeltrail.observe import data, naming
 from modeltrail.observe import model as observed
-from modeltrail.runs import datasets, scenes, transforms
+from modeltrail.runs import datasets, process, scenes, transforms
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.lifecycle import Lifecycle
 from modeltrail.runs.scenes import Evaluation, Metrics, Slices
@@ -210,8 +210,9 @@ class Run(Lifecycle):
         """
 
         def record() -> None:
-            if self.facts.add_metric(name, value, step, more):
-                self._send_chunk()
+            with process.Section():  # what is taken for a chunk is sent
+                if chunk := self.facts.add_metric(name, value, step, more):
+                    self._send_chunk(chunk)
 
         self._do("a metric", record, None)
 

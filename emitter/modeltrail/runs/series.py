@@ -20,12 +20,13 @@ class Series:
         self._clock = clock
         self._since = 0.0
 
-    def add(self, point: dict[str, Any]) -> bool:
-        """Keep a point back; say whether it is time for `take`."""
+    def add(self, point: dict[str, Any]) -> dict[str, Any] | None:
+        """Keep a point back; the facet of all that were, when it is time to send it."""
         if not self.points:
             self._since = self._clock()
         self.points.append(point)
-        return len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
+        due = len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
+        return self.take() if due else None
 
     def pending(self) -> dict[str, Any] | None:
         """The facet of what is kept back; None if there is nothing."""

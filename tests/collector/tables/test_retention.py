@@ -31,7 +31,7 @@ def remove_raw(log, before: int) -> None:
     for segment in list(log.segments(LOCAL)):
         if segment.next_offset <= before:
             data = log.store.read(segment.name)
-            assert log.store.replace(segment.name, data, removed(segment)[1])
+            assert log.store.replace(segment.name, data, removed(segment, "")[1])
 
 
 def aged(entries, days):

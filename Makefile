@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
+SPARK := .venv-spark
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
 # Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
 BENCH_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench faults sim kafka-up kafka-down ci build clean
+.PHONY: help setup demo test check fmt bench faults sim interop kafka-up kafka-down ci build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -74,6 +75,16 @@ faults: setup ## kill, freeze, cut off, fill up for 9 minutes, beside the rows' 
 
 sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIM)
+
+$(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt
+	@echo "Installing Spark (0.5 GB) into $(SPARK) ..."
+	@$(PYTHON) -m venv $(SPARK)
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements.txt
+	@mvn -B -q -f tools/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(abspath $(SPARK))/jars" -DexcludeTransitive=true
+	@touch $@
+
+interop: setup $(SPARK)/.ready ## other programs on our tables: Spark with Delta
+	@$(BIN)/python -m pytest -q -m interop
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,7 @@
 """`python -m benchmarks.hostile`: what hostile values cost the judge a byte, against a valid event.
 
-Each case runs in a process of its own: CPU time of the best of three, over that of a valid event of the size
-that real producers send; and how much the process's peak memory grew beyond the value itself.
+Each kind of hostile value is made in five sizes. CPU time of the whole judge a byte, the best of some rounds,
+over that of a valid event of the same size; and how much the process's peak memory grew beyond the value.
 """
 
 import argparse
@@ -10,15 +10,15 @@ import multiprocessing
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from modeltrail_collector.judge import MAX_BYTES, MAX_KEYS, judge
+from modeltrail_collector.judge import judge
 
-ROUNDS = 3
+_ROUNDS = 12
+_ROUND = 0.005
 BASE = {"_producer": "https://a.example/b", "_schemaURL": "https://a.example/c"}
-MANY = 1_000_000
 
 
 def event(**changes: object) -> dict:
@@ -34,9 +34,22 @@ def event(**changes: object) -> dict:
     } | changes
 
 
-def valid() -> bytes:
-    """About 3 kB, as the events of the known integrations on average."""
-    fields = [{"name": f"column_{number}", "type": "double"} for number in range(40)]
+SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+_ROOM = len(json.dumps(event()))
+_LARGE = 5_000_000
+
+
+def valid(size: int) -> bytes:
+    """A valid event of that size or a little smaller: a dataset of many columns, as known integrations send.
+
+    They have one object or member in 14 bytes, denser than real events; in 22 where it would be too many.
+    """
+    more = {"description": "what it is measured in: EUR"} if size > _LARGE else {}
+    room = len(json.dumps({"name": "column_00", "type": "double"} | more)) + 2
+    names = (f"column_{number % 100:02}" for number in range((size - 520) // room))
+    fields = [{"name": name, "type": "double"} | more for name in names]
+    if not fields:
+        return json.dumps(event()).encode()
     dataset = {"namespace": "n", "name": "d", "facets": {"schema": BASE | {"fields": fields}}}
     return json.dumps(event(inputs=[dataset])).encode()
 
@@ -44,14 +57,6 @@ def valid() -> bytes:
 def _with(part: bytes) -> bytes:
     """An event with a field `x` that nobody knows."""
     return json.dumps(event()).encode()[:-1] + b',"x":' + part + b"}"
-
-
-def _array(item: bytes, last: bytes = b"1", size: int = 12_000_000) -> bytes:
-    return b"[" + (item + b",") * (size // (len(item) + 1)) + last + b"]"
-
-
-def _keys(count: int, last: bytes = b"1") -> bytes:
-    return b"{" + b"".join(b'"k%d":1,' % number for number in range(count)) + b'"z":' + last + b"}"
 
 
 def _run_facets(facets: bytes) -> bytes:
@@ -62,61 +67,120 @@ def _inputs(inputs: bytes) -> bytes:
     return json.dumps(event()).encode().replace(b'"inputs": []', b'"inputs": ' + inputs, 1)
 
 
-NESTED = b"[" * 100 + b"]" * 100
+def _broken(value: bytes) -> bytes:
+    return value.replace(b"COMPLETE", b"FINISHED")
+
+
+def _many(item: Callable[[int], bytes], size: int) -> bytes:
+    """So many items, with commas between, as have room."""
+    found, room, number = [], size, 0
+    while room > 0:
+        found.append(item(number))
+        room -= len(found[-1]) + 1
+        number += 1
+    return b",".join(found)
+
+
+def _array(item: bytes, last: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: b"[" + b",".join([item] * max(1, size // (len(item) + 1))) + last + b"]"
+
+
+def _object(item: Callable[[int], bytes], last: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: b"{" + _many(item, size) + last + b"}"
+
+
+def _text(item: bytes, last: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: b'"' + item * (size // len(item)) + last + b'"'
+
+
+def _unknown(make: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    return lambda size: _with(make(size))
+
+
+def _rejected(make: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """The same in an event that is rejected for its type."""
+    return lambda size: _broken(_with(make(size)))
+
+
+def _key(number: int) -> bytes:
+    return b'"k%d":1' % number
+
+
+def _key_of_one_hash(number: int) -> bytes:
+    return b'"%b":1' % f"{number + (1 << 24):b}".replace("0", "Aa").replace("1", "BB").encode()
+
+
+SOUND = b'{"_producer":"a:b","_schemaURL":"a:b"}'
+BROKEN = b'{"_producer":"no uri","_schemaURL":"no uri"}'
 WRONG = b'{"namespace":"n","name":"n","facets":{"f":{"_producer":"no uri","_schemaURL":"no uri"}}}'
-CASES: dict[str, Callable[[], bytes]] = {
-    "a valid event of 16 MiB": lambda: _with(b'"' + b"a" * (MAX_BYTES - 600) + b'"'),
-    "nesting of 8 million": lambda: b"[" * 8_000_000 + b"]" * 8_000_000,
-    "nesting of 100, often": lambda: _with(_array(NESTED)),
-    "objects nested 100 deep, often": lambda: _with(_array(b'{"a":' * 100 + b"1" + b"}" * 100)),
-    "one million keys": lambda: _with(_keys(MANY)),
-    "keys just below the limit": lambda: _with(_keys(MAX_KEYS - 100)),
-    "the same, broken": lambda: _with(_keys(MAX_KEYS - 100)).replace(b"COMPLETE", b"FINISHED"),
-    "one key a million times": lambda: _with(b"{" + b'"a":1,' * MANY + b'"a":2}'),
-    "keys of one hash": lambda: _with(
-        b"{" + b",".join(b'"%b":1' % f"{number:b}".replace("0", "Aa").replace("1", "BB").encode()
-                         for number in range(1 << 18, 1 << 19)) + b"}"
+
+# Each fills about so many bytes beside the few hundred of a small event.
+REJECTED: dict[str, Callable[[int], bytes]] = {
+    "arrays too deep": lambda size: b"[" * (size + _ROOM),
+    "objects too deep": lambda size: b'{"a":' * ((size + _ROOM) // 5),
+    "arrays 100 deep": _rejected(_array(b"[" * 100 + b"]" * 100)),
+    "objects 100 deep": _rejected(_array(b'{"a":' * 100 + b"1" + b"}" * 100)),
+    "many keys": _rejected(_object(_key)),
+    "one key, often": _rejected(_object(lambda _: b'"a":1')),
+    "keys of one hash": _rejected(_object(_key_of_one_hash)),
+    "one huge number": _unknown(lambda size: b"9" * size),
+    "numbers of 4,000 digits": _unknown(lambda size: _array(b"9" * min(size, 4_000))(size)),
+    "numbers of 300 digits": _rejected(lambda size: _array(b"9" * min(size, 300))(size)),
+    "numbers too large": _unknown(_array(b"1e999")),
+    "NaN, often": _unknown(_array(b"NaN")),
+    "ones, then NaN": _unknown(_array(b"1", b",NaN")),
+    "keys, then NaN": _unknown(_object(_key, b',"z":NaN')),
+    "ones": _rejected(_array(b"1")),
+    "doubles": _rejected(_array(b"0.12345678901234567")),
+    "NUL, bare": _unknown(_text(b"\0")),
+    "NUL, escaped": _rejected(_text(rb"\u0000")),
+    "halves of surrogate pairs": _unknown(_text(rb"\ud800")),
+    "arrays of such": _unknown(_array(rb'"\ud800"')),
+    "surrogate pairs": _rejected(_text(rb"\ud83d\ude00")),
+    "no UTF-8": _unknown(_text(b"a", b"\xff")),
+    "one wide character": _rejected(_text(b"a", "\U0001f600".encode())),
+    "nothing but a type": lambda size: _broken(valid(size + _ROOM)),
+    "empty arrays": _rejected(_array(b"[]")),
+    "empty objects": _rejected(_array(b"{}")),
+    "empty texts": _rejected(_array(b'""')),
+    "inputs that are numbers": lambda size: _inputs(_array(b"1")(size)),
+    "a long type": lambda size: json.dumps(event(eventType="A" * size)).encode(),
+    "white space": lambda size: b" " * (size + _ROOM),
+    "cut off": lambda size: _inputs(_array(WRONG)(size))[:-1],
+}
+# Kept, unless the judge is strict.
+WARNED: dict[str, Callable[[int], bytes]] = {
+    "a long time": lambda size: json.dumps(event(eventTime="2026-01-01T00:00:00." + "0" * size)).encode(),
+    "a long URI": lambda size: json.dumps(event(producer="%" * size)).encode(),
+    "empty facets": lambda size: _run_facets(_object(lambda number: b'"f%d":{}' % number)(size)),
+    "broken formats": lambda size: _run_facets(_object(lambda number: b'"f%d":' % number + BROKEN)(size)),
+    "one broken of many": lambda size: _run_facets(
+        _object(lambda number: b'"f%d":' % number + SOUND, b',"z":' + BROKEN)(size)
     ),
-    "a number of 8 million digits": lambda: _with(b"9" * 8_000_000),
-    "numbers of 4,000 digits": lambda: _with(_array(b"9" * 4000)),
-    "numbers too large": lambda: _with(_array(b"1e999")),
-    "NUL, escaped": lambda: _with(b'"' + rb"\u0000" * 2_000_000 + b'"'),
-    "NUL, bare": lambda: _with(b'"' + b"\0" * 8_000_000 + b'"'),
-    "halves of surrogate pairs": lambda: _with(b'"' + rb"\ud800" * 2_000_000 + b'"'),
-    "arrays of such": lambda: _with(_array(rb'"\ud800"')),
-    "no UTF-8": lambda: _with(b'"' + b"a" * 12_000_000 + b"\xff" + b'"'),
-    "empty arrays": lambda: _array(b"[]"),
-    "empty objects in a broken event": lambda: _with(_array(b"{}")).replace(b"COMPLETE", b"FINISHED"),
-    "empty texts": lambda: _with(_array(b'""')),
-    "ones, then NaN": lambda: _with(_array(b"1", b"NaN")),
-    "keys, then NaN": lambda: _with(_keys(MANY, b"NaN")),
-    "inputs that are numbers": lambda: _inputs(_array(b"1")),
-    "100,000 broken formats": lambda: _inputs(b"[" + b",".join([WRONG] * 100_000) + b"]"),
-    "60,000 broken formats": lambda: _inputs(b"[" + b",".join([WRONG] * 60_000) + b"]"),
-    "a text with one wide character": lambda: _with(
-        b'"' + b"a" * 12_000_000 + "\U0001f600".encode() + b'"'
-    ).replace(b"COMPLETE", b"FINISHED"),
-    "a time of 8 million digits": lambda: json.dumps(
-        event(eventTime="2026-01-01T00:00:00." + "0" * 8_000_000)
-    ).encode(),
-    "a URI of 8 million signs": lambda: json.dumps(event(producer="%" * 8_000_000)).encode(),
-    "a tag list of numbers": lambda: _run_facets(
-        b'{"tags":{"_producer":"a:b","_schemaURL":"a:b","tags":' + _array(b"1") + b"}}"
+    "broken datasets": lambda size: _inputs(_array(WRONG)(size)),
+    "a tag list of numbers": lambda size: _run_facets(
+        b'{"tags":{"_producer":"a:b","_schemaURL":"a:b","tags":' + _array(b"1")(size) + b"}}"
     ),
-    "white space": lambda: b" " * MAX_BYTES,
-    "cut off": lambda: _inputs(b"[" + b",".join([WRONG] * 60_000) + b"]")[:-1],
-}  # fmt: skip
+}
+KINDS = REJECTED | WARNED
 
 
-def per_byte(value: bytes, times: int = 1) -> float:
-    """CPU seconds a byte, the best of some rounds."""
-    best = float("inf")
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        for _ in range(times):
-            judge(value)
-        best = min(best, time.process_time() - started)
-    return best / times / len(value)
+def seconds(values: tuple[bytes, bytes]) -> list[float]:
+    """CPU seconds to judge each, the best of some rounds that take turns."""
+    once = [_seconds(value, 1) for value in values]
+    times = [max(1, min(200, int(_ROUND / cost))) for cost in once]
+    rounds = max(3, min(_ROUNDS, int(_ROUNDS * _ROUND / max(once))))
+    found = [
+        [_seconds(value, often) for value, often in zip(values, times, strict=True)] for _ in range(rounds)
+    ]
+    return [min(costs) for costs in zip(*found, strict=True)]
+
+
+def _seconds(value: bytes, times: int) -> float:
+    started = time.process_time()
+    for _ in range(times):
+        judge(value)
+    return (time.process_time() - started) / times
 
 
 def peak_mib() -> float:
@@ -125,64 +189,65 @@ def peak_mib() -> float:
     return int(line) / 1024
 
 
-def measure(name: str, path: Path, pipe: Connection) -> None:
-    """One case in this process: what it costs, and what a valid event costs just before and after."""
-    usual = valid()
-    for warm in (usual, usual.replace(b"COMPLETE", b"FINISHED"), usual[:-1]):
-        judge(warm)
+def measure(path: Path, pipe: Connection) -> None:
+    """One value in this process: what it costs, and a valid event of its size in turn with it."""
     value = path.read_bytes()
+    for warm in (valid(1_000), _broken(valid(1_000)), valid(1_000)[:-1]):
+        judge(warm)
     before = peak_mib()
     found = judge(value)
     memory = peak_mib() - before
-    around = [per_byte(usual, 300)]
-    cost = per_byte(value)
-    around.append(per_byte(usual, 300))
+    peer = valid(len(value))  # made after the peak was looked at, which this would hide
+    cost, peers = seconds((value, peer))
     pipe.send({
-        "case": name,
         "verdict": found.verdict,
         "code": found.reasons[0].code if found.reasons else "",
-        "mb": round(len(value) / 1e6, 1),
-        "mb_per_second": round(1e-6 / cost),
-        "ratio": round(cost / max(around), 2),
+        "microseconds": round(1e6 * cost, 1),
+        "ratio": round(cost / len(value) / (peers / len(peer)), 2),
         "memory_mib": round(memory),
     })  # fmt: skip
 
 
-def rows(names: list[str]) -> list[dict]:
+def rows(kinds: list[str], sizes: Sequence[int]) -> list[dict]:
+    """One row for each kind and size; each has a process of its own."""
     context = multiprocessing.get_context("spawn")
     found = []
     with tempfile.TemporaryDirectory() as directory:
-        for name in names:
-            path = Path(directory) / "value"
-            path.write_bytes(CASES[name]())  # made here: what that takes would hide what judging takes
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=measure, args=(name, path, theirs))
-            process.start()
-            theirs.close()
-            found.append(ours.recv())
-            process.join()
+        path = Path(directory) / "value"
+        for kind in kinds:
+            for size in sizes:
+                path.write_bytes(
+                    KINDS[kind](max(size - _ROOM, 1))
+                )  # made here: its peak would hide the judge's
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=measure, args=(path, theirs))
+                process.start()
+                theirs.close()
+                found.append({"case": kind, "bytes": size} | ours.recv())
+                process.join()
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hostile", description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("cases", nargs="*", help="their names; default: all")
+    parser.add_argument("--size", type=int, action="append", help="bytes; default: 1 kB to 10 MB")
+    parser.add_argument("kinds", nargs="*", help="default: all")
     given = parser.parse_args()
-    found = rows(given.cases or list(CASES))
+    found = rows(given.kinds or list(KINDS), given.size or SIZES)
     if given.json:
         print(json.dumps(found))
         return
-    print(f"{'case':34} {'MB':>5} {'MB/s':>6} {'ratio':>6} {'MiB':>5}  verdict")
+    print(f"{'kind':26} {'bytes':>9} {'us':>9} {'ratio':>6} {'MiB':>4}  verdict")
     for row in found:
         print(
-            f"{row['case']:34} {row['mb']:5} {row['mb_per_second']:6} {row['ratio']:6} {row['memory_mib']:5}"
-            f"  {row['verdict']} {row['code']}"
+            f"{row['case']:26} {row['bytes']:9} {row['microseconds']:9} {row['ratio']:6}"
+            f" {row['memory_mib']:4}  {row['verdict']} {row['code']}"
         )
-    print(
-        f"the dearest costs {max(row['ratio'] for row in found)} times what a valid event costs a byte, "
-        f"the largest takes {max(row['memory_mib'] for row in found)} MiB"
-    )
+    for kinds, verdict in ((REJECTED, "rejected"), (WARNED, "warned")):
+        if ratios := [row["ratio"] for row in found if row["case"] in kinds]:
+            print(f"{verdict}: at most {max(ratios)} times what a valid event of the same size costs")
+    print(f"memory: at most {max(row['memory_mib'] for row in found)} MiB")
 
 
 if __name__ == "__main__":

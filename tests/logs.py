@@ -64,7 +64,9 @@ def in_order(log: Log, start: int = 0) -> list[int]:
 def names(log: Log) -> list[str]:
     return [
         f"{folder}/{name}"
-        for folder in (f"{top}/{P0.topic}/{P0.topic_id}/{P0.partition}" for top in ("raw", "rolled"))
+        for folder in (
+            f"{top}/{P0.topic}/{P0.topic_id}/{P0.partition}" for top in ("raw", "rolled", "removals")
+        )
         for name in log.store.files(folder)
     ]
 

@@ -12,7 +12,7 @@ import click
 import pytest
 
 import modeltrail
-from modeltrail import settings
+from modeltrail.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -66,7 +66,7 @@ def test_every_verb_of_a_run_is_documented(verb: str) -> None:
     assert f"`run.{verb}" in (DOCS / "python.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("option", sorted(option.name for option in settings.OPTIONS))
+@pytest.mark.parametrize("option", sorted(option.name for option in OPTIONS))
 def test_every_setting_is_documented(option: str) -> None:
     """Each setting of the emitter is described in docs/configuration.md."""
     assert f"`{option}`" in (DOCS / "configuration.md").read_text(encoding="utf-8")

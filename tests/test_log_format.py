@@ -121,6 +121,16 @@ def test_the_page_checks_roll_ups_and_stubs(maintained: Path) -> None:
     assert result.stdout.split() == ["events", "3", "ends", "at", "22", head.chain_end]
 
 
+def test_the_page_finds_what_was_done_to_a_record_of_a_removal(maintained: Path) -> None:
+    """The program of the page refuses a removal whose record is gone or differs."""
+    (file,) = (maintained / "removals").rglob("*.json")
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b'"removed_by": "', b'"removed_by": "x'))
+    assert "no record says that it was removed" in check(maintained).stderr
+    file.unlink()
+    assert "no record says that it was removed" in check(maintained).stderr
+
+
 @pytest.mark.parametrize("place", ["raw", "rolled"])
 def test_the_page_finds_what_was_done_to_roll_ups(maintained: Path, place: str) -> None:
     """The program of the page refuses a roll-up or a stub that is gone, or in which one bit differs."""

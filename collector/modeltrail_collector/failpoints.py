@@ -24,6 +24,7 @@ STEPS: Final = {
     "rollup_written": "a roll-up holds records that its segments hold too, none of them is a stub yet",
     "part_stubbed": "one more segment of a roll-up is a stub, those behind it are not yet",
     "rollup_removed": "a roll-up that no stub named is gone",
+    "removal_recorded": "what retention is about to remove is recorded, nothing of it is gone",
     "records_removed": "retention took the records of one more file, those of the next ones are still there",
     "evidence_kept": "a damaged segment is copied beside its place, which still holds it",
     "segment_repaired": "one more damaged range is collected again, those behind it are not yet",

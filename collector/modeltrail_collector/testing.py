@@ -242,13 +242,13 @@ class MemorySource:
         if start < begin:
             self._positions[number] = begin
             return Fetched(self._topic.partition(number), begin, begin, gap="retention")
+        if start == end:
+            return None
         spoiled = {offset for offset in self._topic.spoiled[number] if start <= offset < end}
         if start in spoiled:
             self._positions[number] = start + 1
             return Fetched(self._topic.partition(number), start + 1, start + 1, gap="unreadable")
         stop = min({end, start + self._max_records} | spoiled)
-        if stop <= start:
-            return None
         self._positions[number] = stop
         held = self._topic.records[number]
         records = [held[offset] for offset in range(start, stop) if offset in held]

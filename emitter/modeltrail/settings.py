@@ -19,62 +19,12 @@ import attrs
 
 from modeltrail import guard
 from modeltrail.errors import ConfigError
+from modeltrail.options import OPTIONS
 
 DEFAULT_LOG = "lineage"
 DEFAULT_TOPIC = "openlineage.events"
 ENV_PREFIX = "OPENLINEAGE__"
 TRUE = frozenset({"1", "true", "yes", "on"})
-
-
-@attrs.frozen
-class Option:
-    """One row of the table of settings.
-
-    Attributes:
-        name: The attribute of `Settings` and the keyword of `configure`.
-        env: The environment variable.
-        default: What holds when nothing is set, in words.
-        help: One sentence.
-    """
-
-    name: str
-    env: str
-    default: str
-    help: str
-
-
-OPTIONS = (
-    Option(
-        "transport",
-        "OPENLINEAGE__TRANSPORT__…",
-        "the local inbox",
-        "Where events go: an OpenLineage transport configuration with a `type`.",
-    ),
-    Option("namespace", "OPENLINEAGE_NAMESPACE", "default", "The namespace of this program's jobs."),
-    Option("disabled", "OPENLINEAGE_DISABLED", "false", "`true` switches everything off."),
-    Option(
-        "strict", "MODELTRAIL_STRICT", "false", "Raise modeltrail's own failures instead of logging them."
-    ),
-    Option("log", "MODELTRAIL_LOG", "./lineage", "The directory of the log; its `inbox` takes local events."),
-    Option(
-        "spool",
-        "MODELTRAIL_SPOOL",
-        "~/.local/state/modeltrail/spool",
-        "The directory that keeps events which could not be delivered.",
-    ),
-    Option(
-        "max_event_bytes",
-        "MODELTRAIL_MAX_EVENT_BYTES",
-        "4000000",
-        "A larger event is not sent to Kafka but kept in the spool, and reported.",
-    ),
-    Option(
-        "capture_untracked",
-        "MODELTRAIL_CAPTURE_UNTRACKED",
-        "false",
-        "Record the content of files that git does not track, not only their names and digests.",
-    ),
-)
 
 
 @attrs.frozen
@@ -90,6 +40,8 @@ class Settings:
         spool: The absolute directory of undelivered events.
         max_event_bytes: The largest event for Kafka, in bytes of its value.
         capture_untracked: The content of untracked files is recorded.
+        subjects_key: The absolute path of the key for pseudonyms of persons; None where there is none.
+        subjects_index: The absolute directory of their indexes; None where there is none.
         origins: Where each value came from, by attribute: "default", "MODELTRAIL_LOG", a file, "configure()".
     """
 
@@ -101,6 +53,8 @@ class Settings:
     spool: Path
     max_event_bytes: int
     capture_untracked: bool
+    subjects_key: Path | None
+    subjects_index: Path | None
     origins: Mapping[str, str]
 
     @property
@@ -210,6 +164,8 @@ def _read(environment: Mapping[str, str], file: Path | None) -> Settings:
         spool=_absolute(value("spool", _state_directory(log), _directory)),
         max_event_bytes=value("max_event_bytes", 4_000_000, _positive),
         capture_untracked=value("capture_untracked", default=False, parse=_flag),
+        subjects_key=_absolute_or_none(value("subjects_key", None, _directory)),
+        subjects_index=_absolute_or_none(value("subjects_index", None, _directory)),
         origins=origins,
     )
 
@@ -370,6 +326,10 @@ def _state_directory(log: Path) -> Path:
     """Beside the user's other state (XDG); beside the log where there is no home."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
     return log / "spool" if state.startswith("~") else Path(state) / "modeltrail" / "spool"
+
+
+def _absolute_or_none(path: str | Path | None) -> Path | None:
+    return None if path is None else _absolute(path)
 
 
 def _absolute(path: str | Path) -> Path:

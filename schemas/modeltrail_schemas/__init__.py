@@ -62,6 +62,7 @@ FACETS: Final = (
     FacetSpec("modelTrail_deployment", "ModelTrailDeploymentRunFacet", "run", "1-0-0"),
     FacetSpec("modelTrail_monitoring", "ModelTrailMonitoringRunFacet", "run", "1-0-0"),
     FacetSpec("modelTrail_changes", "ModelTrailChangesDatasetFacet", "dataset", "1-0-0"),
+    FacetSpec("modelTrail_subjects", "ModelTrailSubjectsDatasetFacet", "dataset", "1-0-0"),
 )
 """All facets of ours, in the order in which a model comes to be."""
 

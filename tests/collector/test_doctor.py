@@ -10,15 +10,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from modeltrail_collector.checks import Check, checks
+from modeltrail_collector.checks import kafka as kafka_checks
 from modeltrail_collector.checks import log as log_checks
-from modeltrail_collector.log import open_log
+from modeltrail_collector.log import Batch, digest, open_log
 from modeltrail_collector.log.objects import open_objects
 from modeltrail_collector.log.store import LocalStore
+from modeltrail_collector.model import LogPartition
 from modeltrail_collector.pump import Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
 
@@ -97,6 +100,28 @@ def test_a_topic_that_loses_events_is_told(  # noqa: PLR0917  a table
     assert state == found.state
     assert says in found.found
     assert advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("settings", "copies", "leader", "says", "advice"),
+    [
+        ({"min.insync.replicas": "1"}, 3, 1, "min.insync.replicas=1 of 3", "min.insync.replicas=2"),
+        ({"min.insync.replicas": "2"}, 3, -1, "partition 1 has no leader", "bring its brokers back"),
+    ],
+)
+def test_copies_that_do_not_protect_are_told(
+    settings: dict[str, str], copies: int, leader: int, says: str, advice: str
+) -> None:
+    """One broker's word that is enough, and a partition that no broker leads, are told; two copies are ok."""
+    described = [
+        {"partition_index": number, "replica_nodes": [*range(copies)], "leader_id": found}
+        for number, found in enumerate((1, leader))
+    ]
+    ((_, found, told),) = kafka_checks._durability(settings, described)
+    assert says in found
+    assert advice in told
+    described[1]["leader_id"] = 1
+    assert [] == kafka_checks._durability({"min.insync.replicas": "2"}, described)
 
 
 @pytest.mark.kafka
@@ -213,6 +238,23 @@ def test_what_the_log_lacks_is_told(kafka_bootstrap: str, kafka_topic, tmp_path:
     producer.close()
 
 
+@pytest.mark.kafka
+def test_a_topic_that_ends_before_the_log_is_told(kafka_bootstrap: str, kafka_topic, tmp_path: Path) -> None:
+    """A topic that has less than the log holds of it has lost records: that fails."""
+    from kafka import KafkaAdminClient
+
+    topic = kafka_topic(2, **GOOD)
+    admin = KafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    topic_id = admin.describe_topics([topic])[0]["topic_id"]
+    admin.close()
+    log = open_log(tmp_path / "log")
+    log.append(LogPartition(topic, topic_id, 1), Batch(0, 3, ()))
+    found = worst(examine(kafka_bootstrap, topic, log.uri), "collect lag")
+    assert "fail" == found.state
+    assert "partition 1 ends before the log does" in found.found
+    assert "collect into another log" in found.advice
+
+
 def test_a_missing_codec_is_told(tmp_path: Path) -> None:
     """Without the zstandard package the check fails, with the package to install."""
     program = (
@@ -226,6 +268,21 @@ def test_a_missing_codec_is_told(tmp_path: Path) -> None:
     )
     assert result.stdout.startswith("fail the client cannot unpack zstd")
     assert "pip install zstandard" in result.stdout
+
+
+def test_a_slow_checksum_is_told() -> None:
+    """Where crc32c is there without its C extension that is a warning, with what to do."""
+    program = (
+        "import sys; sys.modules['crc32c'] = None\n"
+        "from modeltrail_collector.checks import checks\n"
+        "found = next(checks(log=None, bootstrap_servers='127.0.0.1:1', topic='t', group=None))\n"
+        "print(found.state, found.found, found.advice)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("warn crc32c has no C extension")
+    assert "pip install --force-reinstall crc32c" in result.stdout
 
 
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
@@ -243,6 +300,30 @@ def test_a_full_disk_is_told(filled: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "warn" == worst(examine(log=filled), "log disk").state
     monkeypatch.setattr(log_checks, "NOTHING_BYTES", free * 2)
     assert "fail" == worst(examine(log=filled), "log disk").state
+
+
+def test_a_store_that_gives_back_something_else_is_told(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that answers with what was there before it was replaced fails."""
+    replaced: dict[Path, bytes] = {}
+    replace, read = LocalStore.replace, LocalStore.read
+
+    def replace_late(store: LocalStore, name: str, expected: bytes, data: bytes) -> bool:
+        done = replace(store, name, expected, data)
+        if done:
+            replaced[store.root / name] = expected
+        return done
+
+    monkeypatch.setattr(LocalStore, "replace", replace_late)
+    monkeypatch.setattr(
+        LocalStore,
+        "read",
+        lambda store, name, length=None: replaced.get(store.root / name) or read(store, name, length),
+    )
+    found = worst(examine(log=filled), "log store")
+    assert "fail" == found.state
+    assert "gives back something else than was written" in found.found
 
 
 def test_a_store_with_another_clock_is_told(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +353,19 @@ def test_a_torn_segment_is_told(filled: Path) -> None:
         assert segment.name in found.found
         assert "modeltrail verify" in found.advice
         assert broken == segment.read_bytes()
+
+
+def test_a_log_of_a_newer_modeltrail_is_told(filled: Path) -> None:
+    """A segment of a format that is not known yet is no damage: the advice is to upgrade."""
+    (segment,) = filled.rglob("*.avro")
+    newer = segment.read_bytes().replace(b"modeltrail.format\x021", b"modeltrail.format\x029")
+    at = digest.position(newer)
+    zeroed = newer[:at] + digest.ZEROS + newer[at + 64 :]
+    segment.write_bytes(newer[:at] + sha256(zeroed).hexdigest().encode() + newer[at + 64 :])
+    found = worst(examine(log=filled), "log")
+    assert "fail" == found.state
+    assert "has log format 9" in found.found
+    assert "pip install --upgrade 'modeltrail[collector]'" == found.advice
 
 
 def test_tables_that_are_behind_are_told(filled: Path) -> None:

@@ -1,10 +1,12 @@
 """What only KafkaSource can get wrong: the client moves on whether or not we kept what it gave."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from modeltrail_collector.errors import ConfigError, Unavailable
+from modeltrail_collector.intake import kafka
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log
 from modeltrail_collector.model import LogPartition
@@ -59,6 +61,27 @@ def test_a_failure_behind_the_fetch_loses_nothing(
     for partition in log.partitions():
         offsets = [entry.offset for s in log.segments(partition) for entry in log.read(s)]
         assert list(range(10)) == offsets
+
+
+def test_what_is_read_while_a_rebalance_takes_long_is_handed_out(
+    source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cooperative member that keeps its partitions reads on in them, however long the others take to join.
+
+    The records of one poll were dropped for those of the next, and the offsets of them sealed.
+    """
+    monkeypatch.setattr(kafka, "JOIN_S", 1.0)
+    for partition in source.poll(1).assigned:
+        source.seek(partition, 0)
+    source._listener.joining = True  # that the assignment is about to change was seen to already
+    offsets: dict[LogPartition, list[int]] = {}
+    ends: dict[LogPartition, int] = {}
+    deadline = time.monotonic() + 60
+    while sum(ends.values()) < 20 and time.monotonic() < deadline:
+        for fetched in source.poll(0.1).fetched:
+            ends[fetched.partition] = fetched.end
+            offsets.setdefault(fetched.partition, []).extend(row.offset for row in fetched.records)
+    assert [list(range(10))] * 2 == list(offsets.values())
 
 
 def test_a_log_that_is_ahead_of_its_topic_is_refused(source: KafkaSource) -> None:

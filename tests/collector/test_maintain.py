@@ -1,6 +1,7 @@
 """`modeltrail maintain`: what it does to a log, what it prints, and its exit codes."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from logs import P0, batch, in_order
 
 from modeltrail_collector.cli.maintain import maintain
+from modeltrail_collector.cli.removals import removals
 from modeltrail_collector.cli.tables import compact
 from modeltrail_collector.cli.verify import verify
 from modeltrail_collector.log import Log, open_log
@@ -67,6 +69,44 @@ def test_old_records_are_removed_when_asked(folder: Path, call) -> None:
     assert 0 == shown.return_value
     assert "offsets 0 to 19: their records were removed by retention" in shown.stderr
     assert "30 of the 31 segments are rolled up" in shown.stderr
+
+
+def test_a_removal_is_signed_listed_and_verified(folder: Path, call, tmp_path: Path) -> None:
+    """--sign: `removals` lists what went, `verify` tells it, and both hold it against the trusted key."""
+    ours, public, other = (tmp_path / name for name in ("key.pem", "public.pem", "other.pem"))
+    for key in (ours, other):
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
+    subprocess.run(["openssl", "pkey", "-in", ours, "-pubout", "-out", public], check=True)
+    call("--keep-raw", "366d", "--sign", ours)
+    shown = CliRunner().invoke(
+        removals, ["--log", str(folder), "--trust", str(public), "--json"], standalone_mode=False
+    )
+    assert 0 == shown.return_value
+    (listed,) = json.loads(shown.stdout)["removals"]
+    assert ("events", 0, 20, 20, True) == (
+        *(listed["topic"], listed["first_offset"], listed["next_offset"], listed["records"]),
+        listed["trusted"],
+    )
+    proved = CliRunner().invoke(verify, ["--log", str(folder), "--trust", str(public)], standalone_mode=False)
+    assert 0 == proved.return_value
+    assert "20 of them" in proved.stderr
+    assert "signed by the trusted key" in proved.stderr
+    subprocess.run(["openssl", "pkey", "-in", other, "-pubout", "-out", public], check=True)
+    for command in (verify, removals):
+        given = ["--log", str(folder), "--trust", str(public)]
+        told = CliRunner().invoke(command, given, standalone_mode=False)
+        assert 1 == told.return_value
+        assert "it names the key" in told.stderr
+
+
+def test_a_key_is_for_what_is_removed(call, folder: Path) -> None:
+    """--sign without --keep-raw is a mistake, and said; where nothing was removed `removals` says that."""
+    key = folder / "key.pem"
+    key.write_bytes(b"")
+    assert "--sign goes with --keep-raw" in str(call("--sign", key)[1].exception)
+    result = CliRunner().invoke(removals, ["--log", str(folder)], standalone_mode=False)
+    assert (0, "") == (result.return_value, result.stdout)
+    assert "Nothing was removed" in result.stderr
 
 
 def test_a_dry_run_says_so(folder: Path, call) -> None:

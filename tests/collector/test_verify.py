@@ -1,6 +1,7 @@
 """`modeltrail verify`: its answer, its exit codes, and the head that is kept elsewhere."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_a_head_finds_a_shortened_log(log: Path, tmp_path: Path) -> None:
     code, result = call(log, "--head", head)
     assert 1 == code
     assert "rolled back" in result.stderr
+
+
+def test_a_head_finds_a_chain_that_is_gone(log: Path, tmp_path: Path) -> None:
+    """Of a partition whose files are all gone only an earlier head knows; it says how far it reached."""
+    head = tmp_path / "head.json"
+    assert 0 == call(log, "--write-head", head)[0]
+    (gone,) = log.glob("raw/*/*/1")
+    shutil.rmtree(gone)
+    assert 0 == call(log)[0]
+    code, result = call(log, "--head", head)
+    assert 1 == code
+    assert (
+        f"{gone.parts[-3]}/1 (topic id {gone.parts[-2]}): an earlier head says it reached offset 10, but"
+        in (result.stderr)
+    )
 
 
 def test_a_signed_head_is_trusted_by_its_key(log: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def copied_by_obstore(uri: str) -> Copy:
         source, target = (
             from_url(each, client_options={"allow_http": True}) for each in (uri, f"{uri}-backup")
         )
-        for part in ("inbox", "raw", "rolled"):
+        for part in ("inbox", "raw", "rolled", "removals"):
             for page in obstore.list(source, part):
                 for item in page:
                     obstore.put(target, item["path"], obstore.get(source, item["path"]).bytes())

@@ -75,7 +75,7 @@ def yesterday(log: Log, partition: LogPartition = P0) -> list[Entry]:
         rejected(6, event(6, run=7), Reason("type", "$.run", "must be of type object")),
     ]
     log.append(partition, Batch(0, 4, entries[:3], judge_id="judge/0"))
-    log.append(partition, Batch(4, 9, entries[3:], judge_id="judge/0"))
+    log.append(partition, Batch(4, 9, entries[3:], judge_id="judge/0.1"))
     return entries
 
 
@@ -311,7 +311,7 @@ def test_rolled_up_records_are_replayed(log: Log, monkeypatch: pytest.MonkeyPatc
     """A roll-up of rejected records, and one of their copies, makes nothing twice and nothing unfindable."""
     monkeypatch.setattr(rollup, "FEW", 2)
     yesterday(log)
-    log.append(P0, Batch(9, 11, [rejected(9, event(9), OLD)], judge_id="judge/0.1"))
+    log.append(P0, Batch(9, 11, [rejected(9, event(9), OLD)], judge_id="judge/0.2"))
     roll_up(log, P0)
     replay(again(log), Wanted(codes=["format"]))
     replay(again(log), Wanted(places=[Place(P0, 9)]))
@@ -321,7 +321,7 @@ def test_rolled_up_records_are_replayed(log: Log, monkeypatch: pytest.MonkeyPatc
     assert (["events/0/1"], 3) == ([one.record for one in result.replayed], result.replayed_before)
     assert ["2", "9", "5", "1"] == copied(again(log))
     assert 0 == replay(again(log), Wanted()).segments
-    for offset, judge in ((5, "judge/0"), (9, "judge/0.1")):
+    for offset, judge in ((2, "judge/0"), (5, "judge/0.1"), (9, "judge/0.2")):
         segment, entry = entry_at(log, Place(P0, offset))
         assert (offset, judge) == (entry.offset, judge_of(segment, offset))
 
@@ -332,7 +332,7 @@ def test_what_retention_removed_is_said_to_be_gone(memory: Log) -> None:
     replay(memory, Wanted(places=[Place(P0, 5)]))
     for partition in (P0, LOCAL):
         first = next(memory.segments(partition))
-        memory.store.contents[first.name] = parts.removed(first)[1]
+        memory.store.contents[first.name] = parts.removed(first, "")[1]
     result = replay(memory, Wanted())
     assert ([], 1, 2) == (result.replayed, result.replayed_before, result.removed_segments)
     for offset in (1, 2):

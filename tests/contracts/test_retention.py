@@ -3,6 +3,7 @@
 import itertools
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from logs import P0, WRITES, Died, Forever, Mortal, again, batch, entry, fill, in_order, names, restore, slow
 
@@ -11,6 +12,7 @@ from modeltrail_collector.log import Batch, Log, retention, rollup, verify
 from modeltrail_collector.log.chain import genesis
 from modeltrail_collector.log.heads import Change, PartitionHead
 from modeltrail_collector.log.maintenance import Upkeep, maintain
+from modeltrail_collector.log.removals import Rule
 from modeltrail_collector.log.segment import name_of, name_of_rollup
 from modeltrail_collector.model import FileProgress
 from modeltrail_collector.testing import MemoryStore
@@ -210,6 +212,7 @@ def test_a_crash_at_every_operation_leaves_less_removed(log: Log, after: bool) -
         assert list(range(4, end + 1)) == in_order(again(log)), n
         report = verify(again(log))
         assert (True, ()) == (report.ok, report.partitions[0].unfinished), (n, report.problems)
+        assert {True} == {removal.finished for removal in report.partitions[0].removals}, n
     assert n > (3 if of else 25)
 
 
@@ -222,8 +225,9 @@ def test_a_roll_up_that_comes_back_after_retention_is_removed(log: Log) -> None:
     name = name_of_rollup(P0, 0, 6)
     written = log.store.read(name)
     log.store.remove(name)
-    for segment in list(again(log).segments(P0))[:3]:
-        retention.remove(log, [segment], Forever(), lambda done: None)
+    rule = Rule(timedelta(days=-2), datetime.now(UTC))
+    work = retention.Retention(log, P0, Forever(), lambda done: None)
+    assert 3 == len(work.remove(list(again(log).segments(P0)), rule))
     log.store.create(name, written)
     assert [6, 7] == in_order(again(log))
     assert (name,) == verify(again(log)).partitions[0].unfinished
@@ -257,6 +261,7 @@ def test_a_roll_up_that_another_one_removed_is_no_problem(log: Log, monkeypatch:
     """A roll-up that no stub names may go while old records are removed: the others go all the same."""
     keep(days(log), now=4, kept_days=100)
     files = retention._files
-    monkeypatch.setattr(retention, "_files", lambda *given: [name_of_rollup(P0, 0, 4), *files(*given)])
+    gone = msgspec.structs.replace(next(again(log).segments(P0)), name=name_of_rollup(P0, 0, 4))
+    monkeypatch.setattr(retention, "_files", lambda *given: [gone, *files(*given)])
     assert 12 == keep(log, now=5.5, kept_days=3).records_removed
     assert [True, True, False, False] == [removed for _, _, removed in ranges(log)][:4]

@@ -8,6 +8,7 @@ import pytest
 
 from modeltrail import settings, testing
 from modeltrail.errors import ConfigError
+from modeltrail.options import OPTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -225,5 +226,5 @@ def test_the_table_names_every_setting():
     import attrs
 
     attributes = {field.name for field in attrs.fields(settings.Settings)} - {"origins"}
-    assert attributes == {option.name for option in settings.OPTIONS}
-    assert all(option.help.endswith(".") for option in settings.OPTIONS)
+    assert attributes == {option.name for option in OPTIONS}
+    assert all(option.help.endswith(".") for option in OPTIONS)

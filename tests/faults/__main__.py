@@ -8,6 +8,7 @@ Prints its seed first and its sums last; exit code 0 if nothing was lost or doub
 The long forms together take about an hour: those that are not reached in the time given are counted and said.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -61,6 +62,7 @@ class Duration(click.ParamType):
 @click.option("--duration", type=Duration(), default="9m", show_default=True, help="How long to do harm.")
 @click.option("--seed", type=int, help="Where all chance comes from.  [default: the time]")
 def main(duration: float, seed: int | None) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us in the background ignores it
     seed = int(time.time()) % 100_000 if seed is None else seed
     click.echo(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
@@ -72,7 +74,7 @@ def main(duration: float, seed: int | None) -> None:
             problems += [text for process, output in rows if (text := _outcome(process, output))]
         finally:
             for process, _ in rows:
-                process.terminate()
+                process.kill()
         for problem in problems:
             click.echo(problem, err=True)
         sums = _sums(directory / "tally")
@@ -116,11 +118,13 @@ def _start(paths: list[str], output: Path) -> tuple[subprocess.Popen[bytes], Pat
 
 def _outcome(process: subprocess.Popen[bytes], output: Path) -> str:
     """End the rows, those not reached as well; what failed, or nothing."""
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(4 * GRACE_S)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        process.wait(10 * GRACE_S)
+        return f"the long forms did not end: {output.read_text(encoding='utf-8', errors='replace')}"
     text = output.read_text(encoding="utf-8", errors="replace")
     selected = re.search(r"(\d+) selected|collected (\d+) items?$", text, re.MULTILINE)
     done = {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|errors?)\b", text[-400:])}

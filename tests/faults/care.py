@@ -70,7 +70,7 @@ def repair(task: Task) -> None:
 Work = Callable[[Task], None]
 
 ANYWHERE: Mapping[Work, tuple[str, ...]] = {
-    tidy: ("rollup_written", "part_stubbed", "records_removed"),
+    tidy: ("rollup_written", "part_stubbed", "removal_recorded", "records_removed"),
     life.roll_up: ("rollup_written", "part_stubbed", "rollup_removed"),
     tabulate: (*IN_TABLES, "files_joined", "table_vacuumed", "table_checkpointed"),
     rebuild: ("generation_swapped", "table_replaced"),

@@ -2,24 +2,26 @@
 
 Each `World` is a topic, a log, a few collectors and one who takes care of the log (`care`); its thread kills,
 freezes, joins and ends them. Beside all of them the broker is killed and the network fails. When time is up
-everything is mended, the rest is collected, and the log compared with what the broker acknowledged.
+everything is mended, the rest is collected, and the log compared with what the broker acknowledged: also in a
+world where something went wrong before, which is told with its place.
 """
 
 import logging
 import os
 import random
 import signal
-import threading
 import time
+import traceback
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from faults.care import ANYWHERE, COLLECTING, ON_A_DISK, WORK, care, repair, rows_twice
 from faults.members import SESSION_S, Member, Members, Task
-from faults.oracle import Producer, compare, growth, sealed_to, until
+from faults.oracle import Producer, all_sealed, compare, sealed_to, until
 from faults.proxy import Proxy
 from faults.scene import PARTITIONS, broker_behind_proxies
 from faults.store_proxy import StoreProxy, no_faults
@@ -38,7 +40,7 @@ class World:
     """One group of collectors and its faults, all drawn from one seed."""
 
     def __init__(self, task: Task, producers: str, seed: int, store: StoreProxy | None = None) -> None:
-        self.problem = ""
+        self.problems: list[str] = []
         self._chance = random.Random(seed)
         self._task = task
         self._store = store
@@ -49,48 +51,66 @@ class World:
         self._faults += [self._care] * 4 + [self._freeze, self._replace, self._join, self._throttle]
 
     def run(self, deadline: float) -> None:
-        """Do harm until the deadline; then mend it all and compare."""
-        try:
+        """Do harm until the deadline, and send nothing more."""
+        with self._noted():
             self._producer.start()
             for _ in range(SIZE):
                 self._members.start()
-            growth(self._task.log, 1, PATIENCE_S)
+            self._grow()
             while time.monotonic() < deadline:
                 self._chance.choice(self._faults)()
                 self._revive()
                 if self._chance.random() < 0.2:
-                    growth(self._task.log, 1, PATIENCE_S)
-        except Exception as error:
-            self.problem = f"{type(error).__name__}: {error}"
+                    self._grow()
+        with self._noted():
+            self._producer.stop()
+
+    def _grow(self) -> None:
+        """Wait until more is sealed; both members may be about to die at a step."""
+        log, before = self._task.log, sealed_to(self._task.log)
+        until(lambda: self._revive() or sealed_to(log) > before, "one more record is sealed", PATIENCE_S)
 
     def finish(self) -> None:
         """Nothing fails any more: collect the rest and compare."""
-        try:
-            self._producer.stop()
-            acked, log = self._producer.acked, self._task.log
-            until(lambda: self._revive() or sealed_to(log) >= len(acked), "everything is sealed", PATIENCE_S)
+        acked, log = self._producer.acked, self._task.log
+        with self._noted():
+            sealed = all_sealed(log, acked)
+            until(lambda: self._revive() or sealed(), "everything is sealed", PATIENCE_S)
             self._members.drain()
-            self._end_carer()
+        self._members.kill_all()
+        self._end_carer()
+        with self._noted():
             if self._store is None:
                 repair(self._task)
+        with self._noted():
             compare(log, acked, maybe=self._producer.failed)
             assert 0 == rows_twice(log), "the tables have records twice"
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """What goes wrong is told with its place, and what comes after it is done all the same."""
+        try:
+            yield
         except Exception as error:
-            self.problem = self.problem or f"{type(error).__name__}: {error}"
-        finally:
-            self._members.kill_all()
-            self._end_carer()
+            lines = traceback.extract_tb(error.__traceback__)
+            place = " < ".join(f"{Path(line.filename).name}:{line.lineno}" for line in lines[:0:-1])
+            self._note(f"{type(error).__name__}: {error} (in {place})")
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _revive(self) -> None:
         """What a supervisor does: start again what ended."""
         for member in [each for each in self._members.running if not each.alive]:
             self._members.running.remove(member)
-            self._note_end(member.wait())
+            self._note_end(member.wait(), "a collector")
         while len(self._members.running) < SIZE:
             self._members.start()
 
-    def _note_end(self, code: int) -> None:
-        assert code in ENDS, f"a process ended with {code}: {self._task.errors.read_text()[-2000:]}"
+    def _note_end(self, code: int, who: str) -> None:
+        if code not in ENDS:
+            self._note(f"{who} ended with {code}: {self._task.errors.read_text()[-4000:]}")
 
     def _some(self):
         return self._chance.choice(self._members.running)
@@ -107,7 +127,8 @@ class World:
     def _end_carer(self) -> None:
         if carer := self._carer:
             self._carer = None
-            self._note_end(carer.end(signal.SIGKILL))
+            work = carer.task.environment[WORK]
+            self._note_end(carer.end(signal.SIGKILL), f"who was to {work}")
 
     def _care(self) -> None:
         """Start the next work on the log when the last one has ended; at times kill who does it."""
@@ -129,8 +150,7 @@ class World:
             frozen.thaw()
 
     def _replace(self) -> None:
-        code = self._members.end(self._some(), signal.SIGTERM)
-        assert code in ENDS, f"a collector that was told to end ended with {code}"
+        self._note_end(self._members.end(self._some(), signal.SIGTERM), "a collector that was told to end")
 
     def _join(self) -> None:
         joined = self._members.start()
@@ -190,17 +210,14 @@ def run(seconds: float, seed: int, directory: Path, tell: Callable[[float], None
                 World(task, broker.bootstrap_servers, seed + number, store if number == 3 else None)
             )
         deadline = time.monotonic() + seconds
-        threads = [threading.Thread(target=world.run, args=(deadline,)) for world in worlds]
-        for thread in threads:
-            thread.start()
-        trouble(broker, network, random.Random(seed), deadline, tell)
-        for thread in threads:
-            thread.join()
-        network.heal()
-        store.plan = no_faults
-        for world in worlds:
-            world.finish()
-        return [f"world {number}: {world.problem}" for number, world in enumerate(worlds) if world.problem]
+        with ThreadPoolExecutor(len(worlds)) as pool:
+            harm = [pool.submit(world.run, deadline) for world in worlds]
+            trouble(broker, network, random.Random(seed), deadline, tell)
+            wait(harm)
+            network.heal()
+            store.plan = no_faults
+            list(pool.map(World.finish, worlds))
+        return [f"world {number}: {text}" for number, world in enumerate(worlds) for text in world.problems]
 
 
 @contextmanager

@@ -50,6 +50,18 @@ def sealed_to(log: str | Path) -> int:
     return sum(opened.end(partition) for partition in opened.partitions())
 
 
+def all_sealed(log: str | Path, acked: Mapping[tuple[int, int], str]) -> Callable[[], bool]:
+    """The condition that each partition is sealed beyond its last acknowledged record."""
+    lasts = dict(sorted(acked))
+
+    def sealed() -> bool:
+        opened = open_log(log)
+        ends = {partition.partition: opened.end(partition) for partition in opened.partitions()}
+        return all(ends.get(partition, 0) > offset for partition, offset in lasts.items())
+
+    return sealed
+
+
 def compare(log: str | Path, acked: Mapping[tuple[int, int], str], maybe: Collection[str] = ()) -> Judgement:
     """Every acknowledged record is in the log once, in order, where the broker put it; and nothing else is.
 
@@ -145,6 +157,7 @@ class Producer(threading.Thread):
 
         self.acked: Oracle = {}
         self.failed: dict[str, object] = {}
+        self._died: Exception | None = None
         self._topic = topic
         self._partitions = partitions
         self._per_turn = max(per_s // 50, 1)
@@ -155,9 +168,12 @@ class Producer(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        while not self._stopped.wait(0.02):
-            for _ in range(self._per_turn):
-                self._send(self._value())
+        try:
+            while not self._stopped.wait(0.02):
+                for _ in range(self._per_turn):
+                    self._send(self._value())
+        except Exception as error:
+            self._died = error
 
     def _value(self) -> bytes:
         size = self._chance.choice((None, 0, 20, 2000))
@@ -180,11 +196,13 @@ class Producer(threading.Thread):
         self.acked[metadata.partition, metadata.offset] = digest
 
     def stop(self) -> None:
-        """Send what waits and end."""
+        """Send what waits and end; what the thread died of is raised here."""
         self._stopped.set()
         self.join()
         self._producer.flush(60)
         self._producer.close()
+        if self._died:
+            raise self._died
 
     def halt(self) -> None:
         """End at once, at the end of a test that failed; after `stop` nothing is left to do."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from faults.kafka_proxy import KafkaProxy
 from faults.members import Members, Task, collect
-from faults.oracle import Judgement, Producer, compare, sealed_to, until
+from faults.oracle import Judgement, Producer, all_sealed, compare, until
 from faults.proxy import Proxy
 from kafka_broker import SCRIPT, Broker
 
@@ -31,17 +31,24 @@ class Scene(NamedTuple):
         self.producer.stop()
         assert {} == self.producer.failed
         acked = self.producer.acked
-        until(lambda: sealed_to(self.log) >= len(acked), "everything is sealed", 240)
+        until(all_sealed(self.log, acked), "everything is sealed", 240)
         self.members.drain()
         return compare(self.log, acked)
 
 
 @contextmanager
 def at_work(
-    task: Task, seed: int, *, members: int = 2, work: Callable[[Task], None] = collect
+    task: Task,
+    seed: int,
+    *,
+    members: int = 2,
+    partitions: int = PARTITIONS,
+    work: Callable[[Task], None] = collect,
 ) -> Iterator[Scene]:
     """So many members at work on the task, and a producer; nothing of them is left however it ends."""
-    scene = Scene(Members(task, work), Producer(task.servers, task.topic, seed), task.log)
+    scene = Scene(
+        Members(task, work), Producer(task.servers, task.topic, seed, partitions=partitions), task.log
+    )
     scene.producer.start()
     for _ in range(members):
         scene.members.start()

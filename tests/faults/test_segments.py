@@ -101,6 +101,22 @@ def test_a_flipped_bit_is_never_read_as_a_record(tmp_path: Path, faults_seed: in
                 compare(log, acked)
 
 
+@pytest.mark.row(18)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_segment_of_another_log_is_not_read_on(tmp_path: Path, place: int) -> None:
+    """The same records sealed elsewhere, whole in themselves, do not join this chain, and are not read."""
+    topic, _ = topic_of(30)
+    for name in ("log", "other"):
+        collect(topic, tmp_path / name, 10)
+    (partition,) = open_log(tmp_path / "log").partitions()
+    for name in ("log", "other"):
+        assert 30 == read_all(open_log(tmp_path / name), partition)
+    shutil.copy(segments(tmp_path / "other")[place], segments(tmp_path / "log")[place])
+    with pytest.raises(NotVerified, match="does not continue the chain"):
+        read_all(open_log(tmp_path / "log"), partition)
+    assert not verify(open_log(tmp_path / "log")).ok
+
+
 class Counting(LocalStore):
     """Counts what is asked of it."""
 

@@ -17,6 +17,7 @@ from faults.members import SESSION_S, SETTINGS, SMALL, Members, Task
 from faults.oracle import compare, growth, topic_of, turn_until, until
 from faults.scene import at_work
 from faults.store_proxy import HANG_S, Fault, Plan, StoreProxy
+from kafka_broker import create_topic
 
 from modeltrail_collector.log import Log, objects, open_log
 from modeltrail_collector.log.maintenance import maintain
@@ -102,6 +103,24 @@ def test_no_put_of_unknown_outcome_loses_or_doubles_a_record(s3: StoreProxy) -> 
 
 
 @pytest.mark.row(8)
+@pytest.mark.parametrize("fault", ["503", "drop", "drop after"])
+def test_no_put_that_failed_is_taken_for_done(
+    s3: StoreProxy, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """A client that tries once, and each segment's first put fails, carried out or not: all is there once."""
+    monkeypatch.setattr(objects, "RETRIES", {**objects.RETRIES, "max_retries": 0})
+    seen: set[str] = set()
+
+    def plan(method: str, path: str) -> Fault:
+        first = method == "PUT" and path not in seen
+        seen.add(path)
+        return fault if first else None
+
+    collect_through(plan, s3)
+    assert 3 == sum("/raw/" in path for path in seen if path.endswith(".avro"))
+
+
+@pytest.mark.row(8)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_no_fault_of_any_request_loses_or_doubles_a_record(s3: StoreProxy) -> None:
@@ -171,7 +190,10 @@ def test_a_store_slower_than_the_patience_for_a_put_is_written_all_the_same(
 def test_a_store_that_takes_longer_than_a_session_evicts_nobody(
     task: Task, s3: StoreProxy, faults_seed: int
 ) -> None:
-    """A put takes longer than a session, a turn longer than a poll may be late: both stay members."""
+    """A put takes longer than a session, all that are due longer than a poll may be late: both stay members.
+
+    Each has three partitions, and a poll may be late by two puts: who seals all that is due is put out.
+    """
     put_s = 1.5 * SESSION_S
     settings = {**SETTINGS, "max_poll_interval_ms": int(2.2 * put_s * 1000)}
     stay_members(replace(task, settings=settings), s3, faults_seed, put_s)
@@ -190,8 +212,9 @@ def test_a_store_that_takes_half_a_minute_for_a_put_evicts_nobody(
 
 def stay_members(task: Task, s3: StoreProxy, seed: int, put_s: float) -> None:
     """Two members work, then each put takes so long: they stay, they stay small, and their lag is told."""
-    task = replace(task, log=f"s3://lineage/slow-{put_s:g}", environment=s3.environment)
-    with at_work(task, seed, work=collect_measured) as scene:
+    topic = create_topic(task.servers, 6)
+    task = replace(task, topic=topic, log=f"s3://lineage/slow-{put_s:g}", environment=s3.environment)
+    with at_work(task, seed, partitions=6, work=collect_measured) as scene:
         growth(task.log)
         until(lambda: len(ids_of_members(task)) == 2, "both are members")
         growth(task.log, 100)

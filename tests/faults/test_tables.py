@@ -1,17 +1,21 @@
 """Rows 19 and 20: two compactors beside collectors that go on sealing, facets that nobody has seen before."""
 
+import os
 import signal
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from faults.members import Member, Task
-from faults.oracle import growth
+from faults.oracle import event, growth, turn_until, until
 from faults.scene import Scene
 
 from modeltrail_collector.errors import OwnershipLost
-from modeltrail_collector.log import open_log
-
-pytestmark = pytest.mark.kafka
+from modeltrail_collector.log import Log, open_log
+from modeltrail_collector.log.lease import hold
+from modeltrail_collector.log.store import Lease, LocalStore
+from modeltrail_collector.pump import Limits, Pump
+from modeltrail_collector.testing import MemorySource, MemoryTopic
 
 
 def compacting(task: Task) -> None:
@@ -28,6 +32,7 @@ def compacting(task: Task) -> None:
             continue
 
 
+@pytest.mark.kafka
 @pytest.mark.row(19, 20)
 def test_two_compactors_beside_collectors_double_nothing(scene: Scene, task: Task) -> None:
     """Two compact, join and vacuum while new facets are sealed, one is killed: each row is there once."""
@@ -56,3 +61,54 @@ def test_two_compactors_beside_collectors_double_nothing(scene: Scene, task: Tas
     refused = {(row["partition"], row["offset"], *map(repr, row.values())) for row in rejected.to_pylist()}
     assert (flat.num_rows, rejected.num_rows) == (len(kept), len(refused))
     assert found.stored == len(kept | {row[:2] for row in refused})
+
+
+class Leased(LocalStore):
+    """A directory with the lease of an object store: who is silent for a term loses it."""
+
+    def __init__(self, root: Path, term_s: float) -> None:
+        super().__init__(root)
+        self._term_s = term_s
+
+    def lease(self, name: str) -> AbstractContextManager[Lease]:
+        return hold(self, name, self._term_s)
+
+
+def compact_frozen_before_a_commit(task: Task) -> None:
+    """Compact; when the first rows are about to be appended, stop as a frozen process does."""
+    from modeltrail_collector import tables
+    from modeltrail_collector.tables import store
+
+    append = store.append
+
+    def freeze_once(*arguments) -> None:
+        store.append = append
+        os.kill(os.getpid(), signal.SIGSTOP)
+        append(*arguments)
+
+    store.append = freeze_once
+    tables.compact(Log(Leased(Path(task.log), 60.0)))
+
+
+@pytest.mark.row(19)
+def test_a_compactor_that_lost_its_lease_doubles_nothing(tmp_path: Path) -> None:
+    """Frozen just before its commit, while another takes over and commits the same rows: its own fails."""
+    from modeltrail_collector import tables
+
+    topic, log = MemoryTopic(), Log(Leased(tmp_path / "lineage", 0.5))
+    for number in range(12):
+        topic.append(0, event(f"job-{number}") if number % 3 else b"%d" % number)
+    pump = Pump(MemorySource(topic, max_records=4), log, until_end=True, limits=Limits(rows=4))
+    turn_until(pump, lambda: pump.done)
+    frozen = Member(Task("", "", log.uri, tmp_path / "errors"), compact_frozen_before_a_commit)
+    try:
+        until(lambda: frozen.frozen, "it is about to commit", 240)
+        assert 12 == tables.compact(log).records
+        frozen.thaw()
+        assert 0 == frozen.wait(), frozen.task.errors.read_text()
+    finally:
+        frozen.end(signal.SIGKILL)
+    store = tables.table_store(log)
+    for name, records in (("flat", 8), ("events", 8), ("rejected", 4)):
+        offsets = store.open(name).to_pyarrow_table()["offset"].to_pylist()
+        assert records == len(offsets) == len(set(offsets)), name

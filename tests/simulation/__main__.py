@@ -8,7 +8,7 @@ import time
 import click
 
 from simulation import kinds, plan
-from simulation.mutants import MUTANTS, hunt
+from simulation.hunting import WORLDS, hunt_all, summary
 from simulation.oracle import Failure
 from simulation.runner import Tally, play_many
 from simulation.shrink import failure_of, shrink
@@ -35,7 +35,9 @@ class Duration(click.ParamType):
 @click.option("--duration", type=Duration(), default="5m", show_default=True, help="Play so long.")
 @click.option("--seed", type=int, help="Begin with this world; chosen at random, and printed, without it.")
 @click.option("--replay", type=int, multiple=True, metavar="SEED", help="Play a world, and print all of it.")
-@click.option("--mutants", is_flag=True, help="Take the guards away one by one: each must be missed.")
+@click.option(
+    "--mutants", is_flag=True, help="Take the guards of the code away one by one: each must be missed."
+)
 @click.option("--jobs", type=int, help="Processes; one for each core without it.")
 def main(**options) -> None:
     """Play random worlds: collectors, a broker, a store, and everything that goes wrong.
@@ -45,12 +47,13 @@ def main(**options) -> None:
       python -m simulation --duration 5m
       python -m simulation --worlds 1000 --seed 7
       python -m simulation --replay 3171
+      python -m simulation --mutants
     """
     worlds, seed = options["worlds"], options["seed"]
     if options["replay"]:
         sys.exit(max([_replay(one) for one in options["replay"]]))
     if options["mutants"]:
-        sys.exit(_mutants(worlds or 1000, seed or 0))
+        sys.exit(_mutants(worlds or WORLDS, seed or 0, options["jobs"]))
     seed = secrets.randbelow(10**9) if seed is None else seed
     print(f"seed {seed}", flush=True)
     began, total = time.monotonic(), Tally()
@@ -91,22 +94,14 @@ def _replay(seed: int) -> int:
     return int(problem is not None)
 
 
-def _mutants(worlds: int, seed: int) -> int:
-    logging.disable(logging.CRITICAL)
+def _mutants(worlds: int, seed: int, jobs: int | None) -> int:
     print(f"seed {seed}")
-    missed = 0
-    for mutant in MUTANTS:
-        caught = hunt(mutant, worlds, seed)
-        if caught is not None:
-            what = f"caught after {caught.worlds} worlds by: {caught.oracle} (seed {caught.seed})"
-        elif mutant.harmless:
-            what = f"does no harm in {worlds} worlds: {mutant.harmless}"
-        else:
-            what = f"MISSED in {worlds} worlds"
-        missed += what.startswith("MISSED") or bool(caught and mutant.harmless)
-        print(f"{mutant.what:64} {what}", flush=True)
-    print(f"{len(MUTANTS)} mutants, {missed} not as they must be")
-    return int(missed > 0)
+    hunts = []
+    for hunt in hunt_all(worlds, seed, jobs):
+        hunts.append(hunt)
+        print(hunt.line(), flush=True)
+    print(summary(hunts))
+    return int(not all(hunt.ok for hunt in hunts))
 
 
 if __name__ == "__main__":

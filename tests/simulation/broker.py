@@ -52,6 +52,10 @@ class Broker(MemoryTopic):
         self._lives += 1
         self.topic_id = str(uuid.UUID(int=self._lives))
         self.lives = [*getattr(self, "lives", []), Incarnation(self)]
+        self._named = [LogPartition(self.name, self.topic_id, number) for number in range(self._partitions)]
+
+    def partition(self, number: int) -> LogPartition:
+        return self._named[number]
 
     @property
     def life(self) -> Incarnation:
@@ -195,9 +199,10 @@ class Member(MemorySource):
     def _check_truncation(self) -> None:
         if self._paused or self._topic_id != self._topic.topic_id:
             return
+        ends = self._topic.ends
         for number, position in self._positions.items():
-            if position > self._topic.ends[number]:
-                raise cut_short(self._topic.partition(number), position, f"at {self._topic.ends[number]}")
+            if position > ends[number]:
+                raise cut_short(self._topic.partition(number), position, f"at {ends[number]}")
 
     def pause(self) -> None:
         self.idle = False

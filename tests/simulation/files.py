@@ -54,6 +54,7 @@ class FilesWorld:
     """See `kinds.Playable`. Everything follows from the seed; real files, read by production code."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.chance = random.Random(seed)
         self.produced = self.stored = 0
         self.trace: list[str] = []
@@ -67,7 +68,7 @@ class FilesWorld:
     def wall(self) -> int:
         return self._wall_ms
 
-    @remembering()
+    @remembering
     def play(self) -> None:
         root = Path(tempfile.mkdtemp(prefix="modeltrail-world-"))
         self.inbox = root / "inbox"
@@ -135,7 +136,7 @@ class FilesWorld:
             seal_inbox(FilesLog(ProcessStore(self.media, process), self.inbox, self.wall))
 
     def _resume(self, process: Process, outcome: Outcome = Outcome.OK) -> None:
-        self.trace.append(f"{process.name} {process.pending}: {outcome.value}")
+        self.trace.append(f"{process.name} {process.pending}: {outcome}")
         process.resume(outcome)
         if not process.running:
             self.processes.remove(process)

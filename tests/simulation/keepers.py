@@ -28,6 +28,7 @@ class KeepersWorld:
     """See `kinds.Playable`. Everything follows from the seed."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.chance = random.Random(seed)
         self.media = Media(disk=False)
         self.processes: list[Process] = []
@@ -44,7 +45,7 @@ class KeepersWorld:
     def wall(self) -> int:
         return self._wall_ms
 
-    @remembering()
+    @remembering
     def play(self) -> None:
         rollup.FEW, rollup.PARTS = 2, self.chance.randint(3, 5)
         for _ in range(ROUNDS):
@@ -126,7 +127,7 @@ class KeepersWorld:
     def _resume(self, process: Process, outcome: Outcome = Outcome.OK) -> None:
         if not process.running:
             return
-        self.trace.append(f"{process.name} {process.pending}: {outcome.value}")
+        self.trace.append(f"{process.name} {process.pending}: {outcome}")
         process.resume(outcome)
         if not process.running:
             self.processes.remove(process)

@@ -23,7 +23,6 @@ from simulation import actors, plan
 from simulation.broker import Member
 from simulation.keepers import KeepersWorld
 from simulation.kinds import Playable
-from simulation.oracle import Failure
 from simulation.process import Outcome
 from simulation.store import Lease, Media, ProcessStore
 from simulation.world import World
@@ -52,25 +51,6 @@ class Mutant(msgspec.Struct, frozen=True):
                 stack.callback(setattr, owner, name, owner.__dict__[name])
                 setattr(owner, name, new)
             yield
-
-
-class Caught(msgspec.Struct, frozen=True):
-    """Which rule a mutant broke first, in which world, after how many."""
-
-    oracle: str
-    seed: int
-    worlds: int
-
-
-def hunt(mutant: Mutant, worlds: int, seed: int = 0) -> Caught | None:
-    """Play until the mutant is caught; None where it was not."""
-    with mutant.applied():
-        for number in range(worlds):
-            try:
-                mutant.world(seed + number).play()
-            except Failure as failure:
-                return Caught(failure.oracle, seed + number, number + 1)
-    return None
 
 
 _assigned, _gather, _seal = Pump._assigned, Pump._gather, Pump._seal

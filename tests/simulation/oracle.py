@@ -88,6 +88,8 @@ class Oracle:
 
     def after_turn(self, process: Process) -> None:
         """Memory is bounded: what waits is at most the limit and what one more poll brings."""
+        if process.about["member"].idle:
+            return  # nothing came
         pump, bound = process.about["pump"], process.about["bound"]
         waiting = sum(builder.bytes for builder in [*pump._orphans, *pump._builders.values()])
         if waiting > bound:

@@ -5,7 +5,6 @@ does what it did: that is how a failure is made small.
 """
 
 import random
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +12,7 @@ ACTIONS = (20, 40, 40, 80, 80, 160, 320)
 """How much happens in a world: many small ones find more than few long ones, and some things take long."""
 
 
-class Action(NamedTuple):
+class Action(msgspec.Struct, frozen=True):
     """One thing that happens; `pick` decides to whom, and how."""
 
     kind: str

@@ -1,13 +1,13 @@
 """A process of the simulation: production code in a greenlet that stops wherever it meets the world."""
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from greenlet import getcurrent, greenlet
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):
     """What comes of a call into the world."""
 
     OK = "ok"
@@ -36,6 +36,7 @@ class Process:
         self.error: BaseException | None = None
         self.about = about
         self._body = body
+        self._world = getcurrent()
         self._greenlet = greenlet(self._run)
 
     @property
@@ -55,17 +56,15 @@ class Process:
         if not self.alive:
             raise Killed
         self.pending = what
-        outcome: Outcome = self._greenlet.parent.switch()
+        outcome: Outcome = self._world.switch()
         if not self.alive:
             raise Killed
         return outcome
 
     def resume(self, outcome: Outcome = Outcome.OK) -> None:
-        self._greenlet.parent = getcurrent()
         self._greenlet.switch(outcome)
 
     def kill(self) -> None:
         self.alive = False
         if self._greenlet:
-            self._greenlet.parent = getcurrent()
             self._greenlet.throw(Killed)

@@ -67,7 +67,7 @@ def play_some(seeds: range) -> Tally:
     return tally
 
 
-def _begin() -> None:
+def begin() -> None:
     """A process that does nothing but play: silent, and what it has loaded is not looked at for garbage."""
     logging.disable(logging.CRITICAL)
     gc.freeze()
@@ -80,7 +80,7 @@ def play_many(seed: int, worlds: int | None, duration_s: float, jobs: int | None
     following, last = seed, None if worlds is None else seed + worlds
     under_way: set[Future[Tally]] = set()
     jobs = jobs or os.cpu_count() or 1
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=begin) as pool:
         while True:
             wanted = total.failed is None and time.monotonic() < deadline
             while wanted and len(under_way) < jobs + 1 and (last is None or following < last):

@@ -1,10 +1,10 @@
 """The store of a world, and each process's way to it: every call can wait, fail, or succeed unheard."""
 
 import contextlib
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 
 from modeltrail_collector.errors import OwnershipLost, Unavailable
-from modeltrail_collector.testing import MemoryStore
 from simulation.process import Outcome, Process
 
 
@@ -16,24 +16,39 @@ class Media:
 
     def __init__(self, *, disk: bool) -> None:
         self.disk = disk
-        self.memory = MemoryStore()
+        self.contents: dict[str, bytes] = {}
+        """By name; only `put` changes it."""
         self.late: list[Callable[[], object]] = []
         self.leases: dict[str, Lease] = {}
         self.torn = False
         self._unsynced: dict[str, bytes | None] = {}
+        self._folders: dict[str, list[str]] = {}
 
-    @property
-    def contents(self) -> dict[str, bytes]:
-        return self.memory.contents
+    def put(self, name: str, data: bytes | None) -> None:
+        """A name has these contents now (None: it is gone)."""
+        folder, _, last = name.rpartition("/")
+        names = self._folders.setdefault(folder, [])
+        if data is None:
+            if self.contents.pop(name, None) is not None:
+                del names[bisect_left(names, last)]
+            return
+        if name not in self.contents:
+            insort(names, last)
+        self.contents[name] = data
+
+    def files(self, folder: str, after: str) -> list[str]:
+        names = self._folders.get(folder, [])
+        return names[bisect_right(names, after) :]
+
+    def folders(self, folder: str) -> list[str]:
+        inside = [path for path, names in self._folders.items() if names and path.startswith(f"{folder}/")]
+        return sorted({path[len(folder) + 1 :].partition("/")[0] for path in inside})
 
     def write(self, name: str, data: bytes | None) -> None:
         """Give a name its contents (None: remove it); on a disk that lasts only once it is synced."""
         if self.disk:
             self._unsynced.setdefault(name, self.contents.get(name))
-        if data is None:
-            self.contents.pop(name, None)
-        else:
-            self.contents[name] = data
+        self.put(name, data)
 
     def create(self, name: str, data: bytes) -> bool:
         if name in self.contents:
@@ -62,12 +77,10 @@ class Media:
             if fate == 0:
                 continue
             if fate == 1 and before is None and now and name.startswith("raw/"):
-                self.contents[name] = now[: pick % len(now)]
+                self.put(name, now[: pick % len(now)])
                 self.torn = True
-            elif before is None:
-                self.contents.pop(name, None)
             else:
-                self.contents[name] = before
+                self.put(name, before)
             told.append(name)
         self._unsynced.clear()
         return told
@@ -118,7 +131,7 @@ class ProcessStore:
         outcome = self._ask(f"{what} {name}")
         if outcome is Outcome.LATE and not self.media.disk:
             self.media.late.append(change)
-        elif outcome in {Outcome.OK, Outcome.UNKNOWN, Outcome.AGAIN}:
+        elif outcome is not Outcome.REFUSED and outcome is not Outcome.LATE:
             done = change()
             if self.media.disk and done:
                 if self._ask(f"sync {name}") is not Outcome.OK:
@@ -131,7 +144,7 @@ class ProcessStore:
         raise Unavailable(f"cannot {what} {name}: a fault of the world")
 
     def _look(self, what: str, name: str) -> None:
-        if self._ask(f"{what} {name}") is not Outcome.OK:
+        if self.process is not None and self.process.pause(f"{what} {name}") is not Outcome.OK:
             raise Unavailable(f"cannot {what} {name}: a fault of the world")
 
     def create(self, name: str, data: bytes) -> bool:
@@ -145,15 +158,17 @@ class ProcessStore:
 
     def read(self, name: str, length: int | None = None) -> bytes:
         self._look("read", name)
-        return self.media.memory.read(name, length)
+        if name not in self.media.contents:
+            raise FileNotFoundError(name)
+        return self.media.contents[name][:length]
 
     def files(self, folder: str, after: str = "") -> list[str]:
         self._look("list", folder)
-        return self.media.memory.files(folder, after)
+        return self.media.files(folder, after)
 
     def folders(self, folder: str) -> list[str]:
         self._look("list", folder)
-        return self.media.memory.folders(folder)
+        return self.media.folders(folder)
 
     def set_aside(self, name: str, expected: bytes) -> str | None:
         if not self.media.disk:

@@ -33,6 +33,7 @@ class TablesWorld:
         made = plan.make(seed)
         settings = msgspec.structs.replace(made.settings, disk=False, keep_s=None)
         self.world = World(msgspec.structs.replace(made, settings=settings))
+        self.seed = seed
         self.chance = random.Random(seed)
 
     @property
@@ -50,7 +51,7 @@ class TablesWorld:
     def digest(self) -> str:
         return self.world.digest()
 
-    @remembering()
+    @remembering
     def play(self) -> None:
         root = Path(tempfile.mkdtemp(prefix="modeltrail-world-"))
         actions = self.world.plan.actions

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modeltrail_collector.log import segment
+from modeltrail_collector.log import avro, digest, segment
 from simulation import memory, plan
+from simulation.hunting import hunt
 from simulation.kinds import MAKERS, kind_of, make
-from simulation.mutants import MUTANTS, hunt
+from simulation.mutants import MUTANTS
 from simulation.runner import play_some
 from simulation.shrink import failure_of, shrink
 from simulation.world import World
@@ -77,6 +78,11 @@ def test_until_end_ends_though_an_election_cut_the_topic() -> None:
     World(plan.Plan(1, settings, tuple(plan.Action(*action) for action in actions))).play()
 
 
+def test_a_hole_may_take_a_turn_for_each_offset() -> None:
+    """Who takes over from a dead member and meets a hole, one offset a poll, gets to its end all the same."""
+    World(plan.make(856_302_457)).play()
+
+
 def test_a_seed_replays_exactly() -> None:
     """Two processes that hash differently play the same trace and store the same bytes for a seed."""
     seeds = [argument for seed in (3, 4, 5, 6, 7, 10, 11) for argument in ("--replay", str(seed))]
@@ -86,25 +92,41 @@ def test_a_seed_replays_exactly() -> None:
 
 
 def test_what_is_remembered_is_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Worlds that compute everything anew play the same traces and store the same bytes."""
+    """Worlds that compute and read everything anew play the same traces and store the same bytes."""
     found = []
-    for pure in (memory.PURE, ()):
-        monkeypatch.setattr(memory, "PURE", pure)
-        worlds = [make(seed) for seed in (3, 4, 5, 10)]
+    for forgetful in (1 << 30, 1):
+        monkeypatch.setattr(memory, "FORGETFUL", forgetful)
+        worlds = [make(seed) for seed in (*range(1, 30), 30)]
         for world in worlds:
             world.play()
         found.append([world.digest() for world in worlds])
     assert found[0] == found[1]
 
 
+def test_what_was_written_is_remembered_as_it_is_read() -> None:
+    """Of each file that a world wrote the memory has the header, the digest and the records that are read."""
+    for seed in range(1, 26):
+        kept = memory.Memory()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(memory, "Memory", lambda kept=kept: kept)
+            make(seed).play()
+        for (name, data), header in kept.headers.items():
+            assert segment.read_header(name, data) == header
+        assert kept.records
+        for data, entries in kept.records.items():
+            assert tuple(avro.entries(data)) == entries
+        for data, found in kept.digests.items():
+            assert digest.check(data) == found
+
+
 def test_a_mutant_is_asked_not_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a function was exchanged its answers are not remembered, and afterwards all is as it was."""
     plain, mutant = segment.read_header, lambda *_: None
-    with memory.remembering():
+    with memory.memory(seed=1):
         assert plain is not segment.read_header
     assert plain is segment.read_header
     monkeypatch.setattr(segment, "read_header", mutant)
-    with memory.remembering():
+    with memory.memory(seed=1):
         assert mutant is segment.read_header
 
 
@@ -130,6 +152,17 @@ def test_a_missing_guard_is_caught(name: str) -> None:
 def test_one_guard_of_a_pair_is_enough(mutant) -> None:
     """Where two guards stand behind each other, one alone turns the slip into a retry."""
     assert hunt(mutant, MANY) is None
+
+
+def test_a_mutant_that_survives_ends_the_hunt_with_one() -> None:
+    """`--mutants` names each mutant with its worlds and its seed; one world is not enough for all."""
+    result = simulation("--mutants", "--worlds", "1", "--seed", "7", "--jobs", "1")
+    lines = result.stdout.splitlines()
+    assert (1, "seed 7", len(MUTANTS) + 2) == (result.returncode, lines[0], len(lines)), result.stderr
+    assert any(re.search(r"  found in world 1, by [a-z ]+ \(seed 7\)", line) for line in lines)
+    assert any(re.search(r"  SURVIVED in 1 worlds", line) for line in lines)
+    assert re.match(rf"{len(MUTANTS)} mutants: \d+ found in \d+ worlds, ", lines[-1])
+    assert lines[-1].endswith("the code as it is in the same worlds: 0 found")
 
 
 def test_a_failing_world_is_made_small() -> None:

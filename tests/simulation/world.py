@@ -24,7 +24,8 @@ LONGEST_VALUE = 500
 FEW, PARTS = 2, 5
 """Roll-ups of few segments, as worlds are small."""
 ROUNDS = 30
-"""In so many rounds, of one second and a turn of everybody each, a healthy log grows until it is complete."""
+"""In so many rounds, of one second and a turn of everybody each, a healthy log grows until it is complete;
+in one more for each offset that is left, as a poll may pass only one offset of a hole."""
 PATIENCE = 3000
 """So many calls into the world are enough for one process to end when it is asked to."""
 
@@ -56,6 +57,10 @@ class World:
         )
 
     @property
+    def seed(self) -> int:
+        return self.plan.seed
+
+    @property
     def stored(self) -> int:
         return self.oracle.stored
 
@@ -65,7 +70,7 @@ class World:
     def monotonic(self) -> float:
         return self._now
 
-    @remembering()
+    @remembering
     def play(self) -> None:
         for action in self.plan.actions:
             self.act(action)
@@ -284,7 +289,7 @@ class World:
         return process
 
     def resume(self, process: Process, outcome: Outcome = Outcome.OK) -> None:
-        self.note(f"{process.name} {process.pending}: {outcome.value}")
+        self.note(f"{process.name} {process.pending}: {outcome}")
         process.resume(outcome)
         if not process.running:
             self.note(f"{process.name} ended")
@@ -335,8 +340,9 @@ class World:
 
     def _settle(self) -> None:
         self.oracle.recover()
-        left, patience = self.oracle.unsealed(), ROUNDS
-        while left and patience:
+        left = self.oracle.unsealed()
+        patience = ROUNDS + left
+        while left and patience > 0:
             self._pass_the_log()
             for _ in range(min(5, patience)):
                 self.pass_time(1.0)
@@ -345,7 +351,7 @@ class World:
                 for process in self.collectors():
                     self._one_turn(process)
             before, left = left, self.oracle.unsealed()
-            patience = ROUNDS if left < before else patience - 5
+            patience = ROUNDS + left if left < before else patience - 5
         if left:
             raise Failure("liveness", f"{left} offsets are not sealed, and nothing happens any more")
 

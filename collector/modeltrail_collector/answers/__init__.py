@@ -5,9 +5,10 @@ Each takes a log, or an open handle on one (`modeltrail_collector.open`), which 
 
 from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database
+from modeltrail_collector.answers.erasure import erase_plan
 from modeltrail_collector.answers.firing import alert
 from modeltrail_collector.answers.here import check
-from modeltrail_collector.answers.impact import erase_plan, impact
+from modeltrail_collector.answers.impact import impact
 from modeltrail_collector.answers.lists import changes, models, runs, sql
 from modeltrail_collector.answers.rejected import rejected_by_code, rejected_list, rejected_record
 from modeltrail_collector.answers.reproduce import reproduce

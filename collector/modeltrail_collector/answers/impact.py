@@ -1,14 +1,12 @@
 """What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
 
-import json
-from collections.abc import Iterable
-from pathlib import PurePosixPath
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
 
 import msgspec
 
-from modeltrail_collector.answers import names
-from modeltrail_collector.answers.as_of import as_of
+from modeltrail_collector.answers import carried, names, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
@@ -21,7 +19,10 @@ _Name = tuple[str, str]
 
 
 class _Thing(msgspec.Struct):
-    """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all."""
+    """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
+
+    `reader` is a run that read it, whatever else is known of that.
+    """
 
     namespace: str
     name: str
@@ -31,6 +32,7 @@ class _Thing(msgspec.Struct):
     identities: list[str] = []
     columns: frozenset[str] | None = None
     any_version: bool = False
+    reader: str | None = None
 
     def aliases(self) -> set[_Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
@@ -42,7 +44,13 @@ class _Thing(msgspec.Struct):
 
 
 def impact(
-    of: Log | Database, text: str | None = None, *, fingerprint: str | None = None, column: str | None = None
+    of: Log | Database,
+    text: str | None = None,
+    *,
+    fingerprint: str | None = None,
+    column: str | None = None,
+    subject: str | None = None,
+    subjects_key: Path | Sequence[Path] = (),
 ) -> list[Row]:
     """Everything that learned from `DATASET[@VERSION]`, or from data of this fingerprint: an object each.
 
@@ -52,11 +60,20 @@ def impact(
     counts, as far as producers say (`columnLineage`, the features of a training); `columns` of a row are then
     those it came to, None where nobody says. At most 100 runs deep.
 
-    Raises NotFound when nothing or more than one thing is called so.
+    With a `subject`, and nothing else, everything that learned from data that held this person, by the value
+    of the id column and the file of the key (or of several) that pseudonyms were made with. An index that
+    cannot be looked into is a row of kind `index` with its `problem`, first of all: then there may be more.
+
+    Raises NotFound when nothing or more than one thing is called so, or no data has an index of its subjects.
     """
     with opened(of) as db:
-        level = _start(db, text, fingerprint, frozenset({column}) if column else None)
         found: list[Row] = []
+        if subject is not None:
+            held = subjects.find(db, subject, subjects_key)
+            level = _holding(db, held.datasets)
+            found += held.unread
+        else:
+            level = _start(db, text, fingerprint, frozenset({column}) if column else None)
         runs: dict[str, Row] = {}
         told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
         for depth in range(1, _DEPTH + 1):
@@ -73,26 +90,6 @@ def impact(
                     level.append(thing)
                     found.append(row | {"depth": depth})
         return _with_endpoints(db, found)
-
-
-def erase_plan(of: Log | Database, text: str | None = None, **chosen: str | None) -> list[Row]:
-    """What is to be done so that nothing is left of a dataset: an object for each model version and endpoint.
-
-    `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
-    nowhere, `retrain` for versions that do. Arguments and errors are those of `impact`.
-    """
-    found = impact(of, text, **chosen)
-    serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
-    plan, used = [], set()
-    for row in found:
-        if row["kind"] == "endpoint" and (row["run_id"], row["version"]) in serving:
-            plan.append({**row, "action": "withdraw"})
-            used.add((row["model_name"], row["version"]))
-    for row in found:
-        if row["kind"] == "model":
-            known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
-            plan.append({**row, "action": "retrain" if known & used else "withdraw"})
-    return plan
 
 
 def _start(
@@ -133,6 +130,22 @@ def _start(
             f"No data {said}with {'version ' + version if version else 'this fingerprint'} is known."
         )
     return [_Thing(**row, columns=columns) for row in rows]
+
+
+def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> list[_Thing]:
+    """These datasets as the runs wrote or read them, and all of the same content."""
+    db.attach("run_datasets")
+    db.fill("held", ("run_id", "role", "namespace", "name"), datasets)
+    db.attach("run_datasets")
+    rows = db.rows("""
+        WITH said AS (SELECT d.* FROM run_datasets AS d SEMI JOIN held USING (run_id, role, namespace, name))
+        SELECT DISTINCT namespace, name, version, fingerprint, identities,
+            CASE WHEN role = 'output' THEN run_id END AS run_id,
+            CASE WHEN role = 'input' THEN run_id END AS reader
+        FROM (FROM said UNION BY NAME
+            SELECT d.* FROM run_datasets AS d SEMI JOIN said ON d.fingerprint = said.fingerprint)
+        ORDER BY ALL""")
+    return [_Thing(**row) for row in rows]
 
 
 def _named(db: Database, text: str) -> tuple[Row, str | None]:
@@ -212,7 +225,7 @@ def _writers(db: Database, pairs: Iterable[tuple[Row, list[_Thing]]]) -> dict[tu
 
 def _is_read(row: Row, thing: _Thing, writer: str | None) -> bool:
     """Whether what a run read is this: by its content, else its version, else by who wrote it before."""
-    if thing.any_version:
+    if thing.any_version or thing.reader == row["run_id"]:
         return True
     same_name = (row["namespace"], row["name"]) == (thing.namespace, thing.name)
     for field in ("fingerprint", "version"):
@@ -244,11 +257,11 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
     if not columns:
         return []
     rows = _made_of(db, sorted(columns))
-    said = _columns_said(db) if any(each is not None for each in columns.values()) else {}
+    said = carried.said_of_columns(db) if any(each is not None for each in columns.values()) else {}
     made: list[tuple[_Thing, Row]] = []
     for row in rows:
         read = (row["read_namespace"], row["read_name"])
-        came = _carried(said, row, read, columns[row["run_id"], *read])
+        came = carried.columns(said, row, read, columns[row["run_id"], *read])
         if came is None or came:
             made.append(_made(row, came))
     return made
@@ -299,50 +312,6 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
     told |= {"registered_name": row["registered_name"], "since": row["since"]}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}
-
-
-_Said = dict[tuple[str, str, str, str], dict[str, Any]]
-
-
-def _columns_said(db: Database) -> _Said:
-    """What the reached runs say of columns: where those of outputs came from, which of inputs were used."""
-    db.attach("facets", runs={row["run_id"] for row in db.rows("SELECT DISTINCT run_id FROM reached")})
-    rows = db.rows("""
-        SELECT DISTINCT f.run_id, f.key, f.namespace, f.name, f.value
-        FROM near_facets AS f SEMI JOIN reached USING (run_id)
-        WHERE f.value IS NOT NULL AND ((f.scope = 'output' AND f.key = 'columnLineage')
-            OR (f.scope = 'input_facet' AND f.key = 'modelTrail_dataUse'))""")
-    said: _Said = {}
-    for row in rows:
-        value = json.loads(row["value"])
-        if isinstance(value, dict):
-            said[row["run_id"], row["key"], row["namespace"], row["name"]] = value
-    return said
-
-
-def _carried(said: _Said, row: Row, read: _Name, columns: frozenset[str] | None) -> frozenset[str] | None:
-    """The columns of an output that came of these columns of an input; None where nobody says, or all."""
-    if columns is None:
-        return None
-    lineage = said.get((row["run_id"], "columnLineage", row["namespace"], row["name"]))
-    fields = (lineage or {}).get("fields")
-    if isinstance(fields, dict) and fields:
-        return frozenset(name for name, field in fields.items() if _comes_from(field, read, columns))
-    use = said.get((row["run_id"], "modelTrail_dataUse", *read)) or {}
-    features = use.get("features")
-    if isinstance(features, list) and features:
-        used = {*map(str, features), str(use.get("labelColumn"))}
-        return None if columns & used else frozenset()
-    return None
-
-
-def _comes_from(field: object, read: _Name, columns: frozenset[str]) -> bool:
-    inputs = field.get("inputFields") if isinstance(field, dict) else None
-    return any(
-        (each.get("namespace"), each.get("name")) == read and each.get("field") in columns
-        for each in (inputs if isinstance(inputs, list) else ())
-        if isinstance(each, dict)
-    )
 
 
 def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:

@@ -1,12 +1,14 @@
 """`modeltrail impact`: what learned from a dataset, and what an erasure comes to."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_schemas.printable import printable
 
 
 @click.command()
@@ -16,6 +18,19 @@ from modeltrail_collector.cli.output import json_option, log_option, print_json,
 @past_options
 @click.option("--fingerprint", metavar="DIGEST", help="Only data of this content: its first digits do.")
 @click.option("--column", metavar="NAME", help="Only what came of this column, where producers say.")
+@click.option(
+    "--subject",
+    metavar="ID",
+    help="Instead of a dataset, a person: the value of the id column that data was recorded with.",
+)
+@click.option(
+    "--subjects-key",
+    "subjects_keys",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    multiple=True,
+    help="The key that pseudonyms of persons were made with; once more for each further key.",
+)
 @click.option(
     "--erase-plan",
     is_flag=True,
@@ -28,36 +43,78 @@ def impact(
     as_json: bool,
     as_of: datetime | None,
     known_at: datetime | None,
-    fingerprint: str | None,
-    column: str | None,
     erase_plan: bool,
-) -> None:
+    **chosen: Any,
+) -> int:
     """What learned from this data, directly or through others.
 
     Every run, dataset, model version and endpoint, and since when. A version of the data is what stands in
     its version facet, or the beginning of its fingerprint.
+
+    With --subject what learned from data that held a person: a subject is never guessed from DATASET, so that
+    no id is taken for a name. Data counts that was recorded with `subjects=`, see docs/erasure.md. Exit code
+    1 if an index of subjects could not be looked into: it is named, and there may be more than is printed.
 
     \b
     modeltrail impact raw/customers.csv
     modeltrail impact raw/customers.csv@2026-03 --column income
     modeltrail impact --fingerprint 9f2c61
     modeltrail impact raw/customers.csv --erase-plan --json
+    modeltrail impact --subject 4711 --subjects-key subjects.key --erase-plan
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import spread
 
-    if dataset is None and fingerprint is None:
-        raise click.UsageError("Name a DATASET, or a --fingerprint.")
+    asked = _asked(dataset, **chosen)
     ask = answers.erase_plan if erase_plan else answers.impact
     with asking(log_uri, as_of, known_at) as db:
-        rows = ask(db, dataset, fingerprint=fingerprint, column=column)
+        rows = ask(db, dataset, **asked)
+        unread = [row for row in rows if row["kind"] == "index"]
+        told = [row for row in rows if row["kind"] != "index"]
         if as_json:
             print_json(rows)
         elif erase_plan:
             columns = ("action", "what", "version", "since")
-            print_rows([_planned(row) for row in rows], columns, nothing="No model learned from it.")
+            nothing = "No model is known to have learned from it." if unread else "No model learned from it."
+            print_rows([_planned(row) for row in told], columns, nothing=nothing)
         else:
-            spread.print_spread(dataset or f"data with fingerprint {fingerprint}", rows)
+            spread.print_spread(_called(dataset, **chosen), told)
+        for row in unread:
+            click.echo(f"modeltrail: {_unread(row)}", err=True)
+    return 1 if unread else 0
+
+
+def _asked(
+    dataset: str | None,
+    *,
+    fingerprint: str | None,
+    column: str | None,
+    subject: str | None,
+    subjects_keys: tuple[Path, ...],
+) -> dict[str, Any]:
+    """The arguments of the question; one that is not asked is none."""
+    if subject is None:
+        if dataset is None and fingerprint is None:
+            raise click.UsageError("Name a DATASET, a --fingerprint or a --subject.")
+        if subjects_keys:
+            raise click.UsageError("--subjects-key goes with --subject ID.")
+        return {"fingerprint": fingerprint, "column": column}
+    if dataset or fingerprint or column:
+        raise click.UsageError("--subject stands alone: without DATASET, --fingerprint and --column.")
+    if not subjects_keys:
+        raise click.UsageError("--subject goes with --subjects-key FILE, which pseudonyms were made with.")
+    return {"subject": subject, "subjects_key": subjects_keys}
+
+
+def _called(dataset: str | None, *, fingerprint: str | None, subject: str | None, **_: object) -> str:
+    return f"subject {subject}" if subject is not None else dataset or f"data with fingerprint {fingerprint}"
+
+
+def _unread(row: dict[str, Any]) -> str:
+    return printable(
+        f"not complete: the index {row['uri']} of subjects in {row['name']} (run {row['run_id']}) was not "
+        f"looked into: {row['problem']}"
+    )
 
 
 def _planned(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,18 @@
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_collector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from modeltrail_collector.log.maintenance import Progress
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from modeltrail_collector.log.maintenance import Progress, Upkeep
 
 COLUMNS = ("topic", "partition", "rolled_up", "rollups", "records_removed", "removed_before")
 LONGEST_S = 36_500 * 86_400
@@ -48,6 +52,12 @@ def duration(_context: click.Context, _option: click.Parameter, text: str | None
     callback=duration,
     help="Forget runs that were last heard of longer ago than this, in all tables; not given, none are.",
 )
+@click.option(
+    "--sign",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="KEY",
+    help="Sign the record of what --keep-raw removes with this Ed25519 private key (PEM).",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, say what would be done.")
 @json_option
 def maintain(
@@ -55,6 +65,7 @@ def maintain(
     *,
     keep_raw: timedelta | None,
     keep_tables: timedelta | None,
+    sign: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -62,9 +73,10 @@ def maintain(
 
     The small segments of a day are rolled up into one file, with all that was sealed: the log is read as
     before, and `verify` proves it as before. With --keep-raw the oldest records are removed for good, days at
-    a time, never the newest segment, and not before the tables hold them: what these hold stays. Collectors
-    and readers may go on meanwhile. A second one waits for the first, and what is killed is finished by the
-    next. Exit code 1 if a segment is damaged: it is left as it is.
+    a time, never the newest segment, and not before the tables hold them: what these hold stays. A record
+    stays of that: `modeltrail removals` lists these, and `verify` checks them. Collectors and readers may go
+    on meanwhile. A second one waits for the first, and what is killed is finished by the next. Exit code 1 if
+    a segment is damaged: it is left as it is.
 
     With --keep-tables old runs are forgotten in all tables, for good. Those stay that a model version needs
     which was registered or deployed, or which a younger run speaks of: all that made it, from raw data on.
@@ -73,17 +85,19 @@ def maintain(
     modeltrail maintain
     modeltrail maintain --keep-tables 730d --dry-run
     modeltrail maintain --keep-raw 365d --dry-run
+    modeltrail maintain --keep-raw 365d --sign key.pem
     modeltrail maintain --log s3://ml/lineage --keep-raw 365d
     """
     from modeltrail_collector.cli.upkeep import blocked, maintain_tables, said
     from modeltrail_collector.log import maintain as maintain_log
     from modeltrail_collector.log import open_log
 
+    key = _key(sign, keep_raw)
     log = open_log(log_uri)
     progress = _progress()
     problems = blocked(log) if keep_raw and not dry_run else []
     keep_raw = None if problems else keep_raw
-    done = maintain_log(log, keep=keep_raw, dry_run=dry_run, on_progress=progress)
+    done = maintain_log(log, keep=keep_raw, key=key, dry_run=dry_run, on_progress=progress)
     if progress:
         click.echo("\r\x1b[K", nl=False, err=True)
     problems += [problem for upkeep in done for problem in upkeep.problems]
@@ -91,15 +105,27 @@ def maintain(
     if as_json:
         print_json({"log": log.uri, "dry_run": dry_run, "raw": done, "tables": tables, "problems": problems})
     else:
-        rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
-        print_rows(rows, COLUMNS, nothing=f"There are no records in {log.uri}.")
-        for line in said(tables, dry_run=dry_run):
-            click.echo(line)
-        if dry_run and rows:
-            click.echo("modeltrail: a dry run: nothing was changed", err=True)
+        _print(log.uri, done, said(tables, dry_run=dry_run), dry_run=dry_run)
     for problem in problems:
         click.echo(f"modeltrail: {problem}", err=True)
     return 1 if problems else 0
+
+
+def _key(sign: Path | None, keep_raw: timedelta | None) -> "Ed25519PrivateKey | None":
+    from modeltrail_collector.log.signing import private_key
+
+    if sign and not keep_raw:
+        raise ConfigError("--sign goes with --keep-raw DURATION: it signs the record of what that removes")
+    return private_key(sign) if sign else None
+
+
+def _print(log_uri: str, done: "list[Upkeep]", lines: list[str], *, dry_run: bool) -> None:
+    rows = [{name: getattr(upkeep, name) for name in COLUMNS} for upkeep in done]
+    print_rows(rows, COLUMNS, nothing=f"There are no records in {log_uri}.")
+    for line in lines:
+        click.echo(line)
+    if dry_run and done:
+        click.echo("modeltrail: a dry run: nothing was changed", err=True)
 
 
 def _progress() -> "Callable[[Progress], None] | None":

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_collector.cli.removals import removal_line
 from modeltrail_collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from modeltrail_collector.log import Report
     from modeltrail_collector.log.heads import Heads
-    from modeltrail_collector.log.verify import PartitionReport
+    from modeltrail_collector.log.walk import PartitionReport
 
 COLUMNS = ("topic", "partition", "segments", "records", "next_offset", "chain_end", "answer")
 EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -34,7 +35,10 @@ EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
     help="Compare with an earlier --write-head: finds a log that was cut short or rolled back.",
 )
 @click.option(
-    "--trust", type=EXISTING, metavar="KEY", help="The Ed25519 public key (PEM) that must have signed it."
+    "--trust",
+    type=EXISTING,
+    metavar="KEY",
+    help="The Ed25519 public key (PEM) that must have signed the head, and removals it does not list.",
 )
 @json_option
 def verify(
@@ -50,7 +54,9 @@ def verify(
 
     Recomputes the digest of every segment, the hash of every record and every link of every chain. Finds any
     edit, removal, insertion or reorder; with --head also a log whose end was cut off, and what was repaired
-    or removed on purpose since. Exit code 1 if anything is not as it was sealed, or as the head says.
+    or removed on purpose since. What retention removed is told as the records of it say; a removal without a
+    sound record is found, and with --trust one whose record that key has not signed. Others may collect,
+    maintain and repair meanwhile. Exit code 1 if anything is not as it was sealed, or as the head says.
 
     \b
     modeltrail verify
@@ -58,6 +64,7 @@ def verify(
     modeltrail verify --head head.json
     modeltrail verify --write-head head.json --sign key.pem
     modeltrail verify --head head.json --trust public.pem
+    modeltrail verify --trust public.pem
 
     \b
     Keys: openssl genpkey -algorithm ed25519 -out key.pem
@@ -65,13 +72,15 @@ def verify(
     """
     from modeltrail_collector.log import open_log
     from modeltrail_collector.log import verify as verify_log
-    from modeltrail_collector.log.heads import private_key, write_heads
+    from modeltrail_collector.log.heads import write_heads
+    from modeltrail_collector.log.signing import private_key, public_key
 
-    if (sign and not write_head) or (trust and not head):
-        raise ConfigError("--sign goes with --write-head FILE, and --trust with --head FILE")
+    if sign and not write_head:
+        raise ConfigError("--sign goes with --write-head FILE")
     key = private_key(sign) if sign else None
     earlier = _earlier(head, trust) if head else None
-    report = verify_log(open_log(log_uri), earlier.heads if earlier else ())
+    trusted = public_key(trust) if trust else None
+    report = verify_log(open_log(log_uri), earlier.heads if earlier else (), trusted=trusted)
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
@@ -125,11 +134,13 @@ def _also(found: "PartitionReport") -> Iterator[str]:
         yield f"{name} was set aside as damaged and collected again"
     if found.rolled_up:
         yield f"{where}: {found.rolled_up:,} of the {found.segments:,} segments are rolled up"
-    for gone in found.removed:
+    if found.unrecorded_before:
         yield (
-            f"{where}, offsets {gone.first_offset} to {gone.next_offset - 1}: their records were removed by "
-            "retention, what is left of their segments says so"
+            f"{where}, offsets 0 to {found.unrecorded_before - 1}: their records were removed by retention, "
+            "by a modeltrail that kept no record of it; what is left of their segments says so"
         )
+    for removal in found.removals:
+        yield f"{where}, {removal_line(removal)}"
     for name in found.unfinished:
         yield f"{name} is not in use yet, or no more: `modeltrail maintain` sees to it"
     for change in found.repaired:

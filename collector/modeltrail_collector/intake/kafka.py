@@ -200,13 +200,8 @@ class KafkaSource:
         if self._topic in self._networks[-1].cluster.unauthorized_topics:
             # The client only logs it: of a topic that its metadata leave out it asks for nothing, for ever.
             raise errors.TopicAuthorizationFailedError({self._topic})
-        if self._listener.changed:
-            return self._reassigned()
-        if (records or beyond) and self._describe()["topic_id"] != self._topic_id:
-            _logger.error(
-                "the topic %s was deleted and made again: what follows goes to a new chain of the log",
-                self._topic,
-            )
+        made_anew = bool(records or beyond) and self._is_made_anew()
+        if made_anew or self._listener.changed:
             return self._reassigned()
         if beyond:
             return Polled(fetched=[self._removed(*found) for found in beyond if found[0] in self._positions])
@@ -214,15 +209,29 @@ class KafkaSource:
             return Polled(fetched=[self._pass_over(unreadable)])
         return Polled(fetched=self._fetched(records))
 
+    def _is_made_anew(self) -> bool:
+        """Whether the topic is another one by now. The assignment may change while this is asked."""
+        if self._describe()["topic_id"] == self._topic_id:
+            return False
+        _logger.error(
+            "the topic %s was deleted and made again: what follows goes to a new chain of the log",
+            self._topic,
+        )
+        return True
+
     def _poll_client(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
         """Poll, and while a rebalance is under way poll on.
 
         A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again
         and makes all others do so too: without this two members can keep each other from ever working.
+
+        A cooperative member reads on in what it keeps, also where the rebalance takes longer than we wait:
+        what it read is only passed over where all is sought anew anyway.
         """
         records: dict[TopicPartition, list[Any]] = self._bounded.poll(timeout_ms)
         patience = time.monotonic() + JOIN_S
-        while self._listener.joining and time.monotonic() < patience:
+        listener = self._listener
+        while listener.joining and (listener.changed or not records) and time.monotonic() < patience:
             records = self._bounded.poll(JOIN_POLL_MS)
         return records
 

@@ -1,21 +1,30 @@
-"""What can be told of a large value without making Python's objects of it.
+"""What can be told of a value without making Python's objects of it.
 
 These take up to forty times the room of the bytes that they come from, and as much more time than to look at
 these: `[[],[],[],…` of 15 MB took 430 MiB and three seconds. Here the bytes are looked at where they lie.
 """
 
 import re
-from typing import Any, Final
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, TypedDict
 
 import msgspec
 
+from modeltrail_collector.judge import messages, schema
 from modeltrail_collector.judge.codes import Code
 
 _CHUNK: Final = 1 << 16
-_LONGEST: Final = 1 << 16
-"""Of a longer text in the fields of an event nothing is told."""
+_STRIDE: Final = 1 << 11
 
+_FREE: Final = 32
+SPARSE: Final = 16
+DENSE: Final = 6
+"""Bytes a value below which a rejected event (16) and one that is kept (6) are not taken apart."""
+
+_SPACE: Final = b" \t\r\n"
 _NOT_FINITE: Final = re.compile(rb"[-,:[\s]?(NaN|Infinity)")
+_INDEX: Final = re.compile(r"\[\d+\]")
 _BYTE: Final = re.compile(r"byte (\d+)")
 
 
@@ -41,59 +50,102 @@ def has_more_values(value: bytes, limit: int) -> bool:
     return False
 
 
+def is_dear(value: bytes, bytes_a_value: int) -> bool:
+    """Whether it would become more Python objects than one in so many bytes.
+
+    Real events have one array, object or item of such in 20 bytes or more, hostile ones in two.
+    """
+    limit, count = _FREE + len(value) // bytes_a_value, 0
+    for start in range(0, len(value), _STRIDE):  # where there is too much, that is seen before the end
+        piece = value[start : start + _STRIDE]
+        count += len(piece) - len(piece.translate(None, b",[{"))
+        if count > limit:
+            return True
+    return False
+
+
 def _structure(value: bytes) -> int:
     return value.count(b",") + value.count(b"[") + value.count(b"{")
 
 
-_ABSENT: Final = msgspec.Raw()
+class Array(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An array that was not looked into."""
 
 
-class _Inner(msgspec.Struct, gc=False):
-    runId: msgspec.Raw = _ABSENT  # noqa: N815  OpenLineage's names
-    namespace: msgspec.Raw = _ABSENT
-    name: msgspec.Raw = _ABSENT
+class _Object(TypedDict):
+    pass
 
 
-class _Fields(msgspec.Struct, gc=False):
-    eventTime: msgspec.Raw = _ABSENT  # noqa: N815
-    schemaURL: msgspec.Raw = _ABSENT  # noqa: N815
-    eventType: msgspec.Raw = _ABSENT  # noqa: N815
-    run: msgspec.Raw = _ABSENT
-    job: msgspec.Raw = _ABSENT
-    dataset: msgspec.Raw = _ABSENT
+_Scalar = str | int | float | bool | Array | None
+_Part = _Scalar | _Object
+
+_LISTS: Final = frozenset({"inputs", "outputs"})
+
+Lists = dict[str, msgspec.Raw]
+Outline = dict[str, Any]
+"""An event as far as the core schema knows it: its scalars; arrays and facets are not looked into."""
 
 
-_fields = msgspec.json.Decoder(_Fields).decode
-_inner = msgspec.json.Decoder(_Inner).decode
-_skip = msgspec.json.Decoder(msgspec.Raw).decode
-
-
-def event_fields(value: bytes) -> dict[str, Any] | None:
-    """An event with nothing in it but what a verdict says of it; None if it is no JSON object."""
+def outline(value: bytes) -> tuple[Outline, Lists] | None:
+    """The outline of an event, and its lists of datasets as they are; None of what is no JSON object."""
     try:
-        found = _fields(value)
+        event = _read_outline()(value)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return {
-        name: _holder(raw) if name in {"run", "job", "dataset"} else _text(raw)
-        for name, raw in msgspec.structs.asdict(found).items()
-        if raw is not _ABSENT
-    }
+    lists: Lists = {}
+    for name in _LISTS & event.keys():
+        part = event[name]
+        if memoryview(part)[0] == ord("["):
+            event[name], lists[name] = Array(), part
+        else:
+            event[name] = _read_part(part)
+    return event, lists
 
 
-def _holder(raw: msgspec.Raw) -> dict[str, Any]:
-    try:
-        found = _inner(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
-    return {name: _text(part) for name, part in msgspec.structs.asdict(found).items() if part is not _ABSENT}
+@cache
+def _read_outline() -> Callable[[bytes], Outline]:
+    holder = _Scalar | _outline_of("Run", "Job", "StaticDataset")
+    others = dict.fromkeys(_LISTS, msgspec.Raw) | dict.fromkeys(("run", "job", "dataset"), holder)
+    event = _outline_of(*schema.EVENTS.values(), **others)
+    return msgspec.json.Decoder(event).decode
 
 
-def _text(raw: msgspec.Raw) -> str | None:
-    try:
-        return msgspec.json.decode(raw, type=str) if memoryview(raw).nbytes <= _LONGEST else None
-    except (msgspec.MsgspecError, ValueError):
-        return None
+def _outline_of(*definitions: str, **others: Any) -> Any:
+    fields = dict.fromkeys(schema.core_fields(definitions), _Part)
+    return TypedDict("Fields", fields | others, total=False)  # type: ignore[operator]
+
+
+class _Skipped(msgspec.Struct, gc=False):
+    """Any object."""
+
+
+def no_object(lists: Lists) -> str | None:
+    """The path of the first item of these lists that is no object."""
+    for name, raw in lists.items():
+        try:
+            _skip_objects(raw)
+        except msgspec.ValidationError as error:
+            return f"$.{name}" + (found[0] if (found := _INDEX.search(str(error))) else "")
+    return None
+
+
+_skip_objects: Final = msgspec.json.Decoder(list[_Skipped]).decode
+_read_part: Final = msgspec.json.Decoder(_Part).decode
+
+
+def seen(part: object) -> str:
+    """A part of an outline as a message shows it."""
+    if isinstance(part, Array):
+        return "an array"
+    return "an object" if isinstance(part, dict) else messages.seen(part)
+
+
+_skip: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def told(value: bytes) -> str:
+    """What a message says of a value that is no object."""
+    return "an array" if value.lstrip(_SPACE)[:1] == b"[" else "no object"
 
 
 def unreadable(value: bytes) -> tuple[Code, str] | None:
@@ -115,3 +167,12 @@ def why(value: bytes, error: str) -> tuple[Code, str]:
     if "out of range" in error or _NOT_FINITE.match(value, max(at - 1, 0), at + 16):
         return Code.NOT_FINITE, f"at byte {at}: NaN, Infinity and numbers too large are not JSON; write null"
     return Code.NOT_JSON, error
+
+
+def not_utf8(value: bytes) -> str:
+    """Where and why it is no UTF-8."""
+    try:
+        value.decode()
+    except UnicodeDecodeError as found:
+        return f"byte {found.start} is no UTF-8: {found.reason}"
+    return ""

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +16,7 @@ from modeltrail_collector.judge import derive
 from modeltrail_collector.judge.derive import ENTITIES, Derived, Schema
 from modeltrail_collector.model import EventKind
 
-JUDGE_VERSION: Final = "2"
+JUDGE_VERSION: Final = "3"
 """Goes up when the same bytes may get another verdict, or the derived schema another form."""
 
 EVENTS: Final[dict[EventKind, str]] = {"run": "RunEvent", "dataset": "DatasetEvent", "job": "JobEvent"}
@@ -26,14 +26,14 @@ BASE_FIELDS: Final = ("_producer", "_schemaURL", "_deleted")
 
 _DELETABLE: Final = frozenset({"job", "dataset"})
 
-# Where facets lie in the definitions of the core: definition -> property -> whose facets.
-_FACET_MAPS: Final = {
+FACET_MAPS: Final = {
     "base.Run": {"facets": "run"},
     "base.Job": {"facets": "job"},
     "base.StaticDataset": {"facets": "dataset"},
     "base.InputDataset": {"facets": "dataset", "inputFacets": "input_dataset"},
     "base.OutputDataset": {"facets": "dataset", "outputFacets": "output_dataset"},
 }
+"""Where facets lie in the definitions of the core: definition -> property -> whose facets."""
 
 
 @cache
@@ -71,9 +71,20 @@ def core_schema(kind: EventKind) -> Schema:
     return {"$ref": f"#/$defs/base.{EVENTS[kind]}", "$defs": {**_bundle(), **opaque}}
 
 
+def core_fields(definitions: Iterable[str]) -> list[str]:
+    """The fields of some definitions of the core."""
+    found = (known().definitions[f"base.{name}"]["properties"] for name in definitions)
+    return sorted({field for properties in found for field in properties})
+
+
 def facet_map_schema(entity: str) -> Schema:
     """The facets of one run, job or dataset, each known one by its own schema."""
     return {"$ref": f"#/$defs/facets.{entity}", "$defs": _bundle()}
+
+
+def list_schema(definition: str) -> Schema:
+    """A list of one definition of the core, with all that lies in it."""
+    return {"items": {"$ref": f"#/$defs/{definition}"}, "$defs": _bundle()}
 
 
 def facet_schema(entity: str, key: str | None) -> Schema:
@@ -132,7 +143,7 @@ def _outermost(property_: Schema) -> Schema:
 
 
 def _with_facets(name: str, definition: Schema) -> Schema:
-    maps = _FACET_MAPS.get(name)
+    maps = FACET_MAPS.get(name)
     if maps is None:
         return definition
     properties = {key: {"$ref": f"#/$defs/facets.{entity}"} for key, entity in maps.items()}

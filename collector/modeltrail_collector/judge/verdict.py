@@ -4,7 +4,6 @@ import gc
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -14,7 +13,8 @@ import orjson
 
 from modeltrail_collector.judge import large, schema
 from modeltrail_collector.judge.codes import WARNINGS, Code
-from modeltrail_collector.judge.reasons import Path, find_reasons, reason, seen
+from modeltrail_collector.judge.messages import json_path, reason, seen
+from modeltrail_collector.judge.reasons import MAX_REASONS, find_reasons, outer_reasons
 from modeltrail_collector.model import EventKind, Level, Reason, Verdict
 
 MAX_BYTES: Final = 16 * 2**20
@@ -26,7 +26,6 @@ MAX_DEPTH: Final = 127
 MAX_KEYS: Final = 500_000
 """Object members and array items of one value, in all its objects and arrays together."""
 
-MAX_EXAMINED_KEYS: Final = 50_000
 MAX_EXAMINED_BYTES: Final = 2 * 2**20
 """An event with something wrong with it is taken apart up to here; of a larger one only the verdict is told.
 
@@ -34,8 +33,11 @@ A value becomes Python's objects only there: these take ten times the room of th
 that of the bytes.
 """
 
-MAX_LENIENT_KEYS: Final = 5_000
-"""What is no JSON is read once more by a lenient parser, so that more can be told of it, up to here."""
+_LEAST_REASONS: Final = 6
+_BYTES_A_REASON: Final = 200
+"""A short value has fewer reasons, as each takes as long as to accept some hundred bytes."""
+
+_UNTOLD: Final = "it has too many values for its size, or is too large, to be told where"
 
 _EVENT_KINDS: Final[dict[str, EventKind]] = {name: kind for kind, name in schema.EVENTS.items()}
 
@@ -102,56 +104,70 @@ def _judge(value: bytes | None, validators: Mapping[EventKind | None, corvus.Val
         valid = False
     if valid and envelope and kind:
         return _accepted(envelope, kind)
-    if _is_large(value):
-        return _unexamined(value, envelope)
-    with _no_collection():
-        return _examined(orjson.loads(value))
+    is_large = len(value) > MAX_EXAMINED_BYTES
+    if is_large or large.is_dear(value, large.SPARSE):
+        found = _outlined(value, kind)
+        if found.verdict != "warned" or is_large or large.is_dear(value, large.DENSE):
+            return found
+    collecting = gc.isenabled()
+    gc.disable()  # it would go through all the new objects again and again; they hold no cycle
+    try:
+        return _examined(
+            orjson.loads(value), min(MAX_REASONS, _LEAST_REASONS + len(value) // _BYTES_A_REASON)
+        )
+    finally:
+        if collecting:
+            gc.enable()
 
 
-def _examined(event: object) -> Verdict:
+def _examined(event: object, limit: int) -> Verdict:
     if not isinstance(event, dict):
         return _rejected(Code.TYPE, f"an event is an object, found {seen(event)}")
-    reasons = find_reasons(event, _kind(event) or "run")
-    if not reasons:
-        return _verdict("accepted", (), event)
-    kept = all(found.code in WARNINGS for found in reasons)
-    return _verdict("warned" if kept else "rejected", reasons, event)
+    return _with_reasons(find_reasons(event, _kind(event) or "run", limit), event)
 
 
-def _is_large(value: bytes) -> bool:
-    """Whether a value is too large to be taken apart where something is wrong with it."""
-    return len(value) > MAX_EXAMINED_BYTES or (
-        len(value) > MAX_EXAMINED_KEYS and large.has_more_values(value, MAX_EXAMINED_KEYS)
-    )
-
-
-def _unexamined(value: bytes, envelope: _Envelope | None) -> Verdict:
-    """The verdict on a large event with something wrong somewhere: is it the core, or a facet or a format?"""
-    event = large.event_fields(value)
-    if event is None:
-        return _rejected(Code.TYPE, "an event is an object, found something else")
+def _outlined(value: bytes, judged: EventKind | None) -> Verdict:
+    """The verdict on an event that is too dear to be taken apart: is it the core, or a facet or a format?"""
+    outline = large.outline(value)
+    if outline is None:
+        return _rejected(Code.TYPE, f"an event is an object, found {large.told(value)}")
+    event, lists = outline
     kind = _kind(event) or "run"
-    sound = envelope is not None and envelope.eventType in _event_types() and _is_sound(value, kind)
-    told = f"it is too large ({len(value)} bytes) to be told where"
-    if not sound:
-        message = f"breaks the schema of a {schema.EVENTS[kind]}; {told}"
-        return _verdict("rejected", (reason(Code.TYPE, message),), event)
-    message = f"breaks the schema of a facet, or a format; {told}"
-    return _verdict("warned", (reason(Code.FACET_SCHEMA, message),), event)
+    reasons = tuple(outer_reasons(event, kind, large.seen))
+    if any(found.code not in WARNINGS for found in reasons):
+        return _with_reasons(reasons, event)
+    if kind != "dataset" and (path := large.no_object(lists)):
+        reasons = (reason(Code.TYPE, "must be of type object", path), *reasons)
+    elif not _is_valid(_core(kind), msgspec.json.encode(event | lists)):
+        message = f"breaks the schema of a {schema.EVENTS[kind]}; {_UNTOLD}"
+        reasons = (reason(Code.TYPE, message), *reasons)
+    elif not reasons and (judged or not _is_valid(_validators()[kind], value)):
+        reasons = (reason(Code.FACET_SCHEMA, f"breaks the schema of a facet, or a format; {_UNTOLD}"),)
+    return _with_reasons(reasons, event)
 
 
-def _is_sound(value: bytes, kind: EventKind) -> bool:
+def _is_valid(validator: corvus.Validator, value: bytes) -> bool:
     try:
-        return bool(_core(kind).is_valid_json(value))
+        return bool(validator.is_valid_json(value))
     except (corvus.SchemaEvaluationDepthError, corvus.PatternMatchLimitError):
         return False
+
+
+def _with_reasons(reasons: tuple[Reason, ...], event: dict[str, Any]) -> Verdict:
+    kept = all(found.code in WARNINGS for found in reasons)
+    return _verdict("rejected" if not kept else "warned" if reasons else "accepted", reasons, event)
 
 
 def _too_many(value: bytes) -> Verdict:
     if found := large.unreadable(value):
         return _rejected(*found)
     message = f"has more than {MAX_KEYS} object members and array items"
-    return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), large.event_fields(value))
+    return _verdict("rejected", (reason(Code.TOO_MANY_KEYS, message),), _fields(value))
+
+
+def _fields(value: bytes) -> dict[str, Any] | None:
+    outline = large.outline(value)
+    return outline[0] if outline else None
 
 
 def _envelope(value: bytes) -> _Envelope | None:
@@ -184,17 +200,23 @@ def _unreadable(value: bytes, error: str) -> Verdict:
         return _rejected(Code.TOO_DEEP, f"nested deeper than {MAX_DEPTH}")
     if not value.strip():
         return _rejected(Code.EMPTY, f"has {len(value)} bytes, none of them an event")
-    if len(value) > MAX_EXAMINED_BYTES or large.has_more_values(value, MAX_LENIENT_KEYS):
-        return _verdict("rejected", (reason(*large.why(value, error)),), large.event_fields(value))
+    code, message = large.why(value, error)
+    if code is Code.NOT_JSON and "surrogate" not in error:
+        return _rejected(code, message)
+    if len(value) > MAX_EXAMINED_BYTES or large.is_dear(value, large.SPARSE):
+        return _verdict("rejected", (reason(code, message),), _fields(value))
+    return _read_leniently(value, code, error)
+
+
+def _read_leniently(value: bytes, code: Code, error: str) -> Verdict:
     try:
-        event = json.loads(value.decode(errors="surrogateescape"))
+        event = json.loads(
+            value.decode(errors="surrogateescape"), parse_int=float if "range" in error else None
+        )
     except (ValueError, RecursionError):
         event = None
-    try:
-        value.decode()
-    except UnicodeDecodeError as found:
-        message = f"byte {found.start} is no UTF-8: {found.reason}"
-        return _verdict("rejected", (reason(Code.NOT_UTF8, message),), event)
+    if code is Code.NOT_UTF8:
+        return _verdict("rejected", (reason(code, large.not_utf8(value)),), event)
     path = _not_finite(event)
     if path is None:
         return _verdict("rejected", (reason(Code.NOT_JSON, error),), event)
@@ -202,17 +224,19 @@ def _unreadable(value: bytes, error: str) -> Verdict:
     return _verdict("rejected", (reason(Code.NOT_FINITE, message, path),), event)
 
 
-def _not_finite(event: object) -> Path | None:
+def _not_finite(event: object) -> str | None:
     """The path of the first number that is NaN or infinite."""
     path: list[str | int] = []
     open_: list[Iterator[tuple[str | int, object]]] = [iter(_members([event]))]
     while open_:
         for step, value in open_[-1]:
-            if isinstance(value, float) and not math.isfinite(value):
-                return (*path, step)[1:]
-            if isinstance(value, dict | list):
+            kind = type(value)
+            if kind is float:
+                if not math.isfinite(value):  # type: ignore[arg-type]
+                    return json_path((*path, step)[1:])
+            elif kind is dict or kind is list:
                 path.append(step)
-                open_.append(iter(_members(value)))
+                open_.append(iter(_members(value)))  # type: ignore[arg-type]
                 break
         else:
             open_.pop()
@@ -286,24 +310,6 @@ def _validators() -> dict[EventKind | None, corvus.Validator]:
 
 
 @cache
-def _event_types() -> frozenset[str | None]:
-    return frozenset({None, *schema.known().definitions["base.RunEvent"]["properties"]["eventType"]["enum"]})
-
-
-@cache
 def _core(kind: EventKind) -> corvus.Validator:
     """The check on one kind of event with the contents of its facets and its formats left out."""
     return corvus.compile(schema.core_schema(kind))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Python's collector would go through all the new objects again and again; they hold no cycle."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

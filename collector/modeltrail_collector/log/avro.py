@@ -67,11 +67,11 @@ def blocks(entries: Iterable[Entry], sync: bytes) -> Iterator[bytes]:
 
 def header(metadata: Mapping[str, str], sync: bytes) -> bytes:
     """The beginning of a container file, byte for byte as fastavro writes it (a test compares them)."""
-    meta = {key: value.encode() for key, value in metadata.items()}
-    meta |= {"avro.codec": _CODEC.encode(), "avro.schema": _own_schema()}
-    parts = [MAGIC, _long(len(meta))]
-    for key, value in meta.items():
-        parts += (_string(key), _long(len(value)), value)
+    parts = [MAGIC, _long(len(metadata) + 2)]
+    for key, value in metadata.items():
+        data = value.encode()
+        parts += (_string(key), _long(len(data)), data)
+    parts.append(_kind())
     return b"".join((*parts, _EMPTY, sync))
 
 
@@ -135,6 +135,15 @@ def _own_schema() -> bytes:
     found: Any = fastavro.schemaless_reader(BytesIO(file.getvalue()), HEADER, None)
     schema: bytes = found["meta"]["avro.schema"]
     return schema
+
+
+@cache
+def _kind() -> bytes:
+    """What every header ends with: how the records are compressed, and what they are."""
+    schema = _own_schema()
+    return b"".join(
+        (_string("avro.codec"), _string(_CODEC), _string("avro.schema"), _varint(len(schema)), schema)
+    )
 
 
 @lru_cache(8)

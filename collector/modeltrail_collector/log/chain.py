@@ -16,6 +16,7 @@ Links are written as 64 hexadecimal characters.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -25,6 +26,7 @@ from modeltrail_collector.model import Entry, LogPartition
 _encode = msgspec.json.Encoder().encode
 
 
+@lru_cache(1 << 10)
 def genesis(partition: LogPartition) -> str:
     """The link before the first record: two chains never share one."""
     seed = f"modeltrail log v1\n{partition.topic_id}\n{partition.partition}"

@@ -6,6 +6,7 @@ its file is bad or missing, when the roll-up with its records is, or when its li
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 
 import msgspec
 
@@ -25,7 +26,8 @@ class Damage(msgspec.Struct, frozen=True):
     `name` is the place of the first of them. `chain_start` is None when the range before is damaged too, and
     `chain_end`, the link that what follows demands, when nothing follows or that is damaged; `next_offset`
     when the end is torn. `found` is what the header says: only to be trusted of a stub. `rolled` is a sound
-    roll-up that has the records: then the place only lacks its stub.
+    roll-up that has the records: then the place only lacks its stub. `sha256` is that of the bad file, as it
+    was found: what is there by now may be sound.
     """
 
     partition: LogPartition
@@ -39,6 +41,7 @@ class Damage(msgspec.Struct, frozen=True):
     stray: bool = False
     found: Segment | None = None
     rolled: Segment | None = None
+    sha256: str = ""
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class _Place(msgspec.Struct):
     stub: bool
     problem: str
     stray: bool = False
+    sha256: str = ""
 
     @property
     def sound(self) -> Segment | None:
@@ -77,7 +81,7 @@ def find(log: Log, partition: LogPartition) -> Findings:
     rollups = _Rollups(log, partition)
     folder = segments.folder_of(partition)
     names = [name for name in log.store.files(folder) if name.endswith(segments.SUFFIX)]
-    places = [_look(log, f"{folder}/{name}", rollups) for name in names]
+    places = [place for name in names if (place := _look(log, f"{folder}/{name}", rollups))]
     _blame_strays(places)
     _blame_links(partition, [place for place in places if not place.stray])
     return Findings(tuple(_damages(partition, places, rollups)), rollups.bad())
@@ -119,8 +123,8 @@ def part_of(rolled: Segment, first_offset: int) -> Part | None:
     return next((part for part in rolled.parts if part.first_offset == first_offset), None)
 
 
-def _look(log: Log, name: str, rollups: _Rollups) -> _Place:
-    """Read a file of the chain wholly, and all that it vouches for."""
+def _look(log: Log, name: str, rollups: _Rollups) -> _Place | None:
+    """Read a file of the chain wholly, and all that it vouches for; None where it was set aside just now."""
     number = name.rpartition("/")[2].removesuffix(segments.SUFFIX)
     if not (number.isdecimal() and len(number) == 20):
         return _Place(name, 0, None, stub=False, problem=f"{name} is no segment", stray=True)
@@ -128,16 +132,20 @@ def _look(log: Log, name: str, rollups: _Rollups) -> _Place:
     stub = False
     problem = ""
     try:
-        found = log.header(name)
+        data = log.store.read(name)
+    except FileNotFoundError:
+        return None
+    try:
+        found = segments.read_whole(name, data)
+        segments.check_digest(found, data)
         if found.rolled_into or found.removed:
-            log.content(found)
             stub = True
             problem = rollups.problem(found) if found.rolled_into else ""
-        elif chain.extend(found.chain_start, log.read(found)) != found.records_end:
+        elif chain.extend(found.chain_start, segments.entries(found, data)) != found.records_end:
             problem = f"{name}: the chain of its records is broken"
-    except (NotVerified, FileNotFoundError) as error:
+    except NotVerified as error:
         problem = str(error)
-    return _Place(name, int(number), found, stub, problem)
+    return _Place(name, int(number), found, stub, problem, sha256=sha256(data).hexdigest())
 
 
 def _blame_strays(places: list[_Place]) -> None:
@@ -239,6 +247,8 @@ def _damage(
     elif found and claimed:
         end, chain_end = claimed, found.chain_end if _LINK.fullmatch(found.chain_end) else None
     damage = Damage(
-        *(partition, place.name, place.first_offset, end, start, chain_end, place.problem), found=found
+        *(partition, place.name, place.first_offset, end, start, chain_end, place.problem),
+        found=found,
+        sha256=place.sha256,
     )
     return damage if place.stub else _in_rollup(damage, rollups)

@@ -5,6 +5,7 @@ and a name can be created only once. Who reads goes by these names too: where a 
 place it says which roll-up holds the records, and the reader goes on with that one, from there on.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,11 +82,14 @@ class Log:
     def _last(self, partition: LogPartition) -> Segment | None:
         """The last segment: looked for after the last one known, as names are never freed."""
         known = self._heads.get(partition)
-        names = self._names(partition, Path(known.name).name) if known else self._last_names(partition)
-        if not names:
-            return known
-        found = self._heads[partition] = self.header(f"{segments_.folder_of(partition)}/{names[-1]}")
-        return found
+        folder = segments_.folder_of(partition)
+        while (
+            names := self._names(partition, Path(known.name).name) if known else self._last_names(partition)
+        ):
+            with contextlib.suppress(FileNotFoundError):  # another collector has set it aside just now
+                found = self._heads[partition] = self.header(f"{folder}/{names[-1]}")
+                return found
+        return known
 
     def _last_names(self, partition: LogPartition) -> list[str]:
         """The names of the last segments: of a long log only those behind its roll-ups are listed."""
@@ -110,7 +114,7 @@ class Log:
                 return segments_.read_header(name, data)
             except EOFError as error:
                 if len(data) < length:
-                    raise NotVerified(f"{name} is torn: it ends inside its header") from error
+                    raise segments_.torn(name) from error
                 length *= 8
             except LogFormatError:
                 segments_.check_format(name, self.store.read(name))
@@ -169,7 +173,10 @@ class Log:
         for name in self._names_from(partition, start):
             if name in inside:
                 continue
-            found = self._resolved(self.header(f"{folder}/{name}"))
+            try:
+                found = self._resolved(self.header(f"{folder}/{name}"))
+            except FileNotFoundError:
+                continue  # it was the last one, torn, and set aside; else the next one tells what is missing
             if before is not None:
                 expected = Head(before.next_offset, before.chain_end)
             elif found.first_offset == 0 or found.first_offset > start:
@@ -261,34 +268,31 @@ class Log:
         self._heads.pop(partition, None)
         while names := self._last_names(partition):
             name = f"{segments_.folder_of(partition)}/{names[-1]}"
-            data = self.store.read(name)
             try:
-                self._check(name, data)
+                data = self.store.read(name)
+            except FileNotFoundError:
+                continue  # another collector has set it aside just now
+            try:
+                segments_.check_digest(segments_.read_whole(name, data), data)
             except NotVerified as error:
                 self._set_aside(name, data, error)
             else:
                 break
         return self.head(partition)
 
-    @staticmethod
-    def _check(name: str, data: bytes) -> None:
-        try:
-            found = segments_.read_header(name, data)
-        except EOFError as error:
-            raise NotVerified(f"{name} is torn: it ends inside its header") from error
-        except LogFormatError:
-            segments_.check_format(name, data)
-            raise
-        segments_.check_digest(found, data)
-
     def _set_aside(self, name: str, data: bytes, problem: NotVerified) -> None:
         moved = self.store.set_aside(name, data)
-        if moved is None and self.store.read(name) == data:
+        if moved is None and self._holds(name, data):
             raise NotVerified(
                 f"{problem}. It cannot be set aside in {self.uri}: `modeltrail repair` collects it again"
             )
         if moved:
             _logger.error("%s. It is set aside as %s; its offsets are collected again", problem, moved)
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        with contextlib.suppress(FileNotFoundError):
+            return self.store.read(name) == data
+        return False
 
 
 def _check_follows(found: Segment, before: Head) -> None:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from modeltrail_collector.log import parts, retention, rollup
 from modeltrail_collector.log.log import Log
+from modeltrail_collector.log.removals import Rule
 from modeltrail_collector.log.segment import Segment
 from modeltrail_collector.log.store import Lease
 from modeltrail_collector.model import LogPartition
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -41,41 +46,55 @@ OnProgress = Callable[[Progress], None]
 
 
 def maintain(
-    log: Log, *, keep: timedelta | None = None, dry_run: bool = False, on_progress: OnProgress | None = None
+    log: Log,
+    *,
+    keep: timedelta | None = None,
+    key: "Ed25519PrivateKey | None" = None,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> list[Upkeep]:
     """Roll up small segments, and remove the records that are older than `keep`; partition by partition.
 
-    One at a time: a second one waits. With `dry_run` nothing is changed, and nobody waited for.
+    Each removal leaves a record, which `key` signs (see `removals`). One at a time: a second one waits. With
+    `dry_run` nothing is changed, and nobody waited for.
 
     Raises:
+        LogFormatError: A newer modeltrail wrote a part of the log.
         OwnershipLost: Another one took over, as this one was stopped for long.
         Unavailable: The store does not answer; the next run goes on.
     """
     tell = on_progress or _silent
+    rule = Rule(keep, datetime.fromtimestamp(log.wall() / 1000, UTC), key) if keep else None
     if dry_run:
-        return [_plan(log, partition, keep) for partition in log.partitions()]
+        return [_plan(log, partition, rule) for partition in log.partitions()]
     with log.store.lease("raw") as lease:
-        return [_maintain(log, partition, keep, lease, tell) for partition in log.partitions()]
+        return [_maintain(log, partition, rule, lease, tell) for partition in log.partitions()]
 
 
-def _maintain(
-    log: Log, partition: LogPartition, keep: timedelta | None, lease: Lease, tell: OnProgress
-) -> Upkeep:
+def _maintain(log: Log, partition: LogPartition, rule: Rule | None, lease: Lease, tell: OnProgress) -> Upkeep:
+    removal = retention.Retention(
+        log, partition, lease, lambda done: tell(Progress(partition, "removed", done))
+    )
+    removal.finish()
     work = rollup.RollUp(log, partition, lease, lambda done: tell(Progress(partition, "rolled up", done)))
     work.run()
     segments = rollup.followed(log, partition, work.problems)
-    old = retention.too_old(segments, _now(log), keep) if keep else []
-    retention.remove(log, old, lease, lambda done: tell(Progress(partition, "removed", done)))
-    return _upkeep(partition, segments, old, work.problems, (work.segments, work.rollups))
+    old = removal.remove(segments, rule) if rule else []
+    done = _upkeep(
+        partition, segments, old, [*removal.problems, *work.problems], (work.segments, work.rollups)
+    )
+    return msgspec.structs.replace(done, records_removed=done.records_removed + removal.rows)
 
 
-def _plan(log: Log, partition: LogPartition, keep: timedelta | None) -> Upkeep:
+def _plan(log: Log, partition: LogPartition, rule: Rule | None) -> Upkeep:
     """What `_maintain` would do, from the headers alone."""
     problems: list[str] = []
     segments = rollup.followed(log, partition, problems)
+    pending = {segment.name: segment for segment in retention.pending(log, partition)}
     groups = list(rollup.groups(segments))
     segments = list(_rolled_up(segments, groups))
-    old = retention.too_old(segments, _now(log), keep) if keep else []
+    old = retention.too_old(segments, rule.now, rule.keep) if rule else []
+    old += [segment for name, segment in pending.items() if name not in {found.name for found in old}]
     return _upkeep(partition, segments, old, problems, (sum(map(len, groups)), len(groups)))
 
 
@@ -88,10 +107,6 @@ def _rolled_up(segments: list[Segment], groups: list[list[Segment]]) -> Iterator
             yield parts.rollup(group, ())[0]
         elif segment.name not in inside:
             yield segment
-
-
-def _now(log: Log) -> datetime:
-    return datetime.fromtimestamp(log.wall() / 1000, UTC)
 
 
 def _upkeep(

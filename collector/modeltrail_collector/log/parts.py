@@ -86,14 +86,18 @@ def stub_of(rolled: Segment, first_offset: int) -> tuple[Segment, bytes]:
         chain_start=start,
         parts=(),
         removed=False,
+        removal="",
         **said,
     )
     return stub(segment, rolled.name)
 
 
-def removed(segment: Segment) -> tuple[Segment, bytes]:
-    """What stays in the place of a segment, or of a whole roll-up, whose records retention removed."""
-    return _emptied(segment, removed=True)
+def removed(segment: Segment, removal: str) -> tuple[Segment, bytes]:
+    """What stays in the place of a segment, or of a whole roll-up, whose records retention removed.
+
+    `removal` is the SHA-256 of the record of that.
+    """
+    return _emptied(segment, removed=True, removal=removal)
 
 
 def _emptied(segment: Segment, **where: object) -> tuple[Segment, bytes]:

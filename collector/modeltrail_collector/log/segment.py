@@ -2,7 +2,7 @@
 
 The header's metadata, all text, under keys that start with `modeltrail.`::
 
-    format            "1", or "2" where one of the last four keys is used; a reader refuses a newer one
+    format            "1", or "2" where one of the last five keys is used; a reader refuses a newer one
     topic, topic_id, partition
     first_offset      where the previous segment ended; also the file's name
     next_offset       where the next one starts
@@ -16,6 +16,7 @@ The header's metadata, all text, under keys that start with `modeltrail.`::
     parts             of a roll-up: JSON, what the headers of the segments in it said
     replaces          of a file without records: the SHA-256 of the one that had this name before
     records           of a file without records: the roll-up that has them, or `removed by retention`
+    removal           of one that retention emptied: the SHA-256 of the record of that, see `removals`
     repair            of records that were collected again: JSON {"problem", "replaces", "records_end"}
 
 A *roll-up* holds the records of neighbouring segments, and each of these is replaced by a *stub*: its header
@@ -99,6 +100,7 @@ class Repair(msgspec.Struct, frozen=True):
     records_end: str = ""
 
 
+_encode = msgspec.json.Encoder().encode
 _read_files = msgspec.json.Decoder(tuple[FileProgress, ...]).decode
 _read_gaps = msgspec.json.Decoder(tuple[Gap, ...]).decode
 _read_parts = msgspec.json.Decoder(tuple[Part, ...]).decode
@@ -109,7 +111,8 @@ class Segment(msgspec.Struct, frozen=True):
     """What a segment's header says; `name` is its place in the log.
 
     Or a roll-up's: it has `parts`, and may be narrowed to the last of them (see `view`). Of a `removed` one
-    the records are gone, and `rows` says how many there were.
+    the records are gone, `rows` says how many there were, and `removal` is the SHA-256 of the record of that
+    (empty where an older modeltrail removed them).
     """
 
     name: str
@@ -126,6 +129,7 @@ class Segment(msgspec.Struct, frozen=True):
     files: tuple[FileProgress, ...]
     gaps: tuple[Gap, ...]
     removed: bool = False
+    removal: str = ""
     rolled_into: str = ""
     replaces: str = ""
     parts: tuple[Part, ...] = ()
@@ -220,21 +224,27 @@ def _metadata(segment: Segment) -> dict[str, str]:
         "first_offset": str(segment.first_offset),
         "next_offset": str(segment.next_offset),
         "rows": str(segment.rows),
-        "gaps": msgspec.json.encode(segment.gaps).decode(),
+        "gaps": _json(segment.gaps),
         "chain_start": segment.chain_start,
         "chain_end": segment.chain_end,
         "judge_id": segment.judge_id,
-        "files": msgspec.json.encode(segment.files).decode(),
+        "files": _json(segment.files),
         "sealed_at": segment.sealed_at,
         "sha256": segment.sha256,
     }
     if segment.parts:
-        values["parts"] = msgspec.json.encode(segment.parts).decode()
+        values["parts"] = _json(segment.parts)
     if segment.repair:
-        values["repair"] = msgspec.json.encode(segment.repair).decode()
+        values["repair"] = _json(segment.repair)
     if segment.replaces:
         values |= {"replaces": segment.replaces, "records": segment.rolled_into or REMOVED}
+    if segment.removal:
+        values["removal"] = segment.removal
     return {PREFIX + key: value for key, value in values.items()}
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()
 
 
 def read_header(name: str, data: bytes) -> Segment:
@@ -275,6 +285,22 @@ def read_header(name: str, data: bytes) -> Segment:
     return segment
 
 
+def read_whole(name: str, data: bytes) -> Segment:
+    """The header of a whole file, which nobody has compared with its digest yet. Raises as `read_header`."""
+    try:
+        return read_header(name, data)
+    except EOFError as error:
+        raise torn(name) from error
+    except LogFormatError:
+        check_format(name, data)
+        raise
+
+
+def torn(name: str) -> NotVerified:
+    """The error about a file that is shorter than its header."""
+    return NotVerified(f"{name} is torn: it ends inside its header")
+
+
 def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
     records = meta.get("records", "")
     segment = Segment(
@@ -292,6 +318,7 @@ def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
         files=_read_files(meta["files"]),
         gaps=_read_gaps(meta["gaps"]),
         removed=records == REMOVED,
+        removal=meta.get("removal", ""),
         rolled_into="" if records == REMOVED else records,
         replaces=meta.get("replaces", ""),
         parts=_read_parts(meta["parts"]) if "parts" in meta else (),
@@ -304,6 +331,8 @@ def _segment(name: str, meta: dict[str, str], version: int) -> Segment:
 def _check_parts(segment: Segment) -> None:
     if bool(segment.replaces) != (segment.removed or bool(segment.rolled_into)):
         raise ValueError("it does not say what it replaces, or where the records are")
+    if segment.removal and not segment.removed:
+        raise ValueError("it names a removal, but has its records")
     folder, _, _ = segment.rolled_into.rpartition("/")
     if segment.rolled_into and (segment.parts or folder != folder_of_rollups(segment.partition)):
         raise ValueError(f"its records cannot be in {segment.rolled_into}")

@@ -83,7 +83,7 @@ class Store(Protocol):
     def set_aside(self, name: str, expected: bytes) -> str | None:
         """Move a file out of the way if it still holds `expected`; returns its new name.
 
-        None when it holds something else by now, or when this store cannot do it safely.
+        None when it holds something else by now, or nothing, or when this store cannot do it safely.
         """
 
     def clean(self, folder: str) -> int:
@@ -228,7 +228,11 @@ class LocalStore:
         """See `Store`. Two that found the same bad file must not move its successor: hence the lock."""
         path = self.root / name
         with _translated(f"set aside {path}"), _locked(path.parent):
-            if self.read(name) != expected:
+            try:
+                found = self.read(name)
+            except FileNotFoundError:
+                return None
+            if found != expected:
                 return None
             aside = path.with_name(f"{path.name}.bad-{secrets.token_hex(4)}")
             path.rename(aside)

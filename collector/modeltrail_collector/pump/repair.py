@@ -156,7 +156,7 @@ class _Work:
         damage, log = self._damage, self._log
         assert self.link is not None  # noqa: S101  `do` has looked
         instead = not damage.missing and batch.start == damage.first_offset
-        old = log.store.read(damage.name) if instead else None
+        old = self._damaged() if instead else None
         told = Repair(damage.problem, sha256(old).hexdigest() if old is not None else "")
         header, data = segments.encode(
             *(damage.partition, batch, self.link, log.wall),
@@ -173,8 +173,18 @@ class _Work:
         damage = self._damage
         header, data = parts.stub_of(rolled, damage.first_offset)
         if not self._dry_run:
-            self._put(damage.name, None if damage.missing else self._log.store.read(damage.name), data)
+            self._put(damage.name, None if damage.missing else self._damaged(), data)
         self._records, self._end, self.link = header.rows, header.next_offset, header.chain_end
+
+    def _damaged(self) -> bytes:
+        """The bad file as it was found; a collector may have set it aside since, and sealed a sound one."""
+        try:
+            data = self._log.store.read(self._damage.name)
+        except FileNotFoundError as error:
+            raise _ChangedMeanwhile from error
+        if sha256(data).hexdigest() != self._damage.sha256:
+            raise _ChangedMeanwhile
+        return data
 
     def _put(self, name: str, old: bytes | None, data: bytes) -> None:
         """Create the file, or keep the old one as evidence and replace it."""

@@ -36,13 +36,14 @@ class Totals(msgspec.Struct):
 
     def add_segment(self, segment: Segment, entries: Sequence[Entry]) -> None:
         """Count what a segment holds."""
-        verdicts = Counter(entry.verdict for entry in entries)
-        self.accepted += verdicts["accepted"]
-        self.warned += verdicts["warned"]
-        self.rejected += verdicts["rejected"]
+        verdicts = [entry.verdict for entry in entries]
+        rejected = verdicts.count("rejected")
+        self.accepted += verdicts.count("accepted")
+        self.warned += verdicts.count("warned")
+        self.rejected += rejected
         self.records += len(entries)
         self.segments += 1
-        if verdicts["rejected"]:
+        if rejected:
             self.rejected_by_code.update(
                 cause(entry.reasons).code for entry in entries if entry.verdict == "rejected"
             )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from modeltrail_collector.errors import CollectorError
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.tables import scan
@@ -52,14 +53,7 @@ def _rebuild(work: Work) -> CompactResult:
     for source in SOURCES:
         rows = _Rows(work, source, segments, memory)
         counter = counted if source is SOURCES[0] else Counter(_silent)
-        stream = pa.RecordBatchReader.from_batches(source.schema, rows.all(handles[source.name], counter))
-        table = handles[source.name]
-        if table is None:
-            _clear(work, source.name)
-            work.lease.check()
-            work.tables.create_with(source.name, source.schema, stream, marks)
-        else:
-            work.replace(table, stream, None, marks)
+        _swap(work, handles[source.name], rows, counter, marks)
         reached("generation_swapped")
         work.tell(Progress(source.name, counter.records))
         carried += rows.carried
@@ -68,6 +62,25 @@ def _rebuild(work: Work) -> CompactResult:
             _clear(work, name)
     buckets = derive(work).buckets
     return CompactResult(len(segments), counted.records, counted.rejected, buckets, carried)
+
+
+def _swap(
+    work: Work, table: DeltaTable | None, rows: "_Rows", counter: Counter, marks: dict[str, int]
+) -> None:
+    """Write a table anew; an error in what it is made from is raised as it is: Delta only has its text."""
+    source = rows.source
+    stream = pa.RecordBatchReader.from_batches(source.schema, rows.all(table, counter))
+    try:
+        if table is None:
+            _clear(work, source.name)
+            work.lease.check()
+            work.tables.create_with(source.name, source.schema, stream, marks)
+        else:
+            work.replace(table, stream, None, marks)
+    except CollectorError:
+        if rows.failure is not None:
+            raise rows.failure from None
+        raise
 
 
 def _silent(_: Progress) -> None:
@@ -94,14 +107,25 @@ class _Rows:
     """The rows of a table made of the log's records: from its segments, and from the table as it was."""
 
     def __init__(self, work: Work, source: SourceTable, segments: list[Segment], memory: Memory) -> None:
-        self._work, self._source, self._segments, self._memory = work, source, segments, memory
+        self.source = source
         self.carried = 0
+        self.failure: BaseException | None = None
+        self._work, self._segments, self._memory = work, segments, memory
 
     def all(self, old: DeltaTable | None, counter: Counter) -> Iterator[pa.RecordBatch]:
-        """All rows, to be read once."""
+        """All rows, to be read once; what ends them early is kept as `failure`."""
+        try:
+            yield from self._all(old, counter)
+        except GeneratorExit:  # Delta wants no more of them: the failure is its own
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _all(self, old: DeltaTable | None, counter: Counter) -> Iterator[pa.RecordBatch]:
         for segment in self._segments:
             for batch in batches(self._work.log, segment, counter):
-                yield self._memory.keep(self._source.derive(batch))
+                yield self._memory.keep(self.source.derive(batch))
         if any(segment.removed for segment in self._segments):
             for batch in self._old(old):
                 kept = self._memory.keep(batch)
@@ -115,7 +139,7 @@ class _Rows:
         """
         with scan.connect() as connection:
             files = None if old is not None else self._files()
-            scan.attach(connection, "old", old, self._source.schema, files=files)
+            scan.attach(connection, "old", old, self.source.schema, files=files)
             columns = ("topic", "topic_id", "partition", "first_offset", "next_offset")
             scan.fill(connection, "removed", columns, _ranges(self._segments))
             each = "" if old is not None else "DISTINCT"
@@ -125,13 +149,13 @@ class _Rows:
                     ON (old.topic, old.topic_id, old."partition")
                         = (removed.topic, removed.topic_id, removed."partition"::INTEGER)
                     AND old."offset" >= first_offset::BIGINT AND old."offset" < next_offset::BIGINT""",  # noqa: S608
-                self._source.schema,
+                self.source.schema,
             )
 
     def _files(self) -> list[str]:
-        store, folder = self._work.log.store, f"tables/{self._source.name}"
+        store, folder = self._work.log.store, f"tables/{self.source.name}"
         return [
-            f"{self._work.tables.uri(self._source.name)}/{bucket}/{file}"
+            f"{self._work.tables.uri(self.source.name)}/{bucket}/{file}"
             for bucket in store.folders(folder)
             for file in store.files(f"{folder}/{bucket}")
             if file.endswith(".parquet") and "=" in bucket

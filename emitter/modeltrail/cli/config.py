@@ -7,6 +7,7 @@ import click
 
 from modeltrail import settings
 from modeltrail.observe import redact
+from modeltrail.options import OPTIONS
 
 
 @click.command()
@@ -30,7 +31,7 @@ def config(as_json: bool) -> None:
 def explain(found: settings.Settings) -> list[dict[str, Any]]:
     """One row a setting: name, value, origin, the environment variable that sets it, and a sentence."""
     rows = []
-    for option in settings.OPTIONS:
+    for option in OPTIONS:
         value = getattr(found, option.name)
         if option.name == "transport":
             value = (

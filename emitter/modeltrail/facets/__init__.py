@@ -29,6 +29,7 @@ from modeltrail.facets.datasets import (
     ModelTrailModelArtifactOutputDatasetFacet,
     ModelTrailModelDatasetFacet,
     ModelTrailRegistrationDatasetFacet,
+    ModelTrailSubjectsDatasetFacet,
 )
 from modeltrail.facets.runs import (
     ModelTrailCodeStateRunFacet,
@@ -63,6 +64,7 @@ CLASSES: Final[dict[str, type[Facet]]] = {
         ModelTrailDeploymentRunFacet,
         ModelTrailMonitoringRunFacet,
         ModelTrailChangesDatasetFacet,
+        ModelTrailSubjectsDatasetFacet,
     )
 }
 """The class of each facet key."""
@@ -87,6 +89,7 @@ __all__ = [
     "ModelTrailModelDatasetFacet",
     "ModelTrailMonitoringRunFacet",
     "ModelTrailRegistrationDatasetFacet",
+    "ModelTrailSubjectsDatasetFacet",
     "ModelTrailTrainingRunFacet",
     "metric_entry",
     "param_entries",

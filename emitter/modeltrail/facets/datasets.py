@@ -226,3 +226,23 @@ class ModelTrailChangesDatasetFacet(Facet):
     transformations: Mapping[str, Any] | None = None
     likely_causes: Sequence[Mapping[str, Any]] | None = None
     capture: Capture = "inferred"
+
+
+@attrs.frozen(kw_only=True)
+class ModelTrailSubjectsDatasetFacet(Facet):
+    """Which persons a dataset held, by pseudonyms that need a key (see `modeltrail_schemas.subjects`).
+
+    Attributes:
+        key_column: the column that says whom a row is about.
+        count: how many persons there were.
+        index: `{"uri", "method": "hmac-sha256", "keyId", "sha256"}` of the file with their pseudonyms.
+    """
+
+    KEY: ClassVar[str] = "modelTrail_subjects"
+    SCHEMA_URL: ClassVar[str] = schema_url(KEY)
+    ENTITY: ClassVar[Entity] = "dataset"
+
+    key_column: str
+    count: int
+    index: Mapping[str, Any]
+    capture: Capture = "observed"

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +49,53 @@ def sample(path: Path) -> tuple[Any, str] | None:
         return reader(path) if reader and path.is_file() else None
     except Exception:  # as of `shape`
         return None
+
+
+def column(path: Path, name: str) -> Iterator[list[Any]] | None:
+    """The cells of a column, block by block; None where the file has none of this name, or no reader.
+
+    Also of a directory of Parquet files. Of Parquet only distinct ones of a block.
+
+    Raises whatever a broken file makes its reader raise.
+    """
+    if path.is_dir():
+        parts = sorted(path.rglob("*.parquet"))
+        found = [_parquet_column(part, name) for part in parts]
+        return chain.from_iterable(each for each in found if each) if found and all(found) else None
+    reader = _COLUMNS.get(path.suffix.lower())
+    return reader(path, name) if reader and path.is_file() else None
+
+
+def _csv_column(path: Path, name: str) -> Iterator[list[str]] | None:
+    delimiter, names = _header(path)
+    if name not in names:
+        return None
+    place = names.index(name)
+
+    def blocks() -> Iterator[list[str]]:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = csv.reader(file, delimiter=delimiter)
+            next(rows)
+            while some := list(islice(rows, frames.BLOCK_CELLS)):
+                yield [row[place] for row in some if len(row) > place]
+
+    return blocks()
+
+
+def _parquet_column(path: Path, name: str) -> Iterator[list[Any]] | None:
+    if importlib.util.find_spec("pyarrow") is None:
+        return None
+    from pyarrow import parquet
+
+    if name not in parquet.read_schema(path).names:
+        return None
+
+    def blocks() -> Iterator[list[Any]]:
+        with parquet.ParquetFile(path, buffer_size=1 << 16) as file:
+            for batch in file.iter_batches(frames.BLOCK_CELLS, columns=[name]):
+                yield batch.column(0).unique().to_pylist()
+
+    return blocks()
 
 
 def _csv_sample(path: Path) -> tuple[Any, str] | None:
@@ -189,4 +237,10 @@ _SAMPLERS: Final[dict[str, Callable[[Path], tuple[Any, str] | None]]] = {
     ".pq": _parquet_sample,
     ".csv": _csv_sample,
     ".tsv": _csv_sample,
+}
+_COLUMNS: Final[dict[str, Callable[[Path, str], Iterator[list[Any]] | None]]] = {
+    ".parquet": _parquet_column,
+    ".pq": _parquet_column,
+    ".csv": _csv_column,
+    ".tsv": _csv_column,
 }

@@ -13,6 +13,7 @@ from modeltrail.runs import datasets, scenes, transforms
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.lifecycle import Lifecycle
 from modeltrail.runs.scenes import Evaluation, Metrics, Slices
+from modeltrail.runs.subjects import indexed
 
 Role = Literal["train", "validation", "test", "calibration", "reference", "inference", "prompt", "other"]
 Origin = Literal["explicit", "default", "cli", "config", "env", "search"]
@@ -89,6 +90,7 @@ class Run(Lifecycle):
         *,
         namespace: str | None = None,
         capture: Capture | None = None,
+        subjects: str | None = None,
         **use: Unpack[Use],
     ) -> Dataset:
         """Record a dataset that the run reads: its name, schema, rows and fingerprint as they are now.
@@ -101,6 +103,8 @@ class Run(Lifecycle):
             version: of the data; without it the digest, if that covers all of it.
             namespace: an OpenLineage namespace in place of the one found.
             capture: how the use came to be known, if not by what could be seen.
+            subjects: the column that says which person a row is about: their pseudonyms are kept in an
+                index, so that `modeltrail impact --subject` finds what learned from a person.
             use: the facet's other fields.
 
         Returns:
@@ -110,6 +114,7 @@ class Run(Lifecycle):
         def record() -> Dataset:
             seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
             seen = self.facts.called(seen, view, f"{self.name}/{role or 'data'}")
+            seen = indexed(seen, dataset, subjects)
             found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
             if (profile := data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
@@ -125,12 +130,14 @@ class Run(Lifecycle):
         version: str | None = None,
         *,
         namespace: str | None = None,
+        subjects: str | None = None,
     ) -> Dataset:
         """Record a dataset that the run has written; call it after writing. Arguments as of `input`."""
 
         def record() -> Dataset:
             seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
-            return self.facts.add_output(self.facts.called(seen, view, f"{self.name}/output"))
+            seen = self.facts.called(seen, view, f"{self.name}/output")
+            return self.facts.add_output(indexed(seen, dataset, subjects))
 
         return self._do("an output", record, _UNRECORDED)
 

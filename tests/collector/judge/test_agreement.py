@@ -199,7 +199,7 @@ def test_damaged_events_never_raise(data, bases):
 def test_a_failing_validator_rejects_and_says_so(monkeypatch, bases):
     """Whatever the validators raise, the record is kept as rejected with code `unjudged`."""
 
-    def broken(event, kind):
+    def broken(event, kind, limit):
         raise MemoryError("no room")
 
     monkeypatch.setattr("modeltrail_collector.judge.verdict.find_reasons", broken)

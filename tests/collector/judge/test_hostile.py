@@ -123,8 +123,81 @@ def test_nan_before_a_large_rest_is_found_cheaply():
 
 def test_a_rejection_is_never_crowded_out_by_warnings(event_with):
     """A broken core is found behind any number of broken facets."""
-    facets = {f"f{number}": {} for number in range(100)}
+    facets = {f"f{number}": {"text": "it has no producer"} for number in range(100)}
     event = event_with("minimal", {"run.facets": facets, "outputs": [{"namespace": "n", "name": 5}]})
     found = judge(json.dumps(event).encode())
     assert "rejected" == found.verdict
     assert "$.outputs[0].name" in {reason.path for reason in found.reasons}
+
+
+def dense(**fields: object) -> bytes:
+    """A small event of very many tiny arrays, which is not taken apart."""
+    event = {
+        "eventType": "START",
+        "eventTime": "2026-11-20T08:30:00Z",
+        "producer": "https://example.com/",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {"runId": "0190a5d3-6f0f-7c5e-9d7b-0d6b8f4c2a11", "facets": {}},
+        "job": {"namespace": "n", "name": "train"},
+        "x": [[]] * 2_000,
+    }
+    return json.dumps(event | fields, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, []),
+        ({"schemaURL": "https://example.com/"}, []),
+        ({"eventType": "FINISHED"}, ["enum $.eventType"]),
+        ({"eventType": [1] * 100}, ["enum $.eventType"]),
+        ({"run": 1}, ["type $.run"]),
+        ({"run": {"runId": [1], "facets": 1}}, ["type $.run.facets", "type $.run.runId"]),
+        ({"producer": "feast"}, ["format $.producer"]),
+        ({"inputs": {}}, ["type $.inputs"]),
+        ({"inputs": [{"namespace": "n", "name": "n"}, 1]}, ["type $.inputs[1]"]),
+        ({"inputs": [{"namespace": "n"}]}, ["type $"]),
+        ({"run": {"runId": "0190a5d3-6f0f-7c5e-9d7b-0d6b8f4c2a11", "facets": {"f": {}}}}, ["facet_schema $"]),
+    ],
+)
+def test_a_dense_event_is_judged_like_any_other(fields, expected):
+    """What has too many values for its size has the verdict of its schema, and reasons for its own fields."""
+    found = judge(dense(**fields))
+    assert expected == sorted(f"{reason.code} {reason.path}" for reason in found.reasons)
+    kept = all(reason.split(" ")[0] in {"format", "facet_schema"} for reason in expected)
+    assert found.verdict == ("accepted" if not expected else "warned" if kept else "rejected")
+    assert "train" == found.job_name
+
+
+def test_of_a_field_given_twice_in_a_dense_event_the_last_counts():
+    """Datasets and types that a later field of the same name replaces are not looked at."""
+    value = dense().replace(b"{", b'{"inputs":[1],"eventType":"FINISHED","run":2,', 1)
+    assert "accepted" == judge(value[:-1] + b',"inputs":[]}').verdict
+
+
+def test_a_number_of_thousands_of_digits_is_told_as_too_large():
+    """A whole number too large for a double has the code and the path of one, however long it is."""
+    for digits in (400, 5_000):
+        found = judge(b'{"run": {"facets": {"x": [1, ' + b"9" * digits + b"]}}}")
+        assert ["not_finite $.run.facets.x[1]"] == [f"{each.code} {each.path}" for each in found.reasons]
+
+
+@pytest.mark.parametrize("broken", [[0], [999], [0, 1, 2], [5, 6, 500, 998, 999]])
+def test_the_broken_datasets_among_many_are_found(event_with, broken):
+    """Each broken dataset and facet is named, wherever it lies among a thousand."""
+    inputs = [{"namespace": "file", "name": f"data/{number}_of_a_thousand.csv"} for number in range(1_000)]
+    facets = {f"f{number}": {**BASE, "text": "a longer text"} for number in range(1_000)}
+    for index in broken:
+        inputs[index]["name"] = index
+        facets[f"f{index}"] = {}
+    found = judge(json.dumps(event_with("minimal", {"inputs": inputs, "run.facets": facets})).encode())
+    names = [f"$.inputs[{index}].name" for index in broken]
+    lacking = [f"$.run.facets.f{index}.{name}" for index in broken for name in ("_producer", "_schemaURL")]
+    assert [*names, *lacking] == [reason.path for reason in found.reasons]
+
+
+def test_a_short_value_has_fewer_reasons(event_with):
+    """A reason costs as much as some hundred valid bytes: half a kilobyte has eight at most, not twenty."""
+    event = event_with("minimal", {"run.facets": {f"f{number}": 1 for number in range(20)}})
+    value = json.dumps(event, separators=(",", ":")).encode()
+    assert len(judge(value).reasons) == 6 + len(value) // 200 < MAX_REASONS

@@ -63,7 +63,7 @@ def test_a_header_is_what_fastavro_writes(metadata: dict[str, str], sync: bytes)
     """The header of a file is byte for byte that of fastavro's own container files."""
     expected = io.BytesIO()
     fastavro.writer(
-        *(expected, avro.record_schema(), []), codec="zstandard", metadata=metadata, sync_marker=sync
+        *(expected, avro.record_schema(), []), codec="zstandard", metadata=dict(metadata), sync_marker=sync
     )
     assert expected.getvalue() == avro.header(metadata, sync)
 

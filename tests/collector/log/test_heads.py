@@ -12,7 +12,8 @@ import pytest
 
 from modeltrail_collector.errors import ConfigError, NotVerified
 from modeltrail_collector.log import Batch, Log, maintain, verify
-from modeltrail_collector.log.heads import Change, PartitionHead, private_key, read_heads, write_heads
+from modeltrail_collector.log.heads import Change, PartitionHead, read_heads, write_heads
+from modeltrail_collector.log.signing import private_key
 from modeltrail_collector.model import LogPartition
 from modeltrail_collector.testing import MemoryStore
 

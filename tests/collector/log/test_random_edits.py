@@ -212,7 +212,10 @@ def duplicate(world: World) -> None:
 
 
 def exchange_partitions(world: World) -> None:
-    one, two = (world.pick().rpartition("/")[0] for _ in range(2))
+    one = world.pick().rpartition("/")[0]
+    top = one.partition("/")[0]
+    two = world.chance.choice([name for name in sorted(world.contents) if name.startswith(f"{top}/")])
+    two = two.rpartition("/")[0]
     swapped = {one: two, two: one}
     moved = {
         f"{swapped.get(name.rpartition('/')[0], name.rpartition('/')[0])}/{name.rpartition('/')[2]}": data

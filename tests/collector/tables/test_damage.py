@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector.cli import answers as commands
+from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.tables import TableDamaged, compact, rebuild, table_store
@@ -74,6 +75,34 @@ def is_mended(harm, name: str, make, log) -> None:
     shutil.rmtree(Path(log.uri) / "tables")
     compact(log)
     assert found == rows_of(log)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rebuild_from_a_damaged_log_blames_the_log(there, make, seal, log) -> None:
+    """It names the segment, and not the table, which it leaves as it was."""
+    seal(make.entries(make.story()))
+    if there:
+        compact(log)
+    before = rows_of(log) if there else None
+    (segment,) = Path(log.uri, "raw").rglob("*.avro")
+    segment.chmod(0o644)
+    data = bytearray(segment.read_bytes())
+    data[-30] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(NotVerified, match=segment.name):
+        rebuild(log)
+    assert before == (rows_of(log) if there else table_store(log).open("flat"))
+
+
+def test_a_rebuild_that_is_interrupted_ends_so(make, seal, log) -> None:
+    """Ctrl-C while rows are written is no damage of a table."""
+    seal(make.entries(make.story()))
+
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(log, on_progress=interrupt)
 
 
 def test_an_answer_names_the_damaged_table(make, seal, log) -> None:

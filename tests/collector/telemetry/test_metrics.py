@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.log import Log
-from modeltrail_collector.pump import Limits, Pump, Status
+from modeltrail_collector.pump import Limits, Pump, Status, Totals
+from modeltrail_collector.pump.builder import OVERHEAD_BYTES
 from modeltrail_collector.telemetry.boards import CollectorBoard, TablesBoard
 from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, TABLES
 from modeltrail_collector.telemetry.server import serve
@@ -87,7 +89,18 @@ def test_what_a_collector_did_is_in_its_metrics() -> None:
     assert {(topic.name, "0"): 0, (topic.name, "1"): 2} == found[prefix + "lag_records"]
     assert {("0",): 1} == found[prefix + "waiting_records"] == found[prefix + "rebalances_total"]
     assert {("0",): 2} == found[prefix + "assigned_partitions"]
+    assert {("0",): len(b"waits") + OVERHEAD_BYTES} == found[prefix + "waiting_bytes"]
     assert found[prefix + "last_seal_timestamp_seconds"]["0",] > 1.7e9
+    assert found[prefix + "last_poll_timestamp_seconds"]["0",] > 1.7e9
+
+
+def test_dead_letters_have_metrics() -> None:
+    """What was published, what failed, and what is not looked through yet, each under its own name."""
+    board = CollectorBoard(1)
+    board.update({0: Status(totals=Totals(letters=3, letters_failures=2, letters_behind=7))})
+    found = scrape(board)
+    names = ("letters_total", "letter_failures_total", "letters_behind_records")
+    assert [3, 2, 7] == [found[f"modeltrail_collector_dead_{name}"]["0",] for name in names]
 
 
 def test_failures_and_conflicts_are_counted() -> None:
@@ -159,6 +172,28 @@ def test_tables_have_metrics_of_their_own() -> None:
             "newest_ingested_timestamp_seconds",
         )
     )
+    assert values["last_compaction_timestamp_seconds"] > 1.7e9
+
+
+def test_alerts_have_metrics_where_there_are_rules() -> None:
+    """What fires and waits, what was delivered or failed, by rule or by target; without rules, nothing."""
+    assert not [name for name in scrape(TablesBoard(30)) if "alerts" in name]
+    alerts = AlertsStatus({"floor": 1}, {"ops": 2}, evaluated_at=1.8e9)
+    for counts, name, count in (
+        (alerts.delivered, "stdout", 3),
+        (alerts.failures, "ops", 4),
+        (alerts.rule_failures, "slow", 5),
+    ):
+        counts[name] = count
+    found = scrape(TablesBoard(30, alerts=alerts))
+    assert {
+        "firing": {("floor",): 1},
+        "waiting": {("ops",): 2},
+        "delivered_total": {("stdout",): 3},
+        "delivery_failures_total": {("ops",): 4},
+        "rule_failures_total": {("slow",): 5},
+        "last_evaluation_timestamp_seconds": {(): 1.8e9},
+    } == {name.removeprefix("modeltrail_alerts_"): by for name, by in found.items() if "alerts" in name}
 
 
 @pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS], ids=lambda metric: metric.name)

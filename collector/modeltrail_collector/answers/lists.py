@@ -41,19 +41,22 @@ def runs(
     """
     if state is not None and state.upper() not in _STATES:
         raise ConfigError(f"{state!r} is no state of a run: one of {', '.join(_STATES)}")
+    wanted = {
+        "job": (job, "(contains(job_name, $job) OR job_stem = $job)"),
+        "state": (state and state.upper(), "state = $state"),
+        "parent": (parent, "(starts_with(parent_run_id, $parent) OR starts_with(root_run_id, $parent))"),
+    }
+    given = {name: value for name, (value, _) in wanted.items() if value is not None}
+    where = " AND ".join(wanted[name][1] for name in given) or "true"
+    order = "ORDER BY coalesce(started_at, last_event_at) DESC, run_id"
     with database(of, "runs") as db:
-        return db.rows(
-            """SELECT * EXCLUDE (bucket) FROM runs
-            WHERE ($job IS NULL OR contains(job_name, $job) OR job_stem = $job)
-                AND ($state IS NULL OR state = $state)
-                AND ($parent IS NULL OR starts_with(parent_run_id, $parent)
-                    OR starts_with(root_run_id, $parent))
-            ORDER BY coalesce(started_at, last_event_at) DESC, run_id LIMIT $limit""",
-            job=job,
-            state=state and state.upper(),
-            parent=parent,
-            limit=limit if limit is not None else 1 << 40,
-        )
+        if limit is None:
+            return db.rows(f"SELECT * EXCLUDE (bucket) FROM runs WHERE {where} {order}", **given)  # noqa: S608
+        # Of all runs only what chooses among them is read; the rest of the few that are told.
+        chosen = db.rows(f"SELECT run_id FROM runs WHERE {where} {order} LIMIT $limit", **given, limit=limit)  # noqa: S608
+        ids = [row["run_id"] for row in chosen]
+        by_id = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
+        return [by_id[run_id] for run_id in ids]
 
 
 def changes(of: Log | Database, before: str, after: str) -> list[Row]:

@@ -1,0 +1,61 @@
+"""Which files a question reads: the statistics of a table's log may leave out files, never rows."""
+
+import duckdb
+import hypothesis.strategies as st
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from modeltrail_collector.tables import store
+from modeltrail_collector.tables.schema import TABLES
+from modeltrail_collector.tables.snapshot import Near, Snapshot
+
+LONG = "models/" + "a/very/long/path/" * 8
+KEYS = [
+    *(f"{LONG}{end}" for end in ("", "a", "b", "é", "\U0001f600")),
+    *("", "a", "A", "é", "\uffff" * 30, "\U0010ffff" * 30, "\U0001f600" * 40, "it's", "'"),
+]
+
+
+def table_of(folder, files: list[list[str]]) -> store.DeltaTable:
+    """A table `mentions` with a file for each list of keys, all in one bucket."""
+    tables = store.TableStore(str(folder))
+    for keys in files:
+        rows = [{"bucket": "d0", "key": key} for key in keys]
+        handle = tables.open_or_create("mentions", TABLES["mentions"])
+        store.append(handle, pa.Table.from_pylist(rows, TABLES["mentions"]), {})
+    found = tables.open("mentions")
+    assert found is not None
+    return found
+
+
+def near(table, *keys: str) -> list[str]:
+    query = Snapshot("mentions", table).query(Near(frozenset({"d0"}), frozenset(keys)))
+    return sorted(row[0] for row in duckdb.sql(f"SELECT key FROM ({query})").fetchall())
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_row_of_a_key_is_found(tmp_path_factory, data) -> None:
+    """Whatever the keys are (long, alike at the beginning, of any characters), each finds its rows."""
+    keys = st.one_of(st.sampled_from(KEYS), st.text(st.characters(exclude_categories=["Cs"]), max_size=90))
+    files = data.draw(st.lists(st.lists(keys, min_size=1, max_size=6), min_size=1, max_size=5))
+    table = table_of(tmp_path_factory.mktemp("tables"), files)
+    there = [key for file in files for key in file]
+    wanted = data.draw(st.sets(st.one_of(st.sampled_from(there), keys), min_size=1, max_size=4))
+    assert sorted(key for key in there if key in wanted) == near(table, *wanted)
+
+
+def test_all_rows_of_many_keys_are_among_those_found(tmp_path) -> None:
+    """More keys than a query names one by one find at least their rows."""
+    there = [f"k{number:04}" for number in range(1200)]
+    table = table_of(tmp_path, [there[:600], there[600:]])
+    assert set(there[:700]) <= set(near(table, *there[:700]))
+
+
+@pytest.mark.parametrize(("key", "files"), [("a1", 1), ("c5", 1), ("b", 0), ("z", 0), ("0", 0)])
+def test_files_that_cannot_hold_a_key_are_not_read(tmp_path, key, files) -> None:
+    """Of two files with other keys only the one is read between whose ends the key lies."""
+    table = table_of(tmp_path, [["a0", "a9"], ["c0", "c9"]])
+    query = Snapshot("mentions", table).query(Near(frozenset({"d0"}), frozenset({key})))
+    assert files == query.count(".parquet")

@@ -138,7 +138,7 @@ class Facts:
     def add_metric(
         self, name: str, value: Any, step: int | None, details: Mapping[str, Any]
     ) -> dict[str, Any] | None:
-        """Write a metric down; one with a step also into the series, of which a chunk is returned when due."""
+        """Write a metric down; one with a step also into the series. Returns a chunk of that when due."""
         at = event.now()
         entry = metric_entry(name, value, step=step, at=at, **details)
         told_apart = [name, details.get("split"), details.get("dataset"), details.get("slice_")]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, errors
 
 from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.intake import kafka
@@ -61,6 +62,34 @@ def test_a_failure_behind_the_fetch_loses_nothing(
     for partition in log.partitions():
         offsets = [entry.offset for s in log.segments(partition) for entry in log.read(s)]
         assert list(range(10)) == offsets
+
+
+@pytest.mark.parametrize(("step", "share"), [("describe_topics", (0, 1)), ("partitions_for_topic", None)])
+def test_a_source_that_cannot_begin_leaves_nothing(
+    kafka_bootstrap: str,
+    topic: str,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    share: tuple[int, int] | None,
+) -> None:
+    """When the broker goes away while a source begins, that is said, and both its clients are closed."""
+    ended: list[type] = []
+    for client in (KafkaConsumer, KafkaAdminClient):
+        close = client.close
+
+        def closing(self, *arguments, close=close, **options):
+            ended.append(type(self))
+            close(self, *arguments, **options)
+
+        def away(*_):
+            raise errors.KafkaConnectionError("a fault of the test")
+
+        monkeypatch.setattr(client, "close", closing)
+        if hasattr(client, step):
+            monkeypatch.setattr(client, step, away)
+    with pytest.raises(Unavailable, match="a fault of the test"):
+        KafkaSource(Connection(kafka_bootstrap, topic, topic), share)
+    assert {KafkaConsumer, KafkaAdminClient} == set(ended)
 
 
 def test_what_is_read_while_a_rebalance_takes_long_is_handed_out(

@@ -6,10 +6,11 @@ milliseconds and not the start of Python: thousands fit into a few minutes. Noth
 
 import contextlib
 import importlib
-import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
@@ -31,6 +32,9 @@ SESSION_S = 2.0
 SETTINGS: Mapping[str, Any] = {"session_timeout_ms": int(SESSION_S * 1000), "heartbeat_interval_ms": 300}
 SMALL = Limits(rows=60, age_s=0.15, poll_s=0.1, backoff_s=0.1, backoff_max_s=1.0)
 
+# Worlds are threads, and to start a process looks after all others: of two that look after the same one
+# at once the second finds its end told already, and takes that for exit code 255.
+_one_looks = threading.Lock()
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["pytest", "faults.members"])
 
@@ -91,7 +95,8 @@ class Member:
         self.killed = False
         self._ready, theirs = _context.Pipe(duplex=False)
         self._process: ForkServerProcess = _context.Process(target=_body, args=(work, task, theirs))
-        self._process.start()
+        with _one_looks:
+            self._process.start()
         theirs.close()
 
     @property
@@ -105,7 +110,8 @@ class Member:
 
     @property
     def alive(self) -> bool:
-        return self._process.is_alive()
+        with _one_looks:
+            return self._process.is_alive()
 
     def send(self, number: int) -> None:
         """Send it a signal; one that can be handled when it can handle it."""
@@ -134,8 +140,9 @@ class Member:
 
     def wait(self, seconds: float = 150.0) -> int:
         """Wait for its end; returns its exit code, minus the signal's number where one killed it."""
-        self._process.join(seconds)
-        code = self._process.exitcode
+        multiprocessing.connection.wait([self._process.sentinel], seconds)
+        with _one_looks:
+            code = self._process.exitcode
         assert code is not None, f"process {self._process.pid} lives on"
         if code == -signal.SIGKILL:
             note(kills=1)

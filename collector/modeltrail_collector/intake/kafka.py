@@ -85,19 +85,22 @@ class KafkaSource:
                 {} if share else membership.member_options(connection.options)
             )
         self._bounded = BoundedPoll(self._consumer, MAX_POLL_BYTES)
-        try:
-            described = self._describe()
-        except BaseException:
-            self._consumer.close(autocommit=False)
-            self._admin.close()
-            raise
         self._watch = cause.Watch(self._networks[-1])
         self._listener = _Listener()
         self._ours: dict[TopicPartition, LogPartition] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._paused = self._closed = False
         self._committed: dict[TopicPartition, OffsetAndMetadata] = {}
-        self._topic_id: str = described["topic_id"]
+        try:
+            self._topic_id = self._take_part(share)
+        except BaseException:
+            self._consumer.close(autocommit=False)
+            self._admin.close()
+            raise
+
+    def _take_part(self, share: tuple[int, int] | None) -> str:
+        """Join the group, or take a share of the partitions; the topic's id."""
+        described = self._describe()
         if share is None:
             self._consumer.subscribe([self._topic], listener=self._listener)
             # A member that joins before it has heard of the partitions of what it subscribed to joins again
@@ -109,6 +112,8 @@ class KafkaSource:
             numbers = sorted(found["partition_index"] for found in described["partitions"])
             self._consumer.assign([TopicPartition(self._topic, n) for n in numbers if n % count == index])
             self._listener.changed = True
+        topic_id: str = described["topic_id"]
+        return topic_id
 
     def _connect(self, member: Mapping[str, Any]) -> tuple[Any, Any]:
         """The admin client and the consumer; what failed leaves no thread."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
+from modeltrail_collector.tables.past import NOW
 
 _VERSION_DIGITS: Final = 4
 
@@ -57,7 +58,7 @@ def dataset(db: Database, text: str) -> Row:
         if found and (called is None or found[0]["tier"] <= _BY_KEY):
             return _one_name(text, found)
     names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
-    raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(text, names)}")
+    raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, names)}")
 
 
 def keys(text: str) -> list[str]:
@@ -124,14 +125,16 @@ def _unknown_model(db: Database, text: str) -> str:
     db.attach("models", held=True)
     rows = db.rows("SELECT DISTINCT name, registered_name FROM models")
     names = [name for row in rows for name in (row["registered_name"], row["name"]) if name]
-    return f"No model is called {text!r}.{_nearest(text.rpartition('@')[0] or text, names)}"
+    return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, names)}"
 
 
-def _nearest(text: str, names: list[str]) -> str:
+def _nearest(db: Database, text: str, names: list[str]) -> str:
     by_end = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names}
     near = difflib.get_close_matches(text, list(by_end), n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_end[name] for name in near)) or sorted(set(names))[:3]
-    return f" Nearest: {', '.join(near)}." if near else " The log holds none yet."
+    if near:
+        return f" Nearest: {', '.join(near)}."
+    return " The log holds none yet." if db.moment == NOW else " The log held none at the time you ask of."
 
 
 def _path(text: str) -> str:

@@ -31,6 +31,7 @@ def test_the_command_writes_of_the_past(churn) -> None:
     assert "2100-01-01" in found.stdout
     before = CliRunner().invoke(report, [*arguments, "2020-01-01"])
     assert isinstance(before.exception, NotFound)
+    assert "held none at the time you ask of" in str(before.exception)
 
 
 def test_the_help_names_every_kind() -> None:

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
@@ -292,6 +293,21 @@ def test_small_files_are_joined_and_old_ones_removed(make, log, table, monkeypat
     found = all_tables(table)
     rebuild(log)
     assert found == all_tables(table)
+
+
+def test_joined_files_are_sorted_by_what_is_asked_for(make, log) -> None:
+    """Upkeep leaves the rows of a day in one file, in the order of their runs, however they came."""
+    for number in range(6):
+        run = make.uuid7(make.base, 9 - number)
+        event = make.run_event("COMPLETE", make.base, run, "j", inputs=[make.dataset("d")])
+        log.append(LOCAL, Batch(number, number + 1, make.entries([event], start=number)))
+        compact(log)
+    upkeep.keep_up(log)
+    for name, column in (("runs", "run_id"), ("run_datasets", "run_id"), ("mentions", "key")):
+        (file,) = table_store(log).open(name).file_uris()
+        found = pq.ParquetFile(file.removeprefix("file://")).read([column])[column].to_pylist()
+        assert sorted(found) == found
+        assert 6 == len(found)
 
 
 def test_a_removed_table_is_derived_again(story, seal, log, table) -> None:

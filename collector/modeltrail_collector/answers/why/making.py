@@ -126,7 +126,8 @@ def _training(found: Found) -> list[Cause]:
     causes = []
     for row in found.made.training():
         seed = row["name"].startswith("seeds")
-        what = f"{brief(row['before'])} → {brief(row['after'])}"
+        absent = "not recorded"
+        what = f"{_value(row['before'], absent)} → {_value(row['after'], absent)}"
         cause = Cause("training", row["name"], what, POSSIBLE if seed else STRONG)
         cause.for_(f"{row['name']}: {what}", *_both(found, "modelTrail_training"))
         if seed:
@@ -160,8 +161,8 @@ def _parameters(found: Found) -> list[Cause]:
     return causes
 
 
-def _value(value: str | None) -> str:
-    return "not there" if value is None else brief(value)
+def _value(value: str | None, absent: str = "not there") -> str:
+    return absent if value is None else brief(value)
 
 
 def _code(found: Found) -> list[Cause]:

@@ -70,7 +70,7 @@ coverage: setup ## the tests with branch coverage of all three packages
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
-faults: setup ## kill, freeze, cut off, fill up for 9 minutes, beside the rows' long forms; FAULTS='--duration 1h', '--seed 7'
+faults: setup ## kill, freeze, cut off, fill up for 8 minutes, beside the rows' long forms; FAULTS='--duration 1h', '--seed 7'
 	@PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'

@@ -59,7 +59,7 @@ class Duration(click.ParamType):
 
 
 @click.command(help=__doc__.partition("\n")[0].partition(": ")[2])
-@click.option("--duration", type=Duration(), default="9m", show_default=True, help="How long to do harm.")
+@click.option("--duration", type=Duration(), default="8m", show_default=True, help="How long to do harm.")
 @click.option("--seed", type=int, help="Where all chance comes from.  [default: the time]")
 def main(duration: float, seed: int | None) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us in the background ignores it

@@ -1,8 +1,10 @@
 """Rows 19 and 20: two compactors beside collectors that go on sealing, facets that nobody has seen before."""
 
+import fcntl
 import os
 import signal
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,29 @@ from modeltrail_collector.log.store import Lease, LocalStore
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
 
+UNWATCHED = ".unwatched"
+
+
+class Watched(LocalStore):
+    """Whoever holds a lease holds a lock too, which nobody else may have just then.
+
+    Not from a kill on: the kernel frees the two locks of a dead process one after the other.
+    """
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator[Lease]:
+        with super().lease(name) as lease, (self.root / f".{name}.watched").open("w") as file:
+            if not (self.root / UNWATCHED).exists():
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield lease
+
 
 def compacting(task: Task) -> None:
     """Compact, join and vacuum again and again, as `modeltrail compact --watch` and `maintain` do."""
     from modeltrail_collector import tables
     from modeltrail_collector.tables import upkeep
 
-    log = open_log(task.log)
+    log = Log(Watched(Path(task.log)))
     while True:
         try:
             tables.compact(log)
@@ -44,9 +62,11 @@ def test_two_compactors_beside_collectors_double_nothing(scene: Scene, task: Tas
     try:
         for _ in range(3):
             growth(scene.log, 300)
-        assert all(each.alive for each in compactors), task.errors.read_text()
+        wait_for_commits(scene.log, 3, compactors)
+        (Path(scene.log) / UNWATCHED).touch()
         assert -signal.SIGKILL == compactors.pop().end(signal.SIGKILL)
         growth(scene.log, 300)
+        wait_for_commits(scene.log, 1, compactors)
     finally:
         for each in compactors:
             each.end(signal.SIGKILL)
@@ -61,6 +81,25 @@ def test_two_compactors_beside_collectors_double_nothing(scene: Scene, task: Tas
     refused = {(row["partition"], row["offset"], *map(repr, row.values())) for row in rejected.to_pylist()}
     assert (flat.num_rows, rejected.num_rows) == (len(kept), len(refused))
     assert found.stored == len(kept | {row[:2] for row in refused})
+
+
+def wait_for_commits(log: str | Path, more: int, compactors: list[Member]) -> None:
+    """Wait until those that compact have written so often: else there would be nothing to double."""
+    before = commits(log)
+    until(
+        lambda: commits(log) >= before + more or not all(each.alive for each in compactors),
+        "they compact",
+        120,
+    )
+    assert all(each.alive for each in compactors), compactors[0].task.errors.read_text()
+
+
+def commits(log: str | Path) -> int:
+    """How often the table `flat` was written."""
+    from modeltrail_collector import tables
+
+    table = tables.table_store(open_log(log)).open("flat")
+    return -1 if table is None else table.version()
 
 
 class Leased(LocalStore):

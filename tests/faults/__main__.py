@@ -43,7 +43,7 @@ LONG_FORMS = (
     ],
 )
 GRACE_S = 30.0
-"""How long the row that is under way when time is up may take to end."""
+"""How long the row that is under way when all worlds have been compared may take to end."""
 
 
 class Duration(click.ParamType):
@@ -68,7 +68,9 @@ def main(duration: float, seed: int | None) -> None:
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         os.environ |= {"FAULTS_SEED": str(seed), TALLY: str(directory / "tally")}
-        rows = [_start(paths, directory / f"rows-{number}") for number, paths in enumerate(LONG_FORMS)]
+        rows = [
+            _start(paths, duration, directory / f"rows-{number}") for number, paths in enumerate(LONG_FORMS)
+        ]
         try:
             problems = nemesis.run(duration, seed, directory, _progress(directory / "tally"))
             problems += [text for process, output in rows if (text := _outcome(process, output))]
@@ -109,9 +111,10 @@ def _progress(tally: Path) -> Callable[[float], None]:
     return tell
 
 
-def _start(paths: list[str], output: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    """The long forms of some tests, in a process of their own."""
-    command = [sys.executable, "-m", "pytest", "-m", "slow", "--show-capture=no", *paths]
+def _start(paths: list[str], duration: float, output: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    """The long forms of some tests, in a process of their own; none begins after so many seconds."""
+    limit = f"--session-timeout={duration:.0f}"
+    command = [sys.executable, "-m", "pytest", "-m", "slow", "--show-capture=no", limit, *paths]
     with output.open("wb") as file:
         return subprocess.Popen(command, cwd=TESTS, stdout=file, stderr=file), output
 

@@ -28,18 +28,13 @@ from faults.oracle import TALLY
 from modeltrail_collector.failpoints import STEPS
 
 LINE_S = 30.0
-TESTS = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # Two that mostly wait, side by side. The simulation has a target of its own.
 LONG_FORMS = (
-    ["faults/test_processes.py", "faults/test_network.py"],
+    ["tests/faults/test_processes.py", "tests/faults/test_network.py"],
     [
-        *(
-            "faults/test_records.py",
-            "faults/test_storage.py",
-            "faults/test_broker.py",
-            "faults/test_topic.py",
-        ),
-        *("faults/test_segments.py", "faults/test_tables.py", "collector", "contracts", "security"),
+        *(f"tests/faults/test_{name}.py" for name in ("records", "storage", "broker", "topic", "segments")),
+        *("tests/collector", "tests/contracts", "tests/security"),
     ],
 )
 GRACE_S = 30.0
@@ -116,7 +111,7 @@ def _start(paths: list[str], duration: float, output: Path) -> tuple[subprocess.
     limit = f"--session-timeout={duration:.0f}"
     command = [sys.executable, "-m", "pytest", "-m", "slow", "--show-capture=no", limit, *paths]
     with output.open("wb") as file:
-        return subprocess.Popen(command, cwd=TESTS, stdout=file, stderr=file), output
+        return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file), output
 
 
 def _outcome(process: subprocess.Popen[bytes], output: Path) -> str:

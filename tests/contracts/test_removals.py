@@ -151,6 +151,8 @@ def test_no_altered_record_passes(thinned: Log, name: str) -> None:
         thinned.store.contents[name] = bytes(changed)
         with contextlib.suppress(LogFormatError):  # a bit of the format's number
             assert not found(thinned).ok, at_byte
+    thinned.store.contents[name] = whole.replace(b"removal 1", b"removal  1")  # no number of a newer one
+    assert not found(thinned).ok
     thinned.store.contents[name] = whole
     assert found(thinned).ok
 

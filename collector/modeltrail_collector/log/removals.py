@@ -12,6 +12,7 @@ of the record before it: none can be altered or taken away unseen. The signature
 
 import getpass
 import os
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "modeltrail removal 1"
 SUFFIX: Final = ".json"
+_ANY_FORMAT: Final = re.compile(r"modeltrail removal [1-9]\d*")
 
 
 class Rule(NamedTuple):
@@ -194,12 +196,14 @@ def _read(name: str, data: bytes) -> Removal:
     try:
         version = msgspec.json.decode(data, type=dict[str, msgspec.Raw])["statement"]
         said = msgspec.json.decode(version, type=dict[str, object]).get("format")
-        if isinstance(said, str) and said.startswith("modeltrail removal ") and said != FORMAT:
+        if isinstance(said, str) and said != FORMAT and _ANY_FORMAT.fullmatch(said):
             raise LogFormatError(
                 f"{name} has the format {said!r}, this modeltrail reads {FORMAT!r}: "
                 "pip install --upgrade 'modeltrail[collector]'"
             )
         file = msgspec.json.decode(data, type=_File)
+        if said != FORMAT:
+            raise msgspec.ValidationError(f"its format is {said!r}")
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
         raise NotVerified(f"{name} is no record of a removal: it was altered, or torn: {error}") from error
     return Removal(name, sha256(data).hexdigest(), file.statement, file.signature)

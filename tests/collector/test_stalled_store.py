@@ -246,6 +246,27 @@ def test_sigterm_does_not_wait_for_ever(
     assert "again" in said
 
 
+def test_sigterm_waits_for_a_store_that_comes_back(
+    kafka_bootstrap: str, kafka_topic: Callable[..., str], start: Callable[..., Member]
+) -> None:
+    """SIGTERM while the store is away, which is back within the grace: what was read is sealed, and 0."""
+    topic = kafka_topic(1)
+    member = start(topic, grace_s=120, age_s=600)
+    member.stall.touch()
+    sent = send(kafka_bootstrap, topic, packed(10))
+    member.wait_for(
+        lambda: member.metric("modeltrail_collector_consumed_records_total") == sent, "all of it waits"
+    )
+    member.process.send_signal(signal.SIGTERM)
+    time.sleep(2)  # it tries, and tries again
+    assert member.process.poll() is None
+    member.stall.unlink()
+    code, said = member.ends()
+    assert 0 == code, said
+    log = open_log(member.log)
+    assert sent == sum(log.end(partition) for partition in log.partitions())
+
+
 def test_a_second_signal_ends_at_once(
     kafka_bootstrap: str, kafka_topic: Callable[..., str], start: Callable[..., Member]
 ) -> None:

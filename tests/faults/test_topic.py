@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from faults.members import SMALL
 from faults.oracle import compare, event, until
@@ -12,7 +13,7 @@ from kafka_broker import Broker, create_topic
 
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
-from modeltrail_collector.log import open_log
+from modeltrail_collector.log import Batch, open_log, verify
 from modeltrail_collector.pump import Pump
 
 pytestmark = [pytest.mark.kafka, pytest.mark.row(15)]
@@ -95,6 +96,29 @@ def chains(log: Path) -> list[list[str]]:
         [entry.sha256 for segment in opened.segments(partition) for entry in opened.read(segment)]
         for partition in opened.partitions()
     )
+
+
+@pytest.mark.parametrize("share", [(0, 1), None], ids=["to the end", "as a member"])
+def test_a_topic_with_less_than_the_log_is_refused(
+    topic: Sent, tmp_path: Path, share: tuple[int, int] | None
+) -> None:
+    """A log that is ahead of its topic, whoever reads it: the collector says so and changes nothing."""
+    topic.collect(tmp_path)
+    log = open_log(tmp_path)
+    (partition,) = log.partitions()
+    (segment,) = log.segments(partition)
+    lost = [msgspec.structs.replace(entry, offset=entry.offset + 10) for entry in log.read(segment)]
+    log.append(partition, Batch(10, 20, lost))
+    topic.send(event())
+    source = KafkaSource(Connection(topic.servers, topic.name, topic.name), share)
+    pump = Pump(source, open_log(tmp_path), until_end=share is not None, limits=SMALL)
+    try:
+        with pytest.raises(ConfigError, match="the log ends at offset 20, but Kafka ends before it"):
+            until(lambda: pump.turn() or pump.done, "it is refused")
+    finally:
+        source.close()
+    assert 20 == open_log(tmp_path).end(partition)
+    assert verify(open_log(tmp_path)).ok
 
 
 @pytest.mark.slow

@@ -250,7 +250,7 @@ def forge(world: World) -> None:
     if len(entries) < 2:
         return
     at = world.chance.randrange(len(entries) - 1)
-    kind = world.chance.randrange(4)
+    kind = world.chance.randrange(5)
     if kind == 0:
         entries[at] = msgspec.structs.replace(entries[at], verdict="warned")
     elif kind == 1:
@@ -261,6 +261,8 @@ def forge(world: World) -> None:
             msgspec.structs.replace(entries[at + 1], offset=offsets[0]),
             msgspec.structs.replace(entries[at], offset=offsets[1]),
         ]
+    elif kind == 3:  # the chain is over the digest of the value, so nothing but the value tells
+        entries[at] = msgspec.structs.replace(entries[at], value=world.chance.randbytes(9))
     else:
         value = world.chance.randbytes(9)
         digest = hashlib.sha256(value).hexdigest()

@@ -1,15 +1,18 @@
 """Tables that are damaged say so, and a rebuild mends them."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from deltalake import DeltaTable, write_deltalake
 
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Batch
-from modeltrail_collector.model import LOCAL
+from modeltrail_collector.model import LOCAL, Reason
 from modeltrail_collector.tables import TableDamaged, compact, rebuild, table_store
 from modeltrail_collector.tables.schema import TABLES
 
@@ -74,6 +77,30 @@ def is_mended(harm, name: str, make, log) -> None:
     assert 0 == compact(log).buckets
     shutil.rmtree(Path(log.uri) / "tables")
     compact(log)
+    assert found == rows_of(log)
+
+
+def stray(table: DeltaTable) -> None:
+    """A row of the table once more, in a part of it where no other lies."""
+    row = table.to_pyarrow_table().slice(0, 1)
+    (name,) = table.metadata().partition_columns
+    field = row.schema.field(name)
+    elsewhere = date(1999, 1, 1) if pa.types.is_date(field.type) else "zz"
+    place = row.schema.get_field_index(name)
+    write_deltalake(table, row.set_column(place, field, pa.array([elsewhere], field.type)), mode="append")
+
+
+def test_a_rebuild_leaves_no_row_that_the_log_does_not_give(make, log) -> None:
+    """A row too many in each table, in a bucket that is nobody else's: after a rebuild all are gone."""
+    entries = make.entries(make.story())
+    entries.append(make.rejected(len(entries), b"nope", Reason("not_json", "$", "no JSON")))
+    log.append(LOCAL, Batch(0, len(entries), entries))
+    compact(log)
+    found = rows_of(log)
+    for name in TABLES:
+        stray(table_store(log).open(name))
+    assert [1] * len(TABLES) == [len(rows) - len(found[name]) for name, rows in rows_of(log).items()]
+    rebuild(log)
     assert found == rows_of(log)
 
 

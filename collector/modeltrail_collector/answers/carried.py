@@ -1,6 +1,7 @@
 """Which columns of what a run made came of which columns of what it read, as far as producers say."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from modeltrail_collector.answers.database import Database, Row
@@ -9,14 +10,15 @@ _Name = tuple[str, str]
 Said = dict[tuple[str, str, str, str], dict[str, Any]]
 
 
-def said_of_columns(db: Database) -> Said:
-    """What the reached runs say of columns: where those of outputs came from, which of inputs were used."""
-    db.attach("facets", runs={row["run_id"] for row in db.rows("SELECT DISTINCT run_id FROM reached")})
-    rows = db.rows("""
-        SELECT DISTINCT f.run_id, f.key, f.namespace, f.name, f.value
-        FROM near_facets AS f SEMI JOIN reached USING (run_id)
-        WHERE f.value IS NOT NULL AND ((f.scope = 'output' AND f.key = 'columnLineage')
-            OR (f.scope = 'input_facet' AND f.key = 'modelTrail_dataUse'))""")
+def said_of_columns(db: Database, runs: Collection[str]) -> Said:
+    """What these runs say of columns: where those of outputs came from, which of inputs were used."""
+    rows = db.read(
+        "facets",
+        "DISTINCT run_id, key, namespace, name, value",
+        runs=runs,
+        where="""value IS NOT NULL AND ((scope = 'output' AND key = 'columnLineage')
+            OR (scope = 'input_facet' AND key = 'modelTrail_dataUse'))""",
+    )
     said: Said = {}
     for row in rows:
         value = json.loads(row["value"])

@@ -23,6 +23,7 @@ from modeltrail_collector.tables.snapshot import Near, Snapshot
 Row = dict[str, Any]
 
 _HELD_BYTES: Final = 8 << 20
+_PLAIN_TYPES: Final = frozenset({"VARCHAR", "BIGINT", "INTEGER", "BOOLEAN"})
 
 
 class Database:
@@ -140,7 +141,7 @@ class Database:
         Times become RFC 3339 text.
         """
         found = self.connection.execute(query, params or None)
-        return _plain_rows([column[0] for column in found.description or ()], found.fetchall())
+        return _plain_rows([column[:2] for column in found.description or ()], found.fetchall())
 
     def read(
         self,
@@ -149,25 +150,39 @@ class Database:
         /,
         *,
         runs: Collection[str] | None = None,
+        models: Collection[tuple[str, str]] | None = None,
         keys: Collection[str] | None = None,
         where: str = "true",
         **params: object,
     ) -> list[Row]:
-        """Columns of the rows of these runs, or of `mentions` with these keys, where `where` (SQL) is true.
+        """Columns of the rows of these runs, of models of these names, or of `mentions` with these keys.
 
-        One plain query over few files: an answer that goes on from what it found asks many of these.
+        Of those the rows where `where` (SQL) is true; of `models` those of the same name in another namespace
+        count too. One plain query over few files: an answer that goes on from what it found asks many.
         """
         with scan.translated():
-            near = _near(name, runs, None, keys)
+            near = _near(name, runs, models, keys)
             past = self._look_back() if self.moment != NOW else None
             table = self._open(name)
-            if near is None or not near.values or (past is None and not table.files(near)):
+            if near is None or not near.places or (past is None and not table.files(near)):
                 return []
-            query = past.query(name, near) if past is not None else table.query(near)
+            query = past.query(name, near, models) if past is not None else table.query(near)
             if past is not None or not near.is_literal:
                 self.fill("near_value", ("value",), ((value,) for value in near.values))
                 query = f"FROM ({query}) WHERE {SORTED_BY[name]} IN (SELECT value FROM near_value)"  # noqa: S608
             return self.rows(f"SELECT {columns} FROM ({query}) WHERE {where}", **params)  # noqa: S608
+
+    def newest_first(self, name: str, *times: str) -> Iterator[tuple[str, str | None]]:
+        """The SELECTs of a table's rows in parts, those of the latest times first.
+
+        With each the latest of these times (RFC 3339) that may be in what is left; None: nothing is left.
+        """
+        with scan.translated():
+            if self.moment != NOW:
+                yield self._look_back().query(name), None
+                return
+            for part in self._open(name).newest_first(*times):
+                yield part.query, _plain(part.later)
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
@@ -189,11 +204,11 @@ def _near(
 ) -> Near | None:
     """Where the rows of these runs, models or names lie in a table; None: anywhere."""
     if name in BY_RUN and runs is not None:
-        return Near(frozenset(map(run_bucket, runs)), frozenset(runs))
+        return Near(frozenset((run_bucket(run_id), run_id) for run_id in runs))
     if name in BY_NAME and keys is not None:
-        return Near(frozenset(map(name_bucket, keys)), frozenset(keys))
+        return Near(frozenset((name_bucket(key), key) for key in keys))
     if name in BY_MODEL and models is not None:
-        return Near(frozenset(model_bucket(*one) for one in models), frozenset(name for _, name in models))
+        return Near(frozenset((model_bucket(*one), one[1]) for one in models))
     return None
 
 
@@ -226,11 +241,17 @@ def said() -> Iterator[None]:
 
 def plain_rows(found: duckdb.DuckDBPyRelation) -> list[Row]:
     """The rows of a relation as plain JSON values."""
-    return _plain_rows(found.columns, found.fetchall())
+    return _plain_rows(list(zip(found.columns, found.types, strict=True)), found.fetchall())
 
 
-def _plain_rows(columns: list[str], rows: list[tuple[Any, ...]]) -> list[Row]:
-    return [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+def _plain_rows(columns: list[tuple[str, object]], rows: list[tuple[Any, ...]]) -> list[Row]:
+    """Rows as plain JSON values: what is plain by the type of its column is not looked at."""
+    names = [name for name, _ in columns]
+    values = [
+        column if str(type_) in _PLAIN_TYPES else list(map(_plain, column))
+        for (_, type_), column in zip(columns, zip(*rows, strict=True), strict=False)
+    ]
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _plain(value: Any) -> Any:

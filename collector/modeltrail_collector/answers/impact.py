@@ -1,6 +1,6 @@
 """What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,6 +16,8 @@ _DEPTH: Final = 100
 _DIGITS: Final = 4
 
 _Name = tuple[str, str]
+_Key = tuple[str, str, str]
+"""Run id, namespace, name."""
 
 
 class _Thing(msgspec.Struct):
@@ -165,7 +167,7 @@ def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
         for alias in thing.aliases():
             by_name.setdefault(alias, []).append(thing)
     rows = _reading(db, sorted(by_name))
-    pairs = [(row, by_name[row.pop("known_namespace"), row.pop("known_name")]) for row in rows]
+    pairs = [(row, by_name[row.pop("key_namespace"), row.pop("key")]) for row in rows]
     writers = _writers(db, pairs)
     return [
         (row, thing)
@@ -180,29 +182,38 @@ def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
 
     What a run itself put out under this name (an evaluation inside of it) it did not learn from.
     """
-    db.fill("wanted", ("namespace", "name"), wanted)
-    names = {name for _, name in wanted}
-    db.attach("mentions", keys=names)
-    db.connection.execute("""CREATE OR REPLACE TEMP TABLE read AS
-        SELECT DISTINCT w.namespace AS known_namespace, w.name AS known_name, run_id, m.namespace, m.name,
-            version, fingerprint, use
-        FROM wanted AS w JOIN near_mentions AS m ON (m.key_namespace, m.key) = (w.namespace, w.name)
-        WHERE role = 'input' AND how IN ('name', 'identity')""")
-    called = db.rows("SELECT DISTINCT name, run_id FROM read")
-    if not called:
-        return []
-    db.attach("mentions", keys=names | {row["name"] for row in called})
-    db.attach("runs", runs={row["run_id"] for row in called})
-    return db.rows("""
-        SELECT read.*, state, started_at, last_event_at, job_namespace, job_name
-        FROM read JOIN near_runs USING (run_id)
-        ANTI JOIN (
-            FROM near_mentions WHERE how = 'name' AND role = 'output' AND kind = 'model'
-        ) AS made USING (run_id, namespace, name)
-        ORDER BY started_at, run_id, namespace, name""")
+    columns = "DISTINCT key_namespace, key, run_id, namespace, name, version, fingerprint, use"
+    said = db.read(
+        "mentions",
+        columns,
+        keys={name for _, name in wanted},
+        where="role = 'input' AND how IN ('name', 'identity')",
+    )
+    called = set(wanted)
+    read = [row for row in said if (row["key_namespace"], row["key"]) in called]
+    own = db.read(
+        "mentions",
+        "DISTINCT run_id, namespace, name",
+        keys={row["name"] for row in read},
+        where="how = 'name' AND role = 'output' AND kind = 'model'",
+    )
+    made = {_key(row) for row in own}
+    runs = _runs(db, {row["run_id"] for row in read})
+    found = [row | runs[row["run_id"]] for row in read if _key(row) not in made and row["run_id"] in runs]
+    return sorted(found, key=lambda row: (_time(row["started_at"]), *_key(row)))
 
 
-def _key(row: Row) -> tuple[str, str, str]:
+def _runs(db: Database, ids: set[str]) -> dict[str, Row]:
+    columns = "run_id, state, started_at, ended_at, last_event_at, job_namespace, job_name"
+    return {row["run_id"]: row for row in db.read("runs", columns, runs=ids)}
+
+
+def _time(text: str | None) -> tuple[bool, str]:
+    """What is not known comes last."""
+    return text is None, text or ""
+
+
+def _key(row: Row) -> _Key:
     return row["run_id"], row["namespace"], row["name"]
 
 
@@ -256,10 +267,11 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
         columns[_key(row)] = None if None in both else frozenset().union(*(each or () for each in both))
     if not columns:
         return []
-    rows = _made_of(db, sorted(columns))
-    said = carried.said_of_columns(db) if any(each is not None for each in columns.values()) else {}
+    runs = {row["run_id"]: row for row, _ in reached}
+    asked = any(each is not None for each in columns.values())
+    said = carried.said_of_columns(db, runs.keys()) if asked else {}
     made: list[tuple[_Thing, Row]] = []
-    for row in rows:
+    for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
         came = carried.columns(said, row, read, columns[row["run_id"], *read])
         if came is None or came:
@@ -267,38 +279,54 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
     return made
 
 
-def _made_of(db: Database, reached: list[tuple[str, str, str]]) -> list[Row]:
+def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
-    runs = {run_id for run_id, _, _ in reached}
-    db.fill("reached", ("run_id", "namespace", "name"), reached)
-    db.attach("edges", "run_datasets", "runs", runs=runs)
-    db.connection.execute("""CREATE OR REPLACE TEMP TABLE named AS
-        WITH placed AS (
-            SELECT * EXCLUDE (bucket) FROM near_run_datasets SEMI JOIN reached USING (run_id)
-            WHERE role = 'output'
-        ),
-        direct AS (
-            SELECT DISTINCT r.run_id, r.namespace AS read_namespace, r.name AS read_name, o.*
-                EXCLUDE (run_id)
-            FROM reached AS r
-            JOIN near_edges AS e ON e.run_id = r.run_id
-                AND (e.from_namespace, e.from_name) = (r.namespace, r.name)
-            JOIN placed AS o ON o.run_id = e.run_id AND (o.namespace, o.name) = (e.to_namespace, e.to_name)
-        )
-        SELECT * FROM direct
-        UNION
-        SELECT d.run_id, d.read_namespace, d.read_name, o.* EXCLUDE (run_id)
-        FROM direct AS d JOIN placed AS o ON o.run_id = d.run_id
-            AND o.kind = 'model' AND d.kind = 'model' AND o.fingerprint = d.fingerprint""")
-    names = db.rows("SELECT DISTINCT namespace, name FROM named")
-    db.attach("models", models=[(row["namespace"], row["name"]) for row in names])
-    return db.rows("""
-        SELECT DISTINCT n.run_id, read_namespace, read_name, n.namespace, n.name, n.kind, n.version,
-            n.fingerprint, n.identities, m.version AS model_version, m.digest, m.registered_name,
-            coalesce(m.created_at, runs.ended_at, runs.last_event_at) AS since
-        FROM named AS n JOIN near_runs AS runs ON runs.run_id = n.run_id
-        LEFT JOIN near_models AS m ON m.run_id = n.run_id AND (m.namespace, m.name) = (n.namespace, n.name)
-        ORDER BY since, n.run_id, n.namespace, n.name, read_namespace, read_name""")
+    columns = "run_id, namespace, name, kind, version, fingerprint, identities"
+    placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
+    outputs = {_key(row): row for row in placed}
+    copies: dict[tuple[str, str], list[Row]] = {}
+    for row in placed:
+        if row["kind"] == "model" and row["fingerprint"] is not None:
+            copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
+    named: dict[tuple[_Key, _Key], Row] = {}
+    for edge in db.read(
+        "edges", "run_id, from_namespace, from_name, to_namespace, to_name", runs=runs.keys()
+    ):
+        read = (edge["run_id"], edge["from_namespace"], edge["from_name"])
+        direct = outputs.get((edge["run_id"], edge["to_namespace"], edge["to_name"]))
+        if direct is not None and read in reached:
+            others = (
+                copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
+            )
+            named |= {(read, _key(row)): row for row in (direct, *others)}
+    versions = _versions(db, named.values())
+    found = []
+    for (read, key), row in named.items():
+        run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
+        for model in versions.get(key, [_NO_MODEL]):
+            since = model["created_at"] or run["ended_at"] or run["last_event_at"]
+            found.append(row | names | {name: model[name] for name in _OF_MODEL} | {"since": since})
+    order = ("run_id", "namespace", "name", "read_namespace", "read_name")
+    return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
+
+
+_OF_MODEL: Final = ("model_version", "digest", "registered_name")
+_NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at"))
+
+
+def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
+    """The model versions that these outputs are, by run and name."""
+    models = [row for row in made if row["kind"] == "model"]
+    found: dict[_Key, list[Row]] = {}
+    for row in db.read(
+        "models",
+        "run_id, namespace, name, version AS model_version, digest, registered_name, created_at",
+        models={(row["namespace"], row["name"]) for row in models},
+        where="list_contains($making, run_id)",
+        making=sorted({row["run_id"] for row in models}),
+    ):
+        found.setdefault(_key(row), []).append(row)
+    return found
 
 
 def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:

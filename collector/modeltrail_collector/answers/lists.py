@@ -1,5 +1,6 @@
 """Questions about many things: models, runs, differences, and any SQL."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from modeltrail_collector.answers import names
@@ -48,15 +49,35 @@ def runs(
     }
     given = {name: value for name, (value, _) in wanted.items() if value is not None}
     where = " AND ".join(wanted[name][1] for name in given) or "true"
-    order = "ORDER BY coalesce(started_at, last_event_at) DESC, run_id"
-    with database(of, "runs") as db:
-        if limit is None:
-            return db.rows(f"SELECT * EXCLUDE (bucket) FROM runs WHERE {where} {order}", **given)  # noqa: S608
-        # Of all runs only what chooses among them is read; the rest of the few that are told.
-        chosen = db.rows(f"SELECT run_id FROM runs WHERE {where} {order} LIMIT $limit", **given, limit=limit)  # noqa: S608
-        ids = [row["run_id"] for row in chosen]
-        by_id = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
-        return [by_id[run_id] for run_id in ids]
+    with opened(of) as db:
+        if limit is not None:
+            return _newest(db, limit, where, given)
+        db.attach("runs")
+        return db.rows(
+            f"""SELECT * EXCLUDE (bucket) FROM runs WHERE {where}
+            ORDER BY coalesce(started_at, last_event_at) DESC, run_id""",  # noqa: S608  ours
+            **given,
+        )
+
+
+def _newest(db: Database, limit: int, where: str, given: Mapping[str, str]) -> list[Row]:
+    """The newest runs: of the files that may hold them only what chooses is read, and the rest of the few."""
+    chosen: list[Row] = []
+    for part, later in db.newest_first("runs", "started_at", "last_event_at"):
+        chosen += db.rows(
+            f"""SELECT run_id, coalesce(started_at, last_event_at) AS began FROM ({part}) WHERE {where}
+            ORDER BY began DESC, run_id LIMIT $limit""",  # noqa: S608  ours
+            **given,
+            limit=limit,
+        )
+        chosen.sort(key=lambda row: row["run_id"])
+        chosen.sort(key=lambda row: row["began"], reverse=True)
+        del chosen[limit:]
+        if later is None or (len(chosen) == limit and all(row["began"] > later for row in chosen)):
+            break
+    ids = [row["run_id"] for row in chosen]
+    by_id = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
+    return [by_id[run_id] for run_id in ids]
 
 
 def changes(of: Log | Database, before: str, after: str) -> list[Row]:

@@ -14,18 +14,25 @@ from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.past import NOW
 
 _VERSION_DIGITS: Final = 4
+_SHOWN: Final = 8
 
-_BY_KEY: Final = 3
-"""Up to this tier `mentions` knows a name by a key."""
-
-_TIERS: Final = """CASE
+_IN_FULL: Final = """CASE
     WHEN name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text THEN 1
     WHEN {registered} = $text THEN 2
-    WHEN namespace = 'file' AND name = $path THEN 3
+    WHEN namespace = 'file' AND name = $path THEN 3 END"""
+_IN_PART: Final = """CASE
     WHEN ends_with(name, '/' || $text) THEN 4
     WHEN length($text) >= 6 AND starts_with({digest}, $text) THEN 5 END"""
+"""The two halves of the order: `mentions` has a thing by key in full; for a part all are looked at."""
 
-_BEST: Final = "WHERE tier IS NOT NULL QUALIFY tier = min(tier) OVER ()"
+_REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
+_OF_MODELS: Final = f"{_IN_FULL}, {_IN_PART}".format(registered="registered_name", digest="digest")
+
+_IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
+    OR list_contains(aliases, $version)
+    OR (length($version) >= {_VERSION_DIGITS} AND starts_with(digest, $version)))"""
+
+_Name = tuple[str, str]
 
 
 def model(db: Database, text: str) -> Row:
@@ -33,32 +40,51 @@ def model(db: Database, text: str) -> Row:
 
     Raises NotFound, with the nearest names, when there is none or more than one name fits.
     """
-    for name, version in _readings(text):
-        found = _versions(db, name)
-        if version is not None:
-            found = [row for row in found if _is_version(row, version)]
-        if found:
-            return _one_name(text, _newest(found))
-    raise NotFound(_unknown_model(db, text))
+    for in_full in (True, False):
+        if found := find_model(db, text, in_full=in_full):
+            return found
+    raise NotFound(unknown_model(db, text))
 
 
 def dataset(db: Database, text: str) -> Row:
     """(namespace, name, kind) of the dataset, model or endpoint that is meant. Raises NotFound as `model`."""
-    tiers = _TIERS.format(registered="CASE how WHEN 'registered' THEN key END", digest="fingerprint")
-    # The first three tiers are known by key; only where none fits all names are looked through.
-    for table, called in (("near_mentions", keys(text)), ("mentions", None)):
-        db.attach("mentions", keys=called, held=True)
-        found = db.rows(
-            f"""SELECT DISTINCT namespace, name, tier FROM (SELECT *, {tiers} AS tier FROM {table}
-                WHERE how IN ('name', 'registered'))
-            {_BEST} ORDER BY namespace, name""",  # noqa: S608
-            text=text,
-            path=_path(text),
-        )
-        if found and (called is None or found[0]["tier"] <= _BY_KEY):
+    for in_full in (True, False):
+        if found := find_dataset(db, text, in_full=in_full):
+            return found
+    raise NotFound(unknown_dataset(db, text))
+
+
+def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
+    """`model`, where it is called so in full, or else by the other ways, which look at all models; or None.
+
+    Raises NotFound when more than one name fits.
+    """
+    for name, version in _readings(text):
+        models = _called(db, name)
+        if not in_full:  # a name that is known, and lacks this version, is no end of another
+            models = [] if models else _like(db, name)
+        if found := _newest(db, models, name, version):
             return _one_name(text, found)
-    names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
-    raise NotFound(f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, names)}")
+    return None
+
+
+def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
+    """`dataset`, as `find_model` finds one."""
+    tier = _IN_FULL.format(registered=_REGISTERED) if in_full else _IN_PART.format(digest="fingerprint")
+    columns = f"namespace, name, {tier} AS tier, max(kind) AS kind"
+    where = f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL GROUP BY ALL"
+    if in_full:
+        found = db.read("mentions", columns, keys=keys(text), where=where, text=text, path=_path(text))
+    else:
+        db.attach("mentions")
+        found = db.rows(f"SELECT {columns} FROM mentions WHERE {where}", text=text)  # noqa: S608  ours
+    return _one_name(text, best) if (best := _best(found)) else None
+
+
+def _best(found: list[Row]) -> list[Row]:
+    """Those of the first tier that fits anything."""
+    tier = min((row["tier"] for row in found), default=None)
+    return [row for row in found if row["tier"] == tier]
 
 
 def keys(text: str) -> list[str]:
@@ -72,42 +98,48 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
     return [(name, version), (text, None)] if at and name and version else [(text, None)]
 
 
-def _versions(db: Database, name: str) -> list[Row]:
-    tiers = _TIERS.format(registered="registered_name", digest="digest")
-    db.attach("mentions", keys=keys(name))
-    db.fill("called", ("key",), {(key,) for key in keys(name)})
-    known = db.rows("""SELECT DISTINCT namespace, name FROM near_mentions SEMI JOIN called USING (key)
-        WHERE how IN ('name', 'registered') AND kind = 'model'""")
-    for table, models in (
-        ("near_models", [(row["namespace"], row["name"]) for row in known]),
-        ("models", None),
-    ):
-        db.attach("models", models=models, held=True)
-        found = db.rows(
-            f"""SELECT * EXCLUDE (bucket) FROM (SELECT *, {tiers} AS tier FROM {table})
-            {_BEST} ORDER BY created_at DESC, version DESC""",  # noqa: S608
-            text=name,
-            path=_path(name),
-        )
-        if found and (models is None or found[0]["tier"] <= _BY_KEY):
-            break
-    return [{column: value for column, value in row.items() if column != "tier"} for row in found]
+def _called(db: Database, text: str) -> list[_Name]:
+    """The models that are called so in full."""
+    tier = _IN_FULL.format(registered=_REGISTERED)
+    found = db.read(
+        "mentions",
+        f"DISTINCT namespace, name, {tier} AS tier",
+        keys=keys(text),
+        where=f"how IN ('name', 'registered') AND kind = 'model' AND ({tier}) IS NOT NULL",
+        text=text,
+        path=_path(text),
+    )
+    return [(row["namespace"], row["name"]) for row in _best(found)]
 
 
-def _is_version(row: Row, version: str) -> bool:
-    if version == "latest" or version == row["version"] or version in (row["aliases"] or ()):
-        return True
-    return len(version) >= _VERSION_DIGITS and (row["digest"] or "").startswith(version)
+def _like(db: Database, text: str) -> list[_Name]:
+    """The models that are meant by an end of their name or the beginning of a digest."""
+    db.attach("models", held=True)
+    tier = _IN_PART.format(digest="digest")
+    query = f"SELECT DISTINCT namespace, name, {tier} AS tier FROM models WHERE ({tier}) IS NOT NULL"  # noqa: S608
+    return [(row["namespace"], row["name"]) for row in _best(db.rows(query, text=text))]
 
 
-def _newest(found: list[Row]) -> list[Row]:
-    """The newest version of each name, without names that only say where a registered one's file lies."""
-    newest: dict[tuple[str, str], Row] = {}
-    for row in found:
-        newest.setdefault((row["namespace"], row["name"]), row)
-    registered = {row["digest"] for row in newest.values() if row["registered_name"]}
-    rows = [row for row in newest.values() if row["registered_name"] or row["digest"] not in registered]
-    return rows or list(newest.values())
+def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
+    """The newest version of each, or the one that is meant; of models called by a digest those that have it.
+
+    A name that only says where a registered one's file lies is left out.
+    """
+    found = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=models,
+        where=f"""{_IS_VERSION} AND coalesce({_OF_MODELS}) IS NOT NULL
+            QUALIFY row_number() OVER (
+                PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
+            ORDER BY created_at DESC, version DESC""",
+        version=version,
+        text=text,
+        path=_path(text),
+    )
+    rows = [row for row in found if (row["namespace"], row["name"]) in set(models)]
+    registered = {row["digest"] for row in rows if row["registered_name"]}
+    return [row for row in rows if row["registered_name"] or row["digest"] not in registered] or rows
 
 
 def _one_name(text: str, found: list[Row]) -> Row:
@@ -117,15 +149,24 @@ def _one_name(text: str, found: list[Row]) -> Row:
     return found[0]
 
 
-def _unknown_model(db: Database, text: str) -> str:
+def unknown_model(db: Database, text: str) -> str:
+    """What to say where no model is called so."""
     for name, version in _readings(text):
-        if version and (known := _versions(db, name)):
-            versions = ", ".join(dict.fromkeys(row["version"] for row in known[:8]))
-            return f"{name} has no version {version!r}. It has: {versions}."
+        if version and (models := _called(db, name) or _like(db, name)):
+            known = db.read("models", "version", models=models, where="true ORDER BY created_at DESC")
+            versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
+            return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     db.attach("models", held=True)
     rows = db.rows("SELECT DISTINCT name, registered_name FROM models")
     names = [name for row in rows for name in (row["registered_name"], row["name"]) if name]
     return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, names)}"
+
+
+def unknown_dataset(db: Database, text: str) -> str:
+    """What to say where nothing is called so."""
+    db.attach("mentions")
+    names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
+    return f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, names)}"
 
 
 def _nearest(db: Database, text: str, names: list[str]) -> str:

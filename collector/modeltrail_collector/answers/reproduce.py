@@ -32,6 +32,7 @@ from modeltrail_collector.log import Log
 
 REDACTED: Final = "[redacted]"
 _SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")
+_CONTENT: Final = ("fingerprint", "version")
 _BINARY: Final = re.compile(r"^Binary files .* differ$", re.MULTILINE)
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
@@ -61,49 +62,52 @@ class _Said:
     """What `show` does not tell of a run: more facets of its inputs, who made them, what else it wrote."""
 
     def __init__(self, db: Database, run_id: str) -> None:
-        db.attach("facets", "run_datasets", runs=[run_id], held=True)
         keys = "'modelTrail_dataUse', 'dataSource', 'storage', 'environmentVariables'"
+        facets = db.read(
+            "facets",
+            'namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
+            runs=[run_id],
+            where=f"value IS NOT NULL AND key IN ({keys}) AND scope IN ('run', 'input', 'input_facet')",
+        )
         self.facets = {
             (row["namespace"], row["name"], row["key"]): row | {"value": _object(json.loads(row["value"]))}
-            for row in db.rows(
-                f"""SELECT namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-                FROM near_facets WHERE run_id = $run AND "value" IS NOT NULL AND "key" IN ({keys})
-                    AND scope IN ('run', 'input', 'input_facet')""",  # noqa: S608
-                run=run_id,
-            )
+            for row in facets
         }
-        self.makers = self._makers(db, run_id)
-        self.outputs = db.rows(
-            """SELECT namespace, name, kind, version, fingerprint FROM near_run_datasets
-            WHERE run_id = $run AND role = 'output' ORDER BY namespace, name""",
-            run=run_id,
+        placed = db.read(
+            "run_datasets",
+            "namespace, name, kind, version, fingerprint, role",
+            runs=[run_id],
+            where="true ORDER BY namespace, name",
         )
+        self.makers = self._makers(db, run_id, [row for row in placed if row["role"] == "input"])
+        self.outputs = [
+            {name: value for name, value in row.items() if name != "role"}
+            for row in placed
+            if row["role"] == "output"
+        ]
 
     @staticmethod
-    def _makers(db: Database, run_id: str) -> dict[tuple[str, str], Row]:
-        """The run that wrote what this one read, by input."""
-        query = "SELECT DISTINCT name FROM near_run_datasets WHERE run_id = $run AND role = 'input'"
-        db.attach("mentions", keys=[row["name"] for row in db.rows(query, run=run_id)], held=True)
-        makers = db.rows(
-            """SELECT i.namespace, i.name, o.run_id
-            FROM near_run_datasets AS i
-            JOIN near_mentions AS o ON o.how = 'name' AND o.key = i.name AND o.namespace = i.namespace
-                AND o.role = 'output' AND o.run_id <> i.run_id
-                AND (o.fingerprint = i.fingerprint OR o.version = i.version)
-            WHERE i.run_id = $run AND i.role = 'input'
-            QUALIFY row_number() OVER (
-                PARTITION BY i.namespace, i.name ORDER BY last_event_at DESC, o.run_id) = 1""",
+    def _makers(db: Database, run_id: str, inputs: list[Row]) -> dict[tuple[str, str], Row]:
+        """The run that wrote what this one read, by input: of several the last."""
+        wrote = db.read(
+            "mentions",
+            "namespace, key AS name, run_id, fingerprint, version",
+            keys={row["name"] for row in inputs},
+            where="""how = 'name' AND role = 'output' AND run_id <> $run
+                ORDER BY last_event_at NULLS FIRST, run_id DESC""",
             run=run_id,
         )
-        ids = {row["run_id"] for row in makers}
-        db.attach("runs", runs=ids, held=True)
-        db.fill("maker", ("run_id",), {(one,) for one in ids})
-        runs = {
-            row["run_id"]: row
-            for row in db.rows("""SELECT run_id, job_namespace, job_name
-            FROM near_runs SEMI JOIN maker USING (run_id)""")
-        }
-        return {(row["namespace"], row["name"]): runs[row["run_id"]] for row in makers}
+        read = {(row["namespace"], row["name"]): row for row in inputs}
+        makers = {}
+        for row in wrote:
+            identity = (row["namespace"], row["name"])
+            said = read.get(identity)
+            if said and any(row[key] is not None and row[key] == said[key] for key in _CONTENT):
+                makers[identity] = row["run_id"]
+        ids = set(makers.values())
+        jobs = db.read("runs", "run_id, job_namespace, job_name", runs=ids)
+        runs = {row["run_id"]: row for row in jobs}
+        return {identity: runs[maker] for identity, maker in makers.items()}
 
     def value(self, namespace: str | None, name: str | None, key: str) -> Row:
         """The fields of a facet; none where it was not said."""

@@ -37,6 +37,8 @@ def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
 
 
 _Found = tuple[Row, dict[str, Any]]
+_SOURCE: Final = ("topic", "topic_id", "partition", "offset")
+_MADE_MODEL: Final = ("output", "model")
 
 
 class _Facts:
@@ -45,15 +47,17 @@ class _Facts:
     def __init__(self, db: Database, model: Row) -> None:
         self.db = db
         self.model = model
-        runs = [run for run in (model["run_id"], model["registered_run_id"]) if run is not None]
-        db.attach("runs", "run_datasets", "facets", "params", runs=runs)
-        self.rows = db.rows(
-            """SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-            FROM near_facets WHERE run_id IN ($made, $registered) AND "value" IS NOT NULL
-            ORDER BY run_id = $made DESC, happened_at, "offset" """,
+        self.rows = db.read(
+            "facets",
+            'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
+            runs=[run for run in (model["run_id"], model["registered_run_id"]) if run is not None],
+            where="""value IS NOT NULL ORDER BY run_id = $made DESC, happened_at, "offset" """,
             made=model["run_id"],
-            registered=model["registered_run_id"],
         )
+
+    def of_maker(self, table: str, columns: str, where: str = "true") -> list[Row]:
+        """Columns of the rows of a table of the making run, where SQL is true."""
+        return self.db.read(table, columns, runs=[self.model["run_id"]], where=where)
 
     def find(self, key: str, *, scope: str | None = None, made: bool = True) -> list[_Found]:
         """Facets of this key that are objects, of the making run (or of both runs), with where they lie."""
@@ -70,29 +74,29 @@ class _Facts:
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A facet's own fields, how it was learned, and its source."""
     said = {key: item for key, item in value.items() if not key.startswith("_")}
-    source = {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
+    source = {name: row[name] for name in _SOURCE}
     return more | said | {"capture": value.get("capture"), "source": source}
 
 
 def _run(facts: _Facts) -> Row | None:
-    rows = facts.db.rows(
-        "SELECT * EXCLUDE (bucket) FROM near_runs WHERE run_id = $run", run=facts.model["run_id"]
-    )
+    rows = facts.of_maker("runs", "* EXCLUDE (bucket)")
     training = facts.find("modelTrail_training", scope="run")
     return rows[0] | {"training": _fact(*training[0]) if training else None} if rows else None
 
 
 def _data(facts: _Facts) -> list[Row]:
     """The inputs of the making run, but for what it made itself."""
-    rows = facts.db.rows(
-        """SELECT namespace, name, use, version, fingerprint, rows, capture FROM near_run_datasets AS d
-        WHERE run_id = $run AND role = 'input' AND NOT EXISTS (
-            FROM near_run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
-                AND made.kind = 'model'
-                AND (made.namespace, made.name) = (d.namespace, d.name))
-        ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name""",
-        run=facts.model["run_id"],
+    placed = facts.of_maker(
+        "run_datasets",
+        "namespace, name, use, version, fingerprint, rows, capture, role, kind",
+        "true ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
     )
+    made = {(row["namespace"], row["name"]) for row in placed if (row["role"], row["kind"]) == _MADE_MODEL}
+    rows = [
+        {name: value for name, value in row.items() if name not in {"role", "kind"}}
+        for row in placed
+        if row["role"] == "input" and (row["namespace"], row["name"]) not in made
+    ]
     schemas = _by_dataset(facts.find("schema", scope="input"))
     uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
     anything: dict[tuple[str, str], _Found] = {
@@ -129,11 +133,8 @@ def _transformations(facts: _Facts) -> list[Row]:
 
 
 def _params(facts: _Facts) -> list[Row]:
-    rows = facts.db.rows(
-        """SELECT name, value, type, origin, component, capture FROM near_params WHERE run_id = $run
-        ORDER BY component NULLS FIRST, name""",
-        run=facts.model["run_id"],
-    )
+    columns = "name, value, type, origin, component, capture"
+    rows = facts.of_maker("params", columns, "true ORDER BY component NULLS FIRST, name")
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
     return [_fact(said[0][0], row) for row in rows] if said else rows
 
@@ -154,14 +155,13 @@ def _environment(facts: _Facts) -> Row | None:
 
 def _metrics(facts: _Facts) -> list[Row]:
     """The last figure of each name, split, dataset and slice that the making run itself reported."""
-    facts.db.attach("metrics", runs=[facts.model["run_id"]])
-    rows = facts.db.rows(
-        """SELECT name, value, step, split, dataset, slice FROM near_metrics
-        WHERE run_id = $run AND source <> 'evaluation'
+    rows = facts.of_maker(
+        "metrics",
+        "name, value, step, split, dataset, slice",
+        """source <> 'evaluation'
         QUALIFY row_number() OVER (
             PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice""",
-        run=facts.model["run_id"],
     )
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (
@@ -172,26 +172,33 @@ def _metrics(facts: _Facts) -> list[Row]:
 def _evaluations(facts: _Facts) -> list[Row]:
     """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
     runs = judging(facts.db, facts.model)
-    if not runs:
-        return []
-    facts.db.attach("metrics", "facets", runs=runs)
-    rows = facts.db.rows(
-        """SELECT m.run_id, m.name, m.value, m.dataset, m.slice, m.happened_at, f."value" AS facet,
-            f.topic, f.topic_id, f."partition", f."offset"
-        FROM near_metrics AS m
-        LEFT JOIN near_facets AS f ON f.run_id = m.run_id AND f."key" = 'modelTrail_evaluation'
-            AND f.namespace = m.model_namespace AND f.name = m.model_name
-        WHERE m.source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
+    rows = facts.db.read(
+        "metrics",
+        "run_id, name, value, dataset, slice, happened_at, model_namespace, model_name",
+        runs=runs,
+        where="""source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
             THEN model_digest = $digest
             ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END
-        ORDER BY m.happened_at, m.run_id, m.dataset, m.slice, m.name""",
-        **{name: facts.model[name] for name in ("digest", "namespace", "name", "version")},
+        ORDER BY happened_at, run_id, dataset, slice, name""",
+        **{column: facts.model[column] for column in ("digest", "namespace", "version")},
+        name=facts.model["name"],
     )
+    said = {
+        (row["run_id"], row["namespace"], row["name"]): row
+        for row in facts.db.read(
+            "facets",
+            'run_id, namespace, name, "value", topic, topic_id, "partition", "offset"',
+            runs=runs,
+            where="key = 'modelTrail_evaluation'",
+        )
+    }
+    told = ("run_id", "name", "value", "dataset", "slice", "happened_at")
     answer = []
     for row in rows:
-        capture = json.loads(row["facet"]).get("capture") if row["facet"] else None
-        said = {name: row[name] for name in ("run_id", "name", "value", "dataset", "slice", "happened_at")}
-        answer.append(_fact(row, said | {"capture": capture}))
+        facet = said.get((row["run_id"], row["model_namespace"], row["model_name"]))
+        capture = json.loads(facet["value"]).get("capture") if facet and facet["value"] else None
+        source = {name: facet[name] if facet else None for name in _SOURCE}
+        answer.append({name: row[name] for name in told} | {"capture": capture, "source": source})
     return answer
 
 
@@ -233,11 +240,12 @@ def _deployments(facts: _Facts) -> list[Row]:
 
 
 def _changes(facts: _Facts) -> list[Row]:
-    facts.db.attach("changes", models=[(facts.model["namespace"], facts.model["name"])])
-    return facts.db.rows(
-        """SELECT base_version, section, path, before, after FROM near_changes
-        WHERE (namespace, name, version) = ($namespace, $name, $version)""",
-        **{name: facts.model[name] for name in ("namespace", "name", "version")},
+    return facts.db.read(
+        "changes",
+        "base_version, section, path, before, after",
+        models=[(facts.model["namespace"], facts.model["name"])],
+        where="namespace = $namespace AND version = $version",
+        **{column: facts.model[column] for column in ("namespace", "version")},
     )
 
 

@@ -23,14 +23,14 @@ _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
-    """What wrote each of these, oldest first: run_id, when, and what that run calls it.
+    """What wrote each of these, oldest first: run_id, when it started and wrote, and what it calls it.
 
     `exact` says that the run called it so too; `kind`, `version` and `fingerprint` are what it wrote.
 
     A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark):
     each counts where the one before it found nothing.
     """
-    columns = "run_id, wrote_at, kind, version, fingerprint"
+    columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
     rows = db.read(
         "mentions",
         f"DISTINCT key_namespace, key, how, {columns}",

@@ -85,12 +85,13 @@ def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]
 def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[str, Any]]:
     """Trees side by side, followed from their first level on: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
-    followed: list[Node] = []
+    written: list[Node] = []
     left = THINGS
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None])
-        fresh = [node for node in level if node.run is not None and not _is_told(node, told)]
-        followed += fresh
+        found = [node for node in level if node.run is not None]
+        fresh = [node for node in found if not _is_told(node, told)]
+        written += found
         if depth == DEPTH:
             for node in fresh:
                 node.cut = "depth"
@@ -99,44 +100,32 @@ def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[s
         left -= len(level)
         if not level:
             break
-    _find_steps(db, [*roots, *followed])
+    _find_runs(db, [*roots, *written])
     return [_plain(root) for root in roots]
 
 
 def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
     """What is meant, and where the way back from it begins: at itself, or at what is in force there."""
-    try:
-        model = names.model(db, text)
-    except NotFound as unknown:
-        found, node = deployments(db, text), None
-        if not found:
-            try:
-                dataset = names.dataset(db, text)
-            except NotFound as error:
-                raise (unknown if "@" in text else error) from None
-            node = Node(dataset["namespace"], dataset["name"], _kind(db, dataset))
+    for in_full in (True, False):
+        if model := names.find_model(db, text, in_full=in_full):
+            node = _made(db, model, model["run_id"])
+            return node, [node]
+        found = deployments(db, text) if in_full else []
+        if not found and (dataset := names.find_dataset(db, text, in_full=in_full)):
+            node = Node(dataset["namespace"], dataset["name"], dataset["kind"])
             found = deployments(db, node.name) if node.kind == "endpoint" else []
+            if not found:
+                return node, [node]
         if found:
             node = _endpoint(db, found)
             return node, node.inputs
-    else:
-        node = _made(db, model, model["run_id"])
-    assert node is not None  # noqa: S101
-    return node, [node]
+    raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
 
 
 def _made(db: Database, model: Row, run_id: str) -> Node:
     node = Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
     node.run = _run(db, run_id)
     return node
-
-
-def _kind(db: Database, found: Row) -> str:
-    said = "how = 'name' AND key_namespace = $namespace"
-    (row,) = db.read(
-        "mentions", "max(kind) AS kind", keys=[found["name"]], where=said, namespace=found["namespace"]
-    )
-    return str(row["kind"])
 
 
 def _run(db: Database, run_id: str) -> Row | None:
@@ -163,9 +152,14 @@ def _endpoint(db: Database, found: list[Row]) -> Node:
 
 def _find_maker(db: Database, node: Node) -> None:
     """Set the run that made the model version that was deployed, if the log knows that version."""
-    found = db.rows(
-        """SELECT run_id, digest FROM models
-        WHERE CASE WHEN $digest IS NOT NULL AND digest IS NOT NULL THEN digest = $digest
+    keys = [key for key in (node.fingerprint, node.name) if key]
+    where = "how IN ('digest', 'name', 'registered') AND kind = 'model'"
+    known = db.read("mentions", "DISTINCT namespace, name", keys=keys, where=where)
+    found = db.read(
+        "models",
+        "run_id, digest",
+        models=[(row["namespace"], row["name"]) for row in known],
+        where="""CASE WHEN $digest IS NOT NULL AND digest IS NOT NULL THEN digest = $digest
             ELSE version = $version AND $name IN (name, registered_name) END
         ORDER BY namespace = $namespace DESC, created_at DESC LIMIT 1""",
         **{name: getattr(node, name) for name in ("namespace", "name", "version")},
@@ -185,11 +179,10 @@ def _is_told(node: Node, told: set[tuple[int | str | None, ...]]) -> bool:
 
 
 def find_writers(db: Database, nodes: list[Node]) -> None:
-    """Set the run that wrote each node, where the log knows one."""
+    """Set the run that wrote each node, where the log knows one: its id, when it started and wrote."""
     if not nodes:
         return
     written = sources.writers(db, {(node.namespace, node.name) for node in nodes})
-    chosen: list[tuple[Node, Row]] = []
     for node in nodes:
         candidates = written.get((node.namespace, node.name), [])
         if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
@@ -197,10 +190,7 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
         found = _writer(node, candidates)
         if found is not None:
             node.exact = found["exact"] and node.kind != "model"
-            chosen.append((node, found))
-    runs = sources.runs_of(db, {found["run_id"] for _, found in chosen})
-    for node, found in chosen:
-        node.run = dict(runs[found["run_id"]])
+            node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
 
 
 def _writer(node: Node, candidates: list[Row]) -> Row | None:
@@ -219,12 +209,13 @@ def _writer(node: Node, candidates: list[Row]) -> Row | None:
     return in_time[-1] if in_time else None
 
 
-def _find_steps(db: Database, nodes: list[Node]) -> None:
-    """Tell each node's run the names of its transformations."""
+def _find_runs(db: Database, nodes: list[Node]) -> None:
+    """Tell of each node's run all that is told of runs: its job, its state, the names of its steps."""
     runs = [node.run for node in nodes if node.run is not None]
-    steps = sources.steps(db, {run["run_id"] for run in runs})
+    ids = {run["run_id"] for run in runs}
+    known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
     for run in runs:
-        run["steps"] = steps.get(run["run_id"], [])
+        run.update(known[run["run_id"]], steps=steps.get(run["run_id"], []))
 
 
 def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:

@@ -5,14 +5,16 @@ which values its rows lie: to look there costs microseconds, to open a file a mi
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from modeltrail_collector.tables import scan
-from modeltrail_collector.tables.schema import SORTED_BY, TABLES
+from modeltrail_collector.tables.schema import SORTED_BY, TABLES, TIME
 from modeltrail_collector.tables.store import statistics
 
 _MANY: Final = 500
@@ -20,15 +22,27 @@ _MANY: Final = 500
 
 
 class Near(msgspec.Struct, frozen=True):
-    """The rows whose sorted column has one of these values, and the buckets that they lie in."""
+    """The rows whose sorted column has one of some values: pairs of a value's bucket and the value."""
 
-    buckets: frozenset[str]
-    values: frozenset[str]
+    places: frozenset[tuple[str, str]]
+
+    @property
+    def values(self) -> frozenset[str]:
+        """The values alone."""
+        return frozenset(value for _, value in self.places)
 
     @property
     def is_literal(self) -> bool:
         """Whether the SELECT itself leaves out what is not near; else it may hold more, for a join."""
-        return len(self.values) <= _MANY and not any("\0" in value for value in self.values)
+        return len(self.places) <= _MANY and not any("\0" in value for _, value in self.places)
+
+
+_FIRST_PART: Final = 4
+_STATISTIC: Final = timedelta(milliseconds=1)
+"""Delta's statistics of times are cut off at a millisecond."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ANY_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""Of a file of which nothing is known anything may come: it is read first."""
 
 
 class _File(NamedTuple):
@@ -36,6 +50,13 @@ class _File(NamedTuple):
     uri: str
     least: str | None
     most: str | None
+
+
+class Part(NamedTuple):
+    """Some of a table's rows (a SELECT), and the latest time that there is in those that are left."""
+
+    query: str
+    later: datetime | None
 
 
 class Snapshot:
@@ -46,6 +67,8 @@ class Snapshot:
         self.bytes = 0
         self._column, self._same = SORTED_BY.get(name), True
         self._files: dict[str, list[_File]] = {}
+        self._uris: list[str] = []
+        self._statistics: pa.Table | None = None
         if table is not None:
             self._read(table)
 
@@ -58,8 +81,10 @@ class Snapshot:
         limits = (f"{end}.{self._column}" for end in ("min", "max"))
         least, most = (found[name].to_pylist() if name in found.column_names else unknown for name in limits)
         buckets = found[f"partition.{self.schema.names[0]}"].to_pylist()
-        for bucket, path, *ends in zip(buckets, found["path"].to_pylist(), least, most, strict=True):
-            self._files.setdefault(bucket, []).append(_File(bucket, f"{root}/{path}", *ends))
+        self._uris = [f"{root}/{path}" for path in found["path"].to_pylist()]
+        self._statistics = found
+        for bucket, uri, *ends in zip(buckets, self._uris, least, most, strict=True):
+            self._files.setdefault(bucket, []).append(_File(bucket, uri, *ends))
 
     @property
     def buckets(self) -> Collection[str]:
@@ -78,13 +103,38 @@ class Snapshot:
         among = ", ".join(map(scan.quoted, sorted(near.values)))
         return f'FROM ({query}) WHERE "{self._column}" IN ({among})'
 
+    def newest_first(self, *times: str) -> Iterator[Part]:
+        """All rows, in parts that grow: of those files first that go on the longest by these columns."""
+        ends = [self._latest(time) for time in times]
+        files = [
+            (max((end[number] for end in ends), default=_ANY_TIME), uri)
+            for number, uri in enumerate(self._uris)
+        ]
+        files.sort(reverse=True)
+        size = _FIRST_PART
+        while files:
+            part, files = files[:size], files[size:]
+            later = files[0][0] + _STATISTIC if files else None
+            yield Part(self._reading(uri for _, uri in part), later)
+            size *= _FIRST_PART
+
+    def _latest(self, time: str) -> list[datetime]:
+        """The latest that may be in each file, by its statistics."""
+        if self._statistics is None or f"max.{time}" not in self._statistics.column_names:
+            return [_ANY_TIME] * len(self._uris)
+        # As numbers: pyarrow's own conversion of times imports pandas, which takes half a second.
+        ends = self._statistics[f"max.{time}"].cast(TIME).cast(pa.int64()).to_pylist()
+        return [_ANY_TIME if end is None else _EPOCH + timedelta(microseconds=end) for end in ends]
+
     def files(self, near: Near) -> list[_File]:
         """The files in which something near may lie."""
-        values = sorted(near.values)
+        by_bucket: dict[str, list[str]] = {}
+        for bucket, value in sorted(near.places):
+            by_bucket.setdefault(bucket, []).append(value)
         return [
             file
-            for bucket in sorted(self._files.keys() & near.buckets)
-            for file in self._files[bucket]
+            for bucket, values in by_bucket.items()
+            for file in self._files.get(bucket, ())
             if _may_hold(file, values)
         ]
 

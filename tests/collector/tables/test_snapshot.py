@@ -1,15 +1,23 @@
 """Which files a question reads: the statistics of a table's log may leave out files, never rows."""
 
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+
 import duckdb
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from modeltrail_collector.tables import store
+from modeltrail_collector import answers
+from modeltrail_collector.log import Log, open_log
+from modeltrail_collector.tables import store, table_store
+from modeltrail_collector.tables.flatten import run_bucket
 from modeltrail_collector.tables.schema import TABLES
 from modeltrail_collector.tables.snapshot import Near, Snapshot
 
+STATES = ("COMPLETE", "FAIL", "START")
 LONG = "models/" + "a/very/long/path/" * 8
 KEYS = [
     *(f"{LONG}{end}" for end in ("", "a", "b", "é", "\U0001f600")),
@@ -30,7 +38,7 @@ def table_of(folder, files: list[list[str]]) -> store.DeltaTable:
 
 
 def near(table, *keys: str) -> list[str]:
-    query = Snapshot("mentions", table).query(Near(frozenset({"d0"}), frozenset(keys)))
+    query = Snapshot("mentions", table).query(Near(frozenset(("d0", key) for key in keys)))
     return sorted(row[0] for row in duckdb.sql(f"SELECT key FROM ({query})").fetchall())
 
 
@@ -57,5 +65,46 @@ def test_all_rows_of_many_keys_are_among_those_found(tmp_path) -> None:
 def test_files_that_cannot_hold_a_key_are_not_read(tmp_path, key, files) -> None:
     """Of two files with other keys only the one is read between whose ends the key lies."""
     table = table_of(tmp_path, [["a0", "a9"], ["c0", "c9"]])
-    query = Snapshot("mentions", table).query(Near(frozenset({"d0"}), frozenset({key})))
+    query = Snapshot("mentions", table).query(Near(frozenset({("d0", key)})))
     assert files == query.count(".parquet")
+
+
+def runs_of(log: Log, files: int, chance: random.Random) -> None:
+    """A table `runs` of so many files of some days each, in which some runs never said that they started."""
+    tables = table_store(log)
+    for file in range(files):
+        rows = []
+        for number in range(chance.randrange(1, 6)):
+            ended = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(
+                days=file // 2, hours=chance.randrange(24), microseconds=chance.randrange(3)
+            )
+            started = None if chance.random() < 0.3 else ended - timedelta(hours=chance.randrange(40))
+            run_id = f"{file}-{number}"
+            row = {"bucket": run_bucket(run_id), "run_id": run_id, "state": chance.choice(STATES)}
+            rows.append(row | {"started_at": started, "last_event_at": ended})
+        handle = tables.open_or_create("runs", TABLES["runs"])
+        store.append(handle, pa.Table.from_pylist(rows, TABLES["runs"]), {})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_newest_runs_are_those_of_all(tmp_path, seed) -> None:
+    """The newest few, read part by part, are the first of all runs in order, whichever runs are asked for."""
+    log = open_log(tmp_path)
+    runs_of(log, 30, random.Random(seed))
+    for limit in (1, 3, 20, 500):
+        assert answers.runs(log)[:limit] == answers.runs(log, limit=limit)
+        assert answers.runs(log, state="FAIL")[:limit] == answers.runs(log, state="FAIL", limit=limit)
+
+
+def test_the_newest_runs_are_read_first(tmp_path) -> None:
+    """The first part is of a few files, and ends with the latest time of all that is left."""
+    log = open_log(tmp_path)
+    runs_of(log, 30, random.Random(0))
+    found = Snapshot("runs", table_store(log).open("runs"))
+    parts = list(found.newest_first("started_at", "last_event_at"))
+    assert [4, 16] == [part.query.count(".parquet") for part in parts[:2]]
+    for before, after in itertools.pairwise(parts):
+        (latest,) = duckdb.sql(f"SELECT max(last_event_at) FROM ({after.query})").fetchall()[0]
+        assert latest <= before.later
+    assert parts[-1].later is None
+    assert [] == list(Snapshot("runs", None).newest_first("started_at"))

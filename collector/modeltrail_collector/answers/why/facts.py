@@ -108,12 +108,12 @@ def read(of: Log | Database, first: str, second: str | None, against: str) -> tu
 
 def version(db: Database, namespace: str, name: str, version: str) -> Row:
     """The row of table `models` of a version. Raises NotFound."""
-    db.attach("models", models=[(namespace, name)])
-    rows = db.rows(
-        """SELECT * EXCLUDE (bucket) FROM near_models
-        WHERE (namespace, name, version) = ($namespace, $name, $version)""",
+    rows = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(namespace, name)],
+        where="namespace = $namespace AND version = $version",
         namespace=namespace,
-        name=name,
         version=version,
     )
     if not rows:
@@ -128,14 +128,15 @@ def _identity(model: Row) -> tuple[str, ...]:
 def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     if against == "production":
         return _in_production(db, after)
-    db.attach("models", models=[(after["namespace"], after["name"])])
-    rows = db.rows(
-        """SELECT * EXCLUDE (bucket) FROM near_models
-        WHERE (namespace, name) = ($namespace, $name) AND version <> $version
+    rows = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(after["namespace"], after["name"])],
+        where="""namespace = $namespace AND version <> $version
             AND created_at <= CAST($created AS TIMESTAMPTZ)
         ORDER BY created_at DESC, version DESC LIMIT 1""",
         created=after["created_at"],
-        **{name: after[name] for name in ("namespace", "name", "version")},
+        **{name: after[name] for name in ("namespace", "version")},
     )
     if not rows:
         raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
@@ -178,15 +179,13 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
-    runs_of = [_maker(db, model) for model in models]
+    runs_of = _makers(db, models)
     trees = trails(db, zip(models, runs_of, strict=True))
     figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
     wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
     wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
-    db.attach("facets", "run_datasets", "params", runs=wanted)
-    db.fill("why_run", ("run_id",), ((run_id,) for run_id in sorted(wanted)))
-    runs, datasets, params = _said(db), _datasets(db), _params(db, runs_of)
+    runs, datasets, params = _said(db, wanted), _datasets(db, wanted), _params(db, runs_of)
     index: dict[tuple[str | None, ...], Said] = {}
     for run_id, facets in runs.items():
         for said in facets:
@@ -199,17 +198,17 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     return old, new
 
 
-def _maker(db: Database, model: Row) -> str:
-    """Training again may give the same bytes: the run that registered them is then the one that is meant."""
-    if model["registered_run_id"] is None:
-        return str(model["run_id"])
-    db.attach("facets", runs=[model["registered_run_id"]])
-    trained = db.rows(
-        """SELECT run_id FROM near_facets
-        WHERE run_id = $registered AND scope = 'run' AND "key" = 'modelTrail_training' LIMIT 1""",
-        registered=model["registered_run_id"],
-    )
-    return str(trained[0]["run_id"] if trained else model["run_id"])
+def _makers(db: Database, models: list[Row]) -> list[str]:
+    """The run that made each.
+
+    Training again may give the same bytes: the run that registered them is then the one that is meant.
+    """
+    registered = {row["registered_run_id"] for row in models} - {None}
+    training = "scope = 'run' AND key = 'modelTrail_training'"
+    trained = {row["run_id"] for row in db.read("facets", "run_id", runs=registered, where=training)}
+    return [
+        row["registered_run_id"] if row["registered_run_id"] in trained else row["run_id"] for row in models
+    ]
 
 
 def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -220,14 +219,16 @@ def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:
         level = [child for node in level for child in node["inputs"]]
 
 
-def _said(db: Database) -> dict[str, list[Said]]:
+def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
     found: dict[str, list[Said]] = defaultdict(list)
     keys = ", ".join(f"'{key}'" for key in _KEYS)
-    for row in db.rows(f"""
-        SELECT run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"
-        FROM near_facets SEMI JOIN why_run USING (run_id)
-        WHERE "key" IN ({keys}) AND "value" IS NOT NULL
-        ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, "key" """):  # noqa: S608  keys of ours
+    for row in db.read(
+        "facets",
+        'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
+        runs=runs,
+        where=f"""key IN ({keys}) AND value IS NOT NULL
+        ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, key""",
+    ):
         value = json.loads(row["value"])
         if isinstance(value, dict):
             place = {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
@@ -236,35 +237,32 @@ def _said(db: Database) -> dict[str, list[Said]]:
     return found
 
 
-def _datasets(db: Database) -> dict[str, list[Row]]:
+def _datasets(db: Database, runs: set[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
-    for row in db.rows("""
-        SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind
-        FROM near_run_datasets SEMI JOIN why_run USING (run_id) ORDER BY ALL"""):
+    columns = "run_id, role, namespace, name, version, fingerprint, use, rows, kind"
+    for row in db.read("run_datasets", columns, runs=runs, where="true ORDER BY ALL"):
         found[row["run_id"]].append(row)
     return found
 
 
 def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
-    for row in db.rows(
-        """SELECT run_id, name, value, type, origin, component, capture FROM near_params
-        WHERE list_contains($runs, run_id) ORDER BY component NULLS FIRST, name""",
-        runs=run_ids,
-    ):
+    columns = "run_id, name, value, type, origin, component, capture"
+    for row in db.read("params", columns, runs=run_ids, where="true ORDER BY component NULLS FIRST, name"):
         found[row["run_id"]].append(row)
     return found
 
 
 def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
     """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
-    db.attach("metrics", runs={run_id, *judging(db, model)})
-    return db.rows(
-        """SELECT run_id, name, value, step, dataset, slice, split, source, happened_at FROM near_metrics
-        WHERE source = 'summary' AND run_id = $run
+    return db.read(
+        "metrics",
+        "run_id, name, value, step, dataset, slice, split, source, happened_at",
+        runs={run_id, *judging(db, model)},
+        where="""(source = 'summary' AND run_id = $run
             OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
                 THEN model_digest = $digest
-                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END
+                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)
         QUALIFY row_number() OVER (
             PARTITION BY source, name, split, dataset, slice ORDER BY happened_at DESC, step DESC, run_id) = 1
         ORDER BY source, name, split, dataset, slice""",

@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
 from simulation.store import ProcessStore
 
-from modeltrail_collector.log import Batch, Log, open_log
+from modeltrail_collector.log import Batch, Log, Segment, avro, open_log, segment
 from modeltrail_collector.log.store import LocalStore
 from modeltrail_collector.model import Entry, Header, LogPartition, Reason
 from modeltrail_collector.testing import MemoryStore
@@ -45,6 +46,14 @@ def entry(offset: int, value: bytes | None = b"{}", **changes: object) -> Entry:
 
 def batch(start: int, end: int, **changes: object) -> Batch:
     return Batch(start, end, [entry(offset) for offset in range(start, end)], **changes)
+
+
+def forged(old: Segment, batch: Batch) -> bytes:
+    """Another segment in the place of one, with a right digest and the old link at its end."""
+    made, _ = segment.encode(old.partition, batch, old.chain_start)
+    sync = bytes(range(16))
+    blocks = avro.blocks(batch.entries, sync)
+    return segment.seal(msgspec.structs.replace(made, chain_end=old.chain_end), blocks, sync)[1]
 
 
 def all_entries(log: Log, partition: LogPartition = P0) -> Sequence[Entry]:

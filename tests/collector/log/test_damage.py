@@ -4,13 +4,15 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+from logs import forged
 
 from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Batch, Log, open_log, verify
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.log.heads import PartitionHead
-from modeltrail_collector.model import LOCAL, LogPartition
+from modeltrail_collector.model import LOCAL, Header, LogPartition
 from modeltrail_collector.tables import PUBLIC, compact, table_store
 from modeltrail_collector.testing import MemoryStore
 
@@ -123,23 +125,11 @@ def test_verify_names_the_offsets_of_a_broken_header(log: Log, partition: LogPar
     assert "partition 0, offset 30 on: " in verify(copy(log)).problems[2]
 
 
-def reseal(log: Log, partition: LogPartition, start: int, changed: Batch) -> None:
-    """What a forger with our code can do: a perfect segment in the place of another."""
-    name = segments.name_of(partition, start)
-    old = log.header(name)
-    _, data = segments.encode(partition, changed, old.chain_start)
-    log.store.contents[name] = data
+FORGERIES = ("changed value", "removed record", "reordered", "foreign", "changed verdict", "changed headers")
 
 
-@pytest.mark.parametrize(
-    "forgery", ["changed value", "removed record", "reordered", "foreign", "changed verdict"]
-)
-def test_a_forged_segment_breaks_the_chain(
-    log: Log, partition: LogPartition, batch: Callable[..., Batch], forgery: str
-) -> None:
-    """A segment that is rewritten with a right digest does not fit into the chain."""
-    import msgspec
-
+def forge(batch: Callable[..., Batch], forgery: str) -> Batch:
+    """The second segment's records with some of them changed."""
     entries = list(batch(10, 20).entries)
     replace = msgspec.structs.replace
     if forgery == "changed value":
@@ -150,14 +140,39 @@ def test_a_forged_segment_breaks_the_chain(
         entries[3], entries[4] = replace(entries[4], offset=13), replace(entries[3], offset=14)
     elif forgery == "foreign":
         entries = list(batch(10, 20, seed=2).entries)
-    else:
+    elif forgery == "changed verdict":
         entries[3] = replace(entries[3], verdict="warned")
-    reseal(log, partition, 10, Batch(10, 20, entries))
+    else:
+        entries[3] = replace(entries[3], headers=(*entries[3].headers, Header("c", b"forged")))
+    return Batch(10, 20, entries)
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_segment_breaks_the_chain(
+    log: Log, partition: LogPartition, batch: Callable[..., Batch], forgery: str
+) -> None:
+    """A segment that is rewritten with a right digest does not fit into the chain."""
+    old = log.header(segments.name_of(partition, 10))
+    log.store.contents[old.name] = segments.encode(partition, forge(batch, forgery), old.chain_start)[1]
     report = verify(copy(log))
     assert not report.ok
     if forgery != "changed value":  # found in the segment itself: its record keeps the old hash
         with pytest.raises(NotVerified, match="does not continue the chain"):
             list(copy(log).segments(partition))
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_records_do_not_lead_to_the_old_link(
+    log: Log, partition: LogPartition, batch: Callable[..., Batch], forgery: str
+) -> None:
+    """Where also the header says that it ends as before, and all segments join, the records tell."""
+    old = log.header(segments.name_of(partition, 10))
+    log.store.contents[old.name] = forged(old, forge(batch, forgery))
+    assert 4 == len(list(copy(log).segments(partition)))
+    report = verify(copy(log))
+    (problem,) = report.problems
+    said = "offset 13: the value" if forgery == "changed value" else "offsets 10 to 19: the chain is broken"
+    assert said in problem
 
 
 def test_an_earlier_head_finds_what_the_log_alone_cannot(

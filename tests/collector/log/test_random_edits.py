@@ -16,6 +16,7 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from logs import forged
 
 from modeltrail_collector.errors import CollectorError, LogFormatError
 from modeltrail_collector.log import Batch, Gap, Log, maintain, rollup, verify
@@ -268,7 +269,8 @@ def forge(world: World) -> None:
         digest = hashlib.sha256(value).hexdigest()
         entries[at] = msgspec.structs.replace(entries[at], value=value, sha256=digest)
     batch = Batch(old.first_offset, old.next_offset, entries, old.files, old.gaps, old.judge_id)
-    world.contents[name] = segments.encode(old.partition, batch, old.chain_start)[1]
+    sealed = segments.encode(old.partition, batch, old.chain_start)[1]
+    world.contents[name] = world.chance.choice((sealed, forged(old, batch)))
 
 
 def forge_repair(world: World) -> None:

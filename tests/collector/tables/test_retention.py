@@ -146,11 +146,25 @@ def test_what_is_forgotten_stays_so(old, make) -> None:
         assert found == rows_of(old)
     assert 0 == forget(old, 10 * YEAR).runs
     late = make.run_event("FAIL", make.base, make.uuid7(make.base, 950), "lonely")
-    seal_each(old, aged(make.entries([late], start=18), 1))
+    job = {"eventTime": make.base.isoformat(), "job": {"namespace": "n", "name": "k", "facets": {}}}
+    rejected = make.rejected(20, b"nope", Reason("not_json", "$", "?"))
+    seal_each(old, aged([*make.entries([late, job], start=18), rejected], 1))
     compact(old)
     found = rows_of(old)
     assert 1 == len([row for row in found["events"] if "lonely" in row])
+    assert (1, 1) == (len(found["rejected"]), sum("'job_name': 'k'" in row for row in found["events"]))
     rebuild(old)
+    assert found == rows_of(old)
+
+
+def test_what_is_forgotten_is_not_carried_over(old) -> None:
+    """Of tables without a Delta log also the files of before are read: what was forgotten there stays so."""
+    forget(old, YEAR)
+    found = rows_of(old)
+    remove_raw(old, 17)
+    for name in ("flat", "rejected"):
+        shutil.rmtree(Path(old.uri) / "tables" / name / "_delta_log")
+    assert len(found["events"]) - 1 == rebuild(old).carried
     assert found == rows_of(old)
 
 

@@ -89,19 +89,25 @@ WORKS = {work.__name__: work for work in ON_A_DISK}
 
 def care(task: Task) -> None:
     """The work that the environment names; what another one left damaged is mended as its errors say."""
+    try:
+        try:
+            _work(task)
+        except NotVerified:
+            repair(task)
+    except CollectorError as error:  # as the command line does
+        sys.stderr.write(f"{os.environ[WORK]}: {error}\n")
+        raise SystemExit(error.exit_code) from error
+
+
+def _work(task: Task) -> None:
+    """The work, or what its error says; both a table and a segment may be damaged."""
     from modeltrail_collector import tables
     from modeltrail_collector.tables import TableDamaged
 
     try:
-        try:
-            WORKS[os.environ[WORK]](task)
-        except NotVerified:
-            repair(task)
-        except TableDamaged:
-            tables.rebuild(open_log(task.log))
-    except CollectorError as error:  # as the command line does
-        sys.stderr.write(f"{os.environ[WORK]}: {error}\n")
-        raise SystemExit(error.exit_code) from error
+        WORKS[os.environ[WORK]](task)
+    except TableDamaged:
+        tables.rebuild(open_log(task.log))
 
 
 def rows_twice(log: str) -> int:

@@ -76,3 +76,18 @@ def test_unknown_datasets_say_what_is_near(churn) -> None:
     """A dataset nobody named ends with the nearest names."""
     with pytest.raises(NotFound, match=r"features\.parquet"):
         answers.trace(churn, "featurs.parquet")
+
+
+def test_a_name_in_full_is_no_end_of_another(make, log_of) -> None:
+    """What is called so in full is meant, not what ends so; where it lacks the version nothing else is."""
+    events = []
+    for number, name in ((1, "m"), (2, "deep/m")):
+        trained = make.train(number, make.base, features="f", strength=1.0)
+        trained[1]["outputs"] = trained[1]["outputs"][:1]
+        trained[1]["outputs"][0]["name"] = name
+        events += trained
+    log = log_of(events)
+    assert "m" == answers.show(log, "m")["model"]["name"]
+    other = answers.show(log, "deep/m")["model"]["version"]
+    with pytest.raises(NotFound, match="has no version"):
+        answers.show(log, f"m@{other}")

@@ -203,7 +203,9 @@ def _reason(error: jsonschema_rs.ValidationError, path: str, value: Any) -> Reas
     details = error.kind.as_dict()
     for step in error.instance_path:
         path = step_into(path, step)
-        value = value[step]
+        # The library's path lacks a step whose name is empty: what it names next is not there.
+        if isinstance(value, list) or (isinstance(value, dict) and step in value):
+            value = value[step]
     match keyword:
         case "required":
             path = step_into(path, details["property"])

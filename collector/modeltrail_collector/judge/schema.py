@@ -16,7 +16,7 @@ from modeltrail_collector.judge import derive
 from modeltrail_collector.judge.derive import ENTITIES, Derived, Schema
 from modeltrail_collector.model import EventKind
 
-JUDGE_VERSION: Final = "3"
+JUDGE_VERSION: Final = "4"
 """Goes up when the same bytes may get another verdict, or the derived schema another form."""
 
 EVENTS: Final[dict[EventKind, str]] = {"run": "RunEvent", "dataset": "DatasetEvent", "job": "JobEvent"}

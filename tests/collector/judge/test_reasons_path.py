@@ -10,7 +10,7 @@ from modeltrail_collector.judge import judge
 
 @pytest.mark.parametrize("name", ["plan", ""])
 def test_a_broken_histogram_is_a_warning(name) -> None:
-    """A broken part of a column's profile is told of the facet and the event kept, whatever the column is called."""
+    """A broken part of a column's profile is a warning of the facet, whatever the column is called."""
     column = {"dtype": "double", "count": 1, "nulls": 0, "histogram": {"counts": [1]}}
     profile = BASE | {"columns": {name: column}, "rows": 1}
     put = {"namespace": "n", "name": "d", "inputFacets": {"modelTrail_featureProfile": profile}}

@@ -5,6 +5,7 @@ job and its datasets without what lies inside, then each facet. So a reason tell
 was found, and an event full of errors costs no more than MAX_REASONS of them.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -204,7 +205,7 @@ def _reason(error: jsonschema_rs.ValidationError, path: str, value: Any) -> Reas
     for step in error.instance_path:
         path = step_into(path, step)
         # The library's path lacks a step whose name is empty: what it names next is not there.
-        if isinstance(value, list) or (isinstance(value, dict) and step in value):
+        with contextlib.suppress(KeyError, TypeError, IndexError):
             value = value[step]
     match keyword:
         case "required":

@@ -204,7 +204,7 @@ def run(seconds: float, seed: int, directory: Path, tell: Callable[[float], None
             topic = create_topic(broker.bootstrap_servers, PARTITIONS)
             log = f"s3://lineage/{topic}" if number == 3 else str(directory / topic)
             letters = create_topic(broker.bootstrap_servers)
-            task = Task(servers, topic, log, directory / f"errors-{number}", group=topic)
+            task = Task(servers, topic, log, directory / f"errors-{number}")
             task = replace(task, environment=store.environment, dead_letter_topic=letters)
             worlds.append(
                 World(task, broker.bootstrap_servers, seed + number, store if number == 3 else None)

@@ -117,11 +117,15 @@ def test_copies_that_do_not_protect_are_told(
         {"partition_index": number, "replica_nodes": [*range(copies)], "leader_id": found}
         for number, found in enumerate((1, leader))
     ]
-    ((_, found, told),) = kafka_checks._durability(settings, described)
+    ((_, found, told),) = _copies(settings, described)
     assert says in found
     assert advice in told
     described[1]["leader_id"] = 1
-    assert [] == kafka_checks._durability({"min.insync.replicas": "2"}, described)
+    assert [] == _copies({"min.insync.replicas": "2"}, described)
+
+
+def _copies(settings: dict[str, str], described: list[dict]) -> list[kafka_checks.Fault]:
+    return kafka_checks._durability(settings, described) + kafka_checks._placing(described)
 
 
 @pytest.mark.kafka

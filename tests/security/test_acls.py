@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 from kafka_broker import create_topic
 from security.secured import PASSWORDS
 
@@ -13,6 +14,7 @@ from modeltrail import settings
 from modeltrail.errors import DeliveryError
 from modeltrail.transports.kafka import KafkaSender
 from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail_collector.checks import checks
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log
@@ -37,12 +39,22 @@ class Rights:
         from kafka import KafkaProducer
 
         self.servers = secured.servers("SASLP")
-        self.topic = create_topic(secured.broker.bootstrap_servers)
+        self._open = secured.broker.bootstrap_servers
+        self.topic = create_topic(self._open)
         self.group = f"group-{uuid.uuid4()}"
         self._admin = admin
-        producer = KafkaProducer(bootstrap_servers=secured.broker.bootstrap_servers)
+        producer = KafkaProducer(bootstrap_servers=self._open)
         producer.send(self.topic, b"{}").get(30)
         producer.close()
+
+    def make_group(self) -> None:
+        from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+
+        consumer = KafkaConsumer(bootstrap_servers=self._open, group_id=self.group)
+        place = TopicPartition(self.topic, 0)
+        consumer.assign([place])
+        consumer.commit({place: OffsetAndMetadata(0, "", -1)})
+        consumer.close()
 
     def give(self, operation: str, kind: str) -> None:
         from kafka.admin import ACL
@@ -167,6 +179,36 @@ def test_an_emitter_needs_write_and_nothing_else(rights):
     rights.take("Write", "topic")
     assert rights.command("Write", "topic") in refusal(lambda: sender.send(None, b"{}"), DeliveryError)
     sender.close(1)
+
+
+def test_doctor_names_the_grant_that_a_collector_lacks(rights, tmp_path, monkeypatch):
+    """Right by right: first what is needed to collect, then what only doctor needs to see the settings."""
+    config = {"bootstrap.servers": rights.servers} | {k.replace("_", "."): v for k, v in OPTIONS.items()}
+    path = tmp_path / "openlineage.yml"
+    path.write_text(yaml.safe_dump({"transport": {"type": "kafka", "topic": rights.topic, "config": config}}))
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(path))
+    rights.make_group()  # of one that is not there the broker does not say who may join it
+    expect(rights, "Read", "topic", then="Describe")
+    expect(rights, "Read", "topic", then="Read")
+    expect(rights, "Read", "group", then="Describe")
+    expect(rights, "Read", "group", then="Read")
+    expect(rights, "DescribeConfigs", "topic", then="Describe_Configs", state="warn")
+    until(lambda: wrong(rights) == {})
+
+
+def expect(rights: Rights, missing: str, kind: str, then: str, state: str = "fail") -> None:
+    """The grant that is missing is the last that doctor names; then one is given."""
+    last = f"collect {kind}", (state, rights.command(missing, kind))
+    until(lambda: [*wrong(rights).items()][-1:] == [last])
+    rights.give(then, kind)
+
+
+def wrong(rights: Rights) -> dict[str, tuple[str, str]]:
+    """What doctor finds wrong with Kafka and how to mend it; but that there is only one partition."""
+    found = checks(log=None, bootstrap_servers=None, topic=None, group=rights.group)
+    faults = [each for each in found if each.name.startswith("collect ") and each.state != "ok"]
+    assert {"ok"} >= {each.state for each in found if each.name == "collect broker"}
+    return {each.name: (each.state, each.advice) for each in faults if "1 partition" not in each.found}
 
 
 def sent(rights: Rights) -> None:

@@ -2,23 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Literal
 
-from kafka import TopicPartition, codec
+from kafka import TopicPartition, codec, errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.record import util
 
 from modeltrail_collector.checks.check import Check
 from modeltrail_collector.config import KafkaConfig
-from modeltrail_collector.errors import CollectorError, Unavailable
+from modeltrail_collector.errors import CollectorError, ConfigError, Unavailable
 from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.model import LogPartition
+from modeltrail_schemas.connect import causes
+
+Fault = tuple[Literal["warn", "fail"], str, str]
+"""How bad it is, what was found, what to do."""
 
 HOUR_MS: Final = 3_600_000
 SHORT_MS: Final = 24 * HOUR_MS
 SKEW_S: Final = 60.0
 SMALL_BYTES: Final = 1_000_000
+_MENDING: Final = (" Grant it: ", " Does it exist? ")
 _NOBODY: Final = (-1, 1 << 30)  # the share of a reader to whom no partition belongs
 _CODECS: Final[tuple[tuple[str, Callable[[], bool], str], ...]] = (
     ("zstd", codec.has_zstd, "zstandard"),
@@ -36,15 +42,17 @@ def kafka_checks(config: KafkaConfig, log_uri: str | None) -> Iterator[Check]:
     except CollectorError as error:
         yield from _unusable(error, servers)
         return
+    yield Check("collect broker", "ok", f"{servers} answers ({config.bootstrap_servers.origin})")
+    looks = {"collect topic": look.topic, "collect group": look.group, "collect clock": look.clock}
+    if log_uri:
+        looks["collect lag"] = partial(look.against, open_log(log_uri))
     try:
-        yield Check("collect broker", "ok", f"{servers} answers ({config.bootstrap_servers.origin})")
-        yield from look.topic()
-        yield from look.group()
-        yield look.clock()
-        if log_uri:
-            yield from look.against(open_log(log_uri))
-    except CollectorError as error:
-        yield Check("collect", "fail", str(error), "see above", unreachable=isinstance(error, Unavailable))
+        for name, found in looks.items():
+            try:
+                yield from found()
+            except CollectorError as error:
+                yield _failed(name, error)
+                return
     finally:
         look.close()
 
@@ -69,14 +77,22 @@ def _codecs() -> Check:
 
 
 def _unusable(error: CollectorError, servers: str) -> Iterator[Check]:
-    text = str(error)
-    if text.startswith("the topic"):
+    if any(mark in str(error) for mark in _MENDING):  # a broker said so
         yield Check("collect broker", "ok", f"{servers} answers")
-        found, _, advice = text.partition(" Does it exist? ")
-        yield Check("collect topic", "fail", found, advice or "modeltrail topic create", unreachable=False)
-        return
+        yield _failed("collect topic", error)
+    else:
+        yield _failed("collect broker", error)
+
+
+def _failed(name: str, error: CollectorError) -> Check:
+    """An error as a check; what it says to do is the advice."""
+    for mark in _MENDING:
+        found, _, advice = str(error).partition(mark)
+        if advice:
+            return Check(name, "fail", found, advice)
+    unreachable = isinstance(error, Unavailable)
     advice = "check --bootstrap-servers, the network between, and the security settings"
-    yield Check("collect broker", "fail", text, advice, unreachable=isinstance(error, Unavailable))
+    return Check(name, "fail", str(error), advice, unreachable=unreachable)
 
 
 class Look(KafkaSource):
@@ -88,17 +104,34 @@ class Look(KafkaSource):
 
     def topic(self) -> Iterator[Check]:
         """What the topic's settings do to events."""
-        with self._translated(f"ask Kafka for the settings of {self._topic}"):
-            resource = ConfigResource(ConfigResourceType.TOPIC, self._topic)
-            shown = self._admin.describe_configs([resource], config_filter="all")["topic"][self._topic]
-        settings = {name: str(found["value"]) for name, found in shown.items()}
+        self._demand_read("topic", self._described["authorized_operations"])
         partitions = self._described["partitions"]
-        faults = [*_keeping(settings), *_durability(settings, partitions)]
+        faults = [*self._settings_faults(partitions), *_placing(partitions)]
         for state, found, advice in faults:
             yield Check("collect topic", state, f"{self._topic}: {found}", advice)
         if not faults:
             found = f"{self._topic}, id {self._topic_id}, {len(partitions)} partitions"
             yield Check("collect topic", "ok", found)
+
+    def _demand_read(self, resource: str, allowed: list[str] | None) -> None:
+        """Older brokers do not say what is allowed."""
+        if allowed is not None and "READ" not in allowed:
+            raise ConfigError(f"cannot collect: {self._grant('Read', resource)}")
+
+    def _grant(self, operation: str, resource: str) -> str:
+        asked = self._connection
+        name = {"topic": asked.topic, "group": asked.group}[resource]
+        return causes.grant(operation, resource, name, asked.bootstrap_servers, asked.options)
+
+    def _settings_faults(self, partitions: list[Any]) -> list[Fault]:
+        with self._translated(f"ask Kafka for the settings of {self._topic}"):
+            resource = ConfigResource(ConfigResourceType.TOPIC, self._topic)
+            shown = self._admin.describe_configs([resource], config_filter="all")["topic"][self._topic]
+        if not shown:  # the client is silent on a refusal
+            found, _, command = self._grant("DescribeConfigs", "topic").partition(_MENDING[0])
+            return [("warn", f"its settings are not shown, they may lose events: {found}", command)]
+        settings = {name: str(found["value"]) for name, found in shown.items()}
+        return [*_keeping(settings), *_durability(settings, partitions)]
 
     def group(self) -> Iterator[Check]:
         """Whether the group can be joined, and who is in it."""
@@ -115,20 +148,30 @@ class Look(KafkaSource):
                     "collect with another --group; progress is kept in the log, so nothing is read twice",
                 )
                 return
-            members = self._admin.describe_groups([name])[name]["members"] if name in listed else []
-        idle = len(members) - len(self._described["partitions"])
+            described = self._described_group(name)
+        self._demand_read("group", described["authorized_operations"])
+        members, partitions = described["members"], self._described["partitions"]
+        idle = len(members) - len(partitions)
         if idle > 0:
             yield Check(
                 "collect group",
                 "warn",
-                f"{name} has {len(members)} members for {len(self._described['partitions'])} partitions: "
+                f"{name} has {len(members)} members for {len(partitions)} partitions: "
                 f"{idle} of them have nothing to do",
                 "add partitions to the topic, or start fewer collectors",
             )
         else:
             yield Check("collect group", "ok", f"{name} has {len(members)} members")
 
-    def clock(self) -> Check:
+    def _described_group(self, name: str) -> dict[str, Any]:
+        """The group; one without members where the broker has never had any group."""
+        try:
+            found: dict[str, Any] = self._admin.describe_groups([name])[name]
+        except errors.CoordinatorNotAvailableError:
+            return {"members": [], "authorized_operations": None}
+        return found
+
+    def clock(self) -> Iterator[Check]:
         """Whether the newest record comes from the future."""
         places = [TopicPartition(self._topic, p["partition_index"]) for p in self._described["partitions"]]
         with self._translated(f"read the end of {self._topic}"):
@@ -140,17 +183,19 @@ class Look(KafkaSource):
                 self._consumer.seek(place, ends[place] - 1)
             stamps = [row.timestamp for rows in self._newest(filled) for row in rows]
         if not stamps:
-            return Check("collect clock", "ok", "the topic holds no record to compare it with")
+            yield Check("collect clock", "ok", "the topic holds no record to compare it with")
+            return
         ahead_s = max(stamps) / 1000 - time.time()
         if ahead_s > SKEW_S:
-            return Check(
+            yield Check(
                 "collect clock",
                 "warn",
                 f"the newest record is from {ahead_s:.0f} s in the future: a producer's, the broker's or "
                 "this machine's clock is wrong",
                 "run NTP on all of them; where eventTime cannot be read, events are ordered by these clocks",
             )
-        return Check("collect clock", "ok", f"the newest record is {max(-ahead_s, 0):.0f} s old")
+        else:
+            yield Check("collect clock", "ok", f"the newest record is {max(-ahead_s, 0):.0f} s old")
 
     def _newest(self, places: list[Any]) -> Iterator[list[Any]]:
         """The last records, as far as they come within two seconds."""
@@ -207,9 +252,9 @@ def _lag(begins: Mapping[Any, int], ends: Mapping[Any, int], sealed: Mapping[Any
     return Check("collect lag", "ok", f"{behind} records are in the topic and not yet in the log")
 
 
-def _keeping(settings: Mapping[str, str]) -> list[tuple[Any, str, str]]:
+def _keeping(settings: Mapping[str, str]) -> list[Fault]:
     """What removes events before they are collected, or keeps them out."""
-    faults: list[tuple[Any, str, str]] = []
+    faults: list[Fault] = []
     if "compact" in settings.get("cleanup.policy", ""):
         faults.append(
             (
@@ -220,7 +265,7 @@ def _keeping(settings: Mapping[str, str]) -> list[tuple[Any, str, str]]:
         )
     retention = int(settings.get("retention.ms", "-1"))
     if 0 <= retention < SHORT_MS:
-        state = "fail" if retention < HOUR_MS else "warn"
+        state: Literal["warn", "fail"] = "fail" if retention < HOUR_MS else "warn"
         found = f"retention.ms={retention}: events are gone {retention / HOUR_MS:.2g} h after they came"
         faults.append(
             (state, found, "set retention.ms to longer than any outage of the collector, as 30 days")
@@ -236,17 +281,22 @@ def _keeping(settings: Mapping[str, str]) -> list[tuple[Any, str, str]]:
     return faults
 
 
-def _durability(settings: Mapping[str, str], partitions: list[Any]) -> list[tuple[Any, str, str]]:
-    """What loses events with a broker, or keeps collectors from sharing the work."""
-    faults: list[tuple[Any, str, str]] = []
+def _durability(settings: Mapping[str, str], partitions: list[Any]) -> list[Fault]:
+    """What loses events with a broker."""
     copies = min(len(partition["replica_nodes"]) for partition in partitions)
+    if copies < 2 or int(settings.get("min.insync.replicas", "1")) > 1:
+        return []
+    found = f"min.insync.replicas=1 of {copies}: what one broker acknowledged alone may be lost with it"
+    return [("warn", found, "set min.insync.replicas=2")]
+
+
+def _placing(partitions: list[Any]) -> list[Fault]:
+    """What keeps events from being read, or collectors from sharing the work."""
+    faults: list[Fault] = []
     offline = [p["partition_index"] for p in partitions if p["leader_id"] < 0]
     if offline:
         found = f"partition {offline[0]} has no leader: it can be neither written nor read"
         faults.append(("fail", found, "bring its brokers back"))
-    if copies > 1 and int(settings.get("min.insync.replicas", "1")) < 2:
-        found = f"min.insync.replicas=1 of {copies}: what one broker acknowledged alone may be lost with it"
-        faults.append(("warn", found, "set min.insync.replicas=2"))
     if len(partitions) == 1:
         found = "1 partition: one collector can work at a time"
         faults.append(("warn", found, "add partitions when one is not enough; the order per job is kept"))

@@ -15,10 +15,9 @@ import msgspec
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
-from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
 from modeltrail_collector.tables.past import NOW, Moment, Past
-from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, SORTED_BY
-from modeltrail_collector.tables.snapshot import Near, Snapshot
+from modeltrail_collector.tables.schema import BY_MODEL, SORTED_BY
+from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 Row = dict[str, Any]
 
@@ -75,7 +74,7 @@ class Database:
         """
         with scan.translated():
             for name in names or PUBLIC:
-                self._attach(name, held, _near(name, runs, models, keys), models)
+                self._attach(name, held, near_to(name, runs, models, keys), models)
 
     def _attach(
         self, name: str, held: bool, near: Near | None, models: Collection[tuple[str, str]] | None
@@ -84,7 +83,7 @@ class Database:
         called = name if near is None and models is None else f"near_{name}"
         table, stamp = self._open(name), self._opened[name].stamp
         small = held and near is None and table.bytes <= _HELD_BYTES
-        view = (past, stamp or object(), small or near, models if name == "changes" else None)
+        view = (past, stamp or object(), small or near, models if name in BY_MODEL else None)
         if self._views.get(called) == view:
             return
         query = past.query(name, near, models) if past is not None else table.query(near)
@@ -161,7 +160,7 @@ class Database:
         count too. One plain query over few files: an answer that goes on from what it found asks many.
         """
         with scan.translated():
-            near = _near(name, runs, models, keys)
+            near = near_to(name, runs, models, keys)
             past = self._look_back() if self.moment != NOW else None
             table = self._open(name)
             if near is None or not near.places or (past is None and not table.files(near)):
@@ -194,22 +193,6 @@ class _Opened(msgspec.Struct, frozen=True):
 
     stamp: object | None
     table: Snapshot
-
-
-def _near(
-    name: str,
-    runs: Collection[str] | None,
-    models: Collection[tuple[str, str]] | None,
-    keys: Collection[str] | None,
-) -> Near | None:
-    """Where the rows of these runs, models or names lie in a table; None: anywhere."""
-    if name in BY_RUN and runs is not None:
-        return Near(frozenset((run_bucket(run_id), run_id) for run_id in runs))
-    if name in BY_NAME and keys is not None:
-        return Near(frozenset((name_bucket(key), key) for key in keys))
-    if name in BY_MODEL and models is not None:
-        return Near(frozenset((model_bucket(*one), one[1]) for one in models))
-    return None
 
 
 @contextlib.contextmanager

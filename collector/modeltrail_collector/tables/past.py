@@ -7,10 +7,10 @@
     runs in between              reduced from `flat` again, from the records of before it
 
 So what has to be derived at a question is little: the runs that were under way. Which those are, `runs` says;
-buckets that lie on one side as a whole are not looked into.
+buckets that lie on one side as a whole, by the statistics of their files, are not looked into.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -19,12 +19,14 @@ import msgspec
 
 from modeltrail_collector.tables import reduce, scan
 from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
-from modeltrail_collector.tables.snapshot import Near, Snapshot
+from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 Open = Callable[[str], Snapshot]
 Name = tuple[str, str]
 
 _MIXED: Final = "past.unsettled"
+_FEW: Final = 500
+"""So many models are derived one by one; of more all are."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -38,6 +40,13 @@ class Moment(msgspec.Struct, frozen=True):
         pairs = ((event_time, self.event_time), (arrival, self.arrival))
         limits = [f"{column} <= '{at.isoformat()}'::TIMESTAMPTZ" for column, at in pairs if at is not None]
         return f"({' AND '.join(limits) or 'true'})"
+
+    @property
+    def limits(self) -> list[tuple[datetime, str, str]]:
+        """Each time that is given, with the columns of `runs` for the first and the last of what was said."""
+        event = (self.event_time, "first_event_at", "last_event_at")
+        arrival = (self.arrival, "first_ingested_at", "last_ingested_at")
+        return [(at, first, last) for at, first, last in (event, arrival) if at is not None]
 
     @property
     def settled(self) -> str:
@@ -60,43 +69,46 @@ class Past:
         """Look which runs were under way then, and derive their rows."""
         self._moment, self._open = moment, open_table
         self._work = connection.cursor()
-        self._has_models = False
+        self._looked_at: set[Name] | None = set()
         self._work.execute("CREATE SCHEMA IF NOT EXISTS past")
-        self._view("runs_now", "runs")
         self._classify()
         self._reduce()
+        self._keep("models", scan.reading([], TABLES["models"]))
+        self._work.execute("CREATE OR REPLACE TABLE past.touched (namespace VARCHAR, name VARCHAR)")
 
     def _classify(self) -> None:
-        """Fill `past.unsettled` with the runs of mixed buckets that were not over."""
-        self._work.execute(f"""CREATE OR REPLACE TEMP TABLE bucket_side AS
-            SELECT bucket, bool_and({self._moment.settled}) AS settled,
-                bool_or({self._moment.begun}) AS begun
-            FROM runs_now GROUP BY bucket""")  # noqa: S608  times of ours
-        sides = self._work.execute("SELECT * FROM bucket_side").fetchall()
-        self._settled = {bucket for bucket, settled, _ in sides if settled}
-        self._later = {bucket for bucket, _, begun in sides if not begun}
+        """Fill `past.unsettled` with the runs that were not over, of the buckets that may hold any."""
+        runs = self._open("runs")
+        sides = [(at, runs.limits(first), runs.limits(last)) for at, first, last in self._moment.limits]
+        self._settled = {
+            bucket
+            for bucket in runs.buckets
+            if all(bucket in last and last[bucket][1] <= at for at, _, last in sides)
+        }
+        self._later = {
+            bucket
+            for bucket in runs.buckets
+            if any(bucket in first and first[bucket][0] > at for at, first, _ in sides)
+        }
+        mixed = runs.query(None, set(runs.buckets) - self._settled - self._later)
         self._work.execute(f"""CREATE OR REPLACE TABLE {_MIXED} AS
             SELECT run_id, bucket, {self._moment.begun} AS begun
-            FROM runs_now SEMI JOIN (FROM bucket_side WHERE begun AND NOT settled) AS mixed USING (bucket)
-            WHERE NOT {self._moment.settled}""")  # noqa: S608
+            FROM ({mixed}) WHERE NOT {self._moment.settled}""")  # noqa: S608  times of ours
 
     def _reduce(self) -> None:
         """Derive the rows by run of what was under way, and of what has no run."""
-        flat = self._open("flat")
-        under_way = self._work.execute(f"SELECT DISTINCT bucket FROM {_MIXED} WHERE begun").fetchall()  # noqa: S608
+        work, flat = self._work, self._open("flat")
+        under_way = work.execute(f"SELECT DISTINCT bucket FROM {_MIXED} WHERE begun").fetchall()  # noqa: S608
         # What has no run lies in buckets of a hash, which runs may not have touched.
         buckets = {bucket for (bucket,) in under_way} | {b for b in flat.buckets if b.startswith("x")}
-        self._view("flat_now", "flat", buckets)
-        self._work.execute(f"""CREATE OR REPLACE TEMP TABLE flat AS FROM flat_now
-            WHERE (run_id IS NULL OR run_id IN (SELECT run_id FROM {_MIXED} WHERE begun))
-                AND {self._moment.before("happened_at", "ingested_at")}""")  # noqa: S608
-        for name, query in reduce.by_run_queries(self._work, (BY_RUN.keys() | BY_NAME.keys()) - {"events"}):
+        rows = flat.query(None, buckets)
+        then = self._moment.before("happened_at", "ingested_at")
+        work.execute(f"""CREATE OR REPLACE TEMP TABLE flat AS
+            FROM ({rows}) SEMI JOIN (FROM {_MIXED} WHERE begun) AS under_way USING (run_id) WHERE {then}
+            UNION ALL FROM ({rows}) WHERE run_id IS NULL AND {then}""")
+        for name, query in reduce.by_run_queries(work, (BY_RUN.keys() | BY_NAME.keys()) - {"events"}):
             self._keep(name, query)
-        self._work.execute("DROP TABLE flat")
-
-    def _view(self, called: str, name: str, buckets: Collection[str] | None = None) -> None:
-        query = self._open(name).query(None, buckets)
-        self._work.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
+        work.execute("DROP TABLE flat")
 
     def _keep(self, name: str, query: str) -> None:
         columns = ", ".join(f'"{column}"' for column in TABLES[name].names)
@@ -118,7 +130,7 @@ class Past:
                 rows = self._open(name).query(near)
                 return f"FROM ({rows}) WHERE {self._moment.settled} UNION ALL FROM past.mentions"
             case "models":
-                self._derive_models()
+                self._derive_models(near, models)
                 return f"""FROM ({self._open(name).query(near)}) WHERE {self._moment.settled}
                     AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)
                     UNION ALL FROM past.models"""  # noqa: S608  names and times of ours
@@ -139,46 +151,97 @@ class Past:
                 WHERE run_id IS NOT NULL
             UNION ALL FROM past.{name}"""
 
-    def _derive_models(self) -> None:
-        """Fill `past.models` with the rows of the names of which something was said about that time."""
-        if self._has_models:
+    def _derive_models(self, near: Near | None, models: Collection[Name] | None) -> None:
+        """Derive the rows of the models, of these or of all, of which something was said about that time.
+
+        They go to `past.models`, and their names to `past.touched`.
+        """
+        if self._looked_at is None or (models is not None and self._looked_at.issuperset(models)):
             return
-        work = self._work
-        self._view("models_now", "models")
-        work.execute(f"""CREATE OR REPLACE TABLE past.touched AS
-            SELECT namespace, name FROM models_now WHERE {self._moment.begun} AND NOT {self._moment.settled}
-            UNION SELECT namespace, name FROM past.run_datasets WHERE kind = 'model'
-            UNION SELECT m.namespace, m.name FROM models_now AS m
-                JOIN past.run_datasets AS d ON m.digest = d.fingerprint AND d.kind = 'model'""")  # noqa: S608
-        self._relevant("FROM past.touched")
-        self._keep("models", reduce.models_query(work))
-        self._has_models = True
+        if models is None or len(models) > _FEW:
+            self._looked_at = None
+            self._touch(self._open("models").query(), "true")
+        else:
+            self._looked_at |= set(models)
+            scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
+            self._touch(self._open("models").query(near), "name IN (FROM wanted)")
+        self._relevant("run_datasets", "runs", "facets")
+        columns = ", ".join(f'"{column}"' for column in TABLES["models"].names)
+        query = reduce.models_query(self._work)
+        self._work.execute(f"INSERT INTO past.models SELECT {columns} FROM ({query})")  # noqa: S608
+        self._work.execute("INSERT INTO past.touched FROM touched")
+
+    def _touch(self, models: str, wanted: str) -> None:
+        """Fill `touched` with the names that have to be derived and were not yet.
+
+        `models` is a query of their rows now, `wanted` SQL that is true of a name that is asked for.
+        """
+        self._work.execute(f"""CREATE OR REPLACE TEMP TABLE touched AS
+            WITH models_now AS (FROM ({models})),
+            said AS (SELECT namespace, name, fingerprint FROM past.run_datasets WHERE kind = 'model'),
+            found AS (
+                SELECT namespace, name FROM models_now
+                WHERE {self._moment.begun} AND NOT {self._moment.settled}
+                UNION SELECT namespace, name FROM said
+                UNION SELECT m.namespace, m.name FROM models_now AS m JOIN said ON m.digest = said.fingerprint
+            )
+            FROM found WHERE {wanted} EXCEPT FROM past.touched""")  # noqa: S608  names and times of ours
 
     def _derive_changes(self, models: Collection[Name] | None) -> None:
         """Fill `past.changes` with the rows of these models, or all."""
         work = self._work
         if models is None:
-            work.execute(f"CREATE OR REPLACE TEMP VIEW models_then AS {self.query('models')}")
-            self._relevant("SELECT DISTINCT namespace, name FROM models_then")
+            then = self.query("models")
+            names = f"SELECT DISTINCT namespace, name FROM ({then})"  # noqa: S608
+            work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
         else:
-            scan.fill(work, "wanted_name", ("namespace", "name"), models)
-            self._relevant("FROM wanted_name")
-        versions = work.sql(
-            f"SELECT namespace, name, version, run_id, digest FROM ({reduce.models_query(work)})"  # noqa: S608
-        )
-        found = reduce.changes_of(work, versions.to_arrow_table().to_pylist())
+            then = self.query("models", near_to("models", models=models), models)
+            scan.fill(work, "touched", ("namespace", "name"), set(models))
+        self._relevant("facets", "metrics")
+        versions = work.sql(f"""SELECT namespace, name, version, run_id, digest
+            FROM ({then}) SEMI JOIN touched USING (namespace, name)
+            ORDER BY namespace, name, created_at, version""")  # noqa: S608
+        found = reduce.changes_of(work, versions.to_arrow_table().to_pylist(), facets="facets_all")
         columns = tuple(BY_MODEL["changes"].names)
         scan.fill(work, "change", columns, (tuple(row.get(column) for column in columns) for row in found))
         self._keep("changes", "FROM change")
 
-    def _relevant(self, names: str) -> None:
-        """Make these model names `touched`, and attach what they are derived from."""
+    def _relevant(self, *tables: str) -> None:
+        """Attach what these tables (as `<table>_all`) say of the runs that speak of the names in `touched`.
+
+        `run_datasets`, if it is asked for, is read. Where the names are few, `mentions` says which runs these
+        are; else at least theirs are attached.
+        """
         work = self._work
-        work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
-        work.execute(f"CREATE OR REPLACE TEMP VIEW run_datasets_all AS {self._by_run('run_datasets')}")
-        buckets = reduce.relevant_runs(work)
-        for name in ("runs", "facets", "metrics"):
-            work.execute(f"CREATE OR REPLACE TEMP VIEW {name}_all AS {self._by_run(name, buckets=buckets)}")
+        names = set(work.execute("SELECT namespace, name FROM touched").fetchall())
+        if len(names) > _FEW:
+            self._attach({"run_datasets": self._by_run("run_datasets")})
+            buckets = reduce.relevant_runs(work)
+            others = (name for name in tables if name != "run_datasets")
+            self._attach({name: self._by_run(name, buckets=buckets) for name in others})
+            return
+        named = {row[2:] for row in self._speaking("name", {name for _, name in names}) if row[:2] in names}
+        alike = {row[2:] for row in self._speaking("digest", {digest for _, digest in named if digest})}
+        runs = {run_id for run_id, _ in named | alike}
+        scan.fill(work, "speaking", ("run_id",), {(run_id,) for run_id in runs})
+        near = {name: self._by_run(name, near_to(name, runs=runs)) for name in tables}
+        self._attach(
+            {name: f"FROM ({rows}) SEMI JOIN speaking USING (run_id)" for name, rows in near.items()}
+        )
+        if "run_datasets" in tables:
+            work.execute("CREATE OR REPLACE TEMP TABLE run_datasets AS FROM run_datasets_all")
+
+    def _attach(self, queries: Mapping[str, str]) -> None:
+        for name, query in queries.items():
+            self._work.execute(f"CREATE OR REPLACE TEMP VIEW {name}_all AS {query}")
+
+    def _speaking(self, how: str, keys: Collection[str]) -> Iterable[tuple[str, str, str, str | None]]:
+        """Who speaks of models by these names or digests: namespace, name, run and digest."""
+        scan.fill(self._work, "spoken", ("key",), {(key,) for key in keys})
+        rows = self.query("mentions", near_to("mentions", keys=keys))
+        found = f"FROM ({rows}) SEMI JOIN spoken USING (key) WHERE how = '{how}' AND kind = 'model'"
+        query = f"SELECT DISTINCT namespace, name, run_id, fingerprint {found}"
+        return self._work.execute(query).fetchall()
 
     def close(self) -> None:
         """Let go of what was derived."""

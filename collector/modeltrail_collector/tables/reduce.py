@@ -116,8 +116,9 @@ def by_model(reduced: Mapping[str, DeltaTable | None], runs: set[str] | None = N
         models = fetch(connection, models_query(connection), BY_MODEL["models"]).read_all()
         # No times in here: to turn one into Python, pyarrow imports pandas, which takes a second.
         versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
-        changes = pa.Table.from_pylist(changes_of(connection, versions), schema=BY_MODEL["changes"])
-        return ByModel(targets, {"models": models, "changes": changes})
+        changes = changes_of(connection, versions, facets="model_facet")
+        rows = pa.Table.from_pylist(changes, schema=BY_MODEL["changes"])
+        return ByModel(targets, {"models": models, "changes": rows})
 
 
 def models_query(connection: duckdb.DuckDBPyConnection) -> str:
@@ -170,14 +171,17 @@ def relevant_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def changes_of(
-    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]]
+    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], *, facets: str
 ) -> list[dict[str, str | None]]:
-    """Rows of `changes` for these model versions, which come ordered by name and time."""
+    """Rows of `changes` for these model versions, which come ordered by name and time.
+
+    `facets` names the view to read those of their runs from; `metrics_all` has their figures.
+    """
     by_name: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for model in models:
         by_name[model["namespace"], model["name"]].append(model)
     compared = [model for versions in by_name.values() if len(versions) > 1 for model in versions]
-    made = version_facts(connection, compared, facets="model_facet", metrics="metrics_all")
+    made = version_facts(connection, compared, facets=facets, metrics="metrics_all")
     rows: list[dict[str, str | None]] = []
     for (namespace, name), versions in by_name.items():
         if len(versions) > 1:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from modeltrail_collector.tables import scan
-from modeltrail_collector.tables.schema import SORTED_BY, TABLES, TIME
+from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, SORTED_BY, TABLES
 from modeltrail_collector.tables.store import statistics
 
 _MANY: Final = 500
@@ -35,6 +36,22 @@ class Near(msgspec.Struct, frozen=True):
     def is_literal(self) -> bool:
         """Whether the SELECT itself leaves out what is not near; else it may hold more, for a join."""
         return len(self.places) <= _MANY and not any("\0" in value for _, value in self.places)
+
+
+def near_to(
+    name: str,
+    runs: Collection[str] | None = None,
+    models: Collection[tuple[str, str]] | None = None,
+    keys: Collection[str] | None = None,
+) -> Near | None:
+    """Where the rows of these runs, models or names lie in a table; None: anywhere."""
+    if name in BY_RUN and runs is not None:
+        return Near(frozenset((run_bucket(run_id), run_id) for run_id in runs))
+    if name in BY_NAME and keys is not None:
+        return Near(frozenset((name_bucket(key), key) for key in keys))
+    if name in BY_MODEL and models is not None:
+        return Near(frozenset((model_bucket(*one), one[1]) for one in models))
+    return None
 
 
 _FIRST_PART: Final = 4
@@ -68,6 +85,7 @@ class Snapshot:
         self._column, self._same = SORTED_BY.get(name), True
         self._files: dict[str, list[_File]] = {}
         self._uris: list[str] = []
+        self._buckets: list[str] = []
         self._statistics: pa.Table | None = None
         if table is not None:
             self._read(table)
@@ -80,10 +98,10 @@ class Snapshot:
         unknown = [None] * found.num_rows
         limits = (f"{end}.{self._column}" for end in ("min", "max"))
         least, most = (found[name].to_pylist() if name in found.column_names else unknown for name in limits)
-        buckets = found[f"partition.{self.schema.names[0]}"].to_pylist()
+        self._buckets = found[f"partition.{self.schema.names[0]}"].to_pylist()
         self._uris = [f"{root}/{path}" for path in found["path"].to_pylist()]
         self._statistics = found
-        for bucket, uri, *ends in zip(buckets, self._uris, least, most, strict=True):
+        for bucket, uri, *ends in zip(self._buckets, self._uris, least, most, strict=True):
             self._files.setdefault(bucket, []).append(_File(bucket, uri, *ends))
 
     @property
@@ -118,13 +136,38 @@ class Snapshot:
             yield Part(self._reading(uri for _, uri in part), later)
             size *= _FIRST_PART
 
+    def limits(self, time: str) -> dict[str, tuple[datetime, datetime]]:
+        """Between which times this column lies, by bucket; a bucket is left out where that is not known."""
+        ends = zip(self._ends(f"min.{time}"), self._ends(f"max.{time}"), self._nulls(time), strict=True)
+        found: dict[str, tuple[datetime, datetime]] = {}
+        unknown: set[str] = set()
+        for bucket, (least, most, nulls) in zip(self._buckets, ends, strict=True):
+            if least is None or most is None or nulls != 0:
+                unknown.add(bucket)
+                continue
+            known = found.get(bucket, (least, most + _STATISTIC))
+            found[bucket] = (min(known[0], least), max(known[1], most + _STATISTIC))
+        return {bucket: span for bucket, span in found.items() if bucket not in unknown}
+
     def _latest(self, time: str) -> list[datetime]:
         """The latest that may be in each file, by its statistics."""
-        if self._statistics is None or f"max.{time}" not in self._statistics.column_names:
-            return [_ANY_TIME] * len(self._uris)
-        # As numbers: pyarrow's own conversion of times imports pandas, which takes half a second.
-        ends = self._statistics[f"max.{time}"].cast(TIME).cast(pa.int64()).to_pylist()
-        return [_ANY_TIME if end is None else _EPOCH + timedelta(microseconds=end) for end in ends]
+        return [_ANY_TIME if end is None else end for end in self._ends(f"max.{time}")]
+
+    def _ends(self, statistic: str) -> list[datetime | None]:
+        """A statistic of each file that is a time."""
+        if self._statistics is None or statistic not in self._statistics.column_names:
+            return [None] * len(self._uris)
+        # As numbers: pyarrow's conversion of times imports pandas, which takes half a second, and a cast its
+        # functions, which take a tenth.
+        ends = self._statistics[statistic].combine_chunks().view(pa.int64()).to_pylist()
+        return [None if end is None else _EPOCH + timedelta(microseconds=end) for end in ends]
+
+    def _nulls(self, column: str) -> list[int | None]:
+        """How many rows of each file have no value there."""
+        if self._statistics is None or f"null_count.{column}" not in self._statistics.column_names:
+            return [None] * len(self._uris)
+        counts: list[int | None] = self._statistics[f"null_count.{column}"].to_pylist()
+        return counts
 
     def files(self, near: Near) -> list[_File]:
         """The files in which something near may lie."""

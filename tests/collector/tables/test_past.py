@@ -16,6 +16,7 @@ from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.tables import PUBLIC, compact
 from modeltrail_collector.tables.flatten import event_time
 from modeltrail_collector.tables.past import Moment
+from modeltrail_collector.tables.schema import BY_MODEL
 
 FEW, MANY = 2, int(os.environ.get("WORLDS", "60"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -42,6 +43,23 @@ def log_of(entries, uri):
 
 def rows(db: Database):
     return {name: sorted(map(repr, db.table(name).fetchall())) for name in PUBLIC}
+
+
+def rows_of_models(db: Database, names):
+    """The rows by model as an answer reads them: of one after the other."""
+    found = {name: [] for name in BY_MODEL}
+    for namespace, name in names:
+        for table in found:
+            rows = db.read(
+                table,
+                "*",
+                models=[(namespace, name)],
+                where="(namespace, name) = ($namespace, $name)",
+                namespace=namespace,
+                name=name,
+            )
+            found[table] += sorted(map(repr, rows))
+    return found
 
 
 def moments(chance: random.Random, entries):
@@ -72,7 +90,10 @@ def the_past_is_what_was_known(seed: int, tmp_path, make) -> None:
             for partition, some in entries.items()
         }
         then = log_of(known, tmp_path / f"then-{seed}-{number}")
-        with Database(then) as expected, Database(log, moment) as past:
+        with Database(then) as expected, Database(log, moment) as past, Database(log) as now:
+            names = sorted(now.sql("SELECT DISTINCT namespace, name FROM models").fetchall())
+            chance.shuffle(names)
+            assert rows_of_models(expected, names) == rows_of_models(past, names), f"SEED={seed} {moment}"
             assert rows(expected) == rows(past), f"SEED={seed} {moment}"
         shutil.rmtree(then.uri)
     shutil.rmtree(log.uri)

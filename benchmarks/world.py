@@ -6,19 +6,18 @@ from them, and its own code writes them. What is left out is reading ten million
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables import keep_up, reduce, scan, store, table_store
+from modeltrail_collector.tables import keep_up, models, reduce, scan, store, table_store
 from modeltrail_collector.tables.derivation import FORGOTTEN, GENERATION
-from modeltrail_collector.tables.flatten import model_bucket
-from modeltrail_collector.tables.schema import BY_MODEL, BY_RUN, DERIVED, FLAT, REJECTED, TABLES
+from modeltrail_collector.tables.schema import BY_MODEL, DERIVED, FLAT, REJECTED, TABLES
+from modeltrail_collector.tables.snapshot import Snapshot
 
 RUNS_A_CYCLE: Final = 6
 EVENTS_A_RUN: Final = 10
@@ -26,10 +25,6 @@ FAN_OUT: Final = 10_000
 CHAIN: Final = 100
 _SQL: Final = Path(__file__).with_name("world.sql")
 _CHUNK: Final = 2_000
-_MODEL_GROUP_RUNS: Final = 60_000
-"""Of so many runs the facts of all models are held at once."""
-
-Tables = dict[str, DeltaTable]
 
 
 def parameters(runs: int) -> dict[str, int]:
@@ -73,41 +68,20 @@ def generate(log: Log, runs: int, tell: Callable[[str], None] = lambda _: None) 
     store.append(tables["rejected"], _rejected(cycles), {})
     keep_up(log)
     tables = {name: table_store(log).open_or_create(name, schema) for name, schema in TABLES.items()}
-    for some in _models(tables, max(runs // _MODEL_GROUP_RUNS, 1)):
-        for name, table in some.items():
-            store.append(tables[name], table, {})
-        tell(f"models, {time.monotonic() - started:.0f} s")
+    opened = {name: Snapshot(name, table) for name, table in tables.items()}
+    with scan.connect() as connection:
+        connection.execute("SET memory_limit = '2GB'")
+        models.derive(connection, lambda name, *where: opened[name].query(*where), None)
+        for name in BY_MODEL:
+            rows = scan.fetch(connection, models.sorted_rows(name), BY_MODEL[name])
+            store.replace(tables[name], rows, None, {})
+    tell(f"models, {time.monotonic() - started:.0f} s")
     flat = tables["flat"]
     marks = {f"flat/{flat.metadata().id}": flat.version(), GENERATION: 0, FORGOTTEN: 0}
     for name in DERIVED:
         store.append(tables[name], TABLES[name].empty_table(), marks)
     keep_up(log)
     tell(f"kept up, {time.monotonic() - started:.0f} s")
-
-
-def _models(tables: Tables, groups: int) -> Iterator[dict[str, pa.Table]]:
-    """Rows of `models` and `changes`, a part of the names at a time."""
-    with scan.connect() as connection:
-        connection.execute("SET memory_limit = '2GB'")
-        for name in ("runs", "run_datasets", "facets"):
-            scan.attach(connection, f"{name}_all", tables[name], BY_RUN[name])
-        scan.attach(connection, "metrics_any", tables["metrics"], BY_RUN["metrics"])
-        names = connection.execute(
-            "SELECT DISTINCT namespace, name FROM run_datasets_all WHERE kind = 'model'"
-        ).fetchall()
-        for group in range(groups):
-            some = [one for one in names if int(model_bucket(*one)[1:], 16) % groups == group]
-            scan.fill(connection, "touched", ("namespace", "name"), some)
-            reduce.relevant_runs(connection)
-            connection.execute("""CREATE OR REPLACE TEMP TABLE metrics_all AS
-                FROM metrics_any SEMI JOIN run_datasets USING (run_id) WHERE source <> 'series'""")
-            models = scan.fetch(connection, reduce.models_query(connection), BY_MODEL["models"]).read_all()
-            versions = models.select(["namespace", "name", "version", "run_id", "digest"]).to_pylist()
-            changes = reduce.changes_of(connection, versions)
-            yield {
-                "models": models,
-                "changes": pa.Table.from_pylist(changes, schema=BY_MODEL["changes"]),
-            }
 
 
 def _rejected(cycles: int) -> pa.Table:

@@ -9,7 +9,7 @@ from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import differences
-from modeltrail_collector.tables.reduce import version_facts
+from modeltrail_collector.tables.models import version_facts
 
 _STATES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
 

@@ -11,9 +11,10 @@ import msgspec
 from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
-from modeltrail_collector.tables import reduce, store
+from modeltrail_collector.tables import models, reduce, scan, store
 from modeltrail_collector.tables.reduce import Touched
 from modeltrail_collector.tables.schema import BY_MODEL, DERIVED, FLAT
+from modeltrail_collector.tables.snapshot import Snapshot
 from modeltrail_collector.tables.work import Progress, Work, mark_of, offset_of
 
 GENERATION: Final = "generation"
@@ -54,8 +55,8 @@ def derive(work: Work) -> Derived:
         work.replace(behind[name], rows, few.predicate(name) if few else None, state.marks)
         reached("table_replaced")
         work.tell(Progress(name, flat.version()))
-    models = {name: behind[name] for name in BY_MODEL if name in behind}
-    _derive_models(work, models, touched.runs if touched else None, state.marks)
+    by_model = {name: behind[name] for name in BY_MODEL if name in behind}
+    _derive_models(work, by_model, touched.runs if touched else None, state.marks)
     work.tell(Progress("models", flat.version()))
     return Derived(before, len(store.files_by_bucket(flat) if touched is None else touched.buckets))
 
@@ -70,15 +71,18 @@ def _derive_models(
     """
     if not behind:
         return
-    found = reduce.by_model({name: work.tables.open(name) for name in reduce.BY_MODEL_READS}, runs)
-    for name, table in behind.items():
-        if runs is None:
-            work.replace(table, found.tables[name], None, marks)
-        elif found.buckets:
-            work.replace(table, found.tables[name], store.among("bucket", found.buckets), marks)
-        else:
-            work.append(table, BY_MODEL[name].empty_table(), marks)
-        reached("table_replaced")
+    opened = {name: Snapshot(name, work.tables.open(name)) for name in models.READS}
+    with scan.connect() as connection:
+        scan.reach(connection, work.tables.root)
+        buckets = models.derive(connection, lambda name, *where: opened[name].query(*where), runs)
+        for name, table in behind.items():
+            if runs is not None and not buckets:
+                work.append(table, BY_MODEL[name].empty_table(), marks)
+            else:
+                rows = scan.fetch(connection, models.sorted_rows(name), BY_MODEL[name])
+                among = None if runs is None else store.among("bucket", buckets)
+                work.replace(table, rows, among, marks)
+            reached("table_replaced")
 
 
 class _State:

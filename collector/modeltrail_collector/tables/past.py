@@ -10,7 +10,7 @@ So what has to be derived at a question is little: the runs that were under way.
 buckets that lie on one side as a whole, by the statistics of their files, are not looked into.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
@@ -18,15 +18,13 @@ import duckdb
 import msgspec
 
 from modeltrail_collector.tables import reduce, scan
-from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
+from modeltrail_collector.tables.models import FEW, Name, attach_relevant, fill_changes, insert, models_query
+from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, TABLES
 from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 Open = Callable[[str], Snapshot]
-Name = tuple[str, str]
 
 _MIXED: Final = "past.unsettled"
-_FEW: Final = 500
-"""So many models are derived one by one; of more all are."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -158,17 +156,15 @@ class Past:
         """
         if self._looked_at is None or (models is not None and self._looked_at.issuperset(models)):
             return
-        if models is None or len(models) > _FEW:
+        if models is None or len(models) > FEW:
             self._looked_at = None
             self._touch(self._open("models").query(), "true")
         else:
             self._looked_at |= set(models)
             scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
             self._touch(self._open("models").query(near), "name IN (FROM wanted)")
-        self._relevant("run_datasets", "runs", "facets")
-        columns = ", ".join(f'"{column}"' for column in TABLES["models"].names)
-        query = reduce.models_query(self._work)
-        self._work.execute(f"INSERT INTO past.models SELECT {columns} FROM ({query})")  # noqa: S608
+        attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
+        insert(self._work, "models", "past.models", models_query(self._work))
         self._work.execute("INSERT INTO past.touched FROM touched")
 
     def _touch(self, models: str, wanted: str) -> None:
@@ -189,59 +185,18 @@ class Past:
 
     def _derive_changes(self, models: Collection[Name] | None) -> None:
         """Fill `past.changes` with the rows of these models, or all."""
-        work = self._work
+        then = self.query("models", near_to("models", models=models), models)
         if models is None:
-            then = self.query("models")
             names = f"SELECT DISTINCT namespace, name FROM ({then})"  # noqa: S608
-            work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
+            self._work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
         else:
-            then = self.query("models", near_to("models", models=models), models)
-            scan.fill(work, "touched", ("namespace", "name"), set(models))
-        self._relevant("facets", "metrics")
-        versions = work.sql(f"""SELECT namespace, name, version, run_id, digest
-            FROM ({then}) SEMI JOIN touched USING (namespace, name)
-            ORDER BY namespace, name, created_at, version""")  # noqa: S608
-        found = reduce.changes_of(work, versions.to_arrow_table().to_pylist(), facets="facets_all")
-        columns = tuple(BY_MODEL["changes"].names)
-        scan.fill(work, "change", columns, (tuple(row.get(column) for column in columns) for row in found))
+            scan.fill(self._work, "touched", ("namespace", "name"), set(models))
+        attach_relevant(self._work, self._said, "facets", "metrics")
+        fill_changes(self._work, then, facets="facets_all")
         self._keep("changes", "FROM change")
 
-    def _relevant(self, *tables: str) -> None:
-        """Attach what these tables (as `<table>_all`) say of the runs that speak of the names in `touched`.
-
-        `run_datasets`, if it is asked for, is read. Where the names are few, `mentions` says which runs these
-        are; else at least theirs are attached.
-        """
-        work = self._work
-        names = set(work.execute("SELECT namespace, name FROM touched").fetchall())
-        if len(names) > _FEW:
-            self._attach({"run_datasets": self._by_run("run_datasets")})
-            buckets = reduce.relevant_runs(work)
-            others = (name for name in tables if name != "run_datasets")
-            self._attach({name: self._by_run(name, buckets=buckets) for name in others})
-            return
-        named = {row[2:] for row in self._speaking("name", {name for _, name in names}) if row[:2] in names}
-        alike = {row[2:] for row in self._speaking("digest", {digest for _, digest in named if digest})}
-        runs = {run_id for run_id, _ in named | alike}
-        scan.fill(work, "speaking", ("run_id",), {(run_id,) for run_id in runs})
-        near = {name: self._by_run(name, near_to(name, runs=runs)) for name in tables}
-        self._attach(
-            {name: f"FROM ({rows}) SEMI JOIN speaking USING (run_id)" for name, rows in near.items()}
-        )
-        if "run_datasets" in tables:
-            work.execute("CREATE OR REPLACE TEMP TABLE run_datasets AS FROM run_datasets_all")
-
-    def _attach(self, queries: Mapping[str, str]) -> None:
-        for name, query in queries.items():
-            self._work.execute(f"CREATE OR REPLACE TEMP VIEW {name}_all AS {query}")
-
-    def _speaking(self, how: str, keys: Collection[str]) -> Iterable[tuple[str, str, str, str | None]]:
-        """Who speaks of models by these names or digests: namespace, name, run and digest."""
-        scan.fill(self._work, "spoken", ("key",), {(key,) for key in keys})
-        rows = self.query("mentions", near_to("mentions", keys=keys))
-        found = f"FROM ({rows}) SEMI JOIN spoken USING (key) WHERE how = '{how}' AND kind = 'model'"
-        query = f"SELECT DISTINCT namespace, name, run_id, fingerprint {found}"
-        return self._work.execute(query).fetchall()
+    def _said(self, name: str, near: Near | None = None, buckets: Collection[str] | None = None) -> str:
+        return self.query(name, near) if name in BY_NAME else self._by_run(name, near, buckets)
 
     def close(self) -> None:
         """Let go of what was derived."""

@@ -72,13 +72,18 @@ def confine(connection: duckdb.DuckDBPyConnection, root: str) -> None:
 
     Its settings stand: no statement widens this again.
     """
-    if "://" in root:
-        from modeltrail_collector.tables.remote import reach
-
-        reach(connection, root.partition("://")[0])
+    reach(connection, root)
     connection.execute(f"SET allowed_directories = [{quoted(root)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+
+
+def reach(connection: duckdb.DuckDBPyConnection, root: str) -> None:
+    """Let the connection read what lies below `root` also where that is in an object store."""
+    if "://" in root:
+        from modeltrail_collector.tables import remote
+
+        remote.reach(connection, root.partition("://")[0])
 
 
 def _in_our_words(error: duckdb.Error) -> Unavailable | None:
@@ -108,10 +113,8 @@ def attach(
     was made of for as long as `upkeep` keeps that version's files.
     """
     query = reading(list(files), schema) if files is not None else reading_table(table, schema, buckets)
-    if table is not None and "://" in table.table_uri.removeprefix("file://"):
-        from modeltrail_collector.tables.remote import reach
-
-        reach(connection, table.table_uri.partition("://")[0])
+    if table is not None:
+        reach(connection, table.table_uri.removeprefix("file://"))
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
 
 

@@ -17,7 +17,7 @@ from worlds import OLD, PARTITIONS, World
 from modeltrail_collector.log import Batch, open_log, rollup
 from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.model import LOCAL
-from modeltrail_collector.tables import compact, keep_up, rebuild, table_store, upkeep
+from modeltrail_collector.tables import compact, keep_up, models, rebuild, table_store, upkeep
 from modeltrail_collector.tables.schema import TABLES
 
 FEW, MANY = 2, int(os.environ.get("WORLDS", "60"))
@@ -79,9 +79,13 @@ def live(world: World, uri: Path):
 
 def all_ways_are_equal(seed: int, tmp_path: Path, make) -> None:
     world = World(seed, make)
-    log = live(world, tmp_path / f"log-{seed}")
-    lived = rows_of(log)
-    rebuild(log)
+    ways = [{"FEW": models.FEW, "GROUP": models.GROUP}, {"FEW": 0, "GROUP": 3}]
+    world.chance.shuffle(ways)
+    with models_derived(**ways[0]):
+        log = live(world, tmp_path / f"log-{seed}")
+        lived = rows_of(log)
+    with models_derived(**ways[1]):
+        rebuild(log)
     assert lived == rows_of(log), f"rebuilt tables differ: SEED={seed}"
     shutil.rmtree(Path(log.uri) / "tables")
     compact(log)
@@ -89,6 +93,15 @@ def all_ways_are_equal(seed: int, tmp_path: Path, make) -> None:
     assert lived["rejected"]
     assert lived["changes"]
     shutil.rmtree(log.uri)
+
+
+@contextlib.contextmanager
+def models_derived(**ways: int):
+    """Models are looked up one by one, or looked through, so many at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ways.items():
+            patch.setattr(models, name, value)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from worlds import OLD, PARTITIONS, World
 
 from modeltrail_collector.answers import Database
 from modeltrail_collector.log import Batch, open_log
-from modeltrail_collector.tables import PUBLIC, compact
+from modeltrail_collector.tables import PUBLIC, compact, models
 from modeltrail_collector.tables.flatten import event_time
 from modeltrail_collector.tables.past import Moment
 from modeltrail_collector.tables.schema import BY_MODEL
@@ -95,6 +95,9 @@ def the_past_is_what_was_known(seed: int, tmp_path, make) -> None:
             chance.shuffle(names)
             assert rows_of_models(expected, names) == rows_of_models(past, names), f"SEED={seed} {moment}"
             assert rows(expected) == rows(past), f"SEED={seed} {moment}"
+            with pytest.MonkeyPatch.context() as patch, Database(log, moment) as many:
+                patch.setattr(models, "FEW", 0)
+                assert rows(expected) == rows(many), f"of many models: SEED={seed} {moment}"
         shutil.rmtree(then.uri)
     shutil.rmtree(log.uri)
 

@@ -1,0 +1,269 @@
+"""From the tables by run to `models` and `changes`: for the names that some runs concern, or for all.
+
+A version is made of what all runs say that speak of its name or of its bytes (digest). Which runs these are,
+`mentions` says where the names are few; of many the whole of `run_datasets` is looked through.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final, Protocol
+
+import duckdb
+import msgspec
+
+from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
+from modeltrail_collector.tables.flatten import model_bucket
+from modeltrail_collector.tables.reduce import sql_of
+from modeltrail_collector.tables.scan import fill
+from modeltrail_collector.tables.schema import BY_MODEL
+from modeltrail_collector.tables.snapshot import Near, near_to
+
+FEW: Final = 500
+"""So many names are looked up one by one."""
+
+GROUP: Final = 10_000
+"""So often are the names named that are derived at once: what their runs said is held in memory."""
+
+READS: Final = ("runs", "run_datasets", "facets", "metrics", "mentions", *BY_MODEL)
+"""The tables that `derive` reads."""
+
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+class Rows(Protocol):
+    """The SELECT of the rows of a table, or at least of those near something, or of those buckets."""
+
+    def __call__(  # noqa: D102
+        self, name: str, near: Near | None = None, buckets: Collection[str] | None = None, /
+    ) -> str: ...
+
+
+def derive(connection: duckdb.DuckDBPyConnection, rows: Rows, runs: set[str] | None) -> set[str]:
+    """Fill `models_new` and `changes_new` for all that these runs (None: any) may concern.
+
+    A bucket of these tables is written as a whole: what else is in one that is touched comes along as it is.
+
+    Args:
+        connection: where the two are made, and what `rows` selects can be read.
+        rows: the tables by run and by name as they are now, `models` and `changes` as they were before.
+        runs: the ids of the runs.
+
+    Returns:
+        The buckets.
+    """
+    names = None if runs is None else _concerned(connection, rows, runs)
+    named = _named(connection, rows, names)
+    buckets = {model_bucket(*name) for name in (named if names is None else names)}
+    fill(connection, "touched", ("namespace", "name"), names or ())
+    for table in BY_MODEL:
+        kept = rows(table, None, () if names is None else buckets)
+        connection.execute(f"""CREATE OR REPLACE TEMP TABLE {table}_new AS
+            SELECT {_columns(table)} FROM ({kept}) ANTI JOIN touched USING (namespace, name)""")  # noqa: S608
+    for some in _groups(named):
+        fill(connection, "touched", ("namespace", "name"), some)
+        attach_relevant(connection, rows, "run_datasets", "runs", "facets", "metrics")
+        insert(connection, "models", "models_new", models_query(connection))
+        fill_changes(connection, "FROM models_new", facets="model_facet")
+        insert(connection, "changes", "changes_new", "FROM change")
+    return buckets
+
+
+def _view(connection: duckdb.DuckDBPyConnection, called: str, query: str) -> None:
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
+
+
+def sorted_rows(table: str) -> str:
+    """The query of what `derive` made of a table, by name: the order of its files."""
+    numbered = f"SELECT *, row_number() OVER () AS number FROM {table}_new"  # noqa: S608  names of ours
+    return f"FROM ({numbered}) ORDER BY bucket, name, namespace, number"
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, into: str, query: str) -> None:
+    """Add rows of a table to one like it."""
+    connection.execute(f"INSERT INTO {into} SELECT {_columns(table)} FROM ({query})")  # noqa: S608  names of ours
+
+
+def _columns(table: str) -> str:
+    return ", ".join(f'"{column}"' for column in BY_MODEL[table].names)
+
+
+def _concerned(connection: duckdb.DuckDBPyConnection, rows: Rows, runs: set[str]) -> set[Name]:
+    """The names that these runs speak of, or were said to make, and all that share a digest with these."""
+    fill(connection, "touched_run", ("run_id",), ((run_id,) for run_id in runs))
+    _view(connection, "run_dataset", rows("run_datasets", near_to("run_datasets", runs=runs)))
+    _view(connection, "model_before", rows("models"))
+    direct = connection.execute("""
+        SELECT DISTINCT namespace, name, fingerprint FROM run_dataset SEMI JOIN touched_run USING (run_id)
+        WHERE kind = 'model'
+        UNION SELECT namespace, name, digest FROM model_before
+        WHERE run_id IN (FROM touched_run) OR registered_run_id IN (FROM touched_run)""").fetchall()
+    now = speaking(connection, rows, "digest", {digest for _, _, digest in direct if digest})
+    before = connection.execute("""
+        SELECT DISTINCT namespace, name FROM model_before WHERE digest IN (FROM spoken)""").fetchall()
+    return {(namespace, name) for namespace, name, *_ in (*direct, *now, *before)}
+
+
+def _named(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name] | None) -> dict[Name, int]:
+    """How often each model (None: any) is named by a run; one that no run names any more is left out."""
+    near = None if names is None else near_to("mentions", keys={name for _, name in names})
+    _view(connection, "mention", rows("mentions", near))
+    found = connection.execute("""SELECT key_namespace, key, count(*) FROM mention
+        WHERE how = 'name' AND kind = 'model' GROUP BY ALL ORDER BY ALL""").fetchall()
+    return {
+        (namespace, name): count
+        for namespace, name, count in found
+        if names is None or (namespace, name) in names
+    }
+
+
+def _groups(named: Mapping[Name, int]) -> Iterator[list[Name]]:
+    group: list[Name] = []
+    size = 0
+    for name, count in named.items():
+        if group and size + count > GROUP:
+            yield group
+            group, size = [], 0
+        group.append(name)
+        size += count
+    if group:
+        yield group
+
+
+def attach_relevant(connection: duckdb.DuckDBPyConnection, rows: Rows, *tables: str) -> None:
+    """Make of these tables, as `<table>_all`, what the runs say that speak of the names in `touched`.
+
+    A run speaks of a name also by a digest that the name has. `run_datasets`, if it is asked for, is read.
+    """
+    names = set(connection.execute("SELECT namespace, name FROM touched").fetchall())
+    if len(names) > FEW:
+        buckets = _look_through(connection, rows)
+        near = {table: rows(table, None, buckets) for table in tables}
+    else:
+        runs = _look_up(connection, rows, names)
+        near = {table: rows(table, near_to(table, runs=runs)) for table in tables}
+    for table, query in near.items():
+        connection.execute(f"""CREATE OR REPLACE TEMP VIEW {table}_all AS
+            FROM ({query}) SEMI JOIN relevant USING (run_id)""")
+    if "run_datasets" in tables:
+        connection.execute("CREATE OR REPLACE TEMP TABLE run_datasets AS FROM run_datasets_all")
+
+
+def _look_up(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name]) -> set[str]:
+    """Fill `relevant` with the ids of the runs that speak of a few names."""
+    said = speaking(connection, rows, "name", {name for _, name in names})
+    named = [(run_id, digest) for *name, run_id, digest in said if tuple(name) in names]
+    alike = speaking(connection, rows, "digest", {digest for _, digest in named if digest})
+    runs = {run_id for run_id, _ in named} | {run_id for *_, run_id, _ in alike}
+    fill(connection, "relevant", ("run_id",), ((run_id,) for run_id in runs))
+    return runs
+
+
+def _look_through(connection: duckdb.DuckDBPyConnection, rows: Rows) -> set[str]:
+    """The same for many names; the runs' buckets."""
+    _view(connection, "run_dataset", rows("run_datasets"))
+    connection.execute("""CREATE OR REPLACE TEMP TABLE relevant AS
+        WITH said AS (SELECT * FROM run_dataset WHERE kind = 'model'),
+        named AS (SELECT * FROM said SEMI JOIN touched USING (namespace, name))
+        SELECT DISTINCT run_id, bucket FROM (
+            SELECT run_id, bucket FROM named
+            UNION ALL SELECT run_id, bucket FROM said
+            WHERE fingerprint IN (SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL))""")
+    return {bucket for (bucket,) in connection.execute("SELECT DISTINCT bucket FROM relevant").fetchall()}
+
+
+def speaking(
+    connection: duckdb.DuckDBPyConnection, rows: Rows, how: str, keys: Collection[str]
+) -> list[tuple[str, str, str, str | None]]:
+    """Who speaks of models by these names or digests (`how`): namespace, name, run and digest."""
+    fill(connection, "spoken", ("key",), ((key,) for key in keys))
+    _view(connection, "mention", rows("mentions", near_to("mentions", keys=keys)))
+    return connection.execute(
+        """SELECT DISTINCT namespace, name, run_id, fingerprint FROM mention SEMI JOIN spoken USING (key)
+        WHERE how = $how AND kind = 'model'""",
+        {"how": how},
+    ).fetchall()
+
+
+def models_query(connection: duckdb.DuckDBPyConnection) -> str:
+    """The query of the rows of `models` of the names in `touched`.
+
+    `attach_relevant` came before, with `run_datasets`, `runs` and `facets`.
+    """
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE model_facet AS SELECT * EXCLUDE (bucket) FROM facets_all"
+    )
+    connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS
+        SELECT run_id, first_event_at, last_event_at, first_ingested_at, last_ingested_at FROM runs_all""")
+    return sql_of("models")
+
+
+def fill_changes(connection: duckdb.DuckDBPyConnection, models: str, *, facets: str) -> None:
+    """Fill `change` with the rows of `changes` of the names in `touched`.
+
+    Args:
+        connection: where `attach_relevant` came before, with `metrics`.
+        models: the query of the rows of `models`.
+        facets: the view with what the runs say in facets.
+    """
+    _view(connection, "model", models)
+    found = connection.execute("""
+        SELECT namespace, name, version, run_id, digest FROM model SEMI JOIN touched USING (namespace, name)
+        ORDER BY namespace, name, created_at, version""").fetchall()
+    versions = [
+        dict(zip(("namespace", "name", "version", "run_id", "digest"), row, strict=True)) for row in found
+    ]
+    columns = tuple(BY_MODEL["changes"].names)
+    rows = _changes(connection, versions, facets)
+    fill(connection, "change", columns, (tuple(row.get(column) for column in columns) for row in rows))
+
+
+def _changes(
+    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], facets: str
+) -> Iterator[dict[str, str | None]]:
+    """Each version against the one before it; they come ordered by name and time."""
+    by_name: dict[Name, list[dict[str, Any]]] = defaultdict(list)
+    for model in models:
+        by_name[model["namespace"], model["name"]].append(model)
+    compared = [model for versions in by_name.values() if len(versions) > 1 for model in versions]
+    made = version_facts(connection, compared, facets=facets, metrics="metrics_all")
+    for (namespace, name), versions in by_name.items():
+        if len(versions) > 1:
+            found = [(model["version"], made[namespace, name, model["version"]]) for model in versions]
+            yield from change_rows(namespace, name, found)
+
+
+def version_facts(
+    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], *, facets: str, metrics: str
+) -> dict[tuple[str, str, str], Facts]:
+    """The facts of model versions (rows of `models`), by (namespace, name, version).
+
+    `facets` and `metrics` name the views to read. Figures of an evaluation belong to the version it names, by
+    digest or by name and version; the others to the run's own model.
+    """
+    fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
+    said: dict[str, list[Facet]] = defaultdict(list)
+    for run_id, *rest, value in connection.execute(f"""
+        SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
+        WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
+        scope, namespace, name, key = rest
+        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
+    own: dict[str, list[Metric]] = defaultdict(list)
+    judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
+    for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
+        SELECT run_id, model_namespace, model_name, model_version, model_digest,
+            name, value, split, dataset, slice
+        FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at""").fetchall():  # noqa: S608
+        if name is None:
+            own[run_id].append(Metric(*rest))
+        else:
+            judged[(digest,) if digest else (namespace, name, version)].append(Metric(*rest))
+    of_run = {run_id: facts(found, own[run_id]) for run_id, found in said.items()}
+    return {
+        (model["namespace"], model["name"], model["version"]): with_metrics(
+            of_run.get(model["run_id"]) or facts([], own[model["run_id"]]),
+            judged[model["namespace"], model["name"], model["version"]]
+            + (judged[(model["digest"],)] if model["digest"] else []),
+        )
+        for model in models
+    }

@@ -36,6 +36,8 @@ class World:
             yield from make.prepare(number, at, raw="raw", features=f"features {number % 2}")
             yield from make.train(number, at + day, features="features 1", strength=number, scaler=scaler)
             yield from self._evaluation(number, at + 2 * day)
+        for number in range(6):
+            yield self._registration(number)
         ids = ["it's", "a\\b", "", *(make.uuid7(make.base + n * day, n) for n in range(3))]
         for run_id in ids:
             kinds = self.chance.sample(["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", None], 3)
@@ -51,6 +53,19 @@ class World:
             at = make.base + self.chance.random() * 40 * day
             job = {"namespace": "n", "name": f"j{number % 2}", "facets": {"a": {"v": number}}}
             yield {"eventTime": at.isoformat(), "job": job}
+
+    def _registration(self, number: int):
+        """Bytes under another name, in a run of its own that may be heard again, with other bytes."""
+        make, at = self.make, self.make.base + self.chance.random() * timedelta(days=8)
+        digest = f"sha256:{make.digest(f'model {self.chance.randint(1, 3)}')}"
+        copied = make.dataset(
+            self.chance.choice(["copies/a", "copies/b"]),
+            namespace="modeltrail://registry",
+            modelTrail_registration=make.facet("r", name="copy", version=str(number)),
+            outputFacets__modelTrail_modelArtifact=make.facet("a", digest=digest),
+        )
+        run_id = make.uuid7(make.base + timedelta(days=number % 3), 700)
+        return make.run_event("COMPLETE", at, run_id, "register", outputs=[copied])
 
     def _evaluation(self, number: int, at):
         make = self.make

@@ -60,7 +60,7 @@ class World:
         digest = f"sha256:{make.digest(f'model {self.chance.randint(1, 3)}')}"
         copied = make.dataset(
             self.chance.choice(["copies/a", "copies/b"]),
-            namespace="modeltrail://registry",
+            namespace=self.chance.choice(["modeltrail://registry", "elsewhere"]),
             modelTrail_registration=make.facet("r", name="copy", version=str(number)),
             outputFacets__modelTrail_modelArtifact=make.facet("a", digest=digest),
         )

@@ -21,7 +21,7 @@ from modeltrail_collector.tables.snapshot import Near, near_to
 FEW: Final = 500
 """So many names are looked up one by one."""
 
-GROUP: Final = 10_000
+GROUP: Final = 4_000
 """So often are the names named that are derived at once: what their runs said is held in memory."""
 
 READS: Final = ("runs", "run_datasets", "facets", "metrics", "mentions", *BY_MODEL)
@@ -89,19 +89,20 @@ def _columns(table: str) -> str:
 
 
 def _concerned(connection: duckdb.DuckDBPyConnection, rows: Rows, runs: set[str]) -> set[Name]:
-    """The names that these runs speak of, or were said to make, and all that share a digest with these."""
+    """The names that these runs speak of, or spoke of, and all that share a digest with one of these."""
     fill(connection, "touched_run", ("run_id",), ((run_id,) for run_id in runs))
     _view(connection, "run_dataset", rows("run_datasets", near_to("run_datasets", runs=runs)))
     _view(connection, "model_before", rows("models"))
-    direct = connection.execute("""
-        SELECT DISTINCT namespace, name, fingerprint FROM run_dataset SEMI JOIN touched_run USING (run_id)
-        WHERE kind = 'model'
-        UNION SELECT namespace, name, digest FROM model_before
-        WHERE run_id IN (FROM touched_run) OR registered_run_id IN (FROM touched_run)""").fetchall()
-    now = speaking(connection, rows, "digest", {digest for _, _, digest in direct if digest})
-    before = connection.execute("""
-        SELECT DISTINCT namespace, name FROM model_before WHERE digest IN (FROM spoken)""").fetchall()
-    return {(namespace, name) for namespace, name, *_ in (*direct, *now, *before)}
+    connection.execute("""CREATE OR REPLACE TEMP TABLE direct AS
+        SELECT DISTINCT namespace, name, CASE WHEN kind = 'model' THEN fingerprint END AS digest
+        FROM run_dataset SEMI JOIN touched_run USING (run_id)
+        WHERE kind = 'model' OR (namespace, name) IN (SELECT (namespace, name) FROM model_before)""")
+    direct = connection.execute("""FROM direct UNION
+        SELECT namespace, name, digest FROM model_before
+        WHERE (namespace, name) IN (SELECT (namespace, name) FROM direct)
+            OR run_id IN (FROM touched_run)""").fetchall()
+    alike = speaking(connection, rows, "digest", {digest for _, _, digest in direct if digest})
+    return {(namespace, name) for namespace, name, *_ in (*direct, *alike)}
 
 
 def _named(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name] | None) -> dict[Name, int]:

@@ -386,6 +386,64 @@ def test_a_registration_elsewhere_names_the_training_run(make, seal, log, table)
     compact(log)
     runs = {row["version"]: (row["run_id"], row["registered_run_id"]) for row in table("models")}
     assert (make.uuid7(make.base, 201), make.uuid7(later, 9)) == runs["7"]
+    assert_rebuilt(log, table)
+
+
+@pytest.fixture
+def copied(make):
+    """A run's event that puts bytes out as a model under a name."""
+
+    def copied(number: int, name: str, days: int, **artifact: object):
+        model = make.dataset(
+            name,
+            namespace="modeltrail://registry",
+            outputFacets__modelTrail_modelArtifact=make.facet("a", **artifact),
+        )
+        at = make.base + timedelta(days=days)
+        return make.run_event("COMPLETE", at, make.uuid7(make.base, number), "copy", outputs=[model])
+
+    return copied
+
+
+def test_what_is_heard_later_reaches_all_names_of_the_bytes(make, copied, seal, log, table) -> None:
+    """A run that is heard again, in a compaction of its own, changes what is said of a copy."""
+    trained = make.train(1, make.base, features="f", strength=1.0)
+    seal(make.entries([*trained, copied(1, "copy", 2, digest="sha256:" + make.digest("model 1"))]))
+    compact(log)
+    again = trained[-1] | {"eventTime": (make.base + timedelta(days=9)).isoformat()}
+    training = again["run"]["facets"]["modelTrail_training"] | {"algorithm": "another"}
+    again["run"] = again["run"] | {"facets": again["run"]["facets"] | {"modelTrail_training": training}}
+    seal(make.entries([again], start=9))
+    compact(log)
+    assert {"another"} == {row["algorithm"] for row in table("models") if row["name"] == "copy"}
+    assert_rebuilt(log, table)
+
+
+def test_a_run_that_put_out_other_bytes_after_all_is_no_longer_their_maker(
+    make, copied, seal, log, table
+) -> None:
+    """The row of a copy names the first run that made its bytes; which that is, may change later."""
+    seal(make.entries([copied(1, "a", 1, digest="sha256:d1"), copied(2, "b", 2, digest="sha256:d1")]))
+    compact(log)
+    assert {make.uuid7(make.base, 1)} == {row["run_id"] for row in table("models")}
+    seal(make.entries([copied(1, "a", 3, digest="sha256:d2")], start=2))
+    compact(log)
+    assert make.uuid7(make.base, 2) in {row["run_id"] for row in table("models") if row["name"] == "b"}
+    assert_rebuilt(log, table)
+
+
+def test_an_output_that_is_no_model_after_all_is_none(make, copied, seal, log, table) -> None:
+    """Where the last facet that made a model of an output is deleted, its row goes."""
+    seal(make.entries([copied(1, "a", 1, digest="sha256:d1"), copied(2, "b", 2, digest="sha256:d1")]))
+    compact(log)
+    assert {"a", "b"} == {row["name"] for row in table("models")}
+    seal(make.entries([copied(2, "b", 3, _deleted=True)], start=2))
+    compact(log)
+    assert {"a"} == {row["name"] for row in table("models")}
+    assert_rebuilt(log, table)
+
+
+def assert_rebuilt(log, table) -> None:
     found = all_tables(table)
     rebuild(log)
     assert found == all_tables(table)

@@ -393,11 +393,14 @@ def test_a_registration_elsewhere_names_the_training_run(make, seal, log, table)
 def copied(make):
     """A run's event that puts bytes out as a model under a name."""
 
-    def copied(number: int, name: str, days: int, **artifact: object):
+    def copied(
+        number: int, name: str, days: int, registry: str = "r", *, version: str = "", **artifact: object
+    ):
         model = make.dataset(
             name,
-            namespace="modeltrail://registry",
+            namespace=registry,
             outputFacets__modelTrail_modelArtifact=make.facet("a", **artifact),
+            **({"modelTrail_registration": make.facet("r", name=name, version=version)} if version else {}),
         )
         at = make.base + timedelta(days=days)
         return make.run_event("COMPLETE", at, make.uuid7(make.base, number), "copy", outputs=[model])
@@ -422,13 +425,30 @@ def test_what_is_heard_later_reaches_all_names_of_the_bytes(make, copied, seal, 
 def test_a_run_that_put_out_other_bytes_after_all_is_no_longer_their_maker(
     make, copied, seal, log, table
 ) -> None:
-    """The row of a copy names the first run that made its bytes; which that is, may change later."""
-    seal(make.entries([copied(1, "a", 1, digest="sha256:d1"), copied(2, "b", 2, digest="sha256:d1")]))
+    """The row of a copy names the first run that made its bytes; which that is, may change later.
+
+    Also where the version of that name is by now known by other bytes.
+    """
+    first = copied(1, "a", 1, version="7", digest="sha256:d1")
+    other = copied(3, "a", 3, version="7", digest="sha256:d2")
+    seal(make.entries([first, copied(2, "b", 2, digest="sha256:d1"), other]))
     compact(log)
-    assert {make.uuid7(make.base, 1)} == {row["run_id"] for row in table("models")}
-    seal(make.entries([copied(1, "a", 3, digest="sha256:d2")], start=2))
+    assert [make.uuid7(make.base, 1)] == [row["run_id"] for row in table("models") if row["name"] == "b"]
+    seal(make.entries([copied(1, "a", 4, version="7", digest="sha256:d3")], start=3))
     compact(log)
     assert make.uuid7(make.base, 2) in {row["run_id"] for row in table("models") if row["name"] == "b"}
+    assert_rebuilt(log, table)
+
+
+def test_a_name_in_another_namespace_is_another_model(make, copied, seal, log, table) -> None:
+    """A run that speaks of a name changes no row of the same name elsewhere, nor are these there twice."""
+    seal(
+        make.entries([copied(n, "a", n, registry, digest=f"sha256:{n}") for n, registry in enumerate("xyz")])
+    )
+    compact(log)
+    seal(make.entries([copied(3, "a", 3, "y", digest="sha256:3")], start=3))
+    compact(log)
+    assert ["x", "y", "y", "z"] == sorted(row["namespace"] for row in table("models"))
     assert_rebuilt(log, table)
 
 

@@ -188,7 +188,13 @@ def _progress() -> "Callable[[Progress], None] | None":
         return None
 
     def tell(step: "Progress") -> None:
-        text = f"{step.rows:,} records read" if step.stage == "read" else f"writing {step.stage}"
+        match step.stage:
+            case "read":
+                text = f"{step.rows:,} records read"
+            case "part":
+                text = f"deriving part {step.rows:,}"
+            case table:
+                text = f"writing {table}"
         click.echo(f"\r\x1b[K{text}", nl=False, err=True)
         if step.stage == "models":
             click.echo("\r\x1b[K", nl=False, err=True)

@@ -51,7 +51,11 @@ def derive(work: Work) -> Derived:
     few = touched
     if touched is not None and touched.runs is not None and len(touched.runs) >= _MANY_RUNS:
         few = Touched(touched.buckets, None)
-    for name, rows in reduce.by_run(flat, few, behind.keys()):
+
+    def tell(part: int) -> None:
+        work.tell(Progress("part", part))
+
+    for name, rows in reduce.by_run(flat, few, behind.keys(), tell):
         work.replace(behind[name], rows, few.predicate(name) if few else None, state.marks)
         reached("table_replaced")
         work.tell(Progress(name, flat.version()))

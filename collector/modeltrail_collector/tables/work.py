@@ -22,7 +22,11 @@ Result = TypeVar("Result")
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """One step done: `stage` is a table's name, `rows` the records read so far or the rows written to it."""
+    """One step done: `stage` is a table's name and `rows` the rows written to it.
+
+    Or it is `read`, and they are the records read so far; or `part`, and they are the number of the part that
+    was derived.
+    """
 
     stage: str
     rows: int

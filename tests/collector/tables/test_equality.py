@@ -17,7 +17,7 @@ from worlds import OLD, PARTITIONS, World
 from modeltrail_collector.log import Batch, open_log, rollup
 from modeltrail_collector.log.rollup import RollUp
 from modeltrail_collector.model import LOCAL
-from modeltrail_collector.tables import compact, keep_up, models, rebuild, table_store, upkeep
+from modeltrail_collector.tables import compact, keep_up, models, rebuild, reduce, table_store, upkeep
 from modeltrail_collector.tables.schema import TABLES
 
 FEW, MANY = 2, int(os.environ.get("WORLDS", "60"))
@@ -79,12 +79,12 @@ def live(world: World, uri: Path):
 
 def all_ways_are_equal(seed: int, tmp_path: Path, make) -> None:
     world = World(seed, make)
-    ways = [{"FEW": models.FEW, "GROUP": models.GROUP}, {"FEW": 0, "GROUP": 3}]
+    ways = [contextlib.nullcontext, in_parts]
     world.chance.shuffle(ways)
-    with models_derived(**ways[0]):
+    with ways[0]():
         log = live(world, tmp_path / f"log-{seed}")
         lived = rows_of(log)
-    with models_derived(**ways[1]):
+    with ways[1]():
         rebuild(log)
     assert lived == rows_of(log), f"rebuilt tables differ: SEED={seed}"
     shutil.rmtree(Path(log.uri) / "tables")
@@ -96,11 +96,12 @@ def all_ways_are_equal(seed: int, tmp_path: Path, make) -> None:
 
 
 @contextlib.contextmanager
-def models_derived(**ways: int):
-    """Models are looked up one by one, or looked through, so many at once."""
+def in_parts():
+    """As much is derived: a few rows at once, a day in several parts, and models looked for all at once."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ways.items():
-            patch.setattr(models, name, value)
+        patch.setattr(reduce, "PART_ROWS", 9)
+        patch.setattr(models, "FEW", 0)
+        patch.setattr(models, "GROUP", 3)
         yield
 
 

@@ -1,6 +1,7 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that put out this digest and trained; a registration in
--- another run only adds the name. The last four columns say between which events the runs that speak of it lie.
+-- another run only adds the name. Of a version that was said of several bytes the last ones count. The last four
+-- columns say between which events the runs that speak of it lie.
 WITH sighting AS (
     SELECT
         d.*, training.value AS training, artifact.value AS artifact, registration.value AS registration,
@@ -26,7 +27,7 @@ versioned AS (
         registered_version,
         CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
         digest[:12], right(run_id, 12)
-    ) AS model_version
+    ) AS model_version, (happened_at, run_id) AS place
     FROM sighting
 ),
 maker AS (
@@ -37,33 +38,39 @@ maker AS (
         min(first_ingested_at) AS first_ingested_at, max(last_ingested_at) AS last_ingested_at
     FROM versioned WHERE digest IS NOT NULL
     GROUP BY digest
+),
+told AS (
+    SELECT
+        namespace, name, model_version AS version,
+        coalesce(arg_max(maker.run_id, place), arg_min(versioned.run_id, place)) AS run_id,
+        arg_max(digest, place) AS digest,
+        min(happened_at) AS created_at,
+        coalesce(arg_max(maker.training, place), arg_max(versioned.training, place)) AS training,
+        coalesce(arg_max(versioned.artifact, place), arg_max(maker.artifact, place)) AS artifact,
+        max(model ->> '$.framework') AS framework, max(model ->> '$.task') AS task,
+        max(registered_name) AS registered_name,
+        arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, place) AS registered_run_id,
+        arg_max(registration -> '$.aliases', place) AS aliases,
+        least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
+        greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
+        least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,
+        greatest(max(versioned.last_ingested_at), max(maker.last_ingested_at)) AS last_ingested_at
+    FROM versioned
+    LEFT JOIN maker USING (digest)
+    WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
+    GROUP BY namespace, name, model_version
 )
 SELECT
+    * EXCLUDE (training, artifact) REPLACE (
+        coalesce(training ->> '$.framework', framework) AS framework,
+        coalesce(training ->> '$.task', task) AS task,
+        from_json(aliases, '["VARCHAR"]') AS aliases
+    ),
     concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
-    namespace, name, model_version AS version,
-    coalesce(any_value(maker.run_id), arg_min(versioned.run_id, (happened_at, versioned.run_id))) AS run_id,
-    arg_max(digest, happened_at) AS digest,
-    coalesce(any_value(maker.training), max(versioned.training)) ->> '$.algorithm' AS algorithm,
-    min(happened_at) AS created_at,
-    coalesce(
-        coalesce(any_value(maker.training), max(versioned.training)) ->> '$.framework', max(model ->> '$.framework')
-    ) AS framework,
-    coalesce(any_value(maker.training), max(versioned.training)) ->> '$.frameworkVersion' AS framework_version,
-    coalesce(
-        coalesce(any_value(maker.training), max(versioned.training)) ->> '$.task', max(model ->> '$.task')
-    ) AS task,
-    coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.digestAlgorithm' AS digest_algorithm,
-    coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.uri' AS uri,
-    try_cast(coalesce(max(versioned.artifact), any_value(maker.artifact)) ->> '$.sizeBytes' AS BIGINT) AS size_bytes,
-    max(registered_name) AS registered_name,
-    arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, happened_at) AS registered_run_id,
-    from_json(arg_max(registration -> '$.aliases', happened_at), '["VARCHAR"]') AS aliases,
-    least(min(versioned.first_event_at), any_value(maker.first_event_at)) AS first_event_at,
-    greatest(max(versioned.last_event_at), any_value(maker.last_event_at)) AS last_event_at,
-    least(min(versioned.first_ingested_at), any_value(maker.first_ingested_at)) AS first_ingested_at,
-    greatest(max(versioned.last_ingested_at), any_value(maker.last_ingested_at)) AS last_ingested_at
-FROM versioned
-LEFT JOIN maker USING (digest)
-WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
-GROUP BY namespace, name, model_version
+    training ->> '$.algorithm' AS algorithm,
+    training ->> '$.frameworkVersion' AS framework_version,
+    artifact ->> '$.digestAlgorithm' AS digest_algorithm,
+    artifact ->> '$.uri' AS uri,
+    try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes
+FROM told
 ORDER BY namespace, name, created_at, version

@@ -62,6 +62,7 @@ def questions(runs: int) -> dict[str, Ask]:
         "reproduce: the newest version": lambda db, n: answers.reproduce(db, light(n)),
         "impact: a source": lambda db, n: answers.impact(db, f"raw/source_{n + 50}.csv"),
         "impact: a column": lambda db, n: answers.impact(db, f"p{often + n}/prepared.parquet", column="age"),
+        "models: the newest 20": lambda db, _: answers.models(db, limit=20),
         "runs: the newest 20": lambda db, _: answers.runs(db, limit=20),
         "runs: the newest 20 of a job": lambda db, n: answers.runs(db, job=f"train-p{n}", limit=20),
         "as-of: now": lambda db, _: answers.as_of(db),

@@ -14,17 +14,20 @@ from modeltrail_collector.tables.models import version_facts
 _STATES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
 
 
-def models(of: Log | Database) -> list[Row]:
-    """Every model version, newest first: rows of table `models`.
+def models(of: Log | Database, *, limit: int | None = None) -> list[Row]:
+    """The model versions, newest first and at most so many: rows of table `models`.
 
     A file that was also registered is shown once, under its registered name.
     """
     with database(of, "models") as db:
-        return db.rows("""SELECT * EXCLUDE (bucket) FROM models AS m
+        return db.rows(
+            """SELECT * EXCLUDE (bucket) FROM models AS m
             WHERE registered_name IS NOT NULL OR digest IS NULL
                 OR digest NOT IN (
                     SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
-            ORDER BY created_at DESC, namespace, name, version DESC""")
+            ORDER BY created_at DESC, namespace, name, version DESC LIMIT $limit""",
+            limit=limit,
+        )
 
 
 def runs(

@@ -13,24 +13,28 @@ _SECTIONS = (
     "model", "run", "data", "transformations", "params", "code", "environment",
     "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
 )  # fmt: skip
+_limit = click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 
 
 @click.command()
 @log_option
 @json_option
 @past_options
-def models(log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None) -> None:
+@_limit
+def models(
+    log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: datetime | None, limit: int | None
+) -> None:
     """Every model version, newest first.
 
     \b
-    modeltrail models
+    modeltrail models --limit 20
     modeltrail models --json
     """
     from modeltrail_collector import answers
     from modeltrail_collector.cli import trail
 
     with asking(log_uri, as_of, known_at) as db:
-        rows = answers.models(db)
+        rows = answers.models(db, limit=limit)
         if as_json:
             print_json(rows)
         else:
@@ -45,7 +49,7 @@ def models(log_uri: str, *, as_json: bool, as_of: datetime | None, known_at: dat
 @click.option("--job", metavar="NAME", help="Only runs of this job: its name, a part of it, or its stem.")
 @click.option("--state", metavar="STATE", help="Only runs in this state: START, RUNNING, COMPLETE, FAIL, …")
 @click.option("--parent", metavar="RUN", help="Only runs below this parent or root run; its first digits do.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
+@_limit
 def runs(
     log_uri: str,
     *,

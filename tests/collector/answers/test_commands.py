@@ -55,6 +55,13 @@ def test_models_as_lines(churn) -> None:
     assert ["churn", "3", "LogisticRegression"] == lines[1][:3]
 
 
+@pytest.mark.parametrize("command", [commands.models, commands.runs])
+def test_lists_end_where_one_wants(churn, command) -> None:
+    """With `--limit` there are so many, the newest."""
+    every = ask(command, "--log", churn.uri).stdout.splitlines()
+    assert every[:3] == ask(command, "--limit", "2", "--log", churn.uri).stdout.splitlines()
+
+
 def test_show_as_text(churn) -> None:
     """`show` tells section by section, and says of what nobody recorded that it is not recorded."""
     text = ask(commands.show, "churn@3", "--log", churn.uri).stdout

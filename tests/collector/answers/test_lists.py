@@ -17,6 +17,7 @@ def test_models_newest_first(churn) -> None:
         (row["name"], row["version"]) for row in rows
     ]
     assert "2026-03-05T09:05:00.000000Z" == rows[0]["created_at"]
+    assert rows[:2] == answers.models(churn, limit=2)
 
 
 def test_an_unregistered_model_is_a_model(make, log_of) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
-from modeltrail_collector.tables.past import NOW, Moment, Past
+from modeltrail_collector.tables.past import NOW, READS, Moment, Past
 from modeltrail_collector.tables.schema import BY_MODEL, SORTED_BY
 from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
@@ -102,7 +102,7 @@ class Database:
 
     def _look_back(self) -> Past:
         """What was under way at the moment, by the newest version of the tables that tell."""
-        made_of = (self._open("flat"), self._open("runs"))
+        made_of = tuple(map(self._open, READS))
         if self._past is None or made_of != self._past_of:
             if self._past is not None:
                 self._past.close()

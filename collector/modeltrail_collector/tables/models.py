@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 
 from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
-from modeltrail_collector.tables.flatten import model_bucket
+from modeltrail_collector.tables.flatten import model_bucket, run_bucket
 from modeltrail_collector.tables.reduce import sql_of
 from modeltrail_collector.tables.scan import fill
 from modeltrail_collector.tables.schema import BY_MODEL
@@ -24,7 +24,7 @@ FEW: Final = 500
 GROUP: Final = 4_000
 """So often are the names named that are derived at once: what their runs said is held in memory."""
 
-READS: Final = ("runs", "run_datasets", "facets", "metrics", "mentions", *BY_MODEL)
+READS: Final = ("flat", "runs", "run_datasets", "facets", "metrics", "mentions", *BY_MODEL)
 """The tables that `derive` reads."""
 
 Name = tuple[str, str]
@@ -91,17 +91,24 @@ def _columns(table: str) -> str:
 def _concerned(connection: duckdb.DuckDBPyConnection, rows: Rows, runs: set[str]) -> set[Name]:
     """The names that these runs speak of, or spoke of, and all that share a digest with one of these."""
     fill(connection, "touched_run", ("run_id",), ((run_id,) for run_id in runs))
+    _view(connection, "flat_now", rows("flat", None, {run_bucket(run_id) for run_id in runs}))
     _view(connection, "run_dataset", rows("run_datasets", near_to("run_datasets", runs=runs)))
     _view(connection, "model_before", rows("models"))
-    connection.execute("""CREATE OR REPLACE TEMP TABLE direct AS
-        SELECT DISTINCT namespace, name, CASE WHEN kind = 'model' THEN fingerprint END AS digest
-        FROM run_dataset SEMI JOIN touched_run USING (run_id)
-        WHERE kind = 'model' OR (namespace, name) IN (SELECT (namespace, name) FROM model_before)""")
-    direct = connection.execute("""FROM direct UNION
-        SELECT namespace, name, digest FROM model_before
-        WHERE (namespace, name) IN (SELECT (namespace, name) FROM direct)
-            OR run_id IN (FROM touched_run)""").fetchall()
-    alike = speaking(connection, rows, "digest", {digest for _, _, digest in direct if digest})
+    # All that they ever said: what was taken back concerns whom it was said of.
+    connection.execute("""CREATE OR REPLACE TEMP TABLE said AS
+        WITH facet AS (
+            SELECT unnest(facets, recursive := true) FROM flat_now SEMI JOIN touched_run USING (run_id)
+        )
+        SELECT DISTINCT namespace, name, false AS is_model, regexp_replace(coalesce(
+            value ->> '$.digest', value ->> '$.modelDigest', value ->> '$.fingerprint.digest',
+            value ->> '$.datasetVersion'), '^[A-Za-z0-9-]+:', '') AS digest
+        FROM facet WHERE name IS NOT NULL
+        UNION SELECT namespace, name, kind = 'model', fingerprint
+        FROM run_dataset SEMI JOIN touched_run USING (run_id)""")
+    digests = connection.execute("SELECT DISTINCT digest FROM said WHERE digest IS NOT NULL").fetchall()
+    alike = speaking(connection, rows, "digest", {digest for (digest,) in digests})
+    direct = connection.execute("""SELECT DISTINCT namespace, name FROM said
+        WHERE is_model OR (namespace, name) IN (SELECT (namespace, name) FROM model_before)""").fetchall()
     return {(namespace, name) for namespace, name, *_ in (*direct, *alike)}
 
 
@@ -163,25 +170,29 @@ def _look_up(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name]
 def _look_through(connection: duckdb.DuckDBPyConnection, rows: Rows) -> set[str]:
     """The same for many names; the runs' buckets."""
     _view(connection, "run_dataset", rows("run_datasets"))
+    _view(connection, "mention", rows("mentions"))
     connection.execute("""CREATE OR REPLACE TEMP TABLE relevant AS
         WITH said AS (SELECT * FROM run_dataset WHERE kind = 'model'),
-        named AS (SELECT * FROM said SEMI JOIN touched USING (namespace, name))
+        named AS (SELECT * FROM said SEMI JOIN touched USING (namespace, name)),
+        digest AS (SELECT DISTINCT fingerprint FROM named WHERE fingerprint IS NOT NULL)
         SELECT DISTINCT run_id, bucket FROM (
             SELECT run_id, bucket FROM named
-            UNION ALL SELECT run_id, bucket FROM said
-            WHERE fingerprint IN (SELECT fingerprint FROM named WHERE fingerprint IS NOT NULL))""")
+            UNION ALL SELECT run_id, bucket FROM said SEMI JOIN digest USING (fingerprint)
+            UNION ALL SELECT run_id, run_bucket FROM mention
+            WHERE how = 'evaluated' AND (key IN (FROM digest)
+                OR (key_namespace, key) IN (SELECT (namespace, name) FROM touched)))""")
     return {bucket for (bucket,) in connection.execute("SELECT DISTINCT bucket FROM relevant").fetchall()}
 
 
 def speaking(
     connection: duckdb.DuckDBPyConnection, rows: Rows, how: str, keys: Collection[str]
 ) -> list[tuple[str, str, str, str | None]]:
-    """Who speaks of models by these names or digests (`how`): namespace, name, run and digest."""
+    """Who speaks of models by these names or digests (`how`), or judged them: a name, a run and a digest."""
     fill(connection, "spoken", ("key",), ((key,) for key in keys))
     _view(connection, "mention", rows("mentions", near_to("mentions", keys=keys)))
     return connection.execute(
         """SELECT DISTINCT namespace, name, run_id, fingerprint FROM mention SEMI JOIN spoken USING (key)
-        WHERE how = $how AND kind = 'model'""",
+        WHERE (how = $how AND kind = 'model') OR how = 'evaluated'""",
         {"how": how},
     ).fetchall()
 
@@ -254,7 +265,8 @@ def version_facts(
     for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
         SELECT run_id, model_namespace, model_name, model_version, model_digest,
             name, value, split, dataset, slice
-        FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at""").fetchall():  # noqa: S608
+        FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at,
+            run_id, source, name, split, dataset, slice, value""").fetchall():  # noqa: S608
         if name is None:
             own[run_id].append(Metric(*rest))
         else:

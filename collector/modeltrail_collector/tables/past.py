@@ -10,7 +10,8 @@ So what has to be derived at a question is little: the runs that were under way.
 buckets that lie on one side as a whole, by the statistics of their files, are not looked into.
 """
 
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -18,11 +19,22 @@ import duckdb
 import msgspec
 
 from modeltrail_collector.tables import reduce, scan
-from modeltrail_collector.tables.models import FEW, Name, attach_relevant, fill_changes, insert, models_query
-from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, TABLES
+from modeltrail_collector.tables.models import (
+    FEW,
+    Name,
+    attach_relevant,
+    fill_changes,
+    insert,
+    models_query,
+    speaking,
+)
+from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
 from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 Open = Callable[[str], Snapshot]
+
+READS: Final = ("flat", "runs", "mentions", "models")
+"""The tables that say what was under way at a moment, and of which models something was said then."""
 
 _MIXED: Final = "past.unsettled"
 
@@ -67,11 +79,14 @@ class Past:
         """Look which runs were under way then, and derive their rows."""
         self._moment, self._open = moment, open_table
         self._work = connection.cursor()
+        # Whose rows of `models` and `changes` are derived; None: all.
         self._looked_at: set[Name] | None = set()
+        self._changed: set[Name] | None = set()
         self._work.execute("CREATE SCHEMA IF NOT EXISTS past")
         self._classify()
         self._reduce()
-        self._keep("models", scan.reading([], TABLES["models"]))
+        for name in BY_MODEL:
+            self._keep(name, scan.reading([], TABLES[name]))
         self._work.execute("CREATE OR REPLACE TABLE past.touched (namespace VARCHAR, name VARCHAR)")
 
     def _classify(self) -> None:
@@ -154,46 +169,67 @@ class Past:
 
         They go to `past.models`, and their names to `past.touched`.
         """
-        if self._looked_at is None or (models is not None and self._looked_at.issuperset(models)):
+        done = self._looked_at
+        if done is None or (models is not None and done.issuperset(models)):
             return
         if models is None or len(models) > FEW:
-            self._looked_at = None
+            done = None
             self._touch(self._open("models").query(), "true")
         else:
-            self._looked_at |= set(models)
+            done = done | set(models)
             scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
             self._touch(self._open("models").query(near), "name IN (FROM wanted)")
         attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
-        insert(self._work, "models", "past.models", models_query(self._work))
-        self._work.execute("INSERT INTO past.touched FROM touched")
+        with self._at_once():
+            insert(self._work, "models", "past.models", models_query(self._work))
+            self._work.execute("INSERT INTO past.touched FROM touched")
+        self._looked_at = done
+
+    @contextlib.contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """All of it or, where it ends in an error, nothing."""
+        self._work.begin()
+        try:
+            yield
+        except BaseException:
+            self._work.rollback()
+            raise
+        self._work.commit()
 
     def _touch(self, models: str, wanted: str) -> None:
         """Fill `touched` with the names that have to be derived and were not yet.
 
         `models` is a query of their rows now, `wanted` SQL that is true of a name that is asked for.
         """
+        digests = self._work.execute("""SELECT DISTINCT fingerprint FROM past.run_datasets
+            WHERE kind = 'model' AND fingerprint IS NOT NULL""").fetchall()
+        alike = speaking(self._work, self._said, "digest", {digest for (digest,) in digests})
+        scan.fill(self._work, "alike", ("namespace", "name"), {row[:2] for row in alike})
         self._work.execute(f"""CREATE OR REPLACE TEMP TABLE touched AS
             WITH models_now AS (FROM ({models})),
-            said AS (SELECT namespace, name, fingerprint FROM past.run_datasets WHERE kind = 'model'),
             found AS (
                 SELECT namespace, name FROM models_now
                 WHERE {self._moment.begun} AND NOT {self._moment.settled}
-                UNION SELECT namespace, name FROM said
-                UNION SELECT m.namespace, m.name FROM models_now AS m JOIN said ON m.digest = said.fingerprint
+                UNION SELECT namespace, name FROM past.run_datasets WHERE kind = 'model'
+                UNION FROM alike
             )
             FROM found WHERE {wanted} EXCEPT FROM past.touched""")  # noqa: S608  names and times of ours
 
     def _derive_changes(self, models: Collection[Name] | None) -> None:
-        """Fill `past.changes` with the rows of these models, or all."""
+        """Derive the rows of `changes` of these models, or of all, into `past.changes`."""
+        done = self._changed
+        if done is None or (models is not None and done.issuperset(models)):
+            return
         then = self.query("models", near_to("models", models=models), models)
         if models is None:
-            names = f"SELECT DISTINCT namespace, name FROM ({then})"  # noqa: S608
-            self._work.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {names}")
+            names = set(self._work.execute(f"SELECT DISTINCT namespace, name FROM ({then})").fetchall())  # noqa: S608
         else:
-            scan.fill(self._work, "touched", ("namespace", "name"), set(models))
+            names = set(models)
+        scan.fill(self._work, "touched", ("namespace", "name"), names - done)
         attach_relevant(self._work, self._said, "facets", "metrics")
         fill_changes(self._work, then, facets="facets_all")
-        self._keep("changes", "FROM change")
+        insert(self._work, "changes", "past.changes", "FROM change")
+        self._changed = None if models is None else done | names
 
     def _said(self, name: str, near: Near | None = None, buckets: Collection[str] | None = None) -> str:
         return self.query(name, near) if name in BY_NAME else self._by_run(name, near, buckets)

@@ -138,6 +138,7 @@ class _Rows:
         Without its Delta log nobody knows which of its files count: all do, and what is there twice is equal.
         """
         with scan.connect() as connection:
+            scan.reach(connection, self._work.tables.root)
             files = None if old is not None else self._files()
             scan.attach(connection, "old", old, self.source.schema, files=files)
             columns = ("topic", "topic_id", "partition", "first_offset", "next_offset")

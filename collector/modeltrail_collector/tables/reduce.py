@@ -129,11 +129,12 @@ def _ranges(connection: duckdb.DuckDBPyConnection, bucket: str, count: int) -> I
     at = [number / count for number in range(1, count)]
     query = f"SELECT quantile_disc(run_id, {at}) FROM flat WHERE bucket = $bucket"  # noqa: S608  numbers
     (found,) = connection.execute(query, {"bucket": bucket}).fetchall()[0]
-    last, one = "", among("bucket", [bucket])
+    one, after = among("bucket", [bucket]), ""
     for run_id in sorted(set(found or ())):
-        yield f"{one} AND run_id > {quoted(last)} AND run_id <= {quoted(run_id)}"
-        last = run_id
-    yield f"{one} AND (run_id > {quoted(last)} OR run_id IS NULL)"
+        yield f"{one}{after} AND run_id <= {quoted(run_id)}"
+        after = f" AND run_id > {quoted(run_id)}"
+    rest = f" AND (run_id IS NULL OR true{after})"
+    yield f"{one}{rest}"
 
 
 def by_run_queries(

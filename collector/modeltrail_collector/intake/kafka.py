@@ -5,7 +5,6 @@ over a rebalance, reads on in a topic that was deleted and made again, and hides
 """
 
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -26,8 +25,7 @@ _logger = logging.getLogger(__name__)
 MAX_POLL_RECORDS = 2000
 MAX_POLL_BYTES = 16 << 20
 COMMIT_TIMEOUT_MS = ASK_TIMEOUT_MS = 5000
-JOIN_S = 8.0  # longer than the others take to hear of a rebalance, which their heartbeats tell them
-JOIN_POLL_MS = 500
+JOIN_MS = 8000  # longer than the others take to hear of a rebalance, which their heartbeats tell them
 _NO_HEADERS: tuple[Header, ...] = ()
 
 CONSUMER_SETTINGS: Mapping[str, Any] = {
@@ -225,20 +223,26 @@ class KafkaSource:
         return True
 
     def _poll_client(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
-        """Poll, and while a rebalance is under way poll on.
+        """Poll, but let no poll end within a rebalance, be it under way before or begun by its end.
 
         A join that completes while nobody polls is thrown away by kafka-python 3.0.12, which then joins again
-        and makes all others do so too: without this two members can keep each other from ever working.
-
-        A cooperative member reads on in what it keeps, also where the rebalance takes longer than we wait:
-        what it read is only passed over where all is sought anew anyway.
+        and makes all others do so too: two members could keep each other from ever working. While it joins
+        the client hands out nothing.
         """
-        records: dict[TopicPartition, list[Any]] = self._bounded.poll(timeout_ms)
-        patience = time.monotonic() + JOIN_S
-        listener = self._listener
-        while listener.joining and (listener.changed or not records) and time.monotonic() < patience:
-            records = self._bounded.poll(JOIN_POLL_MS)
+        records: dict[TopicPartition, list[Any]] = {}
+        if self._joined(timeout_ms):
+            records = self._bounded.poll(timeout_ms)
+            if not records:
+                self._joined(timeout_ms)
         return records
+
+    def _joined(self, timeout_ms: int) -> bool:
+        """Whether we are of the group, which we join where the broker that coordinates it can be found."""
+        coordinator = self._consumer._coordinator  # noqa: SLF001  polls are all that its public face offers
+        if not coordinator.need_rejoin():
+            return True
+        found: bool = coordinator.ensure_coordinator_ready(timeout_ms=timeout_ms)
+        return found and bool(coordinator.ensure_active_group(timeout_ms=JOIN_MS))
 
     def _drop_unreadable(self, error: Exception) -> TopicPartition:
         """Of a batch that it cannot read the client keeps a husk, in which its next poll would never end."""
@@ -366,14 +370,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pytho
     """Called on the client's IO thread, where nothing may be done: it sets flags."""
 
     changed = False
-    joining = False
 
     def on_partitions_revoked(self, revoked: object) -> None:  # noqa: ARG002
-        self.changed = self.joining = True
+        self.changed = True
 
     def on_partitions_assigned(self, assigned: object) -> None:  # noqa: ARG002
         self.changed = True
-        self.joining = False
 
     def on_partitions_lost(self, lost: object) -> None:  # noqa: ARG002
         self.changed = True

@@ -12,6 +12,7 @@ from typing import Any, Final
 import duckdb
 import msgspec
 
+from modeltrail_collector import scratch
 from modeltrail_collector.answers.as_of import deployed, in_force
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Rules, Sql, Stalled, seconds
@@ -95,7 +96,7 @@ def evaluate(of: Log | Database, rules: Rules, *, now: datetime | None = None) -
 
 def check(rules: Rules) -> None:
     """Ask each rule over empty tables. Raises ConfigError with what the database says of its SQL."""
-    with tempfile.TemporaryDirectory() as nothing:
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as nothing:
         alert(open_log(nothing), rules)
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from modeltrail_collector import scratch
 from modeltrail_collector.model import LogPartition
 from modeltrail_collector.tables.scan import attach, connect, fetch, fill, quoted
 from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, FLAT
@@ -89,7 +90,7 @@ def _by_parts(
 ) -> Iterator[tuple[str, pa.RecordBatchReader]]:
     """The same, by way of files: a table is written in one commit, and made of many parts."""
     connection.execute("ALTER VIEW flat RENAME TO flat_all")
-    with tempfile.TemporaryDirectory(prefix="modeltrail-parts-") as folder:
+    with tempfile.TemporaryDirectory(prefix="parts-", dir=scratch.folder()) as folder:
         files: dict[str, list[str]] = defaultdict(list)
         for number, part in enumerate(parts, 1):
             connection.execute(f"CREATE OR REPLACE TEMP VIEW flat AS FROM flat_all WHERE {part}")

@@ -1,18 +1,16 @@
 """Delta tables in DuckDB: a snapshot's Parquet files as a view, wherever they lie; rows as Arrow again."""
 
 import contextlib
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from modeltrail_collector import scratch
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.tables.schema import FLAT, TEXT, TIME
 from modeltrail_collector.tables.store import TableDamaged, statistics
@@ -45,11 +43,8 @@ def connect() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def connected() -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory, in UTC, that prints nothing and keeps its temporary files to itself."""
-    own = f"modeltrail-duckdb-{os.getpid()}-{secrets.token_hex(4)}"
-    config: dict[str, Any] = {
-        "temp_directory": str(Path(tempfile.gettempdir(), own)),
-        "memory_limit": _MEMORY,
-    }
+    own = scratch.folder() / f"duckdb-{secrets.token_hex(4)}"
+    config: dict[str, Any] = {"temp_directory": str(own), "memory_limit": _MEMORY}
     connection = duckdb.connect(config=config)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")

@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from modeltrail_collector import scratch
+
 _TIMEOUT: Final = 10.0
 _MOST_BYTES: Final = 256 << 10
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -36,7 +38,7 @@ def between(repository: Path, before: State, after: State) -> str | None:
     objects = _ask(repository, {}, "rev-parse", "--path-format=absolute", "--git-path", "objects")
     if not objects:
         return None
-    with tempfile.TemporaryDirectory(prefix="modeltrail-why-") as folder:
+    with tempfile.TemporaryDirectory(prefix="why-", dir=scratch.folder()) as folder:
         (Path(folder) / "objects").mkdir()
         place = {
             "GIT_OBJECT_DIRECTORY": f"{folder}/objects",

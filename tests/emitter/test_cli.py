@@ -223,6 +223,8 @@ def test_doctor_on_a_dead_backend(call, monkeypatch):
         ("transport: [", "cannot be read"),
         ("transport: {type: nowhere.Transport}", "nowhere.Transport"),
         ("transport: {type: modeltrail.KafkaTransport}", "bootstrap.servers"),
+        ("transport: {type: http, url: 7}", "transport http cannot be made"),
+        ("transport: {type: kafka, topic: t, config: {no.such: 1}}", "No such configuration property"),
     ],
 )
 def test_doctor_on_a_broken_configuration(call, tmp_path, file, cause):

@@ -116,7 +116,7 @@ def _configuration() -> tuple[settings.Settings | None, Check]:
         found = settings.current()
         if found.transport is not None:
             transports.make(found).close(0)
-    except (ConfigError, ImportError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except ConfigError as error:
         return None, Check(
             "configuration", "fail", str(error), "modeltrail config shows where each value comes from"
         )

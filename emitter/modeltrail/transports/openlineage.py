@@ -22,7 +22,7 @@ from openlineage.client.facet_v2 import parent_run
 from openlineage.client.transport import Config, Transport, get_default_factory
 
 from modeltrail import guard, settings, wire
-from modeltrail.errors import DeliveryError
+from modeltrail.errors import ConfigError, DeliveryError
 from modeltrail.transports import TERMINAL, local
 from modeltrail.transports.breaker import Breaker
 from modeltrail.transports.kafka import KafkaSender
@@ -132,11 +132,20 @@ class ForeignSender:
     """Sends our events through a transport of the OpenLineage client.
 
     What the transport refuses is kept in the spool; while its receiver is down, without waiting for it.
+
+    Raises:
+        ConfigError: The transport cannot be made.
     """
 
     def __init__(self, transport: Mapping[str, Any], spool: Path) -> None:
-        # The client's factory takes `name` and `priority` out of the mapping that it is given.
-        self._transport = get_default_factory().create(copy.deepcopy(dict(transport)))
+        try:
+            # The client's factory takes `name` and `priority` out of the mapping that it is given.
+            self._transport = get_default_factory().create(copy.deepcopy(dict(transport)))
+        except Exception as error:  # whatever a library behind it raises of what it is given
+            why = f"{type(error).__name__}: {error}"
+            raise ConfigError(
+                f"the OpenLineage transport {transport['type']} cannot be made: {why}"
+            ) from error
         self._spool = Spool(spool)
         self._breaker = Breaker()
         self.undelivered = 0

@@ -7,7 +7,7 @@ a version, an alias or the beginning of a version's digest; none means the newes
 
 import difflib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
@@ -72,12 +72,13 @@ def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
     tier = _IN_FULL.format(registered=_REGISTERED) if in_full else _IN_PART.format(digest="fingerprint")
     columns = f"namespace, name, {tier} AS tier, max(kind) AS kind"
-    where = f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL GROUP BY ALL"
+    where, then = f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL", "GROUP BY ALL"
     if in_full:
-        found = db.read("mentions", columns, keys=keys(text), where=where, text=text, path=_path(text))
+        asked: dict[str, Any] = {"text": text, "path": _path(text)}
+        found = db.read("mentions", columns, keys=keys(text), where=where, then=then, **asked)
     else:
         db.attach("mentions")
-        found = db.rows(f"SELECT {columns} FROM mentions WHERE {where}", text=text)  # noqa: S608  ours
+        found = db.rows(f"SELECT {columns} FROM mentions WHERE {where} {then}", text=text)  # noqa: S608  ours
     return _one_name(text, best) if (best := _best(found)) else None
 
 
@@ -129,8 +130,8 @@ def _newest(db: Database, models: list[_Name], text: str, version: str | None) -
         "models",
         "* EXCLUDE (bucket)",
         models=models,
-        where=f"""{_IS_VERSION} AND coalesce({_OF_MODELS}) IS NOT NULL
-            QUALIFY row_number() OVER (
+        where=f"{_IS_VERSION} AND coalesce({_OF_MODELS}) IS NOT NULL",
+        then="""QUALIFY row_number() OVER (
                 PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
             ORDER BY created_at DESC, version DESC""",
         version=version,
@@ -153,7 +154,7 @@ def unknown_model(db: Database, text: str) -> str:
     """What to say where no model is called so."""
     for name, version in _readings(text):
         if version and (models := _called(db, name) or _like(db, name)):
-            known = db.read("models", "version", models=models, where="true ORDER BY created_at DESC")
+            known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     db.attach("models", held=True)

@@ -77,7 +77,7 @@ class _Said:
             "run_datasets",
             "namespace, name, kind, version, fingerprint, role",
             runs=[run_id],
-            where="true ORDER BY namespace, name",
+            then="ORDER BY namespace, name",
         )
         self.makers = self._makers(db, run_id, [row for row in placed if row["role"] == "input"])
         self.outputs = [
@@ -93,8 +93,8 @@ class _Said:
             "mentions",
             "namespace, key AS name, run_id, fingerprint, version",
             keys={row["name"] for row in inputs},
-            where="""how = 'name' AND role = 'output' AND run_id <> $run
-                ORDER BY last_event_at NULLS FIRST, run_id DESC""",
+            where="how = 'name' AND role = 'output' AND run_id <> $run",
+            then="ORDER BY last_event_at NULLS FIRST, run_id DESC",
             run=run_id,
         )
         read = {(row["namespace"], row["name"]): row for row in inputs}

@@ -51,13 +51,14 @@ class _Facts:
             "facets",
             'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
             runs=[run for run in (model["run_id"], model["registered_run_id"]) if run is not None],
-            where="""value IS NOT NULL ORDER BY run_id = $made DESC, happened_at, "offset" """,
+            where="value IS NOT NULL",
+            then='ORDER BY run_id = $made DESC, happened_at, "offset"',
             made=model["run_id"],
         )
 
-    def of_maker(self, table: str, columns: str, where: str = "true") -> list[Row]:
-        """Columns of the rows of a table of the making run, where SQL is true."""
-        return self.db.read(table, columns, runs=[self.model["run_id"]], where=where)
+    def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
+        """Columns of the rows of a table of the making run, as `Database.read` has them."""
+        return self.db.read(table, columns, runs=[self.model["run_id"]], where=where, then=then)
 
     def find(self, key: str, *, scope: str | None = None, made: bool = True) -> list[_Found]:
         """Facets of this key that are objects, of the making run (or of both runs), with where they lie."""
@@ -89,7 +90,7 @@ def _data(facts: _Facts) -> list[Row]:
     placed = facts.of_maker(
         "run_datasets",
         "namespace, name, use, version, fingerprint, rows, capture, role, kind",
-        "true ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
+        then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
     )
     made = {(row["namespace"], row["name"]) for row in placed if (row["role"], row["kind"]) == _MADE_MODEL}
     rows = [
@@ -134,7 +135,7 @@ def _transformations(facts: _Facts) -> list[Row]:
 
 def _params(facts: _Facts) -> list[Row]:
     columns = "name, value, type, origin, component, capture"
-    rows = facts.of_maker("params", columns, "true ORDER BY component NULLS FIRST, name")
+    rows = facts.of_maker("params", columns, then="ORDER BY component NULLS FIRST, name")
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
     return [_fact(said[0][0], row) for row in rows] if said else rows
 
@@ -158,8 +159,8 @@ def _metrics(facts: _Facts) -> list[Row]:
     rows = facts.of_maker(
         "metrics",
         "name, value, step, split, dataset, slice",
-        """source <> 'evaluation'
-        QUALIFY row_number() OVER (
+        where="source <> 'evaluation'",
+        then="""QUALIFY row_number() OVER (
             PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice""",
     )
@@ -178,8 +179,8 @@ def _evaluations(facts: _Facts) -> list[Row]:
         runs=runs,
         where="""source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
             THEN model_digest = $digest
-            ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END
-        ORDER BY happened_at, run_id, dataset, slice, name""",
+            ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END""",
+        then="ORDER BY happened_at, run_id, dataset, slice, name",
         **{column: facts.model[column] for column in ("digest", "namespace", "version")},
         name=facts.model["name"],
     )

@@ -33,12 +33,12 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
     rows = db.read(
         "mentions",
-        f"DISTINCT key_namespace, key, how, {columns}",
+        f"key_namespace, key, how, {columns}",
         keys={name for _, name in names},
         where=f"role = 'output' AND how IN {_HOW}",
     )
     by_name: dict[Name, dict[str, list[Row]]] = {}
-    for row in rows:
+    for row in {tuple(row.values()): row for row in rows}.values():
         how = row.pop("how")
         known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
         known.setdefault(how, []).append(row | {"exact": how == "name"})

@@ -160,8 +160,8 @@ def _find_maker(db: Database, node: Node) -> None:
         "run_id, digest",
         models=[(row["namespace"], row["name"]) for row in known],
         where="""CASE WHEN $digest IS NOT NULL AND digest IS NOT NULL THEN digest = $digest
-            ELSE version = $version AND $name IN (name, registered_name) END
-        ORDER BY namespace = $namespace DESC, created_at DESC LIMIT 1""",
+            ELSE version = $version AND $name IN (name, registered_name) END""",
+        then="ORDER BY namespace = $namespace DESC, created_at DESC LIMIT 1",
         **{name: getattr(node, name) for name in ("namespace", "name", "version")},
         digest=node.fingerprint,
     )

@@ -117,38 +117,43 @@ def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable
     """The SELECT of all rows of a table, or of some buckets, in the declared shape."""
     if table is None:
         return reading((), schema)
-    return reading(_uris(table, schema.names[0], buckets), schema, same=have_all(statistics(table), schema))
+    return reading(_uris(table, schema.names[0], buckets), schema, same=are_same(statistics(table), schema))
 
 
 def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
-    """The SELECT of all rows of Parquet files of one table, in the declared shape.
+    """The SELECT of all rows of Parquet files of one table, in the declared shape; `same` as of `source`."""
+    return f"SELECT {_names(schema)} FROM {source(uris, schema, same=same)}"  # noqa: S608  names of ours
 
-    `same` says that all files have all columns; else each is opened to look, which takes a millisecond. A
+
+def source(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
+    """Parquet files of one table as what a SELECT is FROM, with the declared columns and no other.
+
+    `same` says that all files have just these; else each is opened to look, which takes a millisecond. A
     column that no file has yet (written by an older version) is empty.
     """
-    columns = ", ".join(_name(name) for name in schema.names)
     files = f"[{', '.join(map(quoted, uris))}], hive_partitioning = true, hive_types_autocast = false"
     if uris and same:
-        return f"SELECT {columns} FROM read_parquet({files})"  # noqa: S608  names of ours
+        return f"read_parquet({files})"
     nulls = ", ".join(f"NULL::{_SQL_TYPES[field.type]} AS {_name(field.name)}" for field in schema)
+    none = f"(SELECT {nulls} WHERE false)"
     if not uris:
-        return f"SELECT {nulls} WHERE false"
+        return none
     return (
-        f"SELECT {columns} FROM (FROM (SELECT {nulls} WHERE false) "  # noqa: S608
-        f"UNION ALL BY NAME FROM read_parquet({files}, union_by_name = true))"
+        f"(SELECT {_names(schema)} FROM "  # noqa: S608
+        f"(FROM {none} UNION ALL BY NAME FROM read_parquet({files}, union_by_name = true)))"
     )
 
 
-def have_all(found: pa.Table, schema: pa.Schema) -> bool:
-    """Whether every file of a table has every column: its `statistics` count the nulls of each.
+def are_same(found: pa.Table, schema: pa.Schema) -> bool:
+    """Whether every file of a table has just the columns of the schema: its `statistics` count nulls of each.
 
-    They do not count those of lists, which no version added to a table that was there.
+    They need not count those of lists, which no version added to a table that was there.
     """
-    return all(
-        f"null_count.{field.name}" in found.column_names and not found[f"null_count.{field.name}"].null_count
-        for field in schema.remove(0)
-        if not pa.types.is_nested(field.type)
-    )
+    prefix = "null_count."
+    told = {name.removeprefix(prefix) for name in found.column_names if name.startswith(prefix)}
+    plain = {field.name for field in schema.remove(0) if not pa.types.is_nested(field.type)}
+    counted = not any(found[prefix + name].null_count for name in plain & told)
+    return plain <= told <= set(schema.names) and counted
 
 
 def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
@@ -160,8 +165,7 @@ def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list
 
 def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:
     """The rows of a query in the declared shape, streamed: read them before the connection's next query."""
-    columns = ", ".join(_name(name) for name in schema.names)
-    return connection.sql(f"SELECT {columns} FROM ({query})").to_arrow_reader(_BATCH_ROWS).cast(schema)  # noqa: S608
+    return connection.sql(f"SELECT {_names(schema)} FROM ({query})").to_arrow_reader(_BATCH_ROWS).cast(schema)  # noqa: S608
 
 
 def fill(
@@ -180,6 +184,10 @@ def fill(
 
 def _name(text: str) -> str:
     return f'"{text}"'
+
+
+def _names(schema: pa.Schema) -> str:
+    return ", ".join(map(_name, schema.names))
 
 
 def quoted(text: str) -> str:

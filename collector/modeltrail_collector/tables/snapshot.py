@@ -93,7 +93,7 @@ class Snapshot:
     def _read(self, table: DeltaTable) -> None:
         found = statistics(table)
         self.bytes = sum(found["size_bytes"].to_pylist())
-        self._same = scan.have_all(found, self.schema)
+        self._same = scan.are_same(found, self.schema)
         root = table.table_uri.removeprefix("file://").rstrip("/")
         unknown = [None] * found.num_rows
         limits = (f"{end}.{self._column}" for end in ("min", "max"))
@@ -116,10 +116,15 @@ class Snapshot:
             return self._reading(file.uri for bucket in sorted(chosen) for file in self._files[bucket])
         files = self.files(near)
         query = self._reading(file.uri for file in files if buckets is None or file.bucket in chosen)
-        if not files or not near.is_literal:
-            return query
-        among = ", ".join(map(scan.quoted, sorted(near.values)))
-        return f'FROM ({query}) WHERE "{self._column}" IN ({among})'
+        return f"{query} WHERE {self.among(near)}" if files and near.is_literal else query
+
+    def source(self, near: Near) -> str:
+        """What a SELECT is FROM that reads the files in which something near may lie."""
+        return scan.source([file.uri for file in self.files(near)], self.schema, same=self._same)
+
+    def among(self, near: Near) -> str:
+        """The condition, as SQL, under which a row is near."""
+        return f'"{self._column}" IN ({", ".join(map(scan.quoted, sorted(near.values)))})'
 
     def newest_first(self, *times: str) -> Iterator[Part]:
         """All rows, in parts that grow: of those files first that go on the longest by these columns."""

@@ -133,8 +133,8 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
         "* EXCLUDE (bucket)",
         models=[(after["namespace"], after["name"])],
         where="""namespace = $namespace AND version <> $version
-            AND created_at <= CAST($created AS TIMESTAMPTZ)
-        ORDER BY created_at DESC, version DESC LIMIT 1""",
+            AND created_at <= CAST($created AS TIMESTAMPTZ)""",
+        then="ORDER BY created_at DESC, version DESC LIMIT 1",
         created=after["created_at"],
         **{name: after[name] for name in ("namespace", "version")},
     )
@@ -226,8 +226,8 @@ def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
         "facets",
         'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
         runs=runs,
-        where=f"""key IN ({keys}) AND value IS NOT NULL
-        ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, key""",
+        where=f"key IN ({keys}) AND value IS NOT NULL",
+        then='ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, key',
     ):
         value = json.loads(row["value"])
         if isinstance(value, dict):
@@ -240,7 +240,7 @@ def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
 def _datasets(db: Database, runs: set[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
     columns = "run_id, role, namespace, name, version, fingerprint, use, rows, kind"
-    for row in db.read("run_datasets", columns, runs=runs, where="true ORDER BY ALL"):
+    for row in db.read("run_datasets", columns, runs=runs, then="ORDER BY ALL"):
         found[row["run_id"]].append(row)
     return found
 
@@ -248,7 +248,7 @@ def _datasets(db: Database, runs: set[str]) -> dict[str, list[Row]]:
 def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
     columns = "run_id, name, value, type, origin, component, capture"
-    for row in db.read("params", columns, runs=run_ids, where="true ORDER BY component NULLS FIRST, name"):
+    for row in db.read("params", columns, runs=run_ids, then="ORDER BY component NULLS FIRST, name"):
         found[row["run_id"]].append(row)
     return found
 
@@ -262,8 +262,8 @@ def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
         where="""(source = 'summary' AND run_id = $run
             OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
                 THEN model_digest = $digest
-                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)
-        QUALIFY row_number() OVER (
+                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)""",
+        then="""QUALIFY row_number() OVER (
             PARTITION BY source, name, split, dataset, slice ORDER BY happened_at DESC, step DESC, run_id) = 1
         ORDER BY source, name, split, dataset, slice""",
         run=run_id,

@@ -58,7 +58,7 @@ def rows_of_models(db: Database, names):
                 namespace=namespace,
                 name=name,
             )
-            found[table] += sorted(map(repr, rows))
+            found[table] += sorted(repr(sorted(row.items())) for row in rows)
     return found
 
 

@@ -44,6 +44,10 @@ class MemorySender:
         """Say that everything sent is kept."""
         return True
 
+    def settle(self, timeout: float) -> bool:
+        """Say that everything sent is kept."""
+        return self.flush(timeout)
+
     def close(self, timeout: float) -> bool:
         """Say that everything sent is kept; sending again is fine."""
         return self.flush(timeout)
@@ -55,11 +59,10 @@ class _Captured(list[dict[str, Any]]):
     def send(self, key: bytes | None, value: bytes) -> None:  # noqa: ARG002
         self.append(msgspec.json.decode(value))
 
-    def flush(self, timeout: float) -> bool:  # noqa: ARG002
+    def settle(self, timeout: float) -> bool:  # noqa: ARG002
         return True
 
-    def close(self, timeout: float) -> bool:  # noqa: ARG002
-        return True
+    flush = close = settle
 
 
 @contextmanager

@@ -2,15 +2,20 @@
 
 import json
 import os
+import shutil
 import threading
+import time
 
 import pytest
 
 from modeltrail.testing import MemorySender
 from modeltrail.transports import Sender
-from modeltrail.transports.kafka import KafkaSender
+from modeltrail.transports.drain import Drain
+from modeltrail.transports.kafka import KafkaSender, sender
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.local import LocalSender
+from modeltrail.transports.producer import Producer
+from modeltrail.transports.spool import Spool
 
 
 class Memory:
@@ -84,7 +89,33 @@ class Kafka:
         )
 
 
-@pytest.fixture(params=[Memory, Local, pytest.param(Kafka, marks=pytest.mark.kafka)])
+class Background(Kafka):
+    def make(self, bootstrap):
+        self.options = KafkaOptions(
+            {"bootstrap_servers": bootstrap},
+            self.tmp_path / "spool",
+            self.topic,
+            on_failure="raise",
+            delivery="async",
+        )
+        return sender(self.options)
+
+    def arrived(self):
+        self.sender.wait(60)
+        drain = Drain(producer := Producer(self.options), Spool(self.options.spool))
+        drain.abandoned(time.monotonic() + 60)
+        producer.close()
+        return super().arrived()
+
+    def break_it(self):
+        self.sender.close(5)
+        shutil.rmtree(self.options.spool, ignore_errors=True)
+        self.options.spool.write_text("a file where the directory should be")
+
+
+@pytest.fixture(
+    params=[Memory, Local, *(pytest.param(each, marks=pytest.mark.kafka) for each in (Kafka, Background))]
+)
 def place(request, tmp_path):
     made = request.param(request, tmp_path)
     yield made

@@ -36,7 +36,8 @@ def test_defaults(tmp_path):
     """Only brokers are required: topic openlineage.events, failures to the spool, a wait of 8 s."""
     found = options()
     assert ("openlineage.events", "spool", 8.0) == (found.topic, found.on_failure, found.timeout)
-    assert tmp_path / "spool" == found.spool
+    assert tmp_path / "spool" == found.spool.parent
+    assert "sync" == found.delivery
     assert 4_000_000 == found.max_event_bytes
 
 
@@ -115,8 +116,10 @@ def test_the_brokers_have_several_names(config):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"delivery": "async"}, "supports: sync"),
-        ({"delivery": "fast"}, "supports: sync"),
+        ({"delivery": "fast"}, "supports: sync, async"),
+        ({"fsync_interval": -1}, "above 0"),
+        ({"fsync_interval": False}, "above 0"),
+        ({"spool_max_bytes": 0}, "above 0"),
         ({"on_failure": "drop"}, "supports: spool, raise"),
         ({"timeout": 0}, "above 0"),
         ({"timeout": "8s"}, "above 0"),
@@ -135,4 +138,21 @@ def test_what_cannot_be_used_is_a_config_error(bad, message):
 
 def test_a_relative_spool_is_absolute():
     """A relative spool directory is resolved where the program was launched."""
-    assert Path.cwd() / "waiting" == options(spool="waiting").spool
+    assert Path.cwd() / "waiting" == options(spool="waiting").spool.parent
+
+
+def test_each_destination_has_a_spool_of_its_own():
+    """What waits for one topic must not end up in another; the order in which brokers are named is one."""
+    brokers = [{"bootstrap.servers": text} for text in ("a:1,b:2", "b:2, a:1", "b:2")]
+    found = [options(config=each).spool for each in brokers] + [options(config=brokers[2], topic="t").spool]
+    assert found[0] == found[1]
+    assert 3 == len(set(found))
+    assert found[3].name.startswith("kafka-t-b_2-")
+
+
+def test_delivery_in_the_background():
+    """`delivery: async` has a window of a second and a gigabyte of room; both can be said."""
+    found = options(delivery="async")
+    assert ("async", 1.0, 1 << 30) == (found.delivery, found.fsync_interval, found.spool_max_bytes)
+    found = options(delivery="async", fsyncInterval=0, spoolMaxBytes=5)
+    assert (0.0, 5) == (found.fsync_interval, found.spool_max_bytes)

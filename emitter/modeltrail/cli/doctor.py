@@ -16,7 +16,7 @@ import click
 from modeltrail import settings, transports
 from modeltrail.cli import configured, topic
 from modeltrail.errors import ConfigError, DeliveryError
-from modeltrail.transports import kafka
+from modeltrail.transports import producer
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.local import local_directory
 from modeltrail.transports.spool import backlog, collect_command
@@ -140,7 +140,7 @@ def _transport(transport: Mapping[str, Any], found: settings.Settings) -> Iterat
 def _kafka(options: KafkaOptions, max_event_bytes: int) -> Iterator[Check]:
     servers = options.producer["bootstrap_servers"]
     try:
-        with kafka.administration(options) as admin:
+        with producer.administration(options) as admin:
             yield Check("broker", "ok", f"{servers} answers")
             described = topic.describe(admin, options.topic)
             if described is None:
@@ -198,6 +198,9 @@ def _spool(found: settings.Settings) -> Check:
         return Check("spool", "fail", f"{found.spool} cannot be read: {error}", "set MODELTRAIL_SPOOL")
     if waiting.events:
         text = f"{waiting.events} undelivered events ({waiting.bytes} bytes) wait in {found.spool}"
+        return Check("spool", "warn", text, "modeltrail spool flush")
+    if waiting.refused:
+        text = f"{waiting.refused} events that Kafka does not take are kept in {found.spool}"
         return Check("spool", "warn", text, collect_command(found.spool))
     return Check("spool", "ok", f"nothing waits in {found.spool}")
 

@@ -9,8 +9,8 @@ import click
 from modeltrail import settings
 from modeltrail.cli import configured
 from modeltrail.errors import ConfigError, DeliveryError
-from modeltrail.transports.kafka import OVERHEAD_BYTES, administration
 from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail.transports.producer import OVERHEAD_BYTES, administration
 
 DAY_MS = 24 * 60 * 60 * 1000
 RETENTION_DAYS = 30

@@ -34,6 +34,9 @@ class Sender(Protocol):
             DeliveryError: The event was not taken.
         """
 
+    def settle(self, timeout: float) -> bool:
+        """After an event that ends a run: what `flush` does, where this sender does that for each run."""
+
     def flush(self, timeout: float) -> bool:
         """Make all events taken so far durable within `timeout` seconds; say whether they are."""
 
@@ -51,7 +54,7 @@ _inherited: list[Sender | None] = []
 def emit(event: Mapping[str, Any]) -> bool:
     """Send one event of the OpenLineage JSON form; say whether it was taken.
 
-    False also when modeltrail is disabled. An event that ends a run is flushed: it outlives the machine.
+    False also when modeltrail is disabled. An event that ends a run is settled: it outlives the machine.
     """
     with guard.guarded("emitting an event"):
         configured = settings.current()
@@ -62,9 +65,7 @@ def emit(event: Mapping[str, Any]) -> bool:
         if sender is None:
             return False
         sender.send(key, value)
-        if event.get("eventType") in TERMINAL:
-            return sender.flush(FLUSH_TIMEOUT_S)
-        return True
+        return event.get("eventType") not in TERMINAL or sender.settle(FLUSH_TIMEOUT_S)
     return False
 
 
@@ -146,10 +147,10 @@ def make(configured: settings.Settings) -> Sender:
 
         return LocalSender(local_directory(transport, configured))
     if transport["type"] in KAFKA_TYPES:
-        from modeltrail.transports.kafka import KafkaSender
+        from modeltrail.transports import kafka
         from modeltrail.transports.kafka_options import KafkaOptions
 
-        return KafkaSender(KafkaOptions.from_dict(transport, configured))
+        return kafka.sender(KafkaOptions.from_dict(transport, configured))
     from modeltrail.transports.openlineage import ForeignSender
 
     return ForeignSender(transport, configured.spool)

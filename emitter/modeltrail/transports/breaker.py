@@ -10,13 +10,14 @@ LONGEST_COOL_DOWN_S = 600.0
 
 
 class Breaker:
-    """Refuses attempts for 30 s after a failure, then twice as long after each further one, up to 10 minutes.
+    """Refuses attempts for `cool_down` seconds after a failure, twice as long after each further one.
 
     Thread-safe. When the time is over the next attempt is a trial.
     """
 
-    def __init__(self, cool_down: float = COOL_DOWN_S) -> None:
+    def __init__(self, cool_down: float = COOL_DOWN_S, longest: float = LONGEST_COOL_DOWN_S) -> None:
         self.cool_down = cool_down
+        self.longest = longest
         self._lock = threading.Lock()
         self._failures = 0
         self._opens_at = 0.0
@@ -35,7 +36,7 @@ class Breaker:
     def failed(self, why: str) -> None:
         """Note a failure: no attempts for a while."""
         with self._lock:
-            pause = min(self.cool_down * 2**self._failures, LONGEST_COOL_DOWN_S)
+            pause = min(self.cool_down * 2**self._failures, self.longest)
             self._failures = min(self._failures + 1, 10)
             self._why = why
             self._opens_at = time.monotonic() + pause

@@ -7,6 +7,8 @@
 `config` takes the dotted names of librdkafka and Java as well as kafka-python's own.
 """
 
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import attrs
 from modeltrail import guard
 from modeltrail.errors import ConfigError
 from modeltrail.settings import DEFAULT_TOPIC, Settings
+from modeltrail.transports.spool import LIMIT_BYTES
 from modeltrail_schemas.connect.settings import SECURITY, named, problem
 
 TIMEOUT_S = 8.0  # Airflow kills its listener after 10 s
@@ -49,12 +52,15 @@ class KafkaOptions:
 
     Attributes:
         producer: Settings for `kafka.KafkaProducer`, by its own names; has `bootstrap_servers`.
-        spool: The directory for events that could not be delivered.
+        spool: The directory for events that could not be delivered to this topic yet.
         topic: The topic.
         message_key: One key for all events instead of `wire.key`.
         on_failure: "spool" keeps an undelivered event and returns; "raise" raises and keeps nothing.
         timeout: The longest that one event may hold up the program, in seconds.
         max_event_bytes: A larger event is not sent.
+        delivery: "sync" returns when Kafka has the event, "async" when the disk has it.
+        fsync_interval: With "async": how many seconds of events a power cut may take; 0: none.
+        spool_max_bytes: So much may wait of one process; what comes then is an error.
     """
 
     producer: Mapping[str, Any]
@@ -64,6 +70,9 @@ class KafkaOptions:
     on_failure: str = "spool"
     timeout: float = TIMEOUT_S
     max_event_bytes: int = 4_000_000
+    delivery: str = "sync"
+    fsync_interval: float = 1.0
+    spool_max_bytes: int = LIMIT_BYTES
 
     @classmethod
     def from_dict(cls, transport: Mapping[str, Any], settings: Settings) -> "KafkaOptions":
@@ -75,24 +84,41 @@ class KafkaOptions:
         given = {str(key).replace("_", "").lower(): value for key, value in transport.items()}
         for stray in sorted(set(given) - _KEYS - _STRAY):
             guard.warn_once(f"kafka {stray}", "the Kafka transport has no setting %r; it is ignored", stray)
-        _one_of("delivery", given.get("delivery", "sync"), ("sync",))
+        producer = producer_config(given.get("config"))
+        topic = _text("topic", given.get("topic", DEFAULT_TOPIC))
         spool = given.get("spool")
         key = given.get("messagekey")
         return cls(
-            producer=producer_config(given.get("config")),
-            spool=settings.spool if spool is None else settings.resolve(_text("spool", spool)),
-            topic=_text("topic", given.get("topic", DEFAULT_TOPIC)),
+            producer=producer,
+            spool=_spool(
+                settings.spool if spool is None else settings.resolve(_text("spool", spool)), topic, producer
+            ),
+            topic=topic,
             message_key=None if key is None else _text("messageKey", key).encode(),
             on_failure=_one_of("on_failure", given.get("onfailure", "spool"), ("spool", "raise")),
             timeout=_positive("timeout", given.get("timeout", TIMEOUT_S)),
             max_event_bytes=int(
                 _positive("max_event_bytes", given.get("maxeventbytes", settings.max_event_bytes))
             ),
+            delivery=_one_of("delivery", given.get("delivery", "sync"), ("sync", "async")),
+            fsync_interval=_not_negative("fsync_interval", given.get("fsyncinterval", 1.0)),
+            spool_max_bytes=int(_positive("spool_max_bytes", given.get("spoolmaxbytes", LIMIT_BYTES))),
         )
 
 
 _KEYS = frozenset(
-    {"config", "delivery", "maxeventbytes", "messagekey", "onfailure", "spool", "timeout", "topic"}
+    {
+        "config",
+        "delivery",
+        "fsyncinterval",
+        "maxeventbytes",
+        "messagekey",
+        "onfailure",
+        "spool",
+        "spoolmaxbytes",
+        "timeout",
+        "topic",
+    }
 )
 
 
@@ -122,6 +148,15 @@ def producer_config(config: object) -> dict[str, Any]:
     return known
 
 
+def _spool(directory: Path, topic: str, producer: Mapping[str, Any]) -> Path:
+    """A spool for each destination: what waits for one topic must not end up in another."""
+    servers = producer["bootstrap_servers"]
+    names = sorted(servers.split(",") if isinstance(servers, str) else map(str, servers))
+    first = re.sub(r"[^A-Za-z0-9.-]", "_", names[0].strip())
+    digest = hashlib.sha256("\n".join([topic, *(name.strip() for name in names)]).encode()).hexdigest()
+    return directory / f"kafka-{re.sub('[^A-Za-z0-9._-]', '_', topic)}-{first}-{digest[:8]}"
+
+
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f"`{name}` of the Kafka transport is {value!r}; write a text")
@@ -134,6 +169,10 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
             f"`{name}` of the Kafka transport is {value!r}; this version supports: {', '.join(allowed)}"
         )
     return str(value)
+
+
+def _not_negative(name: str, value: object) -> float:
+    return 0.0 if value == 0 and not isinstance(value, bool) else _positive(name, value)
 
 
 def _positive(name: str, value: object) -> float:

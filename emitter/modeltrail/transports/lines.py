@@ -54,7 +54,7 @@ class LineFile:
             self._unsynced = True
 
     def sync(self) -> None:
-        """Have everything written so far survive a power cut.
+        """Have everything written so far survive a power cut; other threads can append meanwhile.
 
         Raises:
             DeliveryError: The disk reports an error.
@@ -62,17 +62,39 @@ class LineFile:
         with self._lock:
             if self._descriptor is None or not self._unsynced:
                 return
-            try:
-                os.fsync(self._descriptor)
-            except OSError as error:
-                raise DeliveryError(f"cannot sync {self.path}: {error}") from error
+            descriptor = os.dup(self._descriptor)
             self._unsynced = False
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            self._unsynced = True
+            raise DeliveryError(f"cannot sync {self.path}: {error}") from error
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Sync and close; a later line starts a new file."""
         self.sync()
         with self._lock:
             self._release()
+
+    def remove(self, size: int) -> bool:
+        """Remove the file if it has just this size; say whether it had. A later line starts a new one."""
+        with self._lock:
+            if self.path is None or self._descriptor is None or os.fstat(self._descriptor).st_size != size:
+                return False
+            self.path.unlink(missing_ok=True)
+            self._release()
+            return True
+
+    def detach(self) -> tuple[Path, int] | None:
+        """The file, and its descriptor, which holds its lock, for the caller to close; then as `close`."""
+        self.sync()
+        with self._lock:
+            if self.path is None or self._descriptor is None:
+                return None
+            found, self._descriptor = (self.path, self._descriptor), None
+            return found
 
     def _open(self) -> int:
         """The descriptor of a file that is still at its name; a new one where somebody took the last away."""
@@ -116,6 +138,15 @@ class LineFile:
         """The parent's file stays the parent's; closing our copy of the descriptor releases nothing of it."""
         self._lock = threading.Lock()
         self._release()
+
+
+def lock_unless_written(descriptor: int) -> bool:
+    """Lock a file whose writer has ended, for as long as the descriptor is open; say whether it has."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def _sync_directory(directory: Path) -> None:

@@ -37,6 +37,10 @@ class LocalSender:
         self._file.sync()
         return True
 
+    def settle(self, timeout: float) -> bool:
+        """Sync to disk, as `flush` does: this is where each run's events become safe from a power cut."""
+        return self.flush(timeout)
+
     def close(self, timeout: float) -> bool:
         """Sync and close; a later send starts a new file."""
         synced = self.flush(timeout)

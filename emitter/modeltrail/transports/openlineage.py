@@ -9,6 +9,7 @@ costs, 0.7 s here.
 import contextlib
 import copy
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +24,8 @@ from openlineage.client.transport import Config, Transport, get_default_factory
 
 from modeltrail import guard, settings, wire
 from modeltrail.errors import ConfigError, DeliveryError
-from modeltrail.transports import TERMINAL, local
+from modeltrail.transports import TERMINAL, kafka, local
 from modeltrail.transports.breaker import Breaker
-from modeltrail.transports.kafka import KafkaSender
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.spool import Spool
 
@@ -57,7 +57,7 @@ class KafkaTransport(Transport):
     config_class = KafkaConfig
 
     def __init__(self, config: KafkaConfig) -> None:
-        self.sender = KafkaSender(config.options)
+        self.sender = kafka.sender(config.options)
 
     def emit(self, event: Event | Mapping[str, Any]) -> None:
         """Deliver one event, an object of the client or its JSON form as a dict.
@@ -71,12 +71,12 @@ class KafkaTransport(Transport):
             self.sender.send(wire.key(content), wire.encode(content))
 
     def wait_for_completion(self, timeout: float = -1) -> bool:
-        """Wait until nothing is on its way; say whether Kafka has every event.
+        """Wait until nothing is on its way; say whether Kafka has every event by then.
 
         Args:
             timeout: Seconds; negative waits as long as it takes.
         """
-        return self.sender.flush(timeout) and self.sender.complete
+        return self.sender.wait(timeout)
 
     def close(self, timeout: float = -1) -> bool:
         """Wait, then disconnect; say whether Kafka has every event. False when some lie in the spool."""
@@ -146,7 +146,7 @@ class ForeignSender:
             raise ConfigError(
                 f"the OpenLineage transport {transport['type']} cannot be made: {why}"
             ) from error
-        self._spool = Spool(spool)
+        self._spool = Spool(spool / re.sub(r"[^A-Za-z0-9._-]", "_", transport["type"]))
         self._breaker = Breaker()
         self.undelivered = 0
 
@@ -169,6 +169,10 @@ class ForeignSender:
             return
         self.undelivered += 1
         self._spool.keep(value, why)
+
+    def settle(self, timeout: float) -> bool:
+        """As `flush`: the run may be the program's last."""
+        return self.flush(timeout)
 
     def flush(self, timeout: float) -> bool:
         """Wait for a transport that sends in the background."""

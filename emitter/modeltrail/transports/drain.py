@@ -1,0 +1,189 @@
+"""From the spool to Kafka: in order, some hundred events on their way at a time."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import msgspec
+
+from modeltrail import guard, wire
+from modeltrail.errors import DeliveryError, DeliveryTimeout, EncodingError, EventTooLarge
+from modeltrail.transports import forks
+from modeltrail.transports.lines import LineFile
+from modeltrail.transports.producer import OnItsWay, Producer
+from modeltrail.transports.spool import REFUSED, Line, Spool, collect_command
+
+CLOSE_S = 2.0
+
+
+class Drain:
+    """Delivers what waits in a spool. One thread of a process drains, the others wait for it.
+
+    Attributes:
+        refused: How many events of this process Kafka will never take; they lie beside the spool.
+    """
+
+    def __init__(self, producer: Producer, spool: Spool, pause: float = 0.0) -> None:
+        self.refused = 0
+        self._producer = producer
+        self._spool = spool
+        self._pause = pause
+        self._refused = LineFile(spool.directory / REFUSED)
+        self._set_up()
+        forks.renew_in_children(self)
+
+    def _set_up(self) -> None:
+        self._lock = threading.Lock()
+        self._alone = False
+        self._closing = threading.Event()
+        self._helper: threading.Thread | None = None
+
+    def own(self, ends: float) -> int:
+        """Deliver what waits of this process; how many events were.
+
+        Args:
+            ends: When to stop, in seconds of `time.monotonic`.
+
+        Raises:
+            DeliveryError: Kafka did not take all of it; the rest waits on.
+        """
+        done = 0
+        with self._one_at_a_time(ends):
+            while not self._is_over(ends) and (file := self._spool.own()) and (lines := file.lines()):
+                done += self._deliver(lines, ends, partial(self._spool.sent, file))
+        return done
+
+    def abandoned(self, ends: float, tell: Callable[[int], None] = lambda _: None) -> int:
+        """Deliver what ended processes left; how many events were. `tell` is told of some at a time.
+
+        Raises:
+            DeliveryError: Kafka did not take all of it; the rest waits on.
+        """
+        done = 0
+        for file in self._spool.abandoned():
+            while not self._is_over(ends) and (lines := file.lines()):
+                count = self._deliver(lines, ends, file.advance)
+                tell(count)
+                done += count
+            if not file.lines():
+                if rest := file.rest():
+                    self.refuse(rest, "its writer was killed at it")
+                file.remove()
+        return done
+
+    def refuse(self, value: bytes, why: str) -> None:
+        """Put an event aside that Kafka will never take.
+
+        Raises:
+            DeliveryError: The disk did not take it.
+        """
+        self._refused.append(value)
+        self._refused.sync()
+        self.refused += 1
+        guard.warn_once(
+            "refused",
+            "an event cannot be delivered and is kept in %s: %s. To take it into the log: %s",
+            self._refused.directory,
+            why,
+            collect_command(self._refused.directory),
+        )
+
+    def start_abandoned(self, timeout: float) -> None:
+        """Deliver in the background what processes left that have ended, if there is anything."""
+        if self._helper is None and next(self._spool.abandoned(), None):
+            self._helper = threading.Thread(
+                target=self._all_abandoned, args=(timeout,), name="modeltrail-spool", daemon=True
+            )
+            self._helper.start()
+
+    def _all_abandoned(self, timeout: float) -> None:
+        with contextlib.suppress(DeliveryError):
+            while not self._closing.is_set() and self.abandoned(time.monotonic() + timeout):
+                pass
+
+    def close(self) -> None:
+        """Close what was opened, and stop: what is on its way may be delivered once more."""
+        self._closing.set()
+        if self._helper is not None:
+            self._helper.join(CLOSE_S)
+        self._refused.close()
+        self._set_up()
+
+    def after_fork(self) -> None:
+        """The parent's threads are not here."""
+        self.refused = 0
+        self._set_up()
+
+    def _is_over(self, ends: float) -> bool:
+        return self._closing.is_set() or time.monotonic() >= ends
+
+    def _deliver(self, lines: list[Line], ends: float, note: Callable[[list[Line]], None]) -> int:
+        """Deliver these lines in their order; `note` is told of those before the first that failed."""
+        begun, failure = self._begin_all(lines[:1] if self._alone else lines, ends)
+        self._alone = False
+        sent: list[Line] = []
+        for line, event in begun:
+            try:
+                self._settle(line, event)
+            except DeliveryError as error:
+                failure = error
+                break
+            except EventTooLarge as error:
+                if len(begun) > 1:  # it, or one that left together with it: they are tried one by one
+                    self._alone = True
+                    break
+                self.refuse(line.value, str(error))
+            sent.append(line)
+        if sent:
+            note(sent)
+        if failure:
+            raise failure
+        return len(sent)
+
+    def _begin_all(
+        self, lines: list[Line], ends: float
+    ) -> tuple[list[tuple[Line, OnItsWay | str]], DeliveryError | None]:
+        """The first of these lines on their way, and why the next one is not."""
+        begun: list[tuple[Line, OnItsWay | str]] = []
+        for line in lines:
+            try:
+                begun.append((line, self._begin(line, ends)))
+            except DeliveryError as error:
+                return begun, error
+            if self._pause:
+                time.sleep(self._pause)
+        return begun, None
+
+    def _begin(self, line: Line, ends: float) -> OnItsWay | str:
+        """The event on its way, or the reason for which it can never be."""
+        try:
+            return self._producer.begin(_key(line.value), line.value, ends)
+        except msgspec.DecodeError as error:
+            return f"it is no JSON: {error}"
+        except EventTooLarge as error:
+            return str(error)
+
+    def _settle(self, line: Line, event: OnItsWay | str) -> None:
+        if isinstance(event, str):
+            self.refuse(line.value, event)
+        else:
+            self._producer.settle(event)
+
+    @contextlib.contextmanager
+    def _one_at_a_time(self, ends: float) -> Iterator[None]:
+        if not self._lock.acquire(timeout=max(ends - time.monotonic(), 0.0)):
+            raise DeliveryTimeout("what waits in the spool is still being delivered")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _key(value: bytes) -> bytes | None:
+    event = msgspec.json.decode(value)
+    try:
+        return wire.key(event)
+    except EncodingError:
+        return None

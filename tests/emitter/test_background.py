@@ -1,0 +1,375 @@
+"""`delivery: async` on a real broker: whatever happens to the process or the broker, nothing is lost."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from kafka_broker import create_topic
+
+from modeltrail import guard, settings, testing, transports
+from modeltrail.errors import DeliveryError, EventTooLarge
+from modeltrail.transports.background import BackgroundSender
+from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail.transports.spool import backlog
+
+PATIENCE_S = 60
+COMMAND = "from modeltrail.cli import main; main()"
+PROGRAM = """
+import os, signal, sys, time
+from modeltrail import settings, transports
+settings.configure(transport={"type": "modeltrail.KafkaTransport", "topic": sys.argv[2], "delivery": "async",
+                              "config": {"bootstrap.servers": sys.argv[1]}})
+def emit(number, state="RUNNING"):
+    run = {"runId": "018d5b3e-0000-7000-8000-000000000001"}
+    assert transports.emit({"eventType": state, "run": run, "job": {"namespace": "n", "name": "j"},
+                            "number": number})
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    testing.reset()
+    yield
+    testing.reset()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes senders and closes them."""
+    made = []
+
+    def sender(bootstrap, topic="t", **options):
+        options = {"delivery": "async", **options}
+        made.append(
+            BackgroundSender(
+                KafkaOptions({"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, **options)
+            )
+        )
+        return made[-1]
+
+    yield sender
+    for each in made:
+        each.close(5)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Starts a program that emits; what it prints is what it was told is safe."""
+    running = []
+
+    def start(lines, *arguments):
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "-c", PROGRAM + lines, *arguments],
+                env={**os.environ, "MODELTRAIL_SPOOL": str(tmp_path / "spool")},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def event(number, name="j"):
+    run = {"runId": "018d5b3e-0000-7000-8000-000000000001"}
+    job = {"namespace": "n", "name": name}
+    return json.dumps({"eventType": "RUNNING", "run": run, "job": job, "number": number}).encode()
+
+
+def numbers(bootstrap, topic):
+    """The numbers of all events of a topic, in order."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50)
+    found = []
+    for number in sorted(consumer.partitions_for_topic(topic)):
+        partition = TopicPartition(topic, number)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        end = consumer.end_offsets([partition])[partition]
+        while consumer.position(partition) < end:
+            for records in consumer.poll(timeout_ms=200).values():
+                found += [json.loads(record.value)["number"] for record in records]
+    consumer.close()
+    return found
+
+
+def held():
+    """The threads of this process, and how many files it has open."""
+    return {thread.ident for thread in threading.enumerate()}, len(list(Path("/proc/self/fd").iterdir()))
+
+
+def until(condition):
+    ends = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+def flush_spool(bootstrap, topic, tmp_path):
+    """What `modeltrail spool flush --json` answers, and its exit code."""
+    transport = {
+        "type": "modeltrail.KafkaTransport",
+        "topic": topic,
+        "config": {"bootstrap.servers": bootstrap},
+    }
+    (tmp_path / "openlineage.yml").write_text(json.dumps({"transport": transport}))
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "spool", "flush", "--json"],
+        env={
+            **os.environ,
+            "MODELTRAIL_SPOOL": str(tmp_path / "spool"),
+            "OPENLINEAGE_CONFIG": str(tmp_path / "openlineage.yml"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.kafka
+def test_events_arrive_in_order_and_leave_nothing(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """What is sent arrives once, in order; then the spool is empty and no thread or file stays open."""
+    topic = kafka_topic()
+    before = held()
+    sender = make(kafka_bootstrap, topic)
+    for number in range(2000):
+        sender.send(None, event(number))
+    assert sender.wait(PATIENCE_S)
+    assert list(range(2000)) == numbers(kafka_bootstrap, topic)
+    assert [] == list((tmp_path / "spool").glob("*.*"))
+    sender.send(None, event(2000))
+    assert sender.close(PATIENCE_S)
+    until(lambda: before == held())
+    sender.send(None, event(2001))
+    assert sender.close(PATIENCE_S)
+    assert list(range(2002)) == numbers(kafka_bootstrap, topic)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"])
+def test_a_process_that_dies_loses_nothing(kafka_bootstrap, kafka_topic, program, tmp_path, end):
+    """Killed, or gone by os._exit as Airflow's children: `spool flush` delivers what it emitted."""
+    topic = kafka_topic()
+    dying = program(
+        f"for number in range(3000):\n    emit(number)\n    if number == 1500: {end}", kafka_bootstrap, topic
+    )
+    told = [int(line) for line in dying.communicate(timeout=PATIENCE_S)[0].splitlines()]
+    assert list(range(len(told))) == told
+    code, answer = flush_spool(kafka_bootstrap, topic, tmp_path)
+    assert (0, 0, 0) == (code, answer["waiting"], answer["refused"])
+    found = numbers(kafka_bootstrap, topic)
+    assert set(told) <= set(found)
+    assert sorted(set(found)) == list(dict.fromkeys(found))  # in order, some perhaps twice
+    assert 0 == backlog(tmp_path / "spool").files
+
+
+@pytest.mark.kafka
+def test_a_broker_that_is_away(private_broker, program, tmp_path):
+    """Events wait for the broker, as many as there are, and are delivered in order when it is back."""
+    bootstrap = private_broker.bootstrap_servers
+    topic = create_topic(bootstrap)
+    working = (
+        program("for number in range(200): emit(number)\nsys.stdin.readline()", bootstrap, topic)
+        if False
+        else None
+    )
+    assert working is None
+    sender = BackgroundSender(
+        KafkaOptions({"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, delivery="async", timeout=3)
+    )
+    for number in range(100):
+        sender.send(None, event(number))
+    assert sender.wait(PATIENCE_S)
+    private_broker.stop()
+    for number in range(100, 300):
+        sender.send(None, event(number))
+    assert not sender.wait(1)
+    assert 200 == sender.undelivered == backlog(tmp_path / "spool").events
+    private_broker.start()
+    assert sender.wait(2 * PATIENCE_S)
+    assert list(range(300)) == list(dict.fromkeys(numbers(bootstrap, topic)))
+    assert sender.close(5)
+
+
+@pytest.mark.parametrize("interval", [0.1, 0.0])
+def test_a_power_cut_takes_no_more_than_the_interval(make, monkeypatch, interval):
+    """While events wait they are synced to disk within `fsync_interval`; at 0 before `send` returns."""
+    synced = []
+    sync = os.fsync
+
+    def syncing(descriptor):
+        synced.append(os.fstat(descriptor).st_size)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    sender = make("127.0.0.1:1", timeout=0.3, fsync_interval=interval)
+    for number in range(3):
+        sender.send(None, event(number))
+        if interval:
+            until(lambda number=number: len(event(0)) * (number + 1) < max(synced))
+        assert len(event(0)) * (number + 1) < max(synced)
+    assert sender.flush(1)
+
+
+def test_closing_without_a_broker_tells_the_truth(make, tmp_path):
+    """It does not wait for a broker that is away; what waits is on disk."""
+    sender = make("127.0.0.1:1", timeout=0.5)
+    sender.send(None, event(1))
+    assert not sender.close(PATIENCE_S)
+    assert (1, 1) == (sender.undelivered, backlog(tmp_path / "spool").events)
+
+
+@pytest.mark.kafka
+def test_the_next_process_delivers_what_was_left(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """What a process left is taken up by the next that emits, and what a running one has is not."""
+    topic = kafka_topic()
+    gone = make("127.0.0.1:1", timeout=0.5)
+    gone.send(None, event(1))
+    gone.close(5)
+    alive = make("127.0.0.1:1", timeout=0.5)
+    alive.send(None, event(2))
+    sender = make(kafka_bootstrap, topic)
+    sender.send(None, event(3))
+    until(lambda: [1, 3] == sorted(numbers(kafka_bootstrap, topic)))
+    assert 1 == backlog(tmp_path / "spool").events == alive.undelivered
+
+
+@pytest.mark.kafka
+def test_a_synchronous_sender_takes_up_what_was_left(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """So does one that delivers each event before it returns, in the background."""
+    from modeltrail.transports.kafka import KafkaSender
+
+    topic = kafka_topic()
+    gone = make("127.0.0.1:1", timeout=0.5)
+    for number in range(10):
+        gone.send(None, event(number))
+    gone.close(5)
+    sender = KafkaSender(KafkaOptions({"bootstrap_servers": kafka_bootstrap}, tmp_path / "spool", topic))
+    sender.send(b"run:n/j", event(10))
+    until(lambda: 0 == backlog(tmp_path / "spool").events)
+    assert sender.close(5)
+    assert list(range(11)) == sorted(numbers(kafka_bootstrap, topic))
+
+
+@pytest.mark.kafka
+def test_two_processes_share_a_spool(kafka_bootstrap, kafka_topic, program, tmp_path):
+    """Each delivers its own events, all of them once."""
+    topic = kafka_topic()
+    both = [
+        program(f"for number in range({start}, {start + 500}): emit(number)", kafka_bootstrap, topic)
+        for start in (0, 500)
+    ]
+    for process in both:
+        process.communicate(timeout=PATIENCE_S)
+    assert list(range(1000)) == sorted(numbers(kafka_bootstrap, topic))
+    assert 0 == backlog(tmp_path / "spool").files
+
+
+@pytest.mark.kafka
+def test_children_lose_nothing(kafka_bootstrap, kafka_topic, program, tmp_path):
+    """A child forked while its parent delivers has a file of its own; ended by os._exit, it loses nothing."""
+    topic = kafka_topic()
+    family = program(
+        """
+emit(0)
+for child in range(1, 6):
+    if os.fork() == 0:
+        emit(child)
+        os._exit(0)
+    os.wait()
+emit(6)
+""",
+        kafka_bootstrap,
+        topic,
+    )
+    told, complaints = family.communicate(timeout=PATIENCE_S)
+    assert ("0 1 2 3 4 5 6", "") == (" ".join(told.split()), complaints)
+    flush_spool(kafka_bootstrap, topic, tmp_path)
+    found = numbers(kafka_bootstrap, topic)
+    assert list(range(7)) == sorted(set(found))
+
+
+@pytest.mark.kafka
+def test_a_disk_that_takes_nothing(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """Then Kafka gets the event at once; where it does not take it either, that is an error, counted."""
+    topic = kafka_topic()
+    (tmp_path / "spool").write_text("a file where the directory should be")
+    make(kafka_bootstrap, topic).send(b"run:n/j", event(1))
+    assert [1] == numbers(kafka_bootstrap, topic)
+    with pytest.raises(DeliveryError, match=r"127\.0\.0\.1:1 did not take"):
+        make("127.0.0.1:1", timeout=0.3).send(b"k", event(2))
+    with pytest.raises(DeliveryError, match="spool"):
+        make(kafka_bootstrap, topic, on_failure="raise").send(b"k", event(3))
+
+
+def test_a_full_spool_is_an_error_that_is_counted(tmp_path, monkeypatch, caplog):
+    """What comes when the room is used up is said and counted, not dropped in silence."""
+    monkeypatch.setenv("MODELTRAIL_SPOOL", str(tmp_path / "spool"))
+    config = {"bootstrap.servers": "127.0.0.1:1"}
+    settings.configure(
+        transport={
+            "type": "modeltrail.KafkaTransport", "config": config, "delivery": "async",
+            "timeout": 0.3, "spool_max_bytes": 1000,
+        }
+    )  # fmt: skip
+    found = [transports.emit(json.loads(event(number))) for number in range(20)]
+    assert found[:5] == [True] * 5
+    assert not any(found[10:])
+    assert sum(guard.failures().values()) == found.count(False)
+    assert "did not take an event" in caplog.text
+    assert found.count(True) == backlog(tmp_path / "spool").events
+
+
+@pytest.mark.kafka
+def test_what_kafka_never_takes_stops_nothing(kafka_bootstrap, kafka_topic, make, tmp_path, caplog):
+    """Too large for us or for the topic: put aside and said; all else is delivered."""
+    topic = kafka_topic(max_message_bytes=5_000)
+    sender = make(kafka_bootstrap, topic, max_event_bytes=20_000)
+    sender.send(None, event(1))
+    sender.send(None, event("o" * 30_000))
+    sender.send(None, event("t" * 10_000))
+    sender.send(None, event(2))
+    until(lambda: not sender._spool.waiting)
+    assert not sender.complete
+    assert {1, 2} == set(numbers(kafka_bootstrap, topic))
+    assert 2 == sender.undelivered == backlog(tmp_path / "spool").refused
+    assert "max_event_bytes is 20000" in caplog.text
+    with pytest.raises(EventTooLarge, match="30"):
+        make(kafka_bootstrap, topic, max_event_bytes=20_000, on_failure="raise").send(
+            None, event("o" * 30_000)
+        )
+
+
+@pytest.mark.kafka
+def test_a_torn_line_is_put_aside(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """The whole lines of a file whose writer was killed at one are delivered, the rest is kept."""
+    topic = kafka_topic()
+    (tmp_path / "spool").mkdir()
+    torn = event(2)[:20]
+    (tmp_path / "spool" / "torn.ndjson").write_bytes(event(1) + b"\n" + torn)
+    make(kafka_bootstrap, topic).send(None, event(3))
+    until(lambda: 1 == backlog(tmp_path / "spool").refused)
+    until(lambda: [1, 3] == sorted(numbers(kafka_bootstrap, topic)))
+    [refused] = (tmp_path / "spool" / "refused").glob("*.ndjson")
+    assert torn + b"\n" == refused.read_bytes()
+    assert not (tmp_path / "spool" / "torn.ndjson").exists()
+
+
+def test_spool_commands_without_anything(tmp_path):
+    """Nothing waits: exit code 0, and no Kafka is asked."""
+    assert (0, {"sent": 0, "waiting": 0, "refused": 0, "failures": []}) == flush_spool(
+        "127.0.0.1:1", "t", tmp_path
+    )

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from modeltrail import testing, transports
-from modeltrail.cli import _exit_code
+from modeltrail import settings, testing, transports
+from modeltrail.cli import _exit_code, configured
 
 
 @pytest.fixture(autouse=True)
@@ -206,8 +206,45 @@ def test_doctor_on_a_dead_broker(call, kafka):
     assert "fail  broker" in out
     assert "ECONNREFUSED" in out
     assert "warn  spool           1 undelivered events" in out
-    assert "-> modeltrail collect --from-files" in out
+    assert "-> modeltrail spool flush" in out
     assert "" == err
+
+
+def test_spool_status_and_flush(call, kafka, tmp_path):
+    """What waits, what is refused and what waits for another topic are told apart, each with what to do."""
+    assert (0, f"Nothing waits in {tmp_path}/spool.\n", "") == call("spool", "status")
+    assert (0, "[]\n", "") == call("spool", "status", "--json")
+    for topic in ("elsewhere", "t"):
+        kafka("127.0.0.1:1", topic)
+        assert transports.emit({"run": {"runId": "x"}, "job": {"namespace": "n", "name": "j"}})
+        assert not transports.close(0)
+    code, out, err = call("spool", "status")
+    assert (0, "") == (code, err)
+    assert 2 == out.count("  1 events (")
+    assert 1 == out.count("-> modeltrail spool flush")
+    assert 1 == out.count("-> modeltrail collect --from-files")
+    found = json.loads(call("spool", "status", "--json")[1])
+    assert [(1, 0), (1, 0)] == [(each["events"], each["refused"]) for each in found]
+    code, out, err = call("spool", "flush")
+    assert (4, "sent 0 events, 2 wait, 0 are refused\n") == (code, out)
+    assert "ECONNREFUSED" in err
+
+
+@pytest.mark.kafka
+def test_spool_flush_delivers(call, kafka, kafka_bootstrap, kafka_topic, tmp_path):
+    """What a process left is sent; what Kafka never takes is put aside, which is exit code 1 once."""
+    topic = kafka_topic(max_message_bytes=5_000)
+    kafka(kafka_bootstrap, topic)
+    kept = configured.kafka(settings.current(), None, None).spool
+    kept.mkdir(parents=True)
+    events = [{"job": {"namespace": "n", "name": name}} for name in ("a", "b" * 6_000, "c")]
+    (kept / "left.ndjson").write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert (1, "sent 2 events, 0 wait, 1 are refused\n") == call("spool", "flush")[:2]
+    assert {"refused"} == {path.name for path in kept.iterdir()}
+    code, out, _ = call("spool", "status")
+    assert (0, 1) == (code, out.count("0 events (0 bytes) wait, 1 are refused"))
+    assert f"{kept}/refused/**" in out
+    assert (0, "sent 0 events, 0 wait, 1 are refused\n") == call("spool", "flush")[:2]
 
 
 def test_doctor_on_a_dead_backend(call, monkeypatch):

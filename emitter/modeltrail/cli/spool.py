@@ -36,6 +36,9 @@ def status(*, as_json: bool) -> None:
     """Show what waits, destination by destination, and what to do about it.
 
     Events of a process that runs are counted too: that process delivers them.
+
+    \b
+    modeltrail spool status
     """
     found = _found()
     if as_json:
@@ -67,13 +70,18 @@ def flush(context: click.Context, *, as_json: bool, timeout: float | None) -> No
     A running process keeps what is its own. What Kafka will never take (an event over the topic's limit) is
     put aside, beside the spool.
 
-    Exit code 0: nothing waits any more. 1: something does. 4: Kafka cannot be reached.
+    Exit code 0: nothing waits any more. 1: something does, or was put aside. 4: Kafka cannot be reached.
+
+    \b
+    modeltrail spool flush
     """
     ends = time.monotonic() + timeout if timeout else float("inf")
-    sent, failures = 0, []
+    sent, aside, failures = 0, 0, []
     for options in _configured():
         try:
-            sent += _flush(options, ends, quiet=as_json)
+            done, refused_now = _flush(options, ends, quiet=as_json)
+            sent += done
+            aside += refused_now
         except DeliveryError as error:
             failures.append(str(error))
     left = list(_found().values())
@@ -91,14 +99,15 @@ def flush(context: click.Context, *, as_json: bool, timeout: float | None) -> No
             )
     if failures:
         context.exit(EXIT_UNREACHABLE)
-    if waiting:
+    if waiting or aside:
         context.exit(EXIT_NO)
 
 
-def _flush(options: KafkaOptions, ends: float, *, quiet: bool) -> int:
+def _flush(options: KafkaOptions, ends: float, *, quiet: bool) -> tuple[int, int]:
+    """How many events were sent, and how many put aside."""
     waiting = backlog(options.spool).events if options.spool.is_dir() else 0
     if not waiting:
-        return 0
+        return 0, 0
     producer = Producer(options)
     drain = Drain(producer, Spool(options.spool))
     sent = 0
@@ -111,7 +120,7 @@ def _flush(options: KafkaOptions, ends: float, *, quiet: bool) -> int:
     finally:
         drain.close()
         producer.close()
-    return sent
+    return sent - drain.refused, drain.refused
 
 
 def _configured() -> list[KafkaOptions]:

@@ -19,7 +19,7 @@ from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.producer import Producer
 from modeltrail.transports.spool import Spool
 
-LINGER_S = 0.02
+LINGER_S = 0.2
 """Events that come so soon after another go with it."""
 
 PAUSE_S = 0.0002
@@ -166,7 +166,7 @@ class BackgroundSender:
                 time.sleep(LINGER_S)
             try:
                 self._producer.breaker.check()
-                self._drain.own(time.monotonic() + self.options.timeout)
+                self._drain.own(time.monotonic() + ADOPT_S)
                 if time.monotonic() >= adopt_at and not closing.is_set():
                     self._drain.abandoned(time.monotonic() + self.options.timeout)
                     adopt_at = time.monotonic() + ADOPT_S
@@ -174,6 +174,9 @@ class BackgroundSender:
             except DeliveryError as error:
                 self._failed = True
                 guard.warn_once("background", "events wait in %s: %s", self._spool.directory, error)
+            except Exception as error:  # the thread goes on, or what comes would wait for the next process
+                self._failed = True
+                guard.note("delivering in the background", error)
             with self._turned:
                 self._turned.notify_all()
         with self._turned:

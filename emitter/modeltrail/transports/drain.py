@@ -117,10 +117,12 @@ class Drain:
         self._set_up()
 
     def _is_over(self, ends: float) -> bool:
-        return self._closing.is_set() or time.monotonic() >= ends
+        """What has little time left is not begun: the broker would seem to be down."""
+        return self._closing.is_set() or time.monotonic() >= ends - self._producer.options.timeout / 4
 
     def _deliver(self, lines: list[Line], ends: float, note: Callable[[list[Line]], None]) -> int:
         """Deliver these lines in their order; `note` is told of those before the first that failed."""
+        ends = min(ends, time.monotonic() + self._producer.options.timeout)
         begun, failure = self._begin_all(lines[:1] if self._alone else lines, ends)
         self._alone = False
         sent: list[Line] = []

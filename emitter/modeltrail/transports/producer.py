@@ -15,6 +15,7 @@ from modeltrail.transports import forks, kafka_log
 from modeltrail.transports.breaker import Breaker
 from modeltrail.transports.kafka_options import KafkaOptions
 
+BATCH_BYTES = 256 << 10  # events of a spool leave many at a time
 OVERHEAD_BYTES = 1024  # what a record adds to its value and key, generously
 
 _numbers = itertools.count(1)
@@ -142,6 +143,7 @@ class Producer:
             "acks": "all",
             "enable_idempotence": True,
             "linger_ms": 0,
+            "batch_size": BATCH_BYTES,
             "bootstrap_timeout_ms": _milliseconds(ends),
             "delivery_timeout_ms": timeout_ms,
             "request_timeout_ms": timeout_ms // 2,  # a leader that died leaves time for the next one

@@ -13,6 +13,7 @@ from kafka_broker import create_topic
 
 from modeltrail import guard, settings, testing, transports
 from modeltrail.errors import DeliveryError, EventTooLarge
+from modeltrail.transports import lines, spool
 from modeltrail.transports.background import BackgroundSender
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.spool import backlog
@@ -159,6 +160,24 @@ def test_events_arrive_in_order_and_leave_nothing(kafka_bootstrap, kafka_topic, 
 
 
 @pytest.mark.kafka
+def test_a_file_that_grows_is_cut(kafka_bootstrap, kafka_topic, make, tmp_path, monkeypatch):
+    """What is delivered gives its room back also where there is always something that waits."""
+    monkeypatch.setattr(spool, "_CUT_BYTES", 5_000)
+    monkeypatch.setattr(spool, "_READ_BYTES", 2_000)
+    cuts = []
+    detach = lines.LineFile.detach
+    monkeypatch.setattr(lines.LineFile, "detach", lambda self: cuts.append(self.path) or detach(self))
+    topic = kafka_topic()
+    sender = make(kafka_bootstrap, topic)
+    for number in range(1000):
+        sender.send(None, event(number))
+    assert sender.wait(PATIENCE_S)
+    assert cuts
+    assert list(range(1000)) == numbers(kafka_bootstrap, topic)
+    assert [] == list((tmp_path / "spool").glob("*.*"))
+
+
+@pytest.mark.kafka
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"])
 def test_a_process_that_dies_loses_nothing(kafka_bootstrap, kafka_topic, program, tmp_path, end):
     """Killed, or gone by os._exit as Airflow's children: `spool flush` delivers what it emitted."""
@@ -202,6 +221,42 @@ def test_a_broker_that_is_away(private_broker, program, tmp_path):
     assert sender.wait(2 * PATIENCE_S)
     assert list(range(300)) == list(dict.fromkeys(numbers(bootstrap, topic)))
     assert sender.close(5)
+
+
+def test_a_file_that_is_taken_before_it_is_locked(tmp_path, monkeypatch):
+    """Between a file's making and its locking another process may remove it, as one of an ended process."""
+    lock = lines.fcntl.flock
+    taken = []
+
+    def take_first(descriptor, how):
+        if not taken:
+            taken.extend(tmp_path.glob("*.ndjson"))
+            taken[0].unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(lines.fcntl, "flock", take_first)
+    lines.LineFile(tmp_path).append(b"kept")
+    assert [b"kept\n"] == [path.read_bytes() for path in tmp_path.glob("*.ndjson")]
+    assert 1 == len(taken)
+
+
+@pytest.mark.kafka
+def test_a_file_that_somebody_removes(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """What was removed cannot be delivered; what comes afterwards is."""
+    topic = kafka_topic()
+    sender = make("127.0.0.1:1", topic, timeout=0.3)
+    sender.send(None, event(1))
+    until(lambda: sender._failed)
+    for path in (tmp_path / "spool").glob("*.ndjson"):
+        path.unlink()
+    sender.options = sender._producer.options = KafkaOptions(
+        {"bootstrap_servers": kafka_bootstrap}, tmp_path / "spool", topic
+    )
+    sender.send(None, event(2))
+    until(lambda: 2 in numbers(kafka_bootstrap, topic))
+    sender.send(None, event(3))
+    until(lambda: 3 in numbers(kafka_bootstrap, topic))
+    assert [] == list((tmp_path / "spool").glob("*.ndjson"))
 
 
 @pytest.mark.parametrize("interval", [0.1, 0.0])

@@ -143,16 +143,17 @@ class BackgroundSender:
         self._set_up()
 
     def _start(self) -> None:
+        works = [self._deliver_all, self._sync_all] if self.options.fsync_interval else [self._deliver_all]
         with self._lock:
-            if not self._threads:
-                for work in (
-                    (self._deliver_all, self._sync_all)
-                    if self.options.fsync_interval
-                    else (self._deliver_all,)
-                ):
-                    thread = threading.Thread(
-                        target=work, args=(self._closing,), name="modeltrail-spool", daemon=True
-                    )
+            if self._threads:
+                return
+            for work in works:
+                thread = threading.Thread(
+                    target=work, args=(self._closing,), name="modeltrail-spool", daemon=True
+                )
+                with contextlib.suppress(
+                    RuntimeError
+                ):  # the interpreter is ending: the next process delivers
                     thread.start()
                     self._threads.append(thread)
 
@@ -165,7 +166,6 @@ class BackgroundSender:
             if not closing.is_set():
                 time.sleep(LINGER_S)
             try:
-                self._producer.breaker.check()
                 self._drain.own(time.monotonic() + ADOPT_S)
                 if time.monotonic() >= adopt_at and not closing.is_set():
                     self._drain.abandoned(time.monotonic() + self.options.timeout)

@@ -49,6 +49,7 @@ class Drain:
         Raises:
             DeliveryError: Kafka did not take all of it; the rest waits on.
         """
+        self._producer.breaker.check()
         done = 0
         with self._one_at_a_time(ends):
             while not self._is_over(ends) and (file := self._spool.own()) and (lines := file.lines()):

@@ -102,16 +102,24 @@ class LineFile:
             if self._is_at_its_name(self._descriptor):
                 return self._descriptor
             self._release()
+        while True:
+            descriptor = self._descriptor = self._create()
+            # Who takes over what ended processes left may have come between its making and its locking.
+            if self._is_at_its_name(descriptor):
+                return descriptor
+            self._release()
+
+    def _create(self) -> int:
         self.directory.mkdir(parents=True, exist_ok=True)
         host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
         self.path = self.directory / f"{host}-{os.getpid()}-{time.time_ns()}.ndjson"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        self._descriptor = os.open(self.path, flags, 0o640)
+        descriptor = os.open(self.path, flags, 0o640)
         if fcntl is not None:
             with contextlib.suppress(OSError):  # some network file systems know no locks
-                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
         _sync_directory(self.directory)
-        return self._descriptor
+        return descriptor
 
     def _is_at_its_name(self, descriptor: int) -> bool:
         assert self.path is not None  # noqa: S101  set together with the descriptor

@@ -71,7 +71,7 @@ class Outgoing:
         """The next whole lines, some hundred kilobytes of them; none: there are no more."""
         size = _READ_BYTES
         while True:
-            data = os.pread(self._descriptor, size, self.sent)
+            data = self._read(size, self.sent)
             if b"\n" in data or len(data) < size:
                 break
             size *= 2  # one line is larger than that
@@ -83,7 +83,7 @@ class Outgoing:
 
     def rest(self) -> bytes:
         """What lies behind the last whole line: its writer was killed at it."""
-        return os.pread(self._descriptor, self.size - self.sent, self.sent)
+        return self._read(self.size - self.sent, self.sent)
 
     def advance(self, lines: list[Line]) -> None:
         """Note that these lines, the next ones, are acknowledged."""
@@ -94,7 +94,7 @@ class Outgoing:
     def count(self) -> int:
         """How many lines have not been sent."""
         found, at = 0, self.sent
-        while data := os.pread(self._descriptor, _READ_BYTES, at):
+        while data := self._read(_READ_BYTES, at):
             found += data.count(b"\n")
             at += len(data)
         return found
@@ -120,6 +120,10 @@ class Outgoing:
     def close(self) -> None:
         """Let go of the file, and of the lock on it."""
         os.close(self._descriptor)
+
+    def _read(self, size: int, at: int) -> bytes:
+        os.lseek(self._descriptor, at, os.SEEK_SET)
+        return os.read(self._descriptor, size)
 
     def _noted(self) -> int:
         try:
@@ -205,9 +209,11 @@ class Spool:
 
     def own(self) -> Outgoing | None:
         """The oldest file of this process with events that wait; it stays open from one call to the next."""
-        if self._reading is not None:
-            return self._reading
         path = self._parts[0][0] if self._parts else self._file.path
+        if self._reading is not None:
+            if self._reading.path == path or self._reading.lines():
+                return self._reading
+            self._done(self._reading)  # somebody took it away; all of it was read
         if path is None or not self.waiting:
             return None
         try:
@@ -223,11 +229,13 @@ class Spool:
         with self._counting:
             self.waiting -= len(lines)
             self._bytes -= sum(len(line.value) + 1 for line in lines)
-        if self._parts:
+        if self._parts and file.path == self._parts[0][0]:
             if file.sent >= file.size:
                 file.remove()
                 self._done(file)
                 os.close(self._parts.popleft()[1])
+        elif file.path != self._file.path:
+            return  # somebody took it away, and there is a new one
         elif self._file.remove(file.sent):
             file.forget()
             self._done(file)

@@ -234,7 +234,7 @@ def test_spooling_never_raises_into_the_client(tmp_path):
     assert {"emitting an event: EncodingError": 1} == guard.failures()
     assert transport.wait_for_completion(1) is False
     assert transport.close(1) is False
-    assert 1 == len(list((tmp_path / "spool").glob("*.ndjson")))
+    assert 1 == len(list((tmp_path / "spool").rglob("*.ndjson")))
 
 
 def test_kinds_are_set():
@@ -292,7 +292,7 @@ def test_what_a_foreign_transport_refuses_is_kept(tmp_path):
         sender.send(b"k", wire.encode(our_event()))
     assert 1 == Refusing.tried
     assert sender.close(1) is False
-    [file] = (tmp_path / "spool").glob("*.ndjson")
+    [file] = (tmp_path / "spool").rglob("*.ndjson")
     assert 3 == len(file.read_bytes().splitlines())
 
 

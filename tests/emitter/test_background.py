@@ -8,12 +8,13 @@ import threading
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 from kafka_broker import create_topic
 
 from modeltrail import guard, settings, testing, transports
 from modeltrail.errors import DeliveryError, EventTooLarge
-from modeltrail.transports import lines, spool
+from modeltrail.transports import kafka, lines, spool
 from modeltrail.transports.background import BackgroundSender
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.spool import backlog
@@ -160,6 +161,104 @@ def test_events_arrive_in_order_and_leave_nothing(kafka_bootstrap, kafka_topic, 
 
 
 @pytest.mark.kafka
+def test_sending_while_others_close(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """Threads that send and one that closes again and again: every event arrives once, and none waits."""
+    topic = kafka_topic()
+    sender = make(kafka_bootstrap, topic)
+    done = threading.Event()
+
+    def send(first):
+        for number in range(first, first + 500):
+            sender.send(None, event(number))
+
+    def close():
+        while not done.is_set():
+            sender.close(PATIENCE_S)
+
+    threads = [threading.Thread(target=send, args=(first,)) for first in (0, 500)]
+    closer = threading.Thread(target=close)
+    for thread in (*threads, closer):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    done.set()
+    closer.join()
+    assert sender.close(PATIENCE_S)
+    found = numbers(kafka_bootstrap, topic)
+    assert list(range(1000)) == sorted(found)
+    assert [list(range(500)), list(range(500, 1000))] == [
+        [number for number in found if number < 500],
+        [number for number in found if number >= 500],
+    ]
+    assert (0, 0) == (sender.undelivered, backlog(tmp_path / "spool").files)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("delivery", ["sync", "async"])
+def test_what_a_closed_sender_left_comes_first(private_broker, tmp_path, delivery):
+    """A process that closes without its broker and goes on delivers in its order, and then says so."""
+    bootstrap = private_broker.bootstrap_servers
+    topic = create_topic(bootstrap)
+    private_broker.stop()
+    options = KafkaOptions({"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, delivery=delivery)
+    sender = kafka.sender(attrs.evolve(options, timeout=1))
+    for number in (1, 2):
+        sender.send(b"run:n/j", event(number))
+    assert not sender.close(3)
+    assert 2 == sender.undelivered
+    private_broker.start()
+    sender.options = attrs.evolve(options, timeout=30)
+    again = kafka.sender(sender.options)
+    for number in (3, 4):
+        again.send(b"run:n/j", event(number))
+    assert again.wait(PATIENCE_S)
+    assert again.close(PATIENCE_S)
+    assert [1, 2, 3, 4] == numbers(bootstrap, topic)
+    assert (0, True) == (sender.undelivered, sender.close(1))
+
+
+def test_nobody_waits_for_what_was_closed(make):
+    """Who waits until Kafka has all events is told when the sender is closed."""
+    sender = make("127.0.0.1:1", timeout=0.3)
+    sender.send(None, event(1))
+    answers = []
+    waiter = threading.Thread(target=lambda: answers.append(sender.wait(-1)))
+    waiter.start()
+    sender.close(5)
+    waiter.join(PATIENCE_S)
+    assert [False] == answers
+
+
+def test_a_disk_that_cannot_sync(make, monkeypatch):
+    """With `fsync_interval: 0` that is an error; a sender that could not sync closes all the same."""
+
+    def failing(_):
+        raise OSError("a fault of the test")
+
+    sender = make("127.0.0.1:1", timeout=0.3, fsync_interval=0)
+    sender.send(None, event(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", failing)
+        with pytest.raises(DeliveryError, match="a fault of the test"):
+            sender.send(None, event(2))
+        with pytest.raises(DeliveryError, match="a fault of the test"):
+            sender.flush(1)
+    assert not sender.close(5)
+    assert not any(thread.name == "modeltrail-spool" for thread in threading.enumerate())
+    assert 2 == sender.undelivered
+
+
+@pytest.mark.kafka
+def test_a_file_that_cannot_be_read_holds_up_nothing(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """What is no file of a spool is passed over; what lies behind it is delivered."""
+    topic = kafka_topic()
+    (tmp_path / "spool" / "a.ndjson").mkdir(parents=True)
+    (tmp_path / "spool" / "b.ndjson").write_bytes(event(1) + b"\n")
+    make(kafka_bootstrap, topic).send(None, event(2))
+    until(lambda: [1, 2] == sorted(numbers(kafka_bootstrap, topic)))
+
+
+@pytest.mark.kafka
 def test_a_file_that_grows_is_cut(kafka_bootstrap, kafka_topic, make, tmp_path, monkeypatch):
     """What is delivered gives its room back also where there is always something that waits."""
     monkeypatch.setattr(spool, "_CUT_BYTES", 5_000)
@@ -246,10 +345,10 @@ def test_a_file_that_somebody_removes(kafka_bootstrap, kafka_topic, make, tmp_pa
     topic = kafka_topic()
     sender = make("127.0.0.1:1", topic, timeout=0.3)
     sender.send(None, event(1))
-    until(lambda: sender._failed)
+    until(lambda: sender._working.failed)
     for path in (tmp_path / "spool").glob("*.ndjson"):
         path.unlink()
-    sender.options = sender._producer.options = KafkaOptions(
+    sender.options = sender._working.delivery.producer.options = KafkaOptions(
         {"bootstrap_servers": kafka_bootstrap}, tmp_path / "spool", topic
     )
     sender.send(None, event(2))
@@ -397,7 +496,7 @@ def test_what_kafka_never_takes_stops_nothing(kafka_bootstrap, kafka_topic, make
     sender.send(None, event("o" * 30_000))
     sender.send(None, event("t" * 10_000))
     sender.send(None, event(2))
-    until(lambda: not sender._spool.waiting)
+    until(lambda: not sender._working.delivery.spool.waiting)
     assert not sender.complete
     assert {1, 2} == set(numbers(kafka_bootstrap, topic))
     assert 2 == sender.undelivered == backlog(tmp_path / "spool").refused

@@ -213,14 +213,14 @@ def test_a_broker_that_comes_back(private_broker, make, tmp_path):
     sender = make(bootstrap, topic, timeout=1.5)
     sender.send(b"k", b"1")
     private_broker.stop()
-    sender._producer.breaker.cool_down = 0.0
+    sender._delivery.producer.breaker.cool_down = 0.0
     sender.send(b"k", b"2")
     sender.send(b"k", b"3")
     assert [b"2", b"3"] == spooled(tmp_path)
     assert (1, 2) == (sender.delivered, sender.undelivered)
     private_broker.start()
     patient = KafkaOptions({"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, timeout=20)
-    sender.options = sender._producer.options = patient
+    sender.options = sender._delivery.producer.options = patient
     sender.send(b"k", b"4")
     assert [b"1", b"2", b"3", b"4"] == [value for _, _, value in read(bootstrap, topic)]
     assert [] == spooled(tmp_path)

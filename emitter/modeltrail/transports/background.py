@@ -11,13 +11,11 @@ import threading
 import time
 
 from modeltrail import guard
-from modeltrail.errors import DeliveryError, EventTooLarge
+from modeltrail.errors import DeliveryError, EventTooLarge, LineageError
 from modeltrail.transports import forks
 from modeltrail.transports.breaker import Breaker
-from modeltrail.transports.drain import Drain
+from modeltrail.transports.drain import Delivery
 from modeltrail.transports.kafka_options import KafkaOptions
-from modeltrail.transports.producer import Producer
-from modeltrail.transports.spool import Spool
 
 LINGER_S = 0.2
 """Events that come so soon after another go with it."""
@@ -36,64 +34,60 @@ class BackgroundSender:
 
     def __init__(self, options: KafkaOptions) -> None:
         self.options = options
-        self._producer = Producer(options, breaker=lambda: Breaker(RETRY_S, LONGEST_RETRY_S))
-        self._spool = Spool(options.spool, options.spool_max_bytes)
-        self._drain = Drain(self._producer, self._spool, PAUSE_S)
         self._set_up()
         forks.renew_in_children(self)
 
     def _set_up(self) -> None:
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._closing = threading.Event()
-        self._news = threading.Event()
+        self._gate = threading.Lock()
         self._turned = threading.Condition()
-        self._failed = False
+        self._working: _Worker | None = None
+        self._last: _Worker | None = None
+        self._closed: list[_Worker] = []
 
     @property
     def undelivered(self) -> int:
-        """How many events of this process Kafka has not acknowledged: they wait, or are put aside."""
-        return self._spool.waiting + self._spool.left + self._drain.refused
+        """How many events of this process Kafka has not acknowledged: they wait, or were put aside."""
+        workers = [*self._closed, *([self._working] if self._working else [])]
+        return sum(each.delivery.undelivered for each in workers)
 
     @property
     def complete(self) -> bool:
-        """Whether Kafka has every event given to this sender so far."""
+        """Whether Kafka has every event given to this sender."""
         return not self.undelivered
 
     def send(self, key: bytes | None, value: bytes) -> None:
         """Keep one event in the spool; where the disk does not take it, deliver it now.
 
         Raises:
-            DeliveryError: The spool is full, or neither the disk nor Kafka took the event.
+            DeliveryError: The spool is full, or neither the disk nor Kafka took the event; with
+                `fsync_interval: 0` also: the disk cannot say that it has it.
             EventTooLarge: With `on_failure: raise`, the event is over the limit.
         """
-        if len(value) > self.options.max_event_bytes:
-            self._put_aside(value)
-            return
-        try:
-            self._spool.append(value)
-            if not self.options.fsync_interval:
-                self._spool.sync()
-        except DeliveryError:
+        with self._gate:  # closing comes before or after it
+            if self._working is None:
+                self._working = _Worker(self.options, self._turned, self._last)
+            worker, failure = self._working, self._keep(self._working, value)
+        if failure is not None:
             if self.options.on_failure == "raise":
-                raise
-            self._deliver(key, value)
-            return
-        if not self._threads:
-            self._start()
-        self._news.set()
+                raise failure
+            worker.deliver(key, value)
+        elif not self.options.fsync_interval:
+            worker.delivery.spool.sync()
 
-    def _put_aside(self, value: bytes) -> None:
-        why = f"the event has {len(value)} bytes; max_event_bytes is {self.options.max_event_bytes}"
-        if self.options.on_failure == "raise":
-            raise EventTooLarge(why)
-        self._drain.refuse(value, why)
-
-    def _deliver(self, key: bytes | None, value: bytes) -> None:
-        """Deliver an event that the disk did not take, behind those that wait."""
-        ends = time.monotonic() + self.options.timeout
-        self._drain.own(ends)
-        self._producer.settle(self._producer.begin(key, value, ends))
+    def _keep(self, worker: "_Worker", value: bytes) -> LineageError | None:
+        """Why the disk does not have the event now."""
+        if len(value) > self.options.max_event_bytes:
+            why = f"the event has {len(value)} bytes; max_event_bytes is {self.options.max_event_bytes}"
+            if self.options.on_failure == "raise":
+                return EventTooLarge(why)
+            worker.delivery.drain.refuse(value, why)
+            return None
+        try:
+            worker.delivery.spool.append(value)
+        except DeliveryError as error:
+            return error
+        worker.notice()
+        return None
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  a sync cannot be given a time
         """Sync what waits to disk.
@@ -101,21 +95,26 @@ class BackgroundSender:
         Raises:
             DeliveryError: The disk reports an error.
         """
-        self._spool.sync()
+        worker = self._working
+        if worker is not None:
+            worker.delivery.spool.sync()
         return True
 
     def settle(self, timeout: float) -> bool:  # noqa: ARG002  nothing is waited for
-        """See `Sender`: the thread syncs what waits within `fsync_interval`."""
+        """See `Sender`: a thread syncs what waits within `fsync_interval`."""
         return True
 
     def wait(self, timeout: float) -> bool:
-        """Wait until Kafka has every event; say whether it has.
+        """Wait until Kafka has every event, or this is closed; say whether it has.
 
         Args:
             timeout: Seconds; negative waits as long as it takes.
         """
         with self._turned:
-            self._turned.wait_for(lambda: not self._spool.waiting, timeout if timeout >= 0 else None)
+            self._turned.wait_for(
+                lambda: self._working is None or not self._working.delivery.spool.waiting,
+                timeout if timeout >= 0 else None,
+            )
         return self.complete
 
     def close(self, timeout: float) -> bool:
@@ -123,66 +122,113 @@ class BackgroundSender:
 
         A broker that is away is not waited for: what waits is on disk, and the next process delivers it. A
         later send starts again.
+
+        Raises:
+            DeliveryError: The disk reports an error.
         """
-        ends = time.monotonic() + timeout if timeout >= 0 else float("inf")
-        with self._lock:
-            threads, self._threads = self._threads, []
-        self._closing.set()
-        self._news.set()
-        for thread in threads:
-            thread.join(max(ends - time.monotonic(), 0.0) if timeout >= 0 else None)
-        self._drain.close()
-        if not any(thread.is_alive() for thread in threads):  # else it is connecting, and ends by itself
-            self._producer.close()
-        self._spool.close()
-        self._set_up()
+        with self._gate:
+            closing, self._working = self._working, None
+            if closing is not None:
+                self._last = closing
+                self._closed = [each for each in self._closed if each.delivery.undelivered] + [closing]
+        try:
+            if closing is not None:
+                closing.close(timeout)
+        finally:
+            with self._turned:
+                self._turned.notify_all()
         return self.complete
 
     def after_fork(self) -> None:
         """The child has no thread yet; what waits of the parent stays the parent's."""
         self._set_up()
 
-    def _start(self) -> None:
-        works = [self._deliver_all, self._sync_all] if self.options.fsync_interval else [self._deliver_all]
-        with self._lock:
-            if self._threads:
-                return
-            for work in works:
-                thread = threading.Thread(
-                    target=work, args=(self._closing,), name="modeltrail-spool", daemon=True
-                )
+
+class _Worker:
+    """What delivers, from one opening to its closing: it works on its own, whatever is opened after it."""
+
+    def __init__(self, options: KafkaOptions, turned: threading.Condition, before: "_Worker | None") -> None:
+        self.delivery = Delivery(options, lambda: Breaker(RETRY_S, LONGEST_RETRY_S), PAUSE_S)
+        self.failed = False
+        self._options = options
+        self._turned = turned
+        self._before = before
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self.threads: list[threading.Thread] = []
+
+    def notice(self) -> None:
+        """There is something to deliver."""
+        if not self.threads:
+            for work in (
+                [self._deliver_all, self._sync_all] if self._options.fsync_interval else [self._deliver_all]
+            ):
+                thread = threading.Thread(target=work, name="modeltrail-spool", daemon=True)
                 with contextlib.suppress(
                     RuntimeError
                 ):  # the interpreter is ending: the next process delivers
                     thread.start()
-                    self._threads.append(thread)
+                    self.threads.append(thread)
+        self._news.set()
 
-    def _deliver_all(self, closing: threading.Event) -> None:
+    def deliver(self, key: bytes | None, value: bytes) -> None:
+        """Deliver an event that the disk did not take, behind those that wait.
+
+        Raises:
+            DeliveryError: Kafka did not take it, or not all of those.
+        """
+        ends = time.monotonic() + self._options.timeout
+        self.delivery.drain.own(ends)
+        if self.delivery.spool.waiting:
+            raise DeliveryError("the disk did not take an event, and those before it still wait")
+        self.delivery.producer.settle(self.delivery.producer.begin(key, value, ends))
+
+    def close(self, timeout: float) -> None:
+        """Deliver what waits, for so long at most, and end. A thread that connects ends by itself, later."""
+        ends = time.monotonic() + timeout
+        self._closing.set()
+        self._news.set()
+        for thread in self.threads:
+            thread.join(max(ends - time.monotonic(), 0.0) if timeout >= 0 else None)
+        if not self.threads or not self.threads[0].is_alive():
+            self.delivery.close()
+
+    def _deliver_all(self) -> None:
         """Deliver what comes, until closing; then what waits, unless Kafka cannot be reached."""
+        if self._before is not None:  # what came before goes before
+            for thread in self._before.threads:
+                thread.join()
+            self._before = None
         adopt_at = 0.0
-        while not closing.is_set() or (self._spool.waiting and not self._failed):
-            self._news.wait(RETRY_S if self._spool.waiting else ADOPT_S)
+        waits = self.delivery.spool
+        while not self._closing.is_set() or (waits.waiting and not self.failed):
+            self._news.wait(RETRY_S if waits.waiting else ADOPT_S)
             self._news.clear()
-            if not closing.is_set():
+            if not self._closing.is_set():
                 time.sleep(LINGER_S)
-            try:
-                self._drain.own(time.monotonic() + ADOPT_S)
-                if time.monotonic() >= adopt_at and not closing.is_set():
-                    self._drain.abandoned(time.monotonic() + self.options.timeout)
-                    adopt_at = time.monotonic() + ADOPT_S
-                self._failed = False
-            except DeliveryError as error:
-                self._failed = True
-                guard.warn_once("background", "events wait in %s: %s", self._spool.directory, error)
-            except Exception as error:  # the thread goes on, or what comes would wait for the next process
-                self._failed = True
-                guard.note("delivering in the background", error)
-            with self._turned:
-                self._turned.notify_all()
+            adopts = time.monotonic() >= adopt_at and not self._closing.is_set()
+            self._turn(adopts=adopts)
+            adopt_at = time.monotonic() + ADOPT_S if adopts and not self.failed else adopt_at
+        if self._closing.is_set():
+            with contextlib.suppress(DeliveryError):  # `close` says so, where it waited for this
+                self.delivery.close()
+
+    def _turn(self, *, adopts: bool) -> None:
+        try:
+            self.delivery.drain.own(time.monotonic() + ADOPT_S)
+            if adopts:
+                self.delivery.drain.abandoned(time.monotonic() + self._options.timeout)
+            self.failed = False
+        except DeliveryError as error:
+            self.failed = True
+            guard.warn_once("background", "events wait in %s: %s", self._options.spool, error)
+        except Exception as error:  # the thread goes on, or what comes would wait for the next process
+            self.failed = True
+            guard.note("delivering in the background", error)
         with self._turned:
             self._turned.notify_all()
 
-    def _sync_all(self, closing: threading.Event) -> None:
-        while not closing.wait(self.options.fsync_interval):
+    def _sync_all(self) -> None:
+        while not self._closing.wait(self._options.fsync_interval):
             with contextlib.suppress(DeliveryError):  # `flush` and `close` say so
-                self._spool.sync()
+                self.delivery.spool.sync()

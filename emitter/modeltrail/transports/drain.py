@@ -5,15 +5,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
 from modeltrail import guard, wire
 from modeltrail.errors import DeliveryError, DeliveryTimeout, EncodingError, EventTooLarge
 from modeltrail.transports import forks
-from modeltrail.transports.lines import LineFile
+from modeltrail.transports.breaker import Breaker
+from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail.transports.lines import LineFile, own_files
 from modeltrail.transports.producer import OnItsWay, Producer
-from modeltrail.transports.spool import REFUSED, Line, Spool, collect_command
+from modeltrail.transports.spool import REFUSED, Line, Outgoing, Spool, collect_command, left_in
 
 CLOSE_S = 2.0
 
@@ -31,17 +34,18 @@ class Drain:
         self._spool = spool
         self._pause = pause
         self._refused = LineFile(spool.directory / REFUSED)
+        self._closing = threading.Event()
         self._set_up()
         forks.renew_in_children(self)
 
     def _set_up(self) -> None:
         self._lock = threading.Lock()
         self._alone = False
-        self._closing = threading.Event()
+        self._margin = 0.0
         self._helper: threading.Thread | None = None
 
-    def own(self, ends: float) -> int:
-        """Deliver what waits of this process; how many events were.
+    def own(self, ends: float) -> None:
+        """Deliver what waits of this process: first what was left when it closed a sender before.
 
         Args:
             ends: When to stop, in seconds of `time.monotonic`.
@@ -49,12 +53,17 @@ class Drain:
         Raises:
             DeliveryError: Kafka did not take all of it; the rest waits on.
         """
-        self._producer.breaker.check()
-        done = 0
+        if not self._spool.waiting and not self.has_left():
+            return
         with self._one_at_a_time(ends):
+            self._connect(ends)
+            self._all_of(self._spool.abandoned(own_files()), ends)
             while not self._is_over(ends) and (file := self._spool.own()) and (lines := file.lines()):
-                done += self._deliver(lines, ends, partial(self._spool.sent, file))
-        return done
+                self._deliver(lines, ends, partial(self._spool.sent, file))
+
+    def has_left(self) -> bool:
+        """Whether this process left something when it closed a sender before."""
+        return next(self._spool.abandoned(own_files()), None) is not None
 
     def abandoned(self, ends: float, tell: Callable[[int], None] = lambda _: None) -> int:
         """Deliver what ended processes left; how many events were. `tell` is told of some at a time.
@@ -62,16 +71,37 @@ class Drain:
         Raises:
             DeliveryError: Kafka did not take all of it; the rest waits on.
         """
+        if next(self._spool.abandoned(), None) is None:
+            return 0
+        with self._one_at_a_time(ends):
+            self._connect(ends)
+            return self._all_of(self._spool.abandoned(), ends, tell)
+
+    def _connect(self, ends: float) -> None:
+        """Before any file is taken up: while the broker is away nobody keeps it from others."""
+        self._producer.connect(min(ends, time.monotonic() + self._producer.options.timeout))
+
+    def _all_of(
+        self, files: Iterator[Outgoing], ends: float, tell: Callable[[int], None] = lambda _: None
+    ) -> int:
         done = 0
-        for file in self._spool.abandoned():
-            while not self._is_over(ends) and (lines := file.lines()):
-                count = self._deliver(lines, ends, file.advance)
-                tell(count)
-                done += count
-            if not file.lines():
-                if rest := file.rest():
-                    self.refuse(rest, "its writer was killed at it")
-                file.remove()
+        for file in files:
+            try:
+                done += self._all_of_one(file, ends, tell)
+            except OSError as error:  # it stays; what lies behind it is not held up
+                guard.note(f"reading {file.path}", error)
+        return done
+
+    def _all_of_one(self, file: Outgoing, ends: float, tell: Callable[[int], None]) -> int:
+        done = 0
+        while not self._is_over(ends) and (lines := file.lines()):
+            count = self._deliver(lines, ends, file.advance)
+            tell(count)
+            done += count
+        if not file.lines():
+            if rest := file.rest():
+                self.refuse(rest, "its writer was killed at it")
+            file.remove()
         return done
 
     def refuse(self, value: bytes, why: str) -> None:
@@ -92,25 +122,25 @@ class Drain:
         )
 
     def start_abandoned(self, timeout: float) -> None:
-        """Deliver in the background what processes left that have ended, if there is anything."""
+        """Deliver in the background what ended processes left, if there is anything."""
         if self._helper is None and next(self._spool.abandoned(), None):
             self._helper = threading.Thread(
                 target=self._all_abandoned, args=(timeout,), name="modeltrail-spool", daemon=True
             )
-            self._helper.start()
+            with contextlib.suppress(RuntimeError):  # the interpreter is ending
+                self._helper.start()
 
     def _all_abandoned(self, timeout: float) -> None:
-        with contextlib.suppress(DeliveryError):
+        with guard.guarded("delivering what waits"), contextlib.suppress(DeliveryError):
             while not self._closing.is_set() and self.abandoned(time.monotonic() + timeout):
                 pass
 
     def close(self) -> None:
-        """Close what was opened, and stop: what is on its way may be delivered once more."""
+        """Close what was opened, and stop, for good: what is on its way may be delivered once more."""
         self._closing.set()
-        if self._helper is not None:
+        if self._helper is not None and self._helper.is_alive():
             self._helper.join(CLOSE_S)
         self._refused.close()
-        self._set_up()
 
     def after_fork(self) -> None:
         """The parent's threads are not here."""
@@ -119,7 +149,7 @@ class Drain:
 
     def _is_over(self, ends: float) -> bool:
         """What has little time left is not begun: the broker would seem to be down."""
-        return self._closing.is_set() or time.monotonic() >= ends - self._producer.options.timeout / 4
+        return self._closing.is_set() or time.monotonic() >= ends - self._margin
 
     def _deliver(self, lines: list[Line], ends: float, note: Callable[[list[Line]], None]) -> int:
         """Deliver these lines in their order; `note` is told of those before the first that failed."""
@@ -178,6 +208,7 @@ class Drain:
     def _one_at_a_time(self, ends: float) -> Iterator[None]:
         if not self._lock.acquire(timeout=max(ends - time.monotonic(), 0.0)):
             raise DeliveryTimeout("what waits in the spool is still being delivered")
+        self._margin = min(self._producer.options.timeout, ends - time.monotonic()) / 4
         try:
             yield
         finally:
@@ -190,3 +221,32 @@ def _key(value: bytes) -> bytes | None:
         return wire.key(event)
     except EncodingError:
         return None
+
+
+class Delivery:
+    """A spool, a producer and what goes from one to the other, from one opening to its closing."""
+
+    def __init__(
+        self, options: KafkaOptions, breaker: Callable[[], Breaker] = Breaker, pause: float = 0.0
+    ) -> None:
+        self.producer = Producer(options, breaker)
+        self.spool = Spool(options.spool, options.spool_max_bytes)
+        self.drain = Drain(self.producer, self.spool, pause)
+        self._left: list[Path] = []
+
+    @property
+    def undelivered(self) -> int:
+        """How many events Kafka has not acknowledged: they wait, here or for others, or were put aside."""
+        waiting = left_in(self._left) if self._left else self.spool.waiting
+        return waiting + self.drain.refused
+
+    def close(self) -> None:
+        """Stop, for good, and leave what waits for others to take up.
+
+        Raises:
+            DeliveryError: The disk reports an error; all is closed all the same.
+        """
+        self.drain.close()
+        self.producer.close()
+        self._left = self.spool.files() if self.spool.waiting else []
+        self.spool.close()

@@ -1,5 +1,6 @@
 """What holds locks, threads or files starts anew in a forked child."""
 
+import contextlib
 import os
 import weakref
 from typing import Protocol
@@ -22,7 +23,8 @@ def renew_in_children(renewable: Renewable) -> None:
 
 def _after_fork() -> None:
     for renewable in list(_all):
-        renewable.after_fork()
+        with contextlib.suppress(Exception):  # the others' locks are the parent's too
+            renewable.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

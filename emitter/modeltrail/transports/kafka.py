@@ -11,12 +11,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from modeltrail import guard
 from modeltrail.errors import DeliveryError, EventTooLarge, LineageError
 from modeltrail.transports import forks
-from modeltrail.transports.drain import Drain
+from modeltrail.transports.drain import Delivery
 from modeltrail.transports.kafka_options import KafkaOptions
-from modeltrail.transports.producer import Producer
-from modeltrail.transports.spool import Spool
 
 if TYPE_CHECKING:
     from modeltrail.transports.background import BackgroundSender
@@ -30,27 +29,30 @@ class KafkaSender:
 
     def __init__(self, options: KafkaOptions) -> None:
         self.options = options
-        self._producer = Producer(options)
-        self._spool = Spool(options.spool, options.spool_max_bytes)
-        self._drain = Drain(self._producer, self._spool)
-        self._given = self._raised = 0
         self._set_up()
         forks.renew_in_children(self)
 
     def _set_up(self) -> None:
+        self._delivery = Delivery(self.options)
+        self._closed: list[Delivery] = []
+        self._given = self._raised = self._in_flight = 0
         self._idle = threading.Condition()
-        self._in_flight = 0
         self._adopts = True
 
     @property
     def undelivered(self) -> int:
         """How many events Kafka has not acknowledged: they wait, were put aside, or were raised about."""
-        return self._spool.waiting + self._spool.left + self._drain.refused + self._raised
+        return sum(each.undelivered for each in (*self._closed, self._delivery)) + self._raised
 
     @property
     def delivered(self) -> int:
         """How many events Kafka has acknowledged."""
         return self._given - self.undelivered
+
+    @property
+    def complete(self) -> bool:
+        """Whether Kafka has every event given to this sender so far."""
+        return not self.undelivered and not self._in_flight
 
     def send(self, key: bytes | None, value: bytes) -> None:
         """Deliver one event, or keep it in the spool (`on_failure: spool`).
@@ -61,38 +63,46 @@ class KafkaSender:
         """
         with self._idle:
             self._in_flight += 1
+            delivery = self._delivery
         try:
-            self._send(key, value, time.monotonic() + self.options.timeout)
+            self._send(delivery, key, value, time.monotonic() + self.options.timeout)
         finally:
             with self._idle:
                 self._in_flight -= 1
                 self._given += 1
                 self._idle.notify_all()
+            if delivery in self._closed:  # closing did not wait so long
+                delivery.close()
 
-    def _send(self, key: bytes | None, value: bytes, ends: float) -> None:
-        if self._spool.waiting:
-            self._spool.keep(value, "events before it wait")
+    def _send(self, delivery: Delivery, key: bytes | None, value: bytes, ends: float) -> None:
+        if delivery.spool.waiting or (self._adopts and self._spools and delivery.drain.has_left()):
+            delivery.spool.keep(value, "events before it wait")
             with contextlib.suppress(DeliveryError):
-                self._drain.own(ends)
+                delivery.drain.own(ends)
             return
         try:
-            self._producer.settle(self._producer.begin(key, value, ends))
+            delivery.producer.settle(delivery.producer.begin(key, value, ends))
         except LineageError as error:
-            if self.options.on_failure == "raise":
+            if not self._spools:
                 self._raised += 1
                 raise
             if isinstance(error, EventTooLarge):
-                self._drain.refuse(value, str(error))
+                delivery.drain.refuse(value, str(error))
             else:
-                self._spool.keep(value, str(error))
+                delivery.spool.keep(value, str(error))
         else:
-            self._adopt()
+            self._adopt(delivery)
 
-    def _adopt(self) -> None:
-        """Kafka can be reached: in the background deliver what processes left that have ended, once."""
-        if self._adopts and self.options.on_failure == "spool":
+    @property
+    def _spools(self) -> bool:
+        return self.options.on_failure == "spool"
+
+    def _adopt(self, delivery: Delivery) -> None:
+        """Kafka can be reached: in the background deliver what ended processes left, once."""
+        if self._adopts and self._spools:
             self._adopts = False
-            self._drain.start_abandoned(self.options.timeout)
+            with guard.guarded("looking for what waits"):
+                delivery.drain.start_abandoned(self.options.timeout)
 
     def flush(self, timeout: float) -> bool:
         """Wait until no thread is sending: then every event is in Kafka or in the spool.
@@ -116,24 +126,24 @@ class KafkaSender:
 
         What waits in the spool is tried once more. False when events lie there afterwards or a thread is
         still sending. A later send connects again.
+
+        Raises:
+            DeliveryError: The disk reports an error.
         """
         ends = time.monotonic() + (timeout if timeout >= 0 else self.options.timeout)
         quiet = self.flush(timeout)
-        with contextlib.suppress(DeliveryError):
-            self._drain.own(ends)
-        self._drain.close()
-        self._producer.close()
-        self._spool.close()
+        with self._idle:
+            closing, self._delivery = self._delivery, Delivery(self.options)
+            self._closed = [each for each in self._closed if each.undelivered] + [closing]
+            self._adopts = True
+        if closing.spool.waiting:
+            with contextlib.suppress(DeliveryError):
+                closing.drain.own(ends)
+        closing.close()
         return quiet and self.complete
-
-    @property
-    def complete(self) -> bool:
-        """Whether Kafka has every event given to this sender so far."""
-        return not self.undelivered and not self._in_flight
 
     def after_fork(self) -> None:
         """The child has none of the parent's threads; what waits of the parent stays the parent's."""
-        self._given = self._raised = 0
         self._set_up()
 
 

@@ -32,6 +32,7 @@ class LineFile:
         self.path: Path | None = None
         self._descriptor: int | None = None
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._unsynced = False
         forks.renew_in_children(self)
 
@@ -59,24 +60,30 @@ class LineFile:
         Raises:
             DeliveryError: The disk reports an error.
         """
-        with self._lock:
-            if self._descriptor is None or not self._unsynced:
-                return
-            descriptor = os.dup(self._descriptor)
-            self._unsynced = False
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            self._unsynced = True
-            raise DeliveryError(f"cannot sync {self.path}: {error}") from error
-        finally:
-            os.close(descriptor)
+        with self._syncing:
+            with self._lock:
+                if self.path is None or self._descriptor is None or not self._unsynced:
+                    return
+                path, self._unsynced = self.path, False
+            try:
+                _sync(path)
+            except FileNotFoundError:
+                return  # somebody took it away, with all that is in it
+            except OSError as error:
+                self._unsynced = True
+                raise DeliveryError(f"cannot sync {path}: {error}") from error
 
     def close(self) -> None:
-        """Sync and close; a later line starts a new file."""
-        self.sync()
-        with self._lock:
-            self._release()
+        """Sync and close; a later line starts a new file.
+
+        Raises:
+            DeliveryError: The disk reports an error; it is closed all the same.
+        """
+        try:
+            self.sync()
+        finally:
+            with self._lock:
+                self._release()
 
     def remove(self, size: int) -> bool:
         """Remove the file if it has just this size; say whether it had. A later line starts a new one."""
@@ -88,13 +95,20 @@ class LineFile:
             return True
 
     def detach(self) -> tuple[Path, int] | None:
-        """The file, and its descriptor, which holds its lock, for the caller to close; then as `close`."""
-        self.sync()
+        """The file, and its descriptor, which holds its lock, for the caller to close; then as `close`.
+
+        Raises:
+            DeliveryError: The disk reports an error.
+        """
         with self._lock:
             if self.path is None or self._descriptor is None:
                 return None
-            found, self._descriptor = (self.path, self._descriptor), None
-            return found
+            found, self._descriptor, self._unsynced = (self.path, self._descriptor), None, False
+        try:
+            os.fsync(found[1])
+        except OSError as error:
+            raise DeliveryError(f"cannot sync {found[0]}: {error}") from error
+        return found
 
     def _open(self) -> int:
         """The descriptor of a file that is still at its name; a new one where somebody took the last away."""
@@ -111,8 +125,7 @@ class LineFile:
 
     def _create(self) -> int:
         self.directory.mkdir(parents=True, exist_ok=True)
-        host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
-        self.path = self.directory / f"{host}-{os.getpid()}-{time.time_ns()}.ndjson"
+        self.path = self.directory / own_files().replace("*", str(time.time_ns()))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(self.path, flags, 0o640)
         if fcntl is not None:
@@ -144,8 +157,14 @@ class LineFile:
 
     def after_fork(self) -> None:
         """The parent's file stays the parent's; closing our copy of the descriptor releases nothing of it."""
-        self._lock = threading.Lock()
+        self._lock, self._syncing = threading.Lock(), threading.Lock()
         self._release()
+
+
+def own_files() -> str:
+    """The pattern of the names of this process's files."""
+    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+    return f"{host}-{os.getpid()}-*.ndjson"
 
 
 def lock_unless_written(descriptor: int) -> bool:
@@ -160,8 +179,13 @@ def lock_unless_written(descriptor: int) -> bool:
 def _sync_directory(directory: Path) -> None:
     """A new name is only safe once its directory is synced."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(directory)
+
+
+def _sync(path: Path) -> None:
+    """By a descriptor of its own: a copy of the writer's would hold its lock in a child forked meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

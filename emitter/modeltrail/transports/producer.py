@@ -15,6 +15,7 @@ from modeltrail.transports import forks, kafka_log
 from modeltrail.transports.breaker import Breaker
 from modeltrail.transports.kafka_options import KafkaOptions
 
+CLOSE_S = 1.0
 BATCH_BYTES = 256 << 10  # events of a spool leave many at a time
 OVERHEAD_BYTES = 1024  # what a record adds to its value and key, generously
 
@@ -49,6 +50,7 @@ class Producer:
         self._client_id = ""
         self._networks: list[Any] = []
         self.breaker = self._new_breaker()
+        self._closed = False
         self._lock = threading.RLock()
 
     def begin(self, key: bytes | None, value: bytes, ends: float) -> OnItsWay:
@@ -69,7 +71,7 @@ class Producer:
             raise EventTooLarge(
                 f"the event has {size} bytes; max_event_bytes is {self.options.max_event_bytes}"
             )
-        producer = self._connected(ends)
+        producer = self.connect(ends)
         with self._told(producer, size):
             producer.config["max_block_ms"] = _milliseconds(ends)  # how long send() may wait for metadata
             return OnItsWay(producer, producer.send(self.options.topic, value=value, key=key), size, ends)
@@ -86,12 +88,20 @@ class Producer:
         self.breaker.succeeded()
 
     def close(self) -> None:
-        """End the connections; what is on its way is given up. A later event connects again."""
-        with self._lock:
+        """End the connections, for good; what is on its way is given up.
+
+        Where a thread connects just now, it ends what it made.
+        """
+        self._closed = True
+        if self._lock.acquire(timeout=CLOSE_S):
             closing, self._producer = self._producer, None
-        if closing is not None:
-            with kafka_log.listening(self._client_id), contextlib.suppress(Exception):
-                closing.close(timeout=1)  # nothing is on its way: this only ends its threads
+            self._lock.release()
+            if closing is not None:
+                self._end(closing)
+
+    def _end(self, producer: Any) -> None:
+        with kafka_log.listening(self._client_id), contextlib.suppress(Exception):
+            producer.close(timeout=1)  # nothing is on its way: this only ends its threads
 
     def after_fork(self) -> None:
         """Start without a producer; the parent's stays referenced: its finalizer would use shared sockets."""
@@ -115,14 +125,23 @@ class Producer:
             except (KafkaError, ValueError, TypeError) as error:
                 raise self._failed(producer, error) from error
 
-    def _connected(self, ends: float) -> Any:
-        """The producer. While one thread connects, the others wait, and share its success or failure."""
+    def connect(self, ends: float) -> Any:
+        """kafka-python's producer. While one thread connects, the others wait, and share what comes of it.
+
+        Raises:
+            DeliveryError: The broker cannot be reached, could not a moment ago, or this was closed.
+        """
         if not self._lock.acquire(timeout=max(ends - time.monotonic(), 0.0)):
             raise DeliveryTimeout(f"still connecting to {self._servers} after {self.options.timeout:g} s")
         try:
             self.breaker.check()
-            if self._producer is None:
+            if self._producer is None and not self._closed:
                 self._producer = self._connect(ends)
+            if self._closed:
+                made, self._producer = self._producer, None
+                if made is not None:
+                    self._end(made)
+                raise DeliveryError("the transport was closed meanwhile")
             return self._producer
         finally:
             self._lock.release()
@@ -168,7 +187,8 @@ class Producer:
             if producer is None or producer is not self._producer:
                 return
             self._producer = None
-        _in_background(producer.close, self._client_id, self.options.timeout)
+        # At once: what it still tried to deliver is delivered by the next one.
+        _in_background(producer.close, self._client_id, 0)
 
     @property
     def _servers(self) -> str:

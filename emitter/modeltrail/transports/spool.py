@@ -63,9 +63,10 @@ class Outgoing:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
         self._note = path.with_suffix(".sent")
         self.sent = self._noted()
+        forks.renew_in_children(self)
 
     def lines(self) -> list[Line]:
         """The next whole lines, some hundred kilobytes of them; none: there are no more."""
@@ -89,7 +90,9 @@ class Outgoing:
         """Note that these lines, the next ones, are acknowledged."""
         self.sent = lines[-1].end
         with contextlib.suppress(OSError):  # a full disk: what was sent is sent once more after a restart
-            self._note.write_text(str(self.sent))
+            new = self._note.with_suffix(".sent.new")
+            new.write_text(str(self.sent))
+            new.replace(self._note)
 
     def count(self) -> int:
         """How many lines have not been sent."""
@@ -101,12 +104,15 @@ class Outgoing:
 
     def is_ours_alone(self) -> bool:
         """Lock the file unless a living process writes to it; say whether it is there and locked now."""
-        return lock_unless_written(self._descriptor) and self.path.exists()
+        if self._descriptor is None or not lock_unless_written(self._descriptor):
+            return False
+        self.sent = self._noted()  # who had it before may have sent more
+        return self.path.exists()
 
     @property
     def size(self) -> int:
         """The bytes of the file."""
-        return os.fstat(self._descriptor).st_size
+        return 0 if self._descriptor is None else os.fstat(self._descriptor).st_size
 
     def remove(self) -> None:
         """Remove a file that nobody writes to any more, and its note."""
@@ -119,9 +125,18 @@ class Outgoing:
 
     def close(self) -> None:
         """Let go of the file, and of the lock on it."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def after_fork(self) -> None:
+        """Our copy would hold the parent's lock."""
+        with contextlib.suppress(OSError):
+            self.close()
 
     def _read(self, size: int, at: int) -> bytes:
+        if self._descriptor is None:
+            return b""
         os.lseek(self._descriptor, at, os.SEEK_SET)
         return os.read(self._descriptor, size)
 
@@ -136,15 +151,13 @@ class Spool:
     """Keeps events in `directory`, at most `limit` bytes of this process.
 
     Attributes:
-        waiting: How many events of this process wait.
-        left: How many waited when it was closed: the next process that comes by takes them up.
+        waiting: How many events wait that were appended here.
     """
 
     def __init__(self, directory: Path, limit: int = LIMIT_BYTES) -> None:
         self.directory = directory
         self.limit = limit
         self._file = LineFile(directory)
-        self.left = 0
         self._set_up()
         forks.renew_in_children(self)
 
@@ -194,34 +207,36 @@ class Spool:
         """
         self._file.sync()
 
+    def files(self) -> list[Path]:
+        """The files of this process, oldest first; those that were removed too."""
+        return [path for path, _ in self._parts] + ([self._file.path] if self._file.path else [])
+
     def close(self) -> None:
-        """Sync and close the files, for others to take up; keeping another event starts a new one.
+        """Sync and close the files, for others to take up.
 
         Raises:
-            DeliveryError: The disk reports an error.
+            DeliveryError: The disk reports an error; they are closed all the same.
         """
-        self.left += self.waiting
         try:
             self._file.close()
         finally:
             self._let_go()
-            self._set_up()
 
     def own(self) -> Outgoing | None:
         """The oldest file of this process with events that wait; it stays open from one call to the next."""
-        path = self._parts[0][0] if self._parts else self._file.path
-        if self._reading is not None:
-            if self._reading.path == path or self._reading.lines():
-                return self._reading
-            self._done(self._reading)  # somebody took it away; all of it was read
-        if path is None or not self.waiting:
-            return None
-        try:
-            self._reading = Outgoing(path, os.open(path, os.O_RDONLY))
-        except FileNotFoundError:  # somebody removed what waited
-            with self._counting:
+        with self._counting:  # no file is begun meanwhile
+            path = next(iter(self.files()), None)
+            if self._reading is not None:
+                if self._reading.path == path or self._reading.lines():
+                    return self._reading
+                self._done(self._reading)  # somebody took it away; all of it was read
+            if path is None or not self.waiting:
+                return None
+            try:
+                self._reading = Outgoing(path, os.open(path, os.O_RDONLY))
+            except FileNotFoundError:  # somebody took away what waited
                 self.waiting = self._bytes = 0
-        return self._reading
+            return self._reading
 
     def sent(self, file: Outgoing, lines: list[Line]) -> None:
         """Note that these lines of a file of this process are acknowledged; remove what is sent in full."""
@@ -235,23 +250,29 @@ class Spool:
                 self._done(file)
                 os.close(self._parts.popleft()[1])
         elif file.path != self._file.path:
-            return  # somebody took it away, and there is a new one
+            file.forget()  # somebody took it away, and there is a new one
         elif self._file.remove(file.sent):
             file.forget()
             self._done(file)
         elif file.sent > _CUT_BYTES and (part := self._file.detach()):
             self._parts.append(part)  # what is sent of a file takes up room until all of it is
 
-    def abandoned(self) -> Iterator[Outgoing]:
-        """The files that ended processes left, oldest first, each locked for the time it is used."""
-        for path in sorted(self.directory.glob(FILES), key=_written):
-            with contextlib.suppress(FileNotFoundError), opened(path) as file:
+    def abandoned(self, pattern: str = FILES) -> Iterator[Outgoing]:
+        """The files that nobody writes to any more, oldest first, each locked for the time it is used."""
+        for path in sorted(self.directory.glob(pattern), key=_written):
+            try:
+                file = Outgoing(path, os.open(path, os.O_RDONLY))
+            except OSError:  # gone, or another user's
+                continue
+            try:
                 if file.is_ours_alone():
                     yield file
+            finally:
+                file.close()
 
     def _done(self, file: Outgoing) -> None:
-        file.close()
         self._reading = None
+        file.close()
 
     def _let_go(self) -> None:
         if self._reading is not None:
@@ -262,13 +283,21 @@ class Spool:
     def after_fork(self) -> None:
         """The parent's files stay the parent's."""
         self._let_go()
-        self.left = 0
         self._set_up()
 
 
 def collect_command(directory: Path) -> str:
     """The command line that takes a spool into the log; running it twice adds nothing."""
     return f"modeltrail collect --from-files {shlex.quote(str(directory / '**' / FILES))}"
+
+
+def left_in(paths: list[Path]) -> int:
+    """How many events still wait in these files."""
+    found = 0
+    for path in paths:
+        with contextlib.suppress(OSError), opened(path) as file:
+            found += file.count()
+    return found
 
 
 def backlog(directory: Path) -> Backlog:
@@ -279,7 +308,7 @@ def backlog(directory: Path) -> Backlog:
     """
     found = {False: Backlog(), True: Backlog()}
     for path in directory.rglob(FILES):
-        with contextlib.suppress(FileNotFoundError), opened(path) as file:
+        with contextlib.suppress(OSError), opened(path) as file:
             is_refused = path.parent.name == REFUSED
             found[is_refused] = found[is_refused].with_file(file)
     return attrs.evolve(found[False], refused=found[True].events)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -158,6 +159,55 @@ def test_events_arrive_in_order_and_leave_nothing(kafka_bootstrap, kafka_topic, 
     sender.send(None, event(2001))
     assert sender.close(PATIENCE_S)
     assert list(range(2002)) == numbers(kafka_bootstrap, topic)
+
+
+def storm(broker, program, tmp_path, kills):
+    """Processes that emit to one spool, two at a time, killed at any moment; the broker comes and goes."""
+    bootstrap = broker.bootstrap_servers
+    topic = create_topic(bootstrap)
+    chance = random.Random(kills)
+    told, running = [], []
+    for number in range(kills):
+        first = number * 1_000_000
+        lines = f"for number in range({first}, {first} + 1_000_000):\n    emit(number)\n    time.sleep(0.001)"
+        running.append(program(lines, bootstrap, topic))
+        running[-1].stdout.readline()
+        if number % 4 == 1:
+            broker.stop()
+        if number % 4 == 3:
+            broker.start()
+        time.sleep(chance.random())
+        if len(running) == 2:
+            told += emitted(running.pop(0))
+    told += emitted(running.pop())
+    if kills % 4 in {2, 3}:
+        broker.start()
+    assert 0 == flush_spool(bootstrap, topic, tmp_path)[0]
+    found = numbers(bootstrap, topic)
+    assert set() == set(told) - set(found)
+    return len(told), len(set(found)), len(found)
+
+
+def emitted(process):
+    """What a process was told is safe, until it is killed now; its first line was read before."""
+    process.kill()
+    return [int(line) for line in process.communicate()[0].split()]
+
+
+@pytest.mark.kafka
+def test_a_storm_of_kills(private_broker, program, tmp_path):
+    """Six processes on one spool, killed while they emit and deliver, with and without a broker."""
+    storm(private_broker, program, tmp_path, 6)
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.timeout(1800)
+def test_a_long_storm_of_kills(private_broker, program, tmp_path, capsys):
+    """The same with eighty."""
+    told, found, records = storm(private_broker, program, tmp_path, 80)
+    with capsys.disabled():
+        print(f"\nemitted {told}, delivered {found}, in {records} records, lost 0, kills 80")
 
 
 @pytest.mark.kafka

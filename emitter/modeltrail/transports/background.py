@@ -25,6 +25,9 @@ PAUSE_S = 0.0002
 
 RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
+CONNECT_S = 2.0
+"""So long closing waits for a broker that was not reached before."""
+
 ADOPT_S = 60.0
 """How often the files of processes that have ended are looked for."""
 
@@ -120,8 +123,8 @@ class BackgroundSender:
     def close(self, timeout: float) -> bool:
         """Deliver what waits, for `timeout` seconds at most, and end; say whether Kafka has every event.
 
-        A broker that is away is not waited for: what waits is on disk, and the next process delivers it. A
-        later send starts again.
+        A broker that is away is waited for two seconds at most: what waits is on disk, and the next process
+        delivers it. A later send starts again.
 
         Raises:
             DeliveryError: The disk reports an error.
@@ -137,7 +140,14 @@ class BackgroundSender:
         finally:
             with self._turned:
                 self._turned.notify_all()
-        return self.complete
+        if waiting := self.undelivered:
+            guard.warn_once(
+                "background",
+                "%d events are not delivered yet, see `modeltrail spool status`; they lie in %s",
+                waiting,
+                self.options.spool,
+            )
+        return not waiting
 
     def after_fork(self) -> None:
         """The child has no thread yet; what waits of the parent stays the parent's."""
@@ -185,11 +195,14 @@ class _Worker:
 
     def close(self, timeout: float) -> None:
         """Deliver what waits, for so long at most, and end. A thread that connects ends by itself, later."""
-        ends = time.monotonic() + timeout
+        ends = time.monotonic() + (timeout if timeout >= 0 else threading.TIMEOUT_MAX / 2)
+        reached = min(ends, time.monotonic() + CONNECT_S)
         self._closing.set()
         self._news.set()
         for thread in self.threads:
-            thread.join(max(ends - time.monotonic(), 0.0) if timeout >= 0 else None)
+            thread.join(max(reached - time.monotonic(), 0.0))
+            if self.delivery.producer.is_connected:
+                thread.join(max(ends - time.monotonic(), 0.0))
         if not self.threads or not self.threads[0].is_alive():
             self.delivery.close()
 

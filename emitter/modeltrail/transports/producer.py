@@ -53,6 +53,11 @@ class Producer:
         self._closed = False
         self._lock = threading.RLock()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker was reached, and nothing went wrong since."""
+        return self._producer is not None
+
     def begin(self, key: bytes | None, value: bytes, ends: float) -> OnItsWay:
         """Put an event on its way; those begun one after the other arrive in this order.
 

@@ -29,6 +29,7 @@ REFUSED = "refused"
 LIMIT_BYTES = 1 << 30
 _CUT_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
+_MOST_LINES = 200
 
 
 @attrs.frozen
@@ -69,15 +70,16 @@ class Outgoing:
         forks.renew_in_children(self)
 
     def lines(self) -> list[Line]:
-        """The next whole lines, some hundred kilobytes of them; none: there are no more."""
+        """The next whole lines: as many as may arrive twice where a process is killed; none: all was read."""
         size = _READ_BYTES
         while True:
             data = self._read(size, self.sent)
             if b"\n" in data or len(data) < size:
                 break
             size *= 2  # one line is larger than that
-        found, start = [], 0
-        while (end := data.find(b"\n", start)) >= 0:
+        found: list[Line] = []
+        start = 0
+        while len(found) < _MOST_LINES and (end := data.find(b"\n", start)) >= 0:
             found.append(Line(data[start:end], self.sent + end + 1))
             start = end + 1
         return found

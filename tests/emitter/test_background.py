@@ -37,9 +37,12 @@ def emit(number, state="RUNNING"):
 
 @pytest.fixture(autouse=True)
 def fresh():
+    """Nothing of one test is left in the next; no thread either."""
     testing.reset()
+    before = set(threading.enumerate())
     yield
     testing.reset()
+    until(lambda: not set(threading.enumerate()) - before)
 
 
 @pytest.fixture

@@ -194,7 +194,7 @@ class _Worker:
         self.delivery.producer.settle(self.delivery.producer.begin(key, value, ends))
 
     def close(self, timeout: float) -> None:
-        """Deliver what waits, for so long at most, and end. A thread that connects ends by itself, later."""
+        """Deliver what waits, for so long at most, and end."""
         ends = time.monotonic() + (timeout if timeout >= 0 else threading.TIMEOUT_MAX / 2)
         reached = min(ends, time.monotonic() + CONNECT_S)
         self._closing.set()
@@ -203,6 +203,9 @@ class _Worker:
             thread.join(max(reached - time.monotonic(), 0.0))
             if self.delivery.producer.is_connected:
                 thread.join(max(ends - time.monotonic(), 0.0))
+        if self.threads and self.threads[0].is_alive():
+            self.delivery.producer.abort()
+            self.threads[0].join(CONNECT_S)
         if not self.threads or not self.threads[0].is_alive():
             self.delivery.close()
 

@@ -104,6 +104,13 @@ class Producer:
             if closing is not None:
                 self._end(closing)
 
+    def abort(self) -> None:
+        """Have a thread that connects give up, for good."""
+        self._closed = True
+        for network in list(self._networks):
+            with kafka_log.listening(self._client_id), contextlib.suppress(Exception):
+                network.end()
+
     def _end(self, producer: Any) -> None:
         with kafka_log.listening(self._client_id), contextlib.suppress(Exception):
             producer.close(timeout=1)  # nothing is on its way: this only ends its threads
@@ -192,8 +199,8 @@ class Producer:
             if producer is None or producer is not self._producer:
                 return
             self._producer = None
-        # At once: what it still tried to deliver is delivered by the next one.
-        _in_background(producer.close, self._client_id, 0)
+        # Soon: what it still tries to deliver the next one delivers too. At once (0) would leave its thread.
+        _in_background(producer.close, self._client_id, 1)
 
     @property
     def _servers(self) -> str:

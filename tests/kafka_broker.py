@@ -118,3 +118,21 @@ def create_topic(bootstrap_servers: str, partitions: int = 1, **topic_configs: o
         # Held open, its threads would make every later fork of a test a warning.
         admin.close()
     return name
+
+
+def read(bootstrap: str, topic: str) -> list[tuple[int, bytes | None, bytes | None]]:
+    """All records of a topic as (partition, key, value), in order of partition and offset."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50)
+    found: list[tuple[int, bytes | None, bytes | None]] = []
+    for number in sorted(consumer.partitions_for_topic(topic)):
+        partition = TopicPartition(topic, number)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        end = consumer.end_offsets([partition])[partition]
+        while consumer.position(partition) < end:
+            for records in consumer.poll(timeout_ms=200).values():
+                found += [(number, record.key, record.value) for record in records]
+    consumer.close()
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from kafka_broker import create_topic
+from kafka_broker import create_topic, read
 
 from modeltrail import guard, settings, testing, transports
 from modeltrail.errors import DeliveryError, EventTooLarge
@@ -95,20 +95,7 @@ def event(number, name="j"):
 
 def numbers(bootstrap, topic):
     """The numbers of all events of a topic, in order."""
-    from kafka import KafkaConsumer, TopicPartition
-
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50)
-    found = []
-    for number in sorted(consumer.partitions_for_topic(topic)):
-        partition = TopicPartition(topic, number)
-        consumer.assign([partition])
-        consumer.seek_to_beginning(partition)
-        end = consumer.end_offsets([partition])[partition]
-        while consumer.position(partition) < end:
-            for records in consumer.poll(timeout_ms=200).values():
-                found += [json.loads(record.value)["number"] for record in records]
-    consumer.close()
-    return found
+    return [json.loads(value)["number"] for _, _, value in read(bootstrap, topic)]
 
 
 def held():
@@ -563,6 +550,21 @@ def test_what_kafka_never_takes_stops_nothing(kafka_bootstrap, kafka_topic, make
         make(kafka_bootstrap, topic, max_event_bytes=20_000, on_failure="raise").send(
             None, event("o" * 30_000)
         )
+
+
+@pytest.mark.kafka
+def test_what_was_acknowledged_is_not_sent_again(kafka_bootstrap, kafka_topic, make, tmp_path):
+    """A process that was killed in the middle of a file noted how far it had come: the next goes on there."""
+    topic = kafka_topic()
+    place = tmp_path / "spool" / "left.ndjson"
+    place.parent.mkdir()
+    place.write_bytes(b"".join(event(number) + b"\n" for number in range(5)))
+    with spool.opened(place) as file:
+        file.advance(file.lines()[:2])
+    assert 3 == backlog(tmp_path / "spool").events
+    make(kafka_bootstrap, topic).send(None, event(5))
+    until(lambda: {4, 5} <= set(numbers(kafka_bootstrap, topic)))
+    assert [2, 3, 4, 5] == sorted(numbers(kafka_bootstrap, topic))
 
 
 @pytest.mark.kafka

@@ -8,7 +8,7 @@ import subprocess
 import threading
 
 import pytest
-from kafka_broker import create_topic
+from kafka_broker import create_topic, read
 
 from modeltrail import guard, settings, testing, transports
 from modeltrail.errors import DeliveryError, DeliveryTimeout, EventTooLarge
@@ -64,24 +64,6 @@ def silent_server():
         thread.join()
     for connection in connections:
         connection.close()
-
-
-def read(bootstrap, topic):
-    """All records of a topic as (partition, key, value), in order of partition and offset."""
-    from kafka import KafkaConsumer, TopicPartition
-
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50)
-    found = []
-    for number in sorted(consumer.partitions_for_topic(topic)):
-        partition = TopicPartition(topic, number)
-        consumer.assign([partition])
-        consumer.seek_to_beginning(partition)
-        end = consumer.end_offsets([partition])[partition]
-        while consumer.position(partition) < end:
-            for records in consumer.poll(timeout_ms=200).values():
-                found += [(number, record.key, record.value) for record in records]
-    consumer.close()
-    return found
 
 
 def spooled(tmp_path):

@@ -418,7 +418,7 @@ def test_a_power_cut_takes_no_more_than_the_interval(make, monkeypatch, interval
     assert sender.flush(1)
 
 
-@pytest.mark.parametrize("timeout", [0.5, 2 * PATIENCE_S])
+@pytest.mark.parametrize("timeout", [0.5, 100 * PATIENCE_S])
 def test_closing_without_a_broker_tells_the_truth(make, tmp_path, caplog, timeout):
     """It does not wait for a broker that is away; what waits is on disk, which is said once."""
     sender = make("127.0.0.1:1", timeout=timeout)

@@ -379,6 +379,21 @@ def test_a_file_that_is_taken_before_it_is_locked(tmp_path, monkeypatch):
     assert 1 == len(taken)
 
 
+def test_a_new_file_is_not_taken_for_the_old(tmp_path):
+    """What was delivered of a file that somebody took away says nothing of the next, though it be as long."""
+    kept = spool.Spool(tmp_path)
+    kept.append(event(1))
+    file = kept.own()
+    lines_of_it = file.lines()
+    file.path.unlink()
+    kept.append(event(2))
+    kept.sent(file, lines_of_it)
+    assert [event(2) + b"\n"] == [path.read_bytes() for path in tmp_path.glob("*.ndjson")]
+    assert [event(2)] == [line.value for line in kept.own().lines()]
+    assert 1 == kept.waiting
+    kept.close()
+
+
 @pytest.mark.kafka
 def test_a_file_that_somebody_removes(kafka_bootstrap, kafka_topic, make, tmp_path):
     """What was removed cannot be delivered; what comes afterwards is."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, unquote
 
 from cryptography.hazmat.primitives import hashes
@@ -67,7 +67,10 @@ class Provider:
 
 @contextmanager
 def serving(provider: Provider) -> Iterator[None]:
-    """The provider at `provider.url` for the block."""
+    """The provider at `provider.url` for the block.
+
+    One thread answers all, for tests compare the threads before and after.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -87,7 +90,7 @@ def serving(provider: Provider) -> Iterator[None]:
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     provider.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:

@@ -7,10 +7,12 @@ however pytest ends, kill -9 included, no broker stays behind.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,16 @@ class Broker:
         if self._keeper:
             self._keeper.stdin.close()
             self._wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It takes connections and answers nothing for the block."""
+        pid = int((self.directory / "broker.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it as a power cut would (kill -9)."""

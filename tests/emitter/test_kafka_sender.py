@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 from kafka_broker import create_topic, read
@@ -14,6 +15,7 @@ from modeltrail import guard, settings, testing, transports
 from modeltrail.errors import DeliveryError, DeliveryTimeout, EventTooLarge
 from modeltrail.transports.kafka import KafkaSender
 from modeltrail.transports.kafka_options import KafkaOptions
+from modeltrail.transports.producer import Producer
 from modeltrail.transports.spool import backlog
 
 EVENT = {
@@ -102,6 +104,17 @@ def test_one_key_for_all(kafka_bootstrap, kafka_topic, make):
     topic = kafka_topic()
     make(kafka_bootstrap, topic, message_key=b"mine").send(b"run:ns/job", b"{}")
     assert [(0, b"mine", b"{}")] == read(kafka_bootstrap, topic)
+
+
+@pytest.mark.kafka
+def test_the_first_event_waits_for_no_second_answer(kafka_bootstrap, kafka_topic, tmp_path):
+    """Who is connected knows the topic's partitions: kafka-python asks again no sooner than after 0.1 s."""
+    topic = kafka_topic()
+    producer = Producer(KafkaOptions({"bootstrap_servers": kafka_bootstrap}, tmp_path, topic))
+    connected = producer.connect(time.monotonic() + 30)
+    connected.config["max_block_ms"] = 0
+    assert connected.send(topic, b"{}").get(30)
+    producer.close()
 
 
 @pytest.mark.kafka

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -163,7 +163,7 @@ class Producer:
         self._networks = []
         try:
             settings = dict(self.options.producer) | self._guarantees(ends)
-            return _construct("KafkaProducer", settings, self._networks)
+            return _construct("KafkaProducer", settings, self._networks, [self.options.topic])
         except Exception as error:
             raise self._failed(None, error) from error
 
@@ -231,7 +231,7 @@ def administration(options: KafkaOptions) -> Iterator[Any]:
             admin.close()
 
 
-def _construct(name: str, settings: dict[str, Any], networks: list[Any]) -> Any:
+def _construct(name: str, settings: dict[str, Any], networks: list[Any], topics: Iterable[str] = ()) -> Any:
     """Make a client of kafka-python; its network goes to `networks`, and ends when the constructor fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # kafka-python's own imports, on Python 3.11
@@ -240,8 +240,11 @@ def _construct(name: str, settings: dict[str, Any], networks: list[Any]) -> Any:
         from modeltrail_schemas.connect import client
 
     def network(**given: Any) -> Any:
-        networks.append(client.Network(**given))
-        return networks[-1]
+        made = client.Network(**given)
+        networks.append(made)
+        for topic in topics:
+            made.track(topic)
+        return made
 
     with kafka_log.listening(settings["client_id"]):
         try:

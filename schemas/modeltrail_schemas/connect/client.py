@@ -39,6 +39,13 @@ class Network(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no type
         connections = list(self._manager._conns.values())  # noqa: SLF001  nothing public says it
         return None if any(each.connected for each in connections) else found
 
+    def track(self, topic: str) -> None:
+        """Have the first answer of a broker tell where this topic's partitions are.
+
+        The first event would ask for it otherwise, and kafka-python waits 0.1 s from one question to the next.
+        """
+        self._manager.cluster._topics.add(topic)  # noqa: SLF001  `add_topic` connects at once, for ever
+
     def end(self) -> None:
         """Close all connections and end the network thread."""
         self.close()

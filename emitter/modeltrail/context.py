@@ -22,11 +22,12 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
+from importlib import import_module
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import attrs
 
-from modeltrail import event, settings, standard
+from modeltrail import airflow, event, settings, standard
 from modeltrail.errors import ConfigError
 from modeltrail.guard import guarded
 
@@ -196,35 +197,14 @@ def _from_id(text: str) -> Parent:
 
 
 def _airflow_task() -> Parent | None:
-    """The task instance of this process; never imports Airflow, which takes seconds."""
-    if "airflow" not in sys.modules or not _airflow_runs_us():
-        return None
-    from importlib import import_module
-
-    task = _airflow_context(import_module).get("ti")
+    """The task instance of this process."""
+    task = airflow.context().get("ti")
     if task is None:
         return None
     macros = import_module("airflow.providers.openlineage.plugins.macros")
     own = _from_id(macros.lineage_parent_id(task))
     find_root = getattr(macros, "lineage_root_parent_id", None)
     return attrs.evolve(own, root=_from_id(find_root(task)) if find_root else None)
-
-
-def _airflow_runs_us() -> bool:
-    return "AIRFLOW_CTX_DAG_ID" in os.environ or "airflow.sdk" in sys.modules
-
-
-def _airflow_context(import_module: Callable[[str], Any]) -> Mapping[str, Any]:
-    """The context of the task that runs, by Airflow 3, else by Airflow 2; empty where none runs."""
-    for module in ("airflow.sdk", "airflow.operators.python"):
-        try:
-            context: Mapping[str, Any] = import_module(module).get_current_context()
-        except (ImportError, AttributeError):
-            continue
-        except Exception:  # Airflow's own "no context here", whose class moved between versions
-            return {}
-        return context
-    return {}
 
 
 def _spark() -> Parent | None:

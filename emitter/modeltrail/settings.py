@@ -3,7 +3,8 @@
 The transport is found as openlineage-python 1.54 finds it, so that one configuration serves every OpenLineage
 tool of a machine: `configure()`, then the first YAML file of OPENLINEAGE_CONFIG, ``./openlineage.yml`` and
 ``~/.openlineage/openlineage.yml``, then ``OPENLINEAGE__TRANSPORT__…`` (file and environment are merged key by
-key, the file wins), then OPENLINEAGE_URL. With none of them events go to the local inbox, ``<log>/inbox``.
+key, the file wins), then OPENLINEAGE_URL, then what Airflow sends its own events by: in its tasks and in what
+they start. With none of them events go to the local inbox, ``<log>/inbox``.
 
 The environment is read again whenever settings are used; relative paths stay where the program was launched.
 """
@@ -17,13 +18,14 @@ from typing import Any
 
 import attrs
 
-from modeltrail import guard
+from modeltrail import airflow, guard
 from modeltrail.errors import ConfigError
 from modeltrail.options import OPTIONS
 
 DEFAULT_LOG = "lineage"
 DEFAULT_TOPIC = "openlineage.events"
 ENV_PREFIX = "OPENLINEAGE__"
+PREFIXES = ("OPENLINEAGE", "MODELTRAIL_", airflow.ENV_PREFIX)
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -78,11 +80,10 @@ def current() -> Settings:
     Never raises unless strict: of a broken value it warns once and takes the default.
     """
     global _cached  # noqa: PLW0603  a cache: two threads at worst read twice
-    environment = {
-        name: value for name, value in os.environ.items() if name.startswith(("OPENLINEAGE", "MODELTRAIL_"))
-    }
+    environment = {name: value for name, value in os.environ.items() if name.startswith(PREFIXES)}
     file = _config_file(environment)
-    stamp = (environment, file, _modified(file), dict(_overrides), os.environ.get("XDG_STATE_HOME"))
+    state = os.environ.get("XDG_STATE_HOME")
+    stamp = (environment, file, _modified(file), dict(_overrides), state, airflow.can_be_asked())
     if _cached is not None and _cached[0] == stamp:
         return _cached[1]
     settings = _read(environment, file)
@@ -155,9 +156,13 @@ def _read(environment: Mapping[str, str], file: Path | None) -> Settings:
     origins["transport"] = "default"
     with guard.guarded("reading the OpenLineage configuration"):
         transport, origins["transport"] = _transport(environment, file)
+    namespace = value("namespace", "default", str)
+    if origins["namespace"] == "default":
+        with guard.guarded("asking Airflow for its namespace"):
+            namespace, origins["namespace"] = airflow.namespace(environment) or (namespace, "default")
     return Settings(
         transport=transport,
-        namespace=value("namespace", "default", str),
+        namespace=namespace,
         disabled=value("disabled", default=False, parse=lambda text: text.lower() == "true"),
         strict=value("strict", default=False, parse=_flag),
         log=log,
@@ -188,6 +193,8 @@ def _transport(environment: Mapping[str, str], file: Path | None) -> tuple[dict[
         return _checked_transport(merged, origin), origin
     if url := environment.get("OPENLINEAGE_URL"):
         return _simple_http(url, environment), "OPENLINEAGE_URL"
+    if found := airflow.transport(environment):
+        return _checked_transport(*found), found[1]
     return None, "default"
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import standard
+from modeltrail import airflow, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
 from modeltrail.observe import git, redact
 from modeltrail_schemas import digests
@@ -90,7 +90,9 @@ def location(entry_point: str | os.PathLike[str] | None = None) -> dict[str, Any
 
 
 def entry_point() -> EntryPoint:
-    """What started this process: a script, `-m module`, a notebook, `-c` or an interactive session."""
+    """What runs: Airflow's DAG file; a script, `-m module`, a notebook, `-c` or an interactive session."""
+    if (dag := airflow.dag_file()) is not None:
+        return EntryPoint(str(dag), dag)
     main = sys.modules.get("__main__")
     notebook = _jupyter(main)
     if notebook is not None:

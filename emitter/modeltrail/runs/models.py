@@ -163,7 +163,7 @@ def named(given: object) -> Model:
     """The model that somebody means outside of the run that made it: a file, an object, `name@version`."""
     if isinstance(given, Model):
         return given
-    if isinstance(given, str) and not is_place(split(given)[0]):
+    if isinstance(given, str) and not is_place(given):
         name, version = split(given)
         return Model(ModelView(REGISTRY, f"models/{name}"), name, version)
     return Model(observed.look(given))

@@ -42,7 +42,7 @@ class Network(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no type
     def track(self, topic: str) -> None:
         """Have the first answer of a broker tell where this topic's partitions are.
 
-        The first event would ask for it otherwise, and kafka-python waits 0.1 s from one question to the next.
+        The first event would ask for it else, and kafka-python waits 0.1 s from one question to the next.
         """
         self._manager.cluster._topics.add(topic)  # noqa: SLF001  `add_topic` connects at once, for ever
 

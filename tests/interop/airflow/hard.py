@@ -1,0 +1,83 @@
+"""DAGs of everything that can happen to a task: see `tests/interop/test_airflow.py`."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import dag, task
+
+import modeltrail
+
+FOLDER = Path(os.environ["HARD_FOLDER"])
+
+
+@task
+def plain() -> None:
+    with modeltrail.run("in-plain") as run:
+        run.params({"depth": 3})
+
+
+@task(retries=1, retry_delay=timedelta(seconds=0))
+def again() -> None:
+    """Fails the first time."""
+    mark = FOLDER / "tried"
+    with modeltrail.run("in-again"):
+        if not mark.exists():
+            mark.touch()
+            raise ValueError("the first try fails")
+
+
+@task
+def each(number: int) -> int:
+    with modeltrail.run(f"in-each-{number}"):
+        return number
+
+
+@task
+def fails() -> None:
+    with modeltrail.run("in-fails"):
+        raise ValueError("it fails each time")
+
+
+@task
+def killed() -> None:
+    with modeltrail.run("in-killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+def exits() -> None:
+    with modeltrail.run("in-exits"):
+        os._exit(3)
+
+
+@task
+def starts() -> None:
+    """A program of its own, which finds parent and transport by itself."""
+    subprocess.run([sys.executable, FOLDER / "program.py"], check=True)
+
+
+@task
+def slow() -> None:
+    with modeltrail.run("in-slow"):
+        (FOLDER / "slow").touch()
+        time.sleep(600)
+
+
+def _dag(name):
+    return dag(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
+
+
+@_dag("works")
+def works() -> None:
+    plain() >> again() >> each.expand(number=[1, 2, 3]) >> starts()
+
+
+for broken in (fails, killed, exits):
+    _dag(broken.function.__name__)(lambda broken=broken: broken() and None)()
+
+works()

@@ -11,6 +11,7 @@ from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import differences
 from modeltrail_collector.tables.models import version_facts
 
+_UNENDED: Final = ("START", "RUNNING")
 _STATES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
 
 
@@ -38,7 +39,10 @@ def runs(
     parent: str | None = None,
     limit: int | None = None,
 ) -> list[Row]:
-    """Runs, newest first: rows of table `runs`.
+    """Runs, newest first: rows of table `runs`, and `over_since` of each.
+
+    That is when the run above ended, its parent or the root, where this run never said that it did: RFC 3339,
+    or None. It was killed, or its producer does not end its runs.
 
     `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER;
     `parent` the id of a parent or root run. Raises ConfigError for another state.
@@ -53,14 +57,31 @@ def runs(
     given = {name: value for name, (value, _) in wanted.items() if value is not None}
     where = " AND ".join(wanted[name][1] for name in given) or "true"
     with opened(of) as db:
-        if limit is not None:
-            return _newest(db, limit, where, given)
-        db.attach("runs")
-        return db.rows(
-            f"""SELECT * EXCLUDE (bucket) FROM runs WHERE {where}
-            ORDER BY coalesce(started_at, last_event_at) DESC, run_id""",  # noqa: S608  ours
-            **given,
-        )
+        return _and_over(db, _all(db, where, given) if limit is None else _newest(db, limit, where, given))
+
+
+def _and_over(db: Database, rows: list[Row]) -> list[Row]:
+    above = {
+        row["run_id"]: {row["parent_run_id"], row["root_run_id"]} - {None, row["run_id"]}
+        for row in rows
+        if row["state"] in _UNENDED
+    }
+    wanted = set().union(*above.values())
+    found = db.read("runs", "run_id, ended_at", runs=wanted, where="ended_at IS NOT NULL") if wanted else []
+    ended = {row["run_id"]: row["ended_at"] for row in found}
+    for row in rows:
+        ends = [ended[run] for run in above.get(row["run_id"], ()) if run in ended]
+        row["over_since"] = min(ends, default=None)
+    return rows
+
+
+def _all(db: Database, where: str, given: Mapping[str, str]) -> list[Row]:
+    db.attach("runs")
+    return db.rows(
+        f"""SELECT * EXCLUDE (bucket) FROM runs WHERE {where}
+        ORDER BY coalesce(started_at, last_event_at) DESC, run_id""",  # noqa: S608  ours
+        **given,
+    )
 
 
 def _newest(db: Database, limit: int, where: str, given: Mapping[str, str]) -> list[Row]:

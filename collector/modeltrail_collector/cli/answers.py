@@ -60,7 +60,8 @@ def runs(
 ) -> None:
     """Runs, newest first.
 
-    A run that only ever started says START: some producers never end theirs.
+    A run that is not known to have ended says START or RUNNING; "never ended" where the run above it has: it
+    was killed, or its producer does not end its runs (Spark's RDD jobs).
 
     \b
     modeltrail runs --state fail

@@ -86,7 +86,7 @@ def run_row(row: dict[str, Any]) -> dict[str, object]:
     """A run as a line of `modeltrail runs`."""
     return {
         "job": row["job_name"],
-        "state": row["state"],
+        "state": "never ended" if row["over_since"] else row["state"],
         "started": time(row["started_at"] or row["last_event_at"]),
         "took": duration(row["started_at"], row["ended_at"]),
         "run": row["run_id"],

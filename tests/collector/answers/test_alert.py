@@ -171,6 +171,25 @@ def test_stalled(make, log_of, ask) -> None:
     assert [] == ask(log, *rule, 'job = "hourly*"', now=at + timedelta(hours=7))
 
 
+def test_what_is_over_is_not_stalled(make, log_of, ask) -> None:
+    """A run that never ended below one that did is not stalled: below one that did not, it is."""
+    events = []
+    for number in (1, 2):
+        above, below = (make.uuid7(make.base, 10 * number + n) for n in (1, 2))
+        parent = {"run": {"runId": above}, "job": {"namespace": "n", "name": "app"}}
+        events += [
+            make.run_event("START", make.base, above, "app"),
+            make.run_event("START", make.base, below, "job", run_facets={"parent": parent}),
+        ]
+    ended = make.run_event("COMPLETE", make.base + timedelta(hours=1), events[0]["run"]["runId"], "app")
+    found = ask(
+        log_of([*events, ended]), 'kind = "stalled"', 'after = "6h"', now=make.base + timedelta(hours=7)
+    )
+    assert sorted(f"{each['job']['name']} {each['run']['runId']}" for each in events[2:]) == sorted(
+        subject for subject, *_ in found
+    )
+
+
 def test_unregistered(churn, make, log_of, ask) -> None:
     """A deployed version that no registry knows fires while it serves; a registered one does not."""
     rule = ('kind = "unregistered"',)

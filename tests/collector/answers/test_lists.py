@@ -46,6 +46,27 @@ def test_runs_by_job_state_and_parent(make, log_of) -> None:
         answers.runs(log, state="done")
 
 
+def test_what_never_ended_below_an_ended_run_is_over(make, log_of) -> None:
+    """A run without an end is over since the run above it ended; one that ended itself is not asked about."""
+    dag = {"run": {"runId": "d"}, "job": {"namespace": "n", "name": "dag"}}
+    task = {"run": {"runId": "t"}, "job": {"namespace": "n", "name": "dag.task"}, "root": dag}
+    later = [make.base + timedelta(minutes=minute) for minute in range(5)]
+    log = log_of(
+        [
+            make.run_event("START", later[0], "d", "dag"),
+            make.run_event("START", later[1], "t", "dag.task", run_facets={"parent": {**dag, "root": dag}}),
+            make.run_event("START", later[1], "r", "train", run_facets={"parent": task}),
+            make.run_event("COMPLETE", later[2], "e", "load", run_facets={"parent": task}),
+            make.run_event("FAIL", later[3], "d", "dag"),
+            make.run_event("START", later[4], "x", "other"),
+        ]
+    )
+    over = {row["run_id"]: row["over_since"] for row in answers.runs(log)}
+    ended = "2026-03-02T09:03:00.000000Z"
+    assert {"d": None, "t": ended, "r": ended, "e": None, "x": None} == over
+    assert {row["run_id"]: row["over_since"] for row in answers.runs(log, limit=4)}.items() <= over.items()
+
+
 def test_rejected_records_are_listed(churn) -> None:
     """A rejected record is listed with its place and each reason."""
     (row,) = answers.rejected_list(churn)

@@ -13,6 +13,7 @@ from airflow.sdk import dag, task
 import modeltrail
 
 FOLDER = Path(os.environ["HARD_FOLDER"])
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @task
@@ -68,16 +69,23 @@ def slow() -> None:
         time.sleep(600)
 
 
-def _dag(name):
-    return dag(name, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False)
-
-
-@_dag("works")
+@dag(schedule=None, start_date=BEGINNING)
 def works() -> None:
     plain() >> again() >> each.expand(number=[1, 2, 3]) >> starts()
 
 
-for broken in (fails, killed, exits):
-    _dag(broken.function.__name__)(lambda broken=broken: broken() and None)()
+@dag(schedule=None, start_date=BEGINNING)
+def breaks() -> None:
+    fails()
+    killed()
+    exits()
+
+
+@dag(schedule=None, start_date=BEGINNING)
+def lasts() -> None:
+    slow()
+
 
 works()
+breaks()
+lasts()

@@ -233,7 +233,10 @@ def _airflow_environment() -> Parent | None:
     Source: `build_task_instance_run_id` and `build_dag_run_id` of apache-airflow-providers-openlineage 2.20.
     """
     dag, task, attempt = (os.environ.get(f"AIRFLOW_CTX_{key}") for key in ("DAG_ID", "TASK_ID", "TRY_NUMBER"))
-    date = os.environ.get("AIRFLOW_CTX_LOGICAL_DATE") or os.environ.get("AIRFLOW_CTX_EXECUTION_DATE")
+    # A run without a logical date goes by the time that its id was made of.
+    run_id = os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", "").partition("__")[2]
+    names = ("AIRFLOW_CTX_LOGICAL_DATE", "AIRFLOW_CTX_EXECUTION_DATE")
+    date = next((found for name in names if (found := os.environ.get(name))), run_id)
     if not (dag and task and attempt and date):
         return None
     instant = dt.datetime.fromisoformat(date)

@@ -132,6 +132,10 @@ def test_airflow_environment_is_worked_out(monkeypatch):
     assert Parent(task, "ml-ns", "dag.task", Parent(dag, "ml-ns", "dag")) == context.parent()
     monkeypatch.delenv("AIRFLOW_CTX_LOGICAL_DATE")
     assert context.parent() is None
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", f"manual__{date}")
+    assert Parent(task, "ml-ns", "dag.task", Parent(dag, "ml-ns", "dag")) == context.parent()
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "one-of-my-own")
+    assert context.parent() is None
 
 
 def test_the_task_of_airflow_is_asked(monkeypatch):

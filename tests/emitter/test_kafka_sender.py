@@ -167,6 +167,44 @@ def test_a_dead_broker_costs_one_wait(silent_server, make, tmp_path, caplog):
     assert 6 == sender.undelivered
 
 
+def test_a_dead_broker_costs_all_processes_one_wait(silent_server, make, tmp_path):
+    """What another process could not reach a moment ago is not tried; the event waits, the cause is known."""
+    bootstrap, connections = silent_server
+    make(bootstrap, timeout=0.5).send(b"k", b"1")
+    tried = len(connections)
+    for number in (2, 3):
+        make(bootstrap, timeout=0.5).send(b"k", b"%d" % number)
+    assert tried == len(connections)
+    assert [b"1", b"2", b"3"] == sorted(spooled(tmp_path))
+    (note,) = (tmp_path / "spool").glob("unreachable")
+    assert bootstrap in note.read_text()
+    half_a_minute_ago = time.time() - 31
+    os.utime(note, (half_a_minute_ago, half_a_minute_ago))
+    make(bootstrap, timeout=0.5).send(b"k", b"4")
+    assert tried < len(connections)
+
+
+@pytest.mark.kafka
+def test_a_broker_that_is_back_is_tried_again(private_broker, make, tmp_path):
+    """Whoever reaches Kafka after a failure takes the note of it away; `raise` never waits for others."""
+    bootstrap = private_broker.bootstrap_servers
+    topic = create_topic(bootstrap)
+    private_broker.stop()
+    sender = make(bootstrap, topic, timeout=0.5)
+    sender.send(b"k", b"1")
+    private_broker.start()
+    make(bootstrap, topic, on_failure="raise").send(b"k", b"2")
+    sender._delivery.producer.breaker.cool_down = 0.0
+    sender._delivery.producer.breaker.failed("it was")
+    sender._delivery.producer.options = KafkaOptions(
+        {"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, timeout=20
+    )
+    sender.options = sender._delivery.producer.options
+    sender.send(b"k", b"3")
+    assert [] == list((tmp_path / "spool").glob("unreachable"))
+    assert {b"1", b"2", b"3"} == {value for _, _, value in read(bootstrap, topic)}
+
+
 def test_threads_share_the_wait(silent_server, make, tmp_path):
     """While one thread waits for a dead broker the others wait with it, and all events are kept."""
     sender = make(silent_server[0], timeout=0.5)

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 from modeltrail import guard
 from modeltrail.errors import DeliveryError, EventTooLarge, LineageError
 from modeltrail.transports import forks
+from modeltrail.transports.breaker import Breaker
 from modeltrail.transports.drain import Delivery
 from modeltrail.transports.kafka_options import KafkaOptions
 
 if TYPE_CHECKING:
     from modeltrail.transports.background import BackgroundSender
+
+UNREACHABLE = "unreachable"
+"""A file of the spool: why, and when, a process could not reach Kafka last."""
 
 
 class KafkaSender:
@@ -33,11 +37,15 @@ class KafkaSender:
         forks.renew_in_children(self)
 
     def _set_up(self) -> None:
-        self._delivery = Delivery(self.options)
+        self._delivery = self._opened()
         self._closed: list[Delivery] = []
         self._given = self._raised = self._in_flight = 0
         self._idle = threading.Condition()
         self._adopts = True
+
+    def _opened(self) -> Delivery:
+        note = self.options.spool / UNREACHABLE if self._spools else None
+        return Delivery(self.options, lambda: Breaker(note=note))
 
     @property
     def undelivered(self) -> int:
@@ -133,7 +141,7 @@ class KafkaSender:
         ends = time.monotonic() + (timeout if timeout >= 0 else self.options.timeout)
         quiet = self.flush(timeout)
         with self._idle:
-            closing, self._delivery = self._delivery, Delivery(self.options)
+            closing, self._delivery = self._delivery, self._opened()
             self._closed = [each for each in self._closed if each.undelivered] + [closing]
             self._adopts = True
         if closing.spool.waiting:

@@ -146,7 +146,7 @@ class Producer:
         if not self._lock.acquire(timeout=max(ends - time.monotonic(), 0.0)):
             raise DeliveryTimeout(f"still connecting to {self._servers} after {self.options.timeout:g} s")
         try:
-            self.breaker.check()
+            self.breaker.check(connects=self._producer is None)
             if self._producer is None and not self._closed:
                 self._producer = self._connect(ends)
             if self._closed:

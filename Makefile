@@ -8,6 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
 SPARK := .venv-spark
+AIRFLOW := .venv-airflow
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
 # Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
@@ -83,7 +84,13 @@ $(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt
 	@mvn -B -q -f tools/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(abspath $(SPARK))/jars" -DexcludeTransitive=true
 	@touch $@
 
-interop: setup $(SPARK)/.ready ## other programs on our tables: Spark with Delta
+$(AIRFLOW)/.ready: tools/airflow/requirements.txt pyproject.toml
+	@echo "Installing Airflow (0.4 GB) into $(AIRFLOW) ..."
+	@$(PYTHON) -m venv $(AIRFLOW)
+	@$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/airflow/requirements.txt -e .
+	@touch $@
+
+interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow with us in its tasks, Spark with Delta on our tables
 	@$(BIN)/python -m pytest -q -m interop
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
@@ -103,4 +110,4 @@ build: $(VENV)/.dev ## the wheel and the sdist
 	$(BIN)/python -m build --quiet
 
 clean: ## remove what the targets made in this folder
-	rm -rf $(VENV) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) $(AIRFLOW) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

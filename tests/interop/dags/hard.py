@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,13 +61,6 @@ def starts() -> None:
     subprocess.run([sys.executable, FOLDER / "program.py"], check=True)
 
 
-@task
-def slow() -> None:
-    with modeltrail.run("in-slow"):
-        (FOLDER / "slow").touch()
-        time.sleep(600)
-
-
 @dag(schedule=None, start_date=BEGINNING)
 def works() -> None:
     plain() >> again() >> each.expand(number=[1, 2, 3]) >> starts()
@@ -81,11 +73,5 @@ def breaks() -> None:
     exits()
 
 
-@dag(schedule=None, start_date=BEGINNING)
-def lasts() -> None:
-    slow()
-
-
 works()
 breaks()
-lasts()

@@ -1,0 +1,36 @@
+"""What real tools told, recorded: the answers that it leads to. `make interop` runs the tools."""
+
+import json
+from pathlib import Path
+
+RECORDED = Path(__file__).parents[1] / "data" / "recorded"
+
+
+def test_airflow(modeltrail_command) -> None:
+    """Each run in a task is below it, each task below its DAG; the trail leads from endpoint to raw file."""
+    told = modeltrail_command("collect", "--strict", "--from-files", str(RECORDED / "airflow.ndjson"))
+    assert "21 records (21 accepted, 0 warned, 0 rejected)" in told.stderr + told.stdout
+    modeltrail_command("compact")
+    runs = json.loads(modeltrail_command("runs", "--json").stdout)
+    names = {run["run_id"]: run["job_name"] for run in runs}
+    steps = {
+        "ingest": "ingest",
+        "features": "prepare",
+        "train": "train",
+        "evaluate": "evaluate",
+        "deploy": "deploy",
+    }
+    expected = {("tumours", None, None)}
+    expected |= {(f"tumours.{task}", "tumours", "tumours") for task in steps}
+    expected |= {(f"{step}-tumours", f"tumours.{task}", "tumours") for task, step in steps.items()}
+    assert expected == {
+        (run["job_name"], names.get(run["parent_run_id"]), names.get(run["root_run_id"])) for run in runs
+    }
+    assert {"COMPLETE"} == {run["state"] for run in runs}
+    trail = modeltrail_command("trace", "tumour-check").stdout
+    places = [
+        trail.index(name) for name in ("deploy-tumours", "tumours@1", "train-tumours", "raw.csv", "ingest")
+    ]
+    assert sorted(places) == places
+    story = json.loads(modeltrail_command("show", "tumours@1", "--json").stdout)
+    assert ["accuracy"] == [row["name"] for row in story["evaluations"]]

@@ -23,7 +23,11 @@ State = Literal["ALTER", "CREATE", "DROP", "OVERWRITE", "RENAME", "TRUNCATE"]
 def _facet(version: str, document: str, name: str | None = None, /, **fields: Any) -> Facet:
     """A facet of class `name` (else the document's own name) from OpenLineage's schema `document`."""
     url = f"{_SCHEMAS}/{version}/{document}.json#/$defs/{name or document}"
-    return {"_producer": PRODUCER, "_schemaURL": url, **_given(fields)}
+    facet: Facet = {"_producer": PRODUCER, "_schemaURL": url}
+    for key, value in fields.items():
+        if value is not None:
+            facet[key] = value
+    return facet
 
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -179,8 +183,12 @@ def tests(executions: Iterable[Mapping[str, Any]]) -> Facet:
 
 
 def schema(fields: Iterable[tuple[str, str | None] | Mapping[str, Any]]) -> Facet:
-    """`schema`: (name, type) pairs, or dicts `{"name", "type", "description", "fields"}` where nested."""
-    return _facet("1-2-0", "SchemaDatasetFacet", fields=[_column(field) for field in fields])
+    """`schema`: (name, type) pairs, or dicts `{"name", "type", "description", "fields"}` where nested.
+
+    Dicts are the caller's own, not copies: a table may have thousands of columns.
+    """
+    columns = [field if type(field) is dict else _column(field) for field in fields]
+    return _facet("1-2-0", "SchemaDatasetFacet", fields=columns)
 
 
 def dataset_version(version: str) -> Facet:

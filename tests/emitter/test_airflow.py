@@ -37,7 +37,7 @@ def provider(monkeypatch):
 
 
 def test_programs_of_tasks_follow_airflows_variables(monkeypatch, tmp_path):
-    """Transport and namespace are those of Airflow's own events; a file of Airflow's wins, as it does there."""
+    """Transport and namespace are those of Airflow's own events; a file wins, as it does there."""
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps(KAFKA))
     monkeypatch.setenv("AIRFLOW__OPENLINEAGE__NAMESPACE", "ml")
     found = settings.current()

@@ -35,20 +35,19 @@ class Facet:
 
         Nested attrs objects are written the same way. Nested dicts are the caller's own, not copies.
         """
-        return {"_producer": PRODUCER, "_schemaURL": self.SCHEMA_URL, **_fields(self)}
+        return _fields(self, {"_producer": PRODUCER, "_schemaURL": self.SCHEMA_URL})
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [item if type(item) in _ATOMS else _plain(item) for item in value]
     if attrs.has(type(value)):
-        return _fields(value)
+        return _fields(value, {})
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    """An attrs object by its attributes: in wire names, those that are None left out."""
-    document = {}
+def _fields(value: Any, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with an attrs object's attributes: in wire names, those that are None left out."""
     for attribute, name in _names.get(type(value)) or _name(type(value)):
         item = getattr(value, attribute)
         if item is not None:

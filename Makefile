@@ -77,10 +77,10 @@ faults: setup ## kill, freeze, cut off, fill up for 8 minutes, beside the rows' 
 sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1h', '--seed 7', '--replay 7', '--mutants'
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(SIM)
 
-$(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt
+$(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt pyproject.toml
 	@echo "Installing Spark (0.5 GB) into $(SPARK) ..."
 	@$(PYTHON) -m venv $(SPARK)
-	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements.txt
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements.txt -e .
 	@mvn -B -q -f tools/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(abspath $(SPARK))/jars" -DexcludeTransitive=true
 	@touch $@
 
@@ -90,7 +90,7 @@ $(AIRFLOW)/.ready: tools/airflow/requirements.txt pyproject.toml
 	@$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/airflow/requirements.txt -e .
 	@touch $@
 
-interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow with us in its tasks, Spark with Delta on our tables
+interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow and Spark with us in their jobs, Spark with Delta on our tables
 	@$(BIN)/python -m pytest -q -m interop
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'

@@ -10,7 +10,8 @@ A new run's parent is looked for in this order, the first that is there wins:
 3. OPENLINEAGE_CONTEXT, JSON: `{"parent": {"run": {"runId"}, "job": {"namespace", "name"}, "root": {…}}}`
 4. the task that Airflow runs in this process
 5. OPENLINEAGE_PARENT_ID and OPENLINEAGE_ROOT_PARENT_ID, `namespace/job/run id`
-6. `spark.openlineage.context`, else `spark.openlineage.parent…`, of the active Spark session
+6. the application of the active Spark session, if OpenLineage's listener tells of it; else what the session
+   was given as its parent: `spark.openlineage.context`, `spark.openlineage.parent…`
 7. AIRFLOW_CTX_…, which Airflow gives to the processes that a task starts
 """
 
@@ -18,7 +19,6 @@ import datetime as dt
 import hashlib
 import json
 import os
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
@@ -27,7 +27,7 @@ from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import attrs
 
-from modeltrail import airflow, event, settings, standard
+from modeltrail import airflow, event, settings, spark, standard
 from modeltrail.errors import ConfigError
 from modeltrail.guard import guarded
 
@@ -208,16 +208,24 @@ def _airflow_task() -> Parent | None:
 
 
 def _spark() -> Parent | None:
-    """What the active Spark session was told its parent is; never imports pyspark."""
-    sql: Any = sys.modules.get("pyspark.sql")
-    session = sql.SparkSession.getActiveSession() if sql else None
+    """The application of the active Spark session; where that is not told of, what it was given as parent."""
+    session = spark.session()
     if session is None:
         return None
-    conf: Callable[[str], str | None] = session.sparkContext.getConf().get
+    with guarded("asking Spark's listener for its application"):
+        if found := spark.application(session):
+            return _application(found)
+    conf = spark.conf(session)
     if text := conf("spark.openlineage.context"):
         return from_context(json.loads(text))
     own = _from_conf(conf, "parent")
     return attrs.evolve(own, root=_from_conf(conf, "rootParent")) if own else None
+
+
+def _application(found: Mapping[str, str | None]) -> Parent | None:
+    own, root = ([found[f"{of}{key}"] for key in ("run_id", "namespace", "name")] for of in ("", "root_"))
+    above = Parent(*root) if all(root) else None  # type: ignore[arg-type]
+    return Parent(*own, above) if all(own) else None  # type: ignore[arg-type]
 
 
 def _from_conf(conf: Callable[[str], str | None], prefix: str) -> Parent | None:

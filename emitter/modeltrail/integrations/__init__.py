@@ -1,4 +1,4 @@
-"""One file per library; `autolog` switches them on.
+"""One file per library; `autolog` switches them on. Airflow finds its plugin by itself.
 
 Nothing is imported for it: an integration acts on a library that is there, or once the host imports it.
 """

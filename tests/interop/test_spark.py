@@ -1,0 +1,124 @@
+"""Spark with OpenLineage's official listener: its events and those of a run in its driver are one graph."""
+
+import json
+import os
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from kafka_broker import read
+
+SPARK = Path(__file__).parents[2] / ".venv-spark"
+JOB = Path(__file__).with_name("spark_job.py")
+JARS = ",".join(
+    str(SPARK / "jars" / jar) for jar in ("openlineage-spark_2.13-1.53.0.jar", "kafka-clients-3.9.1.jar")
+)
+CONF = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.jars": JARS,
+    "spark.extraListeners": "io.openlineage.spark.agent.OpenLineageSparkListener",
+    "spark.openlineage.namespace": "spark",
+}
+STRINGS = "org.apache.kafka.common.serialization.StringSerializer"
+OUTER = "018d5b3e-0000-7000-8000-000000000001"
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Runs the job with more configuration and environment; the folder of its data."""
+
+    def run(conf: dict[str, str], **environment: str) -> Path:
+        rows = "".join(f"{n % 40},{n * 7 % 90},{int(n % 40 < 12)}\n" for n in range(400))
+        (tmp_path / "orders.csv").write_text("customer,amount,churned\n" + rows)
+        done = subprocess.run(
+            [SPARK / "bin/python", JOB, tmp_path, json.dumps(CONF | conf)],
+            env={**os.environ, "PYSPARK_PYTHON": str(SPARK / "bin/python"), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert "a query failed" in done.stdout
+        return tmp_path
+
+    return run
+
+
+def kafka(bootstrap: str, topic: str) -> dict[str, str]:
+    """The listener's configuration for a topic."""
+    prefix = "spark.openlineage.transport"
+    return {
+        f"{prefix}.type": "kafka",
+        f"{prefix}.topicName": topic,
+        f"{prefix}.properties.bootstrap.servers": bootstrap,
+        f"{prefix}.properties.key.serializer": STRINGS,
+        f"{prefix}.properties.value.serializer": STRINGS,
+    }
+
+
+def ours(bootstrap: str, topic: str) -> dict[str, str]:
+    return {
+        "OPENLINEAGE__TRANSPORT__TYPE": "modeltrail.KafkaTransport",
+        "OPENLINEAGE__TRANSPORT__TOPIC": topic,
+        "OPENLINEAGE__TRANSPORT__CONFIG": json.dumps({"bootstrap.servers": bootstrap}),
+        "OPENLINEAGE_NAMESPACE": "ml",
+    }
+
+
+def parent_of(event: dict) -> tuple[str | None, str | None]:
+    """The names of a run's parent and root."""
+    parent = event["run"]["facets"].get("parent", {})
+    return parent.get("job", {}).get("name"), parent.get("root", {}).get("job", {}).get("name")
+
+
+@pytest.mark.kafka
+def test_a_run_in_the_driver_is_a_child_of_the_application(
+    job, kafka_bootstrap, kafka_topic, modeltrail_command
+) -> None:
+    """Both have one key and so one partition, also by the Java client; a failed query stays failed."""
+    topic = kafka_topic(3)
+    folder = job(kafka(kafka_bootstrap, topic), **ours(kafka_bootstrap, topic))
+    records = read(kafka_bootstrap, topic)
+    assert 1 == len({(partition, key) for partition, key, _ in records})
+    assert b"run:spark/churn_features" == records[0][1]
+    events = [json.loads(value) for _, _, value in records]
+    app = {event["run"]["runId"] for event in events if event["job"]["name"] == "churn_features"}
+    (own,) = [
+        event for event in events if (event["job"]["name"], event["eventType"]) == ("train-churn", "COMPLETE")
+    ]
+    assert ("churn_features", "churn_features") == parent_of(own)
+    assert app == {own["run"]["facets"]["parent"]["run"]["runId"]}
+    modeltrail_command("collect", "--until-end", "--topic", topic, "--bootstrap-servers", kafka_bootstrap)
+    modeltrail_command("compact")
+    runs = json.loads(modeltrail_command("runs", "--json").stdout)
+    assert {"FAIL"} == {run["state"] for run in runs if run["job_name"].endswith("never")}
+    assert [] == [run for run in runs if run["state"] in {"START", "RUNNING"} and not run["over_since"]]
+    trail = modeltrail_command("trace", "churn-spark").stdout
+    order = ["churn-spark", "train-churn", "features", "churn_features.", "orders.csv"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+    assert str(folder)
+
+
+def test_a_job_without_a_broker(job, modeltrail_command, tmp_path) -> None:
+    """What the listener wrote to a file is collected; what never ends is over; a run has its outer root."""
+    told = tmp_path / "told.ndjson"
+    outer = {"ParentRunId": OUTER, "ParentJobNamespace": "airflow", "ParentJobName": "dag.task"}
+    conf = {f"spark.openlineage.p{key[1:]}": value for key, value in outer.items()}
+    conf |= {"spark.openlineage.transport.type": "file", "spark.openlineage.transport.location": str(told)}
+    job(conf)
+    modeltrail_command("collect", "--from-files", str(told))
+    modeltrail_command("compact")
+    runs = json.loads(modeltrail_command("runs", "--json").stdout)
+    names = Counter(run["job_name"] for run in runs)
+    assert {"churn_features", "train-churn"} <= names.keys()
+    (own,) = [run for run in runs if run["job_name"] == "train-churn"]
+    (app,) = [run for run in runs if run["job_name"] == "churn_features"]
+    assert (app["run_id"], OUTER, OUTER) == (own["parent_run_id"], own["root_run_id"], app["parent_run_id"])
+    assert [] == [run for run in runs if run["state"] in {"START", "RUNNING"} and not run["over_since"]]

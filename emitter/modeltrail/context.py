@@ -223,9 +223,12 @@ def _spark() -> Parent | None:
 
 
 def _application(found: Mapping[str, str | None]) -> Parent | None:
-    own, root = ([found[f"{of}{key}"] for key in ("run_id", "namespace", "name")] for of in ("", "root_"))
-    above = Parent(*root) if all(root) else None  # type: ignore[arg-type]
-    return Parent(*own, above) if all(own) else None  # type: ignore[arg-type]
+    def named(of: str) -> Parent | None:
+        run_id, namespace, name = (found[f"{of}{key}"] for key in ("run_id", "namespace", "name"))
+        return Parent(run_id, namespace, name) if run_id and namespace and name else None
+
+    own = named("")
+    return attrs.evolve(own, root=named("root_")) if own else None
 
 
 def _from_conf(conf: Callable[[str], str | None], prefix: str) -> Parent | None:

@@ -34,3 +34,20 @@ def test_airflow(modeltrail_command) -> None:
     assert sorted(places) == places
     story = json.loads(modeltrail_command("show", "tumours@1", "--json").stdout)
     assert ["accuracy"] == [row["name"] for row in story["evaluations"]]
+
+
+def test_spark(modeltrail_command) -> None:
+    """A run in the driver is below its application; the trail crosses Spark's jobs; what failed stays failed."""
+    modeltrail_command("collect", "--from-files", str(RECORDED / "spark.ndjson"))
+    modeltrail_command("compact")
+    runs = json.loads(modeltrail_command("runs", "--json").stdout)
+    (app,) = [run for run in runs if run["job_name"] == "churn_features"]
+    (own,) = [run for run in runs if run["job_name"] == "train-churn"]
+    assert (app["run_id"], app["run_id"]) == (own["parent_run_id"], own["root_run_id"])
+    assert {"FAIL"} == {run["state"] for run in runs if run["job_name"].endswith("never")}
+    going_on = [run for run in runs if run["state"] in {"START", "RUNNING"}]
+    assert going_on
+    assert all(run["over_since"] for run in going_on)
+    trail = modeltrail_command("trace", "churn-spark").stdout
+    order = ["churn-spark", "train-churn", "/srv/churn/features", "churn_features.", "/srv/churn/orders.csv"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order))

@@ -52,6 +52,12 @@ OPTIONS = (
         "Record the content of files that git does not track, not only their names and digests.",
     ),
     Option(
+        "spark_jars",
+        "MODELTRAIL_SPARK_JARS",
+        "none",
+        "A class path with OpenLineage's Spark listener, which `modeltrail run` adds to Spark drivers.",
+    ),
+    Option(
         "subjects_key",
         "MODELTRAIL_SUBJECTS_KEY",
         "none",

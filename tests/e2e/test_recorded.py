@@ -37,7 +37,7 @@ def test_airflow(modeltrail_command) -> None:
 
 
 def test_spark(modeltrail_command) -> None:
-    """A run in the driver is below its application; the trail crosses Spark's jobs; what failed stays failed."""
+    """A run in the driver is below its application; the trail crosses the jobs; what failed stays failed."""
     modeltrail_command("collect", "--from-files", str(RECORDED / "spark.ndjson"))
     modeltrail_command("compact")
     runs = json.loads(modeltrail_command("runs", "--json").stdout)

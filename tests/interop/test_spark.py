@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,15 +16,18 @@ JOB = Path(__file__).with_name("spark_job.py")
 JARS = ",".join(
     str(SPARK / "jars" / jar) for jar in ("openlineage-spark_2.13-1.53.0.jar", "kafka-clients-3.9.1.jar")
 )
-CONF = {
+QUIET = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+}
+CONF = QUIET | {
     "spark.jars": JARS,
     "spark.extraListeners": "io.openlineage.spark.agent.OpenLineageSparkListener",
     "spark.openlineage.namespace": "spark",
 }
+PYTHON = [SPARK / "bin/python"]
 STRINGS = "org.apache.kafka.common.serialization.StringSerializer"
 OUTER = "018d5b3e-0000-7000-8000-000000000001"
 
@@ -33,11 +38,11 @@ pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 def job(tmp_path):
     """Runs the job with more configuration and environment; the folder of its data."""
 
-    def run(conf: dict[str, str], **environment: str) -> Path:
+    def run(conf: dict[str, str], *, by: Sequence[str | Path] = PYTHON, **environment: str) -> Path:
         rows = "".join(f"{n % 40},{n * 7 % 90},{int(n % 40 < 12)}\n" for n in range(400))
         (tmp_path / "orders.csv").write_text("customer,amount,churned\n" + rows)
         done = subprocess.run(
-            [SPARK / "bin/python", JOB, tmp_path, json.dumps(CONF | conf)],
+            [*by, JOB, tmp_path, json.dumps(conf)],
             env={**os.environ, "PYSPARK_PYTHON": str(SPARK / "bin/python"), **environment},
             cwd=tmp_path,
             capture_output=True,
@@ -84,7 +89,7 @@ def test_a_run_in_the_driver_is_a_child_of_the_application(
 ) -> None:
     """Both have one key and so one partition, also by the Java client; a failed query stays failed."""
     topic = kafka_topic(3)
-    folder = job(kafka(kafka_bootstrap, topic), **ours(kafka_bootstrap, topic))
+    folder = job(CONF | kafka(kafka_bootstrap, topic), **ours(kafka_bootstrap, topic))
     records = read(kafka_bootstrap, topic)
     assert 1 == len({(partition, key) for partition, key, _ in records})
     assert b"run:spark/churn_features" == records[0][1]
@@ -112,7 +117,7 @@ def test_a_job_without_a_broker(job, modeltrail_command, tmp_path) -> None:
     outer = {"ParentRunId": OUTER, "ParentJobNamespace": "airflow", "ParentJobName": "dag.task"}
     conf = {f"spark.openlineage.p{key[1:]}": value for key, value in outer.items()}
     conf |= {"spark.openlineage.transport.type": "file", "spark.openlineage.transport.location": str(told)}
-    job(conf)
+    job(CONF | conf)
     modeltrail_command("collect", "--from-files", str(told))
     modeltrail_command("compact")
     runs = json.loads(modeltrail_command("runs", "--json").stdout)
@@ -122,3 +127,25 @@ def test_a_job_without_a_broker(job, modeltrail_command, tmp_path) -> None:
     (app,) = [run for run in runs if run["job_name"] == "churn_features"]
     assert (app["run_id"], OUTER, OUTER) == (own["parent_run_id"], own["root_run_id"], app["parent_run_id"])
     assert [] == [run for run in runs if run["state"] in {"START", "RUNNING"} and not run["over_since"]]
+
+
+@pytest.mark.parametrize("program", ["python", "spark-submit"])
+@pytest.mark.parametrize("away", [False, True], ids=["to the inbox", "broker away"])
+def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, away) -> None:
+    """The application is a child of the script's run, and so are the runs in it; no broker holds it up."""
+    launcher = [Path(sys.executable).with_name("modeltrail"), "run", "--", SPARK / "bin" / program]
+    environment = {"MODELTRAIL_SPARK_JARS": JARS.replace(",", os.pathsep)}
+    if away:
+        environment |= ours("127.0.0.1:1", "nowhere") | {"OPENLINEAGE__TRANSPORT__TIMEOUT": "2"}
+    job(QUIET, by=launcher, **environment)
+    told = Path(os.environ["MODELTRAIL_SPOOL" if away else "MODELTRAIL_LOG"])
+    modeltrail_command("collect", "--from-files", f"{told}/**/*.ndjson")
+    modeltrail_command("compact")
+    runs = {run["job_name"]: run for run in json.loads(modeltrail_command("runs", "--json").stdout)}
+    script, app, own = (runs[name] for name in ("spark_job", "churn_features", "train-churn"))
+    assert {"COMPLETE"} == {run["state"] for run in (script, app, own)}
+    assert (script["run_id"], script["run_id"]) == (app["parent_run_id"], own["parent_run_id"])
+    assert {script["run_id"]} == {run["root_run_id"] for run in runs.values() if run is not script}
+    order = ["churn-spark", "train-churn", "features", "churn_features.", "orders.csv"]
+    trail = modeltrail_command("trace", "churn-spark").stdout
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail

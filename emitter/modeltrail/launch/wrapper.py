@@ -24,6 +24,7 @@ from modeltrail.context import Parent
 from modeltrail.event import EventType
 from modeltrail.guard import guarded
 from modeltrail.launch import command as commands
+from modeltrail.launch import spark
 from modeltrail.launch.command import Command
 from modeltrail.observe import code, environment, redact
 from modeltrail.runs import outcome
@@ -93,6 +94,7 @@ class _Wrapper:
         self.options = options
         self.read = read
         self.log = configured.log
+        self.spark_jars = configured.spark_jars
         self.teller = Teller(identity, parent)
         self.facts = Facts()
 
@@ -122,9 +124,12 @@ class _Wrapper:
             say(f"{self.command[0]}: {'command not found' if missing else error.strerror}")
             return NOT_FOUND if missing else NOT_EXECUTABLE
         starting = threading.Thread(target=self._tell_start, args=(event.now(),), daemon=True)
+        forwarding = spark.Forwarding(state) if state is not None and self.spark_jars else None
         if state is not None:
             starting.start()
         returned = _wait(child)
+        if forwarding is not None:
+            forwarding.end()
         if state is not None:
             starting.join()
             with guarded("telling how the program ended"):
@@ -140,6 +145,8 @@ class _Wrapper:
         variables["MODELTRAIL_LAUNCH"] = state
         variables["MODELTRAIL_LOG"] = str(self.log)  # the program may change its directory
         variables[context.CONTEXT_ENV] = self.teller.identity.to_context()
+        if self.spark_jars:
+            variables |= spark.variables(variables, self.spark_jars, state, self.teller.identity)
         return variables
 
     def _tell_start(self, at: str) -> None:

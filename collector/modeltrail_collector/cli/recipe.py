@@ -15,6 +15,7 @@ from modeltrail_schemas.printable import all_printable, printable_lines
 NOT_RECORDED: Final = "not recorded"
 _WIDTH: Final = 100
 _INDENT: Final = "    "
+_SHOWN: Final = 5
 
 
 def print_recipe(answer: dict[str, Any], sections: Sequence[str]) -> None:
@@ -106,7 +107,9 @@ def _code(answer: dict[str, Any]) -> list[Line]:
     if code is None:
         return [(NOT_RECORDED, "")]
     location = code["location"] or {}
-    untracked = [f"{file['path']} {short(file['sha256'] or '')}".rstrip() for file in code["untracked"] or ()]
+    files = code["untracked"] or ()
+    untracked = [f"{file['path']} {short(file['sha256'] or '')}".rstrip() for file in files[:_SHOWN]]
+    untracked += [f"and {len(files) - _SHOWN} more (--json)"] if len(files) > _SHOWN else []
     where = code["directory"]
     directory = code["cwd"] if where is None else f"{where} of {code['root']}"
     said = {

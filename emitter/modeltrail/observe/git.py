@@ -148,13 +148,17 @@ def diff(repository: Repository) -> Diff | None:
 
 
 def untracked(repository: Repository) -> list[Untracked]:
-    """The first 100 files, by path, that git neither tracks nor ignores."""
+    """The first 100 files, by path, that git neither tracks nor ignores.
+
+    But for those of a virtual environment: the packages in it are told by name and version.
+    """
     return list(_untracked(repository.root))
 
 
 def _untracked(root: Path) -> Iterator[Untracked]:
     listed = _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    for name in sorted(filter(None, listed))[:UNTRACKED_FILES]:
+    inside = tuple(name.removesuffix("pyvenv.cfg") for name in listed if name.endswith("/pyvenv.cfg"))
+    for name in sorted(name for name in listed if name and not name.startswith(inside))[:UNTRACKED_FILES]:
         path = root / name
         try:
             size = path.lstat().st_size

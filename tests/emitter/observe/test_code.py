@@ -139,6 +139,15 @@ def test_untracked_files_are_named_not_shown(repo):
     assert "hunter5" not in repr(state.to_dict())
 
 
+def test_virtual_environments_are_no_code(repo):
+    """The files of an environment that git does not ignore are not listed; those beside it are."""
+    for name in ("env/pyvenv.cfg", "env/bin/python", "envelope/a.py", "pyvenv.cfg"):
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).touch()
+    listed = [file["path"] for file in code.state(repo / "train.py").untracked]
+    assert ["envelope/a.py", "pyvenv.cfg"] == listed
+
+
 def test_an_untracked_script_is_dirty(repo):
     """When git does not know the entry point, the commit does not tell what ran."""
     (repo / "new.py").write_text("")

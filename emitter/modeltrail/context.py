@@ -19,6 +19,7 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
@@ -32,6 +33,9 @@ from modeltrail.errors import ConfigError
 from modeltrail.guard import guarded
 
 CONTEXT_ENV: Final = "OPENLINEAGE_CONTEXT"
+
+_OF_RUN_ID: Final = re.compile(r"\w+?__(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))(?:_|$)")
+"""The time in an id of a DAG run: `manual__2026-11-24T04:00:00+00:00`, or with `_aB3dE9xZ` behind it."""
 
 
 @attrs.frozen
@@ -244,10 +248,9 @@ def _airflow_environment() -> Parent | None:
     Source: `build_task_instance_run_id` and `build_dag_run_id` of apache-airflow-providers-openlineage 2.20.
     """
     dag, task, attempt = (os.environ.get(f"AIRFLOW_CTX_{key}") for key in ("DAG_ID", "TASK_ID", "TRY_NUMBER"))
-    # A run without a logical date goes by the time that its id was made of.
-    run_id = os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", "").partition("__")[2]
-    names = ("AIRFLOW_CTX_LOGICAL_DATE", "AIRFLOW_CTX_EXECUTION_DATE")
-    date = next((found for name in names if (found := os.environ.get(name))), run_id)
+    date = os.environ.get("AIRFLOW_CTX_LOGICAL_DATE") or os.environ.get("AIRFLOW_CTX_EXECUTION_DATE")
+    if not date and (made := _OF_RUN_ID.match(os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""))):
+        date = made[1]  # a run without a logical date goes by the time that its id was made of
     if not (dag and task and attempt and date):
         return None
     instant = dt.datetime.fromisoformat(date)

@@ -303,8 +303,9 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _checked_transport(transport: object, where: str) -> dict[str, Any]:
     if not isinstance(transport, Mapping) or not isinstance(transport.get("type"), str):
-        raise ConfigError(
-            f"the transport from {where} is {transport!r}; write a mapping with a `type`, such as "
+        found = ", ".join(map(str, transport)) if isinstance(transport, Mapping) else type(transport).__name__
+        raise ConfigError(  # of the values none is shown: there are passwords among them
+            f"the transport from {where} has no `type`, only {found}; write a mapping with one, such as "
             '{"type": "modeltrail.KafkaTransport", "config": {"bootstrap.servers": "localhost:9092"}}'
         )
     return dict(transport)

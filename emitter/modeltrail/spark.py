@@ -32,8 +32,10 @@ def application(active: Any) -> Mapping[str, str | None] | None:
     where the application is the root. The name is the listener's, not the one that the program gave; it is in
     no configuration, so that the listener's own objects are asked (openlineage-spark 1.53).
     """
-    context = getattr(active, "sparkContext", None)
-    if context is None or LISTENER not in (conf(active)("spark.extraListeners") or ""):
+    context, get = getattr(active, "sparkContext", None), conf(active)
+    if context is None or LISTENER not in (get("spark.extraListeners") or ""):
+        return None
+    if (get("spark.openlineage.disabled") or "").lower() == "true":
         return None
     ends = time.monotonic() + PATIENCE_S
     while (emitter := _emitter(context)) is None:

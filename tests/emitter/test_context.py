@@ -132,10 +132,12 @@ def test_airflow_environment_is_worked_out(monkeypatch):
     assert Parent(task, "ml-ns", "dag.task", Parent(dag, "ml-ns", "dag")) == context.parent()
     monkeypatch.delenv("AIRFLOW_CTX_LOGICAL_DATE")
     assert context.parent() is None
-    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", f"manual__{date}")
-    assert Parent(task, "ml-ns", "dag.task", Parent(dag, "ml-ns", "dag")) == context.parent()
-    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "one-of-my-own")
-    assert context.parent() is None
+    for made in (f"manual__{date}", f"asset_triggered__{date}_aB3dE9xZ"):
+        monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", made)
+        assert Parent(task, "ml-ns", "dag.task", Parent(dag, "ml-ns", "dag")) == context.parent()
+    for made in ("one-of-my-own", "my__run", f"manual__{date}x"):
+        monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", made)
+        assert context.parent() is None
 
 
 def test_the_task_of_airflow_is_asked(monkeypatch):

@@ -21,11 +21,15 @@ parent = {"run": {"runId": conf["spark.openlineage.parentRunId"]},
                   "name": conf["spark.openlineage.parentJobName"]}}
 event = {"eventType": "START", "eventTime": "2026-11-26T00:00:00Z", "producer": "https://spark.apache.org",
          "run": {"runId": "018d5b3e-0000-7000-8000-000000000001", "facets": {"parent": parent}},
-         "job": {"namespace": conf["spark.openlineage.namespace"], "name": "app"},
+         "job": {"namespace": conf["spark.openlineage.namespace"], "name": "app",
+                 "facets": {"jobType": {"jobType": "APPLICATION"}}},
          "inputs": [], "outputs": []}
 with open(conf["spark.openlineage.transport.location"], "a") as told:
     print(json.dumps(event), file=told, flush=True)
     print("no json", file=told, flush=True)
+    time.sleep(float(sys.argv[1]))
+    if os.fork():
+        os._exit(0)  # Java ends a moment after Python
     time.sleep(float(sys.argv[1]))
     print(json.dumps(event | {"eventType": "COMPLETE"}), file=told)
     told.write('{"half')
@@ -42,10 +46,11 @@ def events_in(folder: Path) -> list[dict]:
 
 @pytest.mark.parametrize("seconds", [0, 2])
 def test_what_a_listener_tells_is_sent_on(tmp_path, seconds):
-    """Whole events, those of the last moment too, below the script's run; a broken line stops nothing."""
+    """Whole events, also after the program's end, below the script's run; a broken line stops nothing."""
+    (tmp_path / "listener.jar").touch()
     done = subprocess.run(
         [*COMMAND, DRIVER, str(seconds)],
-        env={**os.environ, "MODELTRAIL_SPARK_JARS": "listener.jar"},
+        env={**os.environ, "MODELTRAIL_SPARK_JARS": "listener.jar"},  # relative to where it is launched
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -64,6 +69,40 @@ def test_without_jars_nothing_changes(tmp_path):
     """A program gets no variable of Spark's where no listener is configured."""
     code = "import os; assert not [name for name in os.environ if name.startswith('SPARK_')]"
     subprocess.run([*COMMAND, code], cwd=tmp_path, check=True)
+
+
+def obstacles(tmp_path):
+    (tmp_path / "there.jar").touch()
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "spark-env.sh").write_text("export SPARK_DIST_CLASSPATH=$(hadoop classpath)")
+    there, home = str(tmp_path / "there.jar"), {"SPARK_HOME": str(tmp_path)}
+    submit = ["spark-submit", "job.py"]
+    yield None, (submit, {}, there)
+    yield None, (submit, {}, f"{tmp_path}/*{os.pathsep}{there}")
+    yield "which is not there", (submit, {}, f"{there}{os.pathsep}{tmp_path}/gone.jar")
+    yield "which is not there", (submit, {}, f"{tmp_path}/gone/*")
+    yield "cluster mode", (["spark-submit", "--deploy-mode", "cluster", "job.py"], {}, there)
+    yield "cluster mode", (["spark-submit", "--deploy-mode=cluster", "job.py"], {}, there)
+    yield "cluster mode", (["spark-submit", "--conf", "spark.submit.deployMode=cluster", "job.py"], {}, there)
+    yield "spark-env.sh sets", (submit, home, there)
+    yield "spark-env.sh sets", (submit, {"SPARK_CONF_DIR": str(tmp_path / "conf")}, there)
+
+
+def test_a_listener_that_would_break_the_program_is_left_out(tmp_path):
+    """A driver that does not find its listener fails: it is done without then, and why is told."""
+    for why, given in obstacles(tmp_path):
+        found = spark.obstacle(*given)
+        assert (found is None) if why is None else (why in found), (why, found)
+    code = "import os; assert not [name for name in os.environ if name.startswith('SPARK_')]"
+    done = subprocess.run(
+        [*COMMAND, code],
+        env={**os.environ, "MODELTRAIL_SPARK_JARS": "gone.jar"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"not recorded: MODELTRAIL_SPARK_JARS names {tmp_path}/gone.jar" in done.stderr
 
 
 def test_what_the_host_says_to_spark_stays():

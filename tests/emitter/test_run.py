@@ -289,6 +289,19 @@ def test_an_evaluation_run_takes_the_evaluation_in(events):
     assert ("models/churn", "3") == (own["name"], own["inputFacets"]["modelTrail_evaluation"]["modelVersion"])
 
 
+@pytest.mark.parametrize("version", ["3", "1.0.dev", "2026.final"])
+def test_a_model_by_its_version_is_no_file(events, folder, version):
+    """`name@version` is a model of the registry, also where a folder has its name; a file is a file."""
+    (folder / "churn").mkdir()
+    with modeltrail.run("check", job_type="EVALUATE") as run:
+        run.evaluate(f"churn@{version}", "holdout.csv", {"auc": 0.8})
+    own = events[-1]["inputs"][1]
+    assert ("models/churn", version) == (
+        own["name"],
+        own["inputFacets"]["modelTrail_evaluation"]["modelVersion"],
+    )
+
+
 def test_registering_names_the_model(events, folder):
     """A registered model is `models/{name}` with the registry's version; its file is a symlink."""
     with modeltrail.run("train") as run:

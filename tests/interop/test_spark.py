@@ -132,9 +132,13 @@ def test_a_job_without_a_broker(job, modeltrail_command, tmp_path) -> None:
 @pytest.mark.parametrize("program", ["python", "spark-submit"])
 @pytest.mark.parametrize("away", [False, True], ids=["to the inbox", "broker away"])
 def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, away) -> None:
-    """The application is a child of the script's run, and so are the runs in it; no broker holds it up."""
+    """The application is a child of the script's run, and so are the runs in it; no broker holds it up.
+
+    Also of a job that does not stop its session, whose Java ends after Python.
+    """
     launcher = [Path(sys.executable).with_name("modeltrail"), "run", "--", SPARK / "bin" / program]
     environment = {"MODELTRAIL_SPARK_JARS": JARS.replace(",", os.pathsep)}
+    environment |= {"LEAVES_OPEN": "1"} if away else {}
     if away:
         environment |= ours("127.0.0.1:1", "nowhere") | {"OPENLINEAGE__TRANSPORT__TIMEOUT": "2"}
     job(QUIET, by=launcher, **environment)

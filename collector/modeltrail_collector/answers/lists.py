@@ -41,8 +41,8 @@ def runs(
 ) -> list[Row]:
     """Runs, newest first: rows of table `runs`, and `over_since` of each.
 
-    That is when the run above ended, its parent or the root, where this run never said that it did: RFC 3339,
-    or None. It was killed, or its producer does not end its runs.
+    That is when the run above ended, its parent or the root, where this run was last heard of before and
+    never said that it did: RFC 3339, or None. It was killed, or its producer does not end its runs.
 
     `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER;
     `parent` the id of a parent or root run. Raises ConfigError for another state.
@@ -71,7 +71,7 @@ def _and_over(db: Database, rows: list[Row]) -> list[Row]:
     ended = {row["run_id"]: row["ended_at"] for row in found}
     for row in rows:
         ends = [ended[run] for run in above.get(row["run_id"], ()) if run in ended]
-        row["over_since"] = min(ends, default=None)
+        row["over_since"] = min((end for end in ends if end >= row["last_event_at"]), default=None)
     return rows
 
 

@@ -71,6 +71,8 @@ def launch(
     if not settings.current().disabled:
         with guarded("preparing the launch"):
             state = wrapper.prepare(autolog=autolog)
+        with guarded("looking for Spark's listener"):
+            wrapper.check_spark(say)
         if read.blind:
             say(f"python {read.blind} does not load sitecustomize: nothing is recorded from inside")
     try:
@@ -94,9 +96,18 @@ class _Wrapper:
         self.options = options
         self.read = read
         self.log = configured.log
-        self.spark_jars = configured.spark_jars
+        self.spark_jars = ""
+        if configured.spark_jars:
+            entries = configured.spark_jars.split(os.pathsep)
+            self.spark_jars = os.pathsep.join(str(configured.resolve(entry)) for entry in entries)
         self.teller = Teller(identity, parent)
         self.facts = Facts()
+
+    def check_spark(self, say: Callable[[str], None]) -> None:
+        """Do without Spark's own events where asking for them would break the program."""
+        if self.spark_jars and (why := spark.obstacle(self.command, os.environ, self.spark_jars)):
+            say(f"Spark's own events are not recorded: {why}")
+            self.spark_jars = ""
 
     def prepare(self, *, autolog: bool) -> str:
         """The state directory, with what the program's first Python process has to know."""

@@ -147,6 +147,11 @@ def diff(repository: Repository) -> Diff | None:
     return Diff(hasher.hexdigest(), cut, truncated=size > len(start) or len(shown) > DIFF_BYTES)
 
 
+_OF_VENV: Final = (
+    "bin/", "Scripts/", "lib/", "lib64", "Lib/", "include/", "Include/", "share/", "pyvenv.cfg"
+)  # fmt: skip
+
+
 def untracked(repository: Repository) -> list[Untracked]:
     """The first 100 files, by path, that git neither tracks nor ignores.
 
@@ -157,7 +162,8 @@ def untracked(repository: Repository) -> list[Untracked]:
 
 def _untracked(root: Path) -> Iterator[Untracked]:
     listed = _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    inside = tuple(name.removesuffix("pyvenv.cfg") for name in listed if name.endswith("/pyvenv.cfg"))
+    venvs = [name.removesuffix("pyvenv.cfg") for name in listed if name.endswith("/pyvenv.cfg")]
+    inside = tuple(f"{venv}{part}" for venv in venvs for part in _OF_VENV)
     for name in sorted(name for name in listed if name and not name.startswith(inside))[:UNTRACKED_FILES]:
         path = root / name
         try:

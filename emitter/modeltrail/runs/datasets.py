@@ -96,5 +96,9 @@ def described(view: DataView) -> Dataset:
 
 def is_place(text: str) -> bool:
     """Whether a text means a file or a URI: `m.joblib` does, `churn-v1.5` is a name."""
-    suffix = Path(text).suffix[1:]
-    return naming.is_uri(text) or os.sep in text or suffix.isalpha() or Path(text).exists()
+    return is_written_as_place(text) or Path(text).exists()
+
+
+def is_written_as_place(text: str) -> bool:
+    """Whether a text looks like a file or a URI, whatever there is."""
+    return naming.is_uri(text) or os.sep in text or Path(text).suffix[1:].isalpha()

@@ -26,7 +26,7 @@ from modeltrail.facets import (
 from modeltrail.observe import model as observed
 from modeltrail.observe import naming
 from modeltrail.observe.model import ModelView
-from modeltrail.runs.datasets import is_place
+from modeltrail.runs.datasets import is_place, is_written_as_place
 
 REGISTRY: Final = "modeltrail://registry"
 SHORT: Final = 12
@@ -163,8 +163,9 @@ def named(given: object) -> Model:
     """The model that somebody means outside of the run that made it: a file, an object, `name@version`."""
     if isinstance(given, Model):
         return given
-    if isinstance(given, str) and not is_place(given):
-        name, version = split(given)
+    name, version = split(given) if isinstance(given, str) else ("", None)
+    # With a version, what lies here under the name alone is something else: `data@1` is no folder `data`.
+    if isinstance(given, str) and not (is_place(given) if version is None else is_written_as_place(name)):
         return Model(ModelView(REGISTRY, f"models/{name}"), name, version)
     return Model(observed.look(given))
 

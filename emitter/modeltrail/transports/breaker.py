@@ -45,7 +45,8 @@ class Breaker:
             with contextlib.suppress(OSError):
                 since = time.time() - self._note.stat().st_mtime
                 if 0 <= since < self.cool_down:
-                    raise _too_early(self._note.read_text(encoding="utf-8"), self.cool_down - since)
+                    why = self._note.read_text(encoding="utf-8", errors="replace")
+                    raise _too_early(why, self.cool_down - since)
 
     def failed(self, why: str) -> None:
         """Note a failure: no attempts for a while."""
@@ -57,7 +58,7 @@ class Breaker:
         if self._note is not None:
             with contextlib.suppress(OSError):  # a full disk: each process waits for itself
                 self._note.parent.mkdir(parents=True, exist_ok=True)
-                self._note.write_text(why, encoding="utf-8")
+                self._note.write_text(why, encoding="utf-8", errors="replace")
 
     def succeeded(self) -> None:
         """Note a success: all is well again."""

@@ -7,8 +7,11 @@ spool: a broker's answer can get lost after it has written. The collector tells 
 """
 
 import contextlib
+import hashlib
+import platform
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modeltrail import guard
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from modeltrail.transports.background import BackgroundSender
 
 UNREACHABLE = "unreachable"
-"""A file of the spool: why, and when, a process could not reach Kafka last."""
+"""How a file of the spool begins that says why, and when, a process could not reach Kafka last."""
 
 
 class KafkaSender:
@@ -44,8 +47,13 @@ class KafkaSender:
         self._adopts = True
 
     def _opened(self) -> Delivery:
-        note = self.options.spool / UNREACHABLE if self._spools else None
-        return Delivery(self.options, lambda: Breaker(note=note))
+        return Delivery(self.options, lambda: Breaker(note=self._note() if self._spools else None))
+
+    def _note(self) -> Path:
+        """One for those that would fail alike: of this machine, with the same settings."""
+        settings = sorted((name, str(value)) for name, value in self.options.producer.items())
+        digest = hashlib.sha256(repr((platform.node(), settings)).encode("utf-8", "replace")).hexdigest()
+        return self.options.spool / f"{UNREACHABLE}-{digest[:8]}"
 
     @property
     def undelivered(self) -> int:

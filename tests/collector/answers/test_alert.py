@@ -172,7 +172,7 @@ def test_stalled(make, log_of, ask) -> None:
 
 
 def test_what_is_over_is_not_stalled(make, log_of, ask) -> None:
-    """A run that never ended below one that did is not stalled: below one that did not, it is."""
+    """A run that never ended below one that did is not stalled; below one that did not, or before, it is."""
     events = []
     for number in (1, 2):
         above, below = (make.uuid7(make.base, 10 * number + n) for n in (1, 2))
@@ -182,9 +182,10 @@ def test_what_is_over_is_not_stalled(make, log_of, ask) -> None:
             make.run_event("START", make.base, below, "job", run_facets={"parent": parent}),
         ]
     ended = make.run_event("COMPLETE", make.base + timedelta(hours=1), events[0]["run"]["runId"], "app")
-    found = ask(
-        log_of([*events, ended]), 'kind = "stalled"', 'after = "6h"', now=make.base + timedelta(hours=7)
-    )
+    late, facets = make.uuid7(make.base, 99), events[1]["run"]["facets"]
+    events.append(make.run_event("START", make.base + timedelta(hours=2), late, "late", run_facets=facets))
+    log = log_of([*events, ended])
+    found = ask(log, 'kind = "stalled"', 'after = "6h"', now=make.base + timedelta(hours=9))
     assert sorted(f"{each['job']['name']} {each['run']['runId']}" for each in events[2:]) == sorted(
         subject for subject, *_ in found
     )

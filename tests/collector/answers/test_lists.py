@@ -59,12 +59,13 @@ def test_what_never_ended_below_an_ended_run_is_over(make, log_of) -> None:
             make.run_event("COMPLETE", later[2], "e", "load", run_facets={"parent": task}),
             make.run_event("FAIL", later[3], "d", "dag"),
             make.run_event("START", later[4], "x", "other"),
+            make.run_event("START", later[4], "y", "later", run_facets={"parent": task}),
         ]
     )
     over = {row["run_id"]: row["over_since"] for row in answers.runs(log)}
     ended = "2026-03-02T09:03:00.000000Z"
-    assert {"d": None, "t": ended, "r": ended, "e": None, "x": None} == over
-    assert {row["run_id"]: row["over_since"] for row in answers.runs(log, limit=4)}.items() <= over.items()
+    assert {"d": None, "t": ended, "r": ended, "e": None, "x": None, "y": None} == over
+    assert {row["run_id"]: row["over_since"] for row in answers.runs(log, limit=5)}.items() <= over.items()
 
 
 def test_rejected_records_are_listed(churn) -> None:

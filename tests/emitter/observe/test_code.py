@@ -140,12 +140,13 @@ def test_untracked_files_are_named_not_shown(repo):
 
 
 def test_virtual_environments_are_no_code(repo):
-    """The files of an environment that git does not ignore are not listed; those beside it are."""
-    for name in ("env/pyvenv.cfg", "env/bin/python", "envelope/a.py", "pyvenv.cfg"):
+    """The files of an environment that git does not ignore are not listed; those beside and in it are."""
+    for name in ("env/pyvenv.cfg", "env/bin/python", "env/train.py", "envelope/a.py", "pyvenv.cfg"):
         (repo / name).parent.mkdir(parents=True, exist_ok=True)
         (repo / name).touch()
     listed = [file["path"] for file in code.state(repo / "train.py").untracked]
-    assert ["envelope/a.py", "pyvenv.cfg"] == listed
+    assert ["env/train.py", "envelope/a.py", "pyvenv.cfg"] == listed
+    assert code.state(repo / "env/train.py").dirty
 
 
 def test_an_untracked_script_is_dirty(repo):

@@ -5,7 +5,5 @@ SELECT concat(job_name, ' ', run_id) AS subject, 'no end' AS finding, concat('an
 FROM runs
 WHERE state IN ('START', 'RUNNING') AND job_name GLOB $job::VARCHAR
     AND coalesce(started_at, last_event_at) < $now::TIMESTAMPTZ - to_seconds($after_s::DOUBLE)
-    AND run_id NOT IN (
-        SELECT below.run_id FROM runs AS below
-        JOIN runs AS above ON above.run_id IN (below.parent_run_id, below.root_run_id)
-        WHERE below.state IN ('START', 'RUNNING') AND above.ended_at IS NOT NULL)
+    AND NOT EXISTS (FROM runs AS above WHERE above.run_id = runs.parent_run_id AND above.ended_at >= runs.last_event_at)
+    AND NOT EXISTS (FROM runs AS above WHERE above.run_id = runs.root_run_id AND above.ended_at >= runs.last_event_at)

@@ -38,7 +38,7 @@ TASKS = 20
 DAGS = ("bench-0", "bench-1")
 LOOK_S = 5.0
 """How often Airflow looks whether a task still runs."""
-_TOOK = re.compile(r"Workload finished.*duration=([\\d.]+)")
+_TOOK = re.compile(r"Workload finished.*duration=([\d.]+)")
 
 
 def main() -> None:

@@ -45,26 +45,30 @@ def can_be_asked() -> bool:
 
 
 def transport(environment: Mapping[str, str]) -> tuple[Any, str] | None:
-    """The transport of Airflow's own events, and where it stands; None where it says nothing.
+    """The transport of Airflow's own events, and where it stands, unless in a file; None: it says nothing.
 
     In Airflow's processes its provider is asked, which also knows connections and airflow.cfg; in others, as
     in a program that a task starts, the environment.
 
     Raises:
-        ConfigError: A variable or file that cannot be read.
+        ConfigError: A variable that cannot be read.
     """
     if can_be_asked():
         adapter = sys.modules[f"{_PROVIDER}.plugins.adapter"].OpenLineageAdapter()
         found = (adapter.get_openlineage_config() or {}).get("transport")
         return (found, OPTION) if found else None
-    if path := environment.get(f"{ENV_PREFIX}CONFIG_PATH"):
-        return _of_file(Path(path)).get("transport"), path
     if text := environment.get(f"{ENV_PREFIX}TRANSPORT"):
         try:
             return json.loads(text), f"{ENV_PREFIX}TRANSPORT"
         except ValueError as error:
             raise ConfigError(f"{ENV_PREFIX}TRANSPORT is no JSON: {error}") from error
     return None
+
+
+def config_file(environment: Mapping[str, str]) -> Path | None:
+    """The configuration file of Airflow's own events, which goes before a transport of theirs."""
+    path = environment.get(f"{ENV_PREFIX}CONFIG_PATH")
+    return Path(path) if path and not can_be_asked() else None
 
 
 def namespace(environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -74,16 +78,6 @@ def namespace(environment: Mapping[str, str]) -> tuple[str, str] | None:
     if can_be_asked() and (found := import_module(f"{_PROVIDER}.conf").namespace()) != "default":
         return found, OPTION
     return None
-
-
-def _of_file(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{ENV_PREFIX}CONFIG_PATH={path} cannot be read: {error}") from error
-    return content if isinstance(content, Mapping) else {}
 
 
 def _runs_us() -> bool:

@@ -196,6 +196,8 @@ def _transport(environment: Mapping[str, str], file: Path | None) -> tuple[dict[
         return _checked_transport(merged, origin), origin
     if url := environment.get("OPENLINEAGE_URL"):
         return _simple_http(url, environment), "OPENLINEAGE_URL"
+    if file := airflow.config_file(environment):
+        return _checked_transport(_from_file(file).get("transport"), str(file)), str(file)
     if found := airflow.transport(environment):
         return _checked_transport(*found), found[1]
     return None, "default"

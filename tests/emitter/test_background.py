@@ -245,7 +245,7 @@ def test_what_is_being_closed_goes_before_what_comes(private_broker, make):
             sender.send(b"run:n/j", event(number))
         closer = threading.Thread(target=sender.close, args=(PATIENCE_S,))
         closer.start()
-        time.sleep(1)  # the closing has begun, and waits for the broker
+        until(lambda: sender._working is None)  # the closing has begun, and waits for the broker
         sender.send(b"run:n/j", event(10_000))
     closer.join()
     assert sender.close(PATIENCE_S)

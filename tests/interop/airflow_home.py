@@ -66,7 +66,7 @@ class Airflow:
         with ExitStack() as running:
             server = ("api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1")
             running.enter_context(self._service(*server))
-            _until(lambda: _answers(int(port)))  # a task that cannot reach it fails
+            until(lambda: _answers(int(port)))  # a task that cannot reach it fails
             running.enter_context(self._service("dag-processor"))
             running.enter_context(self._service("scheduler"))
             yield
@@ -95,7 +95,7 @@ class Airflow:
 
     def wait(self, dag: str) -> str:
         """How the only run of a DAG ended."""
-        _until(lambda: self.states("dag_run", dag)[0] in ENDED)
+        until(lambda: self.states("dag_run", dag)[0] in ENDED)
         return self.states("dag_run", dag)[0]
 
 
@@ -110,7 +110,8 @@ def _answers(port: int) -> bool:
     return False
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
     ends = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < ends

@@ -2,12 +2,11 @@
 
 import json
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from interop.airflow_home import Airflow, told
+from interop.airflow_home import Airflow, told, until
 from kafka_broker import create_topic, read
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +63,12 @@ def runs_of(events: list[dict]) -> dict[str, tuple[str, str, str | None, str | N
     return found
 
 
+def dags_that_ended(events: list[dict]) -> set[str]:
+    """Of those the scheduler tells in a process of its own, some time after they have."""
+    ends = [event for event in events if event["eventType"] in {"COMPLETE", "FAIL"}]
+    return {event["job"]["name"] for event in ends} & {"works", "breaks"}
+
+
 def hangs_together(events: list[dict]) -> bool:
     """Whether each parent is a run that is there, of the very name."""
     names = {event["run"]["runId"]: event["job"]["name"] for event in events}
@@ -114,7 +119,7 @@ def test_the_scheduler_loses_nothing(airflow, kafka_bootstrap, kafka_topic, mode
         home.run("dags", "trigger", "works")
         home.run("dags", "trigger", "breaks")
         assert ("success", "failed") == (home.wait("works"), home.wait("breaks"))
-        time.sleep(5)  # the scheduler tells of the ends of DAGs in a process of its own
+        until(lambda: dags_that_ended(events_in(kafka_bootstrap, topic)) == {"works", "breaks"})
     events = events_in(kafka_bootstrap, topic)
     assert told((home.home / "scheduler.log").read_text()) == emitted(events)
     assert hangs_together(events)

@@ -13,7 +13,7 @@ import pytest
 from openlineage.client.uuid import generate_static_uuid
 
 import modeltrail
-from modeltrail import context
+from modeltrail import context, spark
 from modeltrail.context import Parent
 
 A, B, C = (str(uuid.UUID(int=number, version=4)) for number in (1, 2, 3))
@@ -187,6 +187,56 @@ def test_the_spark_session_is_asked(monkeypatch, style):
     sql.SparkSession = SimpleNamespace(getActiveSession=lambda: session)
     monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
     assert Parent(A, "ns", "outer", Parent(B, "ns", "root")) == context.parent()
+
+
+class Java:
+    """An object of Java's as py4j shows it: its class has a name and fields, and it has getters."""
+
+    def __init__(self, name="", fields=(), getters=()):
+        self.getClass = lambda: self
+        self.getName = lambda: name
+        self.getDeclaredField = lambda field: SimpleNamespace(
+            setAccessible=lambda _: None, get=lambda _: dict(fields)[field]
+        )
+        for getter, value in dict(getters).items():
+            setattr(self, f"get{getter}", lambda value=value: value)
+
+
+def optional(value):
+    return SimpleNamespace(isPresent=lambda: value is not None, get=lambda: value)
+
+
+@pytest.mark.parametrize(
+    ("above", "conf", "expected"),
+    [
+        ({}, {}, Parent(A, "spark", "app")),
+        ({"Parent": (B, "af", "task")}, {}, Parent(A, "spark", "app", Parent(B, "af", "task"))),
+        (
+            {"Parent": (B, "af", "task"), "RootParent": (C, "af", "dag")},
+            {},
+            Parent(A, "spark", "app", Parent(C, "af", "dag")),
+        ),
+        ({}, {"spark.openlineage.disabled": "true"}, None),
+        ({}, {"spark.extraListeners": "another"}, None),
+    ],
+)
+def test_the_listener_of_spark_is_asked(monkeypatch, above, conf, expected):
+    """The application that the listener tells of is the parent, its root the listener's; unless it is off."""
+    getters = {"ApplicationRunId": A, "JobNamespace": "spark", "ApplicationJobName": "app"}
+    for of in ("Parent", "RootParent"):
+        values = above.get(of, (None, None, None))
+        parts = zip(("RunId", "JobNamespace", "JobName"), map(optional, values), strict=True)
+        getters |= {f"{of}{part}": value for part, value in parts}
+    factory = Java(fields={"openLineageEventEmitter": Java(getters=getters)})
+    listeners = [Java("another"), Java(spark.LISTENER, {"contextFactory": factory})]
+    bus = SimpleNamespace(listeners=lambda: SimpleNamespace(toArray=lambda: listeners))
+    scala = SimpleNamespace(sc=lambda: SimpleNamespace(listenerBus=lambda: bus))
+    conf = {"spark.extraListeners": spark.LISTENER} | conf
+    session = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda: conf, _jsc=scala))
+    sql = ModuleType("pyspark.sql")
+    sql.SparkSession = SimpleNamespace(getActiveSession=lambda: session)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
+    assert expected == context.parent()
 
 
 def test_a_copied_context_sees_the_run(events):

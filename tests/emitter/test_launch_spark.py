@@ -27,6 +27,11 @@ event = {"eventType": "START", "eventTime": "2026-11-26T00:00:00Z", "producer": 
 with open(conf["spark.openlineage.transport.location"], "a") as told:
     print(json.dumps(event), file=told, flush=True)
     print("no json", file=told, flush=True)
+    whole = json.dumps(event | {"eventType": "RUNNING"}) + "\\n"
+    for half in (whole[:40], whole[40:]):  # it may be read when only half is there
+        time.sleep(float(sys.argv[1]) / 2)
+        told.write(half)
+        told.flush()
     time.sleep(float(sys.argv[1]))
     if os.fork():
         os._exit(0)  # Java ends a moment after Python
@@ -60,7 +65,7 @@ def test_what_a_listener_tells_is_sent_on(tmp_path, seconds):
     assert "sending on what Spark told" in done.stderr
     events = events_in(Path(os.environ["MODELTRAIL_LOG"]))
     told = [event for event in events if event["job"]["name"] == "app"]
-    assert ["START", "COMPLETE"] == [event["eventType"] for event in told]
+    assert ["START", "RUNNING", "COMPLETE"] == [event["eventType"] for event in told]
     (script,) = {event["run"]["runId"] for event in events if event["job"]["name"] != "app"}
     assert {script} == {event["run"]["facets"]["parent"]["run"]["runId"] for event in told}
 

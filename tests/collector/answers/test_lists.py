@@ -4,8 +4,10 @@ import json
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import open_log
 
@@ -65,6 +67,8 @@ def test_what_never_ended_below_an_ended_run_is_over(make, log_of) -> None:
     over = {row["run_id"]: row["over_since"] for row in answers.runs(log)}
     ended = "2026-03-02T09:03:00.000000Z"
     assert {"d": None, "t": ended, "r": ended, "e": None, "x": None, "y": None} == over
+    shown = CliRunner().invoke(commands.runs, ["--log", log.uri], catch_exceptions=False).output
+    assert {"dag.task", "train"} == {row.split()[0] for row in shown.splitlines() if "never ended" in row}
     assert {row["run_id"]: row["over_since"] for row in answers.runs(log, limit=5)}.items() <= over.items()
 
 

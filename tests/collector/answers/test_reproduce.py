@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from modeltrail_collector import answers
 from modeltrail_collector.answers import recipe
 from modeltrail_collector.answers.reproduce import _code
+from modeltrail_collector.cli.recipe import print_recipe
 from modeltrail_collector.cli.reproduce import reproduce
 from modeltrail_collector.errors import ConfigError, NotFound
 
@@ -233,6 +234,16 @@ def test_only_what_an_index_has_is_installed(make, recipe_of) -> None:
     assert ["numpy==2.1", None, "fork @ git+https://git.example/fork@abc", None, None, None] == [
         package["install"] for package in told
     ]
+
+
+def test_of_many_untracked_files_five_are_named(make, recipe_of, capsys) -> None:
+    """A person is told of the first five and how many more there are; `--json` has all."""
+    files = [{"path": f"{number}.txt"} for number in range(7)]
+    state = make.facet("modelTrail_codeState", dirty=False, vcs="git", commit="c0ffee", untracked=files)
+    told = recipe_of({"modelTrail_codeState": state}, [], {})
+    print_recipe(told, ["code"])
+    assert "0.txt, 1.txt, 2.txt, 3.txt, 4.txt, and 2 more (--json)" in capsys.readouterr().out
+    assert 7 == len(told["code"]["untracked"])
 
 
 def test_broken_facets_are_told_as_far_as_they_go(make, recipe_of) -> None:

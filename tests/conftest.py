@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,16 @@ pytest_plugins = ["kafka_broker", "s3_server"]
 # No test depends on how fast the machine is.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+DAY_S = 24 * 60 * 60
+LAST_S = 30
+
+
+def pytest_runtest_setup() -> None:
+    """Midnight (UTC) falls between two tests: what a log seals on two days is kept and rolled up apart."""
+    if (left := DAY_S - time.time() % DAY_S) < LAST_S:
+        time.sleep(left)
 
 
 @pytest.fixture(autouse=True)

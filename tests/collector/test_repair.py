@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
 
 EVENT = b'{"eventType": "START", "run": {"runId": "%d"}}'
 SMALL = Limits(rows=4)
+Spoil = Callable[[Log, str], None]
 
 
 @pytest.fixture
@@ -375,3 +377,29 @@ def test_a_damaged_stub_is_made_again_without_kafka(log: Log, topic: MemoryTopic
     assert ["repaired", "repaired"] == [outcome.outcome for outcome in outcomes]
     assert kept == {name: data for name, data in log.store.contents.items() if ".bad-" not in name}
     assert () == verify(Log(log.store)).partitions[0].repaired
+
+
+def delete(log: Log, name: str) -> None:
+    del log.store.contents[name]
+
+
+@pytest.mark.parametrize("stub", [flip, delete])
+@pytest.mark.parametrize("plain", [flip, delete])
+def test_damage_up_to_a_rollup_whose_first_stub_is_damaged(
+    log: Log, topic: MemoryTopic, plain: Spoil, stub: Spoil
+) -> None:
+    """What is collected again ends with the link that the roll-up goes on from, though its stub is bad."""
+    places = names(log)[3:5]
+    flip(log, places[0])
+    mend(log, topic)  # what was repaired is rolled up with no other
+    for number in range(40, 60):
+        topic.append(0, EVENT % number)
+    collect(log, topic)
+    before = records(log)
+    roll_up(log)
+    for spoil, name in zip((plain, stub), places, strict=True):
+        spoil(log, name)
+    assert {"repaired"} == {outcome.outcome for outcome in mend(log, topic)}
+    report = verify(Log(log.store))
+    assert report.ok, report.problems
+    assert before == records(log)

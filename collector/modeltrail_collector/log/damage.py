@@ -11,7 +11,7 @@ from hashlib import sha256
 import msgspec
 
 from modeltrail_collector.errors import NotVerified
-from modeltrail_collector.log import chain, rollup
+from modeltrail_collector.log import chain, parts, rollup
 from modeltrail_collector.log import segment as segments
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.segment import Part, Segment
@@ -117,6 +117,11 @@ class _Rollups:
                 return found, part
         return None
 
+    def link_at(self, offset: int) -> str | None:
+        """The link that a part of a sound roll-up goes on from; None where none begins there."""
+        holding = self.holding(offset, None)
+        return parts.stub_of(holding[0], offset)[0].chain_start if holding else None
+
 
 def part_of(rolled: Segment, first_offset: int) -> Part | None:
     """The part of a roll-up that begins at an offset."""
@@ -213,11 +218,16 @@ def _missing(
 ) -> Damage:
     damage = Damage(
         *(partition, segments.name_of(partition, offset), offset, following.first_offset, link),
-        chain_end=following.links.chain_start if following.links else None,
+        chain_end=_start(following, rollups),
         problem="their segment is missing",
         missing=True,
     )
     return _in_rollup(damage, rollups)
+
+
+def _start(place: _Place, rollups: _Rollups) -> str | None:
+    """The link that a place goes on from: as it says, or as the roll-up does that has its records."""
+    return place.links.chain_start if place.links else rollups.link_at(place.first_offset)
 
 
 def _in_rollup(damage: Damage, rollups: _Rollups) -> Damage:
@@ -241,9 +251,9 @@ def _damage(
     if place.stub and found:
         start, end, chain_end = found.chain_start, found.next_offset, found.chain_end
     elif following and claimed and claimed < following.first_offset:
-        end = claimed  # what lies behind it is missing too
+        end, chain_end = claimed, rollups.link_at(claimed)  # what lies behind it is missing too
     elif following:
-        chain_end = following.links.chain_start if following.links else None
+        chain_end = _start(following, rollups)
     elif found and claimed:
         end, chain_end = claimed, found.chain_end if _LINK.fullmatch(found.chain_end) else None
     damage = Damage(

@@ -80,7 +80,8 @@ sim: $(VENV)/.dev ## random worlds for 5 minutes on all cores; SIM='--duration 1
 $(SPARK)/.ready: tools/spark/pom.xml tools/spark/requirements.txt pyproject.toml
 	@echo "Installing Spark (0.5 GB) into $(SPARK) ..."
 	@$(PYTHON) -m venv $(SPARK)
-	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements.txt -e .
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/spark/requirements.txt -e '.[demo]' --group dev
 	@mvn -B -q -f tools/spark/pom.xml dependency:copy-dependencies -DoutputDirectory="$(abspath $(SPARK))/jars" -DexcludeTransitive=true
 	@touch $@
 
@@ -91,7 +92,8 @@ $(AIRFLOW)/.ready: tools/airflow/requirements.txt pyproject.toml
 	@touch $@
 
 interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow and Spark with us in their jobs, Spark with Delta on our tables
-	@$(BIN)/python -m pytest -q -m interop
+	@$(BIN)/python -m pytest -q -m interop tests/interop
+	@$(SPARK)/bin/python -m pytest -q -m 'interop or not interop' tests/emitter/integrations
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
 	$(BIN)/python -m benchmarks

@@ -25,6 +25,16 @@ def conf(active: Any) -> Callable[[str], str | None]:
     return get
 
 
+def qualified(path: str) -> str:
+    """A path as Spark's file system understands it, with scheme and host; as it is without a session."""
+    if (active := session()) is None:
+        return path
+    context = active.sparkContext
+    place = context._jvm.org.apache.hadoop.fs.Path(path)  # noqa: SLF001  pyspark's own way
+    system = place.getFileSystem(context._jsc.hadoopConfiguration())  # noqa: SLF001
+    return str(system.makeQualified(place).toString())
+
+
 def application(active: Any) -> Mapping[str, str | None] | None:
     """The application's run as OpenLineage's listener tells of it; None where that does not listen.
 

@@ -17,7 +17,9 @@ from sklearn.linear_model import LogisticRegression
 import modeltrail
 from modeltrail import guard
 from modeltrail.errors import ConfigError
+from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailModelDatasetFacet, ModelTrailMonitoringRunFacet
+from modeltrail.observe.data import DataView, Fingerprint
 from modeltrail.runs.series import CHUNK_POINTS, CHUNK_SECONDS, Series
 
 FRAME = pd.DataFrame({"age": [20.0, 30.0, 40.0, 50.0], "churned": [0, 1, 0, 1]})
@@ -277,6 +279,36 @@ def test_slices_by_several_columns_are_pairs(events):
         run.evaluate(None, FRAME, {"auc": 1}, [({"sex": "f", "age": "<30"}, {"auc": 0.5})])
     evaluation = last(events, "train.evaluate")["inputs"][1]["inputFacets"]["modelTrail_evaluation"]
     assert {"sex": "f", "age": "<30"} == evaluation["metrics"][1]["slice"]
+
+
+def test_an_evaluation_of_chosen_rows(events, folder):
+    """How rows were chosen is said of the evaluation's data, and the training's stays as it was."""
+    with modeltrail.run("train") as run:
+        run.input(folder / "train.csv", role="train", split={"fraction": 0.75})
+        run.input(Dataset("file", str(folder / "train.csv")), capture="observed")
+        joblib.dump(fitted(), folder / "model.joblib")
+        run.output_model(folder / "model.joblib", name="churn")
+        run.evaluate("churn", folder / "train.csv", {"auc": 0.8}, split={"fraction": 0.25})
+    uses = [
+        each["inputFacets"]["modelTrail_dataUse"]
+        for event in events
+        if event["eventType"] == "COMPLETE"
+        for each in event["inputs"]
+        if each["name"].endswith("train.csv")
+    ]
+    assert [("test", 0.25), ("train", 0.75)] == [(use["role"], use["split"]["fraction"]) for use in uses]
+    assert 1 == len({use["fingerprint"]["digest"] for use in uses})
+
+
+def test_what_was_not_looked_at_again_keeps_its_fingerprint(events):
+    """Of data elsewhere a later mention knows no content: what was known of it stays."""
+    known = Fingerprint("sha256", "ab" * 32, "full")
+    with modeltrail.run("train") as run:
+        run.input(DataView("s3://lake", "orders", fingerprint=known, capture="observed"), role="train")
+        run.input("s3://lake/orders", capture="observed", label_column="y")
+    (used,) = events[-1]["inputs"]
+    told = used["inputFacets"]["modelTrail_dataUse"]
+    assert ("ab" * 32, "y", "train") == (told["fingerprint"]["digest"], told["labelColumn"], told["role"])
 
 
 def test_an_evaluation_run_takes_the_evaluation_in(events):

@@ -37,7 +37,10 @@ class Integration:
     min_version: tuple[int, int]
 
 
-TABLE: Final = (Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),)
+TABLE: Final = (
+    Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
+    Integration("pyspark", "pyspark.ml.base", "Estimator", "pyspark", (4, 0)),
+)
 
 _waiting: set[str] = set()
 

@@ -87,7 +87,7 @@ def observe_fit(call: Call) -> Finish | None:
         if not is_model:
             return None
         final = type(model.final_estimator(estimator)).__name__
-        run = own = api.run(f"{_script()}.{final}", job_type="TRAIN")
+        run = own = api.run(f"{code.script_name()}.{final}", job_type="TRAIN")
         own.start()
     source: Named = UNKNOWN
     with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
@@ -214,16 +214,7 @@ def _record_saved(estimator: Any, path: Path) -> None:
     elif run is not None:
         run.output_model(path, of=estimator)
     else:
-        with api.run(f"{_script()}.save", job_type="JOB") as own:
+        with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
             seen = model.look(estimator)
             own.input(Dataset(seen.namespace, seen.name), role="other")
             own.output_model(path, of=estimator)
-
-
-def _script() -> str:
-    """The name of the script, as the first half of an implicit run's name."""
-    entry = code.entry_point()
-    path = entry.notebook or entry.path
-    return (
-        path.stem if path is not None and not entry.name.startswith("-m ") else entry.name.removeprefix("-m ")
-    )

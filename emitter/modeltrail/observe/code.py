@@ -110,6 +110,14 @@ def entry_point() -> EntryPoint:
     return EntryPoint("-c" if started == "-c" else "<interactive>")
 
 
+def script_name() -> str:
+    """What runs, in a word: `train` for `train.py`, a notebook by its name, a module by its own."""
+    entry = entry_point()
+    path = entry.notebook or entry.path
+    name = entry.name.removeprefix("-m ")
+    return path.stem if path is not None and name == entry.name else name
+
+
 def _jupyter(main: object) -> EntryPoint | None:
     if "ipykernel" not in sys.modules:
         return None

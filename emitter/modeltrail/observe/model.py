@@ -33,6 +33,7 @@ _FITTED: Final = (
     "dual_coef_",
     "support_vectors_",
 )
+_SPARK: Final = "pyspark.ml."
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
@@ -148,7 +149,8 @@ def _view(model: object) -> ModelView:
     view = describe(model)
     weighed = save_digest(model)
     if weighed is None:
-        return view
+        uid = getattr(model, "uid", None)  # of pyspark.ml, whose models are Java's
+        return attrs.evolve(view, name=uid) if isinstance(uid, str) and uid else view
     digest, size = weighed
     name = f"model-{digest[:16]}"
     return attrs.evolve(view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size)
@@ -213,22 +215,29 @@ def describe(model: object) -> ModelView:
 def final_estimator(model: Any) -> Any:
     """The estimator that predicts: the last step of a pipeline, the best one of a finished search."""
     for _ in range(MAX_DEPTH):
-        steps = getattr(model, "steps", None)
-        best = getattr(model, "best_estimator_", None)
-        if isinstance(steps, list) and steps and steps[-1][1] not in (None, "passthrough"):
-            model = steps[-1][1]
-        elif best is not None:
-            model = best
-        else:
+        inner = _inner(model)
+        if inner is None:
             break
+        model = inner
     return model
 
 
+def _inner(model: Any) -> Any:
+    """One step towards it; None where there is none."""
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, list) and steps and steps[-1][1] not in (None, "passthrough"):
+        return steps[-1][1]
+    stages = getattr(model, "stages", None)  # of pyspark.ml, where labels may be written out after the model
+    if isinstance(stages, list) and stages:
+        return next((each for each in reversed(stages) if hasattr(each, "predictionCol")), stages[-1])
+    return getattr(model, "best_estimator_", getattr(model, "bestModel", None))
+
+
 def task(model: object) -> str | None:
-    """The task by scikit-learn's own tags: classification, regression or clustering; None without them."""
+    """The task: classification, regression or clustering, by scikit-learn's tags or pyspark.ml's modules."""
     base = sys.modules.get("sklearn.base")
-    if base is None:
-        return None
+    if base is None or type(model).__module__.startswith(_SPARK):
+        return _task_of_spark(model)
     checks = {"is_classifier": "classification", "is_regressor": "regression", "is_clusterer": "clustering"}
     for check, found in checks.items():
         try:
@@ -237,6 +246,13 @@ def task(model: object) -> str | None:
         except Exception:  # an object without tags; an older library without the check  # noqa: S112
             continue
     return None
+
+
+def _task_of_spark(model: object) -> str | None:
+    """By the module of pyspark.ml that the class, or one that it derives from, is of."""
+    modules = {kind.__module__ for kind in type(final_estimator(model)).__mro__}
+    tasks = ("classification", "regression", "clustering")
+    return next((task for task in tasks if f"{_SPARK}{task}" in modules), None)
 
 
 def qualified_name(kind: type) -> str:

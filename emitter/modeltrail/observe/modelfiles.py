@@ -1,6 +1,7 @@
 """How a model is stored, and by which framework: from a file's name and first bytes; nothing is loaded."""
 
 import contextlib
+import json
 import pickletools
 import zlib
 from pathlib import Path
@@ -46,6 +47,9 @@ _FOLDERS: Final[tuple[tuple[str, str, str | None], ...]] = (
     ("config.json", "transformers", "transformers"),
     ("modules.json", "sentence-transformers", "sentence_transformers"),
 )
+_SPARK_PREDICTS: Final = tuple(
+    f"pyspark.ml.{task}." for task in ("classification", "regression", "clustering", "recommendation")
+)
 _PICKLED: Final = {"pickle", "joblib"}
 
 
@@ -61,7 +65,29 @@ def _folder(path: Path) -> tuple[str | None, str | None, str | None]:
     for name, form, framework in _FOLDERS:
         if (path / name).is_file():
             return form, framework, None
-    return None, None, None
+    algorithm = _spark_class(path)
+    return ("spark-ml", "pyspark", algorithm) if algorithm else (None, None, None)
+
+
+def _spark_class(path: Path, depth: int = 4) -> str | None:
+    """The class that predicts, of what pyspark.ml or Spark's own ML saved, in the words of pyspark.
+
+    Source: Spark's `DefaultParamsWriter`: a line of JSON in `metadata`; the parts of a pipeline in
+    `stages/{number}_{uid}`, what a search found in `bestModel`.
+    """
+    lines = sorted((path / "metadata").glob("part-*"))
+    if not lines or depth == 0:
+        return None
+    with lines[0].open("rb") as file, contextlib.suppress(ValueError, AttributeError):
+        whole = json.loads(file.readline(HEAD)).get("class")
+        stages = sorted((path / "stages").glob("*_*"), key=lambda stage: int(stage.name.partition("_")[0]))
+        parts = [_spark_class(part, depth - 1) for part in (*stages, path / "bestModel")]
+        found = [part for part in parts if part]
+        predicting = [part for part in found if part.startswith(_SPARK_PREDICTS)]
+        if predicting or found:
+            return (predicting or found)[-1]
+        return whole.replace("org.apache.spark.", "pyspark.") if isinstance(whole, str) else None
+    return None
 
 
 def _file(path: Path) -> tuple[str | None, str | None, str | None]:

@@ -73,8 +73,10 @@ class Facts:
             if known is not None:
                 found.role = found.role or known.role
                 found.use = {**known.use, **found.use}
+                if found.capture == "declared" or found.fingerprint["scope"] == "none":
+                    found.fingerprint = known.fingerprint
                 if found.capture == "declared":
-                    found.fingerprint, found.capture = known.fingerprint, known.capture
+                    found.capture = known.capture
             self.inputs[found.dataset.identity] = found
         return found.dataset
 

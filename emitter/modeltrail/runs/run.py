@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypedDict, Unpack
 
+import attrs
+
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import Capture, Facet
@@ -279,6 +281,7 @@ class Run(Lifecycle):
         slices: Slices | None = None,
         *,
         role: Role | None = None,
+        split: Mapping[str, Any] | None = None,
         capture: Capture = "declared",
     ) -> None:
         """Record what a model scored on a dataset.
@@ -295,6 +298,7 @@ class Run(Lifecycle):
             slices: column -> value -> metrics, `{"sex": {"f": {"auc": 0.8}}}`; or pairs of (column -> value,
                 metrics) for slices by several columns.
             role: of the data; `test` without it.
+            split: how the rows were chosen of the dataset, if they are not all of it.
             capture: how the values came to be known.
         """
 
@@ -303,6 +307,8 @@ class Run(Lifecycle):
             used = self.facts.inputs.get(seen.identity) or Input(
                 seen, role, view.fingerprint.to_dict(), view.capture
             )
+            if split is not None:
+                used = attrs.evolve(used, use={**used.use, "split": split})
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
             if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
                 self._evaluated(evaluation)

@@ -184,6 +184,36 @@ def test_a_folder_is_a_model_of_many_files(tmp_path):
     assert data.look(folder).fingerprint.digest == view.digest
 
 
+def spark_folder(path, java):
+    """A line of JSON, as Spark's writer leaves it."""
+    (path / "metadata").mkdir(parents=True)
+    (path / "metadata" / "part-00000-ab-c000.txt").write_text(json.dumps({"class": java}) + "\n")
+
+
+def test_a_folder_of_spark_tells_what_predicts(tmp_path):
+    """Of a search the pipeline that it found, of that the step that predicts, though others follow it."""
+    found = tmp_path / "m" / "bestModel"
+    spark_folder(tmp_path / "m", "org.apache.spark.ml.tuning.CrossValidatorModel")
+    spark_folder(found, "org.apache.spark.ml.PipelineModel")
+    spark_folder(found / "stages" / "2_IndexToString_ab", "org.apache.spark.ml.feature.IndexToString")
+    spark_folder(found / "stages" / "10_Pipeline_cd", "org.apache.spark.ml.PipelineModel")
+    forest = "org.apache.spark.ml.classification.RandomForestClassificationModel"
+    spark_folder(found / "stages" / "10_Pipeline_cd" / "stages" / "0_RF_ef", forest)
+    spark_folder(found / "stages" / "11_IndexToString_gh", "org.apache.spark.ml.feature.IndexToString")
+    view = model.look(tmp_path / "m")
+    assert ("spark-ml", "pyspark") == (view.format, view.framework)
+    assert "pyspark.ml.classification.RandomForestClassificationModel" == view.algorithm
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[1]", '{"class": 7}', "{}"])
+def test_a_folder_that_only_looks_like_spark_s(tmp_path, text):
+    """What is no line of Spark's makes no model of Spark."""
+    (tmp_path / "m" / "metadata").mkdir(parents=True)
+    (tmp_path / "m" / "metadata" / "part-00000").write_text(text)
+    view = model.look(tmp_path / "m")
+    assert (None, None) == (view.format, view.framework)
+
+
 def test_what_is_elsewhere_is_only_named(tmp_path):
     """A remote URI and a missing file have names and no digest."""
     assert ("s3://bucket", "m.onnx", None) == names(model.look("s3://key:secret@bucket/m.onnx"))

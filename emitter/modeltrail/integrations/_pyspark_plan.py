@@ -1,0 +1,115 @@
+"""What a DataFrame of Spark is made from: the leaves of its plan, and how its rows were chosen of them.
+
+Spark's own objects are asked by py4j. Only the plan is looked at: no job is started.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import standard
+from modeltrail.event import Dataset
+from modeltrail.guard import warn_once
+from modeltrail.observe import naming
+
+MAX_SOURCES: Final = 200
+MAX_DEPTH: Final = 100
+_NO_DATA: Final = frozenset({"CTERelationRef", "OneRowRelation"})
+"""Leaves that stand for a part of the plan which is a child elsewhere, or for none at all."""
+
+
+@attrs.frozen
+class Plan:
+    """What a frame is made from.
+
+    Attributes:
+        sources: what `run.input` takes of each place that is read: the path of a local one, which can be
+            looked at, and a dataset with its columns for others.
+        is_whole: whether that is all; not where rows come from the program's memory, a query of a database,
+            or from what Spark does not tell a place of.
+        split: how rows were chosen of it (`randomSplit`, `sample`), as in `modelTrail_dataUse`.
+    """
+
+    sources: tuple[str | Dataset, ...] = ()
+    is_whole: bool = False
+    split: dict[str, Any] | None = None
+
+
+def read(frame: Any) -> Plan:
+    """The plan of a frame, as analysed; that of Spark Connect lies on a server and says nothing here."""
+    java = getattr(frame, "_jdf", None)
+    if java is None:
+        return Plan()
+    plan = java.queryExecution().analyzed()
+    sources: dict[str, str | Dataset] = {}
+    is_whole = True
+    for leaf in _leaves(plan):
+        kind = leaf.getClass().getSimpleName()
+        found = _places(leaf, kind)
+        is_whole = is_whole and (bool(found) or kind in _NO_DATA)
+        sources.update({place: _source(place, leaf) for place in found if place not in sources})
+    if len(sources) > MAX_SOURCES:
+        message = "a frame of Spark reads %d places; the first %d are recorded"
+        warn_once("many sources", message, len(sources), MAX_SOURCES)
+        is_whole = False
+    return Plan(tuple(sources.values())[:MAX_SOURCES], is_whole, _split(plan))
+
+
+def _each(java: Any) -> Iterator[Any]:
+    """The items of a Scala sequence."""
+    return (java.apply(index) for index in range(java.size()))
+
+
+def _leaves(plan: Any) -> Iterator[Any]:
+    yield from _each(plan.collectLeaves())
+    for subquery in _each(plan.subqueriesAll()):
+        yield from _each(subquery.collectLeaves())
+
+
+def _places(leaf: Any, kind: str) -> list[str]:
+    """The URIs that a leaf reads; none where it does not say."""
+    if kind == "HiveTableRelation":
+        return [leaf.tableMeta().location().toString()]
+    if kind == "LogicalRelation":
+        relation = leaf.relation()
+        if relation.getClass().getSimpleName() == "HadoopFsRelation":
+            return [path.toString() for path in _each(relation.location().rootPaths())]
+    if kind == "DataSourceV2Relation":
+        table = leaf.table()
+        if hasattr(table, "fileIndex"):
+            return [path.toString() for path in _each(table.fileIndex().rootPaths())]
+        place = table.properties().get("location")
+        return [place] if place else []
+    return []
+
+
+def _source(place: str, leaf: Any) -> str | Dataset:
+    namespace, name = naming.identity(place)
+    if naming.local_path(place) is not None:
+        return place
+    columns = [
+        (field["name"], field["type"] if isinstance(field["type"], str) else field["type"]["type"])
+        for field in json.loads(leaf.schema().json())["fields"]
+    ]
+    facets = {
+        "schema": standard.schema(columns),
+        "dataSource": standard.data_source(namespace, f"{namespace}/{name.lstrip('/')}"),
+    }
+    return Dataset(namespace, name, facets)
+
+
+def _split(plan: Any) -> dict[str, Any] | None:
+    """The choice of rows that is met first on the way down, before frames are put together."""
+    for _ in range(MAX_DEPTH):
+        if plan.getClass().getSimpleName() == "Sample":
+            share = plan.upperBound() - plan.lowerBound()
+            how = "bootstrap" if plan.withReplacement() else "random"
+            found = {"strategy": how, "seed": plan.seed(), "fraction": round(share, 6)}
+            return found if share <= 1 else {**found, "fraction": None}
+        below = plan.children()
+        if below.size() != 1:
+            return None
+        plan = below.apply(0)
+    return None

@@ -1,0 +1,233 @@
+"""pyspark.ml: what an estimator was fitted on, with which parameters, and how the model scored.
+
+Spark's own lineage knows which files a job read and wrote, and not that a model came of it. Every `fit`,
+`transform`, `evaluate` and every save of a model is observed; the outermost call is recorded, what it calls
+inside is not. Without a current run the fit of a model makes one of its own, and so do its evaluation and
+its save; a transformer alone does not. Spark is asked for plans only: no job is started.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
+
+from modeltrail import api, spark
+from modeltrail.event import Dataset
+from modeltrail.guard import guarded
+from modeltrail.integrations import _patch
+from modeltrail.integrations import _pyspark_facts as facts
+from modeltrail.integrations import _pyspark_plan as plan
+from modeltrail.integrations._patch import Call, Finish
+from modeltrail.observe import code, model, naming
+from modeltrail.runs import Run
+
+NAME: Final = "pyspark"
+
+_trained: WeakSet[Any] = WeakSet()
+"""Frames that a model was fitted on."""
+_predicted: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
+"""Frame of predictions -> (the model, the frame that it was given)."""
+_written: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""Writer -> what it writes; those of Java do not say."""
+_saved: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Model -> the place that it was saved to, or loaded from."""
+
+
+def activate() -> None:
+    """Observe estimators, models, evaluators and writers of this library and of those built on it."""
+    base = sys.modules["pyspark.ml.base"]
+    _observe(base.Estimator, "fit", observe_fit)
+    _observe(base.Transformer, "transform", observe_transform)
+    _patch.when_imported(
+        "pyspark.ml.evaluation", lambda module: _observe(module.Evaluator, "evaluate", observe_evaluate)
+    )
+    _patch.when_imported("pyspark.ml.util", _observe_files)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def _observe(base: type, method: str, observe: _patch.Observe) -> None:
+    _patch.on_subclass(NAME, base, lambda kind: _patch.wrap(NAME, kind, method, observe))
+
+
+def _observe_files(module: Any) -> None:
+    _patch.wrap(NAME, module.JavaMLWriter, "__init__", observe_writer)
+    _observe(module.MLWriter, "save", observe_save)
+    _observe(module.MLReader, "load", observe_load)
+
+
+def observe_fit(call: Call) -> Finish | None:
+    """Records what goes in, then what came out."""
+    run, asked = api.current_run(), _asked(call)
+    if asked is None or (run is None and not facts.is_model(asked[0])):
+        return None
+    estimator, frame = asked
+    own: Run | None = None
+    if run is None:
+        run = own = api.run(
+            f"{code.script_name()}.{type(facts.predictor(estimator)).__name__}", job_type="TRAIN"
+        )
+        own.start()
+    source: Mapping[str, str] = {}
+    with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
+        if facts.is_model(estimator):
+            _trained.add(frame)
+            source = _record_input(run, frame, facts.used(estimator, frame))
+        for component, params, origin in facts.params(estimator):
+            run.params(params, origin=origin, component=component)
+
+    def finish(fitted: Any, error: BaseException | None) -> None:
+        if error is None and not isinstance(fitted, list):  # several models, of several parameters
+            _record_fitted(run, estimator, fitted, source)
+            if own is not None:
+                own.output_model(fitted)
+        if own is not None:
+            own.end(error)
+
+    return finish
+
+
+def _asked(call: Call) -> tuple[Any, Any] | None:
+    """The estimator or evaluator, with the values that this call gives it, and its frame."""
+    given = call.arguments()
+    if "dataset" not in given:
+        return None  # the original is about to complain
+    asked, values = given["self"], given.get("params")
+    return (asked.copy(values) if isinstance(values, Mapping) and values else asked), given["dataset"]
+
+
+def _record_input(run: Run, frame: Any, use: Mapping[str, Any]) -> Mapping[str, str]:
+    """The frame's sources as inputs; returns what the first step of a pipeline reads, for its facet."""
+    seen = plan.read(frame)
+    use = {**use, **({"split": seen.split} if seen.split else {})}
+    found = [run.input(each, role="train", capture="observed", **use) for each in seen.sources]
+    if not seen.is_whole:
+        inside = Dataset(naming.IN_MEMORY, f"{run.name}/train")
+        found.append(run.input(inside, role="train", capture="observed", **use))
+    return {"namespace": found[0].namespace, "name": found[0].name} if len(found) == 1 else {}
+
+
+def _record_fitted(run: Run, estimator: Any, fitted: Any, source: Mapping[str, str]) -> None:
+    if steps := facts.steps(estimator, fitted, source):
+        run.transformations(steps)
+    if not facts.is_model(estimator):
+        return
+    run.training(**facts.training(estimator, fitted))
+    for step, value in enumerate(facts.objective(fitted)):
+        run.metric("objective", value, step=step, split="train", direction="min")
+    if (chosen := facts.chosen(estimator, fitted)) is not None:
+        scores, metric, direction, best = chosen
+        for component, values, _ in best:  # in the place of the values that the search began with
+            run.params(values, origin="search", component=component)
+        for step, score in enumerate(scores):
+            run.metric(f"avg_{metric}", score, step=step, split="validation", direction=direction)
+        found = (max if direction == "max" else min)(scores)
+        run.metric(f"best_{metric}", found, split="validation", direction=direction)
+
+
+def observe_transform(call: Call) -> Finish | None:
+    """Remembers which model a frame of predictions is of, for the evaluator that it goes into."""
+    given = call.arguments()
+    if "dataset" not in given or not facts.is_model(given["self"]):
+        return None
+
+    def finish(predictions: Any, error: BaseException | None) -> None:
+        if error is None:
+            _predicted[predictions] = given["self"], given["dataset"]
+
+    return finish
+
+
+def observe_evaluate(call: Call) -> Finish:
+    """A score is an evaluation of the model whose predictions they are; else a metric of the run."""
+    asked = _asked(call)
+
+    def finish(score: Any, error: BaseException | None) -> None:
+        if error is None and asked is not None:
+            _record_score(*asked, float(score))
+
+    return finish
+
+
+def _record_score(evaluator: Any, frame: Any, score: float) -> None:
+    run, metric = api.current_run(), facts.metric_name(evaluator)
+    fitted, data = _predicted.get(frame, (None, frame))
+    if fitted is None:
+        if run is not None:
+            run.metric(metric, score, direction="max" if evaluator.isLargerBetter() else "min")
+        return
+    subject: Any = fitted
+    if run is None or run.facts.find_model(fitted) is None:
+        subject = _saved.get(fitted, fitted)
+    role: Any = "train" if data in _trained else "test"
+    seen = plan.read(data)
+    told: Any = {"role": role, "split": seen.split, "capture": "observed"}
+    if run is not None:
+        run.evaluate(subject, _one(seen, f"{run.name}/{role}"), {metric: score}, **told)
+        return
+    with api.run(f"{code.script_name()}.evaluate", job_type="EVALUATE") as own:
+        own.evaluate(subject, _one(seen, f"{own.name}/{role}"), {metric: score}, **told)
+
+
+def _one(seen: plan.Plan, name: str) -> str | Dataset:
+    """The one place that a frame was read from; several of them make something that is in memory only."""
+    only = seen.sources[0] if len(seen.sources) == 1 and seen.is_whole else None
+    return Dataset(naming.IN_MEMORY, name) if only is None else only
+
+
+def observe_writer(call: Call) -> Finish | None:
+    """Remembers what a writer writes."""
+    given = call.arguments()
+    writer, instance = given.get("self"), given.get("instance")
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        if error is None and instance is not None:
+            _written[writer] = instance
+
+    return finish
+
+
+def observe_save(call: Call) -> Finish | None:
+    """A saved model is an output of the run; of a transformer its folder is, as data."""
+    given = call.arguments()
+    writer, path = given.get("self"), given.get("path")
+    written = _written.get(writer, getattr(writer, "instance", None))
+    if not isinstance(path, str) or not hasattr(written, "transform"):
+        return None  # what has not learned yet
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        if error is None:
+            _record_saved(written, spark.qualified(path))
+
+    return finish
+
+
+def observe_load(call: Call) -> Finish:
+    """Remembers where a model was loaded from."""
+
+    def finish(loaded: Any, error: BaseException | None) -> None:
+        path = call.arguments().get("path")
+        if error is None and isinstance(path, str) and hasattr(loaded, "transform"):
+            _saved[loaded] = spark.qualified(path)
+
+    return finish
+
+
+def _record_saved(fitted: Any, place: str) -> None:
+    """In the current run; without one, in a run that leads from the fitted model to its folder."""
+    run = api.current_run()
+    if not facts.is_model(fitted):
+        if run is not None:
+            run.output(place)
+        return
+    _saved[fitted] = place
+    if run is not None:
+        run.output_model(place, of=fitted)
+        return
+    with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
+        seen = model.look(fitted)
+        own.input(Dataset(seen.namespace, seen.name), role="other")
+        own.output_model(place, of=fitted)

@@ -92,7 +92,7 @@ $(AIRFLOW)/.ready: tools/airflow/requirements.txt pyproject.toml
 	@touch $@
 
 interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow and Spark with us in their jobs, Spark with Delta on our tables
-	@$(BIN)/python -m pytest -q -m interop tests/interop
+	@$(BIN)/python -m pytest -q -m interop --ignore=tests/emitter/integrations
 	@$(SPARK)/bin/python -m pytest -q -m 'interop or not interop' tests/emitter/integrations
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'

@@ -187,7 +187,7 @@ def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
         "mentions",
         columns,
         keys={name for _, name in wanted},
-        where="role = 'input' AND how IN ('name', 'identity')",
+        where="role = 'input' AND how IN ('name', 'identity', 'loaded')",
     )
     called = set(wanted)
     read = [row for row in said if (row["key_namespace"], row["key"]) in called]

@@ -5,6 +5,7 @@ are many, not as their pairs are.
 """
 
 from collections.abc import Collection
+from pathlib import PurePosixPath
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
@@ -19,6 +20,7 @@ RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
 
 _PLACE: Final = "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities"
 _HOW: Final = ("name", "identity", "folder")
+_PARTS: Final = frozenset({"metadata", "data", "treesMetadata", "userFactors", "itemFactors"})
 _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
@@ -27,14 +29,16 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
 
     `exact` says that the run called it so too; `kind`, `version` and `fingerprint` are what it wrote.
 
-    A reader may know a thing by another name (symlinks), or by the folder whose parts were written (Spark):
-    each counts where the one before it found nothing.
+    What Spark saved of a model is that model. Else a reader may know a thing by another name (symlinks), or
+    by the folder whose parts were written (Spark): each counts where the one before it found nothing.
     """
     columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
+    around = {name: places for name in names if (places := saved_in(name))}
+    asked = names.union(*around.values())
     rows = db.read(
         "mentions",
         f"key_namespace, key, how, {columns}",
-        keys={name for _, name in names},
+        keys={name for _, name in asked},
         where=f"role = 'output' AND how IN {_HOW}",
     )
     by_name: dict[Name, dict[str, list[Row]]] = {}
@@ -42,11 +46,23 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
         how = row.pop("how")
         known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
         known.setdefault(how, []).append(row | {"exact": how == "name"})
-    return {
-        name: sorted(next(known[how] for how in _HOW if how in known), key=_age)
-        for name, known in by_name.items()
-        if name in names
-    }
+    found = {name: next(known[how] for how in _HOW if how in known) for name, known in by_name.items()}
+    for name, places in around.items():
+        rows = [row for place in places for several in by_name.get(place, {}).values() for row in several]
+        models = [row | {"exact": False} for row in rows if row["kind"] == "model"]
+        found[name] = models or found.get(name, [])
+    return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
+
+
+def saved_in(name: Name) -> list[Name]:
+    """The folders of which this may be a part, if it is called as the parts are that Spark saves a model in.
+
+    Source: the writers of Spark's ML: `metadata` and `data` of a model, and of each stage of a pipeline.
+    """
+    namespace, path = name
+    if path.rpartition("/")[2] not in _PARTS:
+        return []
+    return [(namespace, str(place)) for place in PurePosixPath(path).parents if place.name]
 
 
 def _age(row: Row) -> tuple[bool, str, str]:

@@ -1,5 +1,7 @@
 """A compacted log with the churn story, and one where others speak."""
 
+from datetime import timedelta
+
 import pytest
 
 from modeltrail_collector.log import Batch, Log, open_log
@@ -26,3 +28,37 @@ def log_of(make, tmp_path_factory):
 def churn(make, log_of) -> Log:
     """The churn story: three versions, the second one deployed."""
     return log_of(make.story())
+
+
+@pytest.fixture(scope="session")
+def saved_by_spark(make, log_of) -> Log:
+    """A model that our run trained and Spark saved, as jobs of their own; two jobs that load it; a folder."""
+    parts = ["metadata", "stages/1_LogisticRegression_ab/metadata", "stages/1_LogisticRegression_ab/data"]
+    model = make.dataset(
+        "models/churn",
+        namespace="modeltrail://registry",
+        datasetType=make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL"),
+        symlinks=make.facet(
+            "symlinks", identifiers=[{"namespace": "file", "name": "/lake/churn", "type": "LOCATION"}]
+        ),
+    )
+    features, saved = make.dataset("/lake/features"), [make.dataset(f"/lake/churn/{part}") for part in parts]
+    runs = [
+        ("train-churn", [features], [model]),
+        *((f"train.save_{number}", [], [part]) for number, part in enumerate(saved)),
+        ("train.orders", [], [make.dataset("/lake/orders/data")]),
+        ("scoring.load", [saved[0]], []),
+        ("scoring.scores", [saved[2]], [make.dataset("/lake/scores")]),
+        ("audit", [make.dataset("/lake/orders/metadata")], []),
+    ]
+    return log_of(
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(minutes=n),
+            make.uuid7(make.base, n),
+            job,
+            inputs=inputs,
+            outputs=outputs,
+        )
+        for n, (job, inputs, outputs) in enumerate(runs)
+    )

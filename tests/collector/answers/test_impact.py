@@ -189,6 +189,14 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
     }
 
 
+def test_who_loads_a_model_by_spark_uses_it(saved_by_spark) -> None:
+    """Spark begins with the folder `metadata` in it; what has only such a name is no part of a model."""
+    found = answers.impact(saved_by_spark, "/lake/features")
+    assert {"train-churn", "scoring.load"} == {row["job_name"] for row in found if row["kind"] == "run"}
+    (loaded,) = [row for row in found if row.get("job_name") == "scoring.load"]
+    assert ["models/churn"] == [each["name"] for each in loaded["through"]]
+
+
 def test_people_see_a_tree_with_counts(churn) -> None:
     """For people runs of a job are one line, versions of a model another, and the endpoint stands below."""
     asked = ["raw/customers.csv", "--log", churn.uri]

@@ -287,6 +287,23 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
     assert ["out", "001", ["m", "000"], ["k", "000"]] == path(answers.trace(log_of(events), "out"))
 
 
+def test_what_spark_saved_of_a_model_is_the_model(saved_by_spark) -> None:
+    """Who reads a part of a saved model leads back to what trained it, not to the job that wrote the part."""
+    part = "/lake/churn/stages/1_LogisticRegression_ab/data"
+    assert ["train-churn", "/lake/features"] == jobs_and_leaf(answers.trace(saved_by_spark, part))
+    scores = answers.trace(saved_by_spark, "/lake/scores")
+    assert ["scoring.scores", "train-churn", "/lake/features"] == jobs_and_leaf(scores)
+    assert ["train.orders", "/lake/orders/data"] == jobs_and_leaf(
+        answers.trace(saved_by_spark, "/lake/orders/data")
+    )
+
+
+def jobs_and_leaf(node: dict) -> list[str]:
+    """The jobs on the way back by each thing's only input, and the name of the last thing."""
+    below = jobs_and_leaf(node["inputs"][0]) if node["inputs"] else [node["name"]]
+    return [*([node["run"]["job_name"]] if node["run"] else []), *below]
+
+
 def test_nothing_is_called_so(churn) -> None:
     """What no run mentions is not found; of a known model it says which versions there are."""
     with pytest.raises(NotFound, match="No dataset"):

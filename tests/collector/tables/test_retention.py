@@ -219,6 +219,16 @@ def test_a_model_that_is_spoken_of_is_kept(old, make) -> None:
     assert make.uuid7(make.base, 207) in column(old, "runs", "run_id")
 
 
+def test_a_model_that_spark_loads_is_kept(old, make) -> None:
+    """A younger run that reads the folder `metadata` of an old model keeps the run that made it."""
+    read = make.dataset(f"{make.data}/models/churn.joblib-unused/metadata")
+    later = make.base + timedelta(days=9)
+    loaded = make.run_event("COMPLETE", later, make.uuid7(make.base, 952), "load", inputs=[read])
+    seal_each(old, aged(make.entries([loaded], start=18), 1))
+    forget(old, YEAR)
+    assert make.uuid7(make.base, 207) in column(old, "runs", "run_id")
+
+
 def test_nothing_old_changes_nothing(old) -> None:
     """Where nothing is older than what is to be kept, no table is written."""
     versions = [table_store(old).open(name).version() for name in TABLES]

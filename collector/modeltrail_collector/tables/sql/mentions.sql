@@ -1,5 +1,5 @@
--- `run_datasets` by name: what a name, another name of it (symlinks), the folder of an output, a registered name or a
--- model's digest stands for, in which run; and, by its name and by its digest, which model version a run judged
+-- `run_datasets` by name: what a name, another name of it (symlinks), the folder of an output, the folder that Spark
+-- begins to load a model from, a registered name or a model's digest stands for, in which run; and, by its name and by its digest, which model version a run judged
 -- (`evaluated`, with what the evaluation says of it). A question that starts from a name reads one bucket of these and
 -- not every day of the others.
 WITH said AS (
@@ -29,6 +29,9 @@ keyed AS (
         )
     )
     WHERE folder <> ''
+    UNION ALL
+    SELECT 'loaded', regexp_replace(name, '/metadata$', ''), namespace, said.* FROM said
+    WHERE role = 'input' AND ends_with(name, '/metadata')
     UNION ALL
     SELECT 'evaluated', unnest(CASE WHEN digest IS NULL THEN [name] ELSE [name, digest] END), namespace,
         * EXCLUDE (digest, model_version) REPLACE (model_version AS version, digest AS fingerprint)

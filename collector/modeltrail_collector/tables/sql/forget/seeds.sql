@@ -11,9 +11,13 @@ CREATE TEMP TABLE calling AS
 SELECT * FROM mention ANTI JOIN old USING (run_id)
 UNION ALL
 SELECT run_id, model_namespace, model_name, model_version, model_digest FROM deployments;
+CREATE TEMP TABLE loaded AS
+SELECT namespace, regexp_replace(name, '/metadata$', '') AS name FROM run_datasets ANTI JOIN old USING (run_id)
+WHERE role = 'input' AND ends_with(name, '/metadata');
 CREATE TEMP TABLE in_use AS
 SELECT * FROM models
 WHERE registered_name IS NOT NULL OR registered_run_id IS NOT NULL
+    OR (namespace, name) IN (SELECT (namespace, name) FROM loaded)
     OR digest IN (SELECT fingerprint FROM calling)
     OR EXISTS (
         FROM calling WHERE calling.name = models.name AND calling.version = models.version

@@ -51,3 +51,23 @@ def test_spark(modeltrail_command) -> None:
     trail = modeltrail_command("trace", "churn-spark").stdout
     order = ["churn-spark", "train-churn", "/srv/churn/features", "churn_features.", "/srv/churn/orders.csv"]
     assert sorted(map(trail.index, order)) == list(map(trail.index, order))
+
+
+def test_spark_ml(modeltrail_command) -> None:
+    """An unchanged job of pyspark.ml: data, parameters, steps and score of its model, over Spark's own jobs."""
+    told = modeltrail_command("collect", "--from-files", str(RECORDED / "spark_ml.ndjson"))
+    assert "0 rejected" in told.stderr + told.stdout
+    modeltrail_command("compact")
+    trail = modeltrail_command("trace", "models/churn").stdout
+    order = ["models/churn", "train  COMPLETE", "/srv/churn/features", "churn.", "/srv/churn/orders.csv"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+    story = json.loads(modeltrail_command("show", "models/churn", "--json").stdout)
+    assert "pyspark.ml.classification.LogisticRegression" == story["model"]["algorithm"]
+    assert ["areaUnderROC"] == [row["name"] for row in story["evaluations"]]
+    assert {"LogisticRegression.regParam", "VectorAssembler.inputCols"} <= {
+        row["name"] for row in story["params"]
+    }
+    part = modeltrail_command("trace", "models/churn/metadata").stdout
+    assert "train  COMPLETE" in part
+    learned = json.loads(modeltrail_command("impact", "orders.csv", "--json").stdout)
+    assert ["/srv/churn/models/churn"] == [row["name"] for row in learned if row["kind"] == "model"]

@@ -199,6 +199,16 @@ def test_a_program_that_becomes_another_is_followed(launch, inbox, log, tmp_path
     assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
 
 
+def test_what_spark_submit_asks_first_is_no_script(launch, inbox, log, tmp_path):
+    """The spark-submit of pip asks a Python program where Spark lies before it starts the driver."""
+    (tmp_path / "find_spark_home.py").write_text("print('/spark')")
+    (tmp_path / "spark-submit").write_text(f"{PYTHON} find_spark_home.py\nexec {PYTHON} $1\n")
+    launch(RECORD, "sh", "spark-submit", "train.py")
+    events = inbox(log)
+    assert [("train", "START"), ("train", "RUNNING"), ("train", "COMPLETE")] == told(events)
+    assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
+
+
 def test_a_wrapper_in_a_wrapper_is_a_child(launch, inbox, log, tmp_path):
     """A wrapped step of a wrapped pipeline is a run below the pipeline's."""
     (tmp_path / "pipeline.sh").write_text(f"{' '.join(COMMAND)} -- {PYTHON} train.py\n")

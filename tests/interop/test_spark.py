@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from kafka_broker import read
 
 SPARK = Path(__file__).parents[2] / ".venv-spark"
 JOB = Path(__file__).with_name("spark_job.py")
+PAGE = Path(__file__).parents[2] / "docs" / "spark.md"
 JARS = ",".join(
     str(SPARK / "jars" / jar) for jar in ("openlineage-spark_2.13-1.53.0.jar", "kafka-clients-3.9.1.jar")
 )
@@ -153,3 +155,38 @@ def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, a
     order = ["churn-spark", "train-churn", "features", "churn_features.", "orders.csv"]
     trail = modeltrail_command("trace", "churn-spark").stdout
     assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+
+
+def test_the_page_s_job(modeltrail_command, tmp_path) -> None:
+    """What docs/spark.md says to type records data, model and score of the script that stands there."""
+    page = PAGE.read_text()
+    (tmp_path / "train.py").write_text(re.findall(r"```py\n(.*?)```", page, re.DOTALL)[0])
+    (command,) = re.findall(r"^(modeltrail run -- spark-submit \S+)", page, re.MULTILINE)
+    rows = "".join(f"{n % 60},{n * 7 % 90},{int(n % 60 < 20)}\n" for n in range(400))
+    (tmp_path / "orders.csv").write_text("customer,amount,churned\n" + rows)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{SPARK / 'bin'}:{os.environ['PATH']}",
+        "PYSPARK_PYTHON": str(SPARK / "bin/python"),
+        "MODELTRAIL_SPARK_JARS": JARS.replace(",", os.pathsep),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    done = subprocess.run(
+        command.split(),
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    modeltrail_command("compact")
+    trail = modeltrail_command("trace", "models/churn").stdout
+    order = ["models/churn", "train  COMPLETE", "features", "churn.", "orders.csv"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+    story = json.loads(modeltrail_command("show", "models/churn", "--json").stdout)
+    assert ["areaUnderROC"] == [row["name"] for row in story["evaluations"]]
+    assert "pyspark.ml.classification.LogisticRegression" == story["model"]["algorithm"]
+    names = {row["name"] for row in story["params"]}
+    assert {"LogisticRegression.regParam", "VectorAssembler.inputCols"} <= names
+    learned = json.loads(modeltrail_command("impact", "orders.csv", "--json").stdout)
+    assert [str(tmp_path / "models/churn")] == [row["name"] for row in learned if row["kind"] == "model"]

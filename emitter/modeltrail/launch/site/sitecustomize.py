@@ -9,6 +9,8 @@ also one without modeltrail: no more than the standard library before the claim,
 import os
 import sys
 
+_NO_SCRIPTS = {"modeltrail", "find_spark_home.py"}
+"""What observes for itself, and what spark-submit asks before it starts the driver."""
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  pathlib would cost each process 5 ms
 
 
@@ -30,8 +32,8 @@ def _claims(state: str) -> bool:
 def _observe() -> None:
     state = os.environ.get("MODELTRAIL_LAUNCH")
     command = getattr(sys, "orig_argv", ["", ""])[1:2]
-    if not state or [os.path.basename(part) for part in command] == ["modeltrail"]:  # noqa: PTH119
-        return  # a `modeltrail run` inside of this one observes for itself
+    if not state or _NO_SCRIPTS.intersection(os.path.basename(part) for part in command):  # noqa: PTH119
+        return
     if not _claims(state):
         return
     try:

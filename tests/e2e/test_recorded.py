@@ -54,7 +54,7 @@ def test_spark(modeltrail_command) -> None:
 
 
 def test_spark_ml(modeltrail_command) -> None:
-    """An unchanged job of pyspark.ml: data, parameters, steps and score of its model, over Spark's own jobs."""
+    """An unchanged job of pyspark.ml: data, parameters and score of its model, over Spark's own jobs."""
     told = modeltrail_command("collect", "--from-files", str(RECORDED / "spark_ml.ndjson"))
     assert "0 rejected" in told.stderr + told.stdout
     modeltrail_command("compact")

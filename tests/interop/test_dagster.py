@@ -81,6 +81,7 @@ def test_a_model_made_by_assets(dagster, kafka_bootstrap, kafka_topic, modeltrai
     assert {"namespace": "dagster", "name": "churn_model"} == json.loads(parent)
     (run,) = json.loads(modeltrail_command("runs", "--parent", dagsters, "--json").stdout)
     assert (own, dagsters, "COMPLETE") == (run["run_id"], run["root_run_id"], run["state"])
+    assert str(LAKE / "assets.py") in modeltrail_command("show", "churn", "--json").stdout
     trail = modeltrail_command("trace", "churn").stdout
     order = ["churn", "train-churn", "features.parquet", dagsters[-12:], "orders (dagster)"]
     assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail

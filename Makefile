@@ -9,6 +9,7 @@ KAFKA := $(BIN)/python tools/kafka/broker.py
 KAFKA_DIR := .cache/kafka
 SPARK := .venv-spark
 AIRFLOW := .venv-airflow
+DBT := .venv-dbt
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
 # Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
@@ -91,7 +92,14 @@ $(AIRFLOW)/.ready: tools/airflow/requirements.txt pyproject.toml
 	@$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/airflow/requirements.txt -e .
 	@touch $@
 
-interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready ## other programs: Airflow and Spark with us in their jobs, Spark with Delta on our tables
+# Also Dagster, beside which dbt installs without a conflict. Of dbt-core's newest only an sdist is there, which downloads from GitHub.
+$(DBT)/.ready: tools/dbt/requirements.txt pyproject.toml
+	@echo "Installing dbt and Dagster (1.1 GB) into $(DBT) ..."
+	@$(PYTHON) -m venv $(DBT)
+	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r tools/dbt/requirements.txt -e .
+	@touch $@
+
+interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready $(DBT)/.ready ## other programs: Airflow, Spark, dbt and Dagster with us in their jobs, Spark with Delta on our tables
 	@$(BIN)/python -m pytest -q -m interop --ignore=tests/emitter/integrations
 	@$(SPARK)/bin/python -m pytest -q -m 'interop or not interop' tests/emitter/integrations
 
@@ -112,4 +120,4 @@ build: $(VENV)/.dev ## the wheel and the sdist
 	$(BIN)/python -m build --quiet
 
 clean: ## remove what the targets made in this folder
-	rm -rf $(VENV) $(SPARK) $(AIRFLOW) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) $(AIRFLOW) $(DBT) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

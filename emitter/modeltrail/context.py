@@ -8,7 +8,7 @@ A new run's parent is looked for in this order, the first that is there wins:
 1. the argument `parent`
 2. the current run of this context
 3. OPENLINEAGE_CONTEXT, JSON: `{"parent": {"run": {"runId"}, "job": {"namespace", "name"}, "root": {…}}}`
-4. the task that Airflow runs in this process
+4. the task that Airflow, or the run that Dagster runs in this process
 5. OPENLINEAGE_PARENT_ID and OPENLINEAGE_ROOT_PARENT_ID, `namespace/job/run id`
 6. the application of the active Spark session, if OpenLineage's listener tells of it; else what the session
    was given as its parent: `spark.openlineage.context`, `spark.openlineage.parent…`
@@ -28,7 +28,7 @@ from typing import Any, Final, Protocol, cast, runtime_checkable
 
 import attrs
 
-from modeltrail import airflow, event, settings, spark, standard
+from modeltrail import airflow, dagster, event, settings, spark, standard
 from modeltrail.errors import ConfigError
 from modeltrail.guard import guarded
 
@@ -126,6 +126,7 @@ def parent(explicit: object = None) -> Parent | None:
         _in_process,
         _openlineage_context,
         _airflow_task,
+        _dagster_run,
         _openlineage_parent_id,
         _spark,
         _airflow_environment,
@@ -209,6 +210,11 @@ def _airflow_task() -> Parent | None:
     own = _from_id(macros.lineage_parent_id(task))
     find_root = getattr(macros, "lineage_root_parent_id", None)
     return attrs.evolve(own, root=_from_id(find_root(task)) if find_root else None)
+
+
+def _dagster_run() -> Parent | None:
+    found = dagster.run()
+    return Parent(*found) if found else None
 
 
 def _spark() -> Parent | None:

@@ -71,3 +71,44 @@ def test_spark_ml(modeltrail_command) -> None:
     assert "train  COMPLETE" in part
     learned = json.loads(modeltrail_command("impact", "orders.csv", "--json").stdout)
     assert ["/srv/churn/models/churn"] == [row["name"] for row in learned if row["kind"] == "model"]
+
+
+def test_dbt(modeltrail_command) -> None:
+    """The run of dbt is below ours; what was trained on its table or file has a trail to the raw file."""
+    told = modeltrail_command("collect", "--strict", "--from-files", str(RECORDED / "dbt.ndjson"))
+    assert "22 records (22 accepted, 0 warned, 0 rejected)" in told.stderr + told.stdout
+    modeltrail_command("compact")
+    runs = {run["job_name"]: run for run in json.loads(modeltrail_command("runs", "--json").stdout)}
+    ours, dbt = runs["dbt-ol"], runs["dbt-run-churn"]
+    assert (ours["run_id"], ours["run_id"]) == (dbt["parent_run_id"], dbt["root_run_id"])
+    below = {name for name, run in runs.items() if run["parent_run_id"] == dbt["run_id"]}
+    models = {f"churn.main.churn.{name}.build.run" for name in ("stg_orders", "features", "features_file")}
+    assert models | {"churn.main.churn.stg_orders.build.test"} == below
+    through = ["features.build.run", "churn.main.stg_orders", "stg_orders.build.run", "orders.csv", "ingest-"]
+    for way, read in (("table", "main.features"), ("its-uri", "main.features"), ("file", "file.parquet")):
+        trail = modeltrail_command("trace", f"churn-by-{way}").stdout
+        order = [f"train-on-{way}", read, *through]
+        assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+    reached = json.loads(modeltrail_command("impact", "/srv/churn/raw/orders.csv", "--json").stdout)
+    learned = {row["name"] for row in reached if row["kind"] == "model"}
+    assert {"models/churn-by-table", "models/churn-by-its-uri", "models/churn-by-file"} <= learned
+
+
+def test_dagster(modeltrail_command) -> None:
+    """A run in an asset is below Dagster's run; what it read is an asset's file, by the path told of that.
+
+    One run id is that of all assets: what one was checked for did not go into the others.
+    """
+    told = modeltrail_command("collect", "--from-files", str(RECORDED / "dagster.ndjson"))
+    assert "9 records (7 accepted, 2 warned, 0 rejected)" in told.stderr + told.stdout
+    modeltrail_command("compact")
+    runs = json.loads(modeltrail_command("runs", "--json").stdout)
+    (own,) = [run for run in runs if run["job_name"] == "train-churn"]
+    (dagsters,) = [run for run in runs if run is not own]
+    assert (dagsters["run_id"], "churn_model") == (own["parent_run_id"], own["parent_job_name"])
+    assert "/srv/lake/assets.py" in modeltrail_command("show", "churn", "--json").stdout
+    trail = modeltrail_command("trace", "churn").stdout
+    order = ["train-churn", "/srv/lake/data/features.parquet", dagsters["run_id"][-12:], "orders (dagster)"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+    edges = modeltrail_command("sql", "SELECT to_name, from_name FROM edges WHERE via <> 'lineage'", "--json")
+    assert [{"to_name": "features", "from_name": "orders"}] == json.loads(edges.stdout)

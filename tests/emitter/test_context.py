@@ -305,3 +305,33 @@ def test_runs_that_overlap_in_time_leave_the_environment_as_it_was(events):
     assert second.run_id in os.environ["OPENLINEAGE_CONTEXT"]
     second.end()
     assert "OPENLINEAGE_CONTEXT" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("assets", "name"), [(["features"], "features"), (["a", "b"], "nightly"), ([], "nightly")]
+)
+def test_the_run_of_dagster_is_asked(monkeypatch, assets, name):
+    """In an asset the parent is Dagster's run, by the asset's job; elsewhere, or if nobody tells, none."""
+    adapter = SimpleNamespace(_resolve_namespace=lambda _: "lake")
+    keys = [SimpleNamespace(to_user_string=lambda each=each: each) for each in assets]
+    found = SimpleNamespace(
+        run_id=A,
+        job_name="nightly",
+        has_assets_def=bool(assets),
+        selected_asset_keys=keys,
+        instance=SimpleNamespace(event_log_storage=SimpleNamespace(_adapter=adapter)),
+    )
+    dagster = ModuleType("dagster")
+    dagster.DagsterInvariantViolationError = LookupError
+    dagster.OpExecutionContext = SimpleNamespace(get=lambda: found)
+    monkeypatch.setitem(sys.modules, "dagster", ModuleType("dagster"))
+    assert context.parent() is None
+    monkeypatch.setitem(sys.modules, "dagster", dagster)
+    assert context.parent() is None
+    monkeypatch.setitem(sys.modules, "dagster_openlineage", ModuleType("dagster_openlineage"))
+    assert Parent(A, "lake", name) == context.parent()
+    found.instance.event_log_storage = object()
+    monkeypatch.setenv("OPENLINEAGE_NAMESPACE", "ml")
+    assert Parent(A, "ml", name) == context.parent()
+    dagster.OpExecutionContext = SimpleNamespace(get=lambda: {}["no current context"])
+    assert context.parent() is None

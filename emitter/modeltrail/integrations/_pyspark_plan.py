@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import standard
+from modeltrail import naming, standard
 from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
-from modeltrail.observe import naming
 
 MAX_SOURCES: Final = 200
 MAX_DEPTH: Final = 100

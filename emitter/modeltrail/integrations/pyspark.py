@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
-from modeltrail import api, spark
+from modeltrail import api, naming, spark
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
 from modeltrail.integrations import _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.observe import code, model, naming
+from modeltrail.observe import code, model
 from modeltrail.runs import Run
 
 NAME: Final = "pyspark"

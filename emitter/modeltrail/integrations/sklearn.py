@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import ref
 
-from modeltrail import api
+from modeltrail import api, naming
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
 from modeltrail.integrations import _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.observe import code, data, model, naming
+from modeltrail.observe import code, data, model
 from modeltrail.runs import Run
 
 NAME: Final = "sklearn"

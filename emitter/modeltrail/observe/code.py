@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import airflow, standard
+from modeltrail import airflow, dagster, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
 from modeltrail.observe import git, redact
 from modeltrail_schemas import digests
@@ -90,9 +90,9 @@ def location(entry_point: str | os.PathLike[str] | None = None) -> dict[str, Any
 
 
 def entry_point() -> EntryPoint:
-    """What runs: Airflow's DAG file; a script, `-m module`, a notebook, `-c` or an interactive session."""
-    if (dag := airflow.dag_file()) is not None:
-        return EntryPoint(str(dag), dag)
+    """What runs: the file of Airflow's DAG or of Dagster's asset, a script, module, notebook or session."""
+    if (file := airflow.dag_file() or dagster.code_file()) is not None:
+        return EntryPoint(str(file), file)
     main = sys.modules.get("__main__")
     notebook = _jupyter(main)
     if notebook is not None:

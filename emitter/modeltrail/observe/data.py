@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, cast
 
 import attrs
 
-from modeltrail.observe import canonical, frames, naming, tablefiles
+from modeltrail import naming
+from modeltrail.observe import canonical, frames, tablefiles
 from modeltrail.observe.profiles import profile
 from modeltrail_schemas import digests
 

@@ -12,7 +12,8 @@ from typing import Any, Final, cast
 
 import attrs
 
-from modeltrail.observe import modelfiles, naming
+from modeltrail import naming
+from modeltrail.observe import modelfiles
 from modeltrail_schemas import digests
 from modeltrail_schemas.digests import FileDigest
 

@@ -5,8 +5,9 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import frames, naming, redact, tablefiles
+from modeltrail.observe import frames, redact, tablefiles
 from modeltrail.observe.canonical import Cells
 
 if TYPE_CHECKING:

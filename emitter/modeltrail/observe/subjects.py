@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from modeltrail.observe import naming, tablefiles
+from modeltrail import naming
+from modeltrail.observe import tablefiles
 from modeltrail.observe.frames import BLOCK_CELLS
 from modeltrail_schemas import subjects
 

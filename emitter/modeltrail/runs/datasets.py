@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import event, standard
+from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data, naming
+from modeltrail.observe import data
 from modeltrail.observe.data import DataView
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}

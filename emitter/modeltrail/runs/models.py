@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import event, standard
+from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import (
     ModelTrailModelArtifactOutputDatasetFacet,
@@ -24,7 +24,6 @@ from modeltrail.facets import (
     ModelTrailRegistrationDatasetFacet,
 )
 from modeltrail.observe import model as observed
-from modeltrail.observe import naming
 from modeltrail.observe.model import ModelView
 from modeltrail.runs.datasets import is_place, is_written_as_place
 

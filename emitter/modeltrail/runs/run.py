@@ -6,10 +6,11 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 
 import attrs
 
+from modeltrail import naming
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import Capture, Facet
-from modeltrail.observe import data, naming
+from modeltrail.observe import data
 from modeltrail.observe import model as observed
 from modeltrail.runs import datasets, process, scenes, transforms
 from modeltrail.runs.datasets import Input

@@ -6,10 +6,10 @@ from typing import Any
 
 import attrs
 
-from modeltrail import standard
+from modeltrail import naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import param_entries, params_sha256
-from modeltrail.observe import naming, redact
+from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.runs import datasets
 

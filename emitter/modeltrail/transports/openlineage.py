@@ -10,7 +10,7 @@ import contextlib
 import copy
 import enum
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from openlineage.client.client import Event
 from openlineage.client.facet_v2 import parent_run
 from openlineage.client.transport import Config, Transport, get_default_factory
 
-from modeltrail import guard, settings, wire
+from modeltrail import dbt, guard, settings, wire
 from modeltrail.errors import ConfigError, DeliveryError
 from modeltrail.transports import TERMINAL, kafka, local
 from modeltrail.transports.breaker import Breaker
@@ -67,8 +67,8 @@ class KafkaTransport(Transport):
         """
         spools = self.sender.options.on_failure == "spool"
         with guard.guarded("emitting an event") if spools else contextlib.nullcontext():
-            content = plain(event)
-            self.sender.send(wire.key(content), wire.encode(content))
+            for content in _complete(plain(event)):
+                self.sender.send(wire.key(content), wire.encode(content))
 
     def wait_for_completion(self, timeout: float = -1) -> bool:
         """Wait until nothing is on its way; say whether Kafka has every event by then.
@@ -114,10 +114,10 @@ class LocalTransport(Transport):
         Raises:
             LineageError: The event could not be written down, or not to disk.
         """
-        content = plain(event)
-        self.sender.send(wire.key(content), wire.encode(content))
-        if content.get("eventType") in TERMINAL:
-            self.sender.flush(-1)
+        for content in _complete(plain(event)):
+            self.sender.send(wire.key(content), wire.encode(content))
+            if content.get("eventType") in TERMINAL:
+                self.sender.flush(-1)
 
     def wait_for_completion(self, timeout: float = -1) -> bool:
         """Sync to disk."""
@@ -183,6 +183,14 @@ class ForeignSender:
         """Close the transport; say whether it has sent every event."""
         self._spool.close()
         return self._transport.close(timeout) and not self.undelivered
+
+
+def _complete(told: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """An event, and what its producer leaves out of it."""
+    yield told
+    with guard.guarded("looking for the files behind dbt's tables"):
+        if more := dbt.supplement(told):
+            yield more
 
 
 def plain(event: Any) -> Any:

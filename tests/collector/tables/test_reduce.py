@@ -297,6 +297,28 @@ def test_broken_facets_break_nothing(make, reduced) -> None:
         assert 2 == len(tables["run_datasets"])
 
 
+@pytest.mark.parametrize(
+    ("uri", "identity"),
+    [
+        ("/lake/x.parquet", "file\t/lake/x.parquet"),
+        ("file:///lake/x.parquet", "file\t/lake/x.parquet"),
+        ("s3a://bucket/lake/x/", "s3://bucket\tlake/x"),
+        ("lake/x.parquet", None),
+        ("postgres://db:5432/shop", None),
+    ],
+)
+def test_an_asset_of_dagster_is_the_file_whose_path_it_tells(make, reduced, uri, identity) -> None:
+    """Its `dataSource` is another name of it, where that is an absolute path; of others it is not."""
+    source = make.facet("dataSource", uri=uri)
+    dagsters = source | {
+        "_producer": "https://github.com/OpenLineage/OpenLineage/tree/0.2.1/integration/dagster"
+    }
+    outputs = [make.dataset("asset", dataSource=dagsters), make.dataset("table", dataSource=source)]
+    tables = reduced(make.entries([make.run_event("COMPLETE", make.base, "r", "j", outputs=outputs)]))
+    found = {row["name"]: row["identities"] for row in tables["run_datasets"]}
+    assert {"asset": [identity] if identity else None, "table": None} == found
+
+
 def test_job_and_dataset_events_have_no_run(make, reduced) -> None:
     """Events without a run are events, and their facets stand by job or dataset, the last one counting."""
     job = [

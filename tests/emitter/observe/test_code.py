@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -321,3 +322,16 @@ def test_a_long_command_line_is_not_given_in_part():
     """A command line too long to keep whole is left out: a part of it would do something else."""
     assert ["python", "train.py"] == code.command(["python", "train.py"])
     assert None is code.command(["python", *map(str, range(code.MAX_ARGUMENTS))])
+
+
+def test_the_file_of_an_asset_is_the_code(monkeypatch):
+    """In an asset of Dagster the entry point is the file of its function, and not the program `dagster`."""
+    dagster = ModuleType("dagster")
+    dagster.DagsterInvariantViolationError = LookupError
+    function = SimpleNamespace(decorated_fn=lambda: None)
+    step = SimpleNamespace(op_def=SimpleNamespace(compute_fn=function))
+    dagster.OpExecutionContext = SimpleNamespace(get=lambda: step)
+    monkeypatch.setitem(sys.modules, "dagster", dagster)
+    assert code.EntryPoint(__file__, Path(__file__)) == code.entry_point()
+    step.op_def = SimpleNamespace(compute_fn=print)  # an op that is made in another way
+    assert code.EntryPoint(__file__, Path(__file__)) != code.entry_point()

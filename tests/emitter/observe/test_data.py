@@ -13,7 +13,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from modeltrail.observe import data, naming, profiles
+from modeltrail import naming
+from modeltrail.observe import data, profiles
 from modeltrail_schemas import digests
 
 
@@ -26,7 +27,9 @@ from modeltrail_schemas import digests
         ("abfss://box@acc.dfs.core.windows.net/raw/x", "abfss://box@acc.dfs.core.windows.net", "raw/x"),
         ("hdfs://me:pw@node:8020/raw/x.csv", "hdfs://node:8020", "/raw/x.csv"),
         ("https://me:pw@host/x.csv?sig=abc#top", "https://host", "/x.csv"),
-        ("postgresql://me:pw@db:5432/shop.public.orders", "postgres://db:5432", "/shop.public.orders"),
+        ("postgresql://me:pw@db:5432/shop.public.orders", "postgres://db:5432", "shop.public.orders"),
+        ("duckdb:///srv/c.duckdb/c.main.features", "duckdb:///srv/c.duckdb", "c.main.features"),
+        ("duckdb://md:shop/shop.main.orders", "duckdb://md:shop", "shop.main.orders"),
         ("file:///data/x.csv", "file", "/data/x.csv"),
         ("file://nas/data/x.csv", "file://nas", "/data/x.csv"),
         ("/data/../data/x.csv", "file", "/data/x.csv"),
@@ -47,6 +50,7 @@ def test_a_relative_path_is_made_absolute(tmp_path, monkeypatch):
     (tmp_path / "x.csv").write_text("a\n1\n")
     (tmp_path / "link.csv").symlink_to("x.csv")
     assert ("file", f"{tmp_path}/link.csv") == naming.identity("./link.csv")
+    assert (f"duckdb://{tmp_path}/c.duckdb", "c.main.t") == naming.identity("duckdb://c.duckdb/c.main.t")
     assert data.look("x.csv").fingerprint == data.look(Path("link.csv")).fingerprint
 
 

@@ -25,6 +25,9 @@ said AS (
         max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.name' END) AS registered_name,
         max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.version' END) AS registered_version,
         max(CASE WHEN key = 'symlinks' THEN value END) AS symlinks,
+        -- Dagster's asset by the path or URI in its metadata: of others `dataSource` is what holds the dataset
+        max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/integration/dagster')
+            THEN regexp_replace(value ->> '$.uri', '^file://(localhost)?/', '/') END) AS located,
         coalesce(bool_or(key IN (
             'modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_registration', 'modelTrail_evaluation'
         )), false) AS has_model_facet
@@ -50,10 +53,17 @@ typed AS (
             ELSE 'dataset'
         END AS kind,
         capture, registered_name, registered_version, happened_at,
-        CASE WHEN symlinks IS NULL THEN NULL ELSE list_transform(
-            from_json(symlinks -> '$.identifiers', '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
-            lambda link: concat(link.namespace, chr(9), link.name)
-        ) END AS identities
+        CASE
+            WHEN symlinks IS NOT NULL THEN list_transform(
+                from_json(symlinks -> '$.identifiers', '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
+                lambda link: concat(link.namespace, chr(9), link.name)
+            )
+            WHEN starts_with(located, '/') THEN [concat('file', chr(9), located)]
+            WHEN regexp_matches(located, '^(s3[an]?|gs|abfss)://[^/]+/.') THEN [concat(
+                regexp_replace(regexp_extract(located, '^[^:]+://[^/]+'), '^s3[an]:', 's3:'), chr(9),
+                regexp_extract(located, '^[^:]+://[^/]+/(.*?)/?$', 1)
+            )]
+        END AS identities
     FROM said
 )
 SELECT * REPLACE (

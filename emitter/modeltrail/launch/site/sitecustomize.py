@@ -32,14 +32,19 @@ def _claims(state: str) -> bool:
 def _observe() -> None:
     state = os.environ.get("MODELTRAIL_LAUNCH")
     command = getattr(sys, "orig_argv", ["", ""])[1:2]
-    if not state or _NO_SCRIPTS.intersection(os.path.basename(part) for part in command):  # noqa: PTH119
+    program = [os.path.basename(part) for part in command]  # noqa: PTH119
+    if not state or _NO_SCRIPTS.intersection(program):
         return
-    if not _claims(state):
+    claims = _claims(state)
+    if not claims and program != ["dbt-ol"]:
         return
     try:
         from modeltrail.launch import child
 
-        child.adopt(state)
+        if program == ["dbt-ol"]:
+            child.lend_inbox()
+        if claims:
+            child.adopt(state)
     except Exception as error:  # whatever it is, the program goes on
         try:
             with open(os.path.join(state, "problem"), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123

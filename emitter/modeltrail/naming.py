@@ -24,6 +24,22 @@ _SAME_STORE: Final = {
 }
 # Object stores have keys, not paths: no leading slash. (File systems keep theirs.)
 _KEYED: Final = frozenset({"s3", "gs", "abfss", "wasbs", "hf", "mlflow", "models", "modeltrail"})
+# Databases have tables, `database.schema.table`: none either.
+_TABLED: Final = frozenset(
+    {
+        "awsathena",
+        "clickhouse",
+        "mssql",
+        "mysql",
+        "oracle",
+        "postgres",
+        "presto",
+        "redshift",
+        "snowflake",
+        "trino",
+    }
+)
+DUCKDB: Final = "duckdb"
 
 
 def is_uri(text: str) -> bool:
@@ -49,6 +65,10 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     ('s3://bucket', 'raw/x.csv')
     >>> identity("hdfs://user:secret@namenode:8020/raw/x.csv")
     ('hdfs://namenode:8020', '/raw/x.csv')
+    >>> identity("postgresql://user:secret@db:5432/shop.public.orders")
+    ('postgres://db:5432', 'shop.public.orders')
+    >>> identity("duckdb:///srv/churn.duckdb/churn.main.features")
+    ('duckdb:///srv/churn.duckdb', 'churn.main.features')
     """
     path = local_path(where)
     if path is not None:
@@ -58,7 +78,15 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     except ValueError:  # `http://[broken`: still a name
         return FILE, os.fspath(where).partition("?")[0]
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
+    if scheme == DUCKDB:
+        return _duckdb(parts.netloc + unquote(parts.path))
     return f"{scheme}://{_authority(scheme, parts.netloc)}", _name(scheme, unquote(parts.path))
+
+
+def _duckdb(where: str) -> tuple[str, str]:
+    """A table, behind the path of the database's file; one of a service (`md:…`) or in memory has no path."""
+    file, _, table = where.rpartition("/")
+    return f"{DUCKDB}://{file if ':' in file else os.path.abspath(file)}", table  # noqa: PTH100
 
 
 def _authority(scheme: str, netloc: str) -> str:
@@ -71,6 +99,6 @@ def _authority(scheme: str, netloc: str) -> str:
 
 def _name(scheme: str, path: str) -> str:
     trimmed = path.rstrip("/")
-    if scheme in _KEYED:
+    if scheme in _KEYED | _TABLED:
         trimmed = trimmed.lstrip("/")
     return trimmed or "/"

@@ -1,0 +1,1 @@
+select customer, amount, churned from {{ source('raw', 'orders') }} where amount > 0

@@ -65,6 +65,8 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     ('s3://bucket', 'raw/x.csv')
     >>> identity("hdfs://user:secret@namenode:8020/raw/x.csv")
     ('hdfs://namenode:8020', '/raw/x.csv')
+    >>> identity("dbfs:/mnt/x.csv")
+    ('dbfs', '/mnt/x.csv')
     >>> identity("postgresql://user:secret@db:5432/shop.public.orders")
     ('postgres://db:5432', 'shop.public.orders')
     >>> identity("duckdb:///srv/churn.duckdb/churn.main.features")
@@ -80,7 +82,13 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
     if scheme == DUCKDB:
         return _duckdb(parts.netloc + unquote(parts.path))
-    return f"{scheme}://{_authority(scheme, parts.netloc)}", _name(scheme, unquote(parts.path))
+    authority = _authority(scheme, parts.netloc)
+    return f"{scheme}://{authority}" if authority else scheme, _name(scheme, unquote(parts.path))
+
+
+def uri(namespace: str, name: str) -> str:
+    """Where a dataset lies that is no local file: what `identity` was made from, without credentials."""
+    return f"{namespace}/{name.lstrip('/')}" if "://" in namespace else f"{namespace}:{name}"
 
 
 def _duckdb(where: str) -> tuple[str, str]:

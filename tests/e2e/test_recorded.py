@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from one_graph import must_hang_together
+
 RECORDED = Path(__file__).parents[1] / "data" / "recorded"
 
 
@@ -112,3 +114,12 @@ def test_dagster(modeltrail_command) -> None:
     assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
     edges = modeltrail_command("sql", "SELECT to_name, from_name FROM edges WHERE via <> 'lineage'", "--json")
     assert [{"to_name": "features", "from_name": "orders"}] == json.loads(edges.stdout)
+
+
+def test_one_graph(modeltrail_command) -> None:
+    """dbt, Spark, Airflow and scikit-learn: an unbroken path from the raw file to the endpoint."""
+    told = modeltrail_command("collect", "--from-files", str(RECORDED / "graph.ndjson"))
+    assert "32 records" in told.stderr + told.stdout
+    assert "0 rejected" in told.stderr + told.stdout
+    modeltrail_command("compact")
+    must_hang_together(modeltrail_command)

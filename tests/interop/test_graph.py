@@ -1,4 +1,4 @@
-"""dbt, Spark, Airflow and scikit-learn, real, one after the other: one graph from the raw file to the endpoint."""
+"""dbt, Spark, Airflow and scikit-learn, real, one after the other: one graph from raw file to endpoint."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from interop.airflow_home import Airflow
+from one_graph import must_hang_together
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -28,19 +29,8 @@ def launched(venv: str, folder: Path, command: list[str], **environment: str) ->
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
-def in_order(trail: str, names: list[str]) -> bool:
-    """Whether each of the names stands in it behind the one before."""
-    at = 0
-    for name in names:
-        at = trail.find(name, at)
-        if at < 0:
-            return False
-        at += len(name)
-    return True
-
-
 def test_one_graph_over_four_tools(tmp_path, kafka_bootstrap, kafka_topic, modeltrail_command) -> None:
-    """From the endpoint back through Airflow, Spark and dbt to the raw file, and forwards to what it taught."""
+    """From the endpoint back through Airflow, Spark and dbt to the raw file, and forwards again."""
     topic = kafka_topic(3)
     folder = Path(shutil.copytree(HERE / "churn", tmp_path / "churn"))
     (folder / "raw").mkdir()
@@ -70,29 +60,4 @@ def test_one_graph_over_four_tools(tmp_path, kafka_bootstrap, kafka_topic, model
     )
     assert "0 rejected" in told.stdout + told.stderr
     modeltrail_command("compact")
-    check(modeltrail_command)
-
-
-def check(modeltrail_command) -> None:
-    """What is answered from it."""
-    to_raw = [
-        *("churn@1", "train-churn", "features", "churn_features.", "features_file.parquet"),
-        *("features_file.build.run", "churn.main.features", "features.build.run"),
-        *("churn.main.stg_orders", "stg_orders.build.run", "raw/orders.csv"),
-    ]
-    trail = modeltrail_command("trace", "churn@1").stdout
-    assert in_order(trail, to_raw), trail
-    served = modeltrail_command("trace", "k8s://prod/endpoints/churn-api").stdout
-    assert in_order(served, ["churn-api", "deploy-churn", *to_raw]), served
-    reached = json.loads(modeltrail_command("impact", "raw/orders.csv", "--json").stdout)
-    assert ["churn"] == [row["registered_name"] for row in reached if row["kind"] == "model"]
-    assert ["churn-api"] == [row["endpoint"] for row in reached if row["kind"] == "endpoint"]
-    runs = json.loads(modeltrail_command("runs", "--json").stdout)
-    jobs = {run["run_id"]: run["job_name"] for run in runs}
-    roots = {run["job_name"]: jobs.get(run["root_run_id"]) for run in runs}
-    assert {"dbt-ol", "spark_features", "churn"} == {root for root in roots.values() if root}
-    assert ("churn", "spark_features", "dbt-ol") == (
-        roots["train-churn"],
-        roots["churn_features"],
-        roots["dbt-run-churn"],
-    )
+    must_hang_together(modeltrail_command)

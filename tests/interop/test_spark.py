@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from kafka_broker import read
 
+from modeltrail import naming
+
 SPARK = Path(__file__).parents[2] / ".venv-spark"
 JOB = Path(__file__).with_name("spark_job.py")
 PAGE = Path(__file__).parents[2] / "docs" / "spark.md"
@@ -155,6 +157,34 @@ def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, a
     order = ["churn-spark", "train-churn", "features", "churn_features.", "orders.csv"]
     trail = modeltrail_command("trace", "churn-spark").stdout
     assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
+
+
+URIS = (
+    *("s3a://bucket/a/b/", "s3n://bucket/a", "s3://bucket", "s3a://bucket/a%20b/c", "gs://bucket/x/y"),
+    *("abfss://c@account.dfs.core.windows.net/a/b", "abfs://c@account.dfs.core.windows.net/a"),
+    *("wasb://c@account.blob.core.windows.net/a", "hdfs://name:8020/user/x/", "hdfs:///user/x"),
+    *("file:/srv/x/", "file:///srv/x%20y", "/srv/z", "dbfs:/mnt/x", "viewfs://lake/data/orders"),
+)
+NAMES = """
+import json, sys
+from pyspark.sql import SparkSession
+builder = SparkSession.builder.master("local[1]")
+for key, value in json.loads(sys.argv[1]).items():
+    builder = builder.config(key, value)
+jvm = builder.getOrCreate()._jvm
+named = jvm.io.openlineage.client.utils.filesystem.FilesystemDatasetUtils.fromLocation
+found = [named(jvm.java.net.URI(uri)) for uri in sys.argv[2:]]
+print(json.dumps([[each.getNamespace(), each.getName()] for each in found]))
+"""
+
+
+def test_names_are_the_listener_s() -> None:
+    """What a path or URI is called by the listener's own code, it is called by us."""
+    conf = json.dumps(QUIET | {"spark.driver.extraClassPath": JARS.replace(",", os.pathsep)})
+    done = subprocess.run([*PYTHON, "-c", NAMES, conf, *URIS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = [tuple(name) for name in json.loads(done.stdout.splitlines()[-1])]
+    assert dict(zip(URIS, told, strict=True)) == {uri: naming.identity(uri) for uri in URIS}
 
 
 def test_the_page_s_job(modeltrail_command, tmp_path) -> None:

@@ -94,7 +94,7 @@ def _source(place: str, leaf: Any) -> str | Dataset:
     ]
     facets = {
         "schema": standard.schema(columns),
-        "dataSource": standard.data_source(namespace, f"{namespace}/{name.lstrip('/')}"),
+        "dataSource": standard.data_source(namespace, naming.uri(namespace, name)),
     }
     return Dataset(namespace, name, facets)
 

@@ -132,11 +132,12 @@ def _entry(given: str | os.PathLike[str] | None) -> EntryPoint:
 
 
 def _folder(entry: EntryPoint) -> Path:
-    """Where to ask git: beside the script, unless that is an installed module."""
+    """Where to ask git: beside the script, unless that is an installed module or program, as dbt-ol is."""
     path = entry.path or entry.notebook
-    if path is not None and path.exists() and "site-packages" not in path.parts:
-        return path.parent
-    return Path(_cwd() or os.sep)
+    if path is None or not path.exists():
+        return Path(_cwd() or os.sep)
+    is_installed = "site-packages" in path.parts or path.parent == Path(sys.executable).parent
+    return Path(_cwd() or os.sep) if is_installed else path.parent
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

@@ -159,8 +159,7 @@ def _located(where: str | os.PathLike[str]) -> DataView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        uri = f"{namespace}/{name.lstrip('/')}"
-        return DataView(namespace, name, uri=uri)
+        return DataView(namespace, name, uri=naming.uri(namespace, name))
     uri = path.as_uri()
     seen = digests.digest(path)
     if seen is None:

@@ -161,7 +161,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        return ModelView(namespace, name, uri=f"{namespace}/{name.lstrip('/')}")
+        return ModelView(namespace, name, uri=naming.uri(namespace, name))
     found = digests.digest(path)
     if found is None:
         return ModelView(namespace, name, uri=path.as_uri())

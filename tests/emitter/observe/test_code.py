@@ -185,6 +185,15 @@ def test_a_bare_repository_is_no_work_tree(tmp_path):
     assert None is code.location(tmp_path / "train.py")
 
 
+def test_an_installed_program_runs_the_code_of_its_folder(repo, monkeypatch):
+    """The like of dbt-ol lie beside Python: what they run is in the folder that they are called in."""
+    monkeypatch.chdir(repo)
+    program = Path(sys.executable).parent / "modeltrail"
+    assert (head(repo), False) == attributes(code.state(program))
+    (repo / "train.py").write_text("x = 2\n")
+    assert (head(repo), True) == attributes(code.state(program))
+
+
 def test_a_worktree_and_a_submodule_are_repositories(repo, tmp_path):
     """A linked work tree on a detached commit and a submodule are seen as what they are."""
     run(repo, "worktree", "add", "--detach", str(tmp_path / "linked"))

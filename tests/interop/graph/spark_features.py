@@ -1,4 +1,4 @@
-"""Features from the file that dbt wrote, in Spark: `spark_features.py FILE FOLDER`; nothing here knows of us."""
+"""Features from the file that dbt wrote, by Spark: `spark_features.py FILE FOLDER`."""
 
 import sys
 

@@ -36,6 +36,7 @@ __all__ = [
     "event",
     "facets",
     "flush",
+    "naming",
     "run",
     "testing",
     "track",
@@ -53,7 +54,7 @@ _HOMES: Final = {
     "run": "modeltrail.api",
     "track": "modeltrail.api",
 }
-_MODULES: Final = frozenset({"errors", "event", "facets", "testing"})
+_MODULES: Final = frozenset({"errors", "event", "facets", "naming", "testing"})
 
 
 def __getattr__(name: str) -> object:

@@ -68,6 +68,14 @@ class Parent:
         """The value of OPENLINEAGE_CONTEXT that makes this run the parent."""
         return json.dumps({"parent": {**_written(self), "root": _written(self.top)}}, separators=(",", ":"))
 
+    def to_spark(self) -> dict[str, str]:
+        """The configuration of Spark's listener that makes this run the parent of an application."""
+        return {
+            f"spark.openlineage.{prefix}{key}": value
+            for prefix, run in (("parent", self), ("rootParent", self.top))
+            for key, value in (("RunId", run.run_id), ("JobNamespace", run.namespace), ("JobName", run.name))
+        }
+
 
 @runtime_checkable
 class Current(Protocol):

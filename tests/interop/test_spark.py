@@ -159,6 +159,45 @@ def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, a
     assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
 
 
+WITHIN = """
+import json, sys
+import modeltrail
+modeltrail.autolog(strict=True)
+from pyspark.sql import SparkSession
+with modeltrail.run("nightly") as outer, modeltrail.run("features") as run:
+    builder = SparkSession.builder.master("local[1]").appName("within")
+    for key, value in json.loads(sys.argv[1]).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.range(3).write.parquet("rows")
+    with modeltrail.run("inner"):
+        pass
+    spark.stop()
+"""
+
+
+@pytest.mark.parametrize("own", [{}, {"spark.openlineage.parentRunId": OUTER}], ids=["", "names another"])
+def test_an_application_that_starts_within_a_run(tmp_path, modeltrail_command, own) -> None:
+    """It is a child of that run, and its root is that run's; unless the program says whose it is."""
+    told = tmp_path / "told.ndjson"
+    conf = CONF | {f"spark.openlineage.transport.{key}": value for key, value in
+                   (("type", "file"), ("location", str(told)))}  # fmt: skip
+    if own:
+        conf |= own | {f"spark.openlineage.parentJob{key}": "elsewhere" for key in ("Namespace", "Name")}
+    done = subprocess.run(
+        [*PYTHON, "-c", WITHIN, json.dumps(conf)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    inbox = Path(os.environ["MODELTRAIL_LOG"]) / "inbox"
+    modeltrail_command("collect", "--from-files", f"{inbox}/*.ndjson", "--from-files", str(told))
+    modeltrail_command("compact")
+    runs = {run["job_name"]: run for run in json.loads(modeltrail_command("runs", "--json").stdout)}
+    app, above = runs["within"], (runs["features"]["run_id"], runs["nightly"]["run_id"])
+    assert (OUTER if own else above[0]) == app["parent_run_id"]
+    assert (OUTER if own else above[1]) == app["root_run_id"]
+    assert above == (runs["inner"]["parent_run_id"], runs["inner"]["root_run_id"])
+
+
 URIS = (
     *("s3a://bucket/a/b/", "s3n://bucket/a", "s3://bucket", "s3a://bucket/a%20b/c", "gs://bucket/x/y"),
     *("abfss://c@account.dfs.core.windows.net/a/b", "abfs://c@account.dfs.core.windows.net/a"),

@@ -39,7 +39,7 @@ class Integration:
 
 TABLE: Final = (
     Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
-    Integration("pyspark", "pyspark.ml.base", "Estimator", "pyspark", (4, 0)),
+    Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
 )
 
 _waiting: set[str] = set()

@@ -4,8 +4,11 @@ Spark's own lineage knows which files a job read and wrote, and not that a model
 `transform`, `evaluate` and every save of a model is observed; the outermost call is recorded, what it calls
 inside is not. Without a current run the fit of a model makes one of its own, and so do its evaluation and
 its save; a transformer alone does not. Spark is asked for plans only: no job is started.
+
+A session that starts within a run has that as its parent, for OpenLineage's listener.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -23,6 +26,8 @@ from modeltrail.runs import Run
 
 NAME: Final = "pyspark"
 
+_PARENTS: Final = frozenset({"spark.openlineage.context", "spark.openlineage.parentRunId"})
+
 _trained: WeakSet[Any] = WeakSet()
 """Frames that a model was fitted on."""
 _predicted: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
@@ -34,10 +39,10 @@ _saved: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 
 def activate() -> None:
-    """Observe estimators, models, evaluators and writers of this library and of those built on it."""
-    base = sys.modules["pyspark.ml.base"]
-    _observe(base.Estimator, "fit", observe_fit)
-    _observe(base.Transformer, "transform", observe_transform)
+    """Observe sessions; and estimators, models, evaluators and files, also of libraries built on these."""
+    session = sys.modules["pyspark.sql.session"].SparkSession
+    _patch.wrap(NAME, session.Builder, "getOrCreate", observe_session)
+    _patch.when_imported("pyspark.ml.base", _observe_parts)
     _patch.when_imported(
         "pyspark.ml.evaluation", lambda module: _observe(module.Evaluator, "evaluate", observe_evaluate)
     )
@@ -53,10 +58,26 @@ def _observe(base: type, method: str, observe: _patch.Observe) -> None:
     _patch.on_subclass(NAME, base, lambda kind: _patch.wrap(NAME, kind, method, observe))
 
 
+def _observe_parts(module: Any) -> None:
+    _observe(module.Estimator, "fit", observe_fit)
+    _observe(module.Transformer, "transform", observe_transform)
+
+
 def _observe_files(module: Any) -> None:
     _patch.wrap(NAME, module.JavaMLWriter, "__init__", observe_writer)
     _observe(module.MLWriter, "save", observe_save)
     _observe(module.MLReader, "load", observe_load)
+
+
+def observe_session(call: Call) -> None:
+    """Makes the current run the parent of the application that starts, unless the program names another."""
+    run, options = api.current_run(), call.args[0]._options  # noqa: SLF001  what was given to `config`
+    starts = sys.modules["pyspark"].SparkContext._active_spark_context is None  # noqa: SLF001
+    is_remote = "spark.remote" in options or "SPARK_REMOTE" in os.environ
+    if run is None or not starts or is_remote or not _PARENTS.isdisjoint(options):
+        return
+    for key, value in run.identity.to_spark().items():
+        call.args[0].config(key, value)
 
 
 def observe_fit(call: Call) -> Finish | None:

@@ -38,16 +38,13 @@ def variables(environment: Mapping[str, str], jars: str, state: str, own: Parent
         own: the run.
     """
     conf = {
-        "extraListeners": LISTENER,
-        "openlineage.namespace": own.namespace,
-        "openlineage.transport.type": "file",
-        "openlineage.transport.location": str(Path(state) / _FILE),
+        "spark.extraListeners": LISTENER,
+        "spark.openlineage.namespace": own.namespace,
+        "spark.openlineage.transport.type": "file",
+        "spark.openlineage.transport.location": str(Path(state) / _FILE),
+        **own.to_spark(),
     }
-    for prefix, run in (("parent", own), ("rootParent", own.top)):
-        conf[f"openlineage.{prefix}RunId"] = run.run_id
-        conf[f"openlineage.{prefix}JobNamespace"] = run.namespace
-        conf[f"openlineage.{prefix}JobName"] = run.name
-    options = [f"-Dspark.{key}={value}" for key, value in conf.items()]
+    options = [f"-D{key}={value}" for key, value in conf.items()]
     # Java's system properties come after all that the program says to Spark, this class path after Spark's.
     return {
         "SPARK_SUBMIT_OPTS": " ".join([*_given(environment, "SPARK_SUBMIT_OPTS"), *map(_quoted, options)]),

@@ -156,7 +156,7 @@ def observe_transform(call: Call) -> Finish | None:
         return None
 
     def finish(predictions: Any, error: BaseException | None) -> None:
-        if error is None:
+        if error is None and predictions is not given["dataset"]:  # which would keep itself alive
             _predicted[predictions] = given["self"], given["dataset"]
 
     return finish

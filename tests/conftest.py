@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from modeltrail_collector.log import rollup
+
 pytest_plugins = ["kafka_broker", "s3_server"]
 
 # No test depends on how fast the machine is.
@@ -26,6 +28,16 @@ def pytest_runtest_setup() -> None:
     """Midnight (UTC) falls between two tests: what a log seals on two days is kept and rolled up apart."""
     if (left := DAY_S - time.time() % DAY_S) < LAST_S:
         time.sleep(left)
+
+
+BOUNDS = rollup.FEW, rollup.PARTS
+
+
+@pytest.fixture(autouse=True)
+def own_bounds() -> Iterator[None]:
+    """Simulated worlds make roll-ups small for their process: the tests after them have the product's."""
+    yield
+    rollup.FEW, rollup.PARTS = BOUNDS
 
 
 @pytest.fixture(autouse=True)

@@ -23,9 +23,12 @@ from modeltrail.facets import PRODUCER
 PROGRAM: Final = "dbt-ol"
 _RUNS: Final = ("model.", "snapshot.")
 _DUCKDB: Final = f"{naming.DUCKDB}://"
-# What DuckDB reads as a file where a query names a table; its functions that read files.
+# What DuckDB reads as a file where a query names a table; its functions that read files. Others that are
+# called alike (postgres_scan) are given passwords.
 _FILE: Final = re.compile(r"/|\.(csv|tsv|parquet|json|jsonl|ndjson)(\.(gz|zst))?$", re.IGNORECASE)
-_READS: Final = re.compile(r"^read_|_scan$")
+_READS: Final = re.compile(
+    r"^(read_(csv|json|ndjson|json_objects|ndjson_objects)(_auto)?|read_(parquet|text|blob|xlsx)|parquet_scan)$"
+)
 _PATTERN: Final = re.compile(r"[*?\[{]")
 
 Identity = tuple[str, str]
@@ -135,8 +138,9 @@ def _read(manifest: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[tupl
         queries.append(node["compiled_code"])
     for query in queries:
         for file in _files(_parsed(query)):
-            folder, pattern, _ = _PATTERN.sub("\0", file, count=1).partition("\0")
-            yield file, naming.identity(folder.rpartition("/")[0] if pattern else file)
+            place = file.partition("?")[0] if naming.is_uri(file) else file
+            folder, pattern, _ = _PATTERN.sub("\0", place, count=1).partition("\0")
+            yield file, naming.identity(folder.rpartition("/")[0] if pattern else place)
 
 
 def _parsed(query: str) -> Any:
@@ -156,17 +160,22 @@ def _files(tree: Any) -> Iterator[str]:
     if tree.get("type") == "BASE_TABLE" and not tree.get("schema_name") and _FILE.search(name):
         yield name
     if tree.get("type") == "TABLE_FUNCTION" and _READS.search(tree["function"]["function_name"]):
-        yield from _texts((tree["function"].get("arguments") or tree["function"]["children"])[:1])
+        for first in (tree["function"].get("arguments") or tree["function"]["children"])[:1]:
+            yield from _texts(first)
     for each in tree.values():
         yield from _files(each)
 
 
-def _texts(tree: Any) -> Iterator[str]:
-    """The texts among the constants below a node; DuckDB 2 writes them as `literal`, DuckDB 1 as `value`."""
-    for each in tree.values() if isinstance(tree, dict) else tree:
-        if isinstance(each, dict) and each.get("type") == "VALUE_CONSTANT":
-            found = each["literal"]["text"] if "literal" in each else each["value"]["value"]
-            if isinstance(found, str):
-                yield found
-        elif isinstance(each, dict | list):
+def _texts(argument: Any) -> Iterator[str]:
+    """A text, or the texts of a list: what is put together in the query is not known here.
+
+    DuckDB 2 writes them as `literal`, in a list of arguments, DuckDB 1 as `value`.
+    """
+    node = argument.get("expression", argument)
+    if node.get("type") == "VALUE_CONSTANT":
+        found = node["literal"]["text"] if "literal" in node else node["value"]["value"]
+        if isinstance(found, str):
+            yield found
+    elif node.get("function_name") == "list_value" or node.get("type") == "ARRAY_CONSTRUCTOR":
+        for each in node.get("arguments") or node.get("children") or ():
             yield from _texts(each)

@@ -12,6 +12,9 @@ LISTENER: Final = "io.openlineage.spark.agent.OpenLineageSparkListener"
 PATIENCE_S: Final = 2.0
 """So long the listener may take to hear that its application has started: it hears of it a moment later."""
 
+_silent: set[str] = set()
+"""Applications whose listener did not hear in time, as one that could not start: they are waited for once."""
+
 
 def session() -> Any:
     """The active session; None where there is none."""
@@ -47,9 +50,10 @@ def application(active: Any) -> Mapping[str, str | None] | None:
         return None
     if (get("spark.openlineage.disabled") or "").lower() == "true":
         return None
-    ends = time.monotonic() + PATIENCE_S
+    ends = time.monotonic() + (0 if context.applicationId in _silent else PATIENCE_S)
     while (emitter := _emitter(context)) is None:
         if time.monotonic() > ends:
+            _silent.add(context.applicationId)
             return None
         time.sleep(0.02)
     above = "RootParent" if emitter.getRootParentRunId().isPresent() else "Parent"  # as its events have it

@@ -232,11 +232,30 @@ def test_the_listener_of_spark_is_asked(monkeypatch, above, conf, expected):
     bus = SimpleNamespace(listeners=lambda: SimpleNamespace(toArray=lambda: listeners))
     scala = SimpleNamespace(sc=lambda: SimpleNamespace(listenerBus=lambda: bus))
     conf = {"spark.extraListeners": spark.LISTENER} | conf
-    session = SimpleNamespace(sparkContext=SimpleNamespace(getConf=lambda: conf, _jsc=scala))
+    activate(monkeypatch, getConf=lambda: conf, _jsc=scala, applicationId="local-1")
+    assert expected == context.parent()
+
+
+def activate(monkeypatch, **context_of_spark):
+    """A session of Spark with this context."""
+    session = SimpleNamespace(sparkContext=SimpleNamespace(**context_of_spark))
     sql = ModuleType("pyspark.sql")
     sql.SparkSession = SimpleNamespace(getActiveSession=lambda: session)
     monkeypatch.setitem(sys.modules, "pyspark.sql", sql)
-    assert expected == context.parent()
+
+
+def test_a_listener_that_never_hears_is_waited_for_once(monkeypatch):
+    """One that could not start holds up the first run of its application, and no other."""
+    monkeypatch.setattr(spark, "PATIENCE_S", 0.05)
+    asked = []
+    bus = SimpleNamespace(listeners=lambda: SimpleNamespace(toArray=lambda: asked.append(1) or []))
+    scala = SimpleNamespace(sc=lambda: SimpleNamespace(listenerBus=lambda: bus))
+    conf = {"spark.extraListeners": spark.LISTENER}
+    activate(monkeypatch, getConf=lambda: conf, _jsc=scala, applicationId="local-silent")
+    assert context.parent() is None
+    waited, asked[:] = len(asked), []
+    assert context.parent() is None
+    assert 1 == len(asked) < waited
 
 
 def test_a_copied_context_sees_the_run(events):

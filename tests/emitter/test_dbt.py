@@ -130,6 +130,20 @@ def test_files_of_a_query():
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "FROM postgres_scan('dbname=shop password=hunter2 host=db', 'public', 'orders')",
+        "FROM mysql_scan('host=db password=hunter2', 'shop', 'orders')",
+        "FROM read_csv('/raw/' || strftime(current_date, '%Y') || '/x.csv')",
+        "FROM read_csv(getvariable('f'))",
+    ],
+)
+def test_what_is_no_file_that_stands_there_is_none(query):
+    """Databases are given passwords, and what a query puts together is not known before it runs."""
+    assert [] == list(dbt._files(dbt._parsed(query)))
+
+
+@pytest.mark.parametrize(
     ("name", "configured", "expected"),
     [
         ("dbt-ol", {}, "modeltrail.LocalTransport"),

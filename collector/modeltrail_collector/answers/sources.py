@@ -29,8 +29,9 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
 
     `exact` says that the run called it so too; `kind`, `version` and `fingerprint` are what it wrote.
 
-    What Spark saved of a model is that model. Else a reader may know a thing by another name (symlinks), or
-    by the folder whose parts were written (Spark): each counts where the one before it found nothing.
+    What Spark saved of a model, by jobs that read nothing, is that model. Else a reader may know a thing by
+    another name (symlinks), or by the folder whose parts were written (Spark): each counts where the one
+    before it found nothing.
     """
     columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
     around = {name: places for name in names if (places := saved_in(name))}
@@ -47,11 +48,37 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
         known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
         known.setdefault(how, []).append(row | {"exact": how == "name"})
     found = {name: next(known[how] for how in _HOW if how in known) for name, known in by_name.items()}
+    found |= _of_spark(db, around, by_name, found)
+    return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
+
+
+def _of_spark(
+    db: Database,
+    around: dict[Name, list[Name]],
+    by_name: dict[Name, dict[str, list[Row]]],
+    found: dict[Name, list[Row]],
+) -> dict[Name, list[Row]]:
+    """What wrote the models that these are parts of, where Spark's ML saved them and no job that read did."""
+    models: dict[Name, list[Row]] = {}
     for name, places in around.items():
         rows = [row for place in places for several in by_name.get(place, {}).values() for row in several]
-        models = [row | {"exact": False} for row in rows if row["kind"] == "model"]
-        found[name] = models or found.get(name, [])
-    return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
+        models[name] = [row | {"exact": False} for row in rows if row["kind"] == "model"]
+    saved = db.read(
+        "facets",
+        "DISTINCT run_id",
+        runs={row["run_id"] for rows in models.values() for row in rows},
+        where="""key = 'modelTrail_model'
+            AND (value ->> '$.format' = 'spark-ml' OR value ->> '$.framework' = 'pyspark')""",
+    )
+    jobs = {row["run_id"] for name, rows in models.items() if rows for row in found.get(name, ())}
+    reading = db.read("run_datasets", "DISTINCT run_id", runs=jobs, where="role = 'input'")
+    by_spark, read = {row["run_id"] for row in saved}, {row["run_id"] for row in reading}
+    chosen = {name: [row for row in rows if row["run_id"] in by_spark] for name, rows in models.items()}
+    return {
+        name: rows
+        for name, rows in chosen.items()
+        if rows and not any(row["run_id"] in read for row in found.get(name, ()))
+    }
 
 
 def saved_in(name: Name) -> list[Name]:

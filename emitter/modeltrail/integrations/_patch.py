@@ -146,11 +146,21 @@ def _is_wrapper(function: Any) -> bool:
 
 
 def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -> Any:
-    """A plain function, so that it binds, pickles and shows its signature as the original does."""
+    """A plain function, so that it binds, pickles and shows its signature as the original does.
+
+    It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
+    installed.
+    """
+    here, home, name = __name__, observe.__module__, observe.__qualname__
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return observed(integration, function, observe, args, kwargs)
+        ours = sys.modules.get(here)
+        return (
+            function(*args, **kwargs)
+            if ours is None
+            else ours.observed(integration, function, (home, name), args, kwargs)
+        )
 
     vars(wrapper)["__modeltrail__"] = integration
     return wrapper
@@ -159,17 +169,25 @@ def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -
 def observed(
     integration: str,
     function: Callable[..., Any],
-    observe: Observe,
+    observe: tuple[str, str],
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Run the original, once; before and after it what is ours, if this is the outermost call."""
+    """Run the original, once; before and after it what is ours, if this is the outermost call.
+
+    Args:
+        integration: whose observation it is.
+        function: the original.
+        observe: the module and the name of its `Observe`.
+        args: of the call.
+        kwargs: of the call.
+    """
     if integration not in _patches or not _enter():
         return function(*args, **kwargs)
     finish: Finish | None = None
     try:
         with guarded(f"observing {function.__qualname__}"):
-            finish = observe(Call(function, args, kwargs))
+            finish = getattr(sys.modules[observe[0]], observe[1])(Call(function, args, kwargs))
         try:
             result = function(*args, **kwargs)
         except BaseException as error:

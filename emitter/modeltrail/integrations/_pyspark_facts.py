@@ -20,6 +20,11 @@ def is_model(part: Any) -> bool:
     return any(hasattr(each, name) for each in stages(part) for name in _PREDICTED)
 
 
+def learns(estimator: Any) -> bool:
+    """Whether a fit teaches something that predicts: a pipeline of what is fitted already learns nothing."""
+    return any(is_model(each) and hasattr(each, "fit") for each in stages(estimator))
+
+
 def stages(part: Any) -> list[Any]:
     """The steps of a pipeline, one after the other; of a search those of what it tries or has found."""
     if hasattr(part, "bestModel"):
@@ -80,8 +85,9 @@ def params(estimator: Any) -> Iterator[Params]:
 
 def _holds_parts(value: Any) -> bool:
     """Whether a value is other parts, which are listed themselves, or what a search tries of them."""
-    inner = value if isinstance(value, list) else [value]
-    return any(hasattr(each, "extractParamMap") or isinstance(each, Mapping) for each in inner)
+    if not isinstance(value, list):
+        return hasattr(value, "extractParamMap")
+    return any(hasattr(each, "extractParamMap") or isinstance(each, Mapping) for each in value)
 
 
 def _full(name: str, param: Any) -> str:
@@ -90,18 +96,36 @@ def _full(name: str, param: Any) -> str:
 
 def chosen(search: Any, fitted: Any) -> tuple[list[float], str, Literal["max", "min"], list[Params]] | None:
     """Of a search: the scores of its candidates, their metric, which way is better, and the best values."""
-    scores = getattr(fitted, "avgMetrics", None) or getattr(fitted, "validationMetrics", None)
-    if not scores or not hasattr(search, "getEvaluator"):
+    if (scores := _scores(search, fitted)) is None:
         return None
-    evaluator, scores = search.getEvaluator(), [float(score) for score in scores]
-    larger = evaluator.isLargerBetter()
-    best = (max if larger else min)(range(len(scores)), key=scores.__getitem__)
     names = {uid: name for uid, (name, _) in components(search).items()}
     values = [
         (names.get(param.parent), {_full(names.get(param.parent, ""), param): value}, "explicit")
-        for param, value in search.getEstimatorParamMaps()[best].items()
+        for param, value in _best(search, scores).items()
+        if not _holds_parts(value)
     ]
-    return scores, metric_name(evaluator), "max" if larger else "min", values  # type: ignore[return-value]
+    evaluator = search.getEvaluator()
+    direction = "max" if evaluator.isLargerBetter() else "min"
+    return scores, metric_name(evaluator), direction, values  # type: ignore[return-value]
+
+
+def winner(estimator: Any, fitted: Any) -> Any:
+    """The estimator that the model came of: of a search what it tried with the best values."""
+    scores = _scores(estimator, fitted)
+    return estimator if scores is None else estimator.getEstimator().copy(_best(estimator, scores))
+
+
+def _scores(search: Any, fitted: Any) -> list[float] | None:
+    scores = getattr(fitted, "avgMetrics", None) or getattr(fitted, "validationMetrics", None)
+    return [float(score) for score in scores] if scores and hasattr(search, "getEvaluator") else None
+
+
+def _best(search: Any, scores: list[float]) -> Mapping[Any, Any]:
+    best = (max if search.getEvaluator().isLargerBetter() else min)(
+        range(len(scores)), key=scores.__getitem__
+    )
+    found: Mapping[Any, Any] = search.getEstimatorParamMaps()[best]
+    return found
 
 
 def metric_name(evaluator: Any) -> str:
@@ -150,7 +174,8 @@ def value_of(part: Any, name: str) -> Any:
 
 def _columns(part: Any, names: Sequence[str]) -> list[str]:
     values = [value_of(part, name) for name in names]
-    return [each for value in values if value for each in (value if isinstance(value, list) else [value])]
+    several = [value if isinstance(value, list) else [value] for value in values]
+    return [each for some in several for each in some if isinstance(each, str)]
 
 
 def used(estimator: Any, frame: Any) -> dict[str, Any]:
@@ -165,7 +190,8 @@ def used(estimator: Any, frame: Any) -> dict[str, Any]:
     features = _traced(_columns(final, _READ), before, available)
     label = value_of(final, "labelCol")
     labels = _traced([label], before, available) if label else None
-    found = {"features": _unpacked(features, frame), "label_column": labels[0] if labels else None}
+    one = labels[0] if labels and len(labels) == 1 else None
+    found = {"features": _unpacked(features, frame), "label_column": one}
     return {key: value for key, value in found.items() if value}
 
 
@@ -173,9 +199,12 @@ def _traced(wanted: Sequence[str], before: Sequence[Any], available: Sequence[st
     """The columns of the frame that these are made from; None where that cannot be followed."""
     needed = set(wanted)
     for stage in reversed(before):
-        made = needed.intersection(_columns(stage, _MADE))
-        if made:
-            needed = (needed - made).union(_columns(stage, _READ))
+        read, made = _columns(stage, _READ), _columns(stage, _MADE)
+        if len(read) == len(made):  # each of its own, as indexers do
+            pairs = dict(zip(made, read, strict=True))
+            needed = {pairs.get(name, name) for name in needed}
+        elif needed.intersection(made):
+            needed = needed.difference(made).union(read)
     return [name for name in available if name in needed] if needed <= set(available) else None
 
 

@@ -5,6 +5,7 @@ Spark's own objects are asked by py4j. Only the plan is looked at: no job is sta
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import attrs
@@ -14,7 +15,13 @@ from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
 
 MAX_SOURCES: Final = 200
+MAX_LEAVES: Final = 500
+"""So many are asked, a millisecond each: a plan that was put together in a loop has any number of them."""
 MAX_DEPTH: Final = 100
+_KEEPS_ROWS: Final = frozenset(
+    {"Filter", "Project", "Repartition", "RepartitionByExpression", "Sort", "SubqueryAlias", "View"}
+)
+"""Nodes through which a share of the rows below stays a share of them."""
 _NO_DATA: Final = frozenset({"CTERelationRef", "OneRowRelation"})
 """Leaves that stand for a part of the plan which is a child elsewhere, or for none at all."""
 
@@ -43,10 +50,11 @@ def read(frame: Any) -> Plan:
         return Plan()
     plan = java.queryExecution().analyzed()
     sources: dict[str, str | Dataset] = {}
-    is_whole = True
-    for leaf in _leaves(plan):
+    leaves = list(islice(_leaves(plan), MAX_LEAVES + 1))
+    is_whole = len(leaves) <= MAX_LEAVES
+    for leaf in leaves[:MAX_LEAVES]:
         kind = leaf.getClass().getSimpleName()
-        found = _places(leaf, kind)
+        found = _told(leaf, kind)
         is_whole = is_whole and (bool(found) or kind in _NO_DATA)
         sources.update({place: _source(place, leaf) for place in found if place not in sources})
     if len(sources) > MAX_SOURCES:
@@ -67,8 +75,15 @@ def _leaves(plan: Any) -> Iterator[Any]:
         yield from _each(subquery.collectLeaves())
 
 
-def _places(leaf: Any, kind: str) -> list[str]:
+def _told(leaf: Any, kind: str) -> list[str]:
     """The URIs that a leaf reads; none where it does not say."""
+    try:
+        return _places(leaf, kind)
+    except Exception:  # sources of others answer in their own ways, and fail in them
+        return []
+
+
+def _places(leaf: Any, kind: str) -> list[str]:
     if kind == "HiveTableRelation":
         return [leaf.tableMeta().location().toString()]
     if kind == "LogicalRelation":
@@ -77,7 +92,7 @@ def _places(leaf: Any, kind: str) -> list[str]:
             return [path.toString() for path in _each(relation.location().rootPaths())]
     if kind == "DataSourceV2Relation":
         table = leaf.table()
-        if hasattr(table, "fileIndex"):
+        if table.getClass().getSuperclass().getSimpleName() == "FileTable":
             return [path.toString() for path in _each(table.fileIndex().rootPaths())]
         place = table.properties().get("location")
         return [place] if place else []
@@ -100,15 +115,21 @@ def _source(place: str, leaf: Any) -> str | Dataset:
 
 
 def _split(plan: Any) -> dict[str, Any] | None:
-    """The choice of rows that is met first on the way down, before frames are put together."""
+    """How the rows were chosen of the one place that they come from, where they were chosen once."""
+    found = None
     for _ in range(MAX_DEPTH):
-        if plan.getClass().getSimpleName() == "Sample":
+        kind, below = plan.getClass().getSimpleName(), plan.children()
+        if below.size() == 0:
+            return found
+        if kind == "Sample" and found is None:
             share = plan.upperBound() - plan.lowerBound()
             how = "bootstrap" if plan.withReplacement() else "random"
-            found = {"strategy": how, "seed": plan.seed(), "fraction": round(share, 6)}
-            return found if share <= 1 else {**found, "fraction": None}
-        below = plan.children()
-        if below.size() != 1:
+            found = {
+                "strategy": how,
+                "seed": plan.seed(),
+                **({"fraction": round(share, 6)} if share <= 1 else {}),
+            }
+        elif kind not in _KEEPS_ROWS or below.size() > 1:
             return None
         plan = below.apply(0)
     return None

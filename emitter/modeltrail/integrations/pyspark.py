@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, ref
 
 from modeltrail import api, naming, spark
 from modeltrail.event import Dataset
@@ -28,8 +28,8 @@ NAME: Final = "pyspark"
 
 _PARENTS: Final = frozenset({"spark.openlineage.context", "spark.openlineage.parentRunId"})
 
-_trained: WeakSet[Any] = WeakSet()
-"""Frames that a model was fitted on."""
+_trained: WeakKeyDictionary[Any, tuple[ref[Any], plan.Plan]] = WeakKeyDictionary()
+"""Model -> the frame that it was fitted on, and what that was made from."""
 _predicted: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
 """Frame of predictions -> (the model, the frame that it was given)."""
 _written: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
@@ -83,7 +83,7 @@ def observe_session(call: Call) -> None:
 def observe_fit(call: Call) -> Finish | None:
     """Records what goes in, then what came out."""
     run, asked = api.current_run(), _asked(call)
-    if asked is None or (run is None and not facts.is_model(asked[0])):
+    if asked is None or (run is None and not facts.learns(asked[0])):
         return None
     estimator, frame = asked
     own: Run | None = None
@@ -92,17 +92,23 @@ def observe_fit(call: Call) -> Finish | None:
             f"{code.script_name()}.{type(facts.predictor(estimator)).__name__}", job_type="TRAIN"
         )
         own.start()
-    source: Mapping[str, str] = {}
-    with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
-        if facts.is_model(estimator):
-            _trained.add(frame)
-            source = _record_input(run, frame, facts.used(estimator, frame))
+    seen = plan.Plan()
+    if facts.learns(estimator):  # whatever fails from here on, the run of our own must end
+        with guarded("looking at what a fit learns from"):
+            seen = plan.read(frame)
+            _record_input(run, seen, facts.used(estimator, frame))
+    with guarded("looking at the parameters of a fit"):
         for component, params, origin in facts.params(estimator):
             run.params(params, origin=origin, component=component)
 
     def finish(fitted: Any, error: BaseException | None) -> None:
         if error is None and not isinstance(fitted, list):  # several models, of several parameters
-            _record_fitted(run, estimator, fitted, source)
+            with guarded("recording what a fit made"):
+                _record_fitted(run, facts.winner(estimator, fitted), fitted, seen)
+            if facts.learns(estimator):
+                with guarded("recording how a fit went"):
+                    _trained[fitted] = ref(frame), seen
+                    _record_course(run, estimator, fitted)
             if own is not None:
                 own.output_model(fitted)
         if own is not None:
@@ -120,23 +126,25 @@ def _asked(call: Call) -> tuple[Any, Any] | None:
     return (asked.copy(values) if isinstance(values, Mapping) and values else asked), given["dataset"]
 
 
-def _record_input(run: Run, frame: Any, use: Mapping[str, Any]) -> Mapping[str, str]:
-    """The frame's sources as inputs; returns what the first step of a pipeline reads, for its facet."""
-    seen = plan.read(frame)
+def _record_input(run: Run, seen: plan.Plan, use: Mapping[str, Any]) -> None:
+    """What the frame is made from as inputs; what cannot be seen of it is one in memory."""
     use = {**use, **({"split": seen.split} if seen.split else {})}
-    found = [run.input(each, role="train", capture="observed", **use) for each in seen.sources]
-    if not seen.is_whole:
-        inside = Dataset(naming.IN_MEMORY, f"{run.name}/train")
-        found.append(run.input(inside, role="train", capture="observed", **use))
-    return {"namespace": found[0].namespace, "name": found[0].name} if len(found) == 1 else {}
+    inside = [] if seen.is_whole else [Dataset(naming.IN_MEMORY, f"{run.name}/train")]
+    for each in (*seen.sources, *inside):
+        run.input(each, role="train", capture="observed", **use)
 
 
-def _record_fitted(run: Run, estimator: Any, fitted: Any, source: Mapping[str, str]) -> None:
+def _record_fitted(run: Run, estimator: Any, fitted: Any, seen: plan.Plan) -> None:
+    if facts.learns(estimator):
+        run.training(**facts.training(estimator, fitted))
+    only = seen.sources[0] if len(seen.sources) == 1 and seen.is_whole else None
+    named = naming.identity(only) if isinstance(only, str) else only.identity if only else None
+    source = {"namespace": named[0], "name": named[1]} if named else {}
     if steps := facts.steps(estimator, fitted, source):
         run.transformations(steps)
-    if not facts.is_model(estimator):
-        return
-    run.training(**facts.training(estimator, fitted))
+
+
+def _record_course(run: Run, estimator: Any, fitted: Any) -> None:
     for step, value in enumerate(facts.objective(fitted)):
         run.metric("objective", value, step=step, split="train", direction="min")
     if (chosen := facts.chosen(estimator, fitted)) is not None:
@@ -183,14 +191,22 @@ def _record_score(evaluator: Any, frame: Any, score: float) -> None:
     subject: Any = fitted
     if run is None or run.facts.find_model(fitted) is None:
         subject = _saved.get(fitted, fitted)
-    role: Any = "train" if data in _trained else "test"
     seen = plan.read(data)
+    role: Any = _role(fitted, data, seen)
     told: Any = {"role": role, "split": seen.split, "capture": "observed"}
     if run is not None:
         run.evaluate(subject, _one(seen, f"{run.name}/{role}"), {metric: score}, **told)
         return
     with api.run(f"{code.script_name()}.evaluate", job_type="EVALUATE") as own:
         own.evaluate(subject, _one(seen, f"{own.name}/{role}"), {metric: score}, **told)
+
+
+def _role(fitted: Any, data: Any, seen: plan.Plan) -> str:
+    """What the data is to the model: `other` where nothing tells it from what that was fitted on."""
+    frame, learned = _trained.get(fitted, (None, None))
+    if frame is not None and frame() is data:
+        return "train"
+    return "other" if learned == seen else "test"
 
 
 def _one(seen: plan.Plan, name: str) -> str | Dataset:

@@ -80,8 +80,9 @@ class Story:
 def lend_inbox() -> None:
     """Let the OpenLineage client of this process write to the inbox too, where nothing is configured.
 
-    It would print its events otherwise. By the environment of the one process that is known to tell something
-    and to find modeltrail: another program below it may be of another environment, or in Java.
+    It would print its events otherwise. By the environment of a process that is known to tell something and
+    to find modeltrail, which what it starts inherits: another program of the launch may be of another
+    environment, or in Java.
     """
     configured = settings.current()
     if configured.transport is None and configured.origins["transport"] == "default":

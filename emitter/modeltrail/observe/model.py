@@ -4,11 +4,13 @@ import hashlib
 import math
 import os
 import pickle
+import secrets
 import sys
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -79,6 +81,8 @@ class ModelView:
     outputs: tuple[dict[str, Any], ...] = ()
 
 
+_in_memory: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+"""What objects that cannot be weighed go by, as long as they live."""
 _saved: dict[tuple[str, int, int] | None, ModelView] = {}
 
 
@@ -150,8 +154,10 @@ def _view(model: object) -> ModelView:
     view = describe(model)
     weighed = save_digest(model)
     if weighed is None:
-        uid = getattr(model, "uid", None)  # of pyspark.ml, whose models are Java's
-        return attrs.evolve(view, name=uid) if isinstance(uid, str) and uid else view
+        uid = getattr(model, "uid", None)  # of pyspark.ml: that of the estimator, for all models of it
+        if not isinstance(uid, str) or not uid:
+            return view
+        return attrs.evolve(view, name=_in_memory.setdefault(model, f"{uid}-{secrets.token_hex(6)}"))
     digest, size = weighed
     name = f"model-{digest[:16]}"
     return attrs.evolve(view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size)

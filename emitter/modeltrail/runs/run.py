@@ -308,8 +308,9 @@ class Run(Lifecycle):
             used = self.facts.inputs.get(seen.identity) or Input(
                 seen, role, view.fingerprint.to_dict(), view.capture
             )
-            if split is not None:
-                used = attrs.evolve(used, use={**used.use, "split": split})
+            if split is not None or used.role != role:
+                kept = {key: value for key, value in used.use.items() if key != "split"}
+                used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
             if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
                 self._evaluated(evaluation)

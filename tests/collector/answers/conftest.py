@@ -42,6 +42,10 @@ def saved_by_spark(make, log_of) -> Log:
             "symlinks", identifiers=[{"namespace": "file", "name": "/lake/churn", "type": "LOCATION"}]
         ),
     )
+    model["facets"]["modelTrail_model"] = make.facet(
+        "modelTrail_model", framework="pyspark", format="spark-ml", capture="observed"
+    )
+    torch = make.dataset("/lake/torch", datasetType=model["facets"]["datasetType"])
     features, saved = make.dataset("/lake/features"), [make.dataset(f"/lake/churn/{part}") for part in parts]
     runs = [
         ("train-churn", [features], [model]),
@@ -50,6 +54,10 @@ def saved_by_spark(make, log_of) -> Log:
         ("scoring.load", [saved[0]], []),
         ("scoring.scores", [saved[2]], [make.dataset("/lake/scores")]),
         ("audit", [make.dataset("/lake/orders/metadata")], []),
+        ("prepare", [make.dataset("/lake/raw")], [make.dataset("/lake/churn/data")]),
+        ("train-other", [make.dataset("/lake/churn/data")], [make.dataset("/lake/other")]),
+        ("train-torch", [features], [torch]),
+        ("export", [], [make.dataset("/lake/torch/data")]),
     ]
     return log_of(
         make.run_event(

@@ -192,7 +192,8 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
 def test_who_loads_a_model_by_spark_uses_it(saved_by_spark) -> None:
     """Spark begins with the folder `metadata` in it; what has only such a name is no part of a model."""
     found = answers.impact(saved_by_spark, "/lake/features")
-    assert {"train-churn", "scoring.load"} == {row["job_name"] for row in found if row["kind"] == "run"}
+    jobs = {row["job_name"] for row in found if row["kind"] == "run"}
+    assert {"train-churn", "train-torch", "scoring.load"} == jobs
     (loaded,) = [row for row in found if row.get("job_name") == "scoring.load"]
     assert ["models/churn"] == [each["name"] for each in loaded["through"]]
 

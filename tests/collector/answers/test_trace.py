@@ -296,6 +296,12 @@ def test_what_spark_saved_of_a_model_is_the_model(saved_by_spark) -> None:
     assert ["train.orders", "/lake/orders/data"] == jobs_and_leaf(
         answers.trace(saved_by_spark, "/lake/orders/data")
     )
+    other = answers.trace(saved_by_spark, "/lake/other")  # of data that only lies in the folder of a model
+    assert ["train-other", "prepare", "/lake/raw"] == jobs_and_leaf(other)
+    exported = answers.trace(
+        saved_by_spark, "/lake/torch/data"
+    )  # and in that of a model that Spark did not save
+    assert ["export", "/lake/torch/data"] == jobs_and_leaf(exported)
 
 
 def jobs_and_leaf(node: dict) -> list[str]:

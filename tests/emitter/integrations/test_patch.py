@@ -118,9 +118,13 @@ def test_our_failure_before_the_call_is_counted():
     assert {"observing Library.inner: ZeroDivisionError": 1} == guard.failures()
 
 
+def failing_later(call):
+    return failing
+
+
 def test_our_failure_after_the_call_is_counted():
     """An observer that fails afterwards changes neither the result nor the host's exception."""
-    _patch.wrap("test", Library, "inner", lambda _: failing)
+    _patch.wrap("test", Library, "inner", failing_later)
     assert 3 == Library().inner(3)
     with pytest.raises(TypeError, match="positional argument"):
         Library().inner()

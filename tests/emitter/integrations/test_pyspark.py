@@ -280,11 +280,12 @@ def test_without_a_run_each_makes_one(autolog, told, spark, folder, tmp_path):
     judge.evaluate(model.transform(frame))
     fit, before, save, after = told()
     (made,) = fit["outputs"]
-    assert ("inmemory://", model.uid) == (made["namespace"], made["name"])
+    assert "inmemory://" == made["namespace"]
+    assert made["name"].startswith(f"{model.uid}-")
     assert fit["job"]["name"].endswith(".LogisticRegression")
-    assert [model.uid] == [each["name"] for each in save["inputs"]]
+    assert [made["name"]] == [each["name"] for each in save["inputs"]]
     assert [str(tmp_path / "model")] == [each["name"] for each in save["outputs"]]
-    assert model.uid in {each["name"] for each in before["inputs"]}
+    assert made["name"] in {each["name"] for each in before["inputs"]}
     assert str(tmp_path / "model") in {each["name"] for each in after["inputs"]}
     assert {"EVALUATE"} == {each["job"]["facets"]["jobType"]["jobType"] for each in (before, after)}
 
@@ -334,6 +335,40 @@ def test_what_frames_are_made_from(autolog, told, spark, folder, tmp_path):
     assert expected == {event["job"]["name"]: set(inputs(event)) for event in told()}
 
 
+def test_a_share_is_told_of_rows_that_were_chosen_once(autolog, spark, folder):
+    """Not of a share of a share, of rows that were put together first, or of groups of chosen ones."""
+    from modeltrail.integrations import _pyspark_plan as plan
+
+    frame = spark.read.parquet(str(folder))
+    half = frame.sample(fraction=0.5, seed=1)
+    assert 0.5 == plan.read(half.filter("amount > 1").select("amount")).split["fraction"]
+    drawn = plan.read(frame.sample(withReplacement=True, fraction=2.0, seed=1)).split
+    assert {"strategy": "bootstrap", "seed": 1} == drawn
+    others = [
+        half.sample(fraction=0.5, seed=2),
+        frame.join(frame.select("customer"), "customer").sample(fraction=0.5, seed=1),
+        half.groupBy("kind").count(),
+        half.limit(3),
+        half.union(half),
+        frame,
+    ]
+    assert [None] * len(others) == [plan.read(each).split for each in others]
+
+
+def test_a_plan_without_end_is_looked_at_in_part(autolog, spark, folder, caplog):
+    """What was put together in a loop is asked for its first leaves, and told to be more than these."""
+    from modeltrail.integrations import _pyspark_plan as plan
+
+    frame = spark.read.parquet(str(folder))
+    for _ in range(10):
+        frame = frame.union(frame)
+    found = plan.read(frame)
+    assert ((str(folder),), False) == (
+        tuple(each.removeprefix("file:") for each in found.sources),
+        found.is_whole,
+    )
+
+
 def test_a_model_that_is_not_local_is_named(autolog, told, spark, folder):
     """A frame of another file system has a name and its columns, though nothing can be looked at."""
     from modeltrail.integrations import _pyspark_plan as plan
@@ -372,6 +407,125 @@ def test_several_models_of_one_call(autolog, told, spark, folder):
     assert [1, 2] == [model.stages[-1].getOrDefault("maxIter") for model in models]
     (event,) = told()
     assert [str(folder)] == list(inputs(event))
+
+
+def test_columns_are_followed_pair_by_pair(autolog, told, spark, folder):
+    """A stage that makes several columns of several makes each of its own: the label is no feature."""
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.feature import StringIndexer, VectorAssembler
+
+    autolog("pyspark")
+    stages = [
+        StringIndexer(inputCols=["kind", "churned"], outputCols=["k", "label"]),
+        VectorAssembler(inputCols=["amount", "k"], outputCol="features"),
+        LogisticRegression(maxIter=1),
+    ]
+    with modeltrail.run("train"):
+        Pipeline(stages=stages).fit(spark.read.parquet(str(folder)))
+    used = inputs(told()[0])[str(folder)]
+    assert (["amount", "kind"], "churned") == (used["features"], used["labelColumn"])
+
+
+def test_models_of_one_estimator_are_several(autolog, told, spark, folder):
+    """Spark gives all of them one uid; each has a name of its own, by which its save is found."""
+    autolog("pyspark")
+    frame, steps = spark.read.parquet(str(folder)), pipeline()
+    first, second = steps.fit(frame.filter("amount > 30")), steps.fit(frame)
+    assert first.stages[-1].uid == second.stages[-1].uid
+    names = [event["outputs"][0]["name"] for event in told()]
+    assert 2 == len(set(names))
+
+
+def test_what_is_fitted_already_learns_nothing(autolog, told, spark, folder):
+    """A pipeline of fitted stages is put together for scoring: that is no training on its frame."""
+    from pyspark.ml import Pipeline
+
+    frame = spark.read.parquet(str(folder))
+    fitted = pipeline().fit(frame)
+    autolog("pyspark")
+    Pipeline(stages=fitted.stages).fit(frame)
+    with modeltrail.run("score"):
+        Pipeline(stages=fitted.stages).fit(frame)
+    (event,) = told()
+    assert ([], None) == (event["inputs"], event["run"]["facets"].get("modelTrail_training"))
+
+
+def test_what_the_winner_was_made_by(autolog, told, spark, folder):
+    """A search over whole stages is told by the one that was chosen."""
+    from pyspark.ml import Pipeline
+    from pyspark.ml.classification import DecisionTreeClassifier, LogisticRegression
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    from pyspark.ml.feature import VectorAssembler
+    from pyspark.ml.tuning import ParamGridBuilder, TrainValidationSplit
+
+    autolog("pyspark")
+    columns = {"labelCol": "churned", "featuresCol": "v"}
+    assemble = VectorAssembler(inputCols=["amount"], outputCol="v")
+    bad = [assemble, LogisticRegression(maxIter=1, regParam=1e6, **columns)]
+    good = [assemble, DecisionTreeClassifier(maxDepth=4, **columns)]
+    whole = Pipeline(stages=bad)
+    grid = ParamGridBuilder().addGrid(whole.stages, [bad, good]).build()
+    judge = BinaryClassificationEvaluator(labelCol="churned")
+    search = TrainValidationSplit(estimator=whole, estimatorParamMaps=grid, evaluator=judge, seed=1)
+    with modeltrail.run("search"):
+        found = search.fit(spark.read.parquet(str(folder)))
+    algorithm = (
+        type(found.bestModel.stages[-1]).__name__.removesuffix("ClassificationModel").removesuffix("Model")
+    )
+    assert algorithm in facet(told()[0], "training")["algorithm"]
+    assert "DecisionTree" == algorithm
+
+
+def test_a_role_that_cannot_be_told_is_other(autolog, told, spark, folder):
+    """Of rows of the same place, chosen by no sample, nobody knows; another model's training says nothing."""
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+
+    autolog("pyspark")
+    frame = spark.read.parquet(str(folder))
+    part, _ = frame.randomSplit([0.5, 0.5], seed=1)
+    judge = BinaryClassificationEvaluator(labelCol="churned")
+    with modeltrail.run("train"):
+        first, _ = pipeline().fit(frame.filter("age < 9")), pipeline().fit(part)
+        judge.evaluate(first.transform(frame))
+        judge.evaluate(first.transform(part))
+    roles = [
+        (use["role"], use.get("split", {}).get("fraction"))
+        for event in told()
+        if event["job"]["name"] == "train.evaluate"
+        for use in [inputs(event)[str(folder)]]
+    ]
+    assert [("other", None), ("test", 0.5)] == roles
+
+
+def test_a_part_that_fails_costs_no_other(spark, folder, events, told, caplog):
+    """A stage of the host's that answers oddly: the run of our own ends all the same, with its model."""
+    from pyspark.ml import Pipeline, Transformer
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.feature import VectorAssembler
+
+    from modeltrail import guard, integrations
+
+    class Odd(Transformer):
+        def _transform(self, dataset):
+            return dataset
+
+        def extractParamMap(self, extra=None):  # noqa: N802  pyspark's name
+            raise KeyError("odd")
+
+    assemble = VectorAssembler(inputCols=["amount"], outputCol="features")
+    stages = [Odd(), assemble, LogisticRegression(labelCol="churned", maxIter=1)]
+    with modeltrail.testing.strict(on=False):
+        modeltrail.autolog("pyspark")
+        try:
+            Pipeline(stages=stages).fit(spark.read.parquet(str(folder)))
+        finally:
+            integrations.deactivate()
+    guard.reset()
+    assert modeltrail.current_run() is None
+    (event,) = told()
+    assert [str(folder)] == list(inputs(event))
+    assert 1 == len(event["outputs"])
 
 
 def test_a_script_that_knows_nothing_of_us(tmp_path, inbox):

@@ -46,6 +46,8 @@ def _observe() -> None:
         if claims:
             child.adopt(state)
     except Exception as error:  # whatever it is, the program goes on
+        if not claims:
+            return
         try:
             with open(os.path.join(state, "problem"), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123
                 file.write("%s: %s: %s" % (sys.executable, type(error).__name__, error))  # noqa: UP031  any Python

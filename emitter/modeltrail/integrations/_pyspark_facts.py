@@ -173,8 +173,11 @@ def value_of(part: Any, name: str) -> Any:
 
 
 def _columns(part: Any, names: Sequence[str]) -> list[str]:
-    values = [value_of(part, name) for name in names]
-    several = [value if isinstance(value, list) else [value] for value in values]
+    values = {name: value_of(part, name) for name in names}
+    for name in ("inputCol", "outputCol"):  # which have defaults where the several are set
+        if values.get(f"{name}s"):
+            del values[name]
+    several = [value if isinstance(value, list) else [value] for value in values.values()]
     return [each for some in several for each in some if isinstance(each, str)]
 
 

@@ -15,6 +15,14 @@ from modeltrail_schemas import facet_schemas
 
 
 @pytest.fixture
+def as_at_start() -> Iterator[None]:
+    """No run, transport or setting is left of another test, nor to another."""
+    modeltrail.testing.reset()
+    yield
+    modeltrail.testing.reset()
+
+
+@pytest.fixture
 def events() -> Iterator[list[dict]]:
     """The events of the test as parsed from the wire; each must be valid, and our failures are raised."""
     modeltrail.testing.reset()

@@ -6,7 +6,6 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-import modeltrail
 from modeltrail import guard, settings
 from modeltrail.observe import code
 
@@ -14,11 +13,7 @@ KAFKA = {"type": "modeltrail.KafkaTransport", "config": {"bootstrap.servers": "a
 PROVIDER = "airflow.providers.openlineage"
 
 
-@pytest.fixture(autouse=True)
-def fresh():
-    modeltrail.testing.reset()
-    yield
-    modeltrail.testing.reset()
+pytestmark = pytest.mark.usefixtures("as_at_start")
 
 
 @pytest.fixture

@@ -22,11 +22,7 @@ print(os.environ.get("OPENLINEAGE__TRANSPORT__TYPE"))
 """
 
 
-@pytest.fixture(autouse=True)
-def fresh():
-    modeltrail.testing.reset()
-    yield
-    modeltrail.testing.reset()
+pytestmark = pytest.mark.usefixtures("as_at_start")
 
 
 @pytest.fixture
@@ -141,6 +137,30 @@ def test_files_of_a_query():
 def test_what_is_no_file_that_stands_there_is_none(query):
     """Databases are given passwords, and what a query puts together is not known before it runs."""
     assert [] == list(dbt._files(dbt._parsed(query)))
+
+
+def test_a_token_in_a_url_is_no_pattern():
+    """What follows the question mark of a URL is left out, and the file is named."""
+    node = {
+        "depends_on": {"nodes": []},
+        "compiled_code": "FROM read_csv('https://host/d/x.csv?token=hunter2')",
+    }
+    assert [("https://host", "/d/x.csv")] == [name for _, name in dbt._read({"sources": {}}, node)]
+
+
+def test_dbt_ol_of_another_environment_is_no_problem(tmp_path):
+    """Where it finds no modeltrail nothing is lent, and the script around it is recorded all the same."""
+    (tmp_path / "modeltrail").mkdir()
+    (tmp_path / "modeltrail" / "__init__.py").write_text("raise ModuleNotFoundError('not here')")
+    (tmp_path / "dbt-ol").write_text("import os; print(os.environ.get('OPENLINEAGE__TRANSPORT__TYPE'))")
+    (tmp_path / "train.py").write_text(
+        "import os, subprocess, sys\n"
+        f"path = os.environ['PYTHONPATH'] + os.pathsep + {str(tmp_path)!r}\n"
+        "subprocess.run([sys.executable, 'dbt-ol'], env={**os.environ, 'PYTHONPATH': path}, check=True)\n"
+    )
+    command = [MODELTRAIL, "run", "--", sys.executable, "-P", "train.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert ("None", "") == (done.stdout.strip(), done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,11 @@ def test_what_spark_submit_asks_first_is_no_script(launch, inbox, log, tmp_path)
     launch(RECORD, "sh", "spark-submit", "train.py")
     events = inbox(log)
     assert [("train", "START"), ("train", "RUNNING"), ("train", "COMPLETE")] == told(events)
-    assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
+    facets = events[-1]["run"]["facets"]
+    assert "modelTrail_hyperparameters" in facets
+    # What it was started by is told whole: options of spark-submit never reach the script.
+    whole = ["modeltrail", "run", "--", "sh", "spark-submit", "train.py"]
+    assert whole == facets["modelTrail_codeState"]["command"]
 
 
 def test_a_wrapper_in_a_wrapper_is_a_child(launch, inbox, log, tmp_path):
@@ -428,8 +432,8 @@ def test_without_news_of_the_sender_signals_are_forwarded_simply(program):
         ("python", Command("python")),
         ("python -Im pip", Command("pip", None, "-I")),
         ("python --check-hash-based-pycs never -S train.py", Command("train", "train.py", "-S")),
-        ("accelerate launch --x train.py", Command("train", "train.py")),
-        ("./run.sh", Command("run")),
+        ("accelerate launch --x train.py", Command("train", "train.py", is_python=False)),
+        ("./run.sh", Command("run", is_python=False)),
     ],
 )
 def test_a_command_line_names_its_job(line, expected):

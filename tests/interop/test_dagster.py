@@ -1,16 +1,15 @@
 """Dagster with dagster-openlineage, real: what it materialises are the files that our runs read."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from interop.programs import DBT, kafka, start
 from kafka_broker import read
 
-VENV = Path(__file__).parents[2] / ".venv-dbt"
 LAKE = Path(__file__).parent / "lake"
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(600)]
@@ -23,38 +22,18 @@ def dagster(tmp_path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     home.mkdir()
     files.mkdir()
     shutil.copy(LAKE / "dagster.yaml", home)
+    settings = {
+        "DAGSTER_HOME": str(home),
+        "LAKE": str(files),
+        "LAKE_HISTORY": str(home / "history"),
+        "OPENLINEAGE_NAMESPACE": "ml",
+    }
 
     def run(*command: str, expected: int = 0, **environment: str) -> "subprocess.CompletedProcess[str]":
-        given = {
-            **os.environ,
-            "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "DAGSTER_HOME": str(home),
-            "LAKE": str(files),
-            "LAKE_HISTORY": str(home / "history"),
-            "OPENLINEAGE_NAMESPACE": "ml",
-            **environment,
-        }
-        done = subprocess.run(
-            ["dagster", *command, "-f", str(LAKE / "assets.py")],
-            cwd=tmp_path,
-            env=given,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert expected == done.returncode, done.stdout[-4000:] + done.stderr[-4000:]
-        return done
+        asked = ["dagster", *command, "-f", str(LAKE / "assets.py")]
+        return start(asked, tmp_path, DBT, expected, **(settings | environment))
 
     return run
-
-
-def kafka(bootstrap: str, topic: str) -> dict[str, str]:
-    """OpenLineage's own configuration, which dagster-openlineage and our runs read."""
-    return {
-        "OPENLINEAGE__TRANSPORT__TYPE": "modeltrail.KafkaTransport",
-        "OPENLINEAGE__TRANSPORT__TOPIC": topic,
-        "OPENLINEAGE__TRANSPORT__CONFIG": json.dumps({"bootstrap.servers": bootstrap}),
-    }
 
 
 @pytest.mark.kafka

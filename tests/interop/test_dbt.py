@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from interop.programs import DBT, kafka, start
 from kafka_broker import read
 
-VENV = Path(__file__).parents[2] / ".venv-dbt"
 PROJECT = Path(__file__).parent / "churn"
 MODELS = ("stg_orders", "features", "features_file")
 Step = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -27,32 +27,17 @@ def folder(tmp_path) -> Path:
 @pytest.fixture
 def step(folder) -> Step:
     """Runs a program of dbt's environment in the project; another exit code fails."""
+    settings = {
+        "DBT_PROFILES_DIR": ".",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "CHURN_DATABASE": str(folder / "churn.duckdb"),
+        "CHURN_FILES": str(folder),
+    }
 
     def run(*command: str, expected: int = 0, **environment: str) -> "subprocess.CompletedProcess[str]":
-        given = {
-            **os.environ,
-            "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "DBT_PROFILES_DIR": ".",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "CHURN_DATABASE": str(folder / "churn.duckdb"),
-            "CHURN_FILES": str(folder),
-            **environment,
-        }
-        done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=False)
-        assert expected == done.returncode, done.stdout[-4000:] + done.stderr[-4000:]
-        return done
+        return start(command, folder, DBT, expected, **(settings | environment))
 
     return run
-
-
-def kafka(bootstrap: str, topic: str) -> dict[str, str]:
-    """OpenLineage's own configuration, which dbt-ol and our runs read."""
-    return {
-        "OPENLINEAGE__TRANSPORT__TYPE": "modeltrail.KafkaTransport",
-        "OPENLINEAGE__TRANSPORT__TOPIC": topic,
-        "OPENLINEAGE__TRANSPORT__CONFIG": json.dumps({"bootstrap.servers": bootstrap}),
-        "OPENLINEAGE_NAMESPACE": "ml",
-    }
 
 
 def runs(modeltrail_command) -> dict[str, dict]:

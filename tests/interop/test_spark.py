@@ -3,18 +3,17 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from interop.programs import SPARK, kafka, start
 from kafka_broker import read
 
 from modeltrail import naming
 
-SPARK = Path(__file__).parents[2] / ".venv-spark"
 JOB = Path(__file__).with_name("spark_job.py")
 PAGE = Path(__file__).parents[2] / "docs" / "spark.md"
 JARS = ",".join(
@@ -32,6 +31,7 @@ CONF = QUIET | {
     "spark.openlineage.namespace": "spark",
 }
 PYTHON = [SPARK / "bin/python"]
+DRIVER = {"PYSPARK_PYTHON": str(SPARK / "bin/python"), "SPARK_LOCAL_IP": "127.0.0.1"}
 STRINGS = "org.apache.kafka.common.serialization.StringSerializer"
 OUTER = "018d5b3e-0000-7000-8000-000000000001"
 
@@ -45,22 +45,14 @@ def job(tmp_path):
     def run(conf: dict[str, str], *, by: Sequence[str | Path] = PYTHON, **environment: str) -> Path:
         rows = "".join(f"{n % 40},{n * 7 % 90},{int(n % 40 < 12)}\n" for n in range(400))
         (tmp_path / "orders.csv").write_text("customer,amount,churned\n" + rows)
-        done = subprocess.run(
-            [*by, JOB, tmp_path, json.dumps(conf)],
-            env={**os.environ, "PYSPARK_PYTHON": str(SPARK / "bin/python"), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
+        done = start([*by, JOB, tmp_path, json.dumps(conf)], tmp_path, SPARK, **(DRIVER | environment))
         assert "a query failed" in done.stdout
         return tmp_path
 
     return run
 
 
-def kafka(bootstrap: str, topic: str) -> dict[str, str]:
+def listening(bootstrap: str, topic: str) -> dict[str, str]:
     """The listener's configuration for a topic."""
     prefix = "spark.openlineage.transport"
     return {
@@ -69,15 +61,6 @@ def kafka(bootstrap: str, topic: str) -> dict[str, str]:
         f"{prefix}.properties.bootstrap.servers": bootstrap,
         f"{prefix}.properties.key.serializer": STRINGS,
         f"{prefix}.properties.value.serializer": STRINGS,
-    }
-
-
-def ours(bootstrap: str, topic: str) -> dict[str, str]:
-    return {
-        "OPENLINEAGE__TRANSPORT__TYPE": "modeltrail.KafkaTransport",
-        "OPENLINEAGE__TRANSPORT__TOPIC": topic,
-        "OPENLINEAGE__TRANSPORT__CONFIG": json.dumps({"bootstrap.servers": bootstrap}),
-        "OPENLINEAGE_NAMESPACE": "ml",
     }
 
 
@@ -93,7 +76,7 @@ def test_a_run_in_the_driver_is_a_child_of_the_application(
 ) -> None:
     """Both have one key and so one partition, also by the Java client; a failed query stays failed."""
     topic = kafka_topic(3)
-    folder = job(CONF | kafka(kafka_bootstrap, topic), **ours(kafka_bootstrap, topic))
+    folder = job(CONF | listening(kafka_bootstrap, topic), **kafka(kafka_bootstrap, topic))
     records = read(kafka_bootstrap, topic)
     assert 1 == len({(partition, key) for partition, key, _ in records})
     assert b"run:spark/churn_features" == records[0][1]
@@ -144,7 +127,7 @@ def test_an_unchanged_job_below_our_launcher(job, modeltrail_command, program, a
     environment = {"MODELTRAIL_SPARK_JARS": JARS.replace(",", os.pathsep)}
     environment |= {"LEAVES_OPEN": "1"} if away else {}
     if away:
-        environment |= ours("127.0.0.1:1", "nowhere") | {"OPENLINEAGE__TRANSPORT__TIMEOUT": "2"}
+        environment |= kafka("127.0.0.1:1", "nowhere") | {"OPENLINEAGE__TRANSPORT__TIMEOUT": "2"}
     job(QUIET, by=launcher, **environment)
     told = Path(os.environ["MODELTRAIL_SPOOL" if away else "MODELTRAIL_LOG"])
     modeltrail_command("collect", "--from-files", f"{told}/**/*.ndjson")
@@ -184,10 +167,7 @@ def test_an_application_that_starts_within_a_run(tmp_path, modeltrail_command, o
                    (("type", "file"), ("location", str(told)))}  # fmt: skip
     if own:
         conf |= own | {f"spark.openlineage.parentJob{key}": "elsewhere" for key in ("Namespace", "Name")}
-    done = subprocess.run(
-        [*PYTHON, "-c", WITHIN, json.dumps(conf)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    start([*PYTHON, "-c", WITHIN, json.dumps(conf)], tmp_path, SPARK, **DRIVER)
     inbox = Path(os.environ["MODELTRAIL_LOG"]) / "inbox"
     modeltrail_command("collect", "--from-files", f"{inbox}/*.ndjson", "--from-files", str(told))
     modeltrail_command("compact")
@@ -217,11 +197,10 @@ print(json.dumps([[each.getNamespace(), each.getName()] for each in found]))
 """
 
 
-def test_names_are_the_listener_s() -> None:
+def test_names_are_the_listener_s(tmp_path) -> None:
     """What a path or URI is called by the listener's own code, it is called by us."""
     conf = json.dumps(QUIET | {"spark.driver.extraClassPath": JARS.replace(",", os.pathsep)})
-    done = subprocess.run([*PYTHON, "-c", NAMES, conf, *URIS], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
+    done = start([*PYTHON, "-c", NAMES, conf, *URIS], tmp_path, SPARK, **DRIVER)
     told = [tuple(name) for name in json.loads(done.stdout.splitlines()[-1])]
     assert dict(zip(URIS, told, strict=True)) == {uri: naming.identity(uri) for uri in URIS}
 
@@ -233,21 +212,8 @@ def test_the_page_s_job(modeltrail_command, tmp_path) -> None:
     (command,) = re.findall(r"^(modeltrail run -- spark-submit \S+)", page, re.MULTILINE)
     rows = "".join(f"{n % 60},{n * 7 % 90},{int(n % 60 < 20)}\n" for n in range(400))
     (tmp_path / "orders.csv").write_text("customer,amount,churned\n" + rows)
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}:{SPARK / 'bin'}:{os.environ['PATH']}",
-        "PYSPARK_PYTHON": str(SPARK / "bin/python"),
-        "MODELTRAIL_SPARK_JARS": JARS.replace(",", os.pathsep),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-    done = subprocess.run(
-        command.split(),
-        cwd=tmp_path,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    launcher = [Path(sys.executable).with_name("modeltrail"), *command.split()[1:]]
+    start(launcher, tmp_path, SPARK, **DRIVER, MODELTRAIL_SPARK_JARS=JARS.replace(",", os.pathsep))
     modeltrail_command("compact")
     trail = modeltrail_command("trace", "models/churn").stdout
     order = ["models/churn", "train  COMPLETE", "features", "churn.", "orders.csv"]

@@ -48,7 +48,8 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
         known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
         known.setdefault(how, []).append(row | {"exact": how == "name"})
     found = {name: next(known[how] for how in _HOW if how in known) for name, known in by_name.items()}
-    found |= _of_spark(db, around, by_name, found)
+    if around:
+        found |= _of_spark(db, around, by_name, found)
     return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
 
 

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
+import attrs
+
 from modeltrail.facets import param_entries, params_sha256
 from modeltrail.observe import model, redact
 
@@ -94,38 +96,58 @@ def _full(name: str, param: Any) -> str:
     return f"{name}.{param.name}" if name else str(param.name)
 
 
-def chosen(search: Any, fitted: Any) -> tuple[list[float], str, Literal["max", "min"], list[Params]] | None:
-    """Of a search: the scores of its candidates, their metric, which way is better, and the best values."""
-    if (scores := _scores(search, fitted)) is None:
+@attrs.frozen
+class Search:
+    """What a search found.
+
+    Attributes:
+        metric: what its candidates were compared by.
+        direction: which way is better.
+        scores: of the candidates, in their order.
+        best: (component, values by full name) of the best one.
+    """
+
+    metric: str
+    direction: Literal["max", "min"]
+    scores: Sequence[float]
+    best: Sequence[tuple[str | None, dict[str, Any]]]
+
+    @property
+    def score(self) -> float:
+        """That of the best one."""
+        return max(self.scores) if self.direction == "max" else min(self.scores)
+
+
+def search(estimator: Any, fitted: Any) -> Search | None:
+    """What a search found; None of an estimator that is none."""
+    if (found := _best(estimator, fitted)) is None:
         return None
-    names = {uid: name for uid, (name, _) in components(search).items()}
+    scores, best = found
+    names = {uid: name for uid, (name, _) in components(estimator).items()}
     values = [
-        (names.get(param.parent), {_full(names.get(param.parent, ""), param): value}, "explicit")
-        for param, value in _best(search, scores).items()
+        (names.get(param.parent), {_full(names.get(param.parent, ""), param): value})
+        for param, value in best.items()
         if not _holds_parts(value)
     ]
-    evaluator = search.getEvaluator()
-    direction = "max" if evaluator.isLargerBetter() else "min"
-    return scores, metric_name(evaluator), direction, values  # type: ignore[return-value]
+    evaluator = estimator.getEvaluator()
+    direction: Literal["max", "min"] = "max" if evaluator.isLargerBetter() else "min"
+    return Search(metric_name(evaluator), direction, scores, values)
 
 
 def winner(estimator: Any, fitted: Any) -> Any:
     """The estimator that the model came of: of a search what it tried with the best values."""
-    scores = _scores(estimator, fitted)
-    return estimator if scores is None else estimator.getEstimator().copy(_best(estimator, scores))
+    found = _best(estimator, fitted)
+    return estimator if found is None else estimator.getEstimator().copy(found[1])
 
 
-def _scores(search: Any, fitted: Any) -> list[float] | None:
-    scores = getattr(fitted, "avgMetrics", None) or getattr(fitted, "validationMetrics", None)
-    return [float(score) for score in scores] if scores and hasattr(search, "getEvaluator") else None
-
-
-def _best(search: Any, scores: list[float]) -> Mapping[Any, Any]:
-    best = (max if search.getEvaluator().isLargerBetter() else min)(
-        range(len(scores)), key=scores.__getitem__
-    )
-    found: Mapping[Any, Any] = search.getEstimatorParamMaps()[best]
-    return found
+def _best(estimator: Any, fitted: Any) -> tuple[list[float], Mapping[Any, Any]] | None:
+    """The scores of a search's candidates, and the values of the best one; None of what is no search."""
+    given = getattr(fitted, "avgMetrics", None) or getattr(fitted, "validationMetrics", None)
+    if not given or not hasattr(estimator, "getEvaluator"):
+        return None
+    scores = [float(score) for score in given]
+    choose = max if estimator.getEvaluator().isLargerBetter() else min
+    return scores, estimator.getEstimatorParamMaps()[choose(range(len(scores)), key=scores.__getitem__)]
 
 
 def metric_name(evaluator: Any) -> str:
@@ -153,12 +175,9 @@ def training(estimator: Any, fitted: Any) -> dict[str, Any]:
 
 def objective(fitted: Any) -> Sequence[float]:
     """What the training minimised, at each of its steps, where the model kept it."""
-    history = _summed(fitted, "objectiveHistory")  # trees have one too: of a single zero
-    return (
-        []
-        if history is None or not _summed(fitted, "totalIterations")
-        else [float(value) for value in list(history)[:MAX_STEPS]]
-    )
+    if not _summed(fitted, "totalIterations"):  # trees have a history too: of a single zero
+        return []
+    return [float(value) for value in list(_summed(fitted, "objectiveHistory") or ())[:MAX_STEPS]]
 
 
 def _summed(fitted: Any, name: str) -> Any:

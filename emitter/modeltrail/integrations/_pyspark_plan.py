@@ -42,6 +42,11 @@ class Plan:
     is_whole: bool = False
     split: dict[str, Any] | None = None
 
+    @property
+    def only(self) -> str | Dataset | None:
+        """The place that all rows are from, if it is one."""
+        return self.sources[0] if len(self.sources) == 1 and self.is_whole else None
+
 
 def read(frame: Any) -> Plan:
     """The plan of a frame, as analysed; that of Spark Connect lies on a server and says nothing here."""

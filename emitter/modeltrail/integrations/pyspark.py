@@ -21,7 +21,8 @@ from modeltrail.integrations import _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.observe import code, model
+from modeltrail.integrations._saving import record_saved
+from modeltrail.observe import code
 from modeltrail.runs import Run
 
 NAME: Final = "pyspark"
@@ -137,24 +138,28 @@ def _record_input(run: Run, seen: plan.Plan, use: Mapping[str, Any]) -> None:
 def _record_fitted(run: Run, estimator: Any, fitted: Any, seen: plan.Plan) -> None:
     if facts.learns(estimator):
         run.training(**facts.training(estimator, fitted))
-    only = seen.sources[0] if len(seen.sources) == 1 and seen.is_whole else None
-    named = naming.identity(only) if isinstance(only, str) else only.identity if only else None
-    source = {"namespace": named[0], "name": named[1]} if named else {}
-    if steps := facts.steps(estimator, fitted, source):
+    if steps := facts.steps(estimator, fitted, _called(seen)):
         run.transformations(steps)
+
+
+def _called(seen: plan.Plan) -> Mapping[str, str]:
+    """The one place that a frame was read from, as the facet of the steps has it."""
+    if seen.only is None:
+        return {}
+    namespace, name = naming.identity(seen.only) if isinstance(seen.only, str) else seen.only.identity
+    return {"namespace": namespace, "name": name}
 
 
 def _record_course(run: Run, estimator: Any, fitted: Any) -> None:
     for step, value in enumerate(facts.objective(fitted)):
         run.metric("objective", value, step=step, split="train", direction="min")
-    if (chosen := facts.chosen(estimator, fitted)) is not None:
-        scores, metric, direction, best = chosen
-        for component, values, _ in best:  # in the place of the values that the search began with
+    if (search := facts.search(estimator, fitted)) is not None:
+        more: Any = {"split": "validation", "direction": search.direction}
+        for component, values in search.best:  # in the place of the values that the search began with
             run.params(values, origin="search", component=component)
-        for step, score in enumerate(scores):
-            run.metric(f"avg_{metric}", score, step=step, split="validation", direction=direction)
-        found = (max if direction == "max" else min)(scores)
-        run.metric(f"best_{metric}", found, split="validation", direction=direction)
+        for step, score in enumerate(search.scores):
+            run.metric(f"avg_{search.metric}", score, step=step, **more)
+        run.metric(f"best_{search.metric}", search.score, **more)
 
 
 def observe_transform(call: Call) -> Finish | None:
@@ -211,8 +216,7 @@ def _role(fitted: Any, data: Any, seen: plan.Plan) -> str:
 
 def _one(seen: plan.Plan, name: str) -> str | Dataset:
     """The one place that a frame was read from; several of them make something that is in memory only."""
-    only = seen.sources[0] if len(seen.sources) == 1 and seen.is_whole else None
-    return Dataset(naming.IN_MEMORY, name) if only is None else only
+    return Dataset(naming.IN_MEMORY, name) if seen.only is None else seen.only
 
 
 def observe_writer(call: Call) -> Finish | None:
@@ -237,7 +241,10 @@ def observe_save(call: Call) -> Finish | None:
 
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
-            _record_saved(written, spark.qualified(path))
+            place = spark.qualified(path)
+            if facts.is_model(written):
+                _saved[written] = place
+            record_saved(written, place, is_model=facts.is_model(written))
 
     return finish
 
@@ -251,20 +258,3 @@ def observe_load(call: Call) -> Finish:
             _saved[loaded] = spark.qualified(path)
 
     return finish
-
-
-def _record_saved(fitted: Any, place: str) -> None:
-    """In the current run; without one, in a run that leads from the fitted model to its folder."""
-    run = api.current_run()
-    if not facts.is_model(fitted):
-        if run is not None:
-            run.output(place)
-        return
-    _saved[fitted] = place
-    if run is not None:
-        run.output_model(place, of=fitted)
-        return
-    with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
-        seen = model.look(fitted)
-        own.input(Dataset(seen.namespace, seen.name), role="other")
-        own.output_model(place, of=fitted)

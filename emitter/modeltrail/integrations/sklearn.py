@@ -20,6 +20,7 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import code, data, model
 from modeltrail.runs import Run
 
@@ -200,21 +201,6 @@ def observe_dump(call: Call) -> Finish | None:
         if error is None:
             if hasattr(target, "flush"):  # what lies in the buffer is part of the file
                 target.flush()
-            _record_saved(estimator, Path(path))
+            record_saved(estimator, Path(path), is_model=facts.is_model(estimator))
 
     return finish
-
-
-def _record_saved(estimator: Any, path: Path) -> None:
-    """In the current run; without one, in a run that leads from the fitted model to its file."""
-    run = api.current_run()
-    if not facts.is_model(estimator):
-        if run is not None:
-            run.output(path)
-    elif run is not None:
-        run.output_model(path, of=estimator)
-    else:
-        with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
-            seen = model.look(estimator)
-            own.input(Dataset(seen.namespace, seen.name), role="other")
-            own.output_model(path, of=estimator)

@@ -18,12 +18,14 @@ class Command:
     Attributes:
         name: of the job: the script without its suffix, the module, or the program.
         script: the Python file that is run, if one is named.
+        is_python: whether it is Python that is started, and not what may start it.
         blind: the option that keeps Python from importing sitecustomize, if one is given.
     """
 
     name: str
     script: str | None = None
     blind: str | None = None
+    is_python: bool = True
 
 
 def read(command: Sequence[str]) -> Command:
@@ -31,7 +33,7 @@ def read(command: Sequence[str]) -> Command:
     program = Path(command[0]).name
     if not _PYTHON.match(program):
         script = next((part for part in command if part.endswith(".py")), None)
-        return Command(Path(script or program).stem, script)
+        return Command(Path(script or program).stem, script, is_python=False)
     blind = None
     parts = iter(command[1:])
     for part in parts:

@@ -22,6 +22,7 @@ import attrs
 from modeltrail import context, event, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.event import EventType
+from modeltrail.facets import ModelTrailCodeStateRunFacet
 from modeltrail.guard import guarded
 from modeltrail.launch import command as commands
 from modeltrail.launch import spark
@@ -188,7 +189,8 @@ class _Wrapper:
         if chunk := story.get("chunk"):
             transports.emit(self.teller.tell_chunk(self.facts, chunk))
         last = self.teller.tell(kind, self.facts, errorMessage=error)
-        transports.emit(_merged(last, story["event"]) if story.get("event") else last)
+        inside = story.get("event")
+        transports.emit(_merged(last, inside, is_python=self.read.is_python) if inside else last)
         transports.close()
         if not (state / "claim").exists() and not self.read.blind:
             say(f"{self.command[0]} started no Python that we can see into: only start and end are recorded")
@@ -197,12 +199,19 @@ class _Wrapper:
             say(f"nothing is recorded from inside the program: {problem}")
 
 
-def _merged(last: dict[str, Any], story: Mapping[str, Any]) -> dict[str, Any]:
-    """The wrapper's last event with what the program knew, whose word counts about itself."""
+def _merged(last: dict[str, Any], story: Mapping[str, Any], *, is_python: bool) -> dict[str, Any]:
+    """The wrapper's last event with what the program knew, whose word counts about itself.
+
+    But for what was started: of `spark-submit --conf … train.py` the script knows the end only.
+    """
     for entity in ("run", "job"):
         facets = {**last[entity]["facets"], **story[entity]["facets"]}
         if entity == "run" and "errorMessage" in last["run"]["facets"]:
             facets["errorMessage"] = last["run"]["facets"]["errorMessage"]
+        key = ModelTrailCodeStateRunFacet.KEY
+        mine = last[entity]["facets"].get(key, {})
+        if not is_python and "command" in mine and key in facets:
+            facets[key] = {**facets[key], "command": mine["command"]}
         last[entity] = {**last[entity], "facets": facets}
     return {**last, "inputs": story["inputs"], "outputs": story["outputs"]}
 

@@ -252,6 +252,27 @@ def test_series_are_appended_by_number(make, reduced) -> None:
     assert [("loss", 1, 0.9), ("loss", 2, 0.8), ("loss", 3, 0.1), ("n", None, float("inf"))] == found
 
 
+def test_the_last_value_of_a_series_counts_once(make, reduced) -> None:
+    """The summary says more of it, the split for instance; another value at that step is another row."""
+    points = [{"name": "auc", "step": step, "value": value} for step, value in ((1, 0.6), (2, 0.7))]
+    last = {"name": "auc", "step": 2, "value": 0.7, "split": "validation"}
+    other = {"name": "auc", "step": 1, "value": 0.9, "split": "train"}
+    told = {"modelTrail_metricSeries": {"seq": 0, "points": points}}
+    events = [
+        make.run_event("RUNNING", make.base, "r", "j", run_facets=told),
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(seconds=1),
+            "r",
+            "j",
+            run_facets={"modelTrail_metrics": {"metrics": [last, other]}},
+        ),
+    ]
+    rows = reduced(make.entries(events))["metrics"]
+    found = sorted((row["step"], row["value"], row["split"] or "") for row in rows)
+    assert [(1, 0.6, ""), (1, 0.9, "train"), (2, 0.7, "validation")] == found
+
+
 def test_params_of_anybody(make, reduced) -> None:
     """Our hyperparameters win; a producer that only has executionParameters is shown with those."""
     mine = {

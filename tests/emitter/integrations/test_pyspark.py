@@ -384,6 +384,62 @@ def test_a_model_that_is_not_local_is_named(autolog, told, spark, folder):
     ]
 
 
+def test_tables_of_others_cost_no_facts(autolog, told, spark, folder):
+    """Of a source that is no file nothing is known but that it was read; parameters and steps are there."""
+    from pyspark.sql.datasource import DataSource, DataSourceReader
+
+    class Made(DataSource):
+        @classmethod
+        def name(cls):
+            return "made"
+
+        def schema(self):
+            return "amount double, age double, kind string, churned int"
+
+        def reader(self, schema):
+            return Reader()
+
+    class Reader(DataSourceReader):
+        def read(self, partition):
+            return ((float(n), float(n % 7), "ab"[n % 2], n % 2) for n in range(40))
+
+    spark.dataSource.register(Made)
+    autolog("pyspark")
+    with modeltrail.run("train"):
+        pipeline().fit(spark.read.format("made").load())
+    (event,) = told()
+    (used,) = inputs(event).items()
+    assert ("train/train", "churned") == (used[0], used[1]["labelColumn"])
+    assert (3, "explicit") == params(event)["LogisticRegression.maxIter"]
+
+
+def test_files_by_the_second_version_of_sources(autolog, spark, folder):
+    """A folder is known also where Spark reads it by its newer interface."""
+    from modeltrail.integrations import _pyspark_plan as plan
+
+    spark.conf.set("spark.sql.sources.useV1SourceList", "")
+    try:
+        found = plan.read(spark.read.parquet(str(folder)))
+    finally:
+        spark.conf.unset("spark.sql.sources.useV1SourceList")
+    assert str(folder) == found.only.removeprefix("file:")
+
+
+def test_a_path_is_that_of_spark_s_file_system(spark, folder):
+    """Without a scheme it lies where Spark's default file system is, not on this machine."""
+    from modeltrail import spark as ours
+
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+    before = hadoop.get("fs.defaultFS")
+    hadoop.set("fs.viewfs.mounttable.lake.link./data", f"file://{folder.parent}")
+    hadoop.set("fs.defaultFS", "viewfs://lake/")
+    try:
+        assert "viewfs://lake/data/churn" == ours.qualified("/data/churn")
+    finally:
+        hadoop.set("fs.defaultFS", before)
+    assert f"file:{Path.cwd()}/churn" == ours.qualified("churn")
+
+
 def test_the_host_s_exception_is_the_host_s(autolog, told, spark, folder):
     """A fit that fails raises what it would have raised, once; the run of its own is a failure."""
     from pyspark.errors import IllegalArgumentException

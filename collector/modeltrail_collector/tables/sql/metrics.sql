@@ -36,6 +36,10 @@ read AS (
     FROM one
 )
 SELECT * FROM read
+-- The last value of a series is in the summary too, which says more of it.
+ANTI JOIN (SELECT run_id, name, step, value FROM read WHERE source = 'summary') AS last
+    ON read.source = 'series' AND read.run_id = last.run_id AND read.name = last.name
+    AND read.step = last.step AND read.value = last.value
 WHERE name IS NOT NULL
 QUALIFY row_number() OVER (
     PARTITION BY run_id, name, step, dataset, slice, split, model_namespace, model_name, model_version

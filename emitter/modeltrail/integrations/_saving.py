@@ -1,0 +1,26 @@
+"""What a library's save is, whichever library it is of."""
+
+from os import PathLike
+
+from modeltrail import api
+from modeltrail.event import Dataset
+from modeltrail.observe import code, model
+
+
+def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) -> None:
+    """A saved model is an output of the current run, with what is known of it from memory.
+
+    Without a run it is one of its own, from the fitted model to its place. What is saved and no model, a
+    transformer, is data of the run, if there is one.
+    """
+    run = api.current_run()
+    if not is_model:
+        if run is not None:
+            run.output(place)
+    elif run is not None:
+        run.output_model(place, of=fitted)
+    else:
+        with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
+            seen = model.look(fitted)
+            own.input(Dataset(seen.namespace, seen.name), role="other")
+            own.output_model(place, of=fitted)

@@ -10,8 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
+import modeltrail
+import modeltrail_schemas
 from modeltrail.launch import wrapper
 from modeltrail.launch.command import Command, read
 
@@ -206,11 +209,19 @@ def test_what_spark_submit_asks_first_is_no_script(launch, inbox, log, tmp_path)
     launch(RECORD, "sh", "spark-submit", "train.py")
     events = inbox(log)
     assert [("train", "START"), ("train", "RUNNING"), ("train", "COMPLETE")] == told(events)
-    facets = events[-1]["run"]["facets"]
-    assert "modelTrail_hyperparameters" in facets
-    # What it was started by is told whole: options of spark-submit never reach the script.
-    whole = ["modeltrail", "run", "--", "sh", "spark-submit", "train.py"]
-    assert whole == facets["modelTrail_codeState"]["command"]
+    assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
+
+
+def test_what_a_program_was_started_by_is_told_whole(launch, inbox, log, tmp_path):
+    """Options of a spark-submit never reach the script, which has an environment of its own to tell of."""
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "other"], check=True)
+    found = [Path(module.__file__).parents[1] for module in (modeltrail, modeltrail_schemas, attrs)]
+    (tmp_path / "submit").write_text(f"shift 2\nexec {tmp_path / 'other/bin/python'} $1\n")
+    path = os.pathsep.join(map(str, found))
+    launch(RECORD, "sh", "submit", "--conf", "a=b", "train.py", PYTHONPATH=path)
+    code = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
+    assert ["modeltrail", "run", "--", "sh", "submit", "--conf", "a=b", "train.py"] == code["command"]
+    assert ["train.py"] == code["argv"]
 
 
 def test_a_wrapper_in_a_wrapper_is_a_child(launch, inbox, log, tmp_path):

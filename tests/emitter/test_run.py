@@ -300,6 +300,18 @@ def test_an_evaluation_of_chosen_rows(events, folder):
     assert 1 == len({use["fingerprint"]["digest"] for use in uses})
 
 
+@pytest.mark.parametrize(("role", "expected"), [("test", {"fraction": 0.75}), ("train", None)])
+def test_a_split_belongs_to_a_role(events, folder, role, expected):
+    """How rows were chosen to train on is not how they were to test on; of the same use it is known."""
+    with modeltrail.run("train") as run:
+        data = run.input(folder / "train.csv", role=role, split={"fraction": 0.75})
+        run.output_model("churn.joblib", name="churn")
+        run.evaluate("churn", data, {"auc": 0.8})
+    (evaluation,) = [event for event in events if event["job"]["name"] == "train.evaluate"][-1:]
+    (used,) = [each for each in evaluation["inputs"] if each["name"].endswith("train.csv")]
+    assert expected == used["inputFacets"]["modelTrail_dataUse"].get("split")
+
+
 def test_what_was_not_looked_at_again_keeps_its_fingerprint(events):
     """Of data elsewhere a later mention knows no content: what was known of it stays."""
     known = Fingerprint("sha256", "ab" * 32, "full")

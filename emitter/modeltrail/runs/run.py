@@ -308,7 +308,7 @@ class Run(Lifecycle):
             used = self.facts.inputs.get(seen.identity) or Input(
                 seen, role, view.fingerprint.to_dict(), view.capture
             )
-            if split is not None or used.role != role:
+            if split is not None or used.role not in {None, role or "test"}:
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import stat
 import subprocess
 import sys
 import threading
@@ -436,12 +437,13 @@ def test_a_file_that_somebody_removes(kafka_bootstrap, kafka_topic, make, tmp_pa
 
 @pytest.mark.parametrize("interval", [0.1, 0.0])
 def test_a_power_cut_takes_no_more_than_the_interval(make, monkeypatch, interval):
-    """While events wait they are synced to disk within `fsync_interval`; at 0 before `send` returns."""
-    synced = []
+    """What waits, and the name of its file, is synced within `fsync_interval`; at 0 before `send` returns."""
+    synced, named = [0], []
     sync = os.fsync
 
     def syncing(descriptor):
-        synced.append(os.fstat(descriptor).st_size)
+        found = os.fstat(descriptor)
+        (named if stat.S_ISDIR(found.st_mode) else synced).append(found.st_size)
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", syncing)
@@ -450,7 +452,9 @@ def test_a_power_cut_takes_no_more_than_the_interval(make, monkeypatch, interval
         sender.send(None, event(number))
         if interval:
             until(lambda number=number: len(event(0)) * (number + 1) < max(synced))
+            until(lambda: named)
         assert len(event(0)) * (number + 1) < max(synced)
+        assert 1 == len(named)
     assert sender.flush(1)
 
 

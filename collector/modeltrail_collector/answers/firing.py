@@ -248,7 +248,8 @@ def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:
 
 
 def _is_forbidden(node: dict[str, Any], rule: Forbidden) -> bool:
-    texts = (node["name"], f"{node['namespace']}/{node['name']}")
+    called = (node, *node["symlinks"])
+    texts = [text for one in called for text in (one["name"], f"{one['namespace']}/{one['name']}")]
     patterns = (rule.dataset, f"*/{rule.dataset}") if rule.dataset else ("*",)
     named = any(fnmatchcase(text, pattern) for text in texts for pattern in patterns)
     return named and (rule.fingerprint is None or (node["fingerprint"] or "").startswith(rule.fingerprint))

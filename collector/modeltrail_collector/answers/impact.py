@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from modeltrail_collector.answers import carried, names, subjects
+from modeltrail_collector.answers import carried, names, sources, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
@@ -38,11 +38,14 @@ class _Thing(msgspec.Struct):
 
     def aliases(self) -> set[_Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
-        links = (link.partition("\t")[::2] for link in self.identities or ())
         folders = [
             str(folder) for folder in PurePosixPath(self.name).parents if str(folder) not in {"/", "."}
         ]
-        return {(self.namespace, self.name), *links, *((self.namespace, folder) for folder in folders)}
+        return {
+            (self.namespace, self.name),
+            *sources.named(self.identities),
+            *((self.namespace, folder) for folder in folders),
+        }
 
 
 def impact(
@@ -167,7 +170,7 @@ def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
         for alias in thing.aliases():
             by_name.setdefault(alias, []).append(thing)
     rows = _reading(db, sorted(by_name))
-    pairs = [(row, by_name[row.pop("key_namespace"), row.pop("key")]) for row in rows]
+    pairs = [(row, by_name[row["called"]]) for row in rows]
     writers = _writers(db, pairs)
     return [
         (row, thing)
@@ -178,7 +181,7 @@ def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
 
 
 def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
-    """The inputs of runs that are called so, each with its run.
+    """The inputs of runs that are called so, each with its run; `called` is the name that was wanted.
 
     What a run itself put out under this name (an evaluation inside of it) it did not learn from.
     """
@@ -189,8 +192,9 @@ def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
         keys={name for _, name in wanted},
         where="role = 'input' AND how IN ('name', 'identity', 'loaded')",
     )
-    called = set(wanted)
-    read = [row for row in said if (row["key_namespace"], row["key"]) in called]
+    called = [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in said]
+    among = set(wanted)
+    read = [row for row in called if row["called"] in among]
     own = db.read(
         "mentions",
         "DISTINCT run_id, namespace, name",
@@ -219,17 +223,13 @@ def _key(row: Row) -> _Key:
 
 def _writers(db: Database, pairs: Iterable[tuple[Row, list[_Thing]]]) -> dict[tuple[str, str, str], str]:
     """The run that wrote what each reader saw, as `trace` finds it."""
-    nodes = {}
+    nodes: dict[_Key, Node] = {}
     for row, things in pairs:
         if not all(thing.any_version for thing in things):
+            known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
             before = row["started_at"] or row["last_event_at"]
-            nodes[_key(row)] = Node(
-                row["namespace"],
-                row["name"],
-                version=row["version"],
-                fingerprint=row["fingerprint"],
-                before=before,
-            )
+            node = nodes.setdefault(_key(row), Node(**known, before=before))
+            node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()))
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
 

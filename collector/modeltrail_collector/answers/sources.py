@@ -21,6 +21,7 @@ RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
 _PLACE: Final = "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities"
 _HOW: Final = ("name", "identity", "folder")
 _PARTS: Final = frozenset({"metadata", "data", "treesMetadata", "userFactors", "itemFactors"})
+_TOLD: Final = ("version", "fingerprint", "use", "rows")
 _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
@@ -93,6 +94,11 @@ def saved_in(name: Name) -> list[Name]:
     return [(namespace, str(place)) for place in PurePosixPath(path).parents if place.name]
 
 
+def named(identities: Collection[str] | None) -> list[Name]:
+    """The other names of a dataset (symlinks) that the column `identities` of it holds."""
+    return [(namespace, name) for namespace, _, name in (link.partition("\t") for link in identities or ())]
+
+
 def _age(row: Row) -> tuple[bool, str, str]:
     return row["wrote_at"] is None, row["wrote_at"] or "", row["run_id"]
 
@@ -134,8 +140,8 @@ def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[
         if (row["run_id"], *name) not in read:
             model = {"kind": "model", "version": row["model_version"], "fingerprint": row["model_digest"]}
             for one in by_run.get(row["run_id"], ()):
-                found.setdefault(one, {})[name] = model | {"use": None, "rows": None}
-    return _told(found, most)
+                found.setdefault(one, {})[name] = dict.fromkeys(_TOLD) | model
+    return _ordered(found, most)
 
 
 def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, set[Made]]:
@@ -152,7 +158,7 @@ def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, s
         if wanted is None or row["role"] != "output":
             continue
         run_id, namespace, name = (row[column] for column in ("run_id", "namespace", "name"))
-        links = (link.partition("\t")[::2] for link in row["identities"] or ())
+        links = named(row["identities"])
         parts = name.split("/")
         folders = ((namespace, "/".join(parts[:number])) for number in range(1, len(parts)))
         called = {(run_id, *one) for one in ((namespace, name), *links, *folders)}
@@ -184,11 +190,11 @@ def _deployed(db: Database, runs: set[str]) -> list[Row]:
 
 def _input(row: Row | None) -> Row:
     if row is None:
-        return {"kind": "dataset", "version": None, "fingerprint": None, "use": None, "rows": None}
-    return {name: row[name] for name in ("kind", "version", "fingerprint", "use", "rows")}
+        return {"kind": "dataset", **dict.fromkeys(_TOLD)}
+    return {name: row[name] for name in ("kind", *_TOLD)} | {"symlinks": named(row["identities"])}
 
 
-def _told(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
+def _ordered(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
     """The inputs as rows: by output, what was trained on first."""
 
     def order(one: tuple[Name, Row]) -> tuple[int, bool, str, bool, str]:
@@ -219,7 +225,8 @@ def columns(
     names = ("run_id", "to_namespace", "to_name", "namespace", "name")
     db.fill("made", names, sorted((*known, *one[1:]) for one, several in made.items() for known in several))
     db.fill("wanted_column", ("run_id", "to_namespace", "to_name", "to_column"), sorted(wanted))
-    return db.rows(sql_of("columns"), most=most)
+    rows = db.rows(sql_of("columns"), most=most)
+    return [row | {"symlinks": named(row.pop("identities"))} for row in rows]
 
 
 def steps(db: Database, runs: set[str]) -> dict[str, list[str]]:

@@ -20,7 +20,10 @@ THINGS: Final = 50_000
 
 
 class Node(msgspec.Struct):
-    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it."""
+    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
+
+    `symlinks` are its other names, as its reader says; `at` is the name that led to `run`.
+    """
 
     namespace: str
     name: str
@@ -29,12 +32,14 @@ class Node(msgspec.Struct):
     fingerprint: str | None = None
     use: str | None = None
     rows: int | None = None
+    symlinks: list[sources.Name] = []
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
     before: str | None = None
     run: Row | None = None
     exact: bool = False
+    at: sources.Name | None = None
     repeated: bool = False
     cut: str | None = None
     more: int = 0
@@ -42,18 +47,18 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("before", "exact", "tree", "inputs")
+_UNTOLD: Final = ("before", "exact", "at", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
 def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
-    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `run` (run_id, job, state,
-    times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from. A node
-    told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names of its
-    transformations, in order. Below an endpoint stand the model versions in force there, each with the
-    `deployment` that brought it.
+    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `symlinks` (other names,
+    as its reader says), `run` (run_id, job, state, times; None for what no run in the log wrote) and
+    `inputs`, the nodes that this run made it from. A node told elsewhere in the tree is `repeated` and its
+    inputs are left out. A run has `steps`, the names of its transformations, in order. Below an endpoint
+    stand the model versions in force there, each with the `deployment` that brought it.
 
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
@@ -63,7 +68,8 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
-    version; else, where one of them is unknown, the last that wrote it before.
+    version; else, where one of them is unknown, the last that wrote it before. What nobody wrote under the
+    name that its reader gives it is looked for under its symlinks.
 
     Raises NotFound when nothing or more than one thing is called so.
     """
@@ -115,11 +121,29 @@ def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
             node = Node(dataset["namespace"], dataset["name"], dataset["kind"])
             found = deployments(db, node.name) if node.kind == "endpoint" else []
             if not found:
+                find_writers(db, [node])
+                if node.run is None:
+                    node.symlinks = _as_read(db, node)
                 return node, [node]
         if found:
             node = _endpoint(db, found)
             return node, node.inputs
     raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
+
+
+def _as_read(db: Database, node: Node) -> list[sources.Name]:
+    """The other names of a dataset, as the last run that read it says."""
+    name: dict[str, Any] = {"namespace": node.namespace, "name": node.name}
+    where, then = "how = 'name' AND (namespace, name) = ($namespace, $name)", "ORDER BY last_event_at DESC"
+    read = db.read("mentions", "run_id", keys=[node.name], where=where, then=f"{then} LIMIT 1", **name)
+    said = db.read(
+        "run_datasets",
+        "identities",
+        runs=[row["run_id"] for row in read],
+        where="(namespace, name) = ($namespace, $name)",
+        **name,
+    )
+    return sources.named(said[0]["identities"]) if said else []
 
 
 def _made(db: Database, model: Row, run_id: str) -> Node:
@@ -182,14 +206,16 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
     """Set the run that wrote each node, where the log knows one: its id, when it started and wrote."""
     if not nodes:
         return
-    written = sources.writers(db, {(node.namespace, node.name) for node in nodes})
-    for node in nodes:
-        candidates = written.get((node.namespace, node.name), [])
+    called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
+    written = sources.writers(db, {name for several in called for name in several})
+    for node, several in zip(nodes, called, strict=True):
+        at = next((name for name in several if name in written), several[0])
+        candidates = written.get(at, [])
         if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
             node.kind = "model"
         found = _writer(node, candidates)
         if found is not None:
-            node.exact = found["exact"] and node.kind != "model"
+            node.exact, node.at = found["exact"] and node.kind != "model", at
             node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
 
 
@@ -229,8 +255,8 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
     by_output = _inputs(db, nodes, left)
     full = sum(map(len, by_output.values())) >= left
     for node in nodes:
-        assert node.run is not None  # noqa: S101
-        found = by_output.get((node.run["run_id"], node.namespace, node.name, node.column), [])
+        found = by_output.get((*_output(node), node.column), [])
+        assert node.run is not None  # noqa: S101  only nodes with a run come here
         before = node.run["started_at"] or node.run["wrote_at"]
         node.more = found[0]["total"] - len(found) if found else 0
         known = [{key: value for key, value in row.items() if key != "total"} for row in found]
@@ -242,13 +268,16 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
     return [child for node in nodes for child in node.inputs]
 
 
+def _output(node: Node) -> sources.Made:
+    """The output of its run that a node is, by the name that led there."""
+    assert node.run is not None  # noqa: S101  only nodes with a run come here
+    return (node.run["run_id"], *(node.at or (node.namespace, node.name)))
+
+
 def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
     """What went into each: (run id, namespace, name, column) -> rows."""
-    exact, other = (
-        {(n.run["run_id"], n.namespace, n.name) for n in nodes if n.run and n.exact is one}
-        for one in (True, False)
-    )
-    of = {(n.run["run_id"], n.namespace, n.name, n.column) for n in nodes if n.run and n.column is not None}
+    exact, other = ({_output(node) for node in nodes if node.exact is one} for one in (True, False))
+    of = {(*_output(node), node.column) for node in nodes if node.column is not None}
     by_output: dict[tuple[str | None, ...], list[Row]] = {}
     found = sources.columns(db, exact, other, of, left) if of else sources.inputs(db, exact, other, left)
     for row in found:
@@ -259,4 +288,5 @@ def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None
 
 def _plain(node: Node) -> dict[str, Any]:
     inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
-    return {name: getattr(node, name) for name in _TOLD} | {"inputs": inputs}
+    links = [{"namespace": namespace, "name": name} for namespace, name in node.symlinks]
+    return {name: getattr(node, name) for name in _TOLD} | {"symlinks": links, "inputs": inputs}

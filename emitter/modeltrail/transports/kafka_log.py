@@ -17,6 +17,7 @@ log = logging.getLogger("modeltrail.kafka")
 
 _ours: dict[str, deque[str]] = {}
 _calling = threading.local()
+_known = 0
 
 # The lines that name a cause, most telling first.
 _CAUSES = (
@@ -63,12 +64,21 @@ def _client() -> str | None:
     return name if name in _ours else None
 
 
+def _take_out_of_new_loggers() -> None:
+    """Each module of kafka-python makes one when it is imported."""
+    global _known  # noqa: PLW0603  how many loggers there were, of whomever
+    loggers = logging.root.manager.loggerDict
+    if len(loggers) != _known:
+        _known = len(loggers)
+        for name in [name for name in list(loggers) if name.startswith("kafka.")]:
+            logging.getLogger(name).addFilter(_take_out)
+
+
 @contextmanager
 def listening(client_id: str) -> Iterator[None]:
     """Take out what kafka-python logs for this client: here for the block, in its own threads for good."""
     _ours.setdefault(client_id, deque(maxlen=50))
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("kafka.")]:
-        logging.getLogger(name).addFilter(_take_out)
+    _take_out_of_new_loggers()
     before = getattr(_calling, "client", None)
     _calling.client = client_id
     try:

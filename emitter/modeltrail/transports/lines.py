@@ -31,9 +31,11 @@ class LineFile:
         self.directory = directory
         self.path: Path | None = None
         self._descriptor: int | None = None
+        self._made: os.stat_result | None = None
         self._lock = threading.Lock()
         self._syncing = threading.Lock()
         self._unsynced = False
+        self._unnamed = False
         forks.renew_in_children(self)
 
     def append(self, line: bytes) -> None:
@@ -65,12 +67,15 @@ class LineFile:
                 if self.path is None or self._descriptor is None or not self._unsynced:
                     return
                 path, self._unsynced = self.path, False
+                unnamed, self._unnamed = self._unnamed, False
             try:
                 _sync(path)
+                if unnamed:
+                    _sync_directory(self.directory)
             except FileNotFoundError:
                 return  # somebody took it away, with all that is in it
             except OSError as error:
-                self._unsynced = True
+                self._unsynced, self._unnamed = True, self._unnamed or unnamed
                 raise DeliveryError(f"cannot sync {path}: {error}") from error
 
     def close(self) -> None:
@@ -104,8 +109,11 @@ class LineFile:
             if self.path is None or self._descriptor is None:
                 return None
             found, self._descriptor, self._unsynced = (self.path, self._descriptor), None, False
+            unnamed, self._unnamed = self._unnamed, False
         try:
             os.fsync(found[1])
+            if unnamed:
+                _sync_directory(self.directory)
         except OSError as error:
             raise DeliveryError(f"cannot sync {found[0]}: {error}") from error
         return found
@@ -113,13 +121,14 @@ class LineFile:
     def _open(self) -> int:
         """The descriptor of a file that is still at its name; a new one where somebody took the last away."""
         if self._descriptor is not None:
-            if self._is_at_its_name(self._descriptor):
+            if self._is_at_its_name():
                 return self._descriptor
             self._release()
         while True:
             descriptor = self._descriptor = self._create()
+            self._made = os.fstat(descriptor)
             # Who takes over what ended processes left may have come between its making and its locking.
-            if self._is_at_its_name(descriptor):
+            if self._is_at_its_name():
                 return descriptor
             self._release()
 
@@ -131,13 +140,15 @@ class LineFile:
         if fcntl is not None:
             with contextlib.suppress(OSError):  # some network file systems know no locks
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
-        _sync_directory(self.directory)
+        self._unnamed = True
         return descriptor
 
-    def _is_at_its_name(self, descriptor: int) -> bool:
+    def _is_at_its_name(self) -> bool:
+        """One call of the system for each line: at each, another thread may take the interpreter over."""
         assert self.path is not None  # noqa: S101  set together with the descriptor
+        assert self._made is not None  # noqa: S101  the same
         try:
-            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+            return os.path.samestat(self._made, self.path.stat())
         except OSError:
             return False
 
@@ -153,7 +164,7 @@ class LineFile:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
         self._descriptor = None
-        self._unsynced = False
+        self._unsynced = self._unnamed = False
 
     def after_fork(self) -> None:
         """The parent's file stays the parent's; closing our copy of the descriptor releases nothing of it."""

@@ -70,3 +70,32 @@ def saved_by_spark(make, log_of) -> Log:
         )
         for n, (job, inputs, outputs) in enumerate(runs)
     )
+
+
+@pytest.fixture(scope="session")
+def known_to_the_reader(make, log_of) -> Log:
+    """A feed, raw data, a table that is written by its place and read by its name, and what came of it."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "file", "name": "/lake/t", "type": "LOCATION"}])
+    table = make.dataset("t", namespace="hive://meta", symlinks=links)
+    model = make.dataset("m", columnLineage=_column(make, "hive://meta", "t"))
+    runs = [
+        ([make.dataset("feed")], [make.dataset("raw")]),
+        ([make.dataset("raw")], [make.dataset("/lake/t", columnLineage=_column(make, "file", "raw"))]),
+        ([table], [model]),
+    ]
+    return log_of(
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(minutes=n),
+            f"{n:06}",
+            f"job {n}",
+            inputs=inputs,
+            outputs=outputs,
+        )
+        for n, (inputs, outputs) in enumerate(runs)
+    )
+
+
+def _column(make, namespace: str, name: str) -> dict:
+    field = {"namespace": namespace, "name": name, "field": "x"}
+    return make.facet("columnLineage", fields={"x": {"inputFields": [field]}})

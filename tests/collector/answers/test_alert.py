@@ -231,6 +231,19 @@ def test_forbidden(churn, make, log_of, ask) -> None:
     assert [] == ask(churn, *rule, f'fingerprint = "{make.digest("x")[:12]}"')
 
 
+def test_forbidden_by_the_names_that_its_reader_knows(make, log_of, ask) -> None:
+    """A model that learned from a table fires where its place, or what went into it, is meant."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "file", "name": "/lake/t", "type": "LOCATION"}])
+    events = make.train(1, make.base + DAY, features="f", strength=1.0)
+    for event in events:
+        event["inputs"] = [make.dataset("t", namespace="hive://meta", symlinks=links)]
+    written = {"inputs": [make.dataset("/raw/patients")], "outputs": [make.dataset("/lake/t")]}
+    log = log_of([make.run_event("COMPLETE", make.base, "000", "prepare", **written), *events])
+    for dataset in ("/lake/t", "/raw/patients"):
+        (one,) = ask.findings(log, 'kind = "forbidden"', f'dataset = "{dataset}"')
+        assert "churn@1" == one.subject
+
+
 def test_forbidden_is_content_not_a_name(make, log_of, ask) -> None:
     """A file that once held forbidden rows does not blame versions trained on what it held after."""
     bad = make.prepare(1, make.base, raw="leaked", features="features with the leak")

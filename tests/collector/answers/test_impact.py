@@ -189,6 +189,13 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
     }
 
 
+def test_the_names_that_its_reader_knows_lead_on(known_to_the_reader) -> None:
+    """Who reads a table, and alone says where it lies, learned from what was written there."""
+    assert [("job 0", "000"), ("job 1", "001"), ("job 2", "002")] == of_kind(
+        answers.impact(known_to_the_reader, "feed"), "run"
+    )
+
+
 def test_who_loads_a_model_by_spark_uses_it(saved_by_spark) -> None:
     """Spark begins with the folder `metadata` in it; what has only such a name is no part of a model."""
     found = answers.impact(saved_by_spark, "/lake/features")

@@ -287,6 +287,27 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
     assert ["out", "001", ["m", "000"], ["k", "000"]] == path(answers.trace(log_of(events), "out"))
 
 
+def test_the_names_that_its_reader_knows_lead_on(known_to_the_reader) -> None:
+    """A table whose reader alone says where it lies has the writer of that place, also for one column."""
+    assert ["m", "002", ["t", "001", ["raw", "000", ["feed", None]]]] == path(
+        answers.trace(known_to_the_reader, "m")
+    )
+    asked = answers.trace(known_to_the_reader, "t")
+    assert (["t", "001"], [{"namespace": "file", "name": "/lake/t"}]) == (path(asked)[:2], asked["symlinks"])
+    told = answers.trace(known_to_the_reader, "m", column="x")
+    assert ["m", "002", ["t", "001", ["raw", "000"]]] == path(told)
+    assert "columns" == told["inputs"][0]["inputs"][0]["cut"]
+
+
+def test_a_name_goes_before_other_names(make, log_of) -> None:
+    """Of two files that are both called as the model is, one that is read by its own name is that one."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "registry", "name": "m", "type": "MODEL"}])
+    one, two = make.dataset("one", symlinks=links), make.dataset("two", symlinks=links)
+    events = chain(make, ([], []), ([], []), ([], ["scores"]))
+    events[0]["outputs"], events[1]["outputs"], events[2]["inputs"] = [one], [two], [one]
+    assert ["scores", "002", ["one", "000"]] == path(answers.trace(log_of(events), "scores"))
+
+
 def test_what_spark_saved_of_a_model_is_the_model(saved_by_spark) -> None:
     """Who reads a part of a saved model leads back to what trained it, not to the job that wrote the part."""
     part = "/lake/churn/stages/1_LogisticRegression_ab/data"

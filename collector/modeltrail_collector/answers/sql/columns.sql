@@ -43,7 +43,7 @@ source AS (
 SELECT s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."column",
     list_sort(list_distinct(flatten(list(how)))) AS how, coalesce(any_value(i.kind), 'dataset') AS kind,
     any_value(i.version) AS version, any_value(i.fingerprint) AS fingerprint,
-    any_value(i.use) AS use, any_value(i.rows) AS rows,
+    any_value(i.use) AS use, any_value(i.rows) AS rows, any_value(i.identities) AS identities,
     count(*) OVER (PARTITION BY s.run_id, s.to_namespace, s.to_name, to_column) AS total
 FROM source AS s
 LEFT JOIN near_run_datasets AS i ON i.run_id = s.run_id AND i.role = 'input'

@@ -10,18 +10,24 @@ WITH RECURSIVE called AS (
         lambda n: array_to_string(string_split(name, '/')[:n], '/')))
     FROM run_datasets WHERE role = 'output'
 ),
+read AS (
+    SELECT run_id, namespace, name, fingerprint, namespace AS by_namespace, name AS by_name
+    FROM run_datasets WHERE role = 'input'
+    UNION
+    SELECT run_id, namespace, name, fingerprint, split_part(identity, chr(9), 1), split_part(identity, chr(9), 2)
+    FROM (SELECT *, unnest(identities) AS identity FROM run_datasets WHERE role = 'input')
+),
 reached AS (
-    SELECT DISTINCT d.run_id, d.namespace, d.name FROM run_datasets AS d
-    WHERE d.role = 'input'
-        AND ($dataset::VARCHAR IS NULL OR d.name GLOB $dataset OR d.name GLOB concat('*/', $dataset::VARCHAR)
-            OR concat(d.namespace, '/', d.name) GLOB $dataset)
-        AND ($fingerprint::VARCHAR IS NULL OR starts_with(d.fingerprint, $fingerprint))
+    SELECT DISTINCT run_id, namespace, name FROM read
+    WHERE ($dataset::VARCHAR IS NULL OR by_name GLOB $dataset OR by_name GLOB concat('*/', $dataset::VARCHAR)
+            OR concat(by_namespace, '/', by_name) GLOB $dataset)
+        AND ($fingerprint::VARCHAR IS NULL OR starts_with(fingerprint, $fingerprint))
     UNION
     SELECT i.run_id, i.namespace, i.name
     FROM reached AS r
     JOIN edges AS e ON (e.run_id, e.from_namespace, e.from_name) = (r.run_id, r.namespace, r.name)
     JOIN called AS c ON (c.run_id, c.namespace, c.name) = (e.run_id, e.to_namespace, e.to_name)
-    JOIN run_datasets AS i ON i.role = 'input' AND (i.namespace, i.name) = (c.to_namespace, c.to_name)
+    JOIN read AS i ON (i.by_namespace, i.by_name) = (c.to_namespace, c.to_name)
 )
 SELECT DISTINCT s.subject, s.run_id, s.namespace, s.name, s.version
 FROM subject AS s JOIN reached AS r ON r.run_id = s.run_id

@@ -487,6 +487,18 @@ def test_the_next_process_delivers_what_was_left(kafka_bootstrap, kafka_topic, m
     assert 1 == backlog(tmp_path / "spool").events == alive.undelivered
 
 
+def test_one_at_a_time_takes_up_what_a_writer_left(tmp_path):
+    """Of two that look, one has the files of an ended writer, in their order; the other those of others."""
+    for name in ("a-1-1", "a-1-2", "a-2-3"):
+        (tmp_path / f"{name}.ndjson").write_bytes(event(1) + b"\n")
+        os.utime(tmp_path / f"{name}.ndjson", ns=(int(name[-1]), int(name[-1])))
+    one, other = (spool.Spool(tmp_path).abandoned() for _ in range(2))
+    first = next(one)
+    assert ["a-2-3"] == [file.path.stem for file in other]
+    first.remove()
+    assert ["a-1-2", "a-2-3"] == [file.path.stem for file in one]
+
+
 @pytest.mark.kafka
 def test_a_synchronous_sender_takes_up_what_was_left(kafka_bootstrap, kafka_topic, make, tmp_path):
     """So does one that delivers each event before it returns, in the background."""

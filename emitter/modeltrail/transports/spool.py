@@ -260,15 +260,22 @@ class Spool:
             self._parts.append(part)  # what is sent of a file takes up room until all of it is
 
     def abandoned(self, pattern: str = FILES) -> Iterator[Outgoing]:
-        """The files that nobody writes to any more, oldest first, each locked for the time it is used."""
+        """The files that nobody writes to any more, oldest first, each locked for the time it is used.
+
+        Where another process delivers one just now, what the same writer wrote later waits for that.
+        """
+        held: set[str] = set()
         for path in sorted(self.directory.glob(pattern), key=_written):
+            writer = path.name.rpartition("-")[0]
             try:
                 file = Outgoing(path, os.open(path, os.O_RDONLY))
             except OSError:  # gone, or another user's
                 continue
             try:
-                if file.is_ours_alone():
+                if writer not in held and file.is_ours_alone():
                     yield file
+                elif path.exists():
+                    held.add(writer)
             finally:
                 file.close()
 

@@ -44,9 +44,17 @@ class Call:
         except TypeError:
             return {}
 
+    def defaults(self) -> dict[str, Any]:
+        """What the function takes where nobody gives an argument."""
+        parameters = inspect.signature(self.function).parameters.items()
+        return {name: each.default for name, each in parameters if each.default is not each.empty}
+
 
 Observe = Callable[[Call], Finish | None]
 """Called before the original; what it returns is called afterwards."""
+
+ObserveInside = Callable[[Call, Any], None]
+"""Called after the original, with what it returned."""
 
 
 @attrs.frozen(eq=False)
@@ -60,6 +68,8 @@ class _Patch:
 _MISSING: Final = object()
 _lock = threading.RLock()
 _patches: dict[str, list[_Patch]] = {}
+_deferred: dict[str, list[Callable[[], None]]] = {}
+"""What integrations would wrap that another one holds already: done once that one lets go."""
 _outermost: dict[
     int, frozenset[int]
 ] = {}  # thread in an observed call -> the threads there were when it began
@@ -69,14 +79,25 @@ def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None
     """Let `observe` see every outermost call of ``owner.attribute``; wrapping twice changes nothing.
 
     Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method. `observe` is
-    a function of a module: the wrapper refers to it by name when it is pickled.
+    a function of a module: the wrapper refers to it by name when it is pickled. What another integration has
+    wrapped stays its own until that is undone: two that want the same observe it with the same function.
     """
+    _wrap(integration, owner, attribute, observe, "observed")
+
+
+def wrap_inside(integration: str, owner: Any, attribute: str, observe: ObserveInside) -> None:
+    """Let `observe` see the calls of ``owner.attribute`` that an observed call makes, in its own thread."""
+    _wrap(integration, owner, attribute, observe, "observed_inside")
+
+
+def _wrap(integration: str, owner: Any, attribute: str, observe: Callable[..., Any], way: str) -> None:
     with _lock:
         original = vars(owner).get(attribute, _MISSING)
         function = getattr(original, "__func__", original)
-        if not callable(function) or _is_wrapper(function):
+        again = functools.partial(_wrap, integration, owner, attribute, observe, way)
+        if not callable(function) or _is_held(integration, function, again):
             return
-        wrapper: Any = _wrapper(integration, function, observe)
+        wrapper: Any = _wrapper(integration, function, observe, way)
         if isinstance(original, staticmethod | classmethod):
             wrapper = type(original)(wrapper)
         _replace(integration, owner, attribute, original, wrapper)
@@ -89,9 +110,10 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
     otherwise; and what pickle finds under the function's name stays what everybody holds.
     """
     with _lock:
-        if _is_wrapper(function):
+        original = vars(function)["__wrapped__"] if _is_wrapper(function) else function
+        if _is_held(integration, function, lambda: wrap_function(integration, original, observe)):
             return
-        wrapper = _wrapper(integration, function, observe)
+        wrapper = _wrapper(integration, function, observe, "observed")
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
             for name in [key for key, value in vars(module).copy().items() if value is function]:
                 _replace(integration, module, name, function, wrapper)
@@ -126,6 +148,11 @@ def undo(integration: str) -> None:
                 delattr(patch.owner, patch.attribute)
             else:
                 setattr(patch.owner, patch.attribute, patch.original)
+        _deferred.pop(integration, None)
+        waiting = [again for several in _deferred.values() for again in several]
+        _deferred.clear()
+        for again in waiting:
+            again()
 
 
 def is_active(integration: str) -> bool:
@@ -145,7 +172,16 @@ def _is_wrapper(function: Any) -> bool:
     return isinstance(function, FunctionType) and "__modeltrail__" in vars(function)
 
 
-def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -> Any:
+def _is_held(integration: str, function: Any, again: Callable[[], None]) -> bool:
+    """Whether a function is wrapped already; by another integration, then `again` is called after that."""
+    if not _is_wrapper(function):
+        return False
+    if vars(function)["__modeltrail__"] != integration:
+        _deferred.setdefault(integration, []).append(again)
+    return True
+
+
+def _wrapper(integration: str, function: Callable[..., Any], observe: Callable[..., Any], way: str) -> Any:
     """A plain function, so that it binds, pickles and shows its signature as the original does.
 
     It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
@@ -159,7 +195,7 @@ def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -
         return (
             function(*args, **kwargs)
             if ours is None
-            else ours.observed(integration, function, (home, name), args, kwargs)
+            else getattr(ours, way)(integration, function, (home, name), args, kwargs)
         )
 
     vars(wrapper)["__modeltrail__"] = integration
@@ -197,6 +233,24 @@ def observed(
         return result
     finally:
         _outermost.pop(threading.get_ident(), None)
+
+
+def observed_inside(
+    integration: str,
+    function: Callable[..., Any],
+    observe: tuple[str, str],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    """Run the original, once; then what is ours, if an observed call of this thread made this one.
+
+    Arguments as of `observed`.
+    """
+    result = function(*args, **kwargs)
+    if integration in _patches and threading.get_ident() in _outermost:
+        with guarded(f"observing {function.__qualname__}"):
+            getattr(sys.modules[observe[0]], observe[1])(Call(function, args, kwargs), result)
+    return result
 
 
 def _finish(

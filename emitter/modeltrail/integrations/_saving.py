@@ -1,10 +1,14 @@
 """What a library's save is, whichever library it is of."""
 
 from os import PathLike
+from typing import Final
 
-from modeltrail import api
+from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.observe import code, model
+
+MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
+"""The facet of a dataset that is a model."""
 
 
 def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) -> None:
@@ -24,3 +28,9 @@ def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) 
             seen = model.look(fitted)
             own.input(Dataset(seen.namespace, seen.name), role="other")
             own.output_model(place, of=fitted)
+
+
+def record_loaded(place: str | PathLike[str]) -> None:
+    """A model that was loaded is an input of the current run, if there is one."""
+    if (run := api.current_run()) is not None:
+        run.input(Dataset(*naming.identity(place), {"datasetType": MODEL}), role="other")

@@ -1,5 +1,6 @@
 """What scikit-learn's estimators say about themselves."""
 
+import copy
 import inspect
 import math
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def components(estimator: Any, path: str = "", depth: int = 0) -> Iterator[tuple
     yield path, estimator
     if depth >= MAX_DEPTH or not hasattr(estimator, "get_params"):
         return
-    for name, value in estimator.get_params(deep=False).items():
+    for name, value in _given(estimator).items():
         inner = [(name, value)]
         if name in _HOLDERS and isinstance(value, list):
             inner = [(str(each[0]), each[1]) for each in value if isinstance(each, tuple) and len(each) > 1]
@@ -47,7 +48,7 @@ def params(estimator: Any) -> Iterator[Params]:
     for path, part in components(estimator):
         defaults = _defaults(type(part))
         found: dict[Literal["explicit", "default"], dict[str, Any]] = {"explicit": {}, "default": {}}
-        for name, value in part.get_params(deep=False).items():
+        for name, value in _given(part).items():
             if name in _HOLDERS or hasattr(value, "get_params"):
                 continue
             origin: Literal["explicit", "default"] = (
@@ -59,13 +60,27 @@ def params(estimator: Any) -> Iterator[Params]:
                 yield path or None, values, origin
 
 
+def _given(part: Any) -> dict[str, Any]:
+    """The parameters as they are; xgboost's own answer draws a seed from a generator, which we must not."""
+    state = getattr(part, "random_state", None)
+    if state is None or hasattr(state, "__index__"):
+        return dict(part.get_params(deep=False))
+    asked = copy.copy(part)
+    asked.random_state = None
+    return {**asked.get_params(deep=False), "random_state": state}
+
+
 def _defaults(kind: type) -> dict[str, Any]:
-    signature = inspect.signature(kind.__init__)  # type: ignore[misc]
-    return {
-        name: parameter.default
-        for name, parameter in signature.parameters.items()
-        if parameter.default is not parameter.empty
-    }
+    """Of the class, and of those that it hands other parameters on to."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        if "__init__" not in vars(base) or base is object:
+            continue
+        for name, parameter in inspect.signature(vars(base)["__init__"]).parameters.items():
+            found.pop(name, None)
+            if parameter.default is not parameter.empty:
+                found[name] = parameter.default
+    return found
 
 
 def _same(value: Any, default: Any) -> bool:

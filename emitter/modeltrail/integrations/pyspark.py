@@ -21,6 +21,7 @@ from modeltrail.integrations import _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._runs import current_or_own
 from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import code
 from modeltrail.runs import Run
@@ -83,16 +84,11 @@ def observe_session(call: Call) -> None:
 
 def observe_fit(call: Call) -> Finish | None:
     """Records what goes in, then what came out."""
-    run, asked = api.current_run(), _asked(call)
-    if asked is None or (run is None and not facts.learns(asked[0])):
+    asked = _asked(call)
+    if asked is None or (api.current_run() is None and not facts.learns(asked[0])):
         return None
     estimator, frame = asked
-    own: Run | None = None
-    if run is None:
-        run = own = api.run(
-            f"{code.script_name()}.{type(facts.predictor(estimator)).__name__}", job_type="TRAIN"
-        )
-        own.start()
+    run, own = current_or_own(type(facts.predictor(estimator)).__name__)
     seen = plan.Plan()
     if facts.learns(estimator):  # whatever fails from here on, the run of our own must end
         with guarded("looking at what a fit learns from"):

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 import attrs
 
 from modeltrail import naming
+from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import canonical, frames, tablefiles
 from modeltrail.observe.profiles import profile
 from modeltrail_schemas import digests
@@ -69,6 +70,7 @@ class DataView:
         capture: `observed` when the content was looked at, `declared` when only its name is known.
         version: the version given, else the digest when it covers all of the data.
         uri: where it lies, without credentials; None for an object in memory.
+        profile: of data that is kept only as what was seen of it, how the values are distributed.
     """
 
     namespace: str
@@ -80,6 +82,7 @@ class DataView:
     capture: Capture = "declared"
     version: str | None = None
     uri: str | None = None
+    profile: ModelTrailFeatureProfileInputDatasetFacet | None = None
 
     @property
     def is_unnamed(self) -> bool:

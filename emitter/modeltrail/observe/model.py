@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from modeltrail import naming
-from modeltrail.observe import modelfiles
+from modeltrail.observe import boosters, modelfiles
 from modeltrail_schemas import digests
 from modeltrail_schemas.digests import FileDigest
 
@@ -241,7 +241,9 @@ def _inner(model: Any) -> Any:
 
 
 def task(model: object) -> str | None:
-    """The task: classification, regression or clustering, by scikit-learn's tags or pyspark.ml's modules."""
+    """The task, by the objective of a booster, scikit-learn's tags or pyspark.ml's modules."""
+    if (booster := boosters.native(final_estimator(model))) is not None:
+        return boosters.task(booster)
     base = sys.modules.get("sklearn.base")
     if base is None or type(model).__module__.startswith(_SPARK):
         return _task_of_spark(model)
@@ -266,8 +268,11 @@ def qualified_name(kind: type) -> str:
     """The dotted name that users import a class by: `sklearn.svm.SVC`, not `sklearn.svm._classes.SVC`."""
     module = kind.__module__
     public = ".".join(takewhile(lambda part: not part.startswith("_"), module.split(".")))
-    if getattr(sys.modules.get(public), kind.__qualname__, None) is kind:
-        module = public
+    package = module.partition(".")[0]  # xgboost.XGBClassifier, not xgboost.sklearn.XGBClassifier
+    for place in (package, public):
+        if getattr(sys.modules.get(place), kind.__qualname__, None) is kind:
+            module = place
+            break
     return f"{module}.{kind.__qualname__}"
 
 
@@ -302,7 +307,7 @@ def _count(model: Any) -> int | None:
     if callable(getattr(model, "named_parameters", None)):  # torch.nn.Module
         return sum(int(parameter.numel()) for _, parameter in model.named_parameters())
     sizes = []
-    for attribute in _FITTED:
+    for attribute in _FITTED if boosters.native(model) is None else ():  # whose intercept is a parameter
         value: Any = getattr(model, attribute, None)
         arrays = value if isinstance(value, list) else [value]
         sizes += [int(math.prod(array.shape)) for array in arrays if hasattr(array, "shape")]
@@ -310,7 +315,9 @@ def _count(model: Any) -> int | None:
 
 
 def _inputs(model: Any) -> tuple[dict[str, Any], ...]:
-    names = getattr(model, "feature_names_in_", None)
+    names = boosters.features(model) if boosters.is_native(model) else None
+    if names is None:
+        names = getattr(model, "feature_names_in_", None)
     if names is not None:
         return tuple({"name": str(each)} for each in list(names)[:MAX_FEATURES])
     width = getattr(model, "n_features_in_", None)

@@ -30,14 +30,14 @@ _SUFFIXES: Final[dict[str, tuple[str, str | None]]] = {
     ".tflite": ("tflite", "tensorflow"),
     ".pmml": ("pmml", None),
 }
-# Stronger than a name: how files begin.
-_MAGIC: Final[tuple[tuple[bytes, str, str | None], ...]] = (
-    (b"GGUF", "gguf", None),
-    (b"CBM1", "catboost", "catboost"),
-    (b"tree\nversion=", "lightgbm-text", "lightgbm"),
-    (b'{"learner"', "xgboost-json", "xgboost"),
-    (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", "ubjson", "xgboost"),
-    (b"\x89HDF\r\n", "hdf5", "keras"),
+# Stronger than a name: how files begin -> (format, framework, class of what they hold).
+_MAGIC: Final[tuple[tuple[bytes, tuple[str, str | None, str | None]], ...]] = (
+    (b"GGUF", ("gguf", None, None)),
+    (b"CBM1", ("catboost", "catboost", None)),
+    (b"tree\nversion=", ("lightgbm-text", "lightgbm", "lightgbm.Booster")),
+    (b'{"learner"', ("xgboost-json", "xgboost", "xgboost.Booster")),
+    (b"{L\x00\x00\x00\x00\x00\x00\x00\x07learner", ("ubjson", "xgboost", "xgboost.Booster")),
+    (b"\x89HDF\r\n", ("hdf5", "keras", None)),
 )
 # What a saved model's folder contains, the outermost first.
 _FOLDERS: Final[tuple[tuple[str, str, str | None], ...]] = (
@@ -93,9 +93,9 @@ def _spark_class(path: Path, depth: int = 4) -> str | None:
 def _file(path: Path) -> tuple[str | None, str | None, str | None]:
     with path.open("rb") as file:
         head = file.read(HEAD)
-    for magic, form, framework in _MAGIC:
+    for magic, found in _MAGIC:
         if head.startswith(magic):
-            return form, framework, None
+            return found
     named, framework = _SUFFIXES.get(path.suffix.lower(), (None, None))
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return "safetensors", None, None

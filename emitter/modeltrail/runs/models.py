@@ -106,7 +106,7 @@ class Model:
         if view.digest is not None and view.digest == self.view.digest:
             return True
         return (
-            view.algorithm is not None
+            None not in {view.algorithm, view.parameter_count}
             and (view.algorithm, view.parameter_count) == (self.view.algorithm, self.view.parameter_count)
             and "sha256-pickle" in {view.digest_algorithm, self.view.digest_algorithm}
         )

@@ -119,7 +119,7 @@ class Run(Lifecycle):
             seen = self.facts.called(seen, view, f"{self.name}/{role or 'data'}")
             seen = indexed(seen, dataset, subjects)
             found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
-            if (profile := data.profile(dataset)) is not None:
+            if (profile := view.profile or data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
             return self.facts.add_input(found)

@@ -1,0 +1,125 @@
+"""What a program does around a fit, whichever library fits: it seeds generators, splits data, dumps models.
+
+The integrations that want it observe it together: what one of them remembers the others know.
+"""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+from weakref import ref
+
+from modeltrail.integrations import _patch
+from modeltrail.integrations import _sklearn_facts as facts
+from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._saving import record_saved
+from modeltrail.observe import boosters
+
+_SEED_BITS: Final = 64
+
+_seeds: dict[str, int] = {}
+"""Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
+_splits: dict[int, tuple[ref[Any], dict[str, Any]]] = {}
+_lock = threading.Lock()
+
+
+def observe(integration: str) -> None:
+    """Observe `train_test_split`, dumps and the seeding of generators, once they are imported."""
+    _patch.when_imported(
+        "sklearn.model_selection",
+        lambda module: _patch.wrap_function(integration, module.train_test_split, observe_split),
+    )
+    for name in ("joblib", "pickle"):
+        _patch.when_imported(
+            name, lambda module: _patch.wrap_function(integration, module.dump, observe_dump)
+        )
+    _patch.when_imported(
+        "random", lambda module: _patch.wrap_function(integration, module.seed, observe_random_seed)
+    )
+    _patch.when_imported(
+        "numpy.random", lambda module: _patch.wrap_function(integration, module.seed, observe_numpy_seed)
+    )
+
+
+def seeds() -> dict[str, int]:
+    """The seeds of the shared generators: `python`, `numpy`."""
+    return dict(_seeds)
+
+
+def observe_random_seed(call: Call) -> None:
+    """Remembers the seed of `random`."""
+    _remember_seed("python", call)
+
+
+def observe_numpy_seed(call: Call) -> None:
+    """Remembers the seed of numpy's global generator."""
+    _remember_seed("numpy", call)
+
+
+def _remember_seed(source: str, call: Call) -> None:
+    """The last one counts; what is no whole number, or none of 64 bits, cannot be told."""
+    given: Any = next(iter((*call.args, *call.kwargs.values())), None)
+    _seeds.pop(source, None)
+    if hasattr(given, "__index__") and int(given).bit_length() < _SEED_BITS:
+        _seeds[source] = int(given)
+
+
+def observe_split(call: Call) -> Finish:
+    """Remembers of each part of a split how it came about, for the fit that it goes into."""
+
+    def finish(parts: Any, error: BaseException | None) -> None:
+        if error is not None:
+            return
+        options = {key: value for key, value in call.kwargs.items() if value is not None}
+        shuffled = options.get("shuffle", True)
+        how = "stratified" if "stratify" in options else "random" if shuffled else "sequential"
+        seed: Any = options.get("random_state")
+        for whole, *pair in zip(call.args, parts[::2], parts[1::2], strict=True):
+            for part in pair:
+                share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
+                found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
+                _remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
+
+    return finish
+
+
+def _remember(part: Any, split: dict[str, Any]) -> None:
+    key = id(part)
+    try:
+        found = ref(part, lambda _: _splits.pop(key, None))
+    except TypeError:  # a list
+        return
+    with _lock:
+        _splits[key] = (found, split)
+
+
+def split_of(part: Any) -> dict[str, Any] | None:
+    """How the rows were chosen, of one that a split gave."""
+    known = _splits.get(id(part))
+    return known[1] if known is not None and known[0]() is part else None
+
+
+def observe_dump(call: Call) -> Finish | None:
+    """A saved model is an output, with what is known of it from memory; a saved transformer is data."""
+    if not any(_is_fitted_thing(argument) for argument in (*call.args, *call.kwargs.values())):
+        return None
+    given = call.arguments()
+    dumped = given.get("value", given.get("obj"))
+    target: Any = given.get("filename", given.get("file"))
+    path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
+    if not _is_fitted_thing(dumped) or not isinstance(path, str | os.PathLike):
+        return None
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        if error is None:
+            if hasattr(target, "flush"):  # what lies in the buffer is part of the file
+                target.flush()
+            record_saved(dumped, Path(path), is_model=boosters.is_native(dumped) or facts.is_model(dumped))
+
+    return finish
+
+
+def _is_fitted_thing(given: object) -> bool:
+    estimator = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
+    return (estimator is not None and isinstance(given, estimator)) or boosters.is_native(given)

@@ -1,0 +1,234 @@
+"""What xgboost and lightgbm have in common: rounds, sets to be judged by, models to go on with, files."""
+
+import os
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary, ref
+
+import attrs
+
+from modeltrail import naming
+from modeltrail.event import Dataset
+from modeltrail.guard import guarded
+from modeltrail.integrations import _around
+from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._saving import MODEL, record_loaded, record_saved
+from modeltrail.integrations._sources import Source, record_data
+from modeltrail.observe import boosters, model
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
+from modeltrail.runs.run import Role
+
+# Arguments of `train` and `cv` that say how to train; the others say on what, and what to print.
+_OPTIONS: Final = (
+    "num_boost_round",
+    "early_stopping_rounds",
+    "maximize",
+    "nfold",
+    "stratified",
+    "shuffle",
+    "metrics",
+    "seed",
+)
+_SEEDS: Final = ("seed", "random_seed", "random_state")
+
+_courses: dict[int, tuple[Run, Mapping[str, Role]]] = {}
+"""Thread -> the run that its training is recorded in, the roles of the sets that it is judged by."""
+_whole: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
+"""Booster -> the estimator that holds it."""
+_places: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Booster -> the file that it was saved to, or loaded from."""
+
+
+@attrs.frozen
+class Asked:
+    """What a call of `train` or `cv` asks for.
+
+    Attributes:
+        library: its import name.
+        params: what the objective, the trees and so on are to be.
+        trained: the data to train on.
+        judged: the names of the evaluation sets, and their data.
+        base: the model to go on with.
+    """
+
+    library: str
+    params: Mapping[str, Any]
+    trained: Source
+    judged: Sequence[tuple[str, Source]] = ()
+    base: object = None
+
+
+def follows() -> bool:
+    """Whether another process of a distributed training is the one that tells of it."""
+    collective = sys.modules.get("xgboost.collective")
+    return collective is not None and collective.get_rank() != 0
+
+
+# --- the course of a training ------------------------------------------------------------
+
+
+def begin(run: Run, roles: Mapping[str, Role]) -> None:
+    """Have the rounds that this thread trains from here on told in the run."""
+    _courses[threading.get_ident()] = run, roles
+
+
+def end() -> None:
+    """No more rounds."""
+    _courses.pop(threading.get_ident(), None)
+
+
+def tell(place: str, metric: str, value: float, step: int, **more: Any) -> None:
+    """Record what a round scored on one of the sets, if the rounds of this thread are told."""
+    if (course := _courses.get(threading.get_ident())) is not None:
+        run, roles = course
+        run.metric(f"{place}-{metric}", value, step, split=roles.get(place, "validation"), **more)
+
+
+# --- trainings ------------------------------------------------------------
+
+
+def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
+    """Records what goes in, then the booster that came out."""
+    run, own = current_or_own("Booster")
+    with guarded("looking at a training"):  # whatever fails here, the run of our own must end
+        begin(run, _record_asked(run, call, given, asked))
+
+    def finish(booster: Any, error: BaseException | None) -> None:
+        end()
+        if error is None:
+            with guarded("recording what a training made"):
+                seen = model.describe(booster)
+                run.training(
+                    framework=asked.library,
+                    framework_version=seen.framework_version,
+                    algorithm=seen.algorithm,
+                    task=seen.task,
+                )
+                record_fitted(run, booster, fresh=asked.base is None)
+            if own is not None:
+                own.output_model(booster)
+        if own is not None:
+            own.end(error)
+
+    return finish
+
+
+def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
+    """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`."""
+    run, own = current_or_own("cv")
+    with guarded("looking at a cross-validation"):
+        _record_asked(run, call, given, asked)
+
+    def finish(results: Any, error: BaseException | None) -> None:
+        if error is None:
+            with guarded("recording a cross-validation"):
+                library = sys.modules[asked.library]
+                run.training(
+                    framework=asked.library,
+                    framework_version=library.__version__,
+                    algorithm=f"{asked.library}.Booster",
+                    task=boosters.task_of(asked.params.get("objective")),
+                )
+                for name in [each for each in results if each != "cvbooster"]:
+                    for step, value in enumerate(results[name]):
+                        run.metric(name, float(value), step, split=_split(name))
+        if own is not None:
+            own.end(error)
+
+    return finish
+
+
+def _split(name: str) -> Role:
+    return "train" if name.startswith("train") else "validation"
+
+
+def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) -> dict[str, Role]:
+    _, roles = record_data(run, asked.trained, [source for _, source in asked.judged])
+    run.params(asked.params)
+    defaults = call.defaults()
+    for name in _OPTIONS:
+        if name in given:
+            run.params({name: given[name]})
+        elif name in defaults:
+            run.params({name: defaults[name]}, origin="default")
+    seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
+    own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
+    run.training(seeds={**_around.seeds(), **own} or None)
+    record_base(run, asked.base)
+    return dict(zip([name for name, _ in asked.judged], roles, strict=True))
+
+
+def record_base(run: Run, given: object) -> None:
+    """A model to go on with is an input that shapes the new one."""
+    if given is None or isinstance(given, bytes | bytearray):
+        return
+    place = (
+        given
+        if isinstance(given, str) or hasattr(given, "__fspath__")
+        else _places.get(boosters.native(given))
+    )
+    base = Model(model.look(_holder(given) if place is None else place))
+    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
+    run.training(base_model=base.reference())
+
+
+def record_fitted(run: Run, fitted: Any, *, fresh: bool) -> None:
+    """How far it came, and its best round; a booster that went on also keeps that of its base."""
+    booster = boosters.native(fitted)
+    if booster is None:
+        return
+    if booster is not fitted:
+        _whole[booster] = ref(fitted)
+    run.training(steps=boosters.rounds(booster))
+    for name, value in boosters.best(booster).items() if fresh else ():
+        run.metric(name, value)
+
+
+# --- files ------------------------------------------------------------
+
+
+def observe_save(call: Call) -> Finish | None:
+    """A saved model is an output, with what is known of it from memory."""
+    given = call.arguments()
+    fitted, path = given.get("self"), given.get("fname", given.get("filename"))
+    if follows() or not isinstance(path, str | os.PathLike):
+        return None
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        if error is None:
+            place = _places[boosters.native(fitted)] = _place(path)
+            record_saved(_holder(fitted), place, is_model=True)
+
+    return finish
+
+
+def observe_load(call: Call) -> Finish | None:
+    """A loaded model is an input; remembers where it was loaded from."""
+    given = call.arguments()
+    path = given.get("fname", given.get("model_file"))
+    if follows() or not isinstance(path, str | os.PathLike):
+        return None
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        if error is None:
+            place = _places[boosters.native(given["self"])] = _place(path)
+            record_loaded(place)
+
+    return finish
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    text = os.fspath(path)
+    return text if naming.is_uri(text) else str(Path(text).expanduser().absolute())
+
+
+def _holder(fitted: Any) -> Any:
+    """The estimator that a booster was fitted in, while it still has it; else the booster."""
+    held = _whole.get(fitted)
+    estimator = None if held is None else held()
+    return fitted if estimator is None or boosters.native(estimator) is not fitted else estimator

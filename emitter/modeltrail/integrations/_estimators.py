@@ -1,0 +1,114 @@
+"""What a `fit` in the manner of scikit-learn leaves in a run, whichever library the estimator is of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modeltrail import api, naming
+from modeltrail.event import Dataset
+from modeltrail.guard import guarded
+from modeltrail.integrations import _around, _boosting
+from modeltrail.integrations import _sklearn_facts as facts
+from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._sources import record_data, see
+from modeltrail.observe import boosters, data, model
+from modeltrail.runs import Run
+from modeltrail.runs.run import Role
+
+MAX_CANDIDATES: Final = 200
+
+Named = Dataset | data.DataView
+UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
+
+
+def observe_fit(call: Call) -> Finish | None:
+    """Records what goes in, then what came out."""
+    given = call.arguments()
+    if len(given) < 2:
+        return None  # the original is about to complain
+    estimator, features, *_ = given.values()
+    boosted = _boosted(estimator)
+    if (api.current_run() is None and not facts.is_model(estimator)) or (boosted and _boosting.follows()):
+        return None
+    run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
+    source: Named = UNKNOWN
+    with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
+        source = _record_asked(run, estimator, features, given)
+
+    def finish(_: Any, error: BaseException | None) -> None:
+        _boosting.end()
+        if error is None:
+            with guarded("recording what a fit made"):
+                _record_fitted(run, estimator, source, facts.rows(features))
+                if boosted:
+                    _boosting.record_fitted(run, boosted, fresh=_base(given) is None)
+            if own is not None:
+                own.output_model(estimator)
+        if own is not None:
+            own.end(error)
+
+    return finish
+
+
+def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, Any]) -> Named:
+    for component, params, origin in facts.params(estimator):
+        run.params(params, origin=origin, component=component)
+    if not facts.is_model(estimator):
+        return data.look(features)
+    trained = see(features, given.get("y"))
+    judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
+    source, roles = record_data(run, trained, judged)
+    if _boosted(estimator):
+        _boosting.record_base(run, _base(given))
+        _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
+    return source
+
+
+def _base(given: Mapping[str, Any]) -> object:
+    """The model that a fit goes on with."""
+    return given.get("xgb_model", given.get("init_model"))
+
+
+def _boosted(estimator: Any) -> Any | None:
+    """The one estimator of xgboost or lightgbm that a fit is going to fit; None where it is none, or many."""
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][-1] if isinstance(steps, list) and steps else estimator
+    return last if boosters.is_booster(last) else None
+
+
+def _evaluation_sets(given: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """(features, labels) of each; lightgbm also takes one that is in no list, and both apart."""
+    sets: Any = given.get("eval_set")
+    if sets is None and given.get("eval_X") is not None:
+        apart = (given["eval_X"], given["eval_y"])
+        tables, labels = (each if isinstance(each, tuple) else (each,) for each in apart)
+        return list(zip(tables, labels, strict=True))
+    return [sets] if isinstance(sets, tuple) else [(each[0], each[1]) for each in sets or ()]
+
+
+def _names(roles: Sequence[Role], given: Sequence[str]) -> dict[str, Role]:
+    """The roles of evaluation sets by the names that xgboost and lightgbm give them."""
+    found: dict[str, Role] = {"training": "train"}
+    for number, role in enumerate(roles):
+        found[f"validation_{number}"] = role
+        found[given[number] if number < len(given) else f"valid_{number}"] = role
+    return found
+
+
+def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) -> None:
+    if facts.is_model(estimator):
+        training = facts.training(estimator)
+        if seeds := {**_around.seeds(), **training.get("seeds", {})}:
+            training["seeds"] = seeds
+        run.training(**training)
+    if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
+        run.transformations(steps)
+    best = getattr(estimator, "best_params_", None)
+    if isinstance(best, dict):
+        for name, value in best.items():  # in the place of the value that the search began with
+            component, _, _ = f"estimator__{name}".rpartition("__")
+            run.params({f"estimator__{name}": value}, origin="search", component=component)
+        for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
+            run.metric("mean_test_score", score, step=step, split="validation")
+        if hasattr(estimator, "best_score_"):
+            run.metric("best_score", float(estimator.best_score_), split="validation")

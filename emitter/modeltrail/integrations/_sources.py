@@ -1,0 +1,92 @@
+"""What a training learns from: tables as they are given to a fit, and matrices that were made of them.
+
+A matrix is looked at when it is made, since its frame is mostly gone when it trains; only what was seen is
+kept, and only as long as the matrix lives.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import attrs
+
+from modeltrail import naming
+from modeltrail.event import Dataset
+from modeltrail.integrations import _around
+from modeltrail.observe import data
+from modeltrail.runs import Run
+from modeltrail.runs.run import Role
+
+
+@attrs.frozen
+class Source:
+    """Some data, and how it is used.
+
+    Attributes:
+        data: what `run.input` takes, or a weak reference to it; None where it was not seen.
+        use: arguments of `run.input`.
+    """
+
+    data: Any
+    use: Mapping[str, Any]
+
+
+_made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
+"""Matrix -> what it was made of."""
+
+
+def see(features: Any, labels: Any = None) -> Source:
+    """What there is to be seen of features and labels; a file is looked at when it is recorded."""
+    if isinstance(features, str | os.PathLike):
+        return Source(features, {})
+    table, label = data.labelled(features, labels)
+    return Source(attrs.evolve(data.look(table), profile=data.profile(table)), _use(features, label))
+
+
+def remember(matrix: Any, features: Any, labels: Any) -> None:
+    """Keep what a matrix was made of; one without labels mostly predicts: it is looked at if it trains."""
+    if labels is not None or isinstance(features, str | os.PathLike):
+        _made[matrix] = see(features, labels)
+    else:
+        with contextlib.suppress(TypeError):  # a list
+            _made[matrix] = Source(ref(features), _use(features, None))
+
+
+def known(matrix: Any) -> Source:
+    """What a matrix was made of."""
+    return _made.setdefault(matrix, Source(None, {}))
+
+
+def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Dataset, list[Role]]:
+    """Record what a training learns from and is judged by: the dataset of the one, the roles of the others.
+
+    The same content as is trained on is no validation.
+    """
+    roles: list[Role] = []
+    for source in judged:
+        roles.append("train" if _is_same(source, trained) else "validation")
+        if roles[-1] == "validation":
+            _record(run, source, "validation")
+    return _record(run, trained, "train"), roles
+
+
+def _record(run: Run, source: Source, role: Role) -> Dataset:
+    """Of data that was not seen, or that is gone, only that there is some."""
+    found = source.data() if isinstance(source.data, ref) else source.data
+    if found is None:
+        found = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
+    return run.input(found, role=role, **source.use)
+
+
+def _is_same(one: Source, other: Source) -> bool:
+    views = [each.data for each in (one, other) if isinstance(each.data, data.DataView)]
+    digests = {view.fingerprint.digest for view in views}
+    return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})
+
+
+def _use(features: Any, label: str | None) -> dict[str, Any]:
+    columns = [str(name) for name in features.columns] if hasattr(features, "columns") else None
+    found = {"split": _around.split_of(features), "label_column": label, "features": columns}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,90 @@
+"""lightgbm: what a booster was trained on, how each round scored, and where the model went.
+
+`train`, `cv` and every `fit` of its estimators are observed, whether scikit-learn is or not; the outermost
+call is recorded. A dataset is looked at when lightgbm makes bins of it, after which its frame may be
+gone. Which of several processes that train together this one is cannot be seen: each of them tells.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from modeltrail.integrations import _around, _boosting, _patch
+from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._boosting import Asked, observe_load, observe_save
+from modeltrail.integrations._estimators import observe_fit
+from modeltrail.integrations._patch import Call, Finish
+
+NAME: Final = "lightgbm"
+
+
+def activate() -> None:
+    """Observe datasets, trainings, estimators and files; and what a program does around them."""
+    library = sys.modules["lightgbm"]
+    _patch.wrap(NAME, library.Dataset, "construct", observe_construct)
+    _patch.wrap_function(NAME, library.train, observe_train)
+    _patch.wrap_function(NAME, library.cv, observe_cv)
+    for method in ("eval_train", "eval_valid"):
+        _patch.wrap_inside(NAME, library.Booster, method, observe_round)
+    _patch.wrap(NAME, library.Booster, "__init__", observe_load)
+    _patch.wrap(NAME, library.Booster, "save_model", observe_save)
+    if hasattr(library, "LGBMModel"):  # there where scikit-learn is
+        _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
+    _around.observe(NAME)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def observe_construct(call: Call) -> None:
+    """Remembers what a dataset is made of, before it makes bins of it."""
+    _known(call.args[0])
+
+
+def _known(dataset: Any) -> sources.Source:
+    known = sources.known(dataset)
+    if known.data is None and dataset.data is not None and dataset.used_indices is None:  # no part of another
+        sources.remember(dataset, dataset.data, dataset.label)
+    return sources.known(dataset)
+
+
+def observe_train(call: Call) -> Finish | None:
+    """Records a training."""
+    given = call.arguments()
+    if "train_set" not in given:
+        return None  # the original is about to complain
+    return _boosting.observe_train(call, given, _asked(given))
+
+
+def observe_cv(call: Call) -> Finish | None:
+    """Records a cross-validation."""
+    given = call.arguments()
+    if "train_set" not in given:
+        return None
+    return _boosting.observe_cv(call, given, _asked(given))
+
+
+def _asked(given: Mapping[str, Any]) -> Asked:
+    sets, names = given.get("valid_sets") or (), given.get("valid_names") or ()
+    sets = sets if isinstance(sets, list | tuple) else [sets]
+    names = [names] if isinstance(names, str) else names
+    judged = [
+        (names[number] if number < len(names) else _name(number, each, given["train_set"]), _known(each))
+        for number, each in enumerate(sets)
+    ]
+    params = given.get("params") or {}
+    return Asked(NAME, params, _known(given["train_set"]), judged, given.get("init_model"))
+
+
+def _name(number: int, dataset: Any, trained: Any) -> str:
+    """What lightgbm calls a set that nobody gave a name."""
+    return "training" if dataset is trained else f"valid_{number}"
+
+
+def observe_round(call: Call, scores: Any) -> None:
+    """Tells what a round scored on each set."""
+    step = call.args[0].current_iteration() - 1
+    for place, metric, value, is_higher_better, *_ in scores:
+        _boosting.tell(place, metric, value, step, direction="max" if is_higher_better else "min")

@@ -1,0 +1,89 @@
+"""xgboost: what a booster was trained on, how each round scored, and where the model went.
+
+`train`, `cv` and every `fit` of its estimators are observed, whether scikit-learn is or not; the outermost
+call is recorded. A matrix is looked at when it is made. Of processes that train together that of rank 0
+tells.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from modeltrail.integrations import _around, _boosting, _patch
+from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._boosting import Asked, observe_load, observe_save
+from modeltrail.integrations._estimators import observe_fit
+from modeltrail.integrations._patch import Call, Finish
+
+NAME: Final = "xgboost"
+MATRICES: Final = ("DMatrix", "QuantileDMatrix", "ExtMemQuantileDMatrix")
+
+
+def activate() -> None:
+    """Observe matrices, trainings, estimators and files; and what a program does around them."""
+    library = sys.modules["xgboost"]
+    for name in MATRICES:
+        if hasattr(library, name):
+            _patch.wrap(NAME, getattr(library, name), "__init__", observe_matrix)
+    _patch.wrap_function(NAME, library.train, observe_train)
+    _patch.wrap_function(NAME, library.cv, observe_cv)
+    _patch.wrap_inside(NAME, library.callback.CallbackContainer, "after_iteration", observe_round)
+    _patch.wrap(NAME, library.Booster, "__init__", observe_load)
+    for kind in (library.Booster, library.XGBModel):
+        _patch.wrap(NAME, kind, "save_model", observe_save)
+        _patch.wrap(NAME, kind, "load_model", observe_load)
+    _patch.on_subclass(NAME, library.XGBModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
+    _around.observe(NAME)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def observe_matrix(call: Call) -> Finish | None:
+    """Remembers what a matrix is made of."""
+    given = call.arguments()
+    if "data" not in given:
+        return None  # the original is about to complain
+    features = given["data"]
+    if isinstance(features, str):  # a path with options: train.csv?format=csv#cache
+        features = features.partition("#")[0].partition("?")[0]
+    sources.remember(given["self"], features, given.get("label"))
+    return None
+
+
+def observe_train(call: Call) -> Finish | None:
+    """Records a training."""
+    given = call.arguments()
+    if "dtrain" not in given or _boosting.follows():
+        return None
+    return _boosting.observe_train(call, given, _asked(given))
+
+
+def observe_cv(call: Call) -> Finish | None:
+    """Records a cross-validation."""
+    given = call.arguments()
+    if "dtrain" not in given or _boosting.follows():
+        return None
+    return _boosting.observe_cv(call, given, _asked(given))
+
+
+def _asked(given: Mapping[str, Any]) -> Asked:
+    params = given.get("params") or {}
+    if not isinstance(params, Mapping):  # pairs, of which several may have one name
+        pairs = list(params)
+        several = {name: [value for other, value in pairs if other == name] for name, _ in pairs}
+        params = {name: values if len(values) > 1 else values[0] for name, values in several.items()}
+    judged = [(name, sources.known(matrix)) for matrix, name in given.get("evals") or ()]
+    return Asked(NAME, params, sources.known(given["dtrain"]), judged, given.get("xgb_model"))
+
+
+def observe_round(call: Call, _: Any) -> None:
+    """Tells what a round scored on each set; of a cross-validation the result says it."""
+    rounds, _, step, *_ = call.arguments().values()
+    if rounds.is_cv:
+        return
+    for place, metrics in rounds.history.items():
+        for metric, values in metrics.items():
+            _boosting.tell(place, metric, values[-1], step)

@@ -12,6 +12,7 @@ from modeltrail_collector.tables.differences import differences
 from modeltrail_collector.tables.models import version_facts
 
 _UNENDED: Final = ("START", "RUNNING")
+_NEWEST_FIRST: Final = "ORDER BY created_at DESC, namespace, name, version DESC"
 _STATES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
 
 
@@ -21,14 +22,48 @@ def models(of: Log | Database, *, limit: int | None = None) -> list[Row]:
     A file that was also registered is shown once, under its registered name.
     """
     with database(of, "models") as db:
+        if limit is not None:
+            return _newest_models(db, limit)
         return db.rows(
-            """SELECT * EXCLUDE (bucket) FROM models AS m
+            f"""SELECT * EXCLUDE (bucket) FROM models
             WHERE registered_name IS NOT NULL OR digest IS NULL
                 OR digest NOT IN (
                     SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
-            ORDER BY created_at DESC, namespace, name, version DESC LIMIT $limit""",
-            limit=limit,
+            {_NEWEST_FIRST}"""  # noqa: S608  ours
         )
+
+
+def _newest_models(db: Database, limit: int) -> list[Row]:
+    """The newest of `models`: few columns of all say which they are, and the rest is read of these only."""
+    narrow = "namespace, name, version, digest, registered_name"
+    asked = limit
+    while True:
+        asked *= 2
+        newest = db.rows(f"SELECT {narrow} FROM models {_NEWEST_FIRST} LIMIT $asked", asked=asked)  # noqa: S608
+        files = {row["digest"] for row in newest if row["registered_name"] is None} - {None}
+        registered = db.rows(
+            """SELECT DISTINCT digest FROM models
+            WHERE registered_name IS NOT NULL AND list_contains($files, digest)""",
+            files=sorted(files),
+        )
+        twice = {row["digest"] for row in registered}
+        shown = [row for row in newest if row["registered_name"] or row["digest"] not in twice][:limit]
+        if len(shown) == limit or len(newest) < asked:
+            break
+    wanted = {(row["namespace"], row["name"]) for row in shown}
+    known = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=wanted,
+        where="list_contains($versions, version)",
+        versions=sorted({row["version"] for row in shown}),
+    )
+    rows = {_version(row): row for row in known}
+    return [rows[_version(row)] for row in shown]
+
+
+def _version(row: Row) -> tuple[str, str, str]:
+    return row["namespace"], row["name"], row["version"]
 
 
 def runs(

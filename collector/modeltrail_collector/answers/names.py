@@ -6,8 +6,9 @@ a version, an alias or the beginning of a version's digest; none means the newes
 """
 
 import difflib
+import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
@@ -20,13 +21,17 @@ _IN_FULL: Final = """CASE
     WHEN name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text THEN 1
     WHEN {registered} = $text THEN 2
     WHEN namespace = 'file' AND name = $path THEN 3 END"""
-_IN_PART: Final = """CASE
-    WHEN ends_with(name, '/' || $text) THEN 4
-    WHEN length($text) >= 6 AND starts_with({digest}, $text) THEN 5 END"""
+_BY_END: Final = "ends_with({name}, '/' || $text)"
+_BY_DIGEST: Final = "starts_with({digest}, $text)"
 """The two halves of the order: `mentions` has a thing by key in full; for a part all are looked at."""
+_DIGEST: Final = re.compile("[0-9a-f]{6,}")
 
 _REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
-_OF_MODELS: Final = f"{_IN_FULL}, {_IN_PART}".format(registered="registered_name", digest="digest")
+_OF_MODELS: Final = (
+    _IN_FULL.format(registered="registered_name"),
+    f"CASE WHEN {_BY_END.format(name='name')} THEN 4 END",
+    f"CASE WHEN length($text) >= 6 AND {_BY_DIGEST.format(digest='digest')} THEN 5 END",
+)
 
 _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
     OR list_contains(aliases, $version)
@@ -70,16 +75,36 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
 
 def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
-    tier = _IN_FULL.format(registered=_REGISTERED) if in_full else _IN_PART.format(digest="fingerprint")
-    columns = f"namespace, name, {tier} AS tier, max(kind) AS kind"
-    where, then = f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL", "GROUP BY ALL"
-    if in_full:
-        asked: dict[str, Any] = {"text": text, "path": _path(text)}
-        found = db.read("mentions", columns, keys=keys(text), where=where, then=then, **asked)
-    else:
-        db.attach("mentions")
-        found = db.rows(f"SELECT {columns} FROM mentions WHERE {where} {then}", text=text)  # noqa: S608  ours
+    if not in_full:
+        return _one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
+    tier = _IN_FULL.format(registered=_REGISTERED)
+    found = db.read(
+        "mentions",
+        f"namespace, name, {tier} AS tier, max(kind) AS kind",
+        keys=keys(text),
+        where=f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL",
+        then="GROUP BY ALL",
+        text=text,
+        path=_path(text),
+    )
     return _one_name(text, best) if (best := _best(found)) else None
+
+
+def _ending(db: Database, text: str, *, of_kind: str | None = None) -> list[Row]:
+    """What the end of its name is called so: of all that is named little more than the keys is read."""
+    db.attach("mentions")
+    query = f"""SELECT key_namespace AS namespace, key AS name, max(kind) AS kind FROM mentions
+        WHERE how = 'name' AND {_BY_END.format(name="key")} AND kind = coalesce($kind, kind) GROUP BY ALL"""  # noqa: S608
+    return db.rows(query, text=text, kind=of_kind)
+
+
+def _of_digest(db: Database, text: str) -> list[Row]:
+    if not _DIGEST.fullmatch(text):
+        return []
+    db.attach("mentions")
+    query = f"""SELECT namespace, name, max(kind) AS kind FROM mentions
+        WHERE how = 'name' AND {_BY_DIGEST.format(digest="fingerprint")} GROUP BY ALL"""  # noqa: S608
+    return db.rows(query, text=text)
 
 
 def _best(found: list[Row]) -> list[Row]:
@@ -115,10 +140,12 @@ def _called(db: Database, text: str) -> list[_Name]:
 
 def _like(db: Database, text: str) -> list[_Name]:
     """The models that are meant by an end of their name or the beginning of a digest."""
-    db.attach("models", held=True)
-    tier = _IN_PART.format(digest="digest")
-    query = f"SELECT DISTINCT namespace, name, {tier} AS tier FROM models WHERE ({tier}) IS NOT NULL"  # noqa: S608
-    return [(row["namespace"], row["name"]) for row in _best(db.rows(query, text=text))]
+    found = _ending(db, text, of_kind="model")
+    if not found and _DIGEST.fullmatch(text):
+        db.attach("models", held=True)
+        query = f"SELECT DISTINCT namespace, name FROM models WHERE {_BY_DIGEST.format(digest='digest')}"  # noqa: S608
+        found = db.rows(query, text=text)
+    return [(row["namespace"], row["name"]) for row in found]
 
 
 def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
@@ -130,7 +157,7 @@ def _newest(db: Database, models: list[_Name], text: str, version: str | None) -
         "models",
         "* EXCLUDE (bucket)",
         models=models,
-        where=f"{_IS_VERSION} AND coalesce({_OF_MODELS}) IS NOT NULL",
+        where=f"{_IS_VERSION} AND coalesce({', '.join(_OF_MODELS)}) IS NOT NULL",
         then="""QUALIFY row_number() OVER (
                 PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
             ORDER BY created_at DESC, version DESC""",

@@ -5,23 +5,21 @@ The integrations that want it observe it together: what one of them remembers th
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Final
-from weakref import ref
 
 from modeltrail.integrations import _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
+from modeltrail.integrations._weakly import Weakly
 from modeltrail.observe import boosters
 
 _SEED_BITS: Final = 64
 
 _seeds: dict[str, int] = {}
 """Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
-_splits: dict[int, tuple[ref[Any], dict[str, Any]]] = {}
-_lock = threading.Lock()
+_splits: Weakly[dict[str, Any]] = Weakly()
 
 
 def observe(integration: str) -> None:
@@ -79,25 +77,14 @@ def observe_split(call: Call) -> Finish:
             for part in pair:
                 share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
                 found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
-                _remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
+                _splits.remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
 
     return finish
 
 
-def _remember(part: Any, split: dict[str, Any]) -> None:
-    key = id(part)
-    try:
-        found = ref(part, lambda _: _splits.pop(key, None))
-    except TypeError:  # a list
-        return
-    with _lock:
-        _splits[key] = (found, split)
-
-
 def split_of(part: Any) -> dict[str, Any] | None:
     """How the rows were chosen, of one that a split gave."""
-    known = _splits.get(id(part))
-    return known[1] if known is not None and known[0]() is part else None
+    return _splits.of(part)
 
 
 def observe_dump(call: Call) -> Finish | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from modeltrail import api, naming
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _boosting
+from modeltrail.integrations import _around, _boosting, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own
@@ -38,6 +38,7 @@ def observe_fit(call: Call) -> Finish | None:
     def finish(_: Any, error: BaseException | None) -> None:
         _boosting.end()
         if error is None:
+            _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 _record_fitted(run, estimator, source, facts.rows(features))
                 if boosted:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
 from typing import Any, Final
 
 import attrs
@@ -119,6 +119,21 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
                 _replace(integration, module, name, function, wrapper)
 
 
+def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> None:
+    """Wrap what a decorated function calls inside, by the decorator's name for it, if it has such a one.
+
+    The function stays the object that it is, also where others hold it and pickle looks for it.
+    """
+    with _lock:
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+        cell = cells.get(name)
+        if cell is not None and callable(cell.cell_contents) and not _is_wrapper(cell.cell_contents):
+            inner = cell.cell_contents
+            _replace(
+                integration, cell, "cell_contents", inner, _wrapper(integration, inner, observe, "observed")
+            )
+
+
 def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:
     """Call `seen` for `base`, for each of its subclasses, and for those that are yet to be defined."""
     with _lock:
@@ -142,7 +157,7 @@ def undo(integration: str) -> None:
     """Put back every original; a wrapper that somebody else wrapped since stays, and does nothing."""
     with _lock:
         for patch in reversed(_patches.pop(integration, [])):
-            if vars(patch.owner).get(patch.attribute) is not patch.replacement:
+            if _found(patch.owner, patch.attribute) is not patch.replacement:
                 continue
             if patch.original is _MISSING:
                 delattr(patch.owner, patch.attribute)
@@ -166,6 +181,11 @@ def _replace(integration: str, owner: Any, attribute: str, original: Any, replac
     except (AttributeError, TypeError):  # a class written in C
         return
     _patches.setdefault(integration, []).append(_Patch(owner, attribute, original, replacement))
+
+
+def _found(owner: Any, attribute: str) -> Any:
+    """What an owner itself has there, unbound; a cell has nothing else."""
+    return owner.cell_contents if isinstance(owner, CellType) else vars(owner).get(attribute)
 
 
 def _is_wrapper(function: Any) -> bool:

@@ -2,15 +2,14 @@
 
 Every `fit`, `fit_transform` and `fit_predict` of every estimator class is observed, those of other libraries
 that derive from `BaseEstimator` and those defined later too. The outermost call is recorded, what it calls
-inside is not. Without a current run a model's fit makes one of its own; a transformer alone does not. Metric
-functions are left as they are: scikit-learn pickles scorers by the functions' identity, and replacing them
-would break that.
+inside is not. Without a current run a model's fit makes one of its own; a transformer alone does not. What a
+model scores is its evaluation, within a run.
 """
 
 import sys
-from typing import Final
+from typing import Any, Final
 
-from modeltrail.integrations import _around, _patch
+from modeltrail.integrations import _around, _patch, _scores
 from modeltrail.integrations._estimators import observe_fit
 
 NAME: Final = "sklearn"
@@ -21,6 +20,7 @@ def activate() -> None:
     """Observe estimators, `train_test_split`, dumps and the seeding of generators, once they are imported."""
     _patch.on_subclass(NAME, sys.modules["sklearn.base"].BaseEstimator, _observe_class)
     _around.observe(NAME)
+    _scores.observe(NAME)
 
 
 def deactivate() -> None:
@@ -30,10 +30,15 @@ def deactivate() -> None:
 
 def _observe_class(kind: type) -> None:
     for method in METHODS:
-        found = vars(kind).get(method)
-        if hasattr(found, "fn") and hasattr(
-            found, "check"
-        ):  # available_if: a method that is there on a condition
-            _patch.wrap(NAME, found, "fn", observe_fit)
-        elif found is not None:
-            _patch.wrap(NAME, kind, method, observe_fit)
+        if method in vars(kind):
+            _patch.wrap(NAME, *_place(kind, method), observe_fit)
+    for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
+        for method in (*_scores.PREDICT, "score"):
+            if method in vars(owner):
+                _scores.observe_method(NAME, *_place(owner, method), method)
+
+
+def _place(kind: type, method: str) -> tuple[Any, str]:
+    """Where the function of a method is: in the descriptor, of one that is there on a condition."""
+    found = vars(kind)[method]
+    return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)

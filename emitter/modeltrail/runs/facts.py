@@ -206,6 +206,11 @@ class Facts:
             self.models.append(made)
         return made
 
+    def made_of(self, thing: object) -> Model | None:
+        """The output model that an object was saved as."""
+        with self._lock:
+            return next((each for each in self.models if each.was(thing)), None)
+
     def find_model(self, given: object) -> Model | None:
         """The output model that somebody means, the last one for None; None if it is none of them."""
         with self._lock:

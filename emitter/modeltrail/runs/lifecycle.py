@@ -12,8 +12,9 @@ from modeltrail import context, event, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import code, environment
-from modeltrail.runs import outcome, process
+from modeltrail.runs import outcome, process, scenes
 from modeltrail.runs.facts import Facts
+from modeltrail.runs.models import Model
 from modeltrail.runs.scenes import Evaluation
 from modeltrail.runs.story import Teller
 
@@ -190,9 +191,30 @@ class Lifecycle:
 
     # --- children that are over at once ------------------------------------------------------------
 
+    def _wait_for_more(self, evaluation: Evaluation) -> None:
+        """Keep a score until the run ends, with those of the same model on the same data."""
+        found = evaluation.weakly(self.facts.made_of(evaluation.model))
+        with self._lock:
+            for number, known in enumerate(self._waiting):
+                if known.is_about_as(found):
+                    self._waiting[number] = known.with_more(found.metrics)
+                    return
+            self._waiting.append(found)
+
+    def _turned_out(self, made: Model) -> None:
+        """What was scored of a model that is saved now stays its own, also when the object is gone."""
+        with self._lock:
+            self._waiting = [each.weakly(made) if each.is_of(made) else each for each in self._waiting]
+
     def _evaluated(self, evaluation: Evaluation) -> None:
         """Send an evaluation as a run of its own; a run that is one already takes in the first of a model."""
-        model = self.facts.model(evaluation.model)
+        subject = evaluation.subject
+        if subject is scenes.GONE:
+            for name, value in evaluation.values():
+                details = {"split": evaluation.role, "dataset": evaluation.reference()}
+                self.facts.add_metric(name, value, None, details)
+            return
+        model = self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
             evaluation.put_into(self.facts, model, self.run_id)
             return

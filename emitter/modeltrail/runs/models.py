@@ -68,7 +68,7 @@ class Model:
         """Whether `given` means this model: one of its names, its file, its dataset, its content."""
         if isinstance(given, Model):
             return given is self or self.identity == given.identity
-        if self._source is not None and self._source() is given:
+        if self.was(given):
             return True
         if isinstance(given, Dataset):
             return given.identity in {self.identity, (self.view.namespace, self.view.name)}
@@ -86,8 +86,7 @@ class Model:
         """Whether an output model is this one, saved or named once more."""
         if name is not None and self.name is not None:
             return name == self.name
-        same_object = self._source is not None and self._source() is source
-        return same_object or (view.namespace, view.name) == (self.view.namespace, self.view.name)
+        return self.was(source) or (view.namespace, view.name) == (self.view.namespace, self.view.name)
 
     def update(self, view: ModelView, name: str | None) -> None:
         """What was seen of it now; a file says more than an object in memory."""
@@ -100,6 +99,10 @@ class Model:
         if not isinstance(source, str | os.PathLike | Dataset):
             with contextlib.suppress(TypeError):  # what has no weak references is found by its content
                 self._source = weakref.ref(source)
+
+    def was(self, thing: object) -> bool:
+        """Whether this object is what was saved as the model."""
+        return self._source is not None and self._source() is thing
 
     def resembles(self, view: ModelView) -> bool:
         """Whether what was seen is this model: the same bytes, or the same class with as many numbers."""

@@ -270,6 +270,7 @@ class Run(Lifecycle):
                 observed.saved(of, model)
             made = self.facts.add_model(observed.look(model), name, model if of is None else of)
             made.version = version or made.version
+            self._turned_out(made)
             return made.dataset(self.facts.declared)
 
         return self._do("a model", record, _UNRECORDED)
@@ -300,7 +301,9 @@ class Run(Lifecycle):
                 metrics) for slices by several columns.
             role: of the data; `test` without it.
             split: how the rows were chosen of the dataset, if they are not all of it.
-            capture: how the values came to be known.
+            capture: how the values came to be known. What is observed comes score by score: at the end of the
+                run those of one model on one dataset are one evaluation, or metrics of the run where the
+                model is gone and was never saved.
         """
 
         def record() -> None:
@@ -312,7 +315,9 @@ class Run(Lifecycle):
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
-            if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
+            if capture == "observed":
+                self._wait_for_more(evaluation)
+            elif self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
                 self._evaluated(evaluation)
             else:
                 self._waiting.append(evaluation)

@@ -7,8 +7,9 @@ others ignore the events of datasets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
+from weakref import ref
 
 import attrs
 
@@ -24,13 +25,18 @@ from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 
+GONE: Final = object()
+
 Metrics = Mapping[str, float]
 Slices = Mapping[str, Mapping[Any, Metrics]] | Sequence[tuple[Mapping[str, Any], Metrics]]
 
 
 @attrs.frozen
 class Evaluation:
-    """An evaluation as it was recorded: what `model` means may turn out only when the model is saved."""
+    """An evaluation as it was recorded: what `model` means may turn out only when the model is saved.
+
+    `model` is what was given, a weak reference to it, or the model as the run made it.
+    """
 
     model: object
     data: Input
@@ -38,19 +44,59 @@ class Evaluation:
     metrics: Sequence[Mapping[str, Any]]
     capture: str
 
+    def weakly(self, made: Model | None) -> "Evaluation":
+        """The same, of this model, or without keeping the object alive that it is of."""
+        if made is not None:
+            return attrs.evolve(self, model=made)
+        try:
+            return attrs.evolve(self, model=ref(self.model))
+        except TypeError:  # a name, or a file
+            return self
+
+    @property
+    def subject(self) -> object:
+        """What it is of; GONE: an object that is gone, and was never saved."""
+        if not isinstance(self.model, ref):
+            return self.model
+        found = self.model()
+        return GONE if found is None else found
+
+    def is_of(self, made: Model) -> bool:
+        """Whether it is of the object that was saved as this model."""
+        return isinstance(self.model, ref) and made.was(self.model())
+
+    def is_about_as(self, other: "Evaluation") -> bool:
+        """Whether another one is of the same model, on the same data."""
+        place, role = self.data.dataset.identity, self.role
+        return self.model is other.model and (place, role) == (other.data.dataset.identity, other.role)
+
+    def with_more(self, metrics: Sequence[Mapping[str, Any]]) -> "Evaluation":
+        """The same with further entries; one that is there already is told once."""
+        new = [entry for entry in metrics if entry not in self.metrics]
+        return attrs.evolve(self, metrics=[*self.metrics, *new])
+
+    def values(self) -> list[tuple[str, float]]:
+        """(name, value) of each entry over all rows."""
+        return [
+            (entry["name"], float(entry["nonFinite"]) if entry["value"] is None else entry["value"])
+            for entry in self.metrics
+            if "slice" not in entry
+        ]
+
+    def reference(self) -> dict[str, Any]:
+        """The data, as facets refer to a dataset."""
+        found = {"namespace": self.data.dataset.namespace, "name": self.data.dataset.name}
+        version = self.data.dataset.facets.get("version", {}).get("datasetVersion")
+        known = {"version": version, "digest": self.data.fingerprint["digest"]}
+        return found | {key: value for key, value in known.items() if value}
+
     def put_into(self, facts: Facts, model: Model, run_id: str) -> None:
         """Make a run with these facts the evaluation of the model: the model and the data are its inputs."""
-        reference = {"namespace": self.data.dataset.namespace, "name": self.data.dataset.name}
-        version = self.data.dataset.facets.get("version", {}).get("datasetVersion")
-        if version:
-            reference["version"] = version
-        if self.data.fingerprint["digest"]:
-            reference["digest"] = self.data.fingerprint["digest"]
         facet = ModelTrailEvaluationInputDatasetFacet(
             evaluation_id=f"{run_id}/{len(facts.inputs)}",
             model_version=model.known_version,
             model_digest=model.view.digest,
-            dataset=reference,
+            dataset=self.reference(),
             metrics=self.metrics,
             capture=self.capture,  # type: ignore[arg-type]
         )

@@ -1,0 +1,191 @@
+"""How well a model of scikit-learn's kind did: what it predicted goes into a metric function, or it scores.
+
+The functions of `sklearn.metrics` stay the objects that they are, since scorers are pickled by their
+identity: what they call inside is observed.
+"""
+
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any, Final
+
+from modeltrail import api
+from modeltrail.integrations import _patch
+from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._sources import Source, see
+from modeltrail.integrations._weakly import Weakly, weak
+from modeltrail.runs import Run
+from modeltrail.runs.run import Role
+
+PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+SCORE: Final = {"ClassifierMixin": "accuracy_score", "RegressorMixin": "r2_score"}
+"""What the method `score` is, by whose it is."""
+CROSS: Final = ("cross_val_score", "cross_validate")
+REPEAT: Final = ("cross_val_predict", "learning_curve", "validation_curve", "permutation_test_score")
+"""They fit again and again; nothing that comes of it is kept."""
+_INNER: Final = "func"
+"""What scikit-learn's decorator `validate_params` calls the function that it decorates."""
+
+_Weak = Callable[[], Any]
+_fitted: Weakly[_Weak] = Weakly()
+"""Estimator -> the features that it was fitted on."""
+_predicted: Weakly[tuple[_Weak, _Weak, Role]] = Weakly()
+"""Predictions -> the estimator, the features that it predicted from, and what these are to it."""
+_seen: Weakly[tuple[_Weak, Source]] = Weakly()
+"""Features -> the labels that they were looked at with, and what there was to be seen."""
+
+
+def observe(integration: str) -> None:
+    """Observe metric functions and cross-validations, once they are imported."""
+    _patch.when_imported("sklearn.metrics", lambda module: _observe_metrics(integration, module))
+    _patch.when_imported("sklearn.model_selection", lambda module: _observe_repeats(integration, module))
+
+
+def observe_method(integration: str, owner: Any, attribute: str, method: str) -> None:
+    """Observe a method of an estimator's class, if it predicts or scores."""
+    if method in PREDICT:
+        _patch.wrap(integration, owner, attribute, observe_predict)
+    elif method == "score":
+        _patch.wrap(integration, owner, attribute, observe_score)
+
+
+def _observe_metrics(integration: str, module: Any) -> None:
+    for name in module.__all__:
+        function = vars(module).get(name)
+        if (
+            isinstance(function, FunctionType)
+            and next(iter(inspect.signature(function).parameters), "") == "y_true"
+        ):
+            _patch.wrap_inner(integration, function, _INNER, observe_metric)
+
+
+def _observe_repeats(integration: str, module: Any) -> None:
+    for names, seen in ((CROSS, observe_cross_validation), (REPEAT, observe_repeat)):
+        for name in names:
+            _patch.wrap_function(integration, getattr(module, name), seen)
+
+
+def remember_fit(estimator: Any, features: Any) -> None:
+    """What a model was fitted on is no test of it."""
+    _fitted.remember(estimator, weak(features))
+
+
+def observe_predict(call: Call) -> Finish | None:
+    """Remembers whose predictions an array holds; parts of it, the second column say, are known by it."""
+    if len(call.args) + len(call.kwargs) < 2:
+        return None
+    estimator, features, *_ = (*call.args, *call.kwargs.values())
+    found = (weak(estimator), weak(features), _role(estimator, features))
+
+    def finish(predictions: Any, error: BaseException | None) -> None:
+        if error is None:
+            for each in (predictions, getattr(predictions, "base", None)):
+                _predicted.remember(each, found)
+
+    return finish
+
+
+def observe_score(call: Call) -> Finish | None:
+    """The score that a model gives itself is an evaluation of it."""
+    given = call.arguments()
+    if len(given) < 2:
+        return None
+    estimator, features, *_ = given.values()
+    name = SCORE.get(call.function.__qualname__.partition(".")[0], "score")
+
+    def finish(value: Any, error: BaseException | None) -> None:
+        run = api.current_run()
+        if error is None and run is not None and isinstance(value, numbers.Real):
+            role = _role(estimator, features)
+            _evaluate(run, estimator, _look(features, given.get("y")), role, {name: float(value)})
+
+    return finish
+
+
+def observe_metric(call: Call) -> Finish | None:
+    """A score of predictions is an evaluation of the model that made them; of other values one of the run."""
+    given = call.arguments()
+    if len(given) < 2:
+        return None
+    truth, predictions, *_ = given.values()
+
+    def finish(value: Any, error: BaseException | None) -> None:
+        run = api.current_run()
+        if error is not None or run is None or not isinstance(value, numbers.Real):
+            return
+        name, score = _called(call.function, given), float(value)
+        estimator, features, role = _whose(predictions)
+        if estimator is not None and features is not None and role is not None:
+            _evaluate(run, estimator, _look(features, truth), role, {name: score})
+        else:
+            more: Any = {"split": role} if role else {}
+            run.metric(name, score, **more)
+
+    return finish
+
+
+def _whose(predictions: Any) -> tuple[Any, Any, Role | None]:
+    """Whose predictions they are, of what; for slices of an array what is known of the array."""
+    for each in (predictions, getattr(predictions, "base", None)):
+        if (found := _predicted.of(each)) is not None:
+            estimator, features, role = found
+            return estimator(), features(), role
+    return None, None, None
+
+
+def _role(estimator: Any, features: Any) -> Role:
+    trained = _fitted.of(estimator)
+    return "train" if trained is not None and trained() is features else "test"
+
+
+def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
+    """The function's name, with the options that make it another metric: `f1_score(average=macro)`."""
+    known = inspect.signature(function).parameters
+    options = [
+        f"{name}={value}"
+        for name, value in given.items()
+        if isinstance(value, str | numbers.Real) and value != known[name].default
+    ]
+    return f"{function.__name__}({', '.join(options)})" if options else function.__name__
+
+
+def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mapping[str, float]) -> None:
+    split = data.use.get("split")
+    run.evaluate(estimator, data.data, metrics, role=role, split=split, capture="observed")
+
+
+def _look(features: Any, truth: Any) -> Source:
+    """One look for all scores on the same data."""
+    labels, seen = _seen.of(features) or (None, None)
+    if seen is None or labels is None or labels() is not truth:
+        seen = see(features, truth)
+        _seen.remember(features, (weak(truth), seen))
+    return seen
+
+
+def observe_cross_validation(call: Call) -> Finish:
+    """The scores of the folds are metrics of the run; what is fitted for them is no model that stays."""
+
+    def finish(result: Any, error: BaseException | None) -> None:
+        run = api.current_run()
+        if error is None and run is not None:
+            scoring = call.arguments().get("scoring")
+            name = f"test_{scoring}" if isinstance(scoring, str) else "test_score"
+            found = result if isinstance(result, dict) else {name: result}
+            for key, values in found.items():
+                if key.startswith("test_"):
+                    _record_folds(run, name if key == "test_score" else key, [float(each) for each in values])
+
+    return finish
+
+
+def _record_folds(run: Run, name: str, values: list[float]) -> None:
+    for fold, value in enumerate(values):
+        run.metric(name, value, step=fold, split="validation")
+    run.metric(f"mean_{name}", math.fsum(values) / len(values), split="validation")
+
+
+def observe_repeat(_: Call) -> None:
+    """Nothing: but what it calls inside is not told either."""

@@ -1,0 +1,39 @@
+"""What is known of objects that say nothing of it themselves, for as long as they live."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+from weakref import ref
+
+T = TypeVar("T")
+
+
+class Weakly(Generic[T]):
+    """A value by object, by its identity: frames and arrays are equal to nothing, and cannot be hashed."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ref[Any], T]] = {}
+        self._lock = threading.Lock()
+
+    def remember(self, thing: Any, value: T) -> None:
+        """Keep a value for an object; of what has no weak references, a list, nothing is kept."""
+        key = id(thing)
+        try:
+            found = ref(thing, lambda _: self._known.pop(key, None))
+        except TypeError:
+            return
+        with self._lock:
+            self._known[key] = (found, value)
+
+    def of(self, thing: Any) -> T | None:
+        """What is known of an object."""
+        found = self._known.get(id(thing))
+        return found[1] if found is not None and found[0]() is thing else None
+
+
+def weak(thing: Any) -> Callable[[], Any]:
+    """A weak reference; to what has none one that says None."""
+    try:
+        return ref(thing)
+    except TypeError:
+        return lambda: None

@@ -1,0 +1,205 @@
+"""How well a model does, as scripts say it: by scikit-learn's metric functions, `score`, cross-validation."""
+
+import gc
+import pickle
+import weakref
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, get_scorer, mean_squared_error, roc_auc_score
+from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import modeltrail
+from modeltrail.integrations import deactivate
+
+
+@pytest.fixture
+def parts(autolog):
+    autolog()
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(80, 2)), columns=["age", "income"])
+    frame["bought"] = (frame["age"] > 0).astype(int)
+    features = ["age", "income"]
+    return train_test_split(frame[features], frame["bought"], test_size=0.25, random_state=3)
+
+
+@pytest.fixture
+def evaluations(told):
+    """The inputs of each evaluation: the data with its use, and what the model scored on it."""
+
+    def find():
+        found = []
+        for event in told():
+            if event["job"]["facets"]["jobType"]["jobType"] == "EVALUATE":
+                inputs = {
+                    bool(each["inputFacets"].get("modelTrail_evaluation")): each for each in event["inputs"]
+                }
+                found.append((inputs[False], inputs[True]))
+        return found
+
+    return find
+
+
+def scored(model):
+    return {each["name"]: each["value"] for each in model["inputFacets"]["modelTrail_evaluation"]["metrics"]}
+
+
+def of_run(told):
+    """The metrics of the run itself, by name."""
+    (event,) = [each for each in told() if each["job"]["name"] == "train"]
+    found = event["run"]["facets"].get("modelTrail_metrics", {"metrics": []})["metrics"]
+    return {entry["name"]: entry for entry in found}
+
+
+def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_path):
+    """All that is computed from what a model predicted of some data is one evaluation of the saved model."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        predicted, chances = model.predict(test), model.predict_proba(test)[:, 1]
+        values = {
+            "accuracy_score": accuracy_score(truth, predicted),
+            "roc_auc_score": roc_auc_score(truth, chances),
+            "f1_score(average=macro)": f1_score(truth, predicted, average="macro"),
+        }
+        accuracy_score(truth, predicted)
+        joblib.dump(model, tmp_path / "m.joblib")
+    ((data, judged),) = evaluations()
+    assert values == scored(judged)
+    assert judged["name"].endswith("/m.joblib")
+    use = data["inputFacets"]["modelTrail_dataUse"]
+    assert ("test", "observed") == (use["role"], use["capture"])
+    assert {"strategy": "random", "fraction": 0.25, "seed": 3} == use["split"]
+    assert 20 == use["fingerprint"]["rows"]
+    assert {} == of_run(told)
+
+
+def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):
+    """Scores on the very features of the fit are of the training data."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = make_pipeline(StandardScaler(), LogisticRegression()).fit(train, label)
+        joblib.dump(model, tmp_path / "m.joblib")
+        values = [model.score(train, label), accuracy_score(truth, model.predict(test))]
+    found = {
+        data["inputFacets"]["modelTrail_dataUse"]["role"]: scored(judged) for data, judged in evaluations()
+    }
+    assert {"train": {"score": values[0]}, "test": {"accuracy_score": values[1]}} == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(LogisticRegression, "accuracy_score"), (LinearRegression, "r2_score")]
+)
+def test_the_score_of_a_model_has_its_name(evaluations, parts, kind, name):
+    """What `score` computes is said by the kind of the model."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = kind().fit(train, label)
+        value = model.score(test, truth)
+    ((_, judged),) = evaluations()
+    assert {name: value} == scored(judged)
+
+
+def test_a_score_outlives_its_model_if_that_was_saved(told, evaluations, parts, tmp_path):
+    """A model that a function made, saved and forgot has its evaluation."""
+    train, test, label, truth = parts
+
+    def make(path=None):
+        model = LogisticRegression().fit(train, label)
+        value = accuracy_score(truth, model.predict(test))
+        if path:
+            joblib.dump(model, path)
+        return value, weakref.ref(model)
+
+    with modeltrail.run("train"):
+        value, gone = make(tmp_path / "m.joblib")
+        gc.collect()
+        assert gone() is None
+    ((_, judged),) = evaluations()
+    assert ({"accuracy_score": value}, {}) == (scored(judged), of_run(told))
+
+
+def test_a_score_of_a_model_that_is_gone_is_one_of_the_run(told, evaluations, parts):
+    """Nobody can load it, so that there is nothing to evaluate; the data stands beside the value."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        value = accuracy_score(truth, model.predict(test))
+        del model
+        f1_score(truth, LogisticRegression().fit(train, label).predict(test))
+        gc.collect()
+    entry = of_run(told)["accuracy_score"]
+    assert (value, "test") == (entry["value"], entry["split"])
+    assert {"namespace", "name", "version", "digest"} == set(entry["dataset"])
+    assert "test" == of_run(told)["f1_score"]["split"]
+    assert [] == evaluations()
+
+
+def test_a_score_of_other_values_is_one_of_the_run(autolog, told, evaluations):
+    """Whose predictions they are is not known, and not guessed."""
+    autolog()
+    with modeltrail.run("train"):
+        mean_squared_error([1.0, 2.0], [1.0, 4.0])
+    assert 2.0 == of_run(told)["mean_squared_error"]["value"]
+    assert [] == evaluations()
+
+
+def test_without_a_run_scores_leave_nothing(told, parts):
+    """A fit makes a run of its own; a script that scores in a loop shall not make thousands."""
+    train, test, label, truth = parts
+    model = LogisticRegression().fit(train, label)
+    before = len(told())
+    accuracy_score(truth, model.predict(test))
+    model.score(test, truth)
+    cross_val_score(LogisticRegression(), train, label, cv=2)
+    assert before == len(told()) == 1
+
+
+def test_folds_are_metrics_and_no_trainings(told, parts):
+    """Of a cross-validation each fold's score and their mean are told; no fold's fit is."""
+    train, _, label, _ = parts
+    with modeltrail.run("train"):
+        values = cross_val_score(LogisticRegression(), train, label, cv=4, scoring="roc_auc")
+        found = cross_validate(LogisticRegression(), train, label, cv=2, scoring=["accuracy", "f1"])
+    metrics = of_run(told)
+    assert pytest.approx(values.mean()) == metrics["mean_test_roc_auc"]["value"]
+    assert pytest.approx(found["test_f1"].mean()) == metrics["mean_test_f1"]["value"]
+    points = [
+        (point["name"], point["step"], point["value"])
+        for event in told("RUNNING")
+        for point in event["run"]["facets"]["modelTrail_metricSeries"]["points"]
+    ]
+    assert [("test_roc_auc", fold, value) for fold, value in enumerate(values)] == points[:4]
+    (event,) = told()
+    assert [] == event["inputs"]
+    assert "modelTrail_training" not in event["run"]["facets"]
+
+
+def test_metric_functions_stay_what_they_are(autolog):
+    """Scorers and functions pickle, and are the same objects, before, while and after they are observed."""
+    before, scorer = accuracy_score, get_scorer("accuracy")
+    autolog()
+    assert before is sklearn.metrics.accuracy_score
+    assert before is pickle.loads(pickle.dumps(accuracy_score))
+    assert before is pickle.loads(pickle.dumps(scorer))._score_func
+    inner = before.__closure__[0].cell_contents
+    deactivate()
+    assert inner is not before.__closure__[0].cell_contents
+
+
+def test_predictions_are_not_kept_alive(parts):
+    """Neither they nor their model and data."""
+    train, test, label, _ = parts
+    with modeltrail.run("train"):
+        model, copy = LogisticRegression().fit(train, label), test.copy()
+        predicted = model.predict(copy)
+        gone = [weakref.ref(each) for each in (model, copy, predicted)]
+        del model, copy, predicted
+        gc.collect()
+        assert [None] * 3 == [each() for each in gone]

@@ -7,9 +7,11 @@ identity: what they call inside is observed.
 import inspect
 import math
 import numbers
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from modeltrail import api
 from modeltrail.integrations import _patch
@@ -35,6 +37,9 @@ _predicted: Weakly[tuple[_Weak, _Weak, Role]] = Weakly()
 """Predictions -> the estimator, the features that it predicted from, and what these are to it."""
 _seen: Weakly[tuple[_Weak, Source]] = Weakly()
 """Features -> the labels that they were looked at with, and what there was to be seen."""
+
+_counts: WeakKeyDictionary[Run, Counter[str]] = WeakKeyDictionary()
+"""How often a run computed a metric of predictions that are not known: its values are a series."""
 
 
 def observe(integration: str) -> None:
@@ -121,7 +126,9 @@ def observe_metric(call: Call) -> Finish | None:
             _evaluate(run, estimator, _look(features, truth), role, {name: score})
         else:
             more: Any = {"split": role} if role else {}
-            run.metric(name, score, **more)
+            counts = _counts.setdefault(run, Counter())
+            run.metric(name, score, step=counts[name], **more)
+            counts[name] += 1
 
     return finish
 

@@ -57,6 +57,12 @@ def of_run(told):
     return {entry["name"]: entry for entry in found}
 
 
+def points(told):
+    """The points of the series of all runs."""
+    chunks = [event["run"]["facets"]["modelTrail_metricSeries"] for event in told("RUNNING")]
+    return [point for chunk in chunks for point in chunk["points"]]
+
+
 def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_path):
     """All that is computed from what a model predicted of some data is one evaluation of the saved model."""
     train, test, label, truth = parts
@@ -142,11 +148,13 @@ def test_a_score_of_a_model_that_is_gone_is_one_of_the_run(told, evaluations, pa
 
 
 def test_a_score_of_other_values_is_one_of_the_run(autolog, told, evaluations):
-    """Whose predictions they are is not known, and not guessed."""
+    """Whose predictions they are is not known, and not guessed; several values are a series."""
     autolog()
     with modeltrail.run("train"):
         mean_squared_error([1.0, 2.0], [1.0, 4.0])
-    assert 2.0 == of_run(told)["mean_squared_error"]["value"]
+        mean_squared_error([1.0, 2.0], [1.0, 3.0])
+    assert 0.5 == of_run(told)["mean_squared_error"]["value"]
+    assert [(0, 2.0), (1, 0.5)] == [(point["step"], point["value"]) for point in points(told)]
     assert [] == evaluations()
 
 
@@ -170,12 +178,8 @@ def test_folds_are_metrics_and_no_trainings(told, parts):
     metrics = of_run(told)
     assert pytest.approx(values.mean()) == metrics["mean_test_roc_auc"]["value"]
     assert pytest.approx(found["test_f1"].mean()) == metrics["mean_test_f1"]["value"]
-    points = [
-        (point["name"], point["step"], point["value"])
-        for event in told("RUNNING")
-        for point in event["run"]["facets"]["modelTrail_metricSeries"]["points"]
-    ]
-    assert [("test_roc_auc", fold, value) for fold, value in enumerate(values)] == points[:4]
+    folds = [(point["name"], point["step"], point["value"]) for point in points(told)]
+    assert [("test_roc_auc", fold, value) for fold, value in enumerate(values)] == folds[:4]
     (event,) = told()
     assert [] == event["inputs"]
     assert "modelTrail_training" not in event["run"]["facets"]

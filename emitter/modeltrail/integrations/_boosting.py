@@ -33,6 +33,9 @@ _OPTIONS: Final = (
     "shuffle",
     "metrics",
     "seed",
+    "obj",
+    "feval",
+    "custom_metric",
 )
 _SEEDS: Final = ("seed", "random_seed", "random_state")
 
@@ -102,6 +105,8 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
         end()
         if error is None:
             with guarded("recording what a training made"):
+                if callable(given.get("obj")):
+                    boosters.trained_for_own(booster)
                 seen = model.describe(booster)
                 run.training(
                     framework=asked.library,
@@ -165,13 +170,12 @@ def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) 
 
 def record_base(run: Run, given: object) -> None:
     """A model to go on with is an input that shapes the new one."""
-    if given is None or isinstance(given, bytes | bytearray):
+    if isinstance(given, str | os.PathLike):
+        place: str | None = _place(given)
+    elif (booster := boosters.native(given)) is not None:
+        place = _places.get(booster)
+    else:
         return
-    place = (
-        given
-        if isinstance(given, str) or hasattr(given, "__fspath__")
-        else _places.get(boosters.native(given))
-    )
     base = Model(model.look(_holder(given) if place is None else place))
     run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
     run.training(base_model=base.reference())
@@ -184,6 +188,8 @@ def record_fitted(run: Run, fitted: Any, *, fresh: bool) -> None:
         return
     if booster is not fitted:
         _whole[booster] = ref(fitted)
+        if callable(fitted.objective):
+            boosters.trained_for_own(booster)
     run.training(steps=boosters.rounds(booster))
     for name, value in boosters.best(booster).items() if fresh else ():
         run.metric(name, value)

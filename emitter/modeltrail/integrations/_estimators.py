@@ -27,6 +27,7 @@ def observe_fit(call: Call) -> Finish | None:
     if len(given) < 2:
         return None  # the original is about to complain
     estimator, features, *_ = given.values()
+    given = {**_passed_on(given), **given}
     boosted = _boosted(estimator)
     if (api.current_run() is None and not facts.is_model(estimator)) or (boosted and _boosting.follows()):
         return None
@@ -40,9 +41,9 @@ def observe_fit(call: Call) -> Finish | None:
         if error is None:
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
-                _record_fitted(run, estimator, source, facts.rows(features))
                 if boosted:
                     _boosting.record_fitted(run, boosted, fresh=_base(given) is None)
+                _record_fitted(run, estimator, source, facts.rows(features))
             if own is not None:
                 own.output_model(estimator)
         if own is not None:
@@ -65,6 +66,16 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
     return source
 
 
+def _passed_on(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pipeline or a search hands on to the fit of its model: `model__eval_set` as `eval_set`."""
+    several = given.get("params", given.get("fit_params"))
+    return (
+        {name.rpartition("__")[2]: value for name, value in several.items()}
+        if isinstance(several, dict)
+        else {}
+    )
+
+
 def _base(given: Mapping[str, Any]) -> object:
     """The model that a fit goes on with."""
     return given.get("xgb_model", given.get("init_model"))
@@ -84,7 +95,9 @@ def _evaluation_sets(given: Mapping[str, Any]) -> list[tuple[Any, Any]]:
         apart = (given["eval_X"], given["eval_y"])
         tables, labels = (each if isinstance(each, tuple) else (each,) for each in apart)
         return list(zip(tables, labels, strict=True))
-    return [sets] if isinstance(sets, tuple) else [(each[0], each[1]) for each in sets or ()]
+    if not isinstance(sets, list | tuple) or not sets:
+        return []
+    return [(each[0], each[1]) for each in ([sets] if hasattr(sets[0], "shape") else sets)]
 
 
 def _names(roles: Sequence[Role], given: Sequence[str]) -> dict[str, Role]:

@@ -67,7 +67,8 @@ def observe_cv(call: Call) -> Finish | None:
 
 
 def _asked(given: Mapping[str, Any]) -> Asked:
-    sets, names = given.get("valid_sets") or (), given.get("valid_names") or ()
+    sets: Any = given.get("valid_sets") or ()
+    names: Any = given.get("valid_names") or ()
     sets = sets if isinstance(sets, list | tuple) else [sets]
     names = [names] if isinstance(names, str) else names
     judged = [

@@ -70,18 +70,27 @@ def observe_cv(call: Call) -> Finish | None:
 
 
 def _asked(given: Mapping[str, Any]) -> Asked:
-    params = given.get("params") or {}
-    if not isinstance(params, Mapping):  # pairs, of which several may have one name
-        pairs = list(params)
-        several = {name: [value for other, value in pairs if other == name] for name, _ in pairs}
-        params = {name: values if len(values) > 1 else values[0] for name, values in several.items()}
-    judged = [(name, sources.known(matrix)) for matrix, name in given.get("evals") or ()]
+    evals: Any = given.get("evals")  # what can be gone through only once is the library's
+    judged = (
+        [(name, sources.known(matrix)) for matrix, name in evals] if isinstance(evals, list | tuple) else []
+    )
+    params = _by_name(given.get("params"))
     return Asked(NAME, params, sources.known(given["dtrain"]), judged, given.get("xgb_model"))
+
+
+def _by_name(params: Any) -> Mapping[str, Any]:
+    """Parameters may come as pairs, of which several may have one name."""
+    if not isinstance(params, list):
+        return params if isinstance(params, Mapping) else {}
+    several: dict[str, list[Any]] = {}
+    for name, value in params:
+        several.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in several.items()}
 
 
 def observe_round(call: Call, _: Any) -> None:
     """Tells what a round scored on each set; of a cross-validation the result says it."""
-    rounds, _, step, *_ = call.arguments().values()
+    rounds, _, step, *_ = call.args
     if rounds.is_cv:
         return
     for place, metrics in rounds.history.items():

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any, Final
+from weakref import WeakSet
 
 _NATIVE: Final = frozenset({"xgboost.core.Booster", "lightgbm.basic.Booster"})
 _ESTIMATORS: Final = frozenset({"xgboost.sklearn.XGBModel", "lightgbm.sklearn.LGBMModel"})
@@ -13,6 +14,9 @@ _TASKS: Final = (
     ("regression", ("reg", "count:", "l1", "l2", "huber", "fair", "poisson")),
     ("regression", ("quantile", "mape", "gamma", "tweedie")),
 )
+
+_own: WeakSet[Any] = WeakSet()
+"""Boosters that were trained for an objective of the user's own; xgboost says the default one of those."""
 
 
 def is_native(model: object) -> bool:
@@ -47,8 +51,15 @@ def task_of(objective: object) -> str | None:
     return next((found for found, begins in _TASKS if name.startswith(begins)), None)
 
 
+def trained_for_own(booster: Any) -> None:
+    """Remember that the objective was the user's own."""
+    _own.add(booster)
+
+
 def objective(booster: Any) -> str | None:
-    """The objective that it was trained for, as its library calls it."""
+    """The objective that it was trained for, as its library calls it; None for one of the user's own."""
+    if booster in _own:
+        return None
     if hasattr(booster, "save_config"):  # of xgboost
         return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
     for line in booster.model_to_string(num_iteration=1).splitlines():  # of lightgbm

@@ -241,12 +241,14 @@ def _inner(model: Any) -> Any:
 
 
 def task(model: object) -> str | None:
-    """The task, by the objective of a booster, scikit-learn's tags or pyspark.ml's modules."""
-    if (booster := boosters.native(final_estimator(model))) is not None:
-        return boosters.task(booster)
+    """The task, by scikit-learn's tags, pyspark.ml's modules or the objective of a booster."""
+    return _task_of_sklearn(model) or _task_of_spark(model) or _task_of_booster(model)
+
+
+def _task_of_sklearn(model: object) -> str | None:
     base = sys.modules.get("sklearn.base")
-    if base is None or type(model).__module__.startswith(_SPARK):
-        return _task_of_spark(model)
+    if base is None or boosters.is_native(model) or type(model).__module__.startswith(_SPARK):
+        return None
     checks = {"is_classifier": "classification", "is_regressor": "regression", "is_clusterer": "clustering"}
     for check, found in checks.items():
         try:
@@ -255,6 +257,11 @@ def task(model: object) -> str | None:
         except Exception:  # an object without tags; an older library without the check  # noqa: S112
             continue
     return None
+
+
+def _task_of_booster(model: object) -> str | None:
+    booster = boosters.native(final_estimator(model))
+    return None if booster is None else boosters.task(booster)
 
 
 def _task_of_spark(model: object) -> str | None:

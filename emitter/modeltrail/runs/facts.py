@@ -61,7 +61,7 @@ class Facts:
         self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
         self._redacted: set[str] = set()
         self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
-        self._metrics: dict[str, dict[str, Any]] = {}
+        self._metrics: dict[tuple[str, str | None, str], dict[str, Any]] = {}
         self._lock = process.Lock()
 
     # --- data ------------------------------------------------------------
@@ -143,9 +143,10 @@ class Facts:
         """Write a metric down; one with a step also into the series. Returns a chunk of that when due."""
         at = event.now()
         entry = metric_entry(name, value, step=step, at=at, **details)
-        told_apart = [name, details.get("split"), details.get("dataset"), details.get("slice_")]
+        rest = [details.get("dataset"), details.get("slice_")]
+        told_apart = json.dumps(rest, sort_keys=True, default=str) if any(rest) else ""
         with self._lock:
-            self._metrics[json.dumps(told_apart, sort_keys=True, default=str)] = entry
+            self._metrics[name, details.get("split"), told_apart] = entry
             if step is None:
                 return None
             return self.series.add(metric_entry(name, value, step=step, at=at))

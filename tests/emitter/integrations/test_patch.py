@@ -223,3 +223,60 @@ def test_a_module_that_fails_to_import_fails_as_ever(tmp_path, monkeypatch):
         __import__("no_such_mod")
     assert {"activating an integration for fine_mod: ZeroDivisionError": 1} == guard.failures()
     _patch.forget_imports()
+
+
+def inside(call, result):
+    seen.append(("inside", call.args[1:], result))
+
+
+def test_calls_that_an_observed_one_makes_are_seen_inside():
+    """Inside observers see what an observed call calls, once it is done; alone it is not seen."""
+    _patch.wrap("test", Library, "outer", watch)
+    _patch.wrap_inside("test", Library, "inner", inside)
+    library = Library()
+    assert 7 == library.inner(7)
+    assert [] == seen
+    assert 3 == library.outer(2)
+    assert [("inside", (2,), 2), ("inside", (1,), 1)] == seen[1:3]
+    _patch.undo("test")
+    assert not hasattr(Library.inner, "__modeltrail__")
+
+
+def failing_inside(*_):
+    raise ZeroDivisionError("ours")
+
+
+def test_a_failure_inside_is_ours():
+    """What an inside observer raises is counted, and the call returns what it returns."""
+    _patch.wrap("test", Library, "outer", watch)
+    _patch.wrap_inside("test", Library, "inner", failing_inside)
+    assert 3 == Library().outer(2)
+    assert {"observing Library.inner: ZeroDivisionError": 2} == guard.failures()
+
+
+def test_what_two_want_stays_wrapped_once_until_both_let_go():
+    """The second of two integrations wraps what the first held once that is undone, and puts it back."""
+    original = Library.outer
+    try:
+        _patch.wrap("test", Library, "outer", watch)
+        _patch.wrap("other", Library, "outer", watch)
+        assert original is Library.outer.__wrapped__
+        Library().outer(2)
+        assert 2 == len(seen)
+        _patch.undo("test")
+        assert "other" == vars(Library.outer)["__modeltrail__"]
+        assert original is Library.outer.__wrapped__
+    finally:
+        _patch.undo("other")
+    assert original is Library.outer
+
+
+def test_what_the_first_keeps_the_second_forgets():
+    """Undoing the integration that came second leaves the first its wrapper, and does not come back."""
+    original = Library.outer
+    _patch.wrap("test", Library, "outer", watch)
+    _patch.wrap("other", Library, "outer", watch)
+    _patch.undo("other")
+    assert "test" == vars(Library.outer)["__modeltrail__"]
+    _patch.undo("test")
+    assert original is Library.outer

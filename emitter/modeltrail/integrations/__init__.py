@@ -15,7 +15,7 @@ import attrs
 from modeltrail import settings
 from modeltrail.errors import ConfigError, MissingExtra
 from modeltrail.guard import guarded, warn_once
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _imports, _patch
 
 
 @attrs.frozen
@@ -75,7 +75,7 @@ def deactivate(*names: str) -> None:
             _waiting.discard(integration.name)
             _patch.undo(integration.name)
     if not _waiting:
-        _patch.forget_imports()
+        _imports.forget_imports()
 
 
 def _activate(integration: Integration, *, asked: bool) -> None:
@@ -86,7 +86,7 @@ def _activate(integration: Integration, *, asked: bool) -> None:
     if integration.name in _waiting:
         return
     _waiting.add(integration.name)
-    _patch.when_imported(integration.module, lambda module: _connect(integration, module))
+    _imports.when_imported(integration.module, lambda module: _connect(integration, module))
 
 
 def _connect(integration: Integration, module: ModuleType) -> None:

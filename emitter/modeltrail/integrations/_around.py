@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
@@ -24,18 +24,18 @@ _splits: Weakly[dict[str, Any]] = Weakly()
 
 def observe(integration: str) -> None:
     """Observe `train_test_split`, dumps and the seeding of generators, once they are imported."""
-    _patch.when_imported(
+    _imports.when_imported(
         "sklearn.model_selection",
         lambda module: _patch.wrap_function(integration, module.train_test_split, observe_split),
     )
     for name in ("joblib", "pickle"):
-        _patch.when_imported(
+        _imports.when_imported(
             name, lambda module: _patch.wrap_function(integration, module.dump, observe_dump)
         )
-    _patch.when_imported(
+    _imports.when_imported(
         "random", lambda module: _patch.wrap_function(integration, module.seed, observe_random_seed)
     )
-    _patch.when_imported(
+    _imports.when_imported(
         "numpy.random", lambda module: _patch.wrap_function(integration, module.seed, observe_numpy_seed)
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail import api
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._sources import Source, see
 from modeltrail.integrations._weakly import Weakly, weak
@@ -44,8 +44,8 @@ _counts: WeakKeyDictionary[Run, Counter[str]] = WeakKeyDictionary()
 
 def observe(integration: str) -> None:
     """Observe metric functions and cross-validations, once they are imported."""
-    _patch.when_imported("sklearn.metrics", lambda module: _observe_metrics(integration, module))
-    _patch.when_imported("sklearn.model_selection", lambda module: _observe_repeats(integration, module))
+    _imports.when_imported("sklearn.metrics", lambda module: _observe_metrics(integration, module))
+    _imports.when_imported("sklearn.model_selection", lambda module: _observe_repeats(integration, module))
 
 
 def observe_method(integration: str, owner: Any, attribute: str, method: str) -> None:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, ref
 from modeltrail import api, naming, spark
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._patch import Call, Finish
@@ -44,11 +44,11 @@ def activate() -> None:
     """Observe sessions; and estimators, models, evaluators and files, also of libraries built on these."""
     session = sys.modules["pyspark.sql.session"].SparkSession
     _patch.wrap(NAME, session.Builder, "getOrCreate", observe_session)
-    _patch.when_imported("pyspark.ml.base", _observe_parts)
-    _patch.when_imported(
+    _imports.when_imported("pyspark.ml.base", _observe_parts)
+    _imports.when_imported(
         "pyspark.ml.evaluation", lambda module: _observe(module.Evaluator, "evaluate", observe_evaluate)
     )
-    _patch.when_imported("pyspark.ml.util", _observe_files)
+    _imports.when_imported("pyspark.ml.util", _observe_files)
 
 
 def deactivate() -> None:

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from modeltrail import guard
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _imports, _patch
 
 
 class Library:
@@ -215,14 +215,14 @@ def test_a_module_that_fails_to_import_fails_as_ever(tmp_path, monkeypatch):
     (tmp_path / "fine_mod.py").write_text("x = 1")
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("broken_mod", "fine_mod", "no_such_mod"):
-        _patch.when_imported(name, failing)
+        _imports.when_imported(name, failing)
     with pytest.raises(RuntimeError, match="theirs"):
         __import__("broken_mod")
     assert 1 == __import__("fine_mod").x
     with pytest.raises(ModuleNotFoundError, match="no_such_mod"):
         __import__("no_such_mod")
     assert {"activating an integration for fine_mod: ZeroDivisionError": 1} == guard.failures()
-    _patch.forget_imports()
+    _imports.forget_imports()
 
 
 def inside(call, result):

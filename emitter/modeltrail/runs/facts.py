@@ -149,7 +149,7 @@ class Facts:
             self._metrics[name, details.get("split"), told_apart] = entry
             if step is None:
                 return None
-            return self.series.add(metric_entry(name, value, step=step, at=at))
+            return self.series.add(metric_entry(name, value, step=step, at=at, split=details.get("split")))
 
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""

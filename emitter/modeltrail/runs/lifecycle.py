@@ -51,6 +51,7 @@ class Lifecycle:
         self._lock = process.Lock()
         self._token: Token[context.Current | None] | None = None
         self._waiting: list[Evaluation] = []
+        self._said: set[float] = set()
         self._aborted = False
         self._changed: Callable[[], None] | None = None
 
@@ -208,7 +209,9 @@ class Lifecycle:
 
     def _evaluated(self, evaluation: Evaluation) -> None:
         """Send an evaluation as a run of its own; a run that is one already takes in the first of a model."""
-        subject = evaluation.subject
+        evaluation, subject = evaluation.without(self._said), evaluation.subject
+        if not evaluation.metrics:
+            return
         if subject is scenes.GONE:
             for name, value in evaluation.values():
                 details = {"split": evaluation.role, "dataset": evaluation.reference()}

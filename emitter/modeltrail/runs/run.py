@@ -303,7 +303,7 @@ class Run(Lifecycle):
             split: how the rows were chosen of the dataset, if they are not all of it.
             capture: how the values came to be known. What is observed comes score by score: at the end of the
                 run those of one model on one dataset are one evaluation, or metrics of the run where the
-                model is gone and was never saved.
+                model is gone and was never saved; a value that was declared too is not told twice.
         """
 
         def record() -> None:
@@ -317,7 +317,9 @@ class Run(Lifecycle):
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
             if capture == "observed":
                 self._wait_for_more(evaluation)
-            elif self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
+                return
+            self._said.update(value for _, value in evaluation.values())
+            if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
                 self._evaluated(evaluation)
             else:
                 self._waiting.append(evaluation)

@@ -7,6 +7,7 @@ others ignore the events of datasets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import ref
@@ -74,6 +75,12 @@ class Evaluation:
         """The same with further entries; one that is there already is told once."""
         new = [entry for entry in metrics if entry not in self.metrics]
         return attrs.evolve(self, metrics=[*self.metrics, *new])
+
+    def without(self, said: AbstractSet[float]) -> "Evaluation":
+        """The same without what was seen and has been said by somebody as well, under a name of his own."""
+        if self.capture != "observed":
+            return self
+        return attrs.evolve(self, metrics=[entry for entry in self.metrics if entry["value"] not in said])
 
     def values(self) -> list[tuple[str, float]]:
         """(name, value) of each entry over all rows."""

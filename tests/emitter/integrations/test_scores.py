@@ -86,6 +86,17 @@ def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_
     assert {} == of_run(told)
 
 
+def test_a_score_that_is_declared_is_told_once(evaluations, parts):
+    """Who computes scores by scikit-learn and declares them has one evaluation, by those names."""
+    train, test, label, truth = parts
+    with modeltrail.run("train") as run:
+        model = LogisticRegression().fit(train, label)
+        accuracy = accuracy_score(truth, model.predict(test))
+        run.evaluate(model, test, {"accuracy": accuracy})
+    ((_, judged),) = evaluations()
+    assert {"accuracy": accuracy} == scored(judged)
+
+
 def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):
     """Scores on the very features of the fit are of the training data."""
     train, test, label, truth = parts

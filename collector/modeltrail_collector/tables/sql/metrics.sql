@@ -37,9 +37,9 @@ read AS (
 )
 SELECT * FROM read
 -- The last value of a series is in the summary too, which says more of it.
-ANTI JOIN (SELECT run_id, name, step, value FROM read WHERE source = 'summary') AS last
+ANTI JOIN (SELECT run_id, name, step, split, value FROM read WHERE source = 'summary') AS last
     ON read.source = 'series' AND read.run_id = last.run_id AND read.name = last.name
-    AND read.step = last.step AND read.value = last.value
+    AND read.step = last.step AND read.value = last.value AND coalesce(read.split, last.split, '') = coalesce(last.split, '')
 WHERE name IS NOT NULL
 QUALIFY row_number() OVER (
     PARTITION BY run_id, name, step, dataset, slice, split, model_namespace, model_name, model_version

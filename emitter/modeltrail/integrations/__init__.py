@@ -40,7 +40,7 @@ class Integration:
 TABLE: Final = (
     Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
     Integration("xgboost", "xgboost", "DMatrix", "xgboost", (2, 1)),
-    Integration("lightgbm", "lightgbm", "Dataset", "lightgbm", (4, 0)),
+    Integration("lightgbm", "lightgbm", "Dataset", "lightgbm", (4, 5)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
 )
 

@@ -112,8 +112,10 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
             return
         wrapper = _wrapper(integration, function, observe, "observed")
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
-            for name in [key for key, value in vars(module).copy().items() if value is function]:
-                _replace(integration, module, name, function, wrapper)
+            held = vars(module).copy()
+            if id(function) in map(id, held.values()):  # most modules do not have it, which this says faster
+                for name in [key for key, value in held.items() if value is function]:
+                    _replace(integration, module, name, function, wrapper)
 
 
 def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> None:

@@ -112,11 +112,14 @@ def _pandas(pandas: Any, data: Any) -> Columns | None:
     if not isinstance(data, pandas.DataFrame):
         return None
     types = tuple(str(dtype) for dtype in data.dtypes)
+    whole: list[Any] = []  # each column once: to cut them out of each block is what takes pandas its time
 
     def block(start: int, stop: int) -> Block:
-        part = data.iloc[start:stop]
-        for position in range(len(types)):
-            yield position, _pandas_cells(part.iloc[:, position])
+        if not whole:
+            whole.extend(_plain(data.iloc[:, position]) for position in range(len(types)))
+        for position, column in enumerate(whole):
+            is_plain = not hasattr(column, "iloc")
+            yield position, Cells(column[start:stop]) if is_plain else _pandas_cells(column.iloc[start:stop])
 
     size = int(data.memory_usage(index=False, deep=False).sum())
     return Columns(tuple(_name(name) for name in data.columns), types, len(data), size, block)
@@ -127,10 +130,16 @@ def _name(label: Any) -> str:
     return ".".join(map(str, label)) if isinstance(label, tuple) else str(label)
 
 
+def _plain(series: Any) -> Any:
+    """The values of a column where numpy has them as they are; else the column."""
+    is_plain = series.dtype.kind in "biufmMc" and type(series.dtype).__module__.startswith("numpy")
+    return series.to_numpy() if is_plain else series
+
+
 def _pandas_cells(series: Any) -> Cells:
     dtype = series.dtype
-    if dtype.kind in "biufmMc" and type(dtype).__module__.startswith("numpy"):
-        return Cells(series.to_numpy())
+    if not hasattr(plain := _plain(series), "iloc"):
+        return Cells(plain)
     if hasattr(dtype, "categories") and hasattr(series, "cat"):
         return Cells(_pandas_cells(dtype.categories.to_series()).values, codes=series.cat.codes.to_numpy())
     if getattr(dtype, "tz", None) is not None and dtype.kind == "M" and hasattr(dtype, "unit"):

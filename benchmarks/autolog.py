@@ -1,0 +1,124 @@
+"""`python -m benchmarks.autolog`: what `modeltrail.autolog()` adds to a training.
+
+Real trainings of scikit-learn, xgboost and lightgbm, from the frame to the saved model, each in a process
+of its own, without and with autolog in turns. What a process pays once is told apart: to import modeltrail,
+to switch autolog on, and to open the first run, which looks at the code and at all installed packages.
+"""
+
+import argparse
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HEAD = ("without s", "with s", "more ms", "more %", "import ms", "once ms")
+ALLOWED_SHARE, ALLOWED_MS = 0.01, 50
+
+
+def main() -> None:
+    """Print a line for each library: medians over the pairs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.autolog")
+    parser.add_argument("--rows", type=int, default=200_000, help="rows to train on, of 20 columns")
+    parser.add_argument("--rounds", type=int, default=200, help="trees, or rounds of boosting")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--one", nargs=2, metavar=("LIBRARY", "HOW"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        library, how = asked.one
+        print(*_train(TRAININGS[library], asked.rows, asked.rounds, how == "with"))
+        return
+    print(
+        f"{f'{asked.rows} rows, {asked.rounds} rounds, {asked.pairs} pairs':40}", *(f"{h:>10}" for h in HEAD)
+    )
+    for library in TRAININGS:
+        pairs = [
+            _pair(library, asked, first=("without", "with")[number % 2]) for number in range(asked.pairs)
+        ]
+        without = statistics.median(pair["without"][0] for pair in pairs)
+        logged = statistics.median(pair["with"][0] for pair in pairs)
+        more = statistics.median(pair["with"][0] - pair["without"][0] for pair in pairs)
+        importing, once = (statistics.median(pair["with"][each] for pair in pairs) for each in (1, 2))
+        is_within = more <= max(ALLOWED_SHARE * without, ALLOWED_MS / 1e3)
+        figures = (without, logged, 1e3 * more, 100 * more / without, 1e3 * importing, 1e3 * once)
+        told = (f"{figure:10.{digits}f}" for figure, digits in zip(figures, (2, 2, 0, 2, 1, 0), strict=True))
+        print(f"{library:40}", *told, "" if is_within else "  over 1 % and 50 ms", flush=True)
+
+
+def _pair(library: str, asked: argparse.Namespace, first: str) -> dict[str, list[float]]:
+    """How -> seconds: to train, to import modeltrail, all that is paid once."""
+    found = {}
+    for how in (first, *({"with", "without"} - {first})):
+        command = [sys.executable, "-m", "benchmarks.autolog", "--one", library, how]
+        sizes = ["--rows", str(asked.rows), "--rounds", str(asked.rounds)]
+        told = subprocess.run([*command, *sizes], capture_output=True, text=True, check=True).stdout
+        found[how] = [float(each) for each in told.split()]
+    return found
+
+
+def _train(
+    work: Callable[[Any, Any, int], Any], rows: int, rounds: int, is_logged: bool
+) -> tuple[float, float]:
+    import numpy as np
+    import pandas as pd
+
+    random = np.random.default_rng(7)
+    frame = pd.DataFrame(random.normal(size=(rows, 20)), columns=[f"feature_{n}" for n in range(20)])
+    labels = pd.Series((frame["feature_0"] + random.normal(size=rows) > 0).astype(int), name="bought")
+    work(frame[:1000], labels[:1000], 1)  # what the libraries load on first use is not ours
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        began = imported = opened = time.perf_counter()
+        if is_logged:
+            import modeltrail
+
+            imported = time.perf_counter()
+            modeltrail.autolog()
+            with modeltrail.run("train"):
+                opened = time.perf_counter()
+                work(frame, labels, rounds)
+        else:
+            work(frame, labels, rounds)
+        ended = time.perf_counter()
+    return ended - opened, imported - began, opened - began
+
+
+def _sklearn(frame: Any, labels: Any, rounds: int) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    model = RandomForestClassifier(max(1, rounds // 10), max_depth=10, random_state=1).fit(frame, labels)
+    with Path("model.pkl").open("wb") as file:
+        pickle.dump(model, file)
+
+
+def _xgboost(frame: Any, labels: Any, rounds: int) -> None:
+    import xgboost
+
+    kept = len(frame) * 4 // 5
+    train = xgboost.DMatrix(frame[:kept], label=labels[:kept])
+    judged = xgboost.DMatrix(frame[kept:], label=labels[kept:])
+    params = {"objective": "binary:logistic", "nthread": 1}
+    evals = [(train, "train"), (judged, "validation")]
+    xgboost.train(params, train, rounds, evals=evals, verbose_eval=False).save_model("model.ubj")
+
+
+def _lightgbm(frame: Any, labels: Any, rounds: int) -> None:
+    import lightgbm
+
+    kept = len(frame) * 4 // 5
+    train = lightgbm.Dataset(frame[:kept], label=labels[:kept])
+    judged = train.create_valid(frame[kept:], label=labels[kept:])
+    params = {"objective": "binary", "num_threads": 1, "verbose": -1}
+    lightgbm.train(params, train, rounds, valid_sets=[train, judged]).save_model("model.txt")
+
+
+TRAININGS = {"scikit-learn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm}
+
+
+if __name__ == "__main__":
+    main()

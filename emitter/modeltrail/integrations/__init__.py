@@ -39,6 +39,9 @@ class Integration:
 
 TABLE: Final = (
     Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
+    Integration("pandas", "pandas", "DataFrame", "pandas", (2, 2)),
+    Integration("polars", "polars", "DataFrame", "polars", (1, 20)),
+    Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
 )
 

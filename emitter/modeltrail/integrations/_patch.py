@@ -9,18 +9,20 @@ where the wrapper is inert until that process activates the integration itself. 
 
 import functools
 import inspect
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
 import attrs
 
-from modeltrail.guard import guarded
+from modeltrail.guard import guarded, is_at_work
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called after the original with (result, None) or (None, what it raised)."""
@@ -47,6 +49,8 @@ class Call:
 
 Observe = Callable[[Call], Finish | None]
 """Called before the original; what it returns is called afterwards."""
+After = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], None]
+"""Called after the original with (the original, its result, positional arguments, named arguments)."""
 
 
 @attrs.frozen(eq=False)
@@ -68,18 +72,10 @@ _outermost: dict[
 def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None:
     """Let `observe` see every outermost call of ``owner.attribute``; wrapping twice changes nothing.
 
-    Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method. `observe` is
-    a function of a module: the wrapper refers to it by name when it is pickled.
+    Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method, a property.
+    `observe` is a function of a module: the wrapper refers to it by name when it is pickled.
     """
-    with _lock:
-        original = vars(owner).get(attribute, _MISSING)
-        function = getattr(original, "__func__", original)
-        if not callable(function) or _is_wrapper(function):
-            return
-        wrapper: Any = _wrapper(integration, function, observe)
-        if isinstance(original, staticmethod | classmethod):
-            wrapper = type(original)(wrapper)
-        _replace(integration, owner, attribute, original, wrapper)
+    _wrap_attribute(integration, owner, attribute, lambda function: _wrapper(integration, function, observe))
 
 
 def wrap_function(integration: str, function: Any, observe: Observe) -> None:
@@ -88,13 +84,47 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
     A script that says ``from joblib import dump`` before it activates us would never reach the wrapper
     otherwise; and what pickle finds under the function's name stays what everybody holds.
     """
+    _wrap_functions(integration, [function], lambda original: _wrapper(integration, original, observe))
+
+
+def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
+    """Let `after` see what every call of ``owner.attribute`` returned, inner ones too; else as `wrap`.
+
+    For what is called often.
+    """
+    _wrap_attribute(integration, owner, attribute, lambda function: _follower(integration, function, after))
+
+
+def follow_functions(integration: str, functions: Sequence[Any], after: After) -> None:
+    """Let `after` see what every call of these functions returned; else as `wrap_function`."""
+    _wrap_functions(integration, functions, lambda function: _follower(integration, function, after))
+
+
+def _wrap_attribute(integration: str, owner: Any, attribute: str, wrapped: Callable[[Any], Any]) -> None:
     with _lock:
-        if _is_wrapper(function):
+        original = vars(owner).get(attribute, _MISSING)
+        is_property = isinstance(original, property)
+        function: Any = original.fget if is_property else getattr(original, "__func__", original)
+        if not callable(function) or _is_wrapper(function):
             return
-        wrapper = _wrapper(integration, function, observe)
+        wrapper: Any = wrapped(function)
+        if is_property:
+            wrapper = property(wrapper, original.fset, original.fdel, original.__doc__)
+        elif isinstance(original, staticmethod | classmethod):
+            wrapper = type(original)(wrapper)
+        _replace(integration, owner, attribute, original, wrapper)
+
+
+def _wrap_functions(integration: str, functions: Sequence[Any], wrapped: Callable[[Any], Any]) -> None:
+    """One look at all modules for all of them: that takes milliseconds."""
+    with _lock:
+        wrappers = {
+            id(function): (function, wrapped(function)) for function in functions if not _is_wrapper(function)
+        }
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
-            for name in [key for key, value in vars(module).copy().items() if value is function]:
-                _replace(integration, module, name, function, wrapper)
+            names = vars(module).copy()
+            for name in [key for key, value in names.items() if id(value) in wrappers]:
+                _replace(integration, module, name, *wrappers[id(names[name])])
 
 
 def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:
@@ -151,7 +181,7 @@ def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -
     It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
     installed.
     """
-    here, home, name = __name__, observe.__module__, observe.__qualname__
+    here, where = __name__, (observe.__module__, observe.__qualname__)
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -159,9 +189,32 @@ def _wrapper(integration: str, function: Callable[..., Any], observe: Observe) -
         return (
             function(*args, **kwargs)
             if ours is None
-            else ours.observed(integration, function, (home, name), args, kwargs)
+            else ours.observed(integration, function, where, args, kwargs)
         )
 
+    vars(wrapper)["__modeltrail__"] = integration
+    return wrapper
+
+
+def _follower(integration: str, function: Callable[..., Any], after: After) -> Any:
+    """As `_wrapper`, with no other frame of ours around the original.
+
+    Its own is told to be of a file of the library: pandas and polars look for the first frame that is in none
+    to say at which line of the host's something is deprecated.
+    """
+    here, where = __name__, (integration, after.__module__, after.__qualname__)
+
+    def follower(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if (ours := sys.modules.get(here)) is not None:
+            ours.followed(where, function, result, args, kwargs)
+        return result
+
+    package = sys.modules.get((function.__module__ or "").partition(".")[0])
+    if (home := getattr(package, "__file__", None)) is not None:
+        place = f"{Path(home).parent}{os.sep}<followed by modeltrail>"
+        follower.__code__ = follower.__code__.replace(co_filename=place)
+    wrapper = functools.wraps(function)(follower)
     vars(wrapper)["__modeltrail__"] = integration
     return wrapper
 
@@ -197,6 +250,28 @@ def observed(
         return result
     finally:
         _outermost.pop(threading.get_ident(), None)
+
+
+def followed(
+    after: tuple[str, str, str],
+    function: Callable[..., Any],
+    result: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> None:
+    """What is ours after a call, if that was not ours too.
+
+    Args:
+        after: whose it is, and the module and the name of its `After`.
+        function: the original.
+        result: what it returned.
+        args: of the call.
+        kwargs: of the call.
+    """
+    integration, module, name = after
+    if integration in _patches and not is_at_work():
+        with guarded("following a call"):
+            getattr(sys.modules[module], name)(function, result, args, kwargs)
 
 
 def _finish(

@@ -9,10 +9,9 @@ would break that.
 
 import os
 import sys
-import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from weakref import ref
 
 from modeltrail import api, naming
 from modeltrail.event import Dataset
@@ -21,7 +20,7 @@ from modeltrail.integrations import _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
-from modeltrail.observe import code, data, model
+from modeltrail.observe import code, data, model, origins
 from modeltrail.runs import Run
 
 NAME: Final = "sklearn"
@@ -34,8 +33,6 @@ UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
 
 _seeds: dict[str, int] = {}
 """Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
-_splits: dict[int, tuple[ref[Any], dict[str, Any]]] = {}
-_lock = threading.Lock()
 
 
 def activate() -> None:
@@ -58,14 +55,14 @@ def deactivate() -> None:
 
 
 def _observe_class(kind: type) -> None:
-    for method in METHODS:
+    for method in (*METHODS, "transform"):
         found = vars(kind).get(method)
-        if hasattr(found, "fn") and hasattr(
-            found, "check"
-        ):  # available_if: a method that is there on a condition
-            _patch.wrap(NAME, found, "fn", observe_fit)
+        # available_if: a method that is there on a condition
+        owner, name = (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
+        if method == "transform":
+            _patch.follow(NAME, owner, name, observe_transform)
         elif found is not None:
-            _patch.wrap(NAME, kind, method, observe_fit)
+            _patch.wrap(NAME, owner, name, observe_fit)
 
 
 def _observe_split(module: Any) -> None:
@@ -86,7 +83,7 @@ def observe_fit(call: Call) -> Finish | None:
     own: Run | None = None
     if (run := api.current_run()) is None:
         if not is_model:
-            return None
+            return lambda result, _: origins.carry(result, features)
         final = type(model.final_estimator(estimator)).__name__
         run = own = api.run(f"{code.script_name()}.{final}", job_type="TRAIN")
         own.start()
@@ -96,8 +93,10 @@ def observe_fit(call: Call) -> Finish | None:
         for component, params, origin in facts.params(estimator):
             run.params(params, origin=origin, component=component)
 
-    def finish(_: Any, error: BaseException | None) -> None:
+    def finish(result: Any, error: BaseException | None) -> None:
         if error is None:
+            if result is not estimator:
+                origins.carry(result, features)
             _record_fitted(run, estimator, source, facts.rows(features))
             if own is not None:
                 own.output_model(estimator)
@@ -107,10 +106,17 @@ def observe_fit(call: Call) -> Finish | None:
     return finish
 
 
+def observe_transform(
+    _: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """What was transformed came from where the data came from."""
+    origins.carry(result, *args[1:2], *kwargs.values())
+
+
 def _record_input(run: Run, features: Any, labels: Any) -> Dataset:
     table, label = data.labelled(features, labels)
     columns = [str(name) for name in features.columns] if hasattr(features, "columns") else None
-    use: Any = {"split": _split_of(features), "label_column": label, "features": columns}
+    use: Any = {"label_column": label, "features": columns}
     return run.input(table, role="train", **{key: value for key, value in use.items() if value is not None})
 
 
@@ -165,24 +171,10 @@ def observe_split(call: Call) -> Finish:
             for part in pair:
                 share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
                 found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
-                _remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
+                origins.carry(part, whole)
+                origins.choose(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
 
     return finish
-
-
-def _remember(part: Any, split: dict[str, Any]) -> None:
-    key = id(part)
-    try:
-        found = ref(part, lambda _: _splits.pop(key, None))
-    except TypeError:  # a list
-        return
-    with _lock:
-        _splits[key] = (found, split)
-
-
-def _split_of(part: Any) -> dict[str, Any] | None:
-    known = _splits.get(id(part))
-    return known[1] if known is not None and known[0]() is part else None
 
 
 def observe_dump(call: Call) -> Finish | None:

@@ -30,13 +30,17 @@ Slices = Mapping[str, Mapping[Any, Metrics]] | Sequence[tuple[Mapping[str, Any],
 
 @attrs.frozen
 class Evaluation:
-    """An evaluation as it was recorded: what `model` means may turn out only when the model is saved."""
+    """An evaluation as it was recorded: what `model` means may turn out only when the model is saved.
+
+    `sources` are the files that the data was read from.
+    """
 
     model: object
     data: Input
     role: str | None
     metrics: Sequence[Mapping[str, Any]]
     capture: str
+    sources: Sequence[Input] = ()
 
     def put_into(self, facts: Facts, model: Model, run_id: str) -> None:
         """Make a run with these facts the evaluation of the model: the model and the data are its inputs."""
@@ -55,7 +59,8 @@ class Evaluation:
             capture=self.capture,  # type: ignore[arg-type]
         )
         dataset = _as_used(model)
-        facts.add_input(attrs.evolve(self.data, role=self.role))
+        for found in (self.data, *self.sources):
+            facts.add_input(attrs.evolve(found, role=self.role))
         facts.judged[dataset.identity] = attrs.evolve(dataset, input_facets={facet.KEY: facet.to_dict()})
 
 

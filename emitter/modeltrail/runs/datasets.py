@@ -40,6 +40,11 @@ class Input:
     use: dict[str, Any] = attrs.field(factory=dict)
     profile: dict[str, Any] | None = None
 
+    @classmethod
+    def of(cls, dataset: Dataset, view: DataView, role: str | None, use: dict[str, Any]) -> "Input":
+        """The dataset as it was seen now."""
+        return cls(dataset, role, view.fingerprint.to_dict(), view.capture, use=use)
+
     def written(self, role: str) -> dict[str, Any]:
         """The JSON form among the inputs of an event; `role` where nobody gave one."""
         facet = ModelTrailDataUseInputDatasetFacet(
@@ -77,6 +82,12 @@ def look(
     ), view
 
 
+def use_of(given: object, use: Mapping[str, Any]) -> dict[str, Any]:
+    """The use of data, with how its rows were chosen where that is known and nothing else is said."""
+    origin = origins.of(given)
+    return {"split": origin.split, **use} if origin and origin.split else dict(use)
+
+
 def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator[Input]:
     """The files that data in memory was read from, as inputs of the same role.
 
@@ -86,7 +97,7 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
     origin = origins.of(given) or origins.Origin()
     for source in origin.sources:
         dataset, view = look(source)
-        yield Input(dataset, role, view.fingerprint.to_dict(), view.capture, use=_of_file(use, view, origin))
+        yield Input.of(dataset, view, role, _of_file(use, view, origin))
 
 
 def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> dict[str, Any]:

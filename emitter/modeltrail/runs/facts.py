@@ -19,12 +19,12 @@ from modeltrail.facets import (
     metric_entry,
     param_entries,
 )
-from modeltrail.guard import guarded
+from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import model as observed
 from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
-from modeltrail.observe.origins import Source
+from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import models, process, transforms
 from modeltrail.runs.datasets import ROLES, Input
 from modeltrail.runs.models import CARD, UNKNOWN, Model
@@ -91,7 +91,13 @@ class Facts:
 
     def add_read(self, sources: Iterable[Source]) -> None:
         """Keep in mind what was read; see `only_read`."""
-        self._read.update(dict.fromkeys(sources))
+        with self._lock:
+            if len(self._read) >= MAX_SOURCES:
+                warn_once(
+                    "many files read", "a run reads more than %d files; the first are told", MAX_SOURCES
+                )
+            else:
+                self._read.update(dict.fromkeys(sources))
 
     def told(self, inputs: Iterable[Input]) -> None:
         """These are told elsewhere: by an evaluation, which is a run of its own."""
@@ -121,8 +127,7 @@ class Facts:
             self.steps.append(transforms.make(name, sources, targets, self.steps, details))
             for dataset, view in sources:
                 if dataset.identity not in self.outputs and dataset.identity not in self.inputs:
-                    fingerprint = view.fingerprint.to_dict()
-                    self.add_input(Input(dataset, fingerprint=fingerprint, capture=view.capture))
+                    self.add_input(Input.of(dataset, view, None, {}))
             for dataset, _ in targets:
                 self.outputs.setdefault(dataset.identity, dataset)
 

@@ -132,7 +132,7 @@ class Lifecycle:
         for source in self.facts.only_read():
             with guarded("recording what was read"):
                 seen, view = datasets.look(source)
-                self.facts.add_input(Input(seen, "other", view.fingerprint.to_dict(), view.capture))
+                self.facts.add_input(Input.of(seen, view, "other", {}))
 
     def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""

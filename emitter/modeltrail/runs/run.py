@@ -118,9 +118,8 @@ class Run(Lifecycle):
             seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
             seen = self.facts.called(seen, view, f"{self.name}/{role or 'data'}")
             seen = indexed(seen, dataset, subjects)
-            origin = origins.of(dataset)
-            how: Any = {"split": origin.split} if origin and origin.split else {}
-            found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use={**how, **use})
+            found = Input.of(seen, view, role, datasets.use_of(dataset, use))
+            found.capture = capture or view.capture
             if (profile := data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
@@ -314,9 +313,8 @@ class Run(Lifecycle):
 
         def record() -> None:
             seen, view = self._named(dataset, role or "test")
-            used = self.facts.inputs.get(seen.identity) or Input(
-                seen, role, view.fingerprint.to_dict(), view.capture
-            )
+            known = self.facts.inputs.get(seen.identity)
+            used = known or Input.of(seen, view, role, datasets.use_of(dataset, {}))
             if split is not None or used.role not in {None, role or "test"}:
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})

@@ -9,7 +9,6 @@ where the wrapper is inert until that process activates the integration itself. 
 
 import functools
 import inspect
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -211,9 +210,8 @@ def _follower(integration: str, function: Callable[..., Any], after: After) -> A
         return result
 
     package = sys.modules.get((function.__module__ or "").partition(".")[0])
-    if (home := getattr(package, "__file__", None)) is not None:
-        place = f"{Path(home).parent}{os.sep}<followed by modeltrail>"
-        follower.__code__ = follower.__code__.replace(co_filename=place)
+    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
+    follower.__code__ = follower.__code__.replace(co_filename=str(place))
     wrapper = functools.wraps(function)(follower)
     vars(wrapper)["__modeltrail__"] = integration
     return wrapper

@@ -137,6 +137,9 @@ def labelled(features: object, labels: object) -> tuple[object, str | None]:
         truth = attrs.evolve(truth, names=("label",))
     table = frames.beside(seen, truth)
     origins.carry(table, features, labels)
+    rows = origins.of(features)
+    if rows is not None and rows.split is not None:  # labels may have been looked up by the rows' index
+        origins.choose(table, rows.split)
     return table, named
 
 

@@ -20,9 +20,10 @@ MAX_SOURCES: Final = 200
 MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
 _GLOB: Final = frozenset("*?[")
+_HOLDERS: Final = frozenset({list, tuple, dict})
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Source:
     """A file, folder or URI that was read.
 
@@ -94,13 +95,12 @@ def carry(result: object, *given: object) -> None:
     """
     found: list[Origin] = []
     for each in given:
-        if isinstance(each, list | tuple | dict):
-            found += _within(each)
-        elif (known := of(each)) is not None:
+        if (known := of(each)) is not None:
             found.append(known)
+        elif type(each) in _HOLDERS:
+            found += _within(each)
     if found:
-        for each in _targets(result):
-            _add(each, found)
+        _pass_on(result, found)
 
 
 def join(result: object, parts: Iterable[object]) -> None:
@@ -108,7 +108,7 @@ def join(result: object, parts: Iterable[object]) -> None:
     given = [of(part) for part in parts]
     found = [origin for origin in given if origin is not None]
     if found:
-        _add(result, found if len(found) == len(given) else [*found, Origin()])
+        _pass_on(result, found if len(found) == len(given) else [*found, Origin()])
 
 
 def choose(part: object, split: Mapping[str, Any]) -> None:
@@ -148,9 +148,10 @@ def _state(place: str) -> tuple[int, int] | None:
 
 
 def _targets(result: Any) -> Iterable[Any]:
-    if isinstance(result, list | tuple):
-        return result
-    return result.values() if isinstance(result, dict) else (result,)
+    if type(result) not in _HOLDERS:
+        return (result,)
+    found: Iterable[Any] = result.values() if isinstance(result, dict) else result
+    return found
 
 
 def _within(holder: Any) -> Iterator[Origin]:
@@ -160,17 +161,21 @@ def _within(holder: Any) -> Iterator[Origin]:
             yield known
 
 
-def _add(target: object, found: list[Origin]) -> None:
-    own = of(target)
-    joined = _joined(found if own is None else [own, *found])
-    if joined is not own:
-        _remember(target, joined)
+def _pass_on(result: object, found: list[Origin]) -> None:
+    for each in _targets(result):
+        own = of(each)
+        joined = _joined(found if own is None else [own, *found])
+        if joined is not own:
+            _remember(each, joined)
 
 
 def _joined(origins: list[Origin]) -> Origin:
-    first, *others = origins
-    if all(other is first or other == first for other in others):
-        return first  # as nearly always: most things are made of one
+    first = origins[0]
+    if len(origins) == 1:
+        return first
+    others = [other for other in origins if other is not first]
+    if all(other == first for other in others):
+        return first
     sources = tuple(dict.fromkeys(source for origin in origins for source in origin.sources))
     if len(sources) > MAX_SOURCES:
         message = "data came from %d files; the first %d are recorded"

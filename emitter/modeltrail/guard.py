@@ -24,6 +24,18 @@ def _lenient() -> bool:
 _is_strict: Callable[[], bool] = _lenient
 
 
+class _Work(threading.local):
+    depth = 0
+
+
+_work = _Work()
+
+
+def is_at_work() -> bool:
+    """Whether this thread is in a block of ours: what it calls there, the host did not."""
+    return _work.depth > 0
+
+
 class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an event"):`
     """Keep every Exception of the block from leaving it.
 
@@ -40,11 +52,12 @@ class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an e
         self.what = what
 
     def __enter__(self) -> None:
-        return None
+        _work.depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        _work.depth -= 1
         if not isinstance(error, Exception):
             return False
         note(self.what, error)

@@ -41,6 +41,9 @@ TABLE: Final = (
     Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
     Integration("xgboost", "xgboost", "DMatrix", "xgboost", (2, 1)),
     Integration("lightgbm", "lightgbm", "Dataset", "lightgbm", (4, 5)),
+    Integration("pandas", "pandas", "DataFrame", "pandas", (2, 2)),
+    Integration("polars", "polars", "DataFrame", "polars", (1, 20)),
+    Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
 )
 

@@ -12,14 +12,12 @@ from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
-from modeltrail.integrations._weakly import Weakly
-from modeltrail.observe import boosters
+from modeltrail.observe import boosters, origins
 
 _SEED_BITS: Final = 64
 
 _seeds: dict[str, int] = {}
 """Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
-_splits: Weakly[dict[str, Any]] = Weakly()
 
 
 def observe(integration: str) -> None:
@@ -77,14 +75,10 @@ def observe_split(call: Call) -> Finish:
             for part in pair:
                 share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
                 found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
-                _splits.remember(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
+                origins.carry(part, whole)
+                origins.choose(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
 
     return finish
-
-
-def split_of(part: Any) -> dict[str, Any] | None:
-    """How the rows were chosen, of one that a split gave."""
-    return _splits.of(part)
 
 
 def observe_dump(call: Call) -> Finish | None:

@@ -11,7 +11,7 @@ from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own
 from modeltrail.integrations._sources import record_data, see
-from modeltrail.observe import boosters, data, model
+from modeltrail.observe import boosters, data, model, origins
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -29,16 +29,20 @@ def observe_fit(call: Call) -> Finish | None:
     estimator, features, *_ = given.values()
     given = {**_passed_on(given), **given}
     boosted = _boosted(estimator)
-    if (api.current_run() is None and not facts.is_model(estimator)) or (boosted and _boosting.follows()):
+    if boosted and _boosting.follows():
         return None
+    if api.current_run() is None and not facts.is_model(estimator):
+        return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     source: Named = UNKNOWN
     with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
         source = _record_asked(run, estimator, features, given)
 
-    def finish(_: Any, error: BaseException | None) -> None:
+    def finish(result: Any, error: BaseException | None) -> None:
         _boosting.end()
         if error is None:
+            if result is not estimator:
+                origins.carry(result, features)
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 if boosted:

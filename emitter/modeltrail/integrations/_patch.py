@@ -12,12 +12,13 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import CellType, FunctionType, ModuleType
 from typing import Any, Final
 
 import attrs
 
-from modeltrail.guard import guarded
+from modeltrail.guard import guarded, is_at_work
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called after the original with (result, None) or (None, what it raised)."""
@@ -50,6 +51,9 @@ class Call:
 Observe = Callable[[Call], Finish | None]
 """Called before the original; what it returns is called afterwards."""
 
+After = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], None]
+"""Called after the original with (the original, its result, positional arguments, named arguments)."""
+
 ObserveInside = Callable[[Call, Any], None]
 """Called after the original, with what it returned."""
 
@@ -75,29 +79,20 @@ _outermost: dict[
 def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None:
     """Let `observe` see every outermost call of ``owner.attribute``; wrapping twice changes nothing.
 
-    Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method. `observe` is
-    a function of a module: the wrapper refers to it by name when it is pickled. What another integration has
-    wrapped stays its own until that is undone: two that want the same observe it with the same function.
+    Only what `owner` itself has is wrapped, a function, a builtin, a static or a class method, a property.
+    `observe` is a function of a module: the wrapper refers to it by name when it is pickled. What another
+    integration has wrapped stays its own until that is undone: two that want the same observe it with the
+    same function.
     """
-    _wrap(integration, owner, attribute, observe, "observed")
+    _wrap_attribute(integration, owner, attribute, lambda function: _wrapper(integration, function, observe))
 
 
 def wrap_inside(integration: str, owner: Any, attribute: str, observe: ObserveInside) -> None:
     """Let `observe` see the calls of ``owner.attribute`` that an observed call makes, in its own thread."""
-    _wrap(integration, owner, attribute, observe, "observed_inside")
-
-
-def _wrap(integration: str, owner: Any, attribute: str, observe: Callable[..., Any], way: str) -> None:
-    with _lock:
-        original = vars(owner).get(attribute, _MISSING)
-        function = getattr(original, "__func__", original)
-        again = functools.partial(_wrap, integration, owner, attribute, observe, way)
-        if not callable(function) or _is_held(integration, function, again):
-            return
-        wrapper: Any = _wrapper(integration, function, observe, way)
-        if isinstance(original, staticmethod | classmethod):
-            wrapper = type(original)(wrapper)
-        _replace(integration, owner, attribute, original, wrapper)
+    way = "observed_inside"
+    _wrap_attribute(
+        integration, owner, attribute, lambda function: _wrapper(integration, function, observe, way)
+    )
 
 
 def wrap_function(integration: str, function: Any, observe: Observe) -> None:
@@ -106,16 +101,54 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
     A script that says ``from joblib import dump`` before it activates us would never reach the wrapper
     otherwise; and what pickle finds under the function's name stays what everybody holds.
     """
+    _wrap_functions(integration, [function], lambda original: _wrapper(integration, original, observe))
+
+
+def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
+    """Let `after` see what every call of ``owner.attribute`` returned, inner ones too; else as `wrap`.
+
+    For what is called often.
+    """
+    _wrap_attribute(integration, owner, attribute, lambda function: _follower(integration, function, after))
+
+
+def follow_functions(integration: str, functions: Sequence[Any], after: After) -> None:
+    """Let `after` see what every call of these functions returned; else as `wrap_function`."""
+    _wrap_functions(integration, functions, lambda function: _follower(integration, function, after))
+
+
+def _wrap_attribute(integration: str, owner: Any, attribute: str, wrapped: Callable[[Any], Any]) -> None:
     with _lock:
-        original = vars(function)["__wrapped__"] if _is_wrapper(function) else function
-        if _is_held(integration, function, lambda: wrap_function(integration, original, observe)):
+        original = vars(owner).get(attribute, _MISSING)
+        is_property = isinstance(original, property)
+        function: Any = original.fget if is_property else getattr(original, "__func__", original)
+        again = functools.partial(_wrap_attribute, integration, owner, attribute, wrapped)
+        if not callable(function) or _is_held(integration, function, again):
             return
-        wrapper = _wrapper(integration, function, observe, "observed")
+        wrapper: Any = wrapped(function)
+        if is_property:
+            wrapper = property(wrapper, original.fset, original.fdel, original.__doc__)
+        elif isinstance(original, staticmethod | classmethod):
+            wrapper = type(original)(wrapper)
+        _replace(integration, owner, attribute, original, wrapper)
+
+
+def _wrap_functions(integration: str, functions: Sequence[Any], wrapped: Callable[[Any], Any]) -> None:
+    """One look at all modules for all of them: that takes milliseconds."""
+    with _lock:
+        wrappers: dict[int, tuple[Any, Any]] = {}
+        for function in functions:
+            original = vars(function)["__wrapped__"] if _is_wrapper(function) else function
+            again = functools.partial(_wrap_functions, integration, [original], wrapped)
+            if not _is_held(integration, function, again):
+                wrappers[id(function)] = (function, wrapped(function))
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
             held = vars(module).copy()
-            if id(function) in map(id, held.values()):  # most modules do not have it, which this says faster
-                for name in [key for key, value in held.items() if value is function]:
-                    _replace(integration, module, name, function, wrapper)
+            if not wrappers.keys().isdisjoint(
+                map(id, held.values())
+            ):  # most have none, which this says faster
+                for name in [key for key, value in held.items() if id(value) in wrappers]:
+                    _replace(integration, module, name, *wrappers[id(held[name])])
 
 
 def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> None:
@@ -128,9 +161,7 @@ def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> 
         cell = cells.get(name)
         if cell is not None and callable(cell.cell_contents) and not _is_wrapper(cell.cell_contents):
             inner = cell.cell_contents
-            _replace(
-                integration, cell, "cell_contents", inner, _wrapper(integration, inner, observe, "observed")
-            )
+            _replace(integration, cell, "cell_contents", inner, _wrapper(integration, inner, observe))
 
 
 def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:
@@ -200,7 +231,9 @@ def _is_held(integration: str, function: Any, again: Callable[[], None]) -> bool
     return True
 
 
-def _wrapper(integration: str, function: Callable[..., Any], observe: Callable[..., Any], way: str) -> Any:
+def _wrapper(
+    integration: str, function: Callable[..., Any], observe: Callable[..., Any], way: str = "observed"
+) -> Any:
     """A plain function, so that it binds, pickles and shows its signature as the original does.
 
     It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
@@ -217,6 +250,28 @@ def _wrapper(integration: str, function: Callable[..., Any], observe: Callable[.
             else getattr(ours, way)(integration, function, (home, name), args, kwargs)
         )
 
+    vars(wrapper)["__modeltrail__"] = integration
+    return wrapper
+
+
+def _follower(integration: str, function: Callable[..., Any], after: After) -> Any:
+    """As `_wrapper`, with no other frame of ours around the original.
+
+    Its own is told to be of a file of the library: pandas and polars look for the first frame that is in none
+    to say at which line of the host's something is deprecated.
+    """
+    here, where = __name__, (integration, after.__module__, after.__qualname__)
+
+    def follower(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if (ours := sys.modules.get(here)) is not None:
+            ours.followed(where, function, result, args, kwargs)
+        return result
+
+    package = sys.modules.get((function.__module__ or "").partition(".")[0])
+    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
+    follower.__code__ = follower.__code__.replace(co_filename=str(place))
+    wrapper = functools.wraps(function)(follower)
     vars(wrapper)["__modeltrail__"] = integration
     return wrapper
 
@@ -270,6 +325,28 @@ def observed_inside(
         with guarded(f"observing {function.__qualname__}"):
             getattr(sys.modules[observe[0]], observe[1])(Call(function, args, kwargs), result)
     return result
+
+
+def followed(
+    after: tuple[str, str, str],
+    function: Callable[..., Any],
+    result: Any,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> None:
+    """What is ours after a call, if that was not ours too.
+
+    Args:
+        after: whose it is, and the module and the name of its `After`.
+        function: the original.
+        result: what it returned.
+        args: of the call.
+        kwargs: of the call.
+    """
+    integration, module, name = after
+    if integration in _patches and not is_at_work():
+        with guarded("following a call"):
+            getattr(sys.modules[module], name)(function, result, args, kwargs)
 
 
 def _finish(

@@ -159,8 +159,7 @@ def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
 
 
 def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mapping[str, float]) -> None:
-    split = data.use.get("split")
-    run.evaluate(estimator, data.data, metrics, role=role, split=split, capture="observed")
+    run.evaluate(estimator, data.data, metrics, role=role, capture="observed")
 
 
 def _look(features: Any, truth: Any) -> Source:

@@ -14,8 +14,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.event import Dataset
-from modeltrail.integrations import _around
-from modeltrail.observe import data
+from modeltrail.observe import data, origins
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -42,7 +41,9 @@ def see(features: Any, labels: Any = None) -> Source:
     if isinstance(features, str | os.PathLike):
         return Source(features, {})
     table, label = data.labelled(features, labels)
-    return Source(attrs.evolve(data.look(table), profile=data.profile(table)), _use(features, label))
+    view = attrs.evolve(data.look(table), profile=data.profile(table))
+    origins.carry(view, table)
+    return Source(view, _use(features, label))
 
 
 def remember(matrix: Any, features: Any, labels: Any) -> None:
@@ -88,5 +89,5 @@ def _is_same(one: Source, other: Source) -> bool:
 
 def _use(features: Any, label: str | None) -> dict[str, Any]:
     columns = [str(name) for name in features.columns] if hasattr(features, "columns") else None
-    found = {"split": _around.split_of(features), "label_column": label, "features": columns}
+    found = {"label_column": label, "features": columns}
     return {name: value for name, value in found.items() if value is not None}

@@ -7,10 +7,12 @@ model scores is its evaluation, within a run.
 """
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail.integrations import _around, _patch, _scores
 from modeltrail.integrations._estimators import observe_fit
+from modeltrail.observe import origins
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
@@ -32,6 +34,8 @@ def _observe_class(kind: type) -> None:
     for method in METHODS:
         if method in vars(kind):
             _patch.wrap(NAME, *_place(kind, method), observe_fit)
+    if "transform" in vars(kind):
+        _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
     for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
         for method in (*_scores.PREDICT, "score"):
             if method in vars(owner):
@@ -42,3 +46,10 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
     """Where the function of a method is: in the descriptor, of one that is there on a condition."""
     found = vars(kind)[method]
     return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
+
+
+def observe_transform(
+    _: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """What was transformed came from where the data came from."""
+    origins.carry(result, *args[1:2], *kwargs.values())

@@ -11,7 +11,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import canonical, frames, tablefiles
+from modeltrail.observe import canonical, frames, origins, tablefiles
 from modeltrail.observe.profiles import profile
 from modeltrail_schemas import digests
 
@@ -138,7 +138,12 @@ def labelled(features: object, labels: object) -> tuple[object, str | None]:
         return features, named
     if named is None and len(truth.names) == 1:
         truth = attrs.evolve(truth, names=("label",))
-    return frames.beside(seen, truth), named
+    table = frames.beside(seen, truth)
+    origins.carry(table, features, labels)
+    rows = origins.of(features)
+    if rows is not None and rows.split is not None:  # labels may have been looked up by the rows' index
+        origins.choose(table, rows.split)
+    return table, named
 
 
 def _view(data: object) -> DataView:
@@ -146,6 +151,8 @@ def _view(data: object) -> DataView:
         return data
     if _is_named(data):
         return DataView(data.namespace, data.name)  # type: ignore[attr-defined]
+    if isinstance(data, origins.Source):
+        return _read(data)
     if isinstance(data, str | os.PathLike):
         return _located(cast("str | os.PathLike[str]", data))
     if _is_collection(data):
@@ -172,6 +179,14 @@ def _located(where: str | os.PathLike[str]) -> DataView:
         seen.algorithm, seen.digest, cast("Scope", seen.scope), rows, seen.canonicalisation
     )
     return DataView(namespace, name, fields, rows, seen.size_bytes, fingerprint, "observed", uri=uri)
+
+
+def _read(source: origins.Source) -> DataView:
+    """A place that was read: of one that was written since, nobody knows any more which content it had."""
+    if source.is_unchanged:
+        return attrs.evolve(_located(source.place), capture="observed")
+    namespace, name = naming.identity(source.place)
+    return DataView(namespace, name, capture="observed")
 
 
 def _is_named(data: object) -> bool:

@@ -1,7 +1,7 @@
 """From what was seen of data to a dataset in an event."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ import attrs
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data
+from modeltrail.observe import data, origins
 from modeltrail.observe.data import DataView
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
@@ -39,6 +39,11 @@ class Input:
     read_at: str = attrs.field(factory=event.now)
     use: dict[str, Any] = attrs.field(factory=dict)
     profile: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, view: DataView, role: str | None, use: dict[str, Any]) -> "Input":
+        """The dataset as it was seen now."""
+        return cls(dataset, role, view.fingerprint.to_dict(), view.capture, use=use)
 
     def written(self, role: str) -> dict[str, Any]:
         """The JSON form among the inputs of an event; `role` where nobody gave one."""
@@ -75,6 +80,35 @@ def look(
         input_facets={**seen.input_facets, **given.input_facets},
         output_facets={**seen.output_facets, **given.output_facets},
     ), view
+
+
+def use_of(given: object, use: Mapping[str, Any]) -> dict[str, Any]:
+    """The use of data, with how its rows were chosen where that is known and nothing else is said."""
+    origin = origins.of(given)
+    return {"split": origin.split, **use} if origin and origin.split else dict(use)
+
+
+def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator[Input]:
+    """The files that data in memory was read from, as inputs of the same role.
+
+    `use` is said of the data; of a file it holds for columns that the file has, and for the choice of rows if
+    all of them are from that file.
+    """
+    origin = origins.of(given) or origins.Origin()
+    for source in origin.sources:
+        dataset, view = look(source)
+        yield Input.of(dataset, view, role, _of_file(use, view, origin))
+
+
+def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> dict[str, Any]:
+    has = {name for name, _ in view.fields}
+    features = [name for name in use.get("features", ()) if name in has]
+    found: dict[str, Any] = {"features": features} if features else {}
+    if use.get("label_column") in has:
+        found["label_column"] = use["label_column"]
+    if origin.split and len(origin.sources) == 1:
+        found["split"] = origin.split
+    return found
 
 
 def described(view: DataView) -> Dataset:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import event, standard
+from modeltrail import event, naming, standard
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import (
@@ -19,11 +19,12 @@ from modeltrail.facets import (
     metric_entry,
     param_entries,
 )
-from modeltrail.guard import guarded
+from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import model as observed
 from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
+from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import models, process, transforms
 from modeltrail.runs.datasets import ROLES, Input
 from modeltrail.runs.models import CARD, UNKNOWN, Model
@@ -60,6 +61,7 @@ class Facts:
         self.job_facets: dict[str, Mapping[str, Any]] = {}
         self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
         self._redacted: set[str] = set()
+        self._read: dict[Source, None] = {}
         self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
         self._metrics: dict[tuple[str, str | None, str], dict[str, Any]] = {}
         self._lock = process.Lock()
@@ -67,11 +69,18 @@ class Facts:
     # --- data ------------------------------------------------------------
 
     def add_input(self, found: Input) -> Dataset:
-        """Write an input down; of one that is there already only what is new."""
+        """Write an input down; of one that is there already only what is new.
+
+        What a model learned from stays that, whatever else some of its rows were for; and `other` says the
+        least.
+        """
         with self._lock:
             known = self.inputs.get(found.dataset.identity)
             if known is not None:
-                found.role = found.role or known.role
+                if found.role in {None, "other"} or (
+                    known.role in LEARNED_FROM and found.role not in LEARNED_FROM
+                ):
+                    found.role = known.role or found.role
                 found.use = {**known.use, **found.use}
                 if found.capture == "declared" or found.fingerprint["scope"] == "none":
                     found.fingerprint = known.fingerprint
@@ -79,6 +88,30 @@ class Facts:
                     found.capture = known.capture
             self.inputs[found.dataset.identity] = found
         return found.dataset
+
+    def add_read(self, sources: Iterable[Source]) -> None:
+        """Keep in mind what was read; see `only_read`."""
+        with self._lock:
+            if len(self._read) >= MAX_SOURCES:
+                warn_once(
+                    "many files read", "a run reads more than %d files; the first are told", MAX_SOURCES
+                )
+            else:
+                self._read.update(dict.fromkeys(sources))
+
+    def told(self, inputs: Iterable[Input]) -> None:
+        """These are told elsewhere: by an evaluation, which is a run of its own."""
+        elsewhere = {found.dataset.identity for found in inputs}
+        with self._lock:
+            self._read = {
+                source: None for source in self._read if naming.identity(source.place) not in elsewhere
+            }
+
+    def only_read(self) -> list[Source]:
+        """What was read, and is so far no part of what is told."""
+        with self._lock:
+            known = {*self.inputs, *self.outputs, *(model.identity for model in self.models)}
+            return [source for source in self._read if naming.identity(source.place) not in known]
 
     def add_output(self, dataset: Dataset) -> Dataset:
         """Write an output down."""
@@ -94,8 +127,7 @@ class Facts:
             self.steps.append(transforms.make(name, sources, targets, self.steps, details))
             for dataset, view in sources:
                 if dataset.identity not in self.outputs and dataset.identity not in self.inputs:
-                    fingerprint = view.fingerprint.to_dict()
-                    self.add_input(Input(dataset, fingerprint=fingerprint, capture=view.capture))
+                    self.add_input(Input.of(dataset, view, None, {}))
             for dataset, _ in targets:
                 self.outputs.setdefault(dataset.identity, dataset)
 

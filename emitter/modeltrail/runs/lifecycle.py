@@ -12,7 +12,8 @@ from modeltrail import context, event, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import code, environment
-from modeltrail.runs import outcome, process, scenes
+from modeltrail.runs import datasets, outcome, process, scenes
+from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 from modeltrail.runs.scenes import Evaluation
@@ -124,12 +125,16 @@ class Lifecycle:
         self._aborted = True
 
     def settle(self) -> None:
-        """Send the evaluations whose model had not turned out yet."""
+        """Tell what was only read, and send the evaluations whose model had not turned out yet."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for evaluation in waiting:
             with guarded("recording an evaluation"):
                 self._evaluated(evaluation)
+        for source in self.facts.only_read():
+            with guarded("recording what was read"):
+                seen, view = datasets.look(source)
+                self.facts.add_input(Input.of(seen, view, "other", {}))
 
     def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""

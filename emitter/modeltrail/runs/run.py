@@ -10,7 +10,7 @@ from modeltrail import naming
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import Capture, Facet
-from modeltrail.observe import data
+from modeltrail.observe import data, origins
 from modeltrail.observe import model as observed
 from modeltrail.runs import datasets, process, scenes, transforms
 from modeltrail.runs.datasets import Input
@@ -118,10 +118,13 @@ class Run(Lifecycle):
             seen, view = datasets.look(dataset, name=name, namespace=namespace, version=version)
             seen = self.facts.called(seen, view, f"{self.name}/{role or 'data'}")
             seen = indexed(seen, dataset, subjects)
-            found = Input(seen, role, view.fingerprint.to_dict(), capture or view.capture, use=dict(use))
+            found = Input.of(seen, view, role, datasets.use_of(dataset, use))
+            found.capture = capture or view.capture
             if (profile := view.profile or data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
+            for source in datasets.sources(dataset, role, found.use):
+                self.facts.add_input(source)
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)
@@ -167,10 +170,8 @@ class Run(Lifecycle):
         """
 
         def record() -> None:
-            sources, targets = (
-                [self._named(given, "data") for given in transforms.listed(several)]
-                for several in (inputs, outputs)
-            )
+            sources = [seen for given in transforms.listed(inputs) for seen in self._read(given)]
+            targets = [self._named(given, "data") for given in transforms.listed(outputs)]
             wire = {
                 "params": details.get("params"),
                 "library": details.get("library"),
@@ -186,6 +187,13 @@ class Run(Lifecycle):
     def transformations(self, steps: Sequence[Mapping[str, Any]], *, capture: Capture = "observed") -> None:
         """Record steps that were seen, as entries of the facet `modelTrail_featureTransformations`."""
         self._do("transformations", lambda: self.facts.add_steps(steps, capture), None)
+
+    def _read(self, given: object) -> list[transforms.Seen]:
+        """What a step reads: in the place of data that this run does not know, the files it was read from."""
+        origin, seen = origins.of(given), self._named(given, "data")
+        if origin is None or seen[0].identity in {*self.facts.inputs, *self.facts.outputs}:
+            return [seen]
+        return [datasets.look(source) for source in origin.sources] or [seen]
 
     def _named(self, given: object, use: str) -> transforms.Seen:
         """A dataset of this run by name, or any other by what can be seen of it."""
@@ -308,13 +316,14 @@ class Run(Lifecycle):
 
         def record() -> None:
             seen, view = self._named(dataset, role or "test")
-            used = self.facts.inputs.get(seen.identity) or Input(
-                seen, role, view.fingerprint.to_dict(), view.capture
-            )
+            known = self.facts.inputs.get(seen.identity)
+            used = known or Input.of(seen, view, role, datasets.use_of(dataset, {}))
             if split is not None or used.role not in {None, role or "test"}:
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
-            evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture)
+            sources = list(datasets.sources(dataset, role, used.use))
+            self.facts.told(sources)
+            evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources)
             if capture == "observed":
                 self._wait_for_more(evaluation)
                 return

@@ -36,7 +36,8 @@ Slices = Mapping[str, Mapping[Any, Metrics]] | Sequence[tuple[Mapping[str, Any],
 class Evaluation:
     """An evaluation as it was recorded: what `model` means may turn out only when the model is saved.
 
-    `model` is what was given, a weak reference to it, or the model as the run made it.
+    `model` is what was given, a weak reference to it, or the model as the run made it; `sources` are the
+    files that the data was read from.
     """
 
     model: object
@@ -44,6 +45,7 @@ class Evaluation:
     role: str | None
     metrics: Sequence[Mapping[str, Any]]
     capture: str
+    sources: Sequence[Input] = ()
 
     def weakly(self, made: Model | None) -> "Evaluation":
         """The same, of this model, or without keeping the object alive that it is of."""
@@ -108,7 +110,8 @@ class Evaluation:
             capture=self.capture,  # type: ignore[arg-type]
         )
         dataset = _as_used(model)
-        facts.add_input(attrs.evolve(self.data, role=self.role))
+        for found in (self.data, *self.sources):
+            facts.add_input(attrs.evolve(found, role=self.role))
         facts.judged[dataset.identity] = attrs.evolve(dataset, input_facets={facet.KEY: facet.to_dict()})
 
 

@@ -1,8 +1,11 @@
 """The patcher: calls pass through once and untouched, the outermost is observed, and all can be undone."""
 
+import json
 import pickle
+import sys
 import threading
 import types
+from pathlib import Path
 
 import pytest
 
@@ -280,3 +283,94 @@ def test_what_the_first_keeps_the_second_forgets():
     assert "test" == vars(Library.outer)["__modeltrail__"]
     _patch.undo("test")
     assert original is Library.outer
+
+
+def remember(function, result, args, kwargs):
+    seen.append((function.__name__, result, args[1:], dict(kwargs)))
+
+
+def remember_and_call(function, result, args, kwargs):
+    remember(function, result, args, kwargs)
+    args[0].inner(0)
+
+
+def fail_after(*_):
+    raise ZeroDivisionError("ours")
+
+
+def test_every_call_of_a_followed_function_is_seen():
+    """Inner ones too, each after it returned."""
+    _patch.follow("test", Library, "outer", remember)
+    _patch.follow("test", Library, "inner", remember)
+    assert 5 == Library().outer(3, more=2)
+    assert [("inner", 3, (3,), {}), ("inner", 2, (2,), {}), ("outer", 5, (3,), {"more": 2})] == seen
+
+
+def test_our_own_calls_are_not_followed():
+    """What is ours may use the library, which the host does not hear of."""
+    _patch.follow("test", Library, "inner", remember_and_call)
+    Library().inner(1)
+    assert 1 == len(seen)
+
+
+def test_a_property_is_followed(monkeypatch):
+    """A property stays one, with its setter and its words."""
+
+    def value(self):
+        """The value."""
+        return 7
+
+    original = property(value, lambda self, new: None)
+    monkeypatch.setattr(Library, "value", original, raising=False)
+    _patch.follow("test", Library, "value", remember)
+    assert 7 == Library().value
+    assert [("value", 7, (), {})] == seen
+    assert (original.fset, "The value.") == (Library.value.fset, Library.value.__doc__)
+    _patch.undo("test")
+    assert original is vars(Library)["value"]
+
+
+def test_functions_are_followed_wherever_they_are():
+    """Several at once, in all modules that have them, under any name."""
+    first, second = (types.ModuleType(name) for name in ("first", "second"))
+    here = [function_of(name) for name in "ab"]
+    first.a, first.b, second.other = here[0], here[1], here[0]
+    sys.modules.update({"first": first, "second": second})
+    try:
+        _patch.follow_functions("test", here, remember)
+        assert (1, 1, 1) == (first.a(1), first.b(1), second.other(1))
+        assert ["a", "b", "a"] == [name for name, *_ in seen]
+        assert first.a is second.other
+        _patch.undo("test")
+        assert here == [first.a, first.b]
+    finally:
+        for name in ("first", "second"):
+            del sys.modules[name]
+
+
+def function_of(name):
+    def function(value):
+        return value
+
+    function.__name__ = name
+    return function
+
+
+def test_what_fails_after_a_call_is_ours_alone():
+    """The host has its result, and its own exceptions with one frame of ours in between."""
+    _patch.follow("test", Library, "outer", fail_after)
+    assert 4 == Library().outer(3)
+    assert {"following a call: ZeroDivisionError": 1} == guard.failures()
+    with pytest.raises(TypeError) as caught:
+        Library().outer(None, more=1)
+    assert (None, None) == (caught.value.__cause__, caught.value.__context__)
+    files = [entry.frame.code.raw.co_filename for entry in caught.traceback]
+    assert [False, True, False] == ["followed by modeltrail" in file for file in files]
+
+
+def test_a_followed_function_is_of_its_library():
+    """Libraries look for the first frame that is in no file of theirs to say where a warning is due."""
+    _patch.follow_functions("test", [json.dumps], remember)
+    place = json.dumps.__code__.co_filename
+    _patch.undo("test")
+    assert Path(place).parent == Path(json.__file__).parent

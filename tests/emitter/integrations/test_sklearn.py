@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 import modeltrail
-from modeltrail.observe import data
+from modeltrail.observe import data, origins
 
 
 @pytest.fixture
@@ -365,3 +365,23 @@ def test_a_seed_that_cannot_be_told_is_not_told(autolog, told, table):
     with modeltrail.run("train"):
         LogisticRegression().fit(table[["age"]], table["bought"])
     assert "seeds" not in told()[-1]["run"]["facets"]["modelTrail_training"]
+
+
+def test_what_a_transformer_gives_came_from_where_its_data_came_from(autolog, told, table):
+    """Scaled by hand, inside of a run and outside: the model came from the files, and its split is known."""
+    autolog()
+    origins.read(table, ["/raw.csv"])
+    train, test = train_test_split(table[["age"]], random_state=0)
+    scaler = StandardScaler()
+    outside = scaler.fit_transform(train)
+    with modeltrail.run("train"):
+        again = scaler.fit(train).transform(test)
+        LogisticRegression().fit(outside, table.loc[train.index, "bought"])
+    assert ["/raw.csv"] == [source.place for source in origins.of(again).sources]
+    assert 0.25 == origins.of(again).split["fraction"]
+    (event,) = told()
+    inputs = {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
+    assert {"/raw.csv": "train", "train/train": "train"} == {
+        name: use["role"] for name, use in inputs.items()
+    }
+    assert 0.75 == inputs["/raw.csv"]["split"]["fraction"]

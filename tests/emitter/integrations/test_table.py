@@ -8,14 +8,18 @@ import pickle
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
+import attrs
 import cloudpickle
 import pytest
 
 from modeltrail import api, guard, integrations
 from modeltrail.errors import ConfigError, MissingExtra
 from modeltrail.integrations import TABLE, Integration, _patch
+from modeltrail.observe import origins
 
 table = pytest.mark.parametrize("integration", TABLE, ids=lambda each: each.name)
 installed = pytest.mark.parametrize(
@@ -24,6 +28,9 @@ installed = pytest.mark.parametrize(
     ids=lambda each: each.name,
 )
 """What needs the library: heavy ones have an environment of their own (`make interop`)."""
+
+
+FITTED_ON = ([[0.0], [1.0]] * 5, [0, 1] * 5)
 
 
 @pytest.fixture(autouse=True)
@@ -35,37 +42,87 @@ def back_to_normal():
     guard.reset()
 
 
+@attrs.frozen
+class Sample:
+    """What an integration observes of a library, as a host uses it.
+
+    Attributes:
+        kind: a class of the library.
+        method: what is observed of it.
+        make: what makes an instance of it, or of a class derived from it.
+        arguments: of a call of the method.
+        gives: the class of what that returns.
+        breaks: the module and name of something of ours that each such call uses.
+    """
+
+    kind: type
+    method: str
+    make: Callable[[type], Any]
+    arguments: tuple[Any, ...]
+    gives: type
+    breaks: tuple[Any, str] = (api, "current_run")
+
+    def call(self, instance):
+        return getattr(instance, self.method)(*self.arguments)
+
+    @property
+    def function(self):
+        return getattr(self.kind, self.method)
+
+
 @pytest.fixture
-def sample():
-    """Per integration: (what to fit, arguments of its `fit`, its class, the class that `fit` gives)."""
+def sample(tmp_path):
+    """`sample(name)`: that of an integration."""
+    file = str(tmp_path / "data.parquet")
 
-    def make(name):
-        if name == "sklearn":
-            from sklearn.linear_model import LogisticRegression
+    def sklearn():
+        from sklearn.linear_model import LogisticRegression as Kind
 
-            kind = LogisticRegression
-            return kind(C=0.5), ([[0.0], [1.0]] * 5, [0, 1] * 5), kind, kind
-        if name == "xgboost":
-            from xgboost import XGBClassifier
+        return Sample(Kind, "fit", lambda kind: kind(C=0.5), FITTED_ON, Kind)
 
-            kind = XGBClassifier
-            return kind(n_estimators=2), ([[0.0], [1.0]] * 5, [0, 1] * 5), kind, kind
-        if name == "lightgbm":
-            from lightgbm import LGBMClassifier
+    def xgboost():
+        from xgboost import XGBClassifier as Kind
 
-            kind = LGBMClassifier
-            return kind(n_estimators=2, verbose=-1), ([[0.0], [1.0]] * 5, [0, 1] * 5), kind, kind
-        if name == "pyspark":
-            from pyspark.ml import Pipeline, PipelineModel
+        return Sample(Kind, "fit", lambda kind: kind(n_estimators=2), FITTED_ON, Kind)
 
-            return Pipeline(stages=[]), (None,), Pipeline, PipelineModel
-        raise AssertionError(f"give this suite a sample of {name}")
+    def lightgbm():
+        from lightgbm import LGBMClassifier as Kind
 
-    return make
+        return Sample(Kind, "fit", lambda kind: kind(n_estimators=2, verbose=-1), FITTED_ON, Kind)
+
+    def pyspark():
+        from pyspark.ml import Pipeline, PipelineModel
+
+        return Sample(Pipeline, "fit", lambda kind: kind(stages=[]), (None,), PipelineModel)
+
+    def pandas():
+        from pandas import DataFrame
+
+        return Sample(DataFrame, "to_csv", lambda kind: kind({"a": [1]}), (file,), type(None))
+
+    def polars():
+        from polars import DataFrame
+
+        return Sample(DataFrame, "write_csv", lambda kind: kind({"a": [1]}), (file,), type(None))
+
+    def pyarrow():
+        from pyarrow import Table, parquet, table
+
+        parquet.write_table(table({"a": [1]}), file)
+        made = (origins, "carry")
+        return Sample(parquet.ParquetDataset, "read", lambda kind: kind(file), (), Table, made)
+
+    known = {make.__name__: make for make in (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow)}
+
+    def find(name):
+        assert name in known, f"give this suite a sample of {name}"
+        return known[name]()
+
+    return find
 
 
 def is_the_result(result, instance, gives):
-    """The estimator itself where `fit` gives that, else a new model."""
+    """The instance itself where the method gives that, else something new of that class."""
     return result is instance if isinstance(instance, gives) else type(result) is gives
 
 
@@ -150,19 +207,19 @@ def test_a_nightly_build_is_new_enough(integration, monkeypatch):
 @installed
 def test_switching_on_twice_changes_nothing(integration, sample):
     """The second `autolog` leaves the one layer of the first."""
-    _, _, kind, _ = sample(integration.name)
-    original = kind.fit
+    observed = sample(integration.name)
+    original = observed.function
     integrations.autolog(integration.name)
-    once = kind.fit
+    once = observed.function
     integrations.autolog(integration.name)
     integrations.autolog()
-    assert (once, original) == (kind.fit, kind.fit.__wrapped__)
+    assert (once, original) == (observed.function, observed.function.__wrapped__)
 
 
 @installed
 def test_switching_off_puts_everything_back(integration, sample):
     """After `deactivate` every class and module is as it was, down to the identity of its functions."""
-    _, _, kind, _ = sample(integration.name)
+    kind = sample(integration.name).kind
     before = snapshot(kind)
     integrations.autolog(integration.name)
     assert before != snapshot(kind)
@@ -171,39 +228,41 @@ def test_switching_off_puts_everything_back(integration, sample):
 
 
 def snapshot(kind):
+    package = sys.modules[kind.__module__.partition(".")[0]]
     return {
-        (base.__module__, base.__qualname__, name): id(value)
-        for base in kind.__mro__
-        for name, value in vars(base).items()
-        if callable(value) or isinstance(value, classmethod)
+        (owner, name): id(value)
+        for owner in (*kind.__mro__, package)
+        for name, value in vars(owner).items()
+        if callable(value) or isinstance(value, classmethod | property)
     }
 
 
 @installed
 def test_a_wrapper_that_others_wrapped_is_inert(integration, sample, monkeypatch):
     """A wrapper that somebody else wrapped stays in their chain after `deactivate`, and records nothing."""
-    instance, arguments, kind, gives = sample(integration.name)
-    monkeypatch.setattr(kind, "fit", kind.fit)  # it is put back as it was
+    observed = sample(integration.name)
+    instance = observed.make(observed.kind)
+    monkeypatch.setattr(observed.kind, observed.method, observed.function)  # it is put back as it was
     integrations.autolog(integration.name)
-    ours = kind.fit
+    ours = observed.function
 
     def theirs(*args, **kwargs):
         return ours(*args, **kwargs)
 
-    kind.fit = theirs
+    setattr(observed.kind, observed.method, theirs)
     integrations.deactivate(integration.name)
-    assert is_the_result(instance.fit(*arguments), instance, gives)
+    assert is_the_result(observed.call(instance), instance, observed.gives)
 
 
 @installed
 def test_signatures_and_docstrings_stay(integration, sample):
     """Name, signature, docstring, module and source of an observed method are the original's."""
-    _, _, kind, _ = sample(integration.name)
-    original = kind.fit
-    before = describe(kind.fit)
+    observed = sample(integration.name)
+    original = observed.function
+    before = describe(original)
     integrations.autolog(integration.name)
-    assert kind.fit is not original
-    assert before == describe(kind.fit)
+    assert observed.function is not original
+    assert before == describe(observed.function)
 
 
 def describe(function):
@@ -220,41 +279,51 @@ def describe(function):
 
 @installed
 def test_copies_and_pickles_are_as_before(integration, sample, events):
-    """Instances, fitted ones, classes, functions and bound methods are copied and pickled as before."""
-    instance, arguments, kind, _ = sample(integration.name)
+    """Instances, used ones, classes, functions and bound methods are copied and pickled as before."""
+    observed = sample(integration.name)
+    kind, unseen, instance = observed.kind, observed.make(observed.kind), observed.make(observed.kind)
+    observed.call(unseen)
+    before = copies(unseen)
     integrations.autolog(integration.name)
-    instance.fit(*arguments)
+    observed.call(instance)
     for dump in (pickle.dumps, cloudpickle.dumps):
         assert kind is pickle.loads(dump(kind))
-        assert kind.fit is pickle.loads(dump(kind.fit))
-        assert vars(instance).keys() == vars(pickle.loads(dump(instance))).keys()
-        assert callable(pickle.loads(dump(instance.fit)))
-    assert vars(instance).keys() == vars(copy.deepcopy(instance)).keys()
-    if integration.name != "pyspark":
+        assert observed.function is pickle.loads(dump(observed.function))
+        assert callable(pickle.loads(dump(getattr(instance, observed.method))))
+    assert before == copies(instance)
+    if integration.name in {"sklearn", "xgboost", "lightgbm"}:
         from sklearn.base import clone
 
         assert repr(instance.get_params()) == repr(clone(instance).get_params())  # NaN is none of itself
 
 
+def copies(instance):
+    """What an instance has, and its copies."""
+    made = (pickle.loads(pickle.dumps(instance)), pickle.loads(cloudpickle.dumps(instance)))
+    return [vars(each).keys() for each in (instance, *made, copy.copy(instance), copy.deepcopy(instance))]
+
+
 @installed
 def test_a_class_of_the_script_travels(integration, sample, events, tmp_path):
     """A subclass pickled by value works in a process that has no modeltrail: an executor of Spark, say."""
-    _, arguments, kind, gives = sample(integration.name)
+    observed = sample(integration.name)
+    kind, method = observed.kind, observed.method
     integrations.autolog(integration.name)
     namespace = {"kind": kind, "__name__": "__main__"}
-    exec("class Mine(kind):\n    def fit(self, *a, **k):\n        return super().fit(*a, **k)\n", namespace)
-    assert "__modeltrail__" in vars(namespace["Mine"].fit)
-    given = {"pyspark": {"stages": []}, "lightgbm": {"verbose": -1}}
-    made = namespace["Mine"](**given.get(integration.name, {}))
-    (tmp_path / "job").write_bytes(cloudpickle.dumps((made, arguments)))
+    body = f"def {method}(self, *a, **k):\n        return super().{method}(*a, **k)"
+    exec(f"class Mine(kind):\n    {body}\n", namespace)
+    if method == "fit":  # estimators of all classes are observed; of the others, what the library's own do
+        assert "__modeltrail__" in vars(namespace["Mine"].fit)
+    made = observed.make(namespace["Mine"])
+    (tmp_path / "job").write_bytes(cloudpickle.dumps((made, observed.arguments)))
     code = (
         "import pickle, sys; sys.modules['modeltrail'] = None; "  # as if it were not installed
-        "m, a = pickle.load(open('job', 'rb')); print(type(m.fit(*a)).__name__)"
+        f"m, a = pickle.load(open('job', 'rb')); print(type(m.{method}(*a)).__name__)"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    expected = "Mine" if issubclass(kind, gives) else gives.__name__
+    expected = "Mine" if issubclass(kind, observed.gives) else observed.gives.__name__
     assert (expected, "") == (result.stdout.strip(), result.stderr)
     assert not (tmp_path / "lineage").exists()
 
@@ -262,22 +331,23 @@ def test_a_class_of_the_script_travels(integration, sample, events, tmp_path):
 @installed
 def test_our_failures_do_not_reach_the_host(integration, sample, monkeypatch):
     """When recording fails the host's call runs once and returns what it returns; the failure is counted."""
-    instance, arguments, kind, gives = sample(integration.name)
+    observed = sample(integration.name)
+    instance = observed.make(observed.kind)
     calls = []
-    original = kind.fit
+    original = observed.function
 
     def counted(self, *args, **kwargs):
         calls.append(1)
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(kind, "fit", counted)
+    monkeypatch.setattr(observed.kind, observed.method, counted)
     integrations.autolog(integration.name)
 
     def explode(*_, **__):
         raise ZeroDivisionError("ours")
 
-    monkeypatch.setattr(api, "current_run", explode)
-    assert is_the_result(instance.fit(*arguments), instance, gives)
+    monkeypatch.setattr(*observed.breaks, explode)
+    assert is_the_result(observed.call(instance), instance, observed.gives)
     assert [1] == calls
     assert ["ZeroDivisionError"] == [kind.rpartition(" ")[2] for kind in guard.failures()]
 

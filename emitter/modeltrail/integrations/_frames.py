@@ -1,0 +1,79 @@
+"""What reading, writing and passing on a frame is, whichever library it is of."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from modeltrail import api
+from modeltrail.integrations import _patch
+from modeltrail.observe import origins
+
+Function = Callable[..., Any]
+
+
+def observe_read(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Remembers where a frame was read from, and for the current run that it was."""
+    record_read(result, argument(function, args, kwargs))
+
+
+def observe_made(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What was made of frames came from where these came from."""
+    origins.carry(result, *args, *kwargs.values())
+
+
+def observe_joined(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """As `observe_made` where rows or columns of several are put together."""
+    given = [*args, *kwargs.values()]
+    several = [part for each in given for part in (each if isinstance(each, list | tuple) else [each])]
+    origins.join(result, [part for part in several if hasattr(part, "shape") or hasattr(part, "collect")])
+
+
+def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What a constructor made came from where its data came from."""
+    data = args[1] if len(args) > 1 else kwargs.get("data")
+    if data is not None:
+        origins.carry(args[0], data)
+
+
+def record_read(result: Any, given: Any) -> None:
+    """What was read from a path, URI, open file or several of them."""
+    sources = origins.read(result, origins.places(given))
+    if sources and (run := api.current_run()) is not None:
+        run.facts.add_read(sources)
+
+
+def record_written(frame: Any, given: Any, name: str) -> None:
+    """A file that was written is an output of the current run, made of what its frame came from."""
+    run = api.current_run()
+    if run is None:
+        return
+    origin = origins.of(frame) or origins.Origin()
+    for place in origins.places(given):
+        target = run.output(place)
+        sources = [run.input(source, role="other") for source in origin.sources]
+        edge = tuple(source.identity for source in sources), (target.identity,)
+        known = [(step.sources, step.targets) for step in run.facts.steps[-1:]]
+        if sources and edge not in known:  # one writer may work by another
+            library = type(frame).__module__.partition(".")[0]
+            run.transform(name, sources, target, capture="observed", library=library)
+
+
+def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], position: int = 0) -> Any:
+    """The argument at a position, however it was given."""
+    if len(args) > position:
+        return args[position]
+    return kwargs.get(list(inspect.signature(function).parameters)[position])
+
+
+def follow_methods(
+    integration: str, kind: type, after: _patch.After, *, also: frozenset[str] = frozenset()
+) -> None:
+    """Follow the public methods that a class itself has, and those named."""
+    for name, value in list(vars(kind).items()):
+        if inspect.isfunction(value) and (not name.startswith("_") or name in also):
+            _patch.follow(integration, kind, name, after)
+
+
+def functions(module: Any, *names: str) -> list[Any]:
+    """Those functions of a module that it has; an older library lacks some."""
+    return [vars(module)[name] for name in names if callable(vars(module).get(name))]

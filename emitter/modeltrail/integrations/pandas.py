@@ -1,0 +1,139 @@
+"""pandas: from which files a frame came, and which files a frame went to.
+
+What is read is remembered beside the frame, and passed on by `__finalize__`, which pandas calls for nearly
+all that it makes of a frame; what is made without it is followed by itself. Nothing is written into a frame
+or its `attrs`. Methods that can work in place are left alone: pandas counts who holds a frame in them.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modeltrail.integrations import _frames, _patch
+from modeltrail.integrations._frames import Function
+from modeltrail.observe import origins
+
+NAME: Final = "pandas"
+_OTHER_READERS: Final = frozenset(
+    {
+        "read_clipboard",
+        "read_gbq",
+        "read_iceberg",
+        "read_pickle",
+        "read_sql",
+        "read_sql_query",
+        "read_sql_table",
+    }
+)
+"""Those of no file, and of what may be no data."""
+_FORMATS: Final = ("csv", "excel", "feather", "hdf", "json", "orc", "parquet", "pickle", "stata", "xml")
+_MAKE: Final = (
+    "crosstab",
+    "cut",
+    "factorize",
+    "from_dummies",
+    "get_dummies",
+    "lreshape",
+    "melt",
+    "pivot",
+    "pivot_table",
+    "qcut",
+    "to_datetime",
+    "to_numeric",
+    "to_timedelta",
+    "wide_to_long",
+)
+_JOIN: Final = ("merge_asof", "merge_ordered")
+_GROUPED: Final = {
+    "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
+    "pandas.core.resample": ("Resampler",),
+    "pandas.core.window": ("Expanding", "ExponentialMovingWindow", "Rolling"),
+}
+"""With all that these derive from; groups of windows derive from the windows."""
+
+
+def activate() -> None:
+    """Observe readers, writers, and how one frame is made of another."""
+    pandas: Any = sys.modules["pandas"]
+    readers = [name for name in vars(pandas) if name.startswith("read_") and name not in _OTHER_READERS]
+    _patch.follow_functions(NAME, _frames.functions(pandas, *readers), _frames.observe_read)
+    _patch.follow_functions(NAME, _frames.functions(pandas, "read_pickle"), observe_unpickled)
+    _patch.follow_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
+    _patch.follow_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
+    _follow_frames(pandas.DataFrame, pandas.Series)
+    _follow_parts()
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def _follow_frames(frame: type, series: type) -> None:
+    for kind in dict.fromkeys((*frame.__mro__, *series.__mro__)):
+        for form in _FORMATS:
+            _patch.follow(NAME, kind, f"to_{form}", observe_write)
+        for name in ("values", "to_numpy", "__array__", "unstack", "value_counts"):
+            _patch.follow(NAME, kind, name, _frames.observe_made)
+        for name in ("combine", "combine_first"):
+            _patch.follow(NAME, kind, name, _frames.observe_joined)
+        _patch.follow(NAME, kind, "__finalize__", observe_finalize)
+    _patch.follow(NAME, frame, "_sanitize_column", observe_column)
+    for kind in (frame, series):
+        _patch.follow(NAME, kind, "__init__", _frames.observe_built)
+
+
+def _follow_parts() -> None:
+    """Groups, windows, and the chunks of a large file."""
+    classes = [vars(sys.modules[module])[name] for module, names in _GROUPED.items() for name in names]
+    for kind in dict.fromkeys(base for each in classes for base in each.__mro__):
+        if kind.__module__.startswith("pandas."):
+            _frames.follow_methods(NAME, kind, observe_grouped)
+    splitters: Any = sys.modules["pandas.core.groupby.ops"]
+    for kind in (splitters.FrameSplitter, splitters.SeriesSplitter):
+        _patch.follow(NAME, kind, "_chop", observe_group)
+    reader = sys.modules["pandas.io.parsers.readers"].TextFileReader
+    _patch.follow(NAME, reader, "read", _frames.observe_made)
+
+
+def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What was made of a frame, or of several."""
+    other = args[1] if len(args) > 1 else kwargs.get("other")
+    if hasattr(type(other), "__finalize__"):
+        origins.carry(result, other)
+        return
+    for names in (("input_objs",), ("objs",), ("left", "right")):  # the latter two before pandas 3
+        parts = [vars(other)[name] for name in names if name in getattr(other, "__dict__", ())]
+        if parts:
+            origins.join(result, parts[0] if len(names) == 1 else parts)
+            return
+
+
+def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A frame that is given a column also comes from where that came from."""
+    origins.carry(args[0], *args[1:], *kwargs.values())
+
+
+def observe_grouped(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What groups or windows came to is made of the frame that they are of."""
+    del kwargs
+    origins.carry(result, getattr(args[0], "obj", None))
+
+
+def observe_group(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A group, of many that are looked at one by one."""
+    del kwargs
+    origins.carry(result, args[0].data)
+
+
+def observe_unpickled(
+    function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """What is pickled may be anything: data has a shape."""
+    if hasattr(result, "shape"):
+        _frames.observe_read(function, result, args, kwargs)
+
+
+def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A file that was written is an output of the current run."""
+    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1), function.__name__)

@@ -1,0 +1,94 @@
+"""polars: from which files a frame came, and which files a frame went to.
+
+Frames, lazy ones too, are made of others by their public methods: what one returns came from where the frame
+and the other arguments came from.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modeltrail.integrations import _frames, _patch
+from modeltrail.integrations._frames import Function
+from modeltrail.observe import origins
+
+NAME: Final = "polars"
+_READERS: Final = (
+    *(f"read_{form}" for form in ("avro", "csv", "delta", "excel", "ipc", "ipc_stream", "json")),
+    *(f"read_{form}" for form in ("lines", "ndjson", "ods", "parquet")),
+    *(f"scan_{form}" for form in ("csv", "delta", "ipc", "lines", "ndjson", "parquet")),
+)
+_MAKE: Final = (
+    "align_frames",
+    "from_arrow",
+    "from_dict",
+    "from_numpy",
+    "from_pandas",
+    "scan_pyarrow_dataset",
+)
+_KINDS: Final = ("DataFrame", "LazyFrame", "Series")
+_GROUPED: Final = (
+    ("polars.dataframe.group_by", "GroupBy"),
+    ("polars.dataframe.group_by", "DynamicGroupBy"),
+    ("polars.dataframe.group_by", "RollingGroupBy"),
+    ("polars.lazyframe.group_by", "LazyGroupBy"),
+)
+_JOIN: Final = frozenset(
+    ["append", "extend", "hstack", "join", "join_asof", "join_where", "merge_sorted", "update", "vstack"]
+)
+_OPERATORS: Final = frozenset(
+    f"__{name}__"
+    for name in (
+        *("getitem", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "neg", "abs", "and", "or"),
+        *("radd", "rsub", "rmul", "rtruediv", "invert", "eq", "ne", "lt", "le", "gt", "ge"),
+        *("array", "array_ufunc"),
+    )
+)
+
+
+def activate() -> None:
+    """Observe readers, writers, and how one frame is made of another."""
+    polars: Any = sys.modules["polars"]
+    _patch.follow_functions(NAME, _frames.functions(polars, *_READERS), _frames.observe_read)
+    _patch.follow_functions(NAME, _frames.functions(polars, *_MAKE), _frames.observe_made)
+    _patch.follow_functions(NAME, _frames.functions(polars, "concat"), _frames.observe_joined)
+    _patch.follow_functions(NAME, _frames.functions(polars, "collect_all"), observe_collected)
+    for name in _KINDS:
+        _follow(vars(polars)[name])
+    for module, name in _GROUPED:
+        grouped: Any = vars(sys.modules[module])[name]
+        _patch.follow(NAME, grouped, "__init__", observe_grouped)
+        _frames.follow_methods(NAME, grouped, _frames.observe_made)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def _follow(kind: type) -> None:
+    for name in vars(kind):
+        if name.startswith(("write_", "sink_")):
+            _patch.follow(NAME, kind, name, observe_write)
+        elif name in _JOIN:
+            _patch.follow(NAME, kind, name, _frames.observe_joined)
+    _patch.follow(NAME, kind, "__init__", _frames.observe_built)
+    _frames.follow_methods(NAME, kind, _frames.observe_made, also=_OPERATORS)
+
+
+def observe_grouped(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Groups are of the frame that they are made of."""
+    origins.carry(args[0], *args[1:2], kwargs.get("df"))
+
+
+def observe_collected(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Of several queries each gives the frame that came of it."""
+    for lazy, frame in zip(_frames.argument(_, args, kwargs), result, strict=False):
+        origins.carry(frame, lazy)
+
+
+def observe_write(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A file that was written is an output of the current run; a sink that is still to run wrote none."""
+    if hasattr(result, "collect"):
+        return
+    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1), function.__name__)

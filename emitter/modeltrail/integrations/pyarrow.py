@@ -1,0 +1,89 @@
+"""pyarrow: from which files a table came, and which files a table went to.
+
+Tables are written in C++: what their methods make of them cannot be observed. A table that is given on to
+pandas, polars or a writer as it was read is known.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from modeltrail.integrations import _frames, _imports, _patch
+from modeltrail.integrations._frames import Function
+from modeltrail.observe import origins
+
+NAME: Final = "pyarrow"
+_READERS: Final = {
+    "pyarrow.csv": ("read_csv",),
+    "pyarrow.dataset": ("dataset",),
+    "pyarrow.feather": ("read_table", "read_feather"),
+    "pyarrow.json": ("read_json",),
+    "pyarrow.orc": ("read_table",),
+    "pyarrow.parquet": ("read_table", "read_pandas"),
+}
+_WRITERS: Final = {
+    "pyarrow.csv": ("write_csv",),
+    "pyarrow.dataset": ("write_dataset",),
+    "pyarrow.feather": ("write_feather",),
+    "pyarrow.orc": ("write_table",),
+}
+
+
+def activate() -> None:
+    """Observe readers and writers, each format once it is imported, and how tables become frames."""
+    pyarrow: Any = sys.modules["pyarrow"]
+    _patch.follow_functions(NAME, [pyarrow.concat_tables], _frames.observe_joined)
+    _patch.follow_functions(NAME, [pyarrow.table], _frames.observe_made)
+    for module in _READERS:
+        _imports.when_imported(module, _follow_format)
+    _imports.when_imported("pyarrow.parquet", _follow_parquet)
+    _imports.when_imported("pyarrow.pandas_compat", _follow_pandas)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def _follow_format(module: Any) -> None:
+    readers, writers = (each.get(module.__name__, ()) for each in (_READERS, _WRITERS))
+    _patch.follow_functions(NAME, _frames.functions(module, *readers), _frames.observe_read)
+    _patch.follow_functions(NAME, _frames.functions(module, *writers), observe_write)
+
+
+def _follow_pandas(module: Any) -> None:
+    _patch.follow_functions(NAME, [module.table_to_dataframe], _frames.observe_made)
+
+
+def _follow_parquet(module: Any) -> None:
+    """A file that is open is read part by part; what `write_table` writes goes through a writer."""
+    _patch.follow(NAME, module.ParquetFile, "__init__", observe_opened)
+    _patch.follow(NAME, module.ParquetDataset, "__init__", observe_opened)
+    for name in ("read", "read_row_group", "read_row_groups", "read_pandas"):
+        for kind in (module.ParquetFile, module.ParquetDataset):
+            _patch.follow(NAME, kind, name, _frames.observe_made)
+    for name in ("write_table", "write_batch"):
+        _patch.follow(NAME, module.ParquetWriter, name, observe_part)
+    _patch.follow(NAME, module.ParquetWriter, "close", observe_closed)
+
+
+def observe_opened(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What is read of an open file comes from it."""
+    _frames.record_read(args[0], _frames.argument(function, args, kwargs, 1))
+
+
+def observe_part(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What a writer has written comes from where its tables came from."""
+    origins.carry(args[0], *args[1:2], *kwargs.values())
+
+
+def observe_closed(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A file that is complete is an output of the current run."""
+    del kwargs
+    _frames.record_written(args[0], args[0].where, "write_table")
+
+
+def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A file that was written is an output of the current run."""
+    table, place = (_frames.argument(function, args, kwargs, position) for position in (0, 1))
+    _frames.record_written(table, place, function.__name__)

@@ -1,0 +1,193 @@
+"""Which files data in memory came from, and how its rows were chosen: known beside the objects, not in them.
+
+A frame, series, table or array is known by its identity as long as it lives; nothing is kept alive, and
+nothing is written into it. The integrations say what was read, and what was made of what.
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+from weakref import ref
+
+import attrs
+
+from modeltrail import naming
+from modeltrail.guard import warn_once
+
+MAX_SOURCES: Final = 200
+MAX_PARTS: Final = 1000
+"""So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
+_GLOB: Final = frozenset("*?[")
+_HOLDERS: Final = frozenset({list, tuple, dict})
+
+
+@attrs.frozen(cache_hash=True)
+class Source:
+    """A file, folder or URI that was read.
+
+    Attributes:
+        place: its absolute path, or the URI.
+        state: size and time of change when it was read, of a local file.
+    """
+
+    place: str
+    state: tuple[int, int] | None = None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether what lies there now is what was read, as far as can be told."""
+        return self.state is None or self.state == _state(self.place)
+
+
+@attrs.frozen
+class Origin:
+    """Where data came from.
+
+    Attributes:
+        sources: what was read for it, in order.
+        split: how its rows were chosen, as in `modelTrail_dataUse`.
+    """
+
+    sources: tuple[Source, ...] = ()
+    split: Mapping[str, Any] | None = None
+
+
+class _Known(ref[Any]):
+    """What is known of an object that may go."""
+
+    __slots__ = ("key", "origin")
+
+    key: int
+    origin: Origin
+
+
+_known: dict[int, _Known] = {}
+
+
+def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
+    """The dictionary is at hand even while the interpreter ends, when names of modules are not."""
+    key = gone.key
+    if known.get(key) is gone:
+        known.pop(key, None)
+
+
+def of(thing: object) -> Origin | None:
+    """What is known of an object; None if nothing is."""
+    found = _known.get(id(thing))
+    return found.origin if found is not None and found() is thing else None
+
+
+def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
+    """What came of a reading (a frame, or several) came from these places; returns them as sources."""
+    sources = tuple(Source(place, _state(place)) for place in islice(places, MAX_SOURCES))
+    if sources:
+        for each in _targets(result):
+            _remember(each, Origin(sources))
+    return sources
+
+
+def carry(result: object, *given: object) -> None:
+    """What was made of these came from where they came from.
+
+    Where their rows were chosen in different ways, nothing is known of how those of the result were.
+    """
+    found: list[Origin] = []
+    for each in given:
+        if (known := of(each)) is not None:
+            found.append(known)
+        elif type(each) in _HOLDERS:
+            found += _within(each)
+    if found:
+        _pass_on(result, found)
+
+
+def join(result: object, parts: Iterable[object]) -> None:
+    """As `carry` for rows or columns put together; no split is known where of a part nothing is known."""
+    given = [of(part) for part in parts]
+    found = [origin for origin in given if origin is not None]
+    if found:
+        _pass_on(result, found if len(found) == len(given) else [*found, Origin()])
+
+
+def choose(part: object, split: Mapping[str, Any]) -> None:
+    """The rows of an object were chosen so."""
+    origin = of(part) or Origin()
+    _remember(part, attrs.evolve(origin, split=split))
+
+
+def places(given: object) -> list[str]:
+    """The places that an argument of a reader or writer means: a path, URI, pattern, open file, or several.
+
+    Of what is local only what exists; what is none of these means none.
+    """
+    if isinstance(given, list | tuple | set | frozenset):
+        return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
+    if not isinstance(given, str | os.PathLike):
+        given = getattr(given, "name", None)
+    if not isinstance(given, str | os.PathLike):
+        return []
+    text = os.fspath(given)
+    if not isinstance(text, str):
+        return []
+    path = naming.local_path(text)
+    if path is None:
+        return [text]
+    if path.exists():
+        return [str(path)]
+    return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
+
+
+def _state(place: str) -> tuple[int, int] | None:
+    path = naming.local_path(place)
+    if path is None or not path.is_file():
+        return None
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _targets(result: Any) -> Iterable[Any]:
+    if type(result) not in _HOLDERS:
+        return (result,)
+    found: Iterable[Any] = result.values() if isinstance(result, dict) else result
+    return found
+
+
+def _within(holder: Any) -> Iterator[Origin]:
+    """What is known of what a list or mapping holds."""
+    for each in islice(_targets(holder), MAX_PARTS):
+        if (known := of(each)) is not None:
+            yield known
+
+
+def _pass_on(result: object, found: list[Origin]) -> None:
+    for each in _targets(result):
+        own = of(each)
+        joined = _joined(found if own is None else [own, *found])
+        if joined is not own:
+            _remember(each, joined)
+
+
+def _joined(origins: list[Origin]) -> Origin:
+    first = origins[0]
+    if len(origins) == 1:
+        return first
+    others = [other for other in origins if other is not first]
+    if all(other == first for other in others):
+        return first
+    sources = tuple(dict.fromkeys(source for origin in origins for source in origin.sources))
+    if len(sources) > MAX_SOURCES:
+        message = "data came from %d files; the first %d are recorded"
+        warn_once("many sources of data", message, len(sources), MAX_SOURCES)
+    same = all(other.split == first.split for other in others)
+    return Origin(sources[:MAX_SOURCES], first.split if same else None)
+
+
+def _remember(thing: Any, origin: Origin) -> None:
+    try:
+        found = _Known(thing, _forget)
+    except TypeError:  # a number, a text: what has no weak references
+        return
+    found.key, found.origin = id(thing), origin
+    _known[found.key] = found

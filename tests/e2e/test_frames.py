@@ -1,0 +1,50 @@
+"""From raw files to a model, by a script that knows nothing of modeltrail: the trail leads there and back."""
+
+import json
+import sys
+from pathlib import Path
+
+TRAIN = """
+import joblib
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+customers = pd.read_csv("customers.csv")
+orders = pd.read_csv("orders.csv")
+spent = orders.groupby("customer", as_index=False)["amount"].sum()
+table = customers.merge(spent, on="customer", how="left").dropna(subset=["age"])
+table["spend_per_year"] = table["amount"] / table["age"]
+features = table[["age", "amount", "spend_per_year"]]
+X_train, X_test, y_train, y_test = train_test_split(features, table["churned"], random_state=0)
+model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(X_train, y_train)
+print("accuracy", model.score(X_test, y_test))
+joblib.dump(model, "churn.joblib")
+"""
+
+
+def test_a_script_leads_from_both_files_to_its_model_and_back(modeltrail_command, tmp_path: Path) -> None:
+    """`trace` names both files with digest and rows, `impact` the model; a column leads to its file only."""
+    people = "".join(f"{n},{20 + n % 50},{n % 2}\n" for n in range(80))
+    (tmp_path / "customers.csv").write_text("customer,age,churned\n" + people)
+    bought = "".join(f"{n % 80},{n % 13}\n" for n in range(300))
+    (tmp_path / "orders.csv").write_text("customer,amount\n" + bought)
+    (tmp_path / "train.py").write_text(TRAIN)
+
+    ran = modeltrail_command("run", "--", sys.executable, "train.py", cwd=tmp_path, MODELTRAIL_STRICT="1")
+    assert ran.stdout.startswith("accuracy ")
+    modeltrail_command("compact")
+
+    (root,) = [json.loads(modeltrail_command("trace", "churn.joblib", "--json").stdout)]
+    sources = {Path(node["name"]).name: (node["use"], node["rows"]) for node in root["inputs"]}
+    assert {"customers.csv": ("train", 80), "orders.csv": ("train", 300), "train": ("train", 60)} == sources
+    for name in ("customers.csv", "orders.csv"):
+        reached = modeltrail_command("impact", str(tmp_path / name)).stdout
+        assert "churn.joblib" in reached
+    by_column = modeltrail_command("trace", "churn.joblib", "--column", "age").stdout
+    assert ("customers.csv" in by_column, "orders.csv" in by_column) == (True, False)
+    text = modeltrail_command("trace", "churn.joblib").stdout
+    assert ("customers.csv" in text, "orders.csv" in text) == (True, True)

@@ -1,0 +1,566 @@
+"""pandas, as people use it: from which files a frame came, and where frames went."""
+
+import copy
+import gc
+import io
+import pickle
+import threading
+import warnings
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import modeltrail
+from modeltrail import guard, integrations
+from modeltrail.observe import data, origins
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where two tables lie that have a key in common."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    people = pd.DataFrame({"id": range(40), "age": random.normal(size=40), "churned": [0, 1] * 20})
+    people["kind"] = random.choice(["x", "y"], 40)
+    people["seen"] = pd.date_range("2026-01-01", periods=40).astype(str)
+    people.to_csv("people.csv", index=False)
+    pd.DataFrame({"id": range(40), "amount": random.normal(size=40)}).to_csv("orders.csv", index=False)
+    return tmp_path
+
+
+def known(thing):
+    """The names of the files that something came from."""
+    origin = origins.of(thing)
+    return sorted(Path(source.place).name for source in origin.sources) if origin else None
+
+
+def used(event):
+    """The inputs of an event by the last part of their names: (role, rows, features, label)."""
+    found = {}
+    for each in event["inputs"]:
+        use = each.get("inputFacets", {}).get("modelTrail_dataUse")
+        if use is not None:
+            rows = use["fingerprint"].get("rows")
+            found[Path(each["name"]).name] = (use["role"], rows, use.get("features"), use.get("labelColumn"))
+    return found
+
+
+def edges(event):
+    """What each output was made of, by the last part of their names."""
+    return {
+        Path(entry["name"]).name: {Path(source["name"]).name for source in entry["inputs"]}
+        for entry in event["job"]["facets"]["lineage"]["entries"]
+    }
+
+
+MADE = {
+    "column": lambda d: d["age"],
+    "attribute": lambda d: d.age,
+    "columns": lambda d: d[["age", "kind"]],
+    "rows": lambda d: d[d["age"] > 0],
+    "slice": lambda d: d[:3],
+    "loc": lambda d: d.loc[d["age"] > 0, ["age"]],
+    "loc column": lambda d: d.loc[:, "age"],
+    "loc row": lambda d: d.loc[0],
+    "iloc": lambda d: d.iloc[:3],
+    "get": lambda d: d.get(["age"]),
+    "copy": lambda d: d.copy(),
+    "copy.copy": copy.copy,
+    "copy.deepcopy": copy.deepcopy,
+    "dropna": lambda d: d.dropna(),
+    "fillna": lambda d: d.fillna(0),
+    "assign": lambda d: d.assign(z=1),
+    "query": lambda d: d.query("age > 0"),
+    "eval": lambda d: d.eval("z = age + id"),
+    "astype": lambda d: d.astype({"id": float}),
+    "convert_dtypes": lambda d: d.convert_dtypes(),
+    "drop": lambda d: d.drop(columns="kind"),
+    "pop": lambda d: d.copy().pop("age"),
+    "rename": lambda d: d.rename(columns={"age": "years"}),
+    "set_index": lambda d: d.set_index("id"),
+    "reset_index": lambda d: d.reset_index(),
+    "reindex": lambda d: d.reindex([1, 2]),
+    "sort_values": lambda d: d.sort_values("age"),
+    "head": lambda d: d.head(),
+    "sample": lambda d: d.sample(3, random_state=0),
+    "drop_duplicates": lambda d: d.drop_duplicates("kind"),
+    "replace": lambda d: d.replace("x", "z"),
+    "where": lambda d: d[["age"]].where(d["age"] > 0, 0),
+    "clip": lambda d: d["age"].clip(0, 1),
+    "apply": lambda d: d[["age"]].apply(lambda column: column * 2),
+    "apply rows": lambda d: d.apply(lambda row: row["age"], axis=1),
+    "map": lambda d: d["kind"].map({"x": 0, "y": 1}),
+    "pipe": lambda d: d.pipe(lambda frame: frame.dropna()),
+    "transform": lambda d: d[["age"]].transform(lambda column: column),
+    "melt": lambda d: d.melt("id", ["age"]),
+    "pd.melt": lambda d: pd.melt(d, "id", ["age"]),
+    "pivot": lambda d: d.pivot(index="id", columns="kind", values="age"),  # noqa: PD010
+    "pivot_table": lambda d: d.pivot_table(index="kind", values="age"),
+    "crosstab": lambda d: pd.crosstab(d["kind"], d["churned"]),
+    "stack": lambda d: d[["id", "age"]].stack(),  # noqa: PD013
+    "unstack": lambda d: d.set_index(["id", "kind"])["age"].unstack(),  # noqa: PD010
+    "transpose": lambda d: d.T,
+    "explode": lambda d: d.explode("kind"),
+    "groupby mean": lambda d: d.groupby("kind").mean(numeric_only=True),
+    "groupby column": lambda d: d.groupby("kind")["age"].mean(),
+    "groupby agg": lambda d: d.groupby("kind").agg({"age": "max"}),
+    "groupby named": lambda d: d.groupby("kind").agg(oldest=("age", "max")),
+    "groupby several": lambda d: d.groupby("kind")["age"].agg(["min", "max"]),
+    "groupby transform": lambda d: d.groupby("kind")["age"].transform("mean"),
+    "groupby apply": lambda d: d.groupby("kind")[["age"]].apply(lambda group: group.head(1)),
+    "groupby size": lambda d: d.groupby("kind").size(),
+    "groupby cumsum": lambda d: d.groupby("kind")["age"].cumsum(),
+    "groupby filter": lambda d: d.groupby("kind").filter(lambda group: len(group) > 1),
+    "groupby rolling": lambda d: d.groupby("kind")["age"].rolling(2).mean(),
+    "groupby one by one": lambda d: next(group for _, group in d.groupby("kind")),
+    "get_group": lambda d: d.groupby("kind").get_group("x"),
+    "rolling": lambda d: d["age"].rolling(2).mean(),
+    "rolling frame": lambda d: d[["age"]].rolling(2).mean(),
+    "expanding": lambda d: d["age"].expanding().max(),
+    "ewm": lambda d: d["age"].ewm(1).mean(),
+    "resample": lambda d: d.set_index(pd.to_datetime(d["seen"]))[["age"]].resample("W").mean(),
+    "shift": lambda d: d["age"].shift(),
+    "diff": lambda d: d["age"].diff(),
+    "arithmetic": lambda d: (d["age"] - d["age"].mean()) / d["id"],
+    "comparison": lambda d: d["age"] > 0,
+    "numpy function": lambda d: np.exp(d[["age"]]),
+    "str": lambda d: d["kind"].str.upper(),
+    "str.split": lambda d: d["kind"].str.split("-", expand=True),
+    "dt": lambda d: pd.to_datetime(d["seen"]).dt.month,
+    "to_numeric": lambda d: pd.to_numeric(d["id"]),
+    "cut": lambda d: pd.cut(d["age"], 2),
+    "qcut": lambda d: pd.qcut(d["age"], 2),
+    "get_dummies": pd.get_dummies,
+    "get_dummies of a column": lambda d: pd.get_dummies(d["kind"]),
+    "factorize": lambda d: pd.factorize(d["kind"])[0],
+    "value_counts": lambda d: d["kind"].value_counts(),
+    "describe": lambda d: d.describe(),
+    "to_frame": lambda d: d["age"].to_frame(),
+    "DataFrame": lambda d: pd.DataFrame({"a": d["age"], "b": 1}),
+    "Series": lambda d: pd.Series(d["age"]),
+    "to_numpy": lambda d: d[["age"]].to_numpy(),
+    "values": lambda d: d[["age"]].values,  # noqa: PD011  as people write it
+    "values of a column": lambda d: d["age"].values,  # noqa: PD011
+    "asarray": lambda d: np.asarray(d[["age"]]),
+    "split": lambda d: train_test_split(d, random_state=0)[0],
+    "split of arrays": lambda d: train_test_split(d["age"].to_numpy(), random_state=0)[0],
+    "scaled": lambda d: StandardScaler().fit_transform(d[["age"]]),
+    "scaled by keyword": lambda d: StandardScaler().fit(d[["age"]]).transform(X=d[["age"]]),
+    "scaled frame": lambda d: StandardScaler().set_output(transform="pandas").fit_transform(d[["age"]]),
+    "scaled, framed again": lambda d: pd.DataFrame(StandardScaler().fit_transform(d[["age"]])),
+}
+JOINED = {
+    "merge": lambda d, e: d.merge(e, on="id"),
+    "pd.merge": lambda d, e: pd.merge(d, e, on="id", how="left"),  # noqa: PD015
+    "merge cross": lambda d, e: d.merge(e, how="cross"),
+    "merge_asof": lambda d, e: pd.merge_asof(d, e, on="id"),
+    "merge_ordered": lambda d, e: pd.merge_ordered(left=d, right=e, on="id"),
+    "join": lambda d, e: d.join(e.set_index("id"), on="id"),
+    "join several": lambda d, e: d[["age"]].join([e[["amount"]]]),
+    "concat": lambda d, e: pd.concat([d, e]),
+    "concat columns": lambda d, e: pd.concat([d, e["amount"]], axis=1),
+    "concat of a mapping": lambda d, e: pd.concat({"d": d, "e": e}),
+    "combine_first": lambda d, e: d.combine_first(e),
+    "arithmetic": lambda d, e: d[["id"]] + e[["id"]],
+    "arithmetic of columns": lambda d, e: d["age"] * e["amount"],
+    "assign": lambda d, e: d.assign(amount=e["amount"]),
+    "DataFrame": lambda d, e: pd.DataFrame({"a": d["age"], "b": e["amount"]}),
+}
+
+
+@pytest.mark.parametrize("how", MADE)
+def test_what_is_made_of_a_frame_came_from_its_file(autolog, folder, how):
+    """One operation after the other."""
+    autolog()
+    assert ["people.csv"] == known(MADE[how](pd.read_csv("people.csv")))
+
+
+@pytest.mark.parametrize("how", JOINED)
+def test_what_is_made_of_two_frames_came_from_both_files(autolog, folder, how):
+    """One way to put frames together after the other."""
+    autolog()
+    made = JOINED[how](pd.read_csv("people.csv"), pd.read_csv("orders.csv"))
+    assert ["orders.csv", "people.csv"] == known(made)
+
+
+def test_a_frame_changed_in_place_also_came_from_what_it_was_given(autolog, folder):
+    """A new column brings its file along, by assignment and by insertion; a number brings none."""
+    autolog()
+    people, orders = pd.read_csv("people.csv"), pd.read_csv("orders.csv")
+    again = people.copy()
+    people["zero"] = 0
+    assert ["people.csv"] == known(people)
+    people["amount"] = orders["amount"]
+    again.insert(0, "amount", orders["amount"])
+    assert ["orders.csv", "people.csv"] == known(people) == known(again)
+
+
+def test_what_cannot_be_followed_has_no_origin(autolog, folder):
+    """Values that leave pandas, and data of the program's own: absent, not guessed."""
+    autolog()
+    people = pd.read_csv("people.csv")
+    lost = [
+        people["kind"].astype("category").cat.codes,
+        people["age"].to_numpy() * 2,
+        pd.DataFrame(people.to_dict("records")),
+        pd.DataFrame({"a": [1]}),
+        people["age"].mean(),
+        pd.read_csv(io.StringIO(Path("people.csv").read_text())),
+    ]
+    assert [None] * len(lost) == [known(each) for each in lost]
+
+
+FORMATS = {
+    "csv": ("to_csv", "read_csv"),
+    "feather": ("to_feather", "read_feather"),
+    "json": ("to_json", "read_json"),
+    "orc": ("to_orc", "read_orc"),
+    "parquet": ("to_parquet", "read_parquet"),
+    "pickle": ("to_pickle", "read_pickle"),
+    "stata": ("to_stata", "read_stata"),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_format_is_known_when_written_and_read(autolog, told, folder, form):
+    """What is written in a run is an output made of what it came from; what is read came from there."""
+    autolog()
+    write, read = FORMATS[form]
+    people = pd.read_csv("people.csv")
+    with modeltrail.run("prepare"):
+        getattr(people, write)(f"out.{form}")
+    (event,) = told()
+    assert {f"out.{form}": {"people.csv"}} == edges(event)
+    assert {"people.csv": ("other", 40, None, None)} == used(event)
+    digest = data.look(f"out.{form}").fingerprint.digest
+    assert digest == event["outputs"][0]["facets"]["version"]["datasetVersion"]
+    assert [f"out.{form}"] == known(getattr(pd, read)(f"out.{form}"))
+
+
+def test_columns_are_written_too(autolog, told, folder):
+    """A Series, by keyword; what goes to no file is nothing."""
+    autolog()
+    with modeltrail.run("prepare"):
+        ages = pd.read_csv("people.csv")["age"]
+        ages.to_csv(path_or_buf="ages.csv")
+        ages.to_csv()
+    assert {"ages.csv": {"people.csv"}} == edges(told()[0])
+
+
+def test_what_came_from_nowhere_is_an_output_all_the_same(autolog, told, folder):
+    """Of predictions, say: made of what the run read, as any other output."""
+    autolog()
+    with modeltrail.run("score"):
+        people = pd.read_csv("people.csv")
+        pd.DataFrame({"score": list(people["age"])}).to_csv("scores.csv")
+    assert ({"scores.csv": {"people.csv"}}, {"people.csv"}) == (edges(told()[0]), set(used(told()[0])))
+
+
+def test_many_files_at_once_and_parts_of_one(autolog, folder):
+    """An open file, chunks of a large file, a pickled frame; a pickled model is no data."""
+    autolog()
+    with Path("people.csv").open() as file:
+        assert ["people.csv"] == known(pd.read_csv(file))
+    chunks = list(pd.read_csv("people.csv", chunksize=15))
+    assert [["people.csv"]] * 3 == [known(chunk) for chunk in chunks]
+    both = pd.concat(pd.read_csv(path) for path in sorted(folder.glob("*.csv")))
+    assert ["orders.csv", "people.csv"] == known(both)
+    Path("model.pkl").write_bytes(pickle.dumps(LogisticRegression()))
+    assert None is known(pd.read_pickle("model.pkl"))
+
+
+def test_without_a_run_nothing_is_told(autolog, events, folder):
+    """Reading and writing outside of any run sends no event."""
+    autolog()
+    pd.read_csv("people.csv").to_csv("out.csv")
+    assert [] == events
+
+
+def train(test=None):
+    """Two files to a pipeline, as people write it."""
+    frame = pd.read_csv("people.csv").merge(pd.read_csv("orders.csv"), on="id")
+    features, labels = frame[["age", "amount"]], frame["churned"]
+    parts = train_test_split(features, labels, test_size=0.25, random_state=3)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(parts[0], parts[2])
+    joblib.dump(model, "churn.joblib")
+    return model, parts[1] if test is None else test
+
+
+def test_a_model_came_from_the_files_that_it_learned_from(autolog, told, folder):
+    """Each with its digest, rows and those features that it has; and the data as it was in memory."""
+    autolog()
+    with modeltrail.run("train"):
+        train()
+    (event,) = told()
+    assert {
+        "people.csv": ("train", 40, ["age"], "churned"),
+        "orders.csv": ("train", 40, ["amount"], None),
+        "train": ("train", 30, ["age", "amount"], "churned"),
+    } == used(event)
+    assert {"churn.joblib": {"people.csv", "orders.csv", "train"}} == edges(event)
+    digests = {
+        each["name"]: each["inputFacets"]["modelTrail_dataUse"]["fingerprint"] for each in event["inputs"]
+    }
+    path = str(folder / "people.csv")
+    assert ("sha256", data.look(path).fingerprint.digest) == (
+        digests[path]["algorithm"],
+        digests[path]["digest"],
+    )
+
+
+def test_a_fit_outside_of_a_run_says_so_too(autolog, told, folder):
+    """What was read before the run that a fit makes of its own."""
+    autolog()
+    people = pd.read_csv("people.csv")
+    LogisticRegression().fit(people[["age"]].to_numpy(), people["churned"])
+    assert {"people.csv", "test_pandas.LogisticRegression"} >= {
+        name for name in used(told()[0]) if name.endswith(".csv")
+    }
+    assert "people.csv" in used(told()[0])
+
+
+def test_a_split_is_told_of_the_one_file_that_it_is_of(autolog, told, folder):
+    """Which share of its rows, and by which seed; of the evaluation's part too."""
+    autolog()
+    with modeltrail.run("train") as run:
+        people = pd.read_csv("people.csv")
+        learn, test = train_test_split(people, test_size=0.25, random_state=3)
+        model = LogisticRegression().fit(learn[["age"]], learn["churned"])
+        run.output_model(model)
+        run.evaluate(model, test[["age"]], {"accuracy": 1.0})
+    splits = {
+        event["job"]["name"]: [
+            each["inputFacets"]["modelTrail_dataUse"]["split"]
+            for each in event["inputs"]
+            if "modelTrail_dataUse" in each["inputFacets"]
+        ]
+        for event in told()
+    }
+    random = {"strategy": "random", "seed": 3}
+    assert {
+        "train": [random | {"fraction": 0.75}] * 2,
+        "train.evaluate": [random | {"fraction": 0.25}] * 2,
+    } == splits
+
+
+def test_test_data_is_no_source_of_the_model(autolog, told, folder):
+    """A file of test data is an input of the evaluation alone; one that both are from taught the model."""
+    autolog()
+    pd.read_csv("people.csv").to_csv("test.csv")
+    with modeltrail.run("train") as run:
+        model, part = train()
+        holdout = pd.read_csv("test.csv")
+        run.evaluate(model, holdout[["age"]], {"accuracy": 0.5})
+        run.evaluate(model, part, {"accuracy": 0.6})
+        run.input(part, role="test")
+    by_name = {}
+    for event in told():
+        by_name.setdefault(event["job"]["name"], []).append(event)
+    first, second = by_name["train.evaluate"]
+    assert "test" == used(first)["test.csv"][0]
+    assert ["test", "test"] == [used(second)[name][0] for name in ("people.csv", "orders.csv")]
+    (whole,) = by_name["train"]
+    assert "test.csv" not in used(whole)
+    assert ["train", "train"] == [used(whole)[name][0] for name in ("people.csv", "orders.csv")]
+    assert {"people.csv", "orders.csv", "train"} == edges(whole)["churn.joblib"]
+
+
+def test_what_is_only_read_is_told_at_the_end(autolog, told, folder):
+    """With the role `other`, from which nothing leads to the model."""
+    autolog()
+    with modeltrail.run("train"):
+        pd.DataFrame({"a": [1]}).to_csv("names.csv")
+        Path("more.csv").write_text("a\n1\n")
+        pd.read_csv("more.csv")
+        pd.read_csv("names.csv")
+        train()
+    (event,) = told()
+    assert "other" == used(event)["more.csv"][0]
+    assert "names.csv" not in used(event)  # the run wrote it
+    assert {"people.csv", "orders.csv", "train"} == edges(event)["churn.joblib"]
+
+
+def test_a_file_that_the_run_wrote_leads_on(autolog, told, folder):
+    """Raw file, features, model: each made of the one before."""
+    autolog()
+    with modeltrail.run("train"):
+        pd.read_csv("people.csv")[["age", "churned"]].to_parquet("features.parquet")
+        features = pd.read_parquet("features.parquet")
+        joblib.dump(LogisticRegression().fit(features[["age"]], features["churned"]), "churn.joblib")
+    (event,) = told()
+    assert {"features.parquet": {"people.csv"}, "churn.joblib": {"features.parquet", "train"}} == edges(event)
+
+
+def test_a_file_that_was_overwritten_has_a_name_only(autolog, told, folder):
+    """The digest of what lies there now would be that of other data."""
+    autolog()
+    with modeltrail.run("clean"):
+        pd.read_csv("people.csv").dropna().head(3).to_csv("people.csv")
+    (event,) = told()
+    assert {"people.csv": ("other", None, None, None)} == used(event)
+    assert 3 == event["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"]
+
+
+def test_a_step_of_the_host_s_leads_to_the_files(autolog, told, folder):
+    """`transform` with a frame: made of what that came from, or of what it is called in this run."""
+    autolog()
+    with modeltrail.run("prepare") as run:
+        people = pd.read_csv("people.csv")
+        run.transform("clean", people.dropna(), "clean")
+        run.transform("scale", "clean", "scaled")
+    assert {"clean": {"people.csv"}, "scaled": {"clean"}} == edges(told()[0])
+
+
+def test_frames_are_as_ever(autolog, folder):
+    """Results, `attrs`, pickles and copies are the same with and without, and so is what is written."""
+
+    def everything():
+        people, orders = pd.read_csv("people.csv"), pd.read_csv("orders.csv")
+        people.attrs["mine"] = 1
+        made = [
+            people,
+            *(MADE[how](people) for how in MADE),
+            *(JOINED[how](people, orders) for how in JOINED),
+        ]
+        people.to_parquet("as_ever.parquet")
+        return [(type(each), pickle.dumps(each), getattr(each, "attrs", None)) for each in made], Path(
+            "as_ever.parquet"
+        ).read_bytes()
+
+    before = everything()
+    autolog("pandas")
+    assert before == everything()
+
+
+def test_a_class_that_derives_from_a_frame(autolog, folder):
+    """With a constructor, metadata and a `__finalize__` of its own, as geopandas has."""
+
+    class Places(pd.DataFrame):
+        _metadata = ("crs",)
+
+        @property
+        def _constructor(self):
+            return Places
+
+        def __finalize__(self, other, method=None, **kwargs):
+            super().__finalize__(other, method=method, **kwargs)
+            self.finalized = True
+            return self
+
+    autolog()
+    places = Places(pd.read_csv("people.csv"))
+    places.crs = "EPSG:4326"
+    part = places[places["age"] > 0].merge(pd.read_csv("orders.csv"), on="id")
+    assert (Places, True) == (type(part), part.finalized)
+    assert "EPSG:4326" == places.copy().crs
+    assert ["orders.csv", "people.csv"] == known(part)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_pandas_warns_of_is_told_as_before(autolog, folder):
+    """Assignments that reach nothing are found by counting who holds a frame; at the line of the host's."""
+
+    def told_of(statement):
+        frame = pd.read_csv("people.csv")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            exec(compile(statement, "host.py", "exec"), {"frame": frame, "pd": pd})
+        return [(each.category, each.filename, each.lineno) for each in caught]
+
+    statements = [
+        "frame['age'][0] = 1",
+        "frame['age'].fillna(0, inplace=True)",
+        "frame[frame['age'] > 0]['age'] = 1",
+        "frame.loc[0, 'age'] = 1",
+        "frame[['age']].iloc[0, 0] = 1",
+        "frame['age'].replace(1, 2, inplace=True)",
+        "frame['age'] = frame['age'] + 1",
+        "frame.drop(columns='kind', inplace=True)",
+        "pd.to_datetime(['13.1.2020'], dayfirst=False)",
+        "frame.groupby('kind').apply(lambda group: group)",
+        "pd.read_csv('people.csv', sep='[,]')",
+    ]
+    before = [told_of(each) for each in statements]
+    autolog()
+    assert before == [told_of(each) for each in statements]
+    assert [] != [each for each in before if each]
+
+
+def test_frames_are_not_kept_alive(autolog, folder):
+    """A frame goes when nobody holds it any more, without the collector of cycles."""
+    autolog()
+    people = pd.read_csv("people.csv")
+    gc.collect()
+    before = len(origins._known)
+    gc.disable()
+    try:
+        parts = [people.dropna() for _ in range(50)]
+        gone = weakref.ref(parts[0])
+        assert before + 50 == len(origins._known)
+        del parts
+        assert (None, before) == (gone(), len(origins._known))
+    finally:
+        gc.enable()
+
+
+def test_threads_read_side_by_side(autolog, told, folder):
+    """Also those that began while another was reading."""
+    for number in range(40):
+        Path(f"part-{number}.csv").write_text("a\n" + "1\n" * 2000)
+    autolog()
+    gate = threading.Barrier(4)
+
+    def read(number):
+        if number < 4:
+            gate.wait()
+        return pd.read_csv(f"part-{number}.csv")
+
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(read, range(40)))
+    assert [[f"part-{number}.csv"] for number in range(40)] == [known(part) for part in parts]
+
+
+@pytest.mark.parametrize("broken", ["read", "carry", "join", "of", "places", "_remember"])
+def test_what_fails_in_us_changes_no_result(events, folder, monkeypatch, broken):
+    """Whatever of ours fails while data is read, put together, fitted and written: the program goes on."""
+
+    def explode(*_, **__):
+        raise ZeroDivisionError("ours")
+
+    def program():
+        model, part = train()
+        pd.read_csv("people.csv").groupby("kind")["age"].mean().to_frame().to_csv("out.csv")
+        return model.predict(part).tolist(), Path("out.csv").read_text()
+
+    expected = program()
+    guard.reset()
+    with modeltrail.testing.strict(on=False), monkeypatch.context() as patched:
+        modeltrail.autolog()
+        patched.setattr(origins, broken, explode)
+        try:
+            with modeltrail.run("train"):
+                assert expected == program()
+        finally:
+            integrations.deactivate()
+    assert any("ZeroDivisionError" in kind for kind in guard.failures())
+    guard.reset()
+    assert {"COMPLETE"} <= {event["eventType"] for event in events}
+
+
+def test_the_host_s_exceptions_are_its_own(autolog, folder):
+    """A file that is not there, a wrong argument: as pandas says it, with nothing chained."""
+    autolog()
+    with pytest.raises(FileNotFoundError) as caught:
+        pd.read_csv("nowhere.csv")
+    assert None is caught.value.__cause__
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
+        pd.read_csv("people.csv", nothing=1)

@@ -374,7 +374,7 @@ def test_a_matrix_that_nobody_saw(library, autolog, told, parts):
         matrix.construct().data = None
     autolog()
     with modeltrail.run("train"):
-        library.train(matrix)
+        library.train(matrix, **library.judged({"seen": matrix}))
     ((name, use),) = uses(told()[0]).items()
     assert ("train/train", "train", "none", "declared") == (
         name,
@@ -383,6 +383,7 @@ def test_a_matrix_that_nobody_saw(library, autolog, told, parts):
         use["capture"],
     )
     assert use.keys().isdisjoint({"features", "labelColumn", "split"})
+    assert ["train"] == [each["split"] for each in metrics(told()[0]).values()]
 
 
 @both

@@ -24,7 +24,7 @@ from modeltrail.runs.models import Model
 from modeltrail.runs.run import Role
 
 # Arguments of `train` and `cv` that say how to train; the others say on what, and what to print.
-_OPTIONS: Final = (
+_OPTIONS: Final[tuple[str, ...]] = (
     "num_boost_round",
     "early_stopping_rounds",
     "maximize",
@@ -156,11 +156,9 @@ def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) 
     _, roles = record_data(run, asked.trained, [source for _, source in asked.judged])
     run.params(asked.params)
     defaults = call.defaults()
-    for name in _OPTIONS:
-        if name in given:
-            run.params({name: given[name]})
-        elif name in defaults:
-            run.params({name: defaults[name]}, origin="default")
+    run.params({name: given[name] for name in _OPTIONS if name in given})
+    left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
+    run.params(left, origin="default")
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
     run.training(seeds={**_around.seeds(), **own} or None)

@@ -72,12 +72,9 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
 
 def _passed_on(given: Mapping[str, Any]) -> dict[str, Any]:
     """What a pipeline or a search hands on to the fit of its model: `model__eval_set` as `eval_set`."""
-    several = given.get("params", given.get("fit_params"))
-    return (
-        {name.rpartition("__")[2]: value for name, value in several.items()}
-        if isinstance(several, dict)
-        else {}
-    )
+    several: Any = given.get("params", given.get("fit_params"))
+    found = several.items() if isinstance(several, dict) else ()
+    return {str(name).rpartition("__")[2]: value for name, value in found}
 
 
 def _base(given: Mapping[str, Any]) -> object:

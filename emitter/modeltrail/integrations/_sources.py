@@ -14,7 +14,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.event import Dataset
-from modeltrail.observe import data, origins
+from modeltrail.observe import data, frames, origins
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -78,7 +78,7 @@ def _record(run: Run, source: Source, role: Role) -> Dataset:
     found = source.data() if isinstance(source.data, ref) else source.data
     if found is None:
         found = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
-    return run.input(found, role=role, **source.use)
+    return run.input(found, role=role, capture="observed", **source.use)
 
 
 def _is_same(one: Source, other: Source) -> bool:
@@ -88,6 +88,7 @@ def _is_same(one: Source, other: Source) -> bool:
 
 
 def _use(features: Any, label: str | None) -> dict[str, Any]:
-    columns = [str(name) for name in features.columns] if hasattr(features, "columns") else None
+    seen = frames.columns(features) if hasattr(features, "columns") else None
+    columns = None if seen is None else list(seen.names)
     found = {"label_column": label, "features": columns}
     return {name: value for name, value in found.items() if value is not None}

@@ -1,8 +1,8 @@
 """lightgbm: what a booster was trained on, how each round scored, and where the model went.
 
 `train`, `cv` and every `fit` of its estimators are observed, whether scikit-learn is or not; the outermost
-call is recorded. A dataset is looked at when lightgbm makes bins of it, after which its frame may be
-gone. Which of several processes that train together this one is cannot be seen: each of them tells.
+call is recorded. A dataset is looked at when lightgbm makes bins of it, after which its frame may be gone.
+Which of several processes that train together this one is cannot be seen: each of them tells.
 """
 
 import sys
@@ -28,8 +28,7 @@ def activate() -> None:
         _patch.wrap_inside(NAME, library.Booster, method, observe_round)
     _patch.wrap(NAME, library.Booster, "__init__", observe_load)
     _patch.wrap(NAME, library.Booster, "save_model", observe_save)
-    if hasattr(library, "LGBMModel"):  # there where scikit-learn is
-        _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
+    _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
     _around.observe(NAME)
 
 

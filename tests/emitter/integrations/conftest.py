@@ -1,9 +1,17 @@
 """Integrations are switched on by a test and off again after it."""
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 import modeltrail
 from modeltrail import guard, integrations
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread_each():
+    """Small trainings on a busy machine wait for each other's threads most of the time."""
+    with threadpool_limits(1, "openmp"):
+        yield
 
 
 @pytest.fixture

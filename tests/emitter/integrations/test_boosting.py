@@ -10,6 +10,8 @@ import joblib
 import lightgbm
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import xgboost
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -127,6 +129,19 @@ def test_a_training_says_what_it_learned_from(library, autolog, told, table):
     assert {"strategy": "random", "seed": 3, "fraction": 0.75} == use["split"]
     assert 0.25 == found["train/validation"]["split"]["fraction"]
     assert all("modelTrail_featureProfile" in each["inputFacets"] for each in event["inputs"])
+
+
+@both
+def test_every_kind_of_table_is_known(library, autolog, told, table):
+    """A table of arrow, polars or pandas with the same rows is the same data, with the same features."""
+    autolog(library.name)
+    features, labels = table[["age", "income"]], table["bought"].to_numpy()
+    for each in (features, pa.Table.from_pandas(features), pl.from_pandas(features)):
+        with modeltrail.run("train"):
+            library.train(library.matrix(each, labels))
+    found = [uses(event)["train/train"] for event in told()]
+    assert [["age", "income"]] * 3 == [use["features"] for use in found]
+    assert [found[0]["fingerprint"]] * 3 == [use["fingerprint"] for use in found]
 
 
 @both
@@ -374,15 +389,16 @@ def test_a_matrix_that_nobody_saw(library, autolog, told, parts):
         matrix.construct().data = None
     autolog()
     with modeltrail.run("train"):
-        library.train(matrix)
+        library.train(matrix, **library.judged({"seen": matrix}))
     ((name, use),) = uses(told()[0]).items()
-    assert ("train/train", "train", "none", "declared") == (
+    assert ("train/train", "train", "none", "observed") == (
         name,
         use["role"],
         use["fingerprint"]["scope"],
         use["capture"],
     )
     assert use.keys().isdisjoint({"features", "labelColumn", "split"})
+    assert ["train"] == [each["split"] for each in metrics(told()[0]).values()]
 
 
 @both

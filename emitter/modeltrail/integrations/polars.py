@@ -91,4 +91,4 @@ def observe_write(function: Function, result: Any, args: Sequence[Any], kwargs: 
     """A file that was written is an output of the current run; a sink that is still to run wrote none."""
     if hasattr(result, "collect"):
         return
-    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1), function.__name__)
+    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1))

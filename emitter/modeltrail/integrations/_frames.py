@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modeltrail import api, naming
+from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.observe import origins
 from modeltrail.runs import datasets
@@ -47,6 +48,10 @@ def record_written(frame: Any, given: Any) -> None:
     """A file that was written is an output of the current run, made of what its frame came from."""
     run = api.current_run()
     if run is None:
+        return
+    if len(run.facts.outputs) >= origins.MAX_SOURCES:
+        message = "a run writes more than %d files; the first are told"
+        warn_once("many files written", message, origins.MAX_SOURCES)
         return
     for place in origins.places(given):
         if sources := list(datasets.sources(frame, "other", {})):

@@ -440,6 +440,20 @@ def test_what_was_said_of_a_file_stays(autolog, told, folder):
     assert "v7" == version["datasetVersion"]
 
 
+def test_a_loop_that_writes_is_told_in_part(autolog, told, folder, monkeypatch, caplog):
+    """Thousands of files would make an event that nobody takes; that there are more is said."""
+    autolog()
+    monkeypatch.setattr(origins, "MAX_SOURCES", 5)
+    with modeltrail.run("prepare"):
+        for number in range(7):
+            pd.DataFrame({"a": [number]}).to_csv(f"{number}.csv")
+        for number in range(7):
+            pd.read_csv(f"{number}.csv")
+    (event,) = told()
+    assert (5, {"5.csv", "6.csv"}) == (len(event["outputs"]), set(used(event)))
+    assert "writes more than 5 files" in caplog.text
+
+
 def test_a_use_says_more_than_none(autolog, told, folder):
     """A file that only went to another one, and then was used, has the role of the use."""
     autolog()

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modeltrail import api
+from modeltrail import api, naming
+from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.observe import origins
+from modeltrail.runs import datasets
 
 Function = Callable[..., Any]
 
@@ -42,20 +44,19 @@ def record_read(result: Any, given: Any) -> None:
         run.facts.add_read(sources)
 
 
-def record_written(frame: Any, given: Any, name: str) -> None:
+def record_written(frame: Any, given: Any) -> None:
     """A file that was written is an output of the current run, made of what its frame came from."""
     run = api.current_run()
     if run is None:
         return
-    origin = origins.of(frame) or origins.Origin()
+    if len(run.facts.outputs) >= origins.MAX_SOURCES:
+        message = "a run writes more than %d files; the first are told"
+        warn_once("many files written", message, origins.MAX_SOURCES)
+        return
     for place in origins.places(given):
-        target = run.output(place)
-        sources = [run.input(source, role="other") for source in origin.sources]
-        edge = tuple(source.identity for source in sources), (target.identity,)
-        known = [(step.sources, step.targets) for step in run.facts.steps[-1:]]
-        if sources and edge not in known:  # one writer may work by another
-            library = type(frame).__module__.partition(".")[0]
-            run.transform(name, sources, target, capture="observed", library=library)
+        if sources := list(datasets.sources(frame, "other", {})):
+            run.facts.add_write(sources, naming.identity(place))
+        run.output(place)
 
 
 def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], position: int = 0) -> Any:

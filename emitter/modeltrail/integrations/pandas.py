@@ -136,4 +136,4 @@ def observe_unpickled(
 
 def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A file that was written is an output of the current run."""
-    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1), function.__name__)
+    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1))

@@ -81,9 +81,11 @@ def observe_grouped(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[s
     origins.carry(args[0], *args[1:2], kwargs.get("df"))
 
 
-def observe_collected(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def observe_collected(
+    function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
     """Of several queries each gives the frame that came of it."""
-    for lazy, frame in zip(_frames.argument(_, args, kwargs), result, strict=False):
+    for lazy, frame in zip(_frames.argument(function, args, kwargs), result, strict=False):
         origins.carry(frame, lazy)
 
 
@@ -91,4 +93,4 @@ def observe_write(function: Function, result: Any, args: Sequence[Any], kwargs: 
     """A file that was written is an output of the current run; a sink that is still to run wrote none."""
     if hasattr(result, "collect"):
         return
-    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1), function.__name__)
+    _frames.record_written(args[0], _frames.argument(function, args, kwargs, 1))

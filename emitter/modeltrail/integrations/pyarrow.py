@@ -80,10 +80,10 @@ def observe_part(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str,
 def observe_closed(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A file that is complete is an output of the current run."""
     del kwargs
-    _frames.record_written(args[0], args[0].where, "write_table")
+    _frames.record_written(args[0], args[0].where)
 
 
 def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A file that was written is an output of the current run."""
     table, place = (_frames.argument(function, args, kwargs, position) for position in (0, 1))
-    _frames.record_written(table, place, function.__name__)
+    _frames.record_written(table, place)

@@ -21,6 +21,7 @@ MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
+_NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
 
 
 @attrs.frozen(cache_hash=True)
@@ -155,7 +156,9 @@ def _targets(result: Any) -> Iterable[Any]:
 
 
 def _within(holder: Any) -> Iterator[Origin]:
-    """What is known of what a list or mapping holds."""
+    """What is known of what a list or mapping holds; a list of numbers, texts or rows holds no data."""
+    if isinstance(holder, list) and holder and type(holder[0]) in _NO_DATA:
+        return
     for each in islice(_targets(holder), MAX_PARTS):
         if (known := of(each)) is not None:
             yield known

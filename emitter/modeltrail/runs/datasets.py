@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from modeltrail.observe.data import DataView
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
 """What data is for where nobody says: by the type of the job, else `other`."""
+PROFILED: Final = 20
+"""Of data from more files than that these are not profiled one by one."""
 UNSEEN: Final = {"algorithm": "none", "digest": "", "scope": "none"}
 
 
@@ -96,8 +99,18 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
     """
     origin = origins.of(given) or origins.Origin()
     for source in origin.sources:
-        dataset, view = look(source)
-        yield Input.of(dataset, view, role, _of_file(use, view, origin))
+        is_known = source.state is not None and source.is_unchanged
+        dataset, view, profile = _as_read(source) if is_known else (*look(source), None)
+        found = Input.of(dataset, view, role, _of_file(use, view, origin))
+        found.profile = profile if len(origin.sources) <= PROFILED else None
+        yield found
+
+
+@lru_cache(maxsize=origins.MAX_SOURCES)
+def _as_read(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
+    """A file that is as it was when it was read: looked at once, for however many fits."""
+    profile = data.profile(source.place)
+    return *look(source), None if profile is None else profile.to_dict()
 
 
 def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Facts:
         ] = {}  # models that are evaluated or deployed: inputs that are no data
         self.models: list[Model] = []
         self.steps: list[Transform] = []
+        self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.more_steps: list[Mapping[str, Any]] = []
         self.series = Series()
         self.training: dict[str, Any] = {}
@@ -69,18 +70,11 @@ class Facts:
     # --- data ------------------------------------------------------------
 
     def add_input(self, found: Input) -> Dataset:
-        """Write an input down; of one that is there already only what is new.
-
-        What a model learned from stays that, whatever else some of its rows were for; and `other` says the
-        least.
-        """
+        """Write an input down; of one that is there already only what is new."""
         with self._lock:
             known = self.inputs.get(found.dataset.identity)
             if known is not None:
-                if found.role in {None, "other"} or (
-                    known.role in LEARNED_FROM and found.role not in LEARNED_FROM
-                ):
-                    found.role = known.role or found.role
+                found.role = found.role or known.role
                 found.use = {**known.use, **found.use}
                 if found.capture == "declared" or found.fingerprint["scope"] == "none":
                     found.fingerprint = known.fingerprint
@@ -88,6 +82,31 @@ class Facts:
                     found.capture = known.capture
             self.inputs[found.dataset.identity] = found
         return found.dataset
+
+    def add_source(self, found: Input) -> None:
+        """Write down what data was read from; what is known of that as an input stays.
+
+        A model learned from it if it did from any of its rows, whatever others were for.
+        """
+        identity, digest = found.dataset.identity, found.fingerprint["digest"]
+        with self._lock:
+            known = self.inputs.setdefault(identity, found)
+            role = known.role
+            if role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
+                role = found.role or role
+            if digest in {"", known.fingerprint["digest"]}:
+                use, profile = {**found.use, **known.use}, known.profile or found.profile
+                self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile)
+            else:
+                self.inputs[identity] = attrs.evolve(found, role=role)
+
+    def add_write(self, sources: Sequence[Input], target: Identity) -> None:
+        """Write down of which files' data a file was written, in place of what it held before."""
+        for source in sources:
+            self.add_source(source)
+        with self._lock:
+            made_of = tuple(source.dataset.identity for source in sources)
+            self.writes[target] = Transform("", made_of, (target,), {})
 
     def add_read(self, sources: Iterable[Source]) -> None:
         """Keep in mind what was read; see `only_read`."""

@@ -124,7 +124,7 @@ class Run(Lifecycle):
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
             for source in datasets.sources(dataset, role, found.use):
-                self.facts.add_input(source)
+                self.facts.add_source(source)
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)
@@ -322,7 +322,7 @@ class Run(Lifecycle):
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             sources = list(datasets.sources(dataset, role, used.use))
-            self.facts.told(sources)
+            self.facts.told([used, *sources])
             evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources)
             if capture == "observed":
                 self._wait_for_more(evaluation)

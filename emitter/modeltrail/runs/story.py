@@ -107,7 +107,7 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
         facets["ownership"] = standard.ownership_job({str(facts.declared["owner"]): None})
     if final:
         edges = transforms.lineage(
-            list(facts.steps),
+            [*facts.steps, *list(facts.writes.values())],
             {**facts.roles(), **dict.fromkeys(facts.judged, "model")},
             list(facts.outputs),
             [model.identity for model in facts.models],

@@ -310,6 +310,14 @@ def test_a_model_came_from_the_files_that_it_learned_from(autolog, told, folder)
     digests = {
         each["name"]: each["inputFacets"]["modelTrail_dataUse"]["fingerprint"] for each in event["inputs"]
     }
+    splits = [
+        name
+        for each in event["inputs"]
+        for name in each["inputFacets"]["modelTrail_dataUse"]
+        if name == "split"
+    ]
+    assert 1 == len(splits)  # of what was put together; of neither file
+    assert all("modelTrail_featureProfile" in each["inputFacets"] for each in event["inputs"])
     path = str(folder / "people.csv")
     assert ("sha256", data.look(path).fingerprint.digest) == (
         digests[path]["algorithm"],
@@ -355,21 +363,25 @@ def test_a_split_is_told_of_the_one_file_that_it_is_of(autolog, told, folder):
 def test_test_data_is_no_source_of_the_model(autolog, told, folder):
     """A file of test data is an input of the evaluation alone; one that both are from taught the model."""
     autolog()
-    pd.read_csv("people.csv").to_csv("test.csv")
+    for name in ("test.csv", "by_path.csv"):
+        pd.read_csv("people.csv").to_csv(name)
     with modeltrail.run("train") as run:
         model, part = train()
         holdout = pd.read_csv("test.csv")
         run.evaluate(model, holdout[["age"]], {"accuracy": 0.5})
         run.evaluate(model, part, {"accuracy": 0.6})
         run.input(part, role="test")
+        pd.read_csv("by_path.csv")
+        run.evaluate(model, "by_path.csv", {"accuracy": 0.7})
     by_name = {}
     for event in told():
         by_name.setdefault(event["job"]["name"], []).append(event)
-    first, second = by_name["train.evaluate"]
+    first, second, third = by_name["train.evaluate"]
+    assert "test" == used(third)["by_path.csv"][0]
     assert "test" == used(first)["test.csv"][0]
     assert ["test", "test"] == [used(second)[name][0] for name in ("people.csv", "orders.csv")]
     (whole,) = by_name["train"]
-    assert "test.csv" not in used(whole)
+    assert used(whole).keys().isdisjoint({"test.csv", "by_path.csv"})
     assert ["train", "train"] == [used(whole)[name][0] for name in ("people.csv", "orders.csv")]
     assert {"people.csv", "orders.csv", "train"} == edges(whole)["churn.joblib"]
 
@@ -408,6 +420,78 @@ def test_a_file_that_was_overwritten_has_a_name_only(autolog, told, folder):
     (event,) = told()
     assert {"people.csv": ("other", None, None, None)} == used(event)
     assert 3 == event["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"]
+
+
+def test_what_was_said_of_a_file_stays(autolog, told, folder):
+    """Its version and its role, whatever its data goes into; that a model learned from it is added."""
+    autolog()
+    with modeltrail.run("train") as run:
+        run.input("people.csv", role="reference", version="v7", label_column="kind")
+        people = pd.read_csv("people.csv")
+        people.to_csv("copy.csv")
+        assert "reference" == run.facts.roles()[("file", str(folder / "people.csv"))]
+        LogisticRegression().fit(people[["age"]], people["churned"])
+        people.to_csv("again.csv")
+    (event,) = told()
+    assert ("train", 40, ["age"], "kind") == used(event)["people.csv"]
+    (version,) = [
+        each["facets"]["version"] for each in event["inputs"] if each["name"].endswith("people.csv")
+    ]
+    assert "v7" == version["datasetVersion"]
+
+
+def test_a_loop_that_writes_is_told_in_part(autolog, told, folder, monkeypatch, caplog):
+    """Thousands of files would make an event that nobody takes; that there are more is said."""
+    autolog()
+    monkeypatch.setattr(origins, "MAX_SOURCES", 5)
+    with modeltrail.run("prepare"):
+        for number in range(7):
+            pd.DataFrame({"a": [number]}).to_csv(f"{number}.csv")
+        for number in range(7):
+            pd.read_csv(f"{number}.csv")
+    (event,) = told()
+    assert (5, {"5.csv", "6.csv"}) == (len(event["outputs"]), set(used(event)))
+    assert "writes more than 5 files" in caplog.text
+
+
+def test_a_use_says_more_than_none(autolog, told, folder):
+    """A file that only went to another one, and then was used, has the role of the use."""
+    autolog()
+    with modeltrail.run("score") as run:
+        people = pd.read_csv("people.csv")
+        people.to_csv("copy.csv")
+        run.input(people, role="inference")
+    assert "inference" == used(told()[0])["people.csv"][0]
+
+
+def test_a_file_that_is_written_again_is_of_the_last_data(autolog, told, folder):
+    """What it held before counts no more."""
+    autolog()
+    with modeltrail.run("prepare"):
+        pd.read_csv("people.csv").to_csv("out.csv")
+        pd.read_csv("orders.csv").to_csv("out.csv")
+    assert {"out.csv": {"orders.csv"}} == edges(told()[0])
+
+
+def test_a_file_of_many_fits_is_looked_at_once(autolog, told, folder, monkeypatch):
+    """As long as it is the same; a folder, of which that cannot be told, each time."""
+    autolog()
+    looked = []
+    original = data.look
+
+    def counted(given, **names):
+        looked.append(given)
+        return original(given, **names)
+
+    monkeypatch.setattr(data, "look", counted)
+    pd.read_csv("people.csv").to_parquet("folder", partition_cols=["kind"])
+    for place, read in (("people.csv", pd.read_csv), ("folder", pd.read_parquet)):
+        people = read(place)
+        for _ in range(3):
+            LogisticRegression().fit(people[["age"]], people["churned"])
+    places = [Path(each.place).name for each in looked if isinstance(each, origins.Source)]
+    assert ["people.csv", "folder", "folder", "folder"] == places
+    assert 6 == len(told())
 
 
 def test_a_step_of_the_host_s_leads_to_the_files(autolog, told, folder):

@@ -55,6 +55,16 @@ def test_what_is_made_of_several_came_from_all_of_them():
     assert ["/a", "/b"] == known(made)
 
 
+def test_long_lists_of_values_are_not_looked_through():
+    """A list of numbers holds no data that could be known; what a mapping holds is looked at, to a limit."""
+    made, wide, source = Table(), Table(), read("/a")
+    origins.carry(made, [1, source])
+    origins.carry(wide, dict.fromkeys(range(origins.MAX_PARTS), 1) | {"last": source})
+    assert (None, None) == (known(made), known(wide))
+    origins.carry(made, {"zero": 0, "column": source})
+    assert ["/a"] == known(made)
+
+
 def test_what_is_unknown_makes_nothing_known():
     """Numbers, texts, and objects that nobody read."""
     made = Table()

@@ -127,7 +127,7 @@ def observe_metric(call: Call) -> Finish | None:
         else:
             more: Any = {"split": role} if role else {}
             counts = _counts.setdefault(run, Counter())
-            run.metric(name, score, step=counts[name], **more)
+            run.metric(name, score, step=counts[name], capture="observed", **more)
             counts[name] += 1
 
     return finish

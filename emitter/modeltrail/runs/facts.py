@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import attrs
@@ -201,6 +202,17 @@ class Facts:
             if step is None:
                 return None
             return self.series.add(metric_entry(name, value, step=step, at=at, split=details.get("split")))
+
+    def forget_seen(self, said: AbstractSet[float]) -> None:
+        """Leave out scores that were seen once, and said by somebody as well, under a name of his own."""
+        with self._lock:
+            twice = {
+                key: entry["name"]
+                for key, entry in self._metrics.items()
+                if (entry.get("capture"), entry.get("step")) == ("observed", 0) and entry["value"] in said
+            }
+            self._metrics = {key: entry for key, entry in self._metrics.items() if key not in twice}
+            self.series.forget(set(twice.values()))
 
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""

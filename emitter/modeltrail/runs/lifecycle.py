@@ -131,6 +131,7 @@ class Lifecycle:
         for evaluation in waiting:
             with guarded("recording an evaluation"):
                 self._evaluated(evaluation)
+        self.facts.forget_seen(self._said)
         for source in self.facts.only_read():
             with guarded("recording what was read"):
                 seen, view = datasets.look(source)
@@ -196,6 +197,17 @@ class Lifecycle:
         return otherwise
 
     # --- children that are over at once ------------------------------------------------------------
+
+    def _judged(self, evaluation: Evaluation) -> None:
+        """Send an evaluation, or keep it until it is known what of, or all that is scored."""
+        if evaluation.capture == "observed":
+            self._wait_for_more(evaluation)
+            return
+        self._said.update(value for _, value in evaluation.values())
+        if self.facts.job_type == "EVALUATE" or self.facts.find_model(evaluation.model) is not None:
+            self._evaluated(evaluation)
+        else:
+            self._waiting.append(evaluation)
 
     def _wait_for_more(self, evaluation: Evaluation) -> None:
         """Keep a score until the run ends, with those of the same model on the same data."""

@@ -323,15 +323,7 @@ class Run(Lifecycle):
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             sources = list(datasets.sources(dataset, role, used.use))
             self.facts.told([used, *sources])
-            evaluation = Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources)
-            if capture == "observed":
-                self._wait_for_more(evaluation)
-                return
-            self._said.update(value for _, value in evaluation.values())
-            if self.facts.job_type == "EVALUATE" or self.facts.find_model(model) is not None:
-                self._evaluated(evaluation)
-            else:
-                self._waiting.append(evaluation)
+            self._judged(Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources))
 
         self._do("an evaluation", record, None)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from modeltrail.facets import ModelTrailMetricSeriesRunFacet
@@ -27,6 +28,10 @@ class Series:
         self.points.append(point)
         due = len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
         return self.take() if due else None
+
+    def forget(self, names: AbstractSet[str]) -> None:
+        """Leave out what is not sent yet of these metrics."""
+        self.points = [point for point in self.points if point["name"] not in names]
 
     def pending(self) -> dict[str, Any] | None:
         """The facet of what is kept back; None if there is nothing."""

@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import accuracy_score, f1_score, get_scorer, mean_squared_error, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    get_scorer,
+    mean_squared_error,
+    recall_score,
+    roc_auc_score,
+)
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -86,15 +93,17 @@ def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_
     assert {} == of_run(told)
 
 
-def test_a_score_that_is_declared_is_told_once(evaluations, parts):
+def test_a_score_that_is_declared_is_told_once(told, evaluations, parts):
     """Who computes scores by scikit-learn and declares them has one evaluation, by those names."""
     train, test, label, truth = parts
     with modeltrail.run("train") as run:
         model = LogisticRegression().fit(train, label)
         accuracy = accuracy_score(truth, model.predict(test))
-        run.evaluate(model, test, {"accuracy": accuracy})
+        ones = recall_score(truth, model.predict_proba(test)[:, 1] > 0.4)
+        run.evaluate(model, test, {"accuracy": accuracy, "recall": ones})
     ((_, judged),) = evaluations()
-    assert {"accuracy": accuracy} == scored(judged)
+    assert {"accuracy": accuracy, "recall": ones} == scored(judged)
+    assert ({}, []) == (of_run(told), points(told))
 
 
 def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):

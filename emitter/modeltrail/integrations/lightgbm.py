@@ -43,8 +43,8 @@ def observe_construct(call: Call) -> None:
 
 
 def _known(dataset: Any) -> sources.Source:
-    known = sources.known(dataset)
-    if known.data is None and dataset.data is not None and dataset.used_indices is None:  # no part of another
+    """What it is made of: looked at once, since its bins stay as they are."""
+    if sources.known(dataset).data is None and dataset.data is not None:
         sources.remember(dataset, dataset.data, dataset.label)
     return sources.known(dataset)
 

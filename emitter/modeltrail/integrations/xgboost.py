@@ -89,10 +89,8 @@ def _by_name(params: Any) -> Mapping[str, Any]:
 
 
 def observe_round(call: Call, _: Any) -> None:
-    """Tells what a round scored on each set; of a cross-validation the result says it."""
+    """Tells what a round scored on each set."""
     rounds, _, step, *_ = call.args
-    if rounds.is_cv:
-        return
     for place, metrics in rounds.history.items():
         for metric, values in metrics.items():
             _boosting.tell(place, metric, values[-1], step)

@@ -49,6 +49,18 @@ def test_a_dataset_is_known_when_its_frame_is_gone(autolog, told, table):
     assert first["fingerprint"] == second["fingerprint"]
 
 
+def test_a_frame_that_changes_later(autolog, told, table):
+    """What was trained on is the data that the bins were made of, whatever became of its frame since."""
+    autolog("lightgbm")
+    values = table[["age", "income"]].to_numpy(copy=True)
+    dataset = lightgbm.Dataset(values, label=table["bought"], free_raw_data=False)
+    lightgbm.train(PARAMS, dataset, 2)
+    values += 1
+    lightgbm.train(PARAMS, dataset, 2)
+    first, second = (uses(event).popitem()[1]["fingerprint"] for event in told())
+    assert first == second
+
+
 def test_a_file_is_its_own_name(autolog, told, tmp_path, table):
     """A dataset that lightgbm reads from a file is that file."""
     place = tmp_path / "train.csv"

@@ -165,8 +165,17 @@ def test_an_estimator_s_own_file(autolog, told, table, tmp_path):
     (output,) = train["outputs"]
     described = output["facets"]["modelTrail_model"]
     assert ("ubjson", "classification") == (described["format"], described["task"])
+    assert "parameterCount" not in described  # its intercept is a parameter that was given
     assert [{"name": "label", "shape": [-1], "type": "int64"}] == described["signature"]["outputs"]
     assert {output["name"]: "other"} == {name: use["role"] for name, use in uses(judge).items()}
+
+
+def test_an_estimator_s_file_leads_back(autolog, told, table, tmp_path):
+    """A note that is in the booster only while its estimator is saved makes no other model of it."""
+    autolog("xgboost")
+    xgboost.XGBClassifier(n_estimators=2).fit(table[["age"]], table["bought"]).save_model(tmp_path / "m.json")
+    fit, save = told()
+    assert fit["outputs"][0]["name"] == save["inputs"][0]["name"]
 
 
 def test_of_processes_that_train_together_the_first_tells(tmp_path, inbox):

@@ -11,6 +11,7 @@ from modeltrail import event, standard
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import (
+    Capture,
     Facet,
     ModelTrailFeatureTransformationsRunFacet,
     ModelTrailHyperparametersRunFacet,
@@ -20,8 +21,8 @@ from modeltrail.facets import (
     param_entries,
 )
 from modeltrail.guard import guarded
+from modeltrail.observe import code, environment, redact
 from modeltrail.observe import model as observed
-from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import models, process, transforms
@@ -40,10 +41,14 @@ DECLARABLE: Final = frozenset({*TRAINING, *CARD, "at", "architecture", "license"
 
 
 class Facts:
-    """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it."""
+    """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it.
 
-    def __init__(self, job_type: str | None = None) -> None:
+    `capture` says how its parameters and metrics came to be known.
+    """
+
+    def __init__(self, job_type: str | None = None, capture: Capture = "observed") -> None:
         self.job_type = job_type
+        self.capture = capture
         self.inputs: dict[Identity, Input] = {}
         self.outputs: dict[Identity, Dataset] = {}
         self.judged: dict[
@@ -129,7 +134,9 @@ class Facts:
 
     # --- values ------------------------------------------------------------
 
-    def add_params(self, values: Mapping[str, Any], origin: str, component: str | None) -> None:
+    def add_params(
+        self, values: Mapping[str, Any], origin: str | None = None, component: str | None = None
+    ) -> None:
         """Write parameters down, without secrets."""
         clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
         entries = param_entries(clean, origin=origin, component=component)
@@ -142,13 +149,18 @@ class Facts:
     ) -> dict[str, Any] | None:
         """Write a metric down; one with a step also into the series. Returns a chunk of that when due."""
         at = event.now()
-        entry = metric_entry(name, value, step=step, at=at, **details)
+        self.add_summary(name, value, step=step, at=at, **details)
+        if step is None:
+            return None
+        with self._lock:
+            return self.series.add(metric_entry(name, value, step=step, at=at))
+
+    def add_summary(self, name: str, value: Any, **details: Any) -> None:
+        """Write down the last value of a metric, with the arguments of `metric_entry`."""
+        entry = metric_entry(name, value, **details)
         told_apart = [name, details.get("split"), details.get("dataset"), details.get("slice_")]
         with self._lock:
             self._metrics[json.dumps(told_apart, sort_keys=True, default=str)] = entry
-            if step is None:
-                return None
-            return self.series.add(metric_entry(name, value, step=step, at=at))
 
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""
@@ -190,6 +202,19 @@ class Facts:
             self.declared.update(clean)
         if training := {name: clean[name] for name in TRAINING if name in clean}:
             self.add_training(training, "declared")
+
+    def look_around(self) -> None:
+        """See the environment and the code that this process runs."""
+        with guarded("looking at the environment"):
+            seen = environment.look()
+            self.run_facets[seen.KEY] = seen.to_dict()
+            variables = standard.environment_variables(environment.variables())
+            self.run_facets["environmentVariables"] = variables
+        with guarded("looking at the code"):
+            state = code.state()
+            self.run_facets[state.KEY] = state.to_dict()
+            if location := code.location():
+                self.job_facets["sourceCodeLocation"] = location
 
     # --- models ------------------------------------------------------------
 
@@ -289,7 +314,11 @@ class Facts:
 
     def _hyperparameters(self) -> Facet | None:
         params, redacted = list(self._params.values()), sorted(self._redacted)
-        return ModelTrailHyperparametersRunFacet(params=params, redacted=redacted or None) if params else None
+        if not params:
+            return None
+        return ModelTrailHyperparametersRunFacet(
+            params=params, redacted=redacted or None, capture=self.capture
+        )
 
     def _transformations(self) -> Facet | None:
         steps = [step.step for step in self.steps] + [dict(step) for step in self.more_steps]
@@ -297,7 +326,7 @@ class Facts:
 
     def _summary(self) -> Facet | None:
         metrics = list(self._metrics.values())
-        return ModelTrailMetricsRunFacet(metrics=metrics) if metrics else None
+        return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None
 
     def execution_parameters(self) -> dict[str, Any] | None:
         """The standard facet that says the parameters as text; None without parameters."""

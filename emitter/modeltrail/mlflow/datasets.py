@@ -31,18 +31,25 @@ _UNNAMED: Final = "dataset"
 """What MLflow calls a dataset that nobody named."""
 
 
-def inputs(run: Any, job: str, read_at: str) -> Iterator[tuple[Any, Input]]:
-    """Each dataset of a run's record, and the input it is; one that cannot be read is told by name alone."""
+def inputs(run: Any, job: str, read_at: str, *, here: bool) -> Iterator[tuple[Any, Input]]:
+    """Each dataset of a run's record, and the input it is."""
     for given in getattr(run.inputs, "dataset_inputs", None) or ():
-        yield given.dataset, of(given, job, read_at)
+        yield given.dataset, of(given, job, read_at, here=here)
 
 
-def of(given: Any, job: str, read_at: str) -> Input:
-    """The input that a `DatasetInput` is, by what MLflow says of it; nothing is opened."""
+def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:
+    """The input that a `DatasetInput` is, by what MLflow says of it; nothing is opened.
+
+    Args:
+        given: what MLflow was told.
+        job: of the run that reads it.
+        read_at: when.
+        here: whether this process reads it: only then a relative path says where it lies.
+    """
     told = given.dataset
     context = next((tag.value for tag in given.tags if tag.key == CONTEXT), None)
     role = _ROLES.get(context.lower(), "other") if context else None
-    identity, version = _place(told, f"{job}/{_called(told, role)}")
+    identity, version = _place(told, f"{job}/{_called(told, role)}", here=here)
     rows = _document(told.profile).get("num_rows")
     facets: dict[str, Any] = {"tags": standard.tags(_tags(told), "MLFLOW")}
     if fields := list(_fields(_document(told.schema))):
@@ -75,7 +82,7 @@ def _called(told: Any, role: str | None) -> str:
     return role or "data" if told.name == _UNNAMED else told.name
 
 
-def _place(told: Any, otherwise: str) -> tuple[tuple[str, str], str | None]:
+def _place(told: Any, otherwise: str, *, here: bool) -> tuple[tuple[str, str], str | None]:
     """The OpenLineage (namespace, name), and a version where the source names one."""
     source = _document(told.source)
     if told.source_type == "hugging_face" and source.get("path"):
@@ -83,7 +90,9 @@ def _place(told: Any, otherwise: str) -> tuple[tuple[str, str], str | None]:
     version = source.get("delta_table_version")
     for key in ("uri", "url", "path"):
         if isinstance(where := source.get(key), str) and where:
-            return naming.identity(where), None if version is None else str(version)
+            relative = not here and not naming.is_uri(where) and not where.startswith(("/", "~"))
+            place = (naming.FILE, where) if relative else naming.identity(where)
+            return place, None if version is None else str(version)
     if table := source.get("delta_table_name"):
         catalog = "unitycatalog" if source.get("is_databricks_uc_table") else "spark"
         return (catalog, table), None if version is None else str(version)

@@ -52,13 +52,13 @@ class LoggedModel(Model):
         return attrs.evolve(made, facets=facets)
 
 
-def logged(told: Any, registry: str, algorithm: str | None, *, fetch: bool) -> LoggedModel:
+def logged(told: Any, registry: str, algorithm: str | None, *, fetch: str | None) -> LoggedModel:
     """The output that a `LoggedModel` of MLflow is."""
     view = look(told.artifact_location, algorithm, fetch=fetch)
     return LoggedModel(view, registry=registry, model_id=told.model_id)
 
 
-def saved(where: str, registry: str, algorithm: str | None, *, fetch: bool) -> Model:
+def saved(where: str, registry: str, algorithm: str | None, *, fetch: str | None) -> Model:
     """A model that a run saved among its artifacts, as MLflow did before there were logged models."""
     view = look(where, algorithm, fetch=fetch)
     return Model(view, registry=registry)
@@ -99,13 +99,13 @@ def uploading(folder: str, destination: str) -> None:
     _uploaded[destination.rstrip("/")] = attrs.evolve(seen, namespace=namespace, name=name, uri=destination)
 
 
-def look(where: str, algorithm: str | None, *, fetch: bool) -> ModelView:
+def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
     """What can be seen of a model: its bytes where they lie here or went by; what MLflow wrote beside them.
 
     Args:
         where: its folder.
         algorithm: the class that was fitted, where that is known otherwise.
-        fetch: whether MLflow may be asked for the description of one that lies elsewhere.
+        fetch: the tracking URI by which MLflow can be asked for the description of one that lies elsewhere.
     """
     view = _uploaded.get(where.rstrip("/"))
     if view is None:
@@ -115,18 +115,18 @@ def look(where: str, algorithm: str | None, *, fetch: bool) -> ModelView:
     return attrs.evolve(view, algorithm=view.algorithm or algorithm)
 
 
-def _description(where: str, *, fetch: bool) -> dict[str, Any]:
+def _description(where: str, *, fetch: str | None) -> dict[str, Any]:
     path = naming.local_path(where)
     if path is not None:
         return _mlmodel(path)
-    if not fetch:
+    if fetch is None:
         return {}
     from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with tempfile.TemporaryDirectory(prefix="modeltrail-") as folder:
         with contextlib.suppress(MlflowException, OSError, ImportError):  # not there, or not for us
-            get_artifact_repository(where).download_artifacts(MLMODEL, folder)
+            get_artifact_repository(where, tracking_uri=fetch).download_artifacts(MLMODEL, folder)
         return _mlmodel(Path(folder))
 
 

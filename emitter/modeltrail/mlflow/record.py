@@ -14,7 +14,11 @@ import attrs
 from modeltrail import settings, standard
 from modeltrail.context import Parent
 from modeltrail.event import EventType
-from modeltrail.facets import ModelTrailMetricSeriesRunFacet, metric_entry
+from modeltrail.facets import (
+    ModelTrailEnvironmentRunFacet,
+    ModelTrailMetricSeriesRunFacet,
+    metric_entry,
+)
 from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, models, names
 from modeltrail.naming import is_uri
@@ -38,13 +42,15 @@ class Server:
         store: the tracking store.
         registry: the namespace of its models.
         live: whether it tells what happens now, not what is long over.
-        fetch: whether MLflow may be asked for the description of a model that lies elsewhere.
+        here: whether the runs go on in this process.
+        fetch: the tracking URI by which MLflow can be asked for what lies elsewhere; None where it shall not.
     """
 
     store: Any
     registry: str
     live: bool
-    fetch: bool = True
+    here: bool = False
+    fetch: str | None = None
     _experiments: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def job(self, experiment_id: str) -> str:
@@ -90,11 +96,9 @@ class Server:
         if not whole:
             return facts
         facts.add_params(run.data.params, "explicit")
-        found = list(
-            datasets.inputs(
-                run, self.job(run.info.experiment_id), names.time(run.info.start_time, live=False)
-            )
-        )
+        read_at = names.time(run.info.start_time, live=False)
+        job = self.job(run.info.experiment_id)
+        found = list(datasets.inputs(run, job, read_at, here=self.here))
         for _, used in found:
             facts.add_input(used)
         known = {(told.name, told.digest): used.dataset for told, used in found}
@@ -129,6 +133,8 @@ def event(
     """An event of the whole story, at a time of MLflow's."""
     root = parent.top if parent else identity.root
     told = Teller(attrs.evolve(identity, root=root), parent).tell(kind, facts, **run_facets)
+    if ModelTrailEnvironmentRunFacet.KEY not in facts.run_facets:
+        del told["run"]["facets"]["processing_engine"]  # it is that of this process, not of the run
     return {**told, "eventTime": at}
 
 

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from modeltrail import context, settings, transports
+from modeltrail import context, settings, standard, transports
 from modeltrail import event as events
 from modeltrail.context import Parent
+from modeltrail.event import Dataset
 from modeltrail.facets import Capture
 from modeltrail.guard import guarded
 from modeltrail.mlflow import models, names, record
@@ -25,7 +26,9 @@ from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 
 JOB_TYPE: Final = "REGISTER"
-_PROMPT: Final = "mlflow.prompt.is_prompt"
+PROMPT: Final = "mlflow.prompt.is_prompt"
+_MOST: Final = 10_000
+"""So many versions of one name, or run, are looked at."""
 
 
 class Registry:
@@ -57,7 +60,7 @@ class Registry:
         """A version is registered."""
 
         def finish(version: Any) -> None:
-            if _PROMPT not in version.tags:
+            if PROMPT not in version.tags:
                 versions = Versions(self._server(), self._store, self._namespace, "observed")
                 with process.Section():
                     transports.emit(versions.registered(version, self._known()))
@@ -111,7 +114,7 @@ class Registry:
 
     def delete_registered_model(self, name: str) -> Finish:
         """All versions of a name are deleted."""
-        before = list(self._store.search_model_versions(f"name = {_quoted(name)}"))
+        before = versions_where(self._store, "name", name)
         return lambda _: self._deleted(before)
 
     def _deleted(self, versions: Iterable[Any]) -> None:
@@ -124,7 +127,7 @@ class Registry:
 
     def _of_stage(self, name: str, stage: str) -> list[Any]:
         wanted = stage.lower()
-        found = self._store.search_model_versions(f"name = {_quoted(name)}")
+        found = versions_where(self._store, "name", name)
         return [each for each in found if (each.current_stage or "").lower() == wanted]
 
     def _known(self) -> dict[str, Any]:
@@ -136,15 +139,21 @@ class Registry:
         return {}
 
     def _server(self) -> Server:
-        from mlflow.tracking._tracking_service.utils import _get_store
+        from mlflow.tracking._tracking_service.utils import _get_store, get_tracking_uri
 
-        uri = self._tracking_uri
-        store = _get_store(uri)
-        return Server(store, names.namespace(uri or ""), live=True, fetch=not self._in_server)
+        uri = self._tracking_uri or get_tracking_uri()
+        here = not self._in_server
+        return Server(
+            _get_store(uri),
+            names.namespace(uri),
+            live=True,
+            here=here,
+            fetch=names.plain(uri) if here else None,
+        )
 
     def _tell(self, version: Any, action: str, **known: Any) -> None:
         """A run of its own about a version."""
-        if _PROMPT in version.tags:
+        if PROMPT in version.tags:
             return
         at = events.now()
         facet = models.registration(
@@ -187,7 +196,16 @@ class Versions:
             return record.event("OTHER", at, facts, self.server.identity(run), parent)
         own = names.made_id("version", self.namespace, version.name, str(version.version))
         parent = self.server.identity(run) if run is not None else None
-        return _own_event(version, model, own, at, parent=parent, capture=self.capture)
+        told = _own_event(version, model, own, at, parent=parent, capture=self.capture)
+        return self._made_of_logged(told, version, model)
+
+    def _made_of_logged(self, told: dict[str, Any], version: Any, model: Model) -> dict[str, Any]:
+        """The event with the logged model as what the version was made of."""
+        if (model_id := _model_id(version)) is not None:
+            logged = Dataset(self.server.registry, f"logged_models/{model_id}")
+            told["inputs"].append(logged.as_input())
+            told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [logged.identity]})
+        return told
 
     def _run(self, version: Any) -> Any:
         """The run that made it, unless that was on another server, or is deleted."""
@@ -195,7 +213,7 @@ class Versions:
 
     def _is_first(self, version: Any) -> bool:
         """Whether no other version of the name came of the run: of one dataset a run has one version."""
-        of_run = self.store.search_model_versions(f"run_id = {_quoted(version.run_id)}")
+        of_run = versions_where(self.store, "run_id", version.run_id)
         others = [int(each.version) for each in of_run if each.name == version.name]
         return min(others, default=int(version.version)) >= int(version.version)
 
@@ -251,6 +269,7 @@ def _previous(version: Any) -> dict[str, Any] | None:
     return {"version": str(version.version), "aliases": sorted(version.aliases or ())}
 
 
-def _quoted(text: str) -> str:
-    """A text in a filter of MLflow, which knows no escapes: it is quoted by what it does not contain."""
-    return f'"{text}"' if "'" in text else f"'{text}'"
+def versions_where(store: Any, field: str, value: str) -> list[Any]:
+    """The versions whose name or run is this one; a text has no escapes in a filter of MLflow."""
+    quote = '"' if "'" in value else "'"
+    return list(store.search_model_versions(f"{field} = {quote}{value}{quote}", max_results=_MOST))

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from modeltrail.guard import guarded
 
@@ -33,14 +33,18 @@ class Teller(Protocol):
     METHODS: ClassVar[tuple[str, ...]]
 
 
+class _Registries(NamedTuple):
+    tracking: Any
+    models: Any
+
+
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     """MLflow's entry point `mlflow.tracking_store`."""
     from modeltrail.mlflow.names import plain
 
     uri = plain(store_uri)
-    store = _builder("_tracking_store_registry", "mlflow.tracking._tracking_service.utils", uri)(
-        store_uri=uri, artifact_uri=artifact_uri
-    )
+    known = _registries().tracking
+    store = known.get_store_builder(uri)(store_uri=uri, artifact_uri=artifact_uri)
     with guarded("watching the tracking store of MLflow"):
         from modeltrail.mlflow.tracking import Tracking
 
@@ -53,7 +57,7 @@ def registry_store(store_uri: str, tracking_uri: str | None = None) -> Any:
     from modeltrail.mlflow.names import plain
 
     uri = plain(store_uri)
-    builder = _builder("_model_registry_store_registry", "mlflow.tracking._model_registry.utils", uri)
+    builder = _registries().models.get_store_builder(uri)
     known = inspect.signature(builder).parameters
     takes_tracking = "tracking_uri" in known or any(each.kind is each.VAR_KEYWORD for each in known.values())
     given = {"tracking_uri": plain(tracking_uri)} if takes_tracking and tracking_uri else {}
@@ -70,11 +74,16 @@ def _in_server() -> bool:
     return _SERVER in sys.modules and "_MLFLOW_SERVER_FILE_STORE" in os.environ
 
 
-def _builder(registry: str, module: str, uri: str) -> Callable[..., Any]:
-    """What MLflow makes the store of such a URI with; in its server that is another than in a program."""
-    where = sys.modules[_SERVER if _in_server() else module]
-    found: Callable[..., Any] = getattr(where, registry).get_store_builder(uri)
-    return found
+def _registries() -> _Registries:
+    """Where MLflow looks for stores by their scheme; in its server that is elsewhere than in a program."""
+    if _in_server():
+        handlers = sys.modules[_SERVER]
+        names = ("_tracking_store_registry", "_model_registry_store_registry")
+        return _Registries(*(getattr(handlers, name) for name in names))
+    from mlflow.tracking._model_registry.utils import _get_store_registry
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
+    return _Registries(_tracking_store_registry, _get_store_registry())
 
 
 def _watch(store: Any, teller: Teller) -> None:

@@ -65,7 +65,9 @@ class Tracking:
     )
 
     def __init__(self, store: Any, uri: str, *, in_server: bool) -> None:
-        self._server = Server(store, names.namespace(uri), live=True, fetch=not in_server)
+        self._server = Server(
+            store, names.namespace(uri), live=True, here=not in_server, fetch=None if in_server else uri
+        )
         self._in_server = in_server
         self._lock = process.Lock()
         if not in_server:
@@ -152,7 +154,7 @@ class Tracking:
         found = self._by_id(run_id)
         for each in given:
             with guarded("looking at a dataset"):
-                told = datasets.of(each, found.identity.name, events.now())
+                told = datasets.of(each, found.identity.name, events.now(), here=True)
                 if (seen := datasets.seen(told)).capture == "observed":
                     found.inputs.append(seen)
 

@@ -79,7 +79,7 @@ def mlflow(
 
 @contextlib.contextmanager
 def _upstream() -> Iterator[None]:
-    """MLflow tries a server that is away for minutes unless told otherwise; its errors are no bugs of ours."""
+    """MLflow tries a server that is away for minutes unless told otherwise; its errors are no bugs here."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from mlflow.exceptions import MlflowException
 

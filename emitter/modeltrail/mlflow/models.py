@@ -1,6 +1,5 @@
 """From a model that MLflow knows to an output: a logged model, or a version of a registered one."""
 
-import contextlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +24,8 @@ _MAX_UPLOADS: Final = 1000
 
 _uploaded: dict[str, ModelView] = {}
 """What was seen of folders while they were sent to a server, by where they went."""
+_out_of_reach: set[str] = set()
+"""Namespaces of places that did not answer: to ask again of each model may take minutes."""
 
 
 @attrs.define(eq=False)
@@ -119,14 +120,16 @@ def _description(where: str, *, fetch: str | None) -> dict[str, Any]:
     path = naming.local_path(where)
     if path is not None:
         return _mlmodel(path)
-    if fetch is None:
+    where_to_ask, _ = naming.identity(where)
+    if fetch is None or where_to_ask in _out_of_reach:
         return {}
-    from mlflow.exceptions import MlflowException
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with tempfile.TemporaryDirectory(prefix="modeltrail-") as folder:
-        with contextlib.suppress(MlflowException, OSError, ImportError):  # not there, or not for us
+        try:
             get_artifact_repository(where, tracking_uri=fetch).download_artifacts(MLMODEL, folder)
+        except Exception:  # every store has exceptions of its own
+            _out_of_reach.add(where_to_ask)
         return _mlmodel(Path(folder))
 
 

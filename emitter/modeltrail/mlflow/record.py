@@ -43,7 +43,8 @@ class Server:
         registry: the namespace of its models.
         live: whether it tells what happens now, not what is long over.
         here: whether the runs go on in this process.
-        fetch: the tracking URI by which MLflow can be asked for what lies elsewhere; None where it shall not.
+        fetch: the tracking URI by which MLflow can be asked for what lies elsewhere; None where nobody shall
+            wait for that.
     """
 
     store: Any

@@ -142,14 +142,7 @@ class Registry:
         from mlflow.tracking._tracking_service.utils import _get_store, get_tracking_uri
 
         uri = self._tracking_uri or get_tracking_uri()
-        here = not self._in_server
-        return Server(
-            _get_store(uri),
-            names.namespace(uri),
-            live=True,
-            here=here,
-            fetch=names.plain(uri) if here else None,
-        )
+        return Server(_get_store(uri), names.namespace(uri), live=True, here=not self._in_server)
 
     def _tell(self, version: Any, action: str, **known: Any) -> None:
         """A run of its own about a version."""
@@ -195,7 +188,8 @@ class Versions:
             parent = parent_of(run.info.run_id) or self.server.parent(run)
             return record.event("OTHER", at, facts, self.server.identity(run), parent)
         own = names.made_id("version", self.namespace, version.name, str(version.version))
-        parent = self.server.identity(run) if run is not None else None
+        around = context.parent() if self.server.here else None
+        parent = self.server.identity(run) if run is not None else around
         told = _own_event(version, model, own, at, parent=parent, capture=self.capture)
         return self._made_of_logged(told, version, model)
 

@@ -8,6 +8,7 @@ MLflow forgives an import only ImportError and AttributeError: nothing else happ
 store.
 """
 
+import copy
 import functools
 import inspect
 import os
@@ -49,6 +50,9 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
         from modeltrail.mlflow.tracking import Tracking
 
         _watch(store, Tracking(store, uri, in_server=_in_server()))
+        # made by the store's constructor, it knows the method of the class that the store was then
+        queue = type(store._async_logging_queue)(logging_func=store.log_batch)  # noqa: SLF001
+        store._async_logging_queue = queue  # noqa: SLF001
     return store
 
 
@@ -96,12 +100,12 @@ def _watch(store: Any, teller: Teller) -> None:
     )
 
 
-def _pickled(self: Any, protocol: Any) -> Any:
+def _pickled(self: Any, _: Any) -> Any:
     """As the store that it is: where it is unpickled nobody watches."""
     kind: Any = type(self).__base__
     plain = kind.__new__(kind)
     vars(plain).update(vars(self))
-    return plain.__reduce_ex__(protocol)
+    return copy.copy, (plain,)
 
 
 def _arguments(signature: inspect.Signature, *args: Any, **kwargs: Any) -> dict[str, Any] | None:

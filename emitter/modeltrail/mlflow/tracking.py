@@ -65,9 +65,7 @@ class Tracking:
     )
 
     def __init__(self, store: Any, uri: str, *, in_server: bool) -> None:
-        self._server = Server(
-            store, names.namespace(uri), live=True, here=not in_server, fetch=None if in_server else uri
-        )
+        self._server = Server(store, names.namespace(uri), live=True, here=not in_server)
         self._in_server = in_server
         self._lock = process.Lock()
         if not in_server:
@@ -85,6 +83,7 @@ class Tracking:
             found.identity = attrs.evolve(found.identity, root=found.parent.top if found.parent else None)
             facts = self._with_seen(self._server.facts(run, whole=False), found)
             self._emit("START", run.info.start_time, facts, found)
+            process.end_at_exit()  # before the transport is closed
 
         return finish
 

@@ -116,9 +116,8 @@ class Tracking:
 
         def finish(_: Any) -> None:
             run = self._server.store.get_run(run_id)
-            with self._lock:
-                found = self._found(run)
-                del _open[run_id]
+            found = self._found(run)
+            _open.pop(run_id, None)
             at = run.info.end_time or end_time or run.info.start_time
             self._last_values(run, found, self._server.time(at))
             facts = self._with_seen(self._server.facts(run), found)
@@ -128,13 +127,14 @@ class Tracking:
 
     def _found(self, run: Any) -> _Open:
         """What is known of a run; of one that is new to this process what its record says."""
-        with self._lock:
-            if (found := _open.get(run.info.run_id)) is None:
-                # a parent that goes on here knows its root, which may be no run of MLflow's
-                above = _open.get(run.data.tags.get(record.PARENT, ""))
-                parent = above.identity if above else self._server.parent(run)
-                found = _open[run.info.run_id] = _Open(self._server.identity(run), parent)
-        return found
+        if (known := _open.get(run.info.run_id)) is not None:
+            return known
+        # a parent that goes on here knows its root, which may be no run of MLflow's
+        above = _open.get(run.data.tags.get(record.PARENT, ""))
+        parent = above.identity if above else self._server.parent(run)
+        found = _Open(self._server.identity(run), parent)
+        # of several processes of a server one may begin a run and another end it
+        return found if self._in_server else _open.setdefault(run.info.run_id, found)
 
     def _by_id(self, run_id: str) -> _Open:
         found = _open.get(run_id)

@@ -6,7 +6,7 @@ Whatever is started outside of Python sees it as the environment variable OPENLI
 A new run's parent is looked for in this order, the first that is there wins:
 
 1. the argument `parent`
-2. the current run of this context
+2. the current run of this context, else the run of a program that tells of its own (MLflow's, by the bridge)
 3. OPENLINEAGE_CONTEXT, JSON: `{"parent": {"run": {"runId"}, "job": {"namespace", "name"}, "root": {…}}}`
 4. the task that Airflow, or the run that Dagster runs in this process
 5. OPENLINEAGE_PARENT_ID and OPENLINEAGE_ROOT_PARENT_ID, `namespace/job/run id`
@@ -92,6 +92,7 @@ class Current(Protocol):
 
 _current: ContextVar[Current | None] = ContextVar("modeltrail_run", default=None)
 _script: Current | None = None
+_elsewhere: list[Callable[[], Parent | None]] = []  # where else in this process a run may go on
 
 
 def current() -> Current | None:
@@ -121,6 +122,12 @@ def adopt(run: Current | None) -> None:
     _script = run
 
 
+def also_look(place: "Callable[[], Parent | None]") -> None:
+    """Let a new run that has no current one around it look for its parent there too."""
+    if place not in _elsewhere:
+        _elsewhere.append(place)
+
+
 def parent(explicit: object = None) -> Parent | None:
     """The parent of a run that begins now; see the order above.
 
@@ -132,6 +139,7 @@ def parent(explicit: object = None) -> Parent | None:
     places: tuple[Callable[[], Parent | None], ...] = (
         lambda: _explicit(explicit),
         _in_process,
+        *_elsewhere,
         _openlineage_context,
         _airflow_task,
         _dagster_run,

@@ -67,7 +67,7 @@ class Story:
         """The last word, at the end of the interpreter."""
         self._run.settle()
         if look_around:
-            self._run.look_around()
+            self._run.facts.look_around()
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         self.write(outcome.failure(type(error), error, error.__traceback__) if error is not None else None)
 

@@ -12,6 +12,7 @@ from modeltrail import event, naming, standard
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import (
+    Capture,
     Facet,
     ModelTrailFeatureTransformationsRunFacet,
     ModelTrailHyperparametersRunFacet,
@@ -21,8 +22,8 @@ from modeltrail.facets import (
     param_entries,
 )
 from modeltrail.guard import guarded, warn_once
+from modeltrail.observe import code, environment, redact
 from modeltrail.observe import model as observed
-from modeltrail.observe import redact
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
 from modeltrail.observe.origins import MAX_SOURCES, Source
@@ -42,10 +43,14 @@ DECLARABLE: Final = frozenset({*TRAINING, *CARD, "at", "architecture", "license"
 
 
 class Facts:
-    """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it."""
+    """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it.
 
-    def __init__(self, job_type: str | None = None) -> None:
+    `capture` says how its parameters and metrics came to be known.
+    """
+
+    def __init__(self, job_type: str | None = None, capture: Capture = "observed") -> None:
         self.job_type = job_type
+        self.capture = capture
         self.inputs: dict[Identity, Input] = {}
         self.outputs: dict[Identity, Dataset] = {}
         self.judged: dict[
@@ -181,7 +186,9 @@ class Facts:
 
     # --- values ------------------------------------------------------------
 
-    def add_params(self, values: Mapping[str, Any], origin: str, component: str | None) -> None:
+    def add_params(
+        self, values: Mapping[str, Any], origin: str | None = None, component: str | None = None
+    ) -> None:
         """Write parameters down, without secrets."""
         clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
         entries = param_entries(clean, origin=origin, component=component)
@@ -194,14 +201,19 @@ class Facts:
     ) -> dict[str, Any] | None:
         """Write a metric down; one with a step also into the series. Returns a chunk of that when due."""
         at = event.now()
-        entry = metric_entry(name, value, step=step, at=at, **details)
+        self.add_summary(name, value, step=step, at=at, **details)
+        if step is None:
+            return None
+        with self._lock:
+            return self.series.add(metric_entry(name, value, step=step, at=at, split=details.get("split")))
+
+    def add_summary(self, name: str, value: Any, **details: Any) -> None:
+        """Write down the last value of a metric, with the arguments of `metric_entry`."""
+        entry = metric_entry(name, value, **details)
         rest = [details.get("dataset"), details.get("slice_")]
         told_apart = json.dumps(rest, sort_keys=True, default=str) if any(rest) else ""
         with self._lock:
             self._metrics[name, details.get("split"), told_apart] = entry
-            if step is None:
-                return None
-            return self.series.add(metric_entry(name, value, step=step, at=at, split=details.get("split")))
 
     def forget_seen(self, said: AbstractSet[float]) -> None:
         """Leave out scores that were seen once, and said by somebody as well, under a name of his own."""
@@ -254,6 +266,19 @@ class Facts:
             self.declared.update(clean)
         if training := {name: clean[name] for name in TRAINING if name in clean}:
             self.add_training(training, "declared")
+
+    def look_around(self) -> None:
+        """See the environment and the code that this process runs."""
+        with guarded("looking at the environment"):
+            seen = environment.look()
+            self.run_facets[seen.KEY] = seen.to_dict()
+            variables = standard.environment_variables(environment.variables())
+            self.run_facets["environmentVariables"] = variables
+        with guarded("looking at the code"):
+            state = code.state()
+            self.run_facets[state.KEY] = state.to_dict()
+            if location := code.location():
+                self.job_facets["sourceCodeLocation"] = location
 
     # --- models ------------------------------------------------------------
 
@@ -358,7 +383,11 @@ class Facts:
 
     def _hyperparameters(self) -> Facet | None:
         params, redacted = list(self._params.values()), sorted(self._redacted)
-        return ModelTrailHyperparametersRunFacet(params=params, redacted=redacted or None) if params else None
+        if not params:
+            return None
+        return ModelTrailHyperparametersRunFacet(
+            params=params, redacted=redacted or None, capture=self.capture
+        )
 
     def _transformations(self) -> Facet | None:
         steps = [step.step for step in self.steps] + [dict(step) for step in self.more_steps]
@@ -366,7 +395,7 @@ class Facts:
 
     def _summary(self) -> Facet | None:
         metrics = list(self._metrics.values())
-        return ModelTrailMetricsRunFacet(metrics=metrics) if metrics else None
+        return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None
 
     def execution_parameters(self) -> dict[str, Any] | None:
         """The standard facet that says the parameters as text; None without parameters."""

@@ -8,10 +8,9 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from modeltrail import context, event, settings, standard, transports
+from modeltrail import context, event, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
-from modeltrail.observe import code, environment
 from modeltrail.runs import datasets, outcome, process, scenes
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -89,7 +88,7 @@ class Lifecycle:
                 return
             self._state = "open"
             self.under(context.parent(self._parent_given))
-            self.look_around()
+            self.facts.look_around()
             with process.Section():
                 process.opened(self)
                 transports.emit(self._teller.tell("START", self.facts))
@@ -164,19 +163,6 @@ class Lifecycle:
                 transports.emit(self._teller.tell_end(kind, self.facts, error))
             finally:
                 process.closed(self)
-
-    def look_around(self) -> None:
-        """See the environment and the code that this process runs."""
-        with guarded("looking at the environment"):
-            seen = environment.look()
-            self.facts.run_facets[seen.KEY] = seen.to_dict()
-            variables = standard.environment_variables(environment.variables())
-            self.facts.run_facets["environmentVariables"] = variables
-        with guarded("looking at the code"):
-            state = code.state()
-            self.facts.run_facets[state.KEY] = state.to_dict()
-            if location := code.location():
-                self.facts.job_facets["sourceCodeLocation"] = location
 
     def _send_chunk(self, chunk: dict[str, Any]) -> None:
         transports.emit(self._teller.tell_chunk(self.facts, chunk))

@@ -1,0 +1,122 @@
+"""What an MLflow server has already, told as if the bridge had been there: same ids, original times.
+
+To tell it again changes nothing: the events are the same to the byte as long as MLflow says the same.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import transports
+from modeltrail.errors import ConfigError, DeliveryError
+from modeltrail.mlflow import names, record
+from modeltrail.mlflow.record import Server
+from modeltrail.mlflow.registry import PROMPT, Versions
+
+_PAGE: Final = 1000
+
+
+@attrs.define
+class Backfill:
+    """An import, and what it has come to so far.
+
+    Attributes:
+        uri: of the tracking server or store.
+        experiments: names of the experiments wanted; none for all.
+        since: what began earlier is left out.
+        runs: how many runs were told.
+        versions: how many versions of registered models.
+        events: in how many events.
+    """
+
+    uri: str
+    experiments: Sequence[str] = ()
+    since: datetime | None = None
+    runs: int = 0
+    versions: int = 0
+    events: int = 0
+    _server: Server = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        from mlflow.tracking._tracking_service.utils import _get_store
+
+        uri = names.plain(self.uri)
+        self._server = Server(_get_store(uri), names.namespace(uri), live=False, fetch=uri)
+
+    def found(self) -> list[str]:
+        """The ids of the runs to tell, the oldest first."""
+        wanted = self._experiment_ids()
+        since = f"attributes.start_time >= {int(self.since.timestamp() * 1000)}" if self.since else ""
+        store = self._server.store
+
+        def page(token: str | None) -> Any:
+            from mlflow.entities import ViewType
+
+            return store.search_runs(
+                *(wanted, since, ViewType.ACTIVE_ONLY, _PAGE, ["attributes.start_time ASC"], token)
+            )
+
+        return [run.info.run_id for run in _pages(page)] if wanted else []
+
+    def tell_run(self, run_id: str) -> None:
+        """Send what a run was."""
+        run = self._server.store.get_run(run_id)
+        identity, parent = self._server.identity(run), self._server.parent(run)
+        start, end = run.info.start_time, run.info.end_time or run.info.start_time
+        first = self._server.facts(run, whole=False)
+        self._send(record.event("START", self._server.time(start), first, identity, parent))
+        for chunk in record.history(run, record.whole_history(self._server.store)):
+            self._send(record.chunk_event(chunk, self._server.time(end), identity, parent))
+        kind = record.ENDS.get(run.info.status, "RUNNING")
+        whole = self._server.facts(run)
+        self._send(record.event(kind, self._server.time(end), whole, identity, parent))
+        self.runs += 1
+
+    def tell_versions(self, runs: Iterable[str]) -> None:
+        """Send the versions of registered models; where experiments were named, those of their runs."""
+        from mlflow.tracking._model_registry.utils import _get_store, _resolve_registry_uri
+
+        registry_uri = names.plain(_resolve_registry_uri(None, names.plain(self.uri)) or self.uri)
+        registry = _get_store(registry_uri, names.plain(self.uri))
+        versions = Versions(self._server, registry, names.namespace(registry_uri), "declared")
+        made = set(runs)
+        every = _pages(lambda token: registry.search_model_versions(None, _PAGE, None, token))
+        for found in sorted(every, key=lambda each: (each.creation_timestamp, each.name, int(each.version))):
+            wanted = found.run_id in made if self.experiments else self._is_recent(found.creation_timestamp)
+            if wanted and PROMPT not in found.tags:
+                whole = registry.get_model_version(found.name, found.version)  # a search leaves out aliases
+                self._send(versions.registered(whole, {"actor": whole.user_id or None}))
+                self.versions += 1
+
+    def _is_recent(self, milliseconds: int) -> bool:
+        return self.since is None or milliseconds >= self.since.timestamp() * 1000
+
+    def _experiment_ids(self) -> list[str]:
+        every = _pages(
+            lambda token: self._server.store.search_experiments(max_results=_PAGE, page_token=token)
+        )
+        ids = {each.name: each.experiment_id for each in every}
+        if missing := [name for name in self.experiments if name not in ids]:
+            known = ", ".join(sorted(ids)) or "none"
+            raise ConfigError(f"{self.uri} has no experiment {', '.join(missing)}; it has {known}")
+        return [ids[name] for name in self.experiments or ids]
+
+    def _send(self, event: dict[str, Any]) -> None:
+        if not transports.emit(event):
+            raise DeliveryError(
+                f"an event was not taken, after {self.events} that were; `modeltrail doctor` looks for the "
+                "reason. To import again adds what is missing."
+            )
+        self.events += 1
+
+
+def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = getattr(page, "token", None)
+        if not token:
+            return

@@ -1,0 +1,121 @@
+"""From a dataset that MLflow was told of to an input.
+
+MLflow's digest is eight characters over at most 10,000 rows: it is kept as a tag, and is no fingerprint.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import naming, standard
+from modeltrail.event import Dataset
+from modeltrail.observe.data import UNSEEN
+from modeltrail.runs import datasets
+from modeltrail.runs.datasets import Input
+
+CONTEXT: Final = "mlflow.data.context"
+_ROLES: Final = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
+_UNNAMED: Final = "dataset"
+"""What MLflow calls a dataset that nobody named."""
+
+
+def inputs(run: Any, job: str, read_at: str, *, here: bool) -> Iterator[tuple[Any, Input]]:
+    """Each dataset of a run's record, and the input it is."""
+    for given in getattr(run.inputs, "dataset_inputs", None) or ():
+        yield given.dataset, of(given, job, read_at, here=here)
+
+
+def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:
+    """The input that a `DatasetInput` is, by what MLflow says of it; nothing is opened.
+
+    Args:
+        given: what MLflow was told.
+        job: of the run that reads it.
+        read_at: when.
+        here: whether this process reads it: only then a relative path says where it lies.
+    """
+    told = given.dataset
+    context = next((tag.value for tag in given.tags if tag.key == CONTEXT), None)
+    role = _ROLES.get(context.lower(), "other") if context else None
+    identity, version = _place(told, f"{job}/{_called(told, role)}", here=here)
+    rows = _document(told.profile).get("num_rows")
+    facets: dict[str, Any] = {"tags": standard.tags(_tags(told), "MLFLOW")}
+    if fields := list(_fields(_document(told.schema))):
+        facets["schema"] = standard.schema(fields)
+    if version is not None:
+        facets["version"] = standard.dataset_version(version)
+    counted = {"inputStatistics": standard.input_statistics(rows)} if isinstance(rows, int) else {}
+    known = identity[0] != naming.IN_MEMORY
+    return Input(
+        Dataset(*identity, facets, counted),
+        role,
+        UNSEEN.to_dict() | ({"rows": rows} if isinstance(rows, int) else {}),
+        capture="declared" if known else "inferred",
+        read_at=read_at,
+    )
+
+
+def seen(told: Input) -> Input:
+    """The same with what can be seen of it now: a file of this machine is read and has a fingerprint."""
+    if told.dataset.namespace != naming.FILE:
+        return told
+    dataset, view = datasets.look(told.dataset)
+    if view.fingerprint.scope == "none":
+        return told
+    return attrs.evolve(told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed")
+
+
+def _called(told: Any, role: str | None) -> str:
+    """A name that is the same in each run of the job, for data of which no place is known."""
+    return role or "data" if told.name == _UNNAMED else told.name
+
+
+def _place(told: Any, otherwise: str, *, here: bool) -> tuple[tuple[str, str], str | None]:
+    """The OpenLineage (namespace, name), and a version where the source names one."""
+    source = _document(told.source)
+    if told.source_type == "hugging_face" and source.get("path"):
+        return ("hf://huggingface.co", source["path"]), source.get("revision")
+    version = source.get("delta_table_version")
+    for key in ("uri", "url", "path"):
+        if isinstance(where := source.get(key), str) and where:
+            relative = not here and not naming.is_uri(where) and not where.startswith(("/", "~"))
+            place = (naming.FILE, where) if relative else naming.identity(where)
+            return place, None if version is None else str(version)
+    if table := source.get("delta_table_name"):
+        catalog = "unitycatalog" if source.get("is_databricks_uc_table") else "spark"
+        return (catalog, table), None if version is None else str(version)
+    if table := source.get("table_name"):
+        return ("spark", table), None
+    return (naming.IN_MEMORY, otherwise), None
+
+
+def _document(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _tags(told: Any) -> dict[str, str]:
+    said = {"name": told.name, "digest": told.digest, "sourceType": told.source_type}
+    return {f"mlflow.{key}": str(value) for key, value in said.items() if value}
+
+
+def _fields(schema: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """The columns of a table; of arrays only those that have names."""
+    for column in schema.get("mlflow_colspec") or ():
+        if isinstance(column, Mapping) and column.get("name"):
+            yield str(column["name"]), str(column["type"]) if column.get("type") else None

@@ -1,0 +1,180 @@
+"""From a model that MLflow knows to an output: a logged model, or a version of a registered one."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import naming, standard
+from modeltrail.event import Dataset
+from modeltrail.facets import Capture, ModelTrailRegistrationDatasetFacet
+from modeltrail.guard import guarded
+from modeltrail.observe import model as observed
+from modeltrail.observe.model import ModelView
+from modeltrail.runs.models import Model
+
+MLMODEL: Final = "MLmodel"
+ALGORITHM: Final = "estimator_class"
+"""The tag of a run in which MLflow's autologging says which class was fitted."""
+_GENERIC: Final = "python_function"
+_MAX_UPLOADS: Final = 1000
+
+_uploaded: dict[str, ModelView] = {}
+"""What was seen of folders while they were sent to a server, by where they went."""
+_out_of_reach: set[str] = set()
+"""Namespaces of places that did not answer: to ask again of each model may take minutes."""
+
+
+@attrs.define(eq=False)
+class LoggedModel(Model):
+    """A model of MLflow's tracking: `logged_models/{id}` of its server; registered, `models/{name}`."""
+
+    model_id: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its OpenLineage (namespace, name)."""
+        return (
+            super().identity if self.name is not None else (self.registry, f"logged_models/{self.model_id}")
+        )
+
+    def dataset(self, declared: Mapping[str, Any] | None = None) -> Dataset:
+        """The dataset with all that is known; where it lies and which logged model it is are other names."""
+        made = super().dataset(declared)
+        links = [(self.view.namespace, self.view.name, "LOCATION")]
+        if self.name is not None and self.model_id:
+            links.append((self.registry, f"logged_models/{self.model_id}", "MODEL"))
+        facets = {**made.facets, "symlinks": standard.symlinks(links)}
+        if self.version is None and self.model_id:
+            facets["version"] = standard.dataset_version(self.view.digest or self.model_id)
+        return attrs.evolve(made, facets=facets)
+
+
+def logged(told: Any, registry: str, algorithm: str | None, *, fetch: str | None) -> LoggedModel:
+    """The output that a `LoggedModel` of MLflow is."""
+    view = look(told.artifact_location, algorithm, fetch=fetch)
+    return LoggedModel(view, registry=registry, model_id=told.model_id)
+
+
+def saved(where: str, registry: str, algorithm: str | None, *, fetch: str | None) -> Model:
+    """A model that a run saved among its artifacts, as MLflow did before there were logged models."""
+    view = look(where, algorithm, fetch=fetch)
+    return Model(view, registry=registry)
+
+
+def version(told: Any, model: Model, registry: str) -> Model:
+    """The model as this version of a registered one."""
+    return attrs.evolve(model, name=told.name, version=str(told.version), registry=registry)
+
+
+def registration(
+    told: Any, registry: str, action: str, at: str, capture: Capture, **known: Any
+) -> ModelTrailRegistrationDatasetFacet:
+    """What happened to a version; `known` are further fields of the facet."""
+    stage = told.current_stage if told.current_stage not in {None, "", "None"} else None
+    return ModelTrailRegistrationDatasetFacet(
+        registry={"system": "mlflow", "uri": registry},
+        name=told.name,
+        version=str(told.version),
+        at=at,
+        logical_id=told.model_id or None,
+        aliases=sorted(told.aliases or ()),
+        stage=stage,
+        action=action,
+        capture=capture,
+        **known,
+    )
+
+
+def uploading(folder: str, destination: str) -> None:
+    """See a model that is on its way to a server, where it cannot be seen any more."""
+    if not Path(folder, MLMODEL).is_file():
+        return
+    if len(_uploaded) >= _MAX_UPLOADS:
+        _uploaded.clear()
+    namespace, name = naming.identity(destination)
+    seen = _described(observed.look(folder), _mlmodel(Path(folder)))
+    _uploaded[destination.rstrip("/")] = attrs.evolve(seen, namespace=namespace, name=name, uri=destination)
+
+
+def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
+    """What can be seen of a model: its bytes where they lie here or went by; what MLflow wrote beside them.
+
+    Args:
+        where: its folder.
+        algorithm: the class that was fitted, where that is known otherwise.
+        fetch: the tracking URI by which MLflow can be asked for the description of one that lies elsewhere.
+    """
+    view = _uploaded.get(where.rstrip("/"))
+    if view is None:
+        view = observed.look(where)
+        with guarded("reading the description of a model"):
+            view = _described(view, _description(where, fetch=fetch))
+    return attrs.evolve(view, algorithm=view.algorithm or algorithm)
+
+
+def _description(where: str, *, fetch: str | None) -> dict[str, Any]:
+    path = naming.local_path(where)
+    if path is not None:
+        return _mlmodel(path)
+    where_to_ask, _ = naming.identity(where)
+    if fetch is None or where_to_ask in _out_of_reach:
+        return {}
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with tempfile.TemporaryDirectory(prefix="modeltrail-") as folder:
+        try:
+            get_artifact_repository(where, tracking_uri=fetch).download_artifacts(MLMODEL, folder)
+        except Exception:  # every store has exceptions of its own
+            _out_of_reach.add(where_to_ask)
+        return _mlmodel(Path(folder))
+
+
+def _mlmodel(folder: Path) -> dict[str, Any]:
+    """The file in which MLflow describes a model; empty where there is none."""
+    import yaml  # MLflow needs it too
+
+    try:
+        found = yaml.safe_load((folder / MLMODEL).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _described(view: ModelView, mlmodel: Mapping[str, Any]) -> ModelView:
+    flavors = mlmodel.get("flavors") or {}
+    own = next((name for name in flavors if name != _GENERIC), None)
+    signature = mlmodel.get("signature") or {}
+    details = flavors.get(own) or {} if own else {}
+    found = details.get(f"{own}_version")
+    return attrs.evolve(
+        view,
+        format="mlflow" if flavors else view.format,
+        flavor=own or (_GENERIC if flavors else None),
+        framework=own or view.framework,
+        framework_version=str(found) if found else view.framework_version,
+        inputs=_columns(signature.get("inputs")),
+        outputs=_columns(signature.get("outputs")),
+    )
+
+
+def _columns(text: str | None) -> tuple[dict[str, Any], ...]:
+    """A signature as MLflow writes it, in the words of the facet."""
+    return tuple(
+        {
+            "name": str(each.get("name", number)),
+            "type": (each.get("tensor-spec") or {}).get("dtype") or str(each.get("type")),
+            **({"shape": each["tensor-spec"]["shape"]} if "tensor-spec" in each else {}),
+            "required": bool(each.get("required", True)),
+        }
+        for number, each in enumerate(json.loads(text or "[]"))
+    )
+
+
+def from_history(tags: Mapping[str, str]) -> list[str]:
+    """The paths among a run's artifacts where it saved models, by the tag that MLflow keeps of them."""
+    found = json.loads(tags.get("mlflow.log-model.history", "[]"))
+    return list(dict.fromkeys(each["artifact_path"] for each in found if each.get("artifact_path")))

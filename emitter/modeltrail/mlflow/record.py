@@ -1,0 +1,227 @@
+"""From MLflow's record of a run to its events.
+
+The live bridge and the import tell the same story from here, so that neither contradicts the other. All of it
+is what MLflow was told: `declared`, but for what could be seen besides.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import settings, standard
+from modeltrail.context import Parent
+from modeltrail.event import EventType
+from modeltrail.facets import (
+    ModelTrailEnvironmentRunFacet,
+    ModelTrailMetricSeriesRunFacet,
+    metric_entry,
+)
+from modeltrail.guard import guarded
+from modeltrail.mlflow import datasets, models, names
+from modeltrail.naming import is_uri
+from modeltrail.runs.facts import Facts
+from modeltrail.runs.models import Model
+from modeltrail.runs.story import Teller
+
+PARENT: Final = "mlflow.parentRunId"
+ENDS: Final[Mapping[str, EventType]] = {"FINISHED": "COMPLETE", "FAILED": "FAIL", "KILLED": "ABORT"}
+"""What the states of MLflow are that end a run."""
+_MAX_TAG: Final = 5_000
+_MAX_DEPTH: Final = 20
+_SEQ_BITS: Final = 52
+
+
+@attrs.define
+class Server:
+    """What the bridge asks of a tracking store, and how it calls what it is told.
+
+    Attributes:
+        store: the tracking store.
+        registry: the namespace of its models.
+        live: whether it tells what happens now, not what is long over.
+        here: whether the runs go on in this process.
+        fetch: the tracking URI by which MLflow can be asked for what lies elsewhere; None where nobody shall
+            wait for that.
+    """
+
+    store: Any
+    registry: str
+    live: bool
+    here: bool = False
+    fetch: str | None = None
+    _experiments: dict[str, str] = attrs.field(factory=dict, init=False)
+
+    def job(self, experiment_id: str) -> str:
+        """The name of the job: that of the experiment, the same for each of its runs."""
+        if experiment_id not in self._experiments:
+            self._experiments[experiment_id] = self.store.get_experiment(experiment_id).name
+        return self._experiments[experiment_id]
+
+    def identity(self, run: Any) -> Parent:
+        """The names of a run, and the root of its tree by the tags that name parents."""
+        return attrs.evolve(self._named(run), root=self._root(run))
+
+    def parent(self, run: Any) -> Parent | None:
+        """The run that a nested run belongs to."""
+        parent_id = run.data.tags.get(PARENT)
+        return self.identity(self.store.get_run(parent_id)) if parent_id else None
+
+    def time(self, milliseconds: int) -> str:
+        """A time of MLflow as the time of an event."""
+        return names.time(milliseconds, live=self.live)
+
+    def _named(self, run: Any) -> Parent:
+        return Parent(
+            names.run_id(run.info.run_id), settings.current().namespace, self.job(run.info.experiment_id)
+        )
+
+    def _root(self, run: Any) -> Parent | None:
+        top = run
+        for _ in range(_MAX_DEPTH):  # tags are written by anybody, in circles too
+            parent_id = top.data.tags.get(PARENT)
+            if not parent_id:
+                break
+            top = self.store.get_run(parent_id)
+        return None if top is run else self._named(top)
+
+    def facts(self, run: Any, *, whole: bool = True) -> Facts:
+        """What the record of a run says: its tags, and of the `whole` of it all else."""
+        facts = Facts(capture="declared")
+        tags = run.data.tags
+        facts.add_tags(_tags(run))
+        if (location := _location(tags)) is not None:
+            facts.job_facets["sourceCodeLocation"] = location
+        if not whole:
+            return facts
+        facts.add_params(run.data.params, "explicit")
+        read_at = names.time(run.info.start_time, live=False)
+        job = self.job(run.info.experiment_id)
+        found = list(datasets.inputs(run, job, read_at, here=self.here))
+        for _, used in found:
+            facts.add_input(used)
+        known = {(told.name, told.digest): used.dataset for told, used in found}
+        for metric in run.data._metric_objs:  # noqa: SLF001  the public view has values alone
+            facts.add_summary(metric.key, metric.value, **_details(metric, known))
+        for model in self.models(run):
+            facts.models.append(model)
+        return facts
+
+    def models(self, run: Any) -> Iterator[Model]:
+        """The models that a run made."""
+        algorithm = run.data.tags.get(models.ALGORITHM)
+        logged = getattr(run.outputs, "model_outputs", None) or ()
+        for model_id in dict.fromkeys(each.model_id for each in logged):
+            with guarded("looking at a logged model"):
+                told = self.store.get_logged_model(model_id)
+                yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
+        if not logged:
+            for path in models.from_history(run.data.tags):
+                where = f"{run.info.artifact_uri}/{path}"
+                yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def event(
+    kind: EventType,
+    at: str,
+    facts: Facts,
+    identity: Parent,
+    parent: Parent | None,
+    **run_facets: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """An event of the whole story, at a time of MLflow's."""
+    root = parent.top if parent else identity.root
+    told = Teller(attrs.evolve(identity, root=root), parent).tell(kind, facts, **run_facets)
+    if ModelTrailEnvironmentRunFacet.KEY not in facts.run_facets:
+        del told["run"]["facets"]["processing_engine"]  # it is that of this process, not of the run
+    return {**told, "eventTime": at}
+
+
+def chunk_event(chunk: Mapping[str, Any], at: str, identity: Parent, parent: Parent | None) -> dict[str, Any]:
+    """An event RUNNING with values of metrics."""
+    return {**Teller(identity, parent).tell_chunk(Facts(), chunk), "eventTime": at}
+
+
+def point(metric: Any) -> dict[str, Any]:
+    """A value that MLflow was told, as a point of a series."""
+    return metric_entry(
+        metric.key, metric.value, step=metric.step, at=names.time(metric.timestamp, live=False)
+    )
+
+
+def chunk(points: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facet `modelTrail_metricSeries`, numbered by what is in it.
+
+    Several processes may tell of one run, and an import may tell it again: a number that they counted would
+    mean different values.
+    """
+    rows = list(points)
+    text = json.dumps(rows, sort_keys=True).encode()
+    number = int.from_bytes(hashlib.sha256(text).digest()[:8]) >> (64 - _SEQ_BITS)
+    steps = [row["step"] for row in rows]
+    return ModelTrailMetricSeriesRunFacet(
+        seq=number, points=rows, from_=min(steps), to=max(steps), capture="declared"
+    ).to_dict()
+
+
+def history(run: Any, ask: Callable[[str, str], Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """The chunks of all that a run's metrics ever were; a metric of one value is told by the last event."""
+    points = [
+        point(metric)
+        for key in run.data.metrics
+        if len(found := list(ask(run.info.run_id, key))) > 1
+        for metric in found
+    ]
+    most = ModelTrailMetricSeriesRunFacet.MAX_POINTS
+    for start in range(0, len(points), most):
+        yield chunk(points[start : start + most])
+
+
+def whole_history(store: Any) -> Callable[[str, str], Iterator[Any]]:
+    """How a store is asked for all values of a metric, page by page where it has pages."""
+
+    def ask(run_id: str, key: str) -> Iterator[Any]:
+        page = store.get_metric_history(run_id, key)
+        yield from page
+        while token := getattr(page, "token", None):
+            page = store.get_metric_history(run_id, key, page_token=token)
+            yield from page
+
+    return ask
+
+
+def _details(metric: Any, known: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    details: dict[str, Any] = {"step": metric.step, "at": names.time(metric.timestamp, live=False)}
+    dataset = known.get((metric.dataset_name, metric.dataset_digest))
+    if dataset is not None:
+        details["dataset"] = {"namespace": dataset.namespace, "name": dataset.name}
+    return details
+
+
+def _tags(run: Any) -> dict[str, str]:
+    """All of a run's tags but the ones of a page's length; and what it is called."""
+    named = {"mlflow.runId": run.info.run_id, "mlflow.experimentId": run.info.experiment_id}
+    if run.info.run_name:
+        named["mlflow.runName"] = run.info.run_name
+    return {
+        **{key: value for key, value in run.data.tags.items() if len(value) <= _MAX_TAG},
+        **named,
+    }
+
+
+def _location(tags: Mapping[str, str]) -> dict[str, Any] | None:
+    """`sourceCodeLocation` by the tags that MLflow sets of a git repository."""
+    commit, repository = tags.get("mlflow.source.git.commit"), tags.get("mlflow.source.git.repoURL")
+    source = tags.get("mlflow.source.name")
+    url = repository if repository and is_uri(repository) else f"file:{source}" if source else None
+    if commit is None or url is None:
+        return None
+    return standard.source_code_location(
+        url,
+        repo_url=repository,
+        path=source,
+        version=commit,
+        branch=tags.get("mlflow.source.git.branch"),
+    )

@@ -1,0 +1,269 @@
+"""What happens to the versions of registered models: who, when, and what was before, which MLflow forgets.
+
+A version that a run made becomes an output of that run. Whatever happens to it later, and a second version of
+the same run, is a run of its own, of the job `{name}.register`: so nothing replaces what was told before.
+"""
+
+import getpass
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from modeltrail import context, settings, standard, transports
+from modeltrail import event as events
+from modeltrail.context import Parent
+from modeltrail.event import Dataset
+from modeltrail.facets import Capture
+from modeltrail.guard import guarded
+from modeltrail.mlflow import models, names, record
+from modeltrail.mlflow.record import Server
+from modeltrail.mlflow.stores import Finish
+from modeltrail.mlflow.tracking import parent_of
+from modeltrail.observe.model import ModelView
+from modeltrail.runs import process
+from modeltrail.runs.facts import Facts
+from modeltrail.runs.models import Model
+
+JOB_TYPE: Final = "REGISTER"
+PROMPT: Final = "mlflow.prompt.is_prompt"
+_MOST: Final = 10_000
+"""So many versions of one name, or run, are looked at."""
+
+
+class Registry:
+    """Sees a registry store.
+
+    Args:
+        store: it.
+        uri: where it is.
+        tracking_uri: where MLflow keeps the runs that its versions come from.
+        in_server: whether this is a process of `mlflow server`, which does not know who asks.
+    """
+
+    METHODS: ClassVar[tuple[str, ...]] = (
+        "create_model_version",
+        "set_registered_model_alias",
+        "delete_registered_model_alias",
+        "transition_model_version_stage",
+        "delete_model_version",
+        "delete_registered_model",
+    )
+
+    def __init__(self, store: Any, uri: str, tracking_uri: str | None, *, in_server: bool) -> None:
+        self._store = store
+        self._tracking_uri = tracking_uri
+        self._in_server = in_server
+        self._namespace = names.namespace(uri)
+
+    def create_model_version(self, **_: Any) -> Finish:
+        """A version is registered."""
+
+        def finish(version: Any) -> None:
+            if PROMPT not in version.tags:
+                versions = Versions(self._server(), self._store, self._namespace, "observed")
+                with process.Section():
+                    transports.emit(versions.registered(version, self._known()))
+
+        return finish
+
+    def set_registered_model_alias(self, name: str, alias: str, version: Any) -> Finish:
+        """An alias is given to a version, and thereby taken from the one that had it."""
+        before = self._holder(name, alias)
+
+        def finish(_: Any) -> None:
+            told = self._store.get_model_version(name, version)
+            previous = _previous(before)
+            self._tell(told, "alias_set", previous=previous)
+            if before is not None and str(before.version) != str(version):
+                taken = self._store.get_model_version(name, before.version)
+                self._tell(taken, "alias_removed", previous=previous)
+
+        return finish
+
+    def delete_registered_model_alias(self, name: str, alias: str) -> Finish | None:
+        """An alias is taken away."""
+        before = self._holder(name, alias)
+        if before is None:
+            return None
+
+        def finish(_: Any) -> None:
+            now = self._store.get_model_version(name, before.version)
+            self._tell(now, "alias_removed", previous=_previous(before))
+
+        return finish
+
+    def transition_model_version_stage(self, name: str, version: Any, stage: str, **_: Any) -> Finish:
+        """A version goes to a stage; what had to leave it for that goes to the archive."""
+        before = self._of_stage(name, stage)
+
+        def finish(now: Any) -> None:
+            others = [each for each in before if str(each.version) != str(version)]
+            self._tell(now, "stage_change", previous=_previous(others[0] if others else None))
+            for other in others:
+                after = self._store.get_model_version(name, other.version)
+                if after.current_stage != other.current_stage:
+                    self._tell(after, "stage_change", previous=_previous(other))
+
+        return finish
+
+    def delete_model_version(self, name: str, version: Any) -> Finish:
+        """A version is deleted."""
+        before = _or_none(self._store.get_model_version, name, version)
+        return lambda _: self._deleted([before])
+
+    def delete_registered_model(self, name: str) -> Finish:
+        """All versions of a name are deleted."""
+        before = versions_where(self._store, "name", name)
+        return lambda _: self._deleted(before)
+
+    def _deleted(self, versions: Iterable[Any]) -> None:
+        for each in versions:
+            self._tell(each, "delete", previous=_previous(each))
+
+    def _holder(self, name: str, alias: str) -> Any:
+        """The version that has an alias; None if none has it."""
+        return _or_none(self._store.get_model_version_by_alias, name, alias)
+
+    def _of_stage(self, name: str, stage: str) -> list[Any]:
+        wanted = stage.lower()
+        found = versions_where(self._store, "name", name)
+        return [each for each in found if (each.current_stage or "").lower() == wanted]
+
+    def _known(self) -> dict[str, Any]:
+        """Who does it, where that is this process."""
+        if self._in_server:
+            return {}
+        with guarded("asking who is at work"):
+            return {"actor": getpass.getuser()}
+        return {}
+
+    def _server(self) -> Server:
+        from mlflow.tracking._tracking_service.utils import _get_store, get_tracking_uri
+
+        uri = self._tracking_uri or get_tracking_uri()
+        return Server(_get_store(uri), names.namespace(uri), live=True, here=not self._in_server)
+
+    def _tell(self, version: Any, action: str, **known: Any) -> None:
+        """A run of its own about a version."""
+        if PROMPT in version.tags:
+            return
+        at = events.now()
+        facet = models.registration(
+            version, self._namespace, action, at, "observed", **known, **self._known()
+        )
+        model = attrs.evolve(_placed(version, self._namespace), registration=facet)
+        parent = None if self._in_server else context.parent()
+        with process.Section():
+            transports.emit(
+                _own_event(version, model, events.new_run_id(), at, parent=parent, capture="observed")
+            )
+
+
+@attrs.frozen
+class Versions:
+    """Tells that versions were registered, now or long ago.
+
+    Attributes:
+        server: where the runs are.
+        store: the registry.
+        namespace: of its models.
+        capture: how it came to be known.
+    """
+
+    server: Server
+    store: Any
+    namespace: str
+    capture: Capture
+
+    def registered(self, version: Any, known: dict[str, Any]) -> dict[str, Any]:
+        """The event that a version was registered: of the run that made it, else one of its own."""
+        at = self.server.time(version.creation_timestamp)
+        facet = models.registration(version, self.namespace, "register", at, self.capture, **known)
+        run = self._run(version)
+        model = attrs.evolve(self._model(version, run), registration=facet)
+        if run is not None and self._is_first(version):
+            facts = self.server.facts(run)
+            facts.models.append(model)
+            parent = parent_of(run.info.run_id) or self.server.parent(run)
+            return record.event("OTHER", at, facts, self.server.identity(run), parent)
+        own = names.made_id("version", self.namespace, version.name, str(version.version))
+        around = context.parent() if self.server.here else None
+        parent = self.server.identity(run) if run is not None else around
+        told = _own_event(version, model, own, at, parent=parent, capture=self.capture)
+        return self._made_of_logged(told, version, model)
+
+    def _made_of_logged(self, told: dict[str, Any], version: Any, model: Model) -> dict[str, Any]:
+        """The event with the logged model as what the version was made of."""
+        if (model_id := _model_id(version)) is not None:
+            logged = Dataset(self.server.registry, f"logged_models/{model_id}")
+            told["inputs"].append(logged.as_input())
+            told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [logged.identity]})
+        return told
+
+    def _run(self, version: Any) -> Any:
+        """The run that made it, unless that was on another server, or is deleted."""
+        return _or_none(self.server.store.get_run, version.run_id) if version.run_id else None
+
+    def _is_first(self, version: Any) -> bool:
+        """Whether no other version of the name came of the run: of one dataset a run has one version."""
+        of_run = versions_where(self.store, "run_id", version.run_id)
+        others = [int(each.version) for each in of_run if each.name == version.name]
+        return min(others, default=int(version.version)) >= int(version.version)
+
+    def _model(self, version: Any, run: Any) -> Model:
+        algorithm = run.data.tags.get(models.ALGORITHM) if run is not None else None
+        found: Model
+        with guarded("looking at a registered model"):
+            if (model_id := _model_id(version)) is not None:
+                told = self.server.store.get_logged_model(model_id)
+                found = models.logged(told, self.server.registry, algorithm, fetch=self.server.fetch)
+            else:
+                found = models.saved(version.source, self.namespace, algorithm, fetch=self.server.fetch)
+            return models.version(version, found, self.namespace)
+        return _placed(version, self.namespace)
+
+
+def _placed(version: Any, namespace: str) -> Model:
+    """A version by its names alone."""
+    return Model(
+        ModelView(namespace, f"models/{version.name}"), version.name, str(version.version), namespace
+    )
+
+
+def _model_id(version: Any) -> str | None:
+    """The logged model that a version is; not every store says it, but by the URI that was registered."""
+    found = version.model_id or (version.source or "").removeprefix("models:/")
+    return found if found.startswith("m-") else None
+
+
+def _own_event(
+    version: Any, model: Model, run_id: str, at: str, *, parent: Parent | None, capture: Capture
+) -> dict[str, Any]:
+    """COMPLETE of a run that is about a version and nothing else; what takes no time has no START."""
+    facts = Facts(JOB_TYPE, capture)
+    facts.models.append(model)
+    identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
+    return record.event("COMPLETE", at, facts, identity, parent)
+
+
+def _or_none(ask: Callable[..., Any], *args: Any) -> Any:
+    """What MLflow answers; None where it has no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask(*args)
+    except MlflowException:
+        return None
+
+
+def _previous(version: Any) -> dict[str, Any] | None:
+    if version is None:
+        return None
+    return {"version": str(version.version), "aliases": sorted(version.aliases or ())}
+
+
+def versions_where(store: Any, field: str, value: str) -> list[Any]:
+    """The versions whose name or run is this one; a text has no escapes in a filter of MLflow."""
+    quote = '"' if "'" in value else "'"
+    return list(store.search_model_versions(f"{field} = {quote}{value}{quote}", max_results=_MOST))

@@ -1,0 +1,205 @@
+"""What runs tell while they go on, by what MLflow's tracking store is called for.
+
+A START when MLflow creates a run, values of metrics in chunks as they come, and at its end the whole story as
+MLflow has it then, whoever logged it.
+"""
+
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from modeltrail import context, transports
+from modeltrail import event as events
+from modeltrail.context import Parent
+from modeltrail.guard import guarded
+from modeltrail.mlflow import datasets, names, record
+from modeltrail.mlflow.record import Server
+from modeltrail.mlflow.stores import Finish
+from modeltrail.runs import outcome, process
+from modeltrail.runs.datasets import Input
+from modeltrail.runs.facts import Facts
+from modeltrail.runs.series import Series
+
+
+@attrs.define
+class _Open:
+    """A run that this process was told of.
+
+    Attributes:
+        identity: its names.
+        parent: the run that it belongs to.
+        seen: what this process saw of its environment and code.
+        inputs: the files that it was said to read, as they were then.
+        series: the values of metrics that are not told yet.
+    """
+
+    identity: Parent
+    parent: Parent | None = None
+    seen: Facts = attrs.field(factory=Facts)
+    inputs: list[Input] = attrs.field(factory=list)
+    series: Series = attrs.field(factory=Series)
+
+
+_open: dict[str, _Open] = {}
+"""The runs that go on, as far as this process was told, by MLflow's id."""
+
+
+class Tracking:
+    """Sees a tracking store.
+
+    Args:
+        store: it.
+        uri: where it is.
+        in_server: whether this is a process of `mlflow server`. There the run goes on elsewhere: nothing is
+            seen besides what MLflow is told, and values of metrics are asked for at the end.
+    """
+
+    METHODS: ClassVar[tuple[str, ...]] = (
+        "create_run",
+        "log_batch",
+        "log_metric",
+        "log_inputs",
+        "update_run_info",
+    )
+
+    def __init__(self, store: Any, uri: str, *, in_server: bool) -> None:
+        self._server = Server(store, names.namespace(uri), live=True, here=not in_server)
+        self._in_server = in_server
+        self._lock = process.Lock()
+        if not in_server:
+            context.also_look(active)
+            process.end_at_exit(_flush)
+
+    def create_run(self, **_: Any) -> Finish:
+        """START."""
+
+        def finish(run: Any) -> None:
+            found = self._found(run)
+            if not self._in_server:
+                found.parent = found.parent or context.parent()
+                found.seen.look_around()
+            found.identity = attrs.evolve(found.identity, root=found.parent.top if found.parent else None)
+            facts = self._with_seen(self._server.facts(run, whole=False), found)
+            self._emit("START", run.info.start_time, facts, found)
+            process.end_at_exit()  # before the transport is closed
+
+        return finish
+
+    def log_batch(self, run_id: str, metrics: Iterable[Any] = (), **_: Any) -> Finish | None:
+        """Values of metrics, held back until a chunk is due."""
+        values = list(metrics or ())
+        if self._in_server or not values:
+            return None
+        return lambda _: self._measured(run_id, values)
+
+    def log_metric(self, run_id: str, metric: Any) -> Finish | None:
+        """The same of one value."""
+        return self.log_batch(run_id, [metric])
+
+    def log_inputs(self, run_id: str, datasets: Iterable[Any] | None = None, **_: Any) -> Finish | None:
+        """The files that a run reads, as they are now."""
+        given = list(datasets or ())
+        if self._in_server or not given:
+            return None
+        return lambda _: self._read(run_id, given)
+
+    def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, **_: Any) -> Finish | None:
+        """COMPLETE, FAIL or ABORT."""
+        from mlflow.entities import RunStatus
+
+        kind = record.ENDS.get(RunStatus.to_string(run_status)) if run_status is not None else None
+        if kind is None:
+            return None
+        error = outcome.of(sys.exception())[1] if kind == "FAIL" and not self._in_server else None
+
+        def finish(_: Any) -> None:
+            run = self._server.store.get_run(run_id)
+            found = self._found(run)
+            _open.pop(run_id, None)
+            at = run.info.end_time or end_time or run.info.start_time
+            self._last_values(run, found, self._server.time(at))
+            facts = self._with_seen(self._server.facts(run), found)
+            self._emit(kind, at, facts, found, errorMessage=error)
+
+        return finish
+
+    def _found(self, run: Any) -> _Open:
+        """What is known of a run; of one that is new to this process what its record says."""
+        if (known := _open.get(run.info.run_id)) is not None:
+            return known
+        # a parent that goes on here knows its root, which may be no run of MLflow's
+        above = _open.get(run.data.tags.get(record.PARENT, ""))
+        parent = above.identity if above else self._server.parent(run)
+        found = _Open(self._server.identity(run), parent)
+        # of several processes of a server one may begin a run and another end it
+        return found if self._in_server else _open.setdefault(run.info.run_id, found)
+
+    def _by_id(self, run_id: str) -> _Open:
+        found = _open.get(run_id)
+        return found if found is not None else self._found(self._server.store.get_run(run_id))
+
+    def _measured(self, run_id: str, values: Iterable[Any]) -> None:
+        found = self._by_id(run_id)
+        with process.Section():
+            for value in values:
+                with self._lock:
+                    due = found.series.add(record.point(value))
+                if due is not None:
+                    _tell_chunk(due, found, events.now())
+
+    def _read(self, run_id: str, given: Iterable[Any]) -> None:
+        found = self._by_id(run_id)
+        for each in given:
+            with guarded("looking at a dataset"):
+                told = datasets.of(each, found.identity.name, events.now(), here=True)
+                if (seen := datasets.seen(told)).capture == "observed":
+                    found.inputs.append(seen)
+
+    def _with_seen(self, facts: Facts, found: _Open) -> Facts:
+        facts.run_facets.update(found.seen.run_facets)
+        facts.job_facets.update(found.seen.job_facets)
+        for used in found.inputs:
+            facts.add_input(used)
+        return facts
+
+    def _last_values(self, run: Any, found: _Open, at: str) -> None:
+        """What is left of the series; where this process did not see it, all that MLflow keeps."""
+        if self._in_server:
+            for chunk in record.history(run, record.whole_history(self._server.store)):
+                transports.emit(record.chunk_event(chunk, at, found.identity, found.parent))
+        elif (held := found.series.take()) is not None:
+            _tell_chunk(held, found, at)
+
+    def _emit(
+        self, kind: events.EventType, milliseconds: int, facts: Facts, found: _Open, **run_facets: Any
+    ) -> None:
+        at = self._server.time(milliseconds)
+        with process.Section():
+            transports.emit(record.event(kind, at, facts, found.identity, found.parent, **run_facets))
+
+
+def parent_of(run_id: str) -> Parent | None:
+    """The parent of a run that goes on, which may be no run of MLflow's."""
+    found = _open.get(run_id)
+    return found.parent if found is not None else None
+
+
+def active() -> Parent | None:
+    """MLflow's active run of this thread, if the bridge tells of it."""
+    fluent: Final = sys.modules.get("mlflow.tracking.fluent")
+    run = fluent.active_run() if fluent is not None and _open else None
+    found = _open.get(run.info.run_id) if run is not None else None
+    return found.identity if found is not None else None
+
+
+def _tell_chunk(held: dict[str, Any], found: _Open, at: str) -> None:
+    transports.emit(record.chunk_event(record.chunk(held["points"]), at, found.identity, found.parent))
+
+
+def _flush() -> None:
+    """At the end of the process: values that were logged to runs which it does not end."""
+    for found in list(_open.values()):
+        if (held := found.series.take()) is not None:
+            _tell_chunk(held, found, events.now())

@@ -104,7 +104,7 @@ class Server:
             facts.add_input(used)
         known = {(told.name, told.digest): used.dataset for told, used in found}
         for metric in run.data._metric_objs:  # noqa: SLF001  the public view has values alone
-            facts.add_summary(metric.key, metric.value, **_details(metric, known))
+            facts.metrics.set_last(metric.key, metric.value, **_details(metric, known))
         for model in self.models(run):
             facts.models.append(model)
         return facts

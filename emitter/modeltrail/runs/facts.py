@@ -3,12 +3,11 @@
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import attrs
 
-from modeltrail import event, naming, standard
+from modeltrail import naming, standard
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import (
@@ -18,7 +17,6 @@ from modeltrail.facets import (
     ModelTrailHyperparametersRunFacet,
     ModelTrailMetricsRunFacet,
     ModelTrailTrainingRunFacet,
-    metric_entry,
     param_entries,
 )
 from modeltrail.guard import guarded, warn_once
@@ -29,8 +27,8 @@ from modeltrail.observe.model import ModelView
 from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import models, process, transforms
 from modeltrail.runs.datasets import ROLES, Input
+from modeltrail.runs.metrics import Metrics
 from modeltrail.runs.models import CARD, UNKNOWN, Model
-from modeltrail.runs.series import Series
 from modeltrail.runs.transforms import Identity, Seen, Transform
 
 LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"})
@@ -60,7 +58,7 @@ class Facts:
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.more_steps: list[Mapping[str, Any]] = []
-        self.series = Series()
+        self.metrics = Metrics()
         self.training: dict[str, Any] = {}
         self.declared: dict[str, Any] = {}
         self.tags: dict[str, str] = {}
@@ -70,7 +68,6 @@ class Facts:
         self._redacted: set[str] = set()
         self._read: dict[Source, None] = {}
         self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
-        self._metrics: dict[tuple[str, str | None, str], dict[str, Any]] = {}
         self._lock = process.Lock()
 
     # --- data ------------------------------------------------------------
@@ -196,46 +193,11 @@ class Facts:
             self._redacted.update(hidden)
             self._params.update({(component, entry["name"]): entry for entry in entries})
 
-    def add_metric(
-        self, name: str, value: Any, step: int | None, details: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
-        """Write a metric down; one with a step also into the series. Returns a chunk of that when due."""
-        at = event.now()
-        self.add_summary(name, value, step=step, at=at, **details)
-        if step is None:
-            return None
-        with self._lock:
-            return self.series.add(metric_entry(name, value, step=step, at=at, split=details.get("split")))
-
-    def add_summary(self, name: str, value: Any, **details: Any) -> None:
-        """Write down the last value of a metric, with the arguments of `metric_entry`."""
-        entry = metric_entry(name, value, **details)
-        rest = [details.get("dataset"), details.get("slice_")]
-        told_apart = json.dumps(rest, sort_keys=True, default=str) if any(rest) else ""
-        with self._lock:
-            self._metrics[name, details.get("split"), told_apart] = entry
-
-    def forget_seen(self, said: AbstractSet[float]) -> None:
-        """Leave out scores that were seen once, and said by somebody as well, under a name of his own."""
-        with self._lock:
-            twice = {
-                key: entry["name"]
-                for key, entry in self._metrics.items()
-                if (entry.get("capture"), entry.get("step")) == ("observed", 0) and entry["value"] in said
-            }
-            self._metrics = {key: entry for key, entry in self._metrics.items() if key not in twice}
-            self.series.forget(set(twice.values()))
-
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""
         clean, _ = redact.mapping({key: str(value) for key, value in tags.items()})
         with self._lock:
             self.tags.update(clean)
-
-    def take_series(self) -> dict[str, Any] | None:
-        """The next chunk of the series; None if there is nothing to send."""
-        with self._lock:
-            return self.series.take()
 
     def add_training(self, values: Mapping[str, Any], capture: str) -> None:
         """Write down how the model is trained: fields of `modelTrail_training`.
@@ -394,7 +356,7 @@ class Facts:
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:
-        metrics = list(self._metrics.values())
+        metrics = self.metrics.summary()
         return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None
 
     def execution_parameters(self) -> dict[str, Any] | None:

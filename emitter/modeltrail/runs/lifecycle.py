@@ -130,7 +130,7 @@ class Lifecycle:
         for evaluation in waiting:
             with guarded("recording an evaluation"):
                 self._evaluated(evaluation)
-        self.facts.forget_seen(self._said)
+        self.facts.metrics.forget_seen(self._said)
         for source in self.facts.only_read():
             with guarded("recording what was read"):
                 seen, view = datasets.look(source)
@@ -138,7 +138,7 @@ class Lifecycle:
 
     def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""
-        return self._teller.tell("COMPLETE", self.facts), self.facts.series.pending()
+        return self._teller.tell("COMPLETE", self.facts), self.facts.metrics.pending()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -158,7 +158,7 @@ class Lifecycle:
                 return
             try:
                 self.settle()
-                if chunk := self.facts.take_series():
+                if chunk := self.facts.metrics.take():
                     self._send_chunk(chunk)
                 transports.emit(self._teller.tell_end(kind, self.facts, error))
             finally:
@@ -217,8 +217,7 @@ class Lifecycle:
             return
         if subject is scenes.GONE:
             for name, value in evaluation.values():
-                details = {"split": evaluation.role, "dataset": evaluation.reference()}
-                self.facts.add_metric(name, value, None, details)
+                self.facts.metrics.add(name, value, split=evaluation.role, dataset=evaluation.reference())
             return
         model = self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:

@@ -222,7 +222,7 @@ class Run(Lifecycle):
 
         def record() -> None:
             with process.Section():  # what is taken for a chunk is sent
-                if chunk := self.facts.add_metric(name, value, step, more):
+                if chunk := self.facts.metrics.add(name, value, step, **more):
                     self._send_chunk(chunk)
 
         self._do("a metric", record, None)

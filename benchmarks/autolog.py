@@ -70,9 +70,9 @@ def _train(
     random = np.random.default_rng(7)
     frame = pd.DataFrame(random.normal(size=(rows, 20)), columns=[f"feature_{n}" for n in range(20)])
     labels = pd.Series((frame["feature_0"] + random.normal(size=rows) > 0).astype(int), name="bought")
-    work(frame[:1000], labels[:1000], 1)  # what the libraries load on first use is not ours
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
+        work(frame[:1000], labels[:1000], 1)  # what the libraries load on first use is not ours
         began = imported = opened = time.perf_counter()
         if is_logged:
             import modeltrail

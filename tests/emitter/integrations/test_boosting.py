@@ -332,6 +332,17 @@ def test_a_file_leads_back_to_the_fit(library, autolog, told, parts, tmp_path):
 
 
 @both
+def test_one_booster_is_not_taken_for_another(library, autolog, told, parts, tmp_path):
+    """An evaluation of a booster that was not saved is not one of the other that was."""
+    autolog()
+    with modeltrail.run("train") as run:
+        library.train(library.matrix(parts[0], parts[2])).save_model(tmp_path / library.file)
+        run.evaluate(library.train(library.matrix(parts[0], parts[2]), 2), parts[1], {"auc": 0.5})
+    (judged,) = [event for event in told() if event["job"]["name"] == "train.evaluate"]
+    assert str(tmp_path / library.file) not in [each["name"] for each in judged["inputs"]]
+
+
+@both
 def test_a_loaded_model_is_an_input(library, autolog, told, parts, tmp_path):
     """Loading inside of a run makes the file its input; to go on from it makes it the base of the new one."""
     library.train(library.matrix(parts[0], parts[2])).save_model(tmp_path / library.file)

@@ -53,6 +53,17 @@ def test_what_has_no_quantiles() -> None:
     assert {"histogram", "quantiles"}.isdisjoint(of(RANDOM.normal(size=50), "password"))
 
 
+def test_of_a_long_frame_blocks_are_read() -> None:
+    """The blocks of a frame of pandas are those of the array that it holds, of all kinds of columns."""
+    numbers = RANDOM.normal(size=(1000, 2))
+    frame = pd.DataFrame(numbers, columns=["a", "b"]).assign(c=pd.array(numbers[:, 0] > 0, "boolean"))
+    found, expected = profile(frame, max_rows=100), profile(numbers, max_rows=100)
+    assert (100, expected.method) == (found.sample_rows, found.method)
+    assert expected.columns["0"] | {"dtype": "float64"} == found.columns["a"]
+    assert expected.columns["1"] | {"dtype": "float64"} == found.columns["b"]
+    assert 100 == found.columns["c"]["count"]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 def test_files_are_profiled_as_their_tables(tmp_path, suffix: str) -> None:
     """A small file has the profile of the table in it: numbers, texts and missing values."""

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import requests
@@ -16,6 +17,8 @@ import requests
 from modeltrail import guard
 
 HERE = Path(__file__).parent
+QUIET = "MLFLOW_DISABLE_TELEMETRY"
+os.environ[QUIET] = "true"  # of servers too, which live longer than a test
 PATIENCE_S = 60
 
 
@@ -31,9 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """MLflow as in a fresh process: no run is active, no URI is set, and it reports to nobody."""
     for name in list(os.environ):
-        if name.startswith("MLFLOW_"):
+        if name.startswith("MLFLOW_") and name != QUIET:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
@@ -44,6 +46,12 @@ def own_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     while mlflow.active_run() is not None:
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def mlflow(own_mlflow: None) -> ModuleType:
+    """The module `mlflow`, which takes seconds to import: nobody else shall wait for it."""
+    return sys.modules["mlflow"]
 
 
 @pytest.fixture

@@ -1,22 +1,26 @@
 """`modeltrail import mlflow`: what a server has, and what the bridge has told already."""
 
+import contextlib
 import json
 import re
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
-import mlflow
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from modeltrail import transports
+from modeltrail.mlflow.backfill import Backfill
 
 FRAME = pd.DataFrame({"tenure": range(40), "churned": [number % 2 for number in range(40)]})
 
 
 def train(uri: str) -> str:
     """A parent, a child with a model, two versions of it and an alias; the id of the run that trained."""
+    import mlflow
+
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("churn")
     FRAME.to_csv("churn.csv", index=False)
@@ -58,7 +62,9 @@ def in_milliseconds(answer: str) -> object:
     return re.sub(r'"(events|\w+_ingested_at)": ?("[^"]*"|\d+)', "", answer)
 
 
-def test_an_import_leads_to_the_answers_of_the_bridge(sqlite, as_at_start, modeltrail_command, here) -> None:
+def test_an_import_leads_to_the_answers_of_the_bridge(
+    mlflow, sqlite, as_at_start, modeltrail_command, here
+) -> None:
     """What was never bridged is shown and traced after an import, with its times; again changes nothing."""
     run_id = train(sqlite)
     told = modeltrail_command("import", "mlflow", "--tracking-uri", sqlite, "--json")
@@ -96,42 +102,61 @@ def test_an_import_contradicts_nothing_that_the_bridge_told(sqlite, as_at_start,
         assert in_milliseconds(before[question]) == in_milliseconds(after[question]), question
 
 
-def test_only_what_is_asked_for_is_imported(sqlite, as_at_start, modeltrail_command, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("experiments", "since", "runs", "versions"),
+    [
+        (["other"], None, 1, 0),
+        (["churn"], None, 3, 2),
+        (["churn", "other"], None, 4, 2),
+        ([], datetime(2038, 1, 1, tzinfo=UTC), 0, 0),
+        ([], datetime(2020, 1, 1, tzinfo=UTC), 4, 2),
+    ],
+)
+def test_only_what_is_asked_for_is_imported(
+    told, two_experiments, experiments, since, *, runs, versions
+) -> None:
     """One experiment brings its runs and the versions that they made; a time leaves out what began before."""
-    train(sqlite)
-    mlflow.set_experiment("other")
-    with mlflow.start_run(tags={"a": "b"}):
-        pass
-    ask = ("import", "mlflow", "--tracking-uri", sqlite)
-    for more, runs, versions in (
-        (("--experiment", "other"), 1, 0),
-        (("--experiment", "churn"), 3, 2),
-        (("--experiment", "churn", "--experiment", "other"), 4, 2),
-        (("--since", "2038-01-01"), 0, 0),
-        (("--since", "2020-01-01T12:30:00"), 4, 2),
-    ):
-        said = modeltrail_command(*ask, *more).stdout
-        assert f"Imported {runs} runs and {versions} model versions in " in said
+    done = Backfill(two_experiments, experiments, since)
+    found = done.found()
+    for run_id in found:
+        done.tell_run(run_id)
+    done.tell_versions(found)
+    assert (runs, versions, len(told)) == (done.runs, done.versions, done.events)
+    assert runs == len([event for event in told if event["eventType"] == "START"])
 
 
-def test_a_run_that_goes_on_is_imported_as_such(sqlite, as_at_start, modeltrail_command) -> None:
+@pytest.fixture(scope="module")
+def two_experiments(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store with the experiments `churn` and `other`."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("two")
+    with contextlib.chdir(folder):
+        uri = f"sqlite:///{folder}/mlflow.db"
+        train(uri)
+        mlflow.set_experiment("other")
+        with mlflow.start_run():
+            pass
+    return uri
+
+
+def test_a_run_that_goes_on_is_imported_as_such(mlflow, told, sqlite) -> None:
     """A run without an end is told as far as it is, and its end with the next import."""
     client = mlflow.MlflowClient(sqlite)
     run_id = client.create_run("0").info.run_id
-    states = []
-    for _ in range(2):
-        modeltrail_command("import", "mlflow", "--tracking-uri", sqlite)
-        modeltrail_command("compact")
-        (run,) = json.loads(modeltrail_command("runs", "--json").stdout)
-        states.append(run["state"])
-        client.set_terminated(run_id, "KILLED")
-    assert ["RUNNING", "ABORT"] == states
+    Backfill(sqlite).tell_run(run_id)
+    client.set_terminated(run_id, "KILLED")
+    Backfill(sqlite).tell_run(run_id)
+    assert ["START", "RUNNING", "START", "ABORT"] == [event["eventType"] for event in told]
+    assert 1 == len({event["run"]["runId"] for event in told})
 
 
-def test_what_cannot_be_imported_is_said(sqlite, modeltrail_command, tmp_path) -> None:
+def test_what_cannot_be_imported_is_said(mlflow, sqlite, modeltrail_command, tmp_path) -> None:
     """An unknown experiment, a server that is away and a full disk each end with a line and a code."""
     mlflow.MlflowClient(sqlite).create_run("0")
     ask = ("import", "mlflow", "--tracking-uri")
+    said = modeltrail_command(*ask, sqlite, "--since", "2038-01-01").stdout
+    assert "Imported 0 runs and 0 model versions in 0 events." in said
     said = modeltrail_command(*ask, sqlite, "--experiment", "nope", expected=2).stderr
     assert "has no experiment nope; it has Default" in said
     said = modeltrail_command(*ask, "http://me:secret@127.0.0.1:9", expected=4).stderr

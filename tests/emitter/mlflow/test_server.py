@@ -3,7 +3,6 @@
 import json
 import uuid
 
-import mlflow
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -12,7 +11,7 @@ def outputs(event: dict) -> dict[str, dict]:
     return {output["name"]: output for output in event["outputs"]}
 
 
-def test_a_model_that_is_sent_to_a_server_is_seen_on_its_way(server, told, here) -> None:
+def test_a_model_that_is_sent_to_a_server_is_seen_on_its_way(mlflow, server, told, here) -> None:
     """A client of a bridged server tells the bytes of a model that the server alone keeps."""
     mlflow.set_tracking_uri(f"modeltrail+{server}")
     mlflow.set_experiment("by-client")
@@ -34,7 +33,7 @@ def test_a_model_that_is_sent_to_a_server_is_seen_on_its_way(server, told, here)
     assert "sklearn" == end["run"]["facets"]["modelTrail_training"]["framework"]
 
 
-def test_artifacts_go_to_a_server_as_without_the_bridge(server, told, here) -> None:
+def test_artifacts_go_to_a_server_as_without_the_bridge(mlflow, server, told, here) -> None:
     """Files that are logged, listed and loaded through a server are the same with a URI of the bridge."""
     (here / "notes.txt").write_text("hello")
     mlflow.set_tracking_uri(f"modeltrail+{server}")
@@ -47,7 +46,7 @@ def test_artifacts_go_to_a_server_as_without_the_bridge(server, told, here) -> N
 
 
 @pytest.mark.slow
-def test_a_server_tells_for_clients_that_know_nothing_of_us(bridging_server, inbox, here) -> None:
+def test_a_server_tells_for_clients_that_know_nothing_of_us(mlflow, bridging_server, inbox, here) -> None:
     """A server over a bridged store tells of all its clients' runs, and nothing of its own machine."""
     log = here / "lineage-of-server"
     with bridging_server(log=log) as address:
@@ -77,7 +76,7 @@ def test_a_server_tells_for_clients_that_know_nothing_of_us(bridging_server, inb
 
 
 @pytest.mark.slow
-def test_a_server_is_imported_with_what_it_keeps_of_models(server, modeltrail_command) -> None:
+def test_a_server_is_imported_with_what_it_keeps_of_models(mlflow, server, modeltrail_command) -> None:
     """An import asks a server for the description of its models: framework and signature are known."""
     mlflow.set_tracking_uri(server)
     mlflow.set_experiment("imported")

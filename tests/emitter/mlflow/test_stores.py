@@ -190,34 +190,32 @@ _asked: list[str] = []
 
 @pytest.fixture
 def plain_answers(here: Any) -> list[str]:
-    """What a database answers without the bridge, worked out once."""
+    """What a store in files answers without the bridge, worked out once."""
     if not _asked:
-        _asked.extend(
-            line.replace(str(here), "<here>") for line in answers(f"sqlite:///{here}/plain.db", "plain")
-        )
+        _asked.extend(line.replace(str(here), "<here>") for line in answers(f"file://{here}/mlruns", "plain"))
     return [line.replace("<here>", str(here)) for line in _asked]
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.usefixtures("lenient")
-def test_what_fails_in_the_bridge_fails_there_alone(hook, late, sqlite, plain_answers, monkeypatch) -> None:
+def test_what_fails_in_the_bridge_fails_there_alone(hook, late, here, plain_answers, monkeypatch) -> None:
     """Whichever hook of ours raises, before MLflow's own call or after it, MLflow answers as without us."""
     from modeltrail.mlflow.registry import Registry
     from modeltrail.mlflow.tracking import Tracking
 
     owner = Tracking if hook in Tracking.METHODS else Registry
     monkeypatch.setattr(owner, hook, staticmethod(lambda *_, **__: Broken() if late else Broken()()))
-    assert plain_answers == answers(f"modeltrail+{sqlite}", "bridged")
+    assert plain_answers == answers(f"modeltrail+file://{here}/mlruns", "bridged")
     verb = "telling" if late else "seeing"
     assert f"{verb} {hook} of MLflow: RuntimeError" in guard.failures()
     assert {"RuntimeError"} == {kind.rpartition(" ")[2] for kind in guard.failures()}
 
 
-def test_events_that_nobody_takes_cost_no_run(sqlite, lenient, plain_answers) -> None:
+def test_events_that_nobody_takes_cost_no_run(here, lenient, plain_answers) -> None:
     """Where no event can be delivered, MLflow answers as it does without the bridge."""
     lenient.fails_with = "the disk is full"
-    assert plain_answers == answers(f"modeltrail+{sqlite}", "bridged")
+    assert plain_answers == answers(f"modeltrail+file://{here}/mlruns", "bridged")
     assert {"emitting an event: DeliveryError"} == guard.failures().keys()
     assert [] == lenient.sent
 

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 import modeltrail
 from modeltrail import settings
+from modeltrail.mlflow import tracking
 
 FRAME = pd.DataFrame({"tenure": range(40), "churned": [number % 2 for number in range(40)]})
 
@@ -33,6 +34,7 @@ def test_a_run_is_told_from_start_to_end(bridged, told) -> None:
     """A run of MLflow is a run of the job that its experiment names, with its own id, times and tags."""
     with bridged.start_run(run_name="first", tags={"team": "growth"}) as run:
         assert ["START"] == [each["eventType"] for each in told]
+    assert run.info.run_id not in tracking._open, "what is over is forgotten"
     start, end = of(told, run, "START"), of(told, run)
     assert [("default", "churn")] * 2 == [(each["job"]["namespace"], each["job"]["name"]) for each in told]
     record = bridged.get_run(run.info.run_id).info

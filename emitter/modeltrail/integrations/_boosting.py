@@ -15,7 +15,7 @@ from modeltrail.event import Dataset
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
 from modeltrail.integrations._saving import MODEL, record_loaded, record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
@@ -98,7 +98,10 @@ def tell(place: str, metric: str, value: float, step: int, **more: Any) -> None:
 def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then the booster that came out."""
     run, own = current_or_own("Booster")
-    with guarded("looking at a training"):  # whatever fails here, the run of our own must end
+    with (
+        ended_when_interrupted(own),
+        guarded("looking at a training"),
+    ):
         begin(run, _record_asked(run, call, given, asked))
 
     def finish(booster: Any, error: BaseException | None) -> None:
@@ -126,7 +129,7 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
 def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`."""
     run, own = current_or_own("cv")
-    with guarded("looking at a cross-validation"):
+    with ended_when_interrupted(own), guarded("looking at a cross-validation"):
         _record_asked(run, call, given, asked)
 
     def finish(results: Any, error: BaseException | None) -> None:

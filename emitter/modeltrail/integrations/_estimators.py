@@ -9,7 +9,7 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
 from modeltrail.integrations._sources import record_data, see
 from modeltrail.observe import boosters, data, model, origins
 from modeltrail.runs import Run
@@ -34,8 +34,12 @@ def observe_fit(call: Call) -> Finish | None:
     if api.current_run() is None and not facts.is_model(estimator):
         return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
+    run.learns(estimator)
     source: Named = UNKNOWN
-    with guarded("looking at a fit"):  # whatever fails here, the run of our own must end
+    with (
+        ended_when_interrupted(own),
+        guarded("looking at a fit"),
+    ):
         source = _record_asked(run, estimator, features, given)
 
     def finish(result: Any, error: BaseException | None) -> None:

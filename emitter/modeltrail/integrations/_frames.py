@@ -56,7 +56,12 @@ def record_written(frame: Any, given: Any) -> None:
     for place in origins.places(given):
         if sources := list(datasets.sources(frame, "other", {})):
             run.facts.add_write(sources, naming.identity(place))
-        run.output(place)
+        if hasattr(given, "flush"):  # what lies in the buffer is part of the file
+            given.flush()
+        if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
+            run.facts.add_written_again(place)
+        else:
+            run.output(place)
 
 
 def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], position: int = 0) -> Any:

@@ -9,6 +9,7 @@ where the wrapper is inert until that process activates the integration itself. 
 
 import functools
 import inspect
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from typing import Any, Final
 import attrs
 
 from modeltrail.guard import guarded, is_at_work
+from modeltrail.integrations._stand_in import StandIn
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called after the original with (result, None) or (None, what it raised)."""
@@ -219,7 +221,7 @@ def _found(owner: Any, attribute: str) -> Any:
 
 
 def _is_wrapper(function: Any) -> bool:
-    return isinstance(function, FunctionType) and "__modeltrail__" in vars(function)
+    return isinstance(function, FunctionType | StandIn) and "__modeltrail__" in vars(function)
 
 
 def _is_held(integration: str, function: Any, again: Callable[[], None]) -> bool:
@@ -251,7 +253,7 @@ def _wrapper(
         )
 
     vars(wrapper)["__modeltrail__"] = integration
-    return wrapper
+    return wrapper if isinstance(function, FunctionType) else StandIn(wrapper)
 
 
 def _follower(integration: str, function: Callable[..., Any], after: After) -> Any:
@@ -306,7 +308,8 @@ def observed(
         _finish(function, finish, result, None)
         return result
     finally:
-        _outermost.pop(threading.get_ident(), None)
+        with _lock:
+            _outermost.pop(threading.get_ident(), None)
 
 
 def observed_inside(
@@ -368,6 +371,19 @@ def _enter() -> bool:
             return False
         _outermost[me] = frozenset(thread.ident or 0 for thread in threading.enumerate())
         return True
+
+
+def _after_fork() -> None:
+    """Another thread may have held the lock, or been in an observed call: it is not here."""
+    global _lock  # noqa: PLW0603  one for the process
+    _lock = threading.RLock()
+    me = threading.get_ident()
+    for other in [each for each in _outermost if each != me]:
+        del _outermost[other]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _descendants(base: type) -> list[type]:

@@ -5,16 +5,19 @@ identity: what they call inside is observed.
 """
 
 import inspect
-import math
 import numbers
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+import attrs
+
 from modeltrail import api
 from modeltrail.integrations import _imports, _patch
+from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._sources import Source, see
 from modeltrail.integrations._weakly import Weakly, weak
@@ -30,13 +33,34 @@ REPEAT: Final = ("cross_val_predict", "learning_curve", "validation_curve", "per
 _INNER: Final = "func"
 """What scikit-learn's decorator `validate_params` calls the function that it decorates."""
 
+_STAMPED_BYTES: Final = 64 << 20
+"""Of larger predictions nobody can tell cheaply whether they were changed since."""
+
 _Weak = Callable[[], Any]
+
+
+@attrs.define
+class _Prediction:
+    """Whose predictions an array holds.
+
+    Attributes:
+        estimator: who predicted.
+        features: from what.
+        role: what that is to it.
+        stamp: what the array held then: who computes in it makes other predictions of it.
+        seen: what there was to be seen of the features, once the first score asked.
+    """
+
+    estimator: _Weak
+    features: _Weak
+    role: Role
+    stamp: int | None = None
+    seen: Source | None = None
+
+
 _fitted: Weakly[_Weak] = Weakly()
 """Estimator -> the features that it was fitted on."""
-_predicted: Weakly[tuple[_Weak, _Weak, Role]] = Weakly()
-"""Predictions -> the estimator, the features that it predicted from, and what these are to it."""
-_seen: Weakly[tuple[_Weak, Source]] = Weakly()
-"""Features -> the labels that they were looked at with, and what there was to be seen."""
+_predicted: "Weakly[_Prediction]" = Weakly()
 
 _counts: WeakKeyDictionary[Run, Counter[str]] = WeakKeyDictionary()
 """How often a run computed a metric of predictions that are not known: its values are a series."""
@@ -46,6 +70,10 @@ def observe(integration: str) -> None:
     """Observe metric functions and cross-validations, once they are imported."""
     _imports.when_imported("sklearn.metrics", lambda module: _observe_metrics(integration, module))
     _imports.when_imported("sklearn.model_selection", lambda module: _observe_repeats(integration, module))
+    _imports.when_imported(
+        "sklearn.inspection",
+        lambda module: _patch.wrap_function(integration, module.permutation_importance, observe_repeat),
+    )
 
 
 def observe_method(integration: str, owner: Any, attribute: str, method: str) -> None:
@@ -82,12 +110,15 @@ def observe_predict(call: Call) -> Finish | None:
     if len(call.args) + len(call.kwargs) < 2:
         return None
     estimator, features, *_ = (*call.args, *call.kwargs.values())
-    found = (weak(estimator), weak(features), _role(estimator, features))
+    found = _Prediction(weak(estimator), weak(features), _role(estimator, features))
 
     def finish(predictions: Any, error: BaseException | None) -> None:
         if error is None:
-            for each in (predictions, getattr(predictions, "base", None)):
-                _predicted.remember(each, found)
+            found.stamp = _stamp(predictions)
+            _predicted.remember(predictions, found)
+            owner = getattr(predictions, "base", None)
+            if owner is not None and owner is not features and _stamp(owner) == found.stamp:
+                _predicted.remember(owner, found)
 
     return finish
 
@@ -104,7 +135,7 @@ def observe_score(call: Call) -> Finish | None:
         run = api.current_run()
         if error is None and run is not None and isinstance(value, numbers.Real):
             role = _role(estimator, features)
-            _evaluate(run, estimator, _look(features, given.get("y")), role, {name: float(value)})
+            _evaluate(run, estimator, see(features, given.get("y")), role, {name: float(value)})
 
     return finish
 
@@ -121,25 +152,37 @@ def observe_metric(call: Call) -> Finish | None:
         if error is not None or run is None or not isinstance(value, numbers.Real):
             return
         name, score = _called(call.function, given), float(value)
-        estimator, features, role = _whose(predictions)
-        if estimator is not None and features is not None and role is not None:
-            _evaluate(run, estimator, _look(features, truth), role, {name: score})
-        else:
-            more: Any = {"split": role} if role else {}
-            counts = _counts.setdefault(run, Counter())
-            run.metric(name, score, step=counts[name], capture="observed", **more)
-            counts[name] += 1
+        known = _of(predictions)
+        estimator = known.estimator() if known is not None else None
+        features = known.features() if known is not None else None
+        if known is not None and estimator is not None and features is not None:
+            known.seen = known.seen or see(features, truth)
+            _evaluate(run, estimator, known.seen, known.role, {name: score})
+            return
+        more: Any = {"split": known.role} if known is not None else {}
+        counts = _counts.setdefault(run, Counter())
+        run.metric(name, score, step=counts[name], capture="observed", **more)
+        counts[name] += 1
 
     return finish
 
 
-def _whose(predictions: Any) -> tuple[Any, Any, Role | None]:
-    """Whose predictions they are, of what; for slices of an array what is known of the array."""
+def _of(predictions: Any) -> _Prediction | None:
+    """Whose predictions they are; of an array's columns what is known of the array, of some rows nothing."""
     for each in (predictions, getattr(predictions, "base", None)):
-        if (found := _predicted.of(each)) is not None:
-            estimator, features, role = found
-            return estimator(), features(), role
-    return None, None, None
+        found = _predicted.of(each)
+        if found is not None and found.stamp is not None and found.stamp == _stamp(each):
+            return found if facts.rows(predictions) == facts.rows(each) else None
+    return None
+
+
+def _stamp(array: Any) -> int | None:
+    """What an array holds, in a number; None where that is not known."""
+    try:
+        size = array.nbytes
+        return zlib.adler32(array.tobytes()) if size <= _STAMPED_BYTES and not array.dtype.hasobject else None
+    except AttributeError:  # a list, a frame
+        return None
 
 
 def _role(estimator: Any, features: Any) -> Role:
@@ -159,16 +202,9 @@ def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
 
 
 def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mapping[str, float]) -> None:
+    if run.facts.learned_from(data.data.fingerprint.digest):
+        role = "train"
     run.evaluate(estimator, data.data, metrics, role=role, capture="observed")
-
-
-def _look(features: Any, truth: Any) -> Source:
-    """One look for all scores on the same data."""
-    labels, seen = _seen.of(features) or (None, None)
-    if seen is None or labels is None or labels() is not truth:
-        seen = see(features, truth)
-        _seen.remember(features, (weak(truth), seen))
-    return seen
 
 
 def observe_cross_validation(call: Call) -> Finish:
@@ -190,7 +226,7 @@ def observe_cross_validation(call: Call) -> Finish:
 def _record_folds(run: Run, name: str, values: list[float]) -> None:
     for fold, value in enumerate(values):
         run.metric(name, value, step=fold, split="validation")
-    run.metric(f"mean_{name}", math.fsum(values) / len(values), split="validation")
+    run.metric(f"mean_{name}", sum(values) / len(values), split="validation")
 
 
 def observe_repeat(_: Call) -> None:

@@ -57,7 +57,10 @@ def remember(matrix: Any, features: Any, labels: Any) -> None:
 
 def known(matrix: Any) -> Source:
     """What a matrix was made of."""
-    return _made.setdefault(matrix, Source(None, {}))
+    try:
+        return _made.setdefault(matrix, Source(None, {}))
+    except TypeError:  # no matrix at all: the library is about to say so
+        return Source(None, {})
 
 
 def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Dataset, list[Role]]:

@@ -1,6 +1,5 @@
 """What is known of objects that say nothing of it themselves, for as long as they live."""
 
-import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from weakref import ref
@@ -13,7 +12,6 @@ class Weakly(Generic[T]):
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[ref[Any], T]] = {}
-        self._lock = threading.Lock()
 
     def remember(self, thing: Any, value: T) -> None:
         """Keep a value for an object; of what has no weak references, a list, nothing is kept."""
@@ -22,8 +20,7 @@ class Weakly(Generic[T]):
             found = ref(thing, lambda _: self._known.pop(key, None))
         except TypeError:
             return
-        with self._lock:
-            self._known[key] = (found, value)
+        self._known[key] = (found, value)  # one step: no lock that a forked child would inherit
 
     def of(self, thing: Any) -> T | None:
         """What is known of an object."""

@@ -84,7 +84,7 @@ def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
     """What came of a reading (a frame, or several) came from these places; returns them as sources."""
     sources = tuple(Source(place, _state(place)) for place in islice(places, MAX_SOURCES))
     if sources:
-        for each in _targets(result):
+        for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
     return sources
 
@@ -126,7 +126,7 @@ def places(given: object) -> list[str]:
     if isinstance(given, list | tuple | set | frozenset):
         return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
     if not isinstance(given, str | os.PathLike):
-        given = getattr(given, "name", None)
+        given = getattr(given, "name", None) if _is_open_file(given) else None
     if not isinstance(given, str | os.PathLike):
         return []
     text = os.fspath(given)
@@ -138,6 +138,14 @@ def places(given: object) -> list[str]:
     if path.exists():
         return [str(path)]
     return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
+
+
+def _is_open_file(given: object) -> bool:
+    """Of the system's: the member of an archive has a name too."""
+    try:
+        return given.fileno() >= 0  # type: ignore[attr-defined, no-any-return]
+    except Exception:  # each file that is none says so in its own way
+        return False
 
 
 def _state(place: str) -> tuple[int, int] | None:
@@ -165,7 +173,7 @@ def _within(holder: Any) -> Iterator[Origin]:
 
 
 def _pass_on(result: object, found: list[Origin]) -> None:
-    for each in _targets(result):
+    for each in islice(_targets(result), MAX_PARTS):
         own = of(each)
         joined = _joined(found if own is None else [own, *found])
         if joined is not own:

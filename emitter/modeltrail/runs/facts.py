@@ -67,6 +67,7 @@ class Facts:
         self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
         self._redacted: set[str] = set()
         self._read: dict[Source, None] = {}
+        self._written_again: dict[str, None] = {}
         self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
         self._lock = process.Lock()
 
@@ -258,9 +259,29 @@ class Facts:
         return made
 
     def made_of(self, thing: object) -> Model | None:
-        """The output model that an object was saved as."""
+        """The output model that an object was saved as; of a search also its best model may have been."""
         with self._lock:
-            return next((each for each in self.models if each.was(thing)), None)
+            best = getattr(thing, "best_estimator_", thing)
+            return next((each for each in self.models if each.was(thing) or each.was(best)), None)
+
+    def learned_from(self, digest: str) -> bool:
+        """Whether this content is what the run trains on."""
+        with self._lock:
+            return any(
+                digest and each.role == "train" and each.fingerprint["digest"] == digest
+                for each in self.inputs.values()
+            )
+
+    def add_written_again(self, place: str) -> None:
+        """An output was written once more: how it is in the end is looked at in the end."""
+        with self._lock:
+            self._written_again[place] = None
+
+    def take_written_again(self) -> list[str]:
+        """What was written more than once since this was asked last."""
+        with self._lock:
+            found, self._written_again = list(self._written_again), {}
+        return found
 
     def find_model(self, given: object) -> Model | None:
         """The output model that somebody means, the last one for None; None if it is none of them."""

@@ -1,17 +1,19 @@
 """The lifecycle of a run: from START to one last event, whatever happens to the process."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
+from weakref import ref
 
 import attrs
 
 from modeltrail import context, event, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
-from modeltrail.runs import datasets, outcome, process, scenes
+from modeltrail.runs import datasets, models, outcome, process, scenes
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
@@ -52,6 +54,7 @@ class Lifecycle:
         self._token: Token[context.Current | None] | None = None
         self._waiting: list[Evaluation] = []
         self._said: set[float] = set()
+        self._gone: Counter[str] = Counter()
         self._aborted = False
         self._changed: Callable[[], None] | None = None
 
@@ -131,6 +134,9 @@ class Lifecycle:
             with guarded("recording an evaluation"):
                 self._evaluated(evaluation)
         self.facts.metrics.forget_seen(self._said)
+        for place in self.facts.take_written_again():
+            with guarded("recording what was written"):
+                self.facts.add_output(datasets.look(place)[0])
         for source in self.facts.only_read():
             with guarded("recording what was read"):
                 seen, view = datasets.look(source)
@@ -189,7 +195,7 @@ class Lifecycle:
         if evaluation.capture == "observed":
             self._wait_for_more(evaluation)
             return
-        self._said.update(value for _, value in evaluation.values())
+        self._said.update(value for _, value in evaluation.values() if _is_telling(value))
         if self.facts.job_type == "EVALUATE" or self.facts.find_model(evaluation.model) is not None:
             self._evaluated(evaluation)
         else:
@@ -205,6 +211,14 @@ class Lifecycle:
                     return
             self._waiting.append(found)
 
+    def learns(self, thing: object) -> None:
+        """An object is fitted (again): what was saved or scored of it before is another model."""
+        with self._lock:
+            self._waiting = [each.forgotten() if each.subject is thing else each for each in self._waiting]
+            for model in self.facts.models:
+                if model.was(thing):
+                    model.forget()
+
     def _turned_out(self, made: Model) -> None:
         """What was scored of a model that is saved now stays its own, also when the object is gone."""
         with self._lock:
@@ -217,13 +231,19 @@ class Lifecycle:
             return
         if subject is scenes.GONE:
             for name, value in evaluation.values():
-                self.facts.metrics.add(name, value, split=evaluation.role, dataset=evaluation.reference())
+                self._gone[name] += 1
+                more = {"split": evaluation.role, "dataset": evaluation.reference()}
+                self.facts.metrics.add(name, value, self._gone[name] - 1, **more)
             return
-        model = self.facts.model(subject)
+        model = self._scored(subject) if isinstance(evaluation.model, ref) else self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
             evaluation.put_into(self.facts, model, self.run_id)
             return
         self._child("EVALUATE", lambda facts, run_id: evaluation.put_into(facts, model, run_id))
+
+    def _scored(self, subject: object) -> Model:
+        """What was seen to be scored is that object, and no other that resembles it."""
+        return self.facts.made_of(subject) or models.named(subject)
 
     def _child(self, job_type: str, fill: Callable[[Facts, str], None]) -> None:
         """Send START and COMPLETE of a child run, `{job}.evaluate` for instance.
@@ -238,3 +258,8 @@ class Lifecycle:
         with process.Section():
             transports.emit(teller.tell("START", facts))
             transports.emit(teller.tell("COMPLETE", facts))
+
+
+def _is_telling(value: float) -> bool:
+    """Whether a value is so exact that another one is the same by more than chance."""
+    return round(value, 5) != value

@@ -86,7 +86,11 @@ class Model:
         """Whether an output model is this one, saved or named once more."""
         if name is not None and self.name is not None:
             return name == self.name
-        return self.was(source) or (view.namespace, view.name) == (self.view.namespace, self.view.name)
+        is_elsewhere = naming.IN_MEMORY not in {view.namespace, self.view.namespace}
+        return (self.was(source) and not is_elsewhere) or (view.namespace, view.name) == (
+            self.view.namespace,
+            self.view.name,
+        )
 
     def update(self, view: ModelView, name: str | None) -> None:
         """What was seen of it now; a file says more than an object in memory."""
@@ -103,6 +107,10 @@ class Model:
     def was(self, thing: object) -> bool:
         """Whether this object is what was saved as the model."""
         return self._source is not None and self._source() is thing
+
+    def forget(self) -> None:
+        """The object that was saved is another model from here on."""
+        self._source = None
 
     def resembles(self, view: ModelView) -> bool:
         """Whether what was seen is this model: the same bytes, or the same class with as many numbers."""

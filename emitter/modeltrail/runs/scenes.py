@@ -6,6 +6,7 @@ inputs. A deployment is a child run whose output is the endpoint. All are RunEve
 others ignore the events of datasets.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -51,9 +52,11 @@ class Evaluation:
         """The same, of this model, or without keeping the object alive that it is of."""
         if made is not None:
             return attrs.evolve(self, model=made)
+        if isinstance(self.model, str | os.PathLike | Dataset):
+            return self
         try:
             return attrs.evolve(self, model=ref(self.model))
-        except TypeError:  # a name, or a file
+        except TypeError:  # it has no weak references
             return self
 
     @property
@@ -63,6 +66,10 @@ class Evaluation:
             return self.model
         found = self.model()
         return GONE if found is None else found
+
+    def forgotten(self) -> "Evaluation":
+        """The same, of a model that is no more."""
+        return attrs.evolve(self, model=GONE)
 
     def is_of(self, made: Model) -> bool:
         """Whether it is of the object that was saved as this model."""

@@ -311,7 +311,8 @@ def test_a_saved_booster_is_an_output(library, autolog, told, parts, tmp_path):
     with modeltrail.run("dump"):
         joblib.dump(booster, tmp_path / "m.joblib")
     outputs = [each for event in told() for each in event["outputs"]]
-    assert [str(tmp_path / "m.pkl"), str(tmp_path / "m.joblib")] == [each["name"] for each in outputs]
+    names = [library.file, "m.pkl", "m.joblib"]
+    assert [str(tmp_path / name) for name in names] == [each["name"] for each in outputs]
     for each in outputs:
         described = each["facets"]["modelTrail_model"]
         assert (library.name, "classification") == (described["framework"], described["task"])

@@ -1,12 +1,15 @@
 """pandas, as people use it: from which files a frame came, and where frames went."""
 
+import contextlib
 import copy
 import gc
+import hashlib
 import io
 import pickle
 import threading
 import warnings
 import weakref
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 import modeltrail
 from modeltrail import guard, integrations
 from modeltrail.observe import data, origins
+from modeltrail.runs import datasets
 
 
 @pytest.fixture
@@ -648,3 +652,44 @@ def test_the_host_s_exceptions_are_its_own(autolog, folder):
     assert None is caught.value.__cause__
     with pytest.raises(TypeError, match="unexpected keyword argument 'nothing'"):
         pd.read_csv("people.csv", nothing=1)
+
+
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_appended_to_is_looked_at_twice(autolog, told, tmp_path, monkeypatch):
+    """At the first write and at the end of the run: a loop that appends shall not read it all each time."""
+    autolog()
+    looks = []
+    look = datasets.look
+    monkeypatch.setattr(datasets, "look", lambda *given, **more: looks.append(given) or look(*given, **more))
+    with modeltrail.run("export"):
+        for _ in range(20):
+            pd.DataFrame({"a": [1]}).to_csv(tmp_path / "out.csv", mode="a", header=False)
+    assert 2 == len(looks)
+    (output,) = told()[-1]["outputs"]
+    assert (
+        hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
+        == output["facets"]["version"]["datasetVersion"]
+    )
+
+
+def test_an_open_file_is_looked_at_with_all_that_was_written(autolog, told, tmp_path):
+    """What lies in its buffer too; the member of an archive is no file of that name."""
+    autolog()
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("in.csv", "a\n2\n")
+    with modeltrail.run("export"):
+        with contextlib.chdir(tmp_path), zipfile.ZipFile("other.zip") as archive:
+            frame = pd.read_csv(archive.open("in.csv"))
+        with (tmp_path / "out.csv").open("w") as file:
+            frame.to_csv(file)
+    (event,) = told()
+    (output,) = event["outputs"]
+    assert (
+        hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
+        == output["facets"]["version"]["datasetVersion"]
+    )
+    assert [] == event["inputs"]

@@ -1,7 +1,9 @@
 """The patcher: calls pass through once and untouched, the outermost is observed, and all can be undone."""
 
 import json
+import os
 import pickle
+import random
 import sys
 import threading
 import types
@@ -374,3 +376,48 @@ def test_a_followed_function_is_of_its_library():
     place = json.dumps.__code__.co_filename
     _patch.undo("test")
     assert Path(place).parent == Path(json.__file__).parent
+
+
+def test_a_builtin_stays_one():
+    """A builtin or bound method binds to no class, and pickles, as it did."""
+    _patch.wrap_function("test", random.seed, watch)
+    kept = type("Kept", (), {"seed": random.seed})
+    kept().seed(3)
+    drawn = random.random()
+    assert seen
+    pickle.loads(pickle.dumps(random.seed))(3)  # a generator of its own, of the same state
+    assert drawn != random.random()
+    _patch.undo("test")
+    random.seed(3)
+    assert drawn == random.random()
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent():
+    """A lock that another thread held, and calls that others were in, are not the child's."""
+    _patch.wrap("test", Library, "outer", watch)
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with _patch._lock:
+            _patch._outermost[threading.get_ident()] = frozenset()
+            held.set()
+            done.wait(30)
+            del _patch._outermost[threading.get_ident()]
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    if (child := os.fork()) == 0:
+        Library().outer(3)
+        os._exit(7 if seen else 8)
+    for _ in range(200):
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            break
+        threading.Event().wait(0.05)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    done.set()
+    thread.join()
+    assert (child, 7) == (found, os.waitstatus_to_exitcode(status))

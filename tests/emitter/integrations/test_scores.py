@@ -14,8 +14,14 @@ from sklearn.metrics import (
     accuracy_score,
     f1_score,
     get_scorer,
+    log_loss,
     mean_squared_error,
-    recall_score,
+    roc_auc_score,
+)
+    accuracy_score,
+    f1_score,
+    get_scorer,
+    mean_squared_error,
     roc_auc_score,
 )
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
@@ -98,12 +104,67 @@ def test_a_score_that_is_declared_is_told_once(told, evaluations, parts):
     train, test, label, truth = parts
     with modeltrail.run("train") as run:
         model = LogisticRegression().fit(train, label)
-        accuracy = accuracy_score(truth, model.predict(test))
-        ones = recall_score(truth, model.predict_proba(test)[:, 1] > 0.4)
-        run.evaluate(model, test, {"accuracy": accuracy, "recall": ones})
+        loss = log_loss(truth, model.predict_proba(test))
+        error = mean_squared_error(truth, model.predict_proba(test)[:, 1] * 0.9)
+        run.evaluate(model, test, {"loss": loss, "error": error})
     ((_, judged),) = evaluations()
-    assert {"accuracy": accuracy, "recall": ones} == scored(judged)
+    assert {"loss": loss, "error": error} == scored(judged)
     assert ({}, []) == (of_run(told), points(told))
+
+
+def test_scores_are_of_the_model_that_predicted(evaluations, parts, tmp_path):
+    """Of several models of one class, one of which is saved, each has its own."""
+    train, test, label, truth = parts
+    found = {}
+    with modeltrail.run("train"):
+        models = [LogisticRegression(C=C).fit(train, label) for C in (1e-6, 1.0)]
+        for model in models:
+            found[id(model)] = log_loss(truth, model.predict_proba(test))
+        joblib.dump(models[1], tmp_path / "m.joblib")
+    told = {judged["name"].rpartition("/")[2]: scored(judged) for _, judged in evaluations()}
+    assert 2 == len(told)
+    assert {"log_loss": found[id(models[1])]} == told["m.joblib"]
+
+
+def test_a_model_that_is_fitted_again_is_another(told, evaluations, parts, tmp_path):
+    """What was saved and scored before stays what it was; what was only scored is of the run."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression(C=1e-6)
+        values = []
+        for name in ("first", None, "last"):
+            model.set_params(C=model.C * 100).fit(train, label)
+            if name:
+                joblib.dump(model, tmp_path / f"{name}.joblib")
+            values.append(log_loss(truth, model.predict_proba(test)))
+    found = {judged["name"].rpartition("/")[2]: scored(judged)["log_loss"] for _, judged in evaluations()}
+    assert {"first.joblib": values[0], "last.joblib": values[2]} == found
+    assert values[1] == of_run(told)["log_loss"]["value"]
+    (event,) = [each for each in told() if each["job"]["name"] == "train"]
+    assert {"first.joblib", "last.joblib"} == {each["name"].rpartition("/")[2] for each in event["outputs"]}
+
+
+def test_what_was_computed_with_is_nobody_s_prediction(told, evaluations, parts):
+    """Predictions that were changed in place, or some of their rows, are not told of the model."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LinearRegression().fit(train, label)
+        predicted = model.predict(test)
+        mean_squared_error(truth[:5], predicted[:5])
+        predicted += 1
+        value = mean_squared_error(truth, predicted)
+    assert value == of_run(told)["mean_squared_error"]["value"]
+    assert [] == evaluations()
+
+
+def test_training_data_that_was_selected_again_is_training_data(evaluations, parts):
+    """It is known by its content."""
+    train, _, label, _ = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train[["age", "income"]], label)
+        model.score(train[["age", "income"]], label)
+    ((data, _),) = evaluations()
+    assert "train" == data["inputFacets"]["modelTrail_dataUse"]["role"]
 
 
 def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):

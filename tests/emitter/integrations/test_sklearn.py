@@ -386,3 +386,17 @@ def test_what_a_transformer_gives_came_from_where_its_data_came_from(autolog, to
         name: use["role"] for name, use in inputs.items()
     }
     assert 0.75 == inputs["/raw.csv"]["split"]["fraction"]
+
+
+def test_who_interrupts_us_ends_our_run(autolog, told, table, monkeypatch):
+    """Ctrl-C while data is looked at ends the run that the fit would have been, and is the host's."""
+    autolog()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "labelled", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        LogisticRegression().fit(table[["age"]], table["bought"])
+    assert modeltrail.current_run() is None
+    assert 1 == len(told("ABORT")) + len(told("FAIL"))

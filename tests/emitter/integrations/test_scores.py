@@ -18,12 +18,6 @@ from sklearn.metrics import (
     mean_squared_error,
     roc_auc_score,
 )
-    accuracy_score,
-    f1_score,
-    get_scorer,
-    mean_squared_error,
-    roc_auc_score,
-)
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler

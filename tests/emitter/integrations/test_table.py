@@ -1,6 +1,7 @@
 """What every integration promises, one suite over the table of them."""
 
 import copy
+import functools
 import importlib
 import inspect
 import logging
@@ -336,6 +337,7 @@ def test_our_failures_do_not_reach_the_host(integration, sample, monkeypatch):
     calls = []
     original = observed.function
 
+    @functools.wraps(original)
     def counted(self, *args, **kwargs):
         calls.append(1)
         return original(self, *args, **kwargs)

@@ -98,10 +98,7 @@ def tell(place: str, metric: str, value: float, step: int, **more: Any) -> None:
 def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then the booster that came out."""
     run, own = current_or_own("Booster")
-    with (
-        ended_when_interrupted(own),
-        guarded("looking at a training"),
-    ):
+    with ended_when_interrupted(own), guarded("looking at a training"):
         begin(run, _record_asked(run, call, given, asked))
 
     def finish(booster: Any, error: BaseException | None) -> None:

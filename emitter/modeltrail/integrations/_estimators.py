@@ -36,10 +36,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
     source: Named = UNKNOWN
-    with (
-        ended_when_interrupted(own),
-        guarded("looking at a fit"),
-    ):
+    with ended_when_interrupted(own), guarded("looking at a fit"):
         source = _record_asked(run, estimator, features, given)
 
     def finish(result: Any, error: BaseException | None) -> None:

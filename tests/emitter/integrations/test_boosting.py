@@ -17,6 +17,7 @@ import xgboost
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from told import facet, metrics, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -81,18 +82,6 @@ def table():
 def parts(table):
     """Features to train on and to be judged by, and their labels."""
     return train_test_split(table[["age", "income", "debt"]], table["bought"], random_state=3)
-
-
-def facet(event, key):
-    return event["run"]["facets"][f"modelTrail_{key}"]
-
-
-def uses(event):
-    return {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
-
-
-def metrics(event):
-    return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
 
 
 def points(events):

@@ -6,6 +6,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from told import facet, metrics, uses
 
 import modeltrail
 
@@ -18,18 +19,6 @@ def table():
     frame = pd.DataFrame(random.normal(size=(200, 2)), columns=["age", "income"])
     frame["bought"] = (frame["age"] > 0).astype(int)
     return frame
-
-
-def facet(event, key):
-    return event["run"]["facets"][f"modelTrail_{key}"]
-
-
-def uses(event):
-    return {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
-
-
-def metrics(event):
-    return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
 
 
 def test_a_dataset_is_known_when_its_frame_is_gone(autolog, told, table):

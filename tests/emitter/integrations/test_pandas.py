@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from told import edges, known
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -41,12 +42,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def known(thing):
-    """The names of the files that something came from."""
-    origin = origins.of(thing)
-    return sorted(Path(source.place).name for source in origin.sources) if origin else None
-
-
 def used(event):
     """The inputs of an event by the last part of their names: (role, rows, features, label)."""
     found = {}
@@ -56,14 +51,6 @@ def used(event):
             rows = use["fingerprint"].get("rows")
             found[Path(each["name"]).name] = (use["role"], rows, use.get("features"), use.get("labelColumn"))
     return found
-
-
-def edges(event):
-    """What each output was made of, by the last part of their names."""
-    return {
-        Path(entry["name"]).name: {Path(source["name"]).name for source in entry["inputs"]}
-        for entry in event["job"]["facets"]["lineage"]["entries"]
-    }
 
 
 MADE = {

@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
+from told import edges, known
 
 import modeltrail
 from modeltrail.observe import origins
@@ -26,20 +27,6 @@ def folder(tmp_path, monkeypatch):
     pl.DataFrame(people).write_csv("people.csv")
     pl.DataFrame({"id": range(40), "amount": random.normal(size=40)}).write_csv("orders.csv")
     return tmp_path
-
-
-def known(thing):
-    """The names of the files that something came from."""
-    origin = origins.of(thing)
-    return sorted(Path(source.place).name for source in origin.sources) if origin else None
-
-
-def edges(event):
-    """What each output was made of, by the last part of their names."""
-    return {
-        Path(entry["name"]).name: {Path(source["name"]).name for source in entry["inputs"]}
-        for entry in event["job"]["facets"]["lineage"]["entries"]
-    }
 
 
 MADE = {

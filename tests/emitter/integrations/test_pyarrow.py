@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, dataset, feather, orc, parquet
 from pyarrow import json as arrow_json
+from told import edges, known
 
 import modeltrail
-from modeltrail.observe import data, origins
+from modeltrail.observe import data
 
 
 @pytest.fixture
@@ -21,20 +22,6 @@ def folder(tmp_path, monkeypatch):
         csv.write_csv(pa.table({"id": range(40)}), f"{name}.csv")
         parquet.write_table(pa.table({"id": range(40)}), f"{name}.parquet")
     return tmp_path
-
-
-def known(thing):
-    """The names of the files that something came from."""
-    origin = origins.of(thing)
-    return sorted(Path(source.place).name for source in origin.sources) if origin else None
-
-
-def edges(event):
-    """What each output was made of, by the last part of their names."""
-    return {
-        Path(entry["name"]).name: {Path(source["name"]).name for source in entry["inputs"]}
-        for entry in event["job"]["facets"]["lineage"]["entries"]
-    }
 
 
 READ = {

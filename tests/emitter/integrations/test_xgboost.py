@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from told import facet, metrics, uses
 
 import modeltrail
 from modeltrail.integrations import _sources
@@ -27,18 +28,6 @@ def table():
 @pytest.fixture
 def matrix(table):
     return xgboost.DMatrix(table[["age", "income"]], label=table["bought"])
-
-
-def facet(event, key):
-    return event["run"]["facets"][f"modelTrail_{key}"]
-
-
-def uses(event):
-    return {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
-
-
-def metrics(event):
-    return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
 
 
 def test_every_kind_of_matrix_is_known(autolog, told, table):

@@ -1,0 +1,34 @@
+"""What events say of runs, as tests ask for it."""
+
+from pathlib import Path
+
+from modeltrail.observe import origins
+
+
+def facet(event, key):
+    """A facet of ours of the run."""
+    return event["run"]["facets"][f"modelTrail_{key}"]
+
+
+def uses(event):
+    """How each input was used, by its name."""
+    return {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
+
+
+def metrics(event):
+    """The metrics of the run, by name."""
+    return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
+
+
+def known(thing):
+    """The names of the files that something came from."""
+    origin = origins.of(thing)
+    return sorted(Path(source.place).name for source in origin.sources) if origin else None
+
+
+def edges(event):
+    """What each output was made of, by the last part of their names."""
+    return {
+        Path(entry["name"]).name: {Path(source["name"]).name for source in entry["inputs"]}
+        for entry in event["job"]["facets"]["lineage"]["entries"]
+    }

@@ -10,13 +10,14 @@ KAFKA_DIR := .cache/kafka
 SPARK := .venv-spark
 AIRFLOW := .venv-airflow
 DBT := .venv-dbt
+TORCH := .venv-torch
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
 # Of the log that is asked. A million is generated once, from a quarter of an hour of CPU time on (4 GB in .cache); 20,000 in one.
 BENCH_RUNS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fmt bench faults sim interop kafka-up kafka-down ci build clean
+.PHONY: help setup demo test check fmt coverage bench faults sim integrations interop kafka-up kafka-down ci build clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -99,9 +100,20 @@ $(DBT)/.ready: tools/dbt/requirements.txt pyproject.toml
 	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r tools/dbt/requirements.txt -e .
 	@touch $@
 
+# What PyPI has of torch for Linux brings CUDA with it, whether there is a GPU or not.
+$(TORCH)/.ready: tools/torch/requirements.txt pyproject.toml
+	@echo "Installing PyTorch, Lightning and transformers (5 GB) into $(TORCH) ..."
+	@$(PYTHON) -m venv $(TORCH)
+	@$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/torch/requirements.txt -e '.[demo]' --group dev
+	@touch $@
+
+integrations: setup $(SPARK)/.ready $(TORCH)/.ready ## libraries that are too heavy for `make test`: pyspark.ml, PyTorch, Lightning, transformers
+	@$(SPARK)/bin/python -m pytest -q -m 'not torch and not slow' tests/emitter/integrations
+	@$(TORCH)/bin/python -m pytest -q -m 'not interop and not slow' tests/emitter/integrations tests/e2e/test_examples.py
+
 interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready $(DBT)/.ready ## other programs: Airflow, Spark, dbt and Dagster with us in their jobs, Spark with Delta on our tables
 	@$(BIN)/python -m pytest -q -m interop --ignore=tests/emitter/integrations
-	@$(SPARK)/bin/python -m pytest -q -m 'interop or not interop' tests/emitter/integrations
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
 	$(BIN)/python -m benchmarks
@@ -120,4 +132,4 @@ build: $(VENV)/.dev ## the wheel and the sdist
 	$(BIN)/python -m build --quiet
 
 clean: ## remove what the targets made in this folder
-	rm -rf $(VENV) $(SPARK) $(AIRFLOW) $(DBT) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) $(AIRFLOW) $(DBT) $(TORCH) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

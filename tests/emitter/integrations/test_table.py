@@ -28,7 +28,7 @@ installed = pytest.mark.parametrize(
     [each for each in TABLE if find_spec(each.module.partition(".")[0])],
     ids=lambda each: each.name,
 )
-"""What needs the library: heavy ones have an environment of their own (`make interop`)."""
+"""What needs the library: heavy ones have an environment of their own (`make integrations`)."""
 
 
 FITTED_ON = ([[0.0], [1.0]] * 5, [0, 1] * 5)

@@ -23,6 +23,7 @@ import modeltrail_collector
 from benchmarks import world
 from modeltrail_collector import answers
 from modeltrail_collector.answers import Database
+from modeltrail_collector.answers.rules import Forbidden, Metric, Rules
 from modeltrail_collector.log import open_log
 
 RUNS: Final = 1_000_000
@@ -66,12 +67,17 @@ def questions(runs: int) -> dict[str, Ask]:
         "runs: the newest 20": lambda db, _: answers.runs(db, limit=20),
         "runs: the newest 20 of a job": lambda db, n: answers.runs(db, job=f"train-p{n}", limit=20),
         "as-of: now": lambda db, _: answers.as_of(db),
+        "alert: a figure of each version below a floor": lambda db, _: answers.alert(db, FLOOR),
+        "alert: what learned from a forbidden source": lambda db, n: answers.alert(
+            db, Rules(rule=[Forbidden(name="forbidden", dataset=f"raw/source_{n + 50}.csv", versions="all")])
+        ),
         "sql: count of runs by state": lambda db, _: answers.sql(
             db, "SELECT state, count(*) AS n FROM runs GROUP BY state"
         ),
     }
 
 
+FLOOR: Final = Rules(rule=[Metric(name="floor", metric="accuracy", below=0.5, versions="all")])
 PAST: Final = ("show: the newest version", "trace: a model back to raw data", "as-of: now")
 COMMANDS: Final = {
     "modeltrail --version": ["--version"],

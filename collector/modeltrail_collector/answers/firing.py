@@ -13,11 +13,11 @@ import duckdb
 import msgspec
 
 from modeltrail_collector import scratch
+from modeltrail_collector.answers import forbidden
 from modeltrail_collector.answers.as_of import deployed, in_force
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Rules, Sql, Stalled, seconds
 from modeltrail_collector.answers.statements import sql_of
-from modeltrail_collector.answers.trace import trace
 from modeltrail_collector.answers.why.drift import compare
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log, open_log
@@ -134,6 +134,8 @@ def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("its query is not one SELECT")
         body = body.strip().rstrip(";")
+    if isinstance(rule, Forbidden):
+        forbidden.fill_reached(db, rule)
     query = f"WITH {sql_of('rule_views')} found AS (\n{body}\n) FROM found ORDER BY ALL"
     given: dict[str, object] = {"model": "*", "versions": "all", "against": "previous"}
     given |= {} if isinstance(rule, Sql) else msgspec.structs.asdict(rule)
@@ -173,7 +175,7 @@ def _judged(db: Database, rule: AnyRule, rows: list[Row]) -> list[Row]:
     """The rows that are findings: of two kinds the query finds candidates, which are looked at here."""
     match rule:
         case Forbidden():
-            return _confirmed(db, rule, rows)
+            return forbidden.confirmed(db, rule, rows)
         case Drift():
             return [found for row in rows for found in _drifted(rule, row)]
         case _:
@@ -202,57 +204,6 @@ def _drifted(rule: Drift, row: Row) -> list[Row]:
         and one.psi > max(rule.psi_above, one.psi_by_chance or 0.0)
         and fnmatchcase(one.column, rule.column)
     ]
-
-
-def _confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]:
-    """Those whose own trace leads to the forbidden content, with the way there.
-
-    By names alone a version would be blamed for what a file held before or after it was read. Where the trace
-    does not go back to the end, names have to do.
-    """
-    found = []
-    for row in candidates:
-        tree = trace(db, f"{row['namespace']}:{row['name']}@{row['version']}")
-        way = _way(tree, rule)
-        if not way and not _is_cut(tree):
-            continue
-        last = way[-1] if way else {}
-        through = f" through {len(way) - 2} more" if len(way) > 2 else ""
-        facts = {name: last.get(name) for name in ("namespace", "name", "version", "fingerprint")}
-        found.append(
-            {
-                "subject": row["subject"],
-                "run_id": row["run_id"],
-                "finding": f"learned from {rule.dataset or rule.fingerprint}",
-                "expected": "nothing of it in what it was made from",
-                "actual": f"{last['name']}{through}" if way else "by its names; the trail is too long",
-                "way": [f"{node['namespace']}:{node['name']}" for node in way],
-                **facts,
-            }
-        )
-    return found
-
-
-def _is_cut(node: dict[str, Any]) -> bool:
-    return node["cut"] is not None or any(map(_is_cut, node["inputs"]))
-
-
-def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:
-    """The nodes from a model to what is forbidden, or none."""
-    for one in node["inputs"]:
-        if _is_forbidden(one, rule):
-            return [node, one]
-        if way := _way(one, rule):
-            return [node, *way]
-    return []
-
-
-def _is_forbidden(node: dict[str, Any], rule: Forbidden) -> bool:
-    called = (node, *node["symlinks"])
-    texts = [text for one in called for text in (one["name"], f"{one['namespace']}/{one['name']}")]
-    patterns = (rule.dataset, f"*/{rule.dataset}") if rule.dataset else ("*",)
-    named = any(fnmatchcase(text, pattern) for text in texts for pattern in patterns)
-    return named and (rule.fingerprint is None or (node["fingerprint"] or "").startswith(rule.fingerprint))
 
 
 def _with_sources(db: Database, findings: list[Finding]) -> list[Finding]:

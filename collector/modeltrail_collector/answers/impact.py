@@ -20,7 +20,7 @@ _Key = tuple[str, str, str]
 """Run id, namespace, name."""
 
 
-class _Thing(msgspec.Struct):
+class Thing(msgspec.Struct):
     """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
 
     `reader` is a run that read it, whatever else is known of that.
@@ -72,40 +72,43 @@ def impact(
     Raises NotFound when nothing or more than one thing is called so, or no data has an index of its subjects.
     """
     with opened(of) as db:
-        found: list[Row] = []
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
-            level = _holding(db, held.datasets)
-            found += held.unread
-        else:
-            level = _start(db, text, fingerprint, frozenset({column}) if column else None)
-        runs: dict[str, Row] = {}
-        told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
-        for depth in range(1, _DEPTH + 1):
-            if not level:
-                break
-            reached = _readers(db, level)
-            for row, thing in reached:
-                _tell_run(row, thing, depth, runs, found)
-            level = []
-            for thing, row in _outputs(db, reached):
-                identity = (thing.namespace, thing.name, thing.run_id)
-                if identity not in told:
-                    told.add(identity)
-                    level.append(thing)
-                    found.append(row | {"depth": depth})
-        return _with_endpoints(db, found)
+            return _with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
+        level = _start(db, text, fingerprint, frozenset({column}) if column else None)
+        return _with_endpoints(db, walk(db, level))
+
+
+def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
+    """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`."""
+    found: list[Row] = []
+    runs: dict[str, Row] = {}
+    told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
+    for depth in range(1, deepest + 1):
+        if not level:
+            break
+        reached = _readers(db, level)
+        for row, thing in reached:
+            _tell_run(row, thing, depth, runs, found)
+        level = []
+        for thing, row in _outputs(db, reached):
+            identity = (thing.namespace, thing.name, thing.run_id)
+            if identity not in told:
+                told.add(identity)
+                level.append(thing)
+                found.append(row | {"depth": depth})
+    return found
 
 
 def _start(
     db: Database, text: str | None, fingerprint: str | None, columns: frozenset[str] | None
-) -> list[_Thing]:
+) -> list[Thing]:
     """The data that is meant, as each run wrote or read it."""
     name, version = None, None
     if text is not None:
         name, version = _named(db, text)
     if version is None and fingerprint is None and name is not None:
-        return [_Thing(name["namespace"], name["name"], columns=columns, any_version=True)]
+        return [Thing(name["namespace"], name["name"], columns=columns, any_version=True)]
     if name is None:  # of content alone nothing says where it lies
         db.attach("run_datasets")
         table = "run_datasets"
@@ -134,10 +137,10 @@ def _start(
         raise NotFound(
             f"No data {said}with {'version ' + version if version else 'this fingerprint'} is known."
         )
-    return [_Thing(**row, columns=columns) for row in rows]
+    return [Thing(**row, columns=columns) for row in rows]
 
 
-def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> list[_Thing]:
+def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> list[Thing]:
     """These datasets as the runs wrote or read them, and all of the same content."""
     db.attach("run_datasets")
     db.fill("held", ("run_id", "role", "namespace", "name"), datasets)
@@ -150,7 +153,7 @@ def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> lis
         FROM (FROM said UNION BY NAME
             SELECT d.* FROM run_datasets AS d SEMI JOIN said ON d.fingerprint = said.fingerprint)
         ORDER BY ALL""")
-    return [_Thing(**row) for row in rows]
+    return [Thing(**row) for row in rows]
 
 
 def _named(db: Database, text: str) -> tuple[Row, str | None]:
@@ -163,9 +166,9 @@ def _named(db: Database, text: str) -> tuple[Row, str | None]:
         return names.dataset(db, name), version
 
 
-def _readers(db: Database, things: list[_Thing]) -> list[tuple[Row, _Thing]]:
+def _readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
     """The inputs of runs that are one of these things."""
-    by_name: dict[_Name, list[_Thing]] = {}
+    by_name: dict[_Name, list[Thing]] = {}
     for thing in things:
         for alias in thing.aliases():
             by_name.setdefault(alias, []).append(thing)
@@ -221,7 +224,7 @@ def _key(row: Row) -> _Key:
     return row["run_id"], row["namespace"], row["name"]
 
 
-def _writers(db: Database, pairs: Iterable[tuple[Row, list[_Thing]]]) -> dict[tuple[str, str, str], str]:
+def _writers(db: Database, pairs: Iterable[tuple[Row, list[Thing]]]) -> dict[tuple[str, str, str], str]:
     """The run that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[_Key, Node] = {}
     for row, things in pairs:
@@ -234,7 +237,7 @@ def _writers(db: Database, pairs: Iterable[tuple[Row, list[_Thing]]]) -> dict[tu
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
 
 
-def _is_read(row: Row, thing: _Thing, writer: str | None) -> bool:
+def _is_read(row: Row, thing: Thing, writer: str | None) -> bool:
     """Whether what a run read is this: by its content, else its version, else by who wrote it before."""
     if thing.any_version or thing.reader == row["run_id"]:
         return True
@@ -246,7 +249,7 @@ def _is_read(row: Row, thing: _Thing, writer: str | None) -> bool:
     return thing.run_id is not None and writer == thing.run_id
 
 
-def _tell_run(row: Row, thing: _Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
+def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
     through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
     known = runs.get(row["run_id"])
     if known is None:
@@ -259,7 +262,7 @@ def _tell_run(row: Row, thing: _Thing, depth: int, runs: dict[str, Row], found: 
         known["through"].append(through)
 
 
-def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thing, Row]]:
+def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing, Row]]:
     """What the runs made of what they read: along their edges; a model under all of its names."""
     columns: dict[tuple[str, str, str], frozenset[str] | None] = {}
     for row, thing in reached:
@@ -270,7 +273,7 @@ def _outputs(db: Database, reached: list[tuple[Row, _Thing]]) -> list[tuple[_Thi
     runs = {row["run_id"]: row for row, _ in reached}
     asked = any(each is not None for each in columns.values())
     said = carried.said_of_columns(db, runs.keys()) if asked else {}
-    made: list[tuple[_Thing, Row]] = []
+    made: list[tuple[Thing, Row]] = []
     for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
         came = carried.columns(said, row, read, columns[row["run_id"], *read])
@@ -329,11 +332,9 @@ def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
     return found
 
 
-def _made(row: Row, columns: frozenset[str] | None) -> tuple[_Thing, Row]:
+def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
-    thing = _Thing(
-        **{name: row[name] for name in fields}, identities=row["identities"] or [], columns=columns
-    )
+    thing = Thing(**{name: row[name] for name in fields}, identities=row["identities"] or [], columns=columns)
     told = {"kind": "model" if row["model_version"] else row["kind"]}
     told |= {name: row[name] for name in fields}
     if row["model_version"]:

@@ -1,10 +1,10 @@
 -- kind = "metric": a figure below or above a value, or moved against another version of the same model.
 -- A figure that is no number is below, above and moved.
-WITH now AS (
+WITH told AS (FROM figure WHERE metric = $metric::VARCHAR), -- `figure`, named twice, would be worked out for all metrics
+now AS (
     SELECT s.subject, s.namespace, s.name, s.version, f.* EXCLUDE (namespace, name, version)
-    FROM subject AS s JOIN figure AS f USING (namespace, name, version)
-    WHERE metric = $metric::VARCHAR
-        AND ($dataset::VARCHAR IS NULL OR dataset GLOB $dataset OR dataset GLOB concat('*/', $dataset::VARCHAR))
+    FROM subject AS s JOIN told AS f USING (namespace, name, version)
+    WHERE ($dataset::VARCHAR IS NULL OR dataset GLOB $dataset OR dataset GLOB concat('*/', $dataset::VARCHAR))
         AND ($split::VARCHAR IS NULL OR split = $split)
         AND CASE WHEN $slice::VARCHAR IS NULL THEN slice IS NULL ELSE slice GLOB $slice END
 ),
@@ -12,7 +12,7 @@ held AS (
     SELECT now.*, b.base_version, f.value AS base_value, now.value - f.value AS delta
     FROM now
     LEFT JOIN baseline AS b USING (namespace, name, version)
-    LEFT JOIN figure AS f ON (f.namespace, f.name, f.version, f.metric) = (b.namespace, b.name, b.base_version, now.metric)
+    LEFT JOIN told AS f ON (f.namespace, f.name, f.version) = (b.namespace, b.name, b.base_version)
         AND f.dataset IS NOT DISTINCT FROM now.dataset AND f.split IS NOT DISTINCT FROM now.split
         AND f.slice IS NOT DISTINCT FROM now.slice
 ),

@@ -1,0 +1,90 @@
+"""Which model versions learned from a dataset that a rule forbids."""
+
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.impact import Thing, walk
+from modeltrail_collector.answers.rules import Forbidden
+from modeltrail_collector.answers.trace import trails
+
+_AT_ONCE: Final = 100
+
+
+def fill_reached(db: Database, rule: Forbidden) -> None:
+    """Make table `reached`: the runs that may have learned from what the rule forbids, however far away."""
+    db.attach("mentions")
+    named = "$dataset::VARCHAR IS NULL OR key GLOB $dataset OR key GLOB concat('*/', $dataset::VARCHAR)"
+    rows = db.rows(
+        f"""SELECT DISTINCT namespace, name,
+            CASE WHEN $fingerprint::VARCHAR IS NOT NULL THEN fingerprint END AS fingerprint
+        FROM mentions
+        WHERE role = 'input' AND how IN ('name', 'identity')
+            AND ({named} OR concat(key_namespace, '/', key) GLOB $dataset)
+            AND ($fingerprint IS NULL OR starts_with(fingerprint, $fingerprint))
+        ORDER BY ALL""",  # noqa: S608  a condition of ours
+        dataset=rule.dataset,
+        fingerprint=rule.fingerprint,
+    )
+    things = [Thing(**row, any_version=rule.fingerprint is None) for row in rows]
+    runs = {row["run_id"] for row in walk(db, things, sys.maxsize) if row["kind"] == "run"}
+    db.fill("reached", ("run_id",), [(run_id,) for run_id in sorted(runs)])
+
+
+def confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]:
+    """Those whose own trace leads to the forbidden content, with the way there.
+
+    By names alone a version would be blamed for what a file held before or after it was read. Where the trace
+    does not go back to the end, names have to do.
+    """
+    found = []
+    for row, tree in _traced(db, candidates):
+        way = _way(tree, rule)
+        if not way and not _is_cut(tree):
+            continue
+        last = way[-1] if way else {}
+        through = f" through {len(way) - 2} more" if len(way) > 2 else ""
+        facts = {name: last.get(name) for name in ("namespace", "name", "version", "fingerprint")}
+        found.append(
+            {
+                "subject": row["subject"],
+                "run_id": row["run_id"],
+                "finding": f"learned from {rule.dataset or rule.fingerprint}",
+                "expected": "nothing of it in what it was made from",
+                "actual": f"{last['name']}{through}" if way else "by its names; the trail is too long",
+                "way": [f"{node['namespace']}:{node['name']}" for node in way],
+                **facts,
+            }
+        )
+    return found
+
+
+def _traced(db: Database, candidates: list[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """Each with its trace: some at a time, so that they share what they read, and the limit of one answer."""
+    for first in range(0, len(candidates), _AT_ONCE):
+        some = candidates[first : first + _AT_ONCE]
+        yield from zip(some, trails(db, ((row, row["run_id"]) for row in some)), strict=True)
+
+
+def _is_cut(node: dict[str, Any]) -> bool:
+    return node["cut"] is not None or any(map(_is_cut, node["inputs"]))
+
+
+def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:
+    """The nodes from a model to what is forbidden, or none."""
+    for one in node["inputs"]:
+        if _is_meant(one, rule):
+            return [node, one]
+        if way := _way(one, rule):
+            return [node, *way]
+    return []
+
+
+def _is_meant(node: dict[str, Any], rule: Forbidden) -> bool:
+    called = (node, *node["symlinks"])
+    texts = [text for one in called for text in (one["name"], f"{one['namespace']}/{one['name']}")]
+    patterns = (rule.dataset, f"*/{rule.dataset}") if rule.dataset else ("*",)
+    named = any(fnmatchcase(text, pattern) for text in texts for pattern in patterns)
+    return named and (rule.fingerprint is None or (node["fingerprint"] or "").startswith(rule.fingerprint))

@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
             self._answer(HTTPStatus.LENGTH_REQUIRED, "the length of the message is missing")
-        elif int(length) > MAX_BODY:
+        elif len(length) > 9 or int(length) > MAX_BODY:
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a message has at most {MAX_BODY} bytes")
         else:
             self._take(self.rfile.read(int(length)))

@@ -102,16 +102,25 @@ class Receiver:
         except KeyError as error:
             raise Refused(f"{kind} has no {error}") from error
 
-    def _created(self, delivery: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if PROMPT in (data.get("tags") or {}):
+    def _created(self, _: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Identified as an import of the same version is."""
+        tags = data.get("tags") or {}
+        if not isinstance(tags, dict):
+            raise Refused("model_version.created has tags that are none")
+        if PROMPT in tags:
             return []
-        version = _Version(str(data["name"]), str(data["version"]), source=data.get("source"))
-        told = self._tell(delivery, at, version, "register", tags=data.get("tags") or {})
+        version = _Version(str(data["name"]), str(data["version"]), source=str(data.get("source") or ""))
+        run_id = names.made_id("version", self.registry, version.name, version.version)
+        told = self._tell(run_id, at, version, "register", tags=tags)
         return [made_of_logged(told, version, placed(version, self.registry), self.registry)]
 
     def _tagged(self, delivery: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         version = self._version(str(data["name"]), str(data["version"]))
-        return [self._tell(delivery, at, version, None, tags={str(data["key"]): data["value"]})]
+        return [
+            self._tell(
+                self._run_id(delivery, version), at, version, None, tags={str(data["key"]): data["value"]}
+            )
+        ]
 
     def _alias_set(self, delivery: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         """An alias that another version had is thereby taken from it."""
@@ -119,11 +128,14 @@ class Receiver:
         before = self._holders.get((name, alias))
         previous = self._previous(name, before)
         self._holders[name, alias] = number
-        told = [self._tell(delivery, at, self._version(name, number), "alias_set", previous=previous)]
-        if before not in {None, number}:
-            taken = self._version(name, str(before))
-            told.append(self._tell(delivery, at, taken, "alias_removed", previous=previous))
-        return told
+        moved = [(number, "alias_set")]
+        if before is not None and before != number:
+            moved.append((before, "alias_removed"))
+        versions = [(self._version(name, each), action) for each, action in moved]
+        return [
+            self._tell(self._run_id(delivery, version), at, version, action, previous=previous)
+            for version, action in versions
+        ]
 
     def _alias_removed(self, delivery: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         """MLflow does not say from which version: nothing can be told of one that was not seen before."""
@@ -132,7 +144,8 @@ class Receiver:
             return []
         previous = self._previous(name, before)
         del self._holders[name, alias]
-        return [self._tell(delivery, at, self._version(name, before), "alias_removed", previous=previous)]
+        version = self._version(name, before)
+        return [self._tell(self._run_id(delivery, version), at, version, "alias_removed", previous=previous)]
 
     def _version(self, name: str, number: str) -> _Version:
         held = [alias for (of, alias), holder in self._holders.items() if (of, holder) == (name, number)]
@@ -143,9 +156,12 @@ class Receiver:
             return None
         return {"version": number, "aliases": list(self._version(name, number).aliases)}
 
+    def _run_id(self, delivery: str, version: _Version) -> str:
+        return names.made_id("webhook", self.registry, delivery, version.version)
+
     def _tell(
         self,
-        delivery: str,
+        run_id: str,
         at: str,
         version: _Version,
         action: str | None,
@@ -155,7 +171,6 @@ class Receiver:
     ) -> dict[str, Any]:
         facet = models.registration(version, self.registry, action, at, "observed", **known)
         model = attrs.evolve(placed(version, self.registry), registration=facet)
-        run_id = names.made_id("webhook", self.registry, delivery, version.version)
         return own_event(version, model, run_id, at, parent=None, capture="observed", tags=tags or {})
 
 
@@ -165,7 +180,7 @@ def _read(body: bytes) -> tuple[str, str, Mapping[str, Any]]:
         document = json.loads(body)
         entity, action, at, data = (document[key] for key in ("entity", "action", "timestamp", "data"))
         datetime.fromisoformat(at)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused("the body is no message of an MLflow webhook") from error
     if not isinstance(data, dict):
         raise Refused("the body is no message of an MLflow webhook")

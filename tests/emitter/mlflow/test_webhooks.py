@@ -141,7 +141,8 @@ def test_what_is_not_of_mlflow_is_refused(wrong, status, reason, receiving):
 
 
 @pytest.mark.parametrize(
-    ("length", "status"), [(str((1 << 20) + 1), 413), (None, 411), ("many", 411), ("-1", 411)]
+    ("length", "status"),
+    [(str((1 << 20) + 1), 413), ("9" * 5000, 413), (None, 411), ("many", 411), ("-1", 411)],
 )
 def test_a_message_of_another_length_is_not_read(length, status, receiving):
     """Too long, or of no length that is told."""
@@ -158,7 +159,8 @@ def test_what_is_no_message_is_refused(receiving):
     """Signed, and without what a message has: 400."""
     answer = receiving.send("model_version_alias.created", {"name": "churn"})
     assert (400, "model_version_alias.created has no 'alias'\n") == (answer.status_code, answer.text)
-    assert 400 == receiving.send("model_version.created", ["churn"], delivery="d-2").status_code
+    for number, data in enumerate((["churn"], {"name": "churn", "version": "1", "tags": ["shop"]})):
+        assert 400 == receiving.send("model_version.created", data, delivery=f"e-{number}").status_code
     assert not receiving.log.exists()
 
 

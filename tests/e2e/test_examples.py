@@ -13,16 +13,32 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture
-def credit(modeltrail_command, tmp_path):
-    """`credit(*question)`: the answer, as JSON, after the example has run in a repository of its own."""
-    shutil.copytree(EXAMPLES / "credit", tmp_path, dirs_exist_ok=True)
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", tmp_path)
-    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "start")):
-        subprocess.run([*git, *words], check=True, capture_output=True)
-    for script in ("make_data.py", "train.py"):
-        subprocess.run([sys.executable, script], cwd=tmp_path, check=True, capture_output=True)
-    modeltrail_command("compact")
-    return lambda *question: json.loads(modeltrail_command(*question, "--json").stdout)
+def run_example(modeltrail_command, tmp_path):
+    """`run_example(name, *scripts)` runs it in a repository of its own, and gives what answers questions."""
+
+    def run(name, *scripts):
+        shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True)
+        git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", tmp_path)
+        for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "start")):
+            subprocess.run([*git, *words], check=True, capture_output=True)
+        for script in scripts:
+            subprocess.run([sys.executable, *script.split()], cwd=tmp_path, check=True, capture_output=True)
+        modeltrail_command("compact")
+        return lambda *question: json.loads(modeltrail_command(*question, "--json").stdout)
+
+    return run
+
+
+@pytest.fixture
+def credit(run_example):
+    """`credit(*question)`: the answer, as JSON."""
+    return run_example("credit", "make_data.py", "train.py")
+
+
+@pytest.fixture
+def energy(run_example):
+    """The same of the example in which a feed changes its unit."""
+    return run_example("energy", "make_data.py", "train.py 1", "make_data.py Wh", "train.py 2")
 
 
 def test_what_is_recorded_of_the_credit_example(credit, tmp_path):
@@ -64,3 +80,45 @@ def test_the_credit_example_leads_from_its_endpoint_to_all_raw_files_and_back(cr
         reached = credit("impact", str(tmp_path / f"raw/{name}.csv"))
         kinds = {each["kind"] for each in reached}
         assert {"run", "model", "endpoint"} <= kinds
+
+
+def test_why_names_the_unit_of_the_feed_first(energy):
+    """The one likely cause of the worse scores is the column whose unit changed, with its evidence."""
+    told = energy("why", "energy@2")
+    moved = {each["name"]: (each["better"], each["same_data"]) for each in told["figures"]}
+    assert {"mean_absolute_error": (False, True), "r2_score": (False, True)} == moved
+    (cause,) = told["causes"]
+    assert ("readings.csv", "column energy", "strong") == (
+        Path(cause["subject"]).name,
+        cause["what"],
+        cause["strength"],
+    )
+    unit, fingerprint, downstream, alone = (each["text"] for each in cause["evidence"])
+    assert unit.startswith("energy: all values about 1000 times what they were, as after a change of unit")
+    assert fingerprint.startswith("fingerprint ")
+    assert downstream.startswith("shows in train-energy/train: energy PSI ")
+    assert "nothing else that was recorded differs" == alone
+
+
+def test_impact_of_the_contaminated_feed_is_its_model_and_endpoint(energy, tmp_path):
+    """The version that was made before the change is not concerned."""
+    feed = tmp_path / "raw/readings.csv"
+    reached = energy("impact", f"{feed}@{hashlib.sha256(feed.read_bytes()).hexdigest()[:12]}")
+    (model,) = [each for each in reached if each["kind"] == "model"]
+    (endpoint,) = [each for each in reached if each["kind"] == "endpoint"]
+    assert ("energy", "2") == (model["registered_name"], model["version"])
+    assert ("local://grid/endpoints/peak-forecast", "2") == (endpoint["uri"], endpoint["version"])
+
+
+def test_what_is_recorded_of_the_energy_example(energy):
+    """Each line of its page: feeds with rows and profiles, the scores on checked days, the two versions."""
+    told = energy("show", "energy@2")
+    rows = {Path(each["name"]).name: (each["rows"], each["use"], each["capture"]) for each in told["data"]}
+    feeds = {"sites.csv": 40, "weather.csv": 60, "readings.csv": 2000, "peaks.csv": 2000, "train": 2000}
+    for name, count in feeds.items():
+        assert (count, "train", "observed") == rows[name]
+    assert {"mean_absolute_error", "r2_score"} == {each["name"] for each in told["evaluations"]}
+    assert "sklearn.linear_model.Ridge" == told["model"]["algorithm"]
+    assert ["local://grid/endpoints/peak-forecast"] == [each["uri"] for each in told["deployments"]]
+    sources = [Path(each["name"]).name for each in energy("trace", "energy@2")["inputs"]]
+    assert {"peaks.csv", "readings.csv", "sites.csv", "weather.csv", "train"} == set(sources)

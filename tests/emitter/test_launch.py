@@ -445,8 +445,18 @@ def test_without_news_of_the_sender_signals_are_forwarded_simply(program):
         ("python --check-hash-based-pycs never -S train.py", Command("train", "train.py", "-S")),
         ("accelerate launch --x train.py", Command("train", "train.py", is_python=False)),
         ("./run.sh", Command("run", is_python=False)),
+        ("jupyter execute a/train.ipynb", Command("train", "a/train.ipynb", is_python=False)),
+        ("papermill train.ipynb out.ipynb -p C 1", Command("train", "train.ipynb", is_python=False)),
+        (
+            "jupyter nbconvert --output out.ipynb --execute train.ipynb",
+            Command("train", "train.ipynb", is_python=False),
+        ),
+        ("python -Im nbconvert --output=o.ipynb t.ipynb", Command("t", "t.ipynb", "-I", is_python=False)),
+        ("python look.py train.ipynb", Command("look", "look.py")),
     ],
 )
 def test_a_command_line_names_its_job(line, expected):
     """The job is named after the script, else the module, else the program."""
-    assert expected == read(line.split())
+    found = read(line.split())
+    assert expected == found
+    assert (found.notebook is not None) == ("ipynb" in (expected.script or ""))

@@ -20,6 +20,7 @@ def run(command: tuple[str, ...], name: str | None, namespace: str | None, *, no
     \b
     modeltrail run -- python train.py --epochs 3
     modeltrail run --name nightly -- accelerate launch train.py
+    modeltrail run -- jupyter execute train.ipynb
     """
     return wrapper.launch(
         command,

@@ -11,11 +11,13 @@ MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
-def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) -> None:
+def record_saved(
+    fitted: object | None, place: str | PathLike[str] | model.ModelView, *, is_model: bool
+) -> None:
     """A saved model is an output of the current run, with what is known of it from memory.
 
-    Without a run it is one of its own, from the fitted model to its place. What is saved and no model, a
-    transformer, is data of the run, if there is one.
+    Without a run it is one of its own, from the fitted model, where that is known, to its place. What is
+    saved and no model, a transformer, is data of the run, if there is one.
     """
     run = api.current_run()
     if not is_model:
@@ -25,8 +27,9 @@ def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) 
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
-            seen = model.look(fitted)
-            own.input(Dataset(seen.namespace, seen.name), role="other")
+            if fitted is not None:
+                seen = model.look(fitted)
+                own.input(Dataset(seen.namespace, seen.name), role="train")
             own.output_model(place, of=fitted)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from modeltrail import context, settings, wire
 from modeltrail.guard import guarded
 from modeltrail.integrations import autolog
+from modeltrail.observe import code
 from modeltrail.runs import Run, outcome, process
 
 INTERVAL_S: Final = 0.1
@@ -25,7 +26,8 @@ class Story:
     """The state file: the story of the run as it would be told now, replaced as a whole.
 
     JSON: `event` is the event COMPLETE, `chunk` the metrics that are not sent yet, `error` the facet of the
-    exception that ended the interpreter.
+    exception that ended the interpreter, `interrupted` whether that was Ctrl-C, `cell` the last one of a
+    notebook.
     """
 
     def __init__(self, path: Path, run: Run) -> None:
@@ -53,23 +55,26 @@ class Story:
                 return
             self.write()
 
-    def write(self, error: dict[str, Any] | None = None) -> None:
+    def write(self, **ending: Any) -> None:
         """Replace the file; who reads it sees the old one or the new one."""
         with self._lock:
             event, chunk = self._run.story()
-            document = {"event": event, "chunk": chunk, "error": error}
+            document = {"event": event, "chunk": chunk, **ending}
             fresh = self._path.with_suffix(".new")
             fresh.write_bytes(wire.encode(document))
             fresh.replace(self._path)
             self._written_at = time.monotonic()
 
     def finish(self, *, look_around: bool) -> None:
-        """The last word, at the end of the interpreter."""
+        """The last word, at the end of the interpreter; its end first, since a kernel is given 2 s to go."""
+        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+        kind, facet = outcome.of(error)
+        ending = {"error": facet, "interrupted": kind == "ABORT", "cell": code.entry_point().cell}
+        self.write(**ending)
         self._run.settle()
         if look_around:
             self._run.facts.look_around()
-        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-        self.write(outcome.failure(type(error), error, error.__traceback__) if error is not None else None)
+        self.write(**ending)
 
     def _later(self) -> None:
         with guarded("writing the state of the run"), self._lock:
@@ -95,6 +100,8 @@ def adopt(state: str) -> None:
     launched = json.loads((directory / "launch.json").read_text(encoding="utf-8"))
     run = Run(launched["name"], namespace=launched["namespace"], run_id=launched["run_id"])
     run.under(context.from_context(launched["context"]))
+    if (notebook := directory / "notebook").exists():
+        code.runs_in(notebook.read_text(encoding="utf-8"))
     story = Story(directory / "story.json", run)
     run.follow(story.changed)
     context.adopt(run)

@@ -9,6 +9,9 @@ import attrs
 
 _PYTHON: Final = re.compile(r"^(?:python|pypy)[\d.]*(?:\.exe)?$")
 _WITH_VALUE: Final = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+_NOTEBOOK: Final = ".ipynb"
+_OF_NOTEBOOKS: Final = frozenset({"jupyter", "nbclient", "nbconvert", "papermill"})
+"""Modules that have a notebook run, in a kernel that they start."""
 
 
 @attrs.frozen
@@ -17,7 +20,7 @@ class Command:
 
     Attributes:
         name: of the job: the script without its suffix, the module, or the program.
-        script: the Python file that is run, if one is named.
+        script: the Python file or the notebook that is run, if one is named.
         is_python: whether it is Python that is started, and not what may start it.
         blind: the option that keeps Python from importing sitecustomize, if one is given.
     """
@@ -27,13 +30,20 @@ class Command:
     blind: str | None = None
     is_python: bool = True
 
+    @property
+    def notebook(self) -> str | None:
+        """The notebook that is run, if it is one."""
+        return self.script if self.script and self.script.endswith(_NOTEBOOK) else None
+
 
 def read(command: Sequence[str]) -> Command:
-    """Read `python -u train.py --x`, `python -m churn.train`, `accelerate launch train.py`, `./train.sh`."""
+    """Read `python -u train.py --x`, `python -m churn.train`, `accelerate launch train.py`, `./train.sh`.
+
+    And `jupyter execute train.ipynb`, with whichever program a notebook is run.
+    """
     program = Path(command[0]).name
     if not _PYTHON.match(program):
-        script = next((part for part in command if part.endswith(".py")), None)
-        return Command(Path(script or program).stem, script, is_python=False)
+        return _started_by(program, command)
     blind = None
     parts = iter(command[1:])
     for part in parts:
@@ -49,14 +59,26 @@ def read(command: Sequence[str]) -> Command:
             blind = blind or next((f"-{letter}" for letter in letters if letter in "ISE"), None)
             taking = next((letter for letter in letters if letter in "cmWX"), None)
             if taking == "m":
-                return _module(letters.partition("m")[2] or next(parts, ""), blind)
+                return _module(letters.partition("m")[2] or next(parts, ""), list(parts), blind)
             if taking == "c":
                 break
     return Command(program, None, blind)
 
 
-def _module(name: str, blind: str | None) -> Command:
+def _started_by(name: str, command: Sequence[str]) -> Command:
+    """What a program that is no Python is to start: the first script or notebook that it does not write."""
+    given = [
+        part
+        for before, part in zip(["", *command], command, strict=False)
+        if part.endswith((".py", _NOTEBOOK)) and not part.startswith("-") and before != "--output"
+    ]
+    return Command(Path(given[0] if given else name).stem, given[0] if given else None, is_python=False)
+
+
+def _module(name: str, arguments: Sequence[str], blind: str | None) -> Command:
     """`-m churn.train`: the file, where it lies below the working directory."""
+    if name in _OF_NOTEBOOKS:
+        return attrs.evolve(_started_by(name, arguments), blind=blind)
     path = Path(*name.split("."))
     found = (each for each in (path.with_suffix(".py"), path / "__main__.py") if each.is_file())
     script = next(found, None)

@@ -2,7 +2,8 @@
 
 The program has the wrapper's standard streams, working directory, process group and signal handlers; its exit
 code is the wrapper's, and 128 + n stands for death by signal n, as in a shell. What ends a run: exit code 0
-COMPLETE, another one FAIL, a signal ABORT.
+COMPLETE, another one FAIL, a signal ABORT. What runs a notebook handles signals itself; the kernel says that
+it was interrupted.
 """
 
 import json
@@ -33,6 +34,7 @@ from modeltrail.runs.facts import Facts
 from modeltrail.runs.story import Teller
 
 NOT_FOUND: Final = 127
+_CODE: Final = ModelTrailCodeStateRunFacet.KEY
 NOT_EXECUTABLE: Final = 126
 _FORWARDED: Final = frozenset(
     getattr(signal, name)
@@ -123,6 +125,8 @@ class _Wrapper:
             "prefix": os.path.realpath(sys.prefix),
         }
         (Path(state) / "launch.json").write_text(json.dumps(launched), encoding="utf-8")
+        if self.read.notebook:
+            (Path(state) / "notebook").write_text(str(Path(self.read.notebook).absolute()), encoding="utf-8")
         return state
 
     def run(self, state: str | None, say: Callable[[str], None]) -> int:
@@ -185,11 +189,14 @@ class _Wrapper:
 
     def _tell_end(self, state: Path, returned: int, say: Callable[[str], None]) -> None:
         story = _story(state / "story.json")
-        kind, error = _ending(returned, story.get("error"))
+        kind, error = _ending(returned, story)
         if chunk := story.get("chunk"):
             transports.emit(self.teller.tell_chunk(self.facts, chunk))
         last = self.teller.tell(kind, self.facts, errorMessage=error)
         inside = story.get("event")
+        ran = last["run"]["facets"].get(_CODE, {})
+        if "notebook" in ran and story.get("cell") is not None:
+            last["run"]["facets"][_CODE] = {**ran, "notebook": {**ran["notebook"], "cell": story["cell"]}}
         transports.emit(_merged(last, inside, is_python=self.read.is_python) if inside else last)
         transports.close()
         if not (state / "claim").exists() and not self.read.blind:
@@ -208,20 +215,20 @@ def _merged(last: dict[str, Any], story: Mapping[str, Any], *, is_python: bool) 
         facets = {**last[entity]["facets"], **story[entity]["facets"]}
         if entity == "run" and "errorMessage" in last["run"]["facets"]:
             facets["errorMessage"] = last["run"]["facets"]["errorMessage"]
-        key = ModelTrailCodeStateRunFacet.KEY
-        mine = last[entity]["facets"].get(key, {})
-        if not is_python and "command" in mine and key in facets:
-            facets[key] = {**facets[key], "command": mine["command"]}
+        mine = last[entity]["facets"].get(_CODE, {})
+        if not is_python and "command" in mine and _CODE in facets:
+            facets[_CODE] = {**facets[_CODE], "command": mine["command"]}
         last[entity] = {**last[entity], "facets": facets}
     return {**last, "inputs": story["inputs"], "outputs": story["outputs"]}
 
 
-def _ending(returned: int, error: dict[str, Any] | None) -> tuple[EventType, dict[str, Any] | None]:
+def _ending(returned: int, story: Mapping[str, Any]) -> tuple[EventType, dict[str, Any] | None]:
     if returned == 0:
         return "COMPLETE", None
     if returned < 0:
         return "ABORT", outcome.message(f"killed by {_signal_name(-returned)}")
-    return "FAIL", error or outcome.message(f"exit code {returned}")
+    kind: EventType = "ABORT" if story.get("interrupted") else "FAIL"
+    return kind, story.get("error") or outcome.message(f"exit code {returned}")
 
 
 def _signal_name(number: int) -> str:

@@ -71,7 +71,7 @@ def version(told: Any, model: Model, registry: str) -> Model:
 
 
 def registration(
-    told: Any, registry: str, action: str, at: str, capture: Capture, **known: Any
+    told: Any, registry: str, action: str | None, at: str, capture: Capture, **known: Any
 ) -> ModelTrailRegistrationDatasetFacet:
     """What happened to a version; `known` are further fields of the facet."""
     stage = told.current_stage if told.current_stage not in {None, "", "None"} else None

@@ -5,7 +5,7 @@ the same run, is a run of its own, of the job `{name}.register`: so nothing repl
 """
 
 import getpass
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -152,11 +152,11 @@ class Registry:
         facet = models.registration(
             version, self._namespace, action, at, "observed", **known, **self._known()
         )
-        model = attrs.evolve(_placed(version, self._namespace), registration=facet)
+        model = attrs.evolve(placed(version, self._namespace), registration=facet)
         parent = None if self._in_server else context.parent()
         with process.Section():
             transports.emit(
-                _own_event(version, model, events.new_run_id(), at, parent=parent, capture="observed")
+                own_event(version, model, events.new_run_id(), at, parent=parent, capture="observed")
             )
 
 
@@ -190,16 +190,8 @@ class Versions:
         own = names.made_id("version", self.namespace, version.name, str(version.version))
         around = context.parent() if self.server.here else None
         parent = self.server.identity(run) if run is not None else around
-        told = _own_event(version, model, own, at, parent=parent, capture=self.capture)
-        return self._made_of_logged(told, version, model)
-
-    def _made_of_logged(self, told: dict[str, Any], version: Any, model: Model) -> dict[str, Any]:
-        """The event with the logged model as what the version was made of."""
-        if (model_id := _model_id(version)) is not None:
-            logged = Dataset(self.server.registry, f"logged_models/{model_id}")
-            told["inputs"].append(logged.as_input())
-            told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [logged.identity]})
-        return told
+        told = own_event(version, model, own, at, parent=parent, capture=self.capture)
+        return made_of_logged(told, version, model, self.server.registry)
 
     def _run(self, version: Any) -> Any:
         """The run that made it, unless that was on another server, or is deleted."""
@@ -221,14 +213,23 @@ class Versions:
             else:
                 found = models.saved(version.source, self.namespace, algorithm, fetch=self.server.fetch)
             return models.version(version, found, self.namespace)
-        return _placed(version, self.namespace)
+        return placed(version, self.namespace)
 
 
-def _placed(version: Any, namespace: str) -> Model:
+def placed(version: Any, namespace: str) -> Model:
     """A version by its names alone."""
     return Model(
         ModelView(namespace, f"models/{version.name}"), version.name, str(version.version), namespace
     )
+
+
+def made_of_logged(told: dict[str, Any], version: Any, model: Model, registry: str) -> dict[str, Any]:
+    """The event with the logged model as what the version was made of."""
+    if (model_id := _model_id(version)) is not None:
+        logged = Dataset(registry, f"logged_models/{model_id}")
+        told["inputs"].append(logged.as_input())
+        told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [logged.identity]})
+    return told
 
 
 def _model_id(version: Any) -> str | None:
@@ -237,12 +238,20 @@ def _model_id(version: Any) -> str | None:
     return found if found.startswith("m-") else None
 
 
-def _own_event(
-    version: Any, model: Model, run_id: str, at: str, *, parent: Parent | None, capture: Capture
+def own_event(
+    version: Any,
+    model: Model,
+    run_id: str,
+    at: str,
+    *,
+    parent: Parent | None,
+    capture: Capture,
+    tags: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """COMPLETE of a run that is about a version and nothing else; what takes no time has no START."""
     facts = Facts(JOB_TYPE, capture)
     facts.models.append(model)
+    facts.add_tags(tags or {})
     identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
     return record.event("COMPLETE", at, facts, identity, parent)
 

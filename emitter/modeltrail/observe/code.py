@@ -15,12 +15,16 @@ from modeltrail.observe import git, redact
 from modeltrail_schemas import digests
 
 MAX_ARGUMENTS: Final = 200
+_launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
 
 @attrs.frozen
 class EntryPoint:
-    """What was started: its name as a user would write it, the file behind it, the notebook around it."""
+    """What was started: its name as a user would write it, the file behind it, the notebook around it.
+
+    The cell is the place in the order in which cells were run, from 0.
+    """
 
     name: str
     path: Path | None = None
@@ -37,15 +41,12 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     """
     entry = _entry(entry_point)
     repository = git.repository(_folder(entry))
-    shared: dict[str, Any] = {
-        "entry_point": entry.name,
-        "argv": redact.argv(sys.argv[:MAX_ARGUMENTS]),
-        "command": command(sys.orig_argv),
-        "cwd": _cwd(),
-        "notebook": _notebook(entry),
-    }
+    shared: dict[str, Any] = {"entry_point": entry.name, "cwd": _cwd(), "notebook": _notebook(entry)}
+    if "ipykernel" not in sys.modules:  # a kernel's command line names a file of its connections
+        shared |= {"argv": redact.argv(sys.argv[:MAX_ARGUMENTS]), "command": command(sys.orig_argv)}
     if repository is None:
-        source = digests.sha256(entry.path) if entry.path else None
+        file = entry.path or entry.notebook
+        source = digests.sha256(file) if file else None
         return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
     diff, untracked = git.diff(repository), git.untracked(repository)
     loose = _inside(entry, repository) in {file.path for file in untracked}
@@ -115,20 +116,39 @@ def script_name() -> str:
     entry = entry_point()
     path = entry.notebook or entry.path
     name = entry.name.removeprefix("-m ")
-    return path.stem if path is not None and name == entry.name else name
+    return path.stem if path is not None and name == entry.name else name.strip("<>")
+
+
+def runs_in(notebook: str) -> None:
+    """This process is the kernel of that notebook."""
+    global _launched  # noqa: PLW0603  one notebook per kernel
+    _launched = notebook
 
 
 def _jupyter(main: object) -> EntryPoint | None:
     if "ipykernel" not in sys.modules:
         return None
-    path = getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    path = _launched or getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, _cell())
+
+
+def _cell() -> int | None:
+    """The cell that runs, else the last one that did.
+
+    By the history, in which it is before it runs, behind an empty one. That is gone when the kernel ends; the
+    next prompt is not, which IPython counts before or after a cell runs.
+    """
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    cell = getattr(shell, "execution_count", None)
-    return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, cell)
+    history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", None)
+    following = len(history) if history else getattr(shell, "execution_count", 1)
+    return following - 2 if following > 1 else None
 
 
 def _entry(given: str | os.PathLike[str] | None) -> EntryPoint:
-    return entry_point() if given is None else EntryPoint(os.fspath(given), _absolute(given))
+    if given is None:
+        return entry_point()
+    name, path = os.fspath(given), _absolute(given)
+    return EntryPoint(name, None, path) if path.suffix == ".ipynb" else EntryPoint(name, path)
 
 
 def _folder(entry: EntryPoint) -> Path:

@@ -15,11 +15,12 @@ from typing import Any
 
 import attrs
 import cloudpickle
+import numpy as np
 import pytest
 
 from modeltrail import api, guard, integrations
 from modeltrail.errors import ConfigError, MissingExtra
-from modeltrail.integrations import TABLE, Integration, _patch
+from modeltrail.integrations import TABLE, Integration, _graphs, _patch
 from modeltrail.observe import origins
 
 table = pytest.mark.parametrize("integration", TABLE, ids=lambda each: each.name)
@@ -48,7 +49,7 @@ class Sample:
     """What an integration observes of a library, as a host uses it.
 
     Attributes:
-        kind: a class of the library.
+        kind: a class of the library, or a module of it, which is its own instance.
         method: what is observed of it.
         make: what makes an instance of it, or of a class derived from it.
         arguments: of a call of the method.
@@ -56,7 +57,7 @@ class Sample:
         breaks: the module and name of something of ours that each such call uses.
     """
 
-    kind: type
+    kind: type | types.ModuleType
     method: str
     make: Callable[[type], Any]
     arguments: tuple[Any, ...]
@@ -69,6 +70,29 @@ class Sample:
     @property
     def function(self):
         return getattr(self.kind, self.method)
+
+
+def functions_of_onnx(tmp_path):
+    """Of these libraries functions are observed, and no methods."""
+
+    def onnx():
+        import onnx as kind
+
+        graph = kind.helper.make_graph([], "g", [], [])
+        path = str(tmp_path / "model.onnx")
+        return Sample(
+            kind, "save_model", lambda kind: kind, (kind.helper.make_model(graph), path), type(None)
+        )
+
+    def skl2onnx():
+        import onnx
+        import skl2onnx as kind
+        from sklearn.preprocessing import StandardScaler
+
+        given = (StandardScaler().fit([[0.0], [1.0]]), np.zeros((1, 1), "float32"))
+        return Sample(kind, "to_onnx", lambda kind: kind, given, onnx.ModelProto, (_graphs, "remember"))
+
+    return onnx, skl2onnx
 
 
 @pytest.fixture
@@ -113,13 +137,22 @@ def sample(tmp_path):
         made = (origins, "carry")
         return Sample(parquet.ParquetDataset, "read", lambda kind: kind(file), (), Table, made)
 
-    known = {make.__name__: make for make in (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow)}
+    makers = (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow, *functions_of_onnx(tmp_path))
+    known = {make.__name__: make for make in makers}
 
     def find(name):
         assert name in known, f"give this suite a sample of {name}"
         return known[name]()
 
     return find
+
+
+classes = pytest.mark.parametrize(
+    "integration",
+    [each for each in installed.args[1] if "onnx" not in each.name],
+    ids=lambda each: each.name,
+)
+"""Those of which methods are observed; of onnx and skl2onnx, functions are."""
 
 
 def is_the_result(result, instance, gives):
@@ -229,10 +262,12 @@ def test_switching_off_puts_everything_back(integration, sample):
 
 
 def snapshot(kind):
-    package = sys.modules[kind.__module__.partition(".")[0]]
+    owners = (kind,)
+    if isinstance(kind, type):
+        owners = (*kind.__mro__, sys.modules[kind.__module__.partition(".")[0]])
     return {
         (owner, name): id(value)
-        for owner in (*kind.__mro__, package)
+        for owner in owners
         for name, value in vars(owner).items()
         if callable(value) or isinstance(value, classmethod | property)
     }
@@ -278,7 +313,7 @@ def describe(function):
     )
 
 
-@installed
+@classes
 def test_copies_and_pickles_are_as_before(integration, sample, events):
     """Instances, used ones, classes, functions and bound methods are copied and pickled as before."""
     observed = sample(integration.name)
@@ -304,7 +339,7 @@ def copies(instance):
     return [vars(each).keys() for each in (instance, *made, copy.copy(instance), copy.deepcopy(instance))]
 
 
-@installed
+@classes
 def test_a_class_of_the_script_travels(integration, sample, events, tmp_path):
     """A subclass pickled by value works in a process that has no modeltrail: an executor of Spark, say."""
     observed = sample(integration.name)

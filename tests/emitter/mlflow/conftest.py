@@ -1,6 +1,7 @@
 """The real MLflow: stores on disk, and its own server on this machine."""
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -128,6 +129,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
     with serving(f"sqlite:///{folder}/mlflow.db", folder) as address:
         yield address
+
+
+@pytest.fixture
+def plain_server(tmp_path: Path) -> Callable[..., contextlib.AbstractContextManager[str]]:
+    """`plain_server(**environment)`: a server of the test's own, that knows nothing of the bridge."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    return functools.partial(serving, f"sqlite:///{folder}/mlflow.db", folder)
 
 
 @pytest.fixture

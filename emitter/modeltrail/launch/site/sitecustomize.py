@@ -1,9 +1,10 @@
 # ruff: noqa: INP001  a folder for sys.path, no package
 """Python imports this when it starts, because `modeltrail run` puts this folder on PYTHONPATH.
 
-The first Python process of the program claims the run; the others go on at once. Afterwards this folder is
-gone from `sys.path`, and the sitecustomize that it hides is imported in its place. Any Python may read this,
-also one without modeltrail: no more than the standard library before the claim, and no exception after it.
+The first Python process of the program claims the run, of a notebook its kernel; the others go on at once.
+Afterwards this folder is gone from `sys.path`, and the sitecustomize that it hides is imported in its place.
+Any Python may read this, also one without modeltrail: no more than the standard library before the claim, and
+no exception after it.
 """
 
 import os
@@ -11,11 +12,16 @@ import sys
 
 _NO_SCRIPTS = {"modeltrail", "find_spark_home.py"}
 """What observes for itself, and what spark-submit asks before it starts the driver."""
+_KERNELS = {"ipykernel", "ipykernel_launcher"}
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  pathlib would cost each process 5 ms
 
 
 def _claims(state: str) -> bool:
     """Whether this process is the script: the first one, or what that became by exec."""
+    if os.path.exists(os.path.join(state, "notebook")) and not _KERNELS.intersection(  # noqa: PTH110, PTH118
+        getattr(sys, "orig_argv", ())
+    ):
+        return False
     claim = os.path.join(state, "claim")  # noqa: PTH118
     try:
         file = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -45,6 +45,9 @@ TABLE: Final = (
     Integration("polars", "polars", "DataFrame", "polars", (1, 20)),
     Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
+    Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 5)),
+    Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 5)),
+    Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
 
 _waiting: set[str] = set()

@@ -6,16 +6,20 @@ from typing import Final
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.observe import code, model
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
 
 MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
-def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) -> None:
+def record_saved(
+    fitted: object, place: str | PathLike[str], *, is_model: bool, known: str | Model | None = None
+) -> None:
     """A saved model is an output of the current run, with what is known of it from memory.
 
-    Without a run it is one of its own, from the fitted model to its place. What is saved and no model, a
-    transformer, is data of the run, if there is one.
+    Without a run it is one of its own, from the fitted model to its place; or from where that was `known` to
+    lie. What is saved and no model, a transformer, is data of the run, if there is one.
     """
     run = api.current_run()
     if not is_model:
@@ -25,12 +29,21 @@ def record_saved(fitted: object, place: str | PathLike[str], *, is_model: bool) 
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
-            seen = model.look(fitted)
-            own.input(Dataset(seen.namespace, seen.name), role="other")
+            origin = (
+                known if isinstance(known, Model) else Model(model.look(fitted if known is None else known))
+            )
+            own.input(Dataset(*origin.identity), role="other")
             own.output_model(place, of=fitted)
 
 
-def record_loaded(place: str | PathLike[str]) -> None:
+def record_loaded(place: str | PathLike[str] | Model) -> None:
     """A model that was loaded is an input of the current run, if there is one."""
     if (run := api.current_run()) is not None:
-        run.input(Dataset(*naming.identity(place), {"datasetType": MODEL}), role="other")
+        identity = place.identity if isinstance(place, Model) else naming.identity(place)
+        run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
+
+
+def record_base(run: Run, base: Model) -> None:
+    """A model to go on with is an input that shapes the new one."""
+    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
+    run.training(base_model=base.reference())

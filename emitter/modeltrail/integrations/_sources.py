@@ -77,11 +77,13 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
 
 
 def _record(run: Run, source: Source, role: Role) -> Dataset:
-    """Of data that was not seen, or that is gone, only that there is some."""
-    found = source.data() if isinstance(source.data, ref) else source.data
-    if found is None:
-        found = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
-    return run.input(found, role=role, capture="observed", **source.use)
+    return run.input(found(run, source, role), role=role, capture="observed", **source.use)
+
+
+def found(run: Run, source: Source, role: Role) -> Any:
+    """What `run.input` takes; of data that was not seen, or that is gone, only that there is some."""
+    seen = source.data() if isinstance(source.data, ref) else source.data
+    return Dataset(naming.IN_MEMORY, f"{run.name}/{role}") if seen is None else seen
 
 
 def _is_same(one: Source, other: Source) -> bool:

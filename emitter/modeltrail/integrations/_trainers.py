@@ -1,0 +1,146 @@
+"""What the trainers of Lightning and transformers have in common.
+
+Which file holds what a module is in memory, settings of the classes that are trained with, seeds, and
+evaluations of a model by its trainer.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from modeltrail import api, naming
+from modeltrail.integrations import _around, _saving
+from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._sources import Source
+from modeltrail.observe import code, data, model
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
+from modeltrail.runs.run import Role
+
+PLAIN: Final = (str, int, float, bool, type(None))
+
+_lies: WeakKeyDictionary[Any, str | Model] = WeakKeyDictionary()
+"""Module -> the file or folder that holds just what it is now, or the model of a hub that it was made of."""
+
+
+# --- where a module lies ------------------------------------------------------------
+
+
+def place(module: Any) -> str | Model | None:
+    """What holds the module as it is now, if that is known."""
+    return _lies.get(module)
+
+
+def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
+    """The module was just saved there, or just loaded from there."""
+    _lies[module] = where if isinstance(where, Model) else _absolute(where)
+
+
+def changes(module: Any) -> None:
+    """The module is no longer what any file holds."""
+    _lies.pop(module, None)
+
+
+def _absolute(where: str | os.PathLike[str]) -> str:
+    path = naming.local_path(where)
+    return os.fspath(where) if path is None else str(path)
+
+
+def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
+    """A save by the host is an output, made of what the module was known as before."""
+    _saving.record_saved(module, _absolute(where), is_model=True, known=place(module))
+    lies_in(module, where)
+
+
+def record_loaded(module: Any, where: str | Model) -> None:
+    """A load by the host; the module is known by where it came from."""
+    lies_in(module, where)
+    _saving.record_loaded(where)
+
+
+def record_base(run: Run, where: str | Model) -> None:
+    """What a training goes on with."""
+    _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)))
+
+
+def record_kept(run: Run, module: Any, kept: Sequence[str], current: str | None) -> bool:
+    """Checkpoints that a training left, the best one last; `current` is the one that the module equals.
+
+    Returns:
+        Whether there are any.
+    """
+    found = [each for each in dict.fromkeys(map(_absolute, kept)) if Path(each).exists()]
+    for each in found:
+        is_current = current is not None and each == _absolute(current)
+        model.saved(module, each)
+        run.output_model(each, of=module if is_current else None)
+        if is_current:
+            lies_in(module, each)
+    return bool(found)
+
+
+# --- settings ------------------------------------------------------------
+
+
+def record_settings(run: Run, thing: Any, component: str | None = None, **values: Any) -> None:
+    """How something was made: `values`, else its attributes that are called as its arguments are.
+
+    They are explicit where they differ from the defaults of its class.
+    """
+    given: dict[str, Any] = {}
+    left: dict[str, Any] = {}
+    for name, parameter in inspect.signature(type(thing)).parameters.items():
+        value = values.get(name, getattr(thing, name, parameter.empty))
+        if value is parameter.empty or not is_plain(value):
+            continue
+        (left if value == parameter.default else given)[name] = value
+    component = component or type(thing).__name__
+    run.params(given, component=component)
+    run.params(left, origin="default", component=component)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value says itself: a number, a text, or a few of them."""
+    if isinstance(value, list | tuple):
+        return all(isinstance(each, PLAIN) for each in value)
+    return isinstance(value, PLAIN)
+
+
+def seeds(own: int | None) -> dict[str, int]:
+    """Of the generators that a process shares, and the one that the trainer was given."""
+    return {**_around.seeds(), **({} if own is None else {"framework": own})}
+
+
+def is_deterministic() -> bool:
+    """Whether PyTorch was told to use deterministic algorithms only."""
+    torch: Any = sys.modules["torch"]
+    return bool(torch.are_deterministic_algorithms_enabled())
+
+
+# --- evaluations ------------------------------------------------------------
+
+
+def record_evaluation(
+    module: Any, what: str, judged: Sequence[tuple[Source, Mapping[str, float]]], role: Role
+) -> None:
+    """What a module scored on some data; without a run each is one of its own."""
+    for source, scores in judged:
+        if not scores:
+            continue
+        if (run := api.current_run()) is not None:
+            _evaluate(run, module, source, scores, role)
+        else:
+            with api.run(f"{code.script_name()}.{what}", job_type="EVALUATE") as own:
+                _evaluate(own, module, source, scores, role)
+
+
+def _evaluate(run: Run, module: Any, source: Source, scores: Mapping[str, float], role: Role) -> None:
+    if isinstance(source.data, data.DataView) and run.facts.learned_from(source.data.fingerprint.digest):
+        role = "train"
+    where = place(module)
+    judged: Any = module if where is None else Path(where) if isinstance(where, str) else where
+    run.evaluate(judged, sources.found(run, source, role), scores, role=role, capture="observed")

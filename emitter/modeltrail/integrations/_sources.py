@@ -14,7 +14,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.event import Dataset
-from modeltrail.observe import data, frames, origins
+from modeltrail.observe import data, frames, loaders, origins
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -37,9 +37,15 @@ _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 
 
 def see(features: Any, labels: Any = None) -> Source:
-    """What there is to be seen of features and labels; a file is looked at when it is recorded."""
+    """What there is to be seen of features and labels; a file is looked at when it is recorded.
+
+    Datasets and loaders of PyTorch have both.
+    """
     if isinstance(features, str | os.PathLike):
         return Source(features, {})
+    if loaders.is_one(features):
+        loaded, named = loaders.look(features)
+        return Source(loaded, {} if named is None else {"label_column": named})
     table, label = data.labelled(features, labels)
     view = attrs.evolve(data.look(table), profile=data.profile(table))
     origins.carry(view, table)

@@ -73,6 +73,35 @@ class Sample:
         return getattr(self.kind, self.method)
 
 
+def trainers(tmp_path):
+    """What makes the samples of libraries that train on PyTorch."""
+
+    def lightning(library="lightning.pytorch"):
+        boring = importlib.import_module(f"{library}.demos.boring_classes")
+        loader = importlib.import_module("torch.utils.data").DataLoader(boring.RandomDataset(32, 4))
+        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+        more = {"enable_model_summary": False, "accelerator": "cpu", "max_epochs": 1}
+        trainer = importlib.import_module(library).Trainer
+        arguments = (boring.BoringModel(), loader)
+        return Sample(trainer, "fit", lambda kind: kind(**quiet, **more), arguments, type(None), talks=True)
+
+    def pytorch_lightning():
+        return lightning("pytorch_lightning")
+
+    def transformers():
+        from transformers import PreTrainedConfig
+        from transformers.modeling_utils import PreTrainedModel as Kind
+
+        def make(kind):
+            model = kind(PreTrainedConfig())
+            model.layer = importlib.import_module("torch.nn").Linear(2, 1)
+            return model
+
+        return Sample(Kind, "save_pretrained", make, (str(tmp_path / "model"),), type(None), talks=True)
+
+    return lightning, pytorch_lightning, transformers
+
+
 @pytest.fixture
 def sample(tmp_path):
     """`sample(name)`: that of an integration."""
@@ -115,32 +144,8 @@ def sample(tmp_path):
         carried = (origins, "carry")
         return Sample(parquet.ParquetDataset, "read", lambda kind: kind(file), (), Table, carried)
 
-    def lightning(library="lightning.pytorch"):
-        boring = importlib.import_module(f"{library}.demos.boring_classes")
-        loader = importlib.import_module("torch.utils.data").DataLoader(boring.RandomDataset(32, 4))
-        quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
-        more = {"enable_model_summary": False, "accelerator": "cpu", "max_epochs": 1}
-        trainer = importlib.import_module(library).Trainer
-        arguments = (boring.BoringModel(), loader)
-        return Sample(trainer, "fit", lambda kind: kind(**quiet, **more), arguments, type(None), talks=True)
-
-    def pytorch_lightning():
-        return lightning("pytorch_lightning")
-
-    def transformers():
-        from transformers import PreTrainedConfig
-        from transformers.modeling_utils import PreTrainedModel as Kind
-
-        def make(kind):
-            model = kind(PreTrainedConfig())
-            model.layer = importlib.import_module("torch.nn").Linear(2, 1)
-            return model
-
-        return Sample(Kind, "save_pretrained", make, (str(tmp_path / "model"),), type(None), talks=True)
-
-    made = (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow)
-    trained = (lightning, pytorch_lightning, transformers)
-    known = {make.__name__: make for make in (*made, *trained)}
+    made = (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow, *trainers(tmp_path))
+    known = {make.__name__: make for make in made}
 
     def find(name):
         assert name in known, f"give this suite a sample of {name}"

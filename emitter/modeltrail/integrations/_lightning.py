@@ -81,7 +81,6 @@ def observe_fit(call: Call) -> Finish | None:
         return None
     run, own = current_or_own(type(module).__name__)
     base = _trainers.place(module)
-    _trainers.changes(module)
     _saved[trainer] = {}
     watch = _watch(_library(call).Callback)()
     watch.run, watch.base = run, base
@@ -94,7 +93,7 @@ def observe_fit(call: Call) -> Finish | None:
         with guarded("recording what a fit made"):
             has_files = _record_fitted(run, trainer, module)
             if own is not None and error is None and not has_files and watch.has_trained:
-                own.output_model(module)
+                _trainers.record_made(own, module)
         _saved.pop(trainer, None)
         if own is not None:
             own.end(_reason(error))

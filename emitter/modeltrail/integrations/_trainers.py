@@ -23,8 +23,8 @@ from modeltrail.runs.run import Role
 
 PLAIN: Final = (str, int, float, bool, type(None))
 
-_lies: WeakKeyDictionary[Any, str | Model] = WeakKeyDictionary()
-"""Module -> the file or folder that holds just what it is now, or the model of a hub that it was made of."""
+_lies: WeakKeyDictionary[Any, tuple[str | Model, int]] = WeakKeyDictionary()
+"""Module -> the file, folder or model that it was saved to or loaded from, and its stamp then."""
 
 
 # --- where a module lies ------------------------------------------------------------
@@ -32,17 +32,22 @@ _lies: WeakKeyDictionary[Any, str | Model] = WeakKeyDictionary()
 
 def place(module: Any) -> str | Model | None:
     """What holds the module as it is now, if that is known."""
-    return _lies.get(module)
+    where, stamp = _lies.get(module, (None, None))
+    return where if stamp == _stamp(module) else None
 
 
 def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
     """The module was just saved there, or just loaded from there."""
-    _lies[module] = where if isinstance(where, Model) else _absolute(where)
+    if (stamp := _stamp(module)) is not None:
+        _lies[module] = (where if isinstance(where, Model) else _absolute(where)), stamp
 
 
-def changes(module: Any) -> None:
-    """The module is no longer what any file holds."""
-    _lies.pop(module, None)
+def _stamp(module: Any) -> int | None:
+    """Each step of an optimizer, and each load, counts the versions of parameters up."""
+    try:
+        return sum(parameter._version for parameter in module.parameters())  # noqa: SLF001  documented by PyTorch
+    except RuntimeError:  # made in inference mode, where nothing is counted
+        return None
 
 
 def _absolute(where: str | os.PathLike[str]) -> str:
@@ -81,6 +86,12 @@ def record_kept(run: Run, module: Any, kept: Sequence[str], current: str | None)
         if is_current:
             lies_in(module, each)
     return bool(found)
+
+
+def record_made(own: Run, module: Any) -> None:
+    """A training of its own that left no file made what the module is."""
+    own.output_model(module)
+    lies_in(module, own.facts.model(module))
 
 
 # --- settings ------------------------------------------------------------

@@ -75,7 +75,6 @@ def observe_train(call: Call) -> Finish | None:
         return None
     run, own = current_or_own(type(trainer.model).__name__)
     base = _trainers.place(trainer.model)
-    _trainers.changes(trainer.model)
     _training[trainer] = run
     with ended_when_interrupted(own), guarded("looking at a training"):
         _record_asked(run, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
@@ -85,7 +84,7 @@ def observe_train(call: Call) -> Finish | None:
         with guarded("recording what a training made"):
             has_files = _record_trained(run, trainer)
             if own is not None and error is None and not has_files:
-                own.output_model(trainer.model)
+                _trainers.record_made(own, trainer.model)
         if own is not None:
             own.end(error)
 
@@ -279,5 +278,12 @@ def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: M
     if place.exists():
         _trainers.record_loaded(loaded, str(place.absolute()))
     else:
-        commit = getattr(loaded.config, "_commit_hash", None)
-        _trainers.record_loaded(loaded, Model(ModelView(HUB, os.fspath(given)), version=commit))
+        name = os.fspath(given)
+        _trainers.record_loaded(loaded, Model(ModelView(HUB, name), version=_commit(name, kwargs)))
+
+
+def _commit(name: str, kwargs: Mapping[str, Any]) -> str | None:
+    """The commit of a model of the hub, by where its configuration was just put into the cache."""
+    where = {key: kwargs[key] for key in ("cache_dir", "revision") if kwargs.get(key)}
+    found = sys.modules["huggingface_hub"].try_to_load_from_cache(name, "config.json", **where)
+    return Path(found).parent.name if isinstance(found, str) else None

@@ -76,21 +76,22 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
     """
     roles: list[Role] = []
     for source in judged:
-        roles.append("train" if _is_same(source, trained) else "validation")
+        roles.append("train" if is_same(source, trained) else "validation")
         if roles[-1] == "validation":
-            _record(run, source, "validation")
-    return _record(run, trained, "train"), roles
+            record(run, source, "validation")
+    return record(run, trained, "train"), roles
 
 
-def _record(run: Run, source: Source, role: Role) -> Dataset:
-    """Of data that was not seen, or that is gone, only that there is some."""
+def record(run: Run, source: Source, role: Role) -> Dataset:
+    """Record data as an input: of what was not seen, or that is gone, only that there is some."""
     found = source.data() if isinstance(source.data, ref) else source.data
     if found is None:
         found = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
     return run.input(found, role=role, capture="observed", **source.use)
 
 
-def _is_same(one: Source, other: Source) -> bool:
+def is_same(one: Source, other: Source) -> bool:
+    """Whether two are the same content."""
     views = [each.data for each in (one, other) if isinstance(each.data, data.DataView)]
     digests = {view.fingerprint.digest for view in views}
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})

@@ -113,7 +113,16 @@ def sample(tmp_path):
         made = (origins, "carry")
         return Sample(parquet.ParquetDataset, "read", lambda kind: kind(file), (), Table, made)
 
-    known = {make.__name__: make for make in (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow)}
+    def torch():
+        from torch.nn import Module
+        from torch.nn.modules.module import _IncompatibleKeys
+
+        made = (origins, "of")
+        state = {"gone": None}
+        return Sample(Module, "load_state_dict", lambda kind: kind(), (state, False), _IncompatibleKeys, made)
+
+    makers = (sklearn, xgboost, lightgbm, torch, pyspark, pandas, polars, pyarrow)
+    known = {make.__name__: make for make in makers}
 
     def find(name):
         assert name in known, f"give this suite a sample of {name}"

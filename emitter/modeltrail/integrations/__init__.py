@@ -44,6 +44,7 @@ TABLE: Final = (
     Integration("pandas", "pandas", "DataFrame", "pandas", (2, 2)),
     Integration("polars", "polars", "DataFrame", "polars", (1, 20)),
     Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
+    Integration("torch", "torch", "Tensor", "torch", (2, 4)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
     Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 5)),
     Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 5)),

@@ -14,12 +14,11 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _frames, _patch, _trainers
+from modeltrail.integrations import _around, _frames, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
-from modeltrail.observe import model
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -189,7 +188,7 @@ def _record_asked(run: Run, trainer: Any, module: Any, base: Any) -> None:
     _record_hparams(run, module)
     _record_settings(run, trainer)
     for each in trainer.optimizers:
-        _trainers.record_settings(run, each, **each.defaults)
+        _trainers.record_params(run, _training.optimizer_params(each))
     for each in trainer.lr_scheduler_configs:
         _trainers.record_settings(run, each.scheduler, last_epoch=-1)  # it counts on
     for each in trainer.early_stopping_callbacks:
@@ -197,15 +196,9 @@ def _record_asked(run: Run, trainer: Any, module: Any, base: Any) -> None:
     if base is not None:
         _trainers.record_base(run, base)
     package = type(trainer.strategy).__module__.partition(".")[0]
-    seed = os.environ.get("PL_GLOBAL_SEED")  # what `seed_everything` leaves for other processes
-    run.training(
-        framework=package,
-        framework_version=sys.modules[package].__version__,
-        algorithm=model.qualified_name(type(module)),
-        seeds=_trainers.seeds(int(seed) if seed else None) or None,
-        deterministic=_trainers.is_deterministic(),
-        distributed=_distributed(trainer),
-    )
+    version = sys.modules[package].__version__
+    seen = {**_training.facts(module), "framework": package, "framework_version": version}
+    run.training(**seen | _distributed(trainer))
 
 
 def _record_hparams(run: Run, module: Any) -> None:
@@ -234,14 +227,12 @@ def _record_settings(run: Run, trainer: Any) -> None:
     run.params({name: values[name] for name in sorted(left)}, origin="default", component="Trainer")
 
 
-def _distributed(trainer: Any) -> dict[str, Any] | None:
+def _distributed(trainer: Any) -> dict[str, Any]:
     if trainer.world_size == 1:
-        return None
-    return {
-        "worldSize": trainer.world_size,
-        "rank": trainer.global_rank,
-        "strategy": type(trainer.strategy).__name__,
-    }
+        return {}
+    strategy = type(trainer.strategy).__name__
+    known = {"worldSize": trainer.world_size, "rank": trainer.global_rank, "strategy": strategy}
+    return {"distributed": known}
 
 
 def _loaders(given: Any) -> Iterator[Any]:

@@ -76,13 +76,14 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
     """
     roles: list[Role] = []
     for source in judged:
-        roles.append("train" if _is_same(source, trained) else "validation")
+        roles.append("train" if is_same(source, trained) else "validation")
         if roles[-1] == "validation":
-            _record(run, source, "validation")
-    return _record(run, trained, "train"), roles
+            record(run, source, "validation")
+    return record(run, trained, "train"), roles
 
 
-def _record(run: Run, source: Source, role: Role) -> Dataset:
+def record(run: Run, source: Source, role: Role) -> Dataset:
+    """Record data as an input."""
     return run.input(found(run, source, role), role=role, capture="observed", **source.use)
 
 
@@ -92,7 +93,8 @@ def found(run: Run, source: Source, role: Role) -> Any:
     return Dataset(naming.IN_MEMORY, f"{run.name}/{role}") if seen is None else seen
 
 
-def _is_same(one: Source, other: Source) -> bool:
+def is_same(one: Source, other: Source) -> bool:
+    """Whether two are the same content."""
     views = [each.data for each in (one, other) if isinstance(each.data, data.DataView)]
     digests = {view.fingerprint.digest for view in views}
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})

@@ -1,19 +1,18 @@
 """What the trainers of Lightning and transformers have in common.
 
-Which file holds what a module is in memory, settings of the classes that are trained with, seeds, and
-evaluations of a model by its trainer.
+Which file holds what a module is in memory, settings of what is trained with, and evaluations of a model by
+its trainer.
 """
 
 import inspect
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail import api, naming
-from modeltrail.integrations import _around, _saving
+from modeltrail.integrations import _saving, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
@@ -45,7 +44,7 @@ def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
 def _stamp(module: Any) -> int | None:
     """Each step of an optimizer, and each load, counts the versions of parameters up."""
     try:
-        return sum(parameter._version for parameter in module.parameters())  # noqa: SLF001  documented by PyTorch
+        return sum(int(each._version) for each in module.parameters())  # noqa: SLF001  documented by PyTorch
     except RuntimeError:  # made in inference mode, where nothing is counted
         return None
 
@@ -97,21 +96,20 @@ def record_made(own: Run, module: Any) -> None:
 # --- settings ------------------------------------------------------------
 
 
-def record_settings(run: Run, thing: Any, component: str | None = None, **values: Any) -> None:
-    """How something was made: `values`, else its attributes that are called as its arguments are.
+def record_settings(run: Run, thing: Any, **values: Any) -> None:
+    """How something was made: `values`, else its attributes that are called as its arguments are."""
+    kind = type(thing)
+    found = {
+        name: getattr(thing, name) for name in inspect.signature(kind).parameters if hasattr(thing, name)
+    }
+    plain = {name: value for name, value in {**found, **values}.items() if is_plain(value)}
+    record_params(run, _training.by_origin(kind, plain))
 
-    They are explicit where they differ from the defaults of its class.
-    """
-    given: dict[str, Any] = {}
-    left: dict[str, Any] = {}
-    for name, parameter in inspect.signature(type(thing)).parameters.items():
-        value = values.get(name, getattr(thing, name, parameter.empty))
-        if value is parameter.empty or not is_plain(value):
-            continue
-        (left if value == parameter.default else given)[name] = value
-    component = component or type(thing).__name__
-    run.params(given, component=component)
-    run.params(left, origin="default", component=component)
+
+def record_params(run: Run, params: Sequence[tuple[str, dict[str, Any], str]]) -> None:
+    """Parameters as (component, values, origin)."""
+    for component, values, origin in params:
+        run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
 
 
 def is_plain(value: Any) -> bool:
@@ -119,17 +117,6 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(isinstance(each, PLAIN) for each in value)
     return isinstance(value, PLAIN)
-
-
-def seeds(own: int | None) -> dict[str, int]:
-    """Of the generators that a process shares, and the one that the trainer was given."""
-    return {**_around.seeds(), **({} if own is None else {"framework": own})}
-
-
-def is_deterministic() -> bool:
-    """Whether PyTorch was told to use deterministic algorithms only."""
-    torch: Any = sys.modules["torch"]
-    return bool(torch.are_deterministic_algorithms_enabled())
 
 
 # --- evaluations ------------------------------------------------------------

@@ -14,12 +14,11 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _imports, _patch, _trainers
+from modeltrail.integrations import _around, _imports, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
-from modeltrail.observe import model
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run
 from modeltrail.runs.models import Model
@@ -30,7 +29,7 @@ HUB: Final = "hf://huggingface.co"
 _SPEEDS: Final = ("runtime", "_per_second", "_preparation_time", "total_flos", "epoch", "step")
 """How what is logged ends that is no score."""
 
-_training: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
+_going_on: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
 """Trainer that trains -> the run that it is recorded in."""
 _in_folder: dict[str, ref[Any]] = {}
 """Folder -> the model that was saved there last: a tokenizer that is saved there too is part of it."""
@@ -75,12 +74,12 @@ def observe_train(call: Call) -> Finish | None:
         return None
     run, own = current_or_own(type(trainer.model).__name__)
     base = _trainers.place(trainer.model)
-    _training[trainer] = run
+    _going_on[trainer] = run
     with ended_when_interrupted(own), guarded("looking at a training"):
         _record_asked(run, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
 
     def finish(_: Any, error: BaseException | None) -> None:
-        _training.pop(trainer, None)
+        _going_on.pop(trainer, None)
         with guarded("recording what a training made"):
             has_files = _record_trained(run, trainer)
             if own is not None and error is None and not has_files:
@@ -117,20 +116,8 @@ def _record_asked(run: Run, trainer: Any, base: str | Model | None) -> None:
         run.params(values, component=type(tokenizer).__name__)
     if base is not None:
         _trainers.record_base(run, base)
-    run.training(
-        framework=NAME,
-        framework_version=sys.modules[NAME].__version__,
-        algorithm=model.qualified_name(type(trainer.model)),
-        seeds=_trainers.seeds(args.seed),
-        deterministic=_trainers.is_deterministic(),
-        distributed=_distributed(args),
-    )
-
-
-def _distributed(args: Any) -> dict[str, Any] | None:
-    if args.world_size == 1:
-        return None
-    return {"worldSize": args.world_size, "rank": args.process_index, "strategy": args.parallel_mode.value}
+    seen = {**_training.facts(trainer.model), "framework": NAME}
+    run.training(**{**seen, "framework_version": sys.modules[NAME].__version__})
 
 
 def _arguments(args: Any) -> dict[str, dict[str, Any]]:
@@ -160,7 +147,7 @@ def _sets(given: Any) -> dict[str | None, Any]:
 def observe_log(call: Call, _: Any) -> None:
     """Tells what a training logged."""
     trainer, logs = call.args[0], call.arguments().get("logs")
-    if (run := _training.get(trainer)) is None or not isinstance(logs, Mapping):
+    if (run := _going_on.get(trainer)) is None or not isinstance(logs, Mapping):
         return
     for name, value in _scores(logs).items():
         split: Role = "validation" if name.startswith("eval_") else "train"

@@ -260,7 +260,8 @@ def _numpy(numpy: Any, data: Any) -> Columns | None:
 
 def _torch(torch: Any, data: Any) -> Columns | None:
     """A tensor that numpy can hold; what lies on a device is copied from there block by block."""
-    if not isinstance(data, torch.Tensor) or data.dim() == 0 or data.layout != torch.strided:
+    kind = getattr(torch, "Tensor", None)  # while it is being imported there is none
+    if kind is None or not isinstance(data, kind) or data.dim() == 0 or data.layout != torch.strided:
         return None
     numpy = sys.modules["numpy"]
     plain = data.detach()

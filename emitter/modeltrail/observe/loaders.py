@@ -50,8 +50,10 @@ def look(thing: object) -> tuple[DataView, str | None]:
         view = attrs.evolve(data.look(table), profile=data.profile(table))
     origins.read(view, places)
     origins.carry(view, *held)
-    if rows is not None:
-        origins.choose(view, _split(thing, rows, _length(whole)))
+    split = None if rows is None else _split(thing, rows, _length(whole))
+    origins.carry(thing, view)
+    for each in (thing, view) if split is not None else ():
+        origins.choose(each, split)
     return view, label
 
 

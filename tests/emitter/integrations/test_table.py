@@ -144,7 +144,17 @@ def sample(tmp_path):
         carried = (origins, "carry")
         return Sample(parquet.ParquetDataset, "read", lambda kind: kind(file), (), Table, carried)
 
-    made = (sklearn, xgboost, lightgbm, pyspark, pandas, polars, pyarrow, *trainers(tmp_path))
+    def torch():
+        from torch.nn import Module
+        from torch.nn.modules.module import _IncompatibleKeys
+
+        known = (origins, "of")
+        state = {"gone": None}
+        return Sample(
+            Module, "load_state_dict", lambda kind: kind(), (state, False), _IncompatibleKeys, known
+        )
+
+    made = (sklearn, xgboost, lightgbm, torch, pyspark, pandas, polars, pyarrow, *trainers(tmp_path))
     known = {make.__name__: make for make in made}
 
     def find(name):

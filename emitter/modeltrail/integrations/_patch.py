@@ -322,10 +322,7 @@ def observed_inside(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Run the original, once; then what is ours, if an observed call of this thread made this one.
-
-    Arguments as of `observed`.
-    """
+    """Run the original, once; then what is ours, if an observed call of this thread made it; as `observed`."""
     result = function(*args, **kwargs)
     if integration in _patches and threading.get_ident() in _outermost:
         with guarded(f"observing {function.__qualname__}"):

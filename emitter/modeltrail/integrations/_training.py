@@ -83,6 +83,7 @@ now: Final = _Now()
 _trainings: WeakKeyDictionary[Any, "Training | None"] = WeakKeyDictionary()
 """Optimizer -> the training that it is of; None where another process tells."""
 _by_model: "Weakly[Training]" = Weakly()
+"""Module -> its last training, also when the optimizer is gone."""
 _schedulers: "Weakly[Callable[[], Any]]" = Weakly()
 """Optimizer -> its last scheduler."""
 loaded: "Weakly[str]" = Weakly()
@@ -218,9 +219,7 @@ def judged(at: Pass) -> None:
 def of(saved: Any) -> tuple["Training", Any] | None:
     """The last training of a module, or of one with this state; and the module."""
     found = [
-        (each, part)
-        for each in set(_trainings.values())
-        if each is not None and (part := modules.meant(each.model(), saved)) is not None
+        (each, part) for each in _by_model.all() if (part := modules.meant(each.model(), saved)) is not None
     ]
     return max(found, key=lambda pair: pair[0].ended, default=None)
 

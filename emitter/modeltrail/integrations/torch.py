@@ -69,6 +69,10 @@ def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> N
             training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
 
 
+vars(on_step)["_torchdynamo_disable"] = True
+"""`torch.compile` of a step leaves it as it is; what the public decorator sets, without importing a compiler."""
+
+
 def on_part(module: Any, _: str, part: Any) -> None:
     """Remembers what a module is made of."""
     with guarded("observing a module"):

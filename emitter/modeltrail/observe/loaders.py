@@ -52,8 +52,9 @@ def look(thing: object) -> tuple[DataView, str | None]:
     origins.carry(view, *held)
     split = None if rows is None else _split(thing, rows, _length(whole))
     origins.carry(thing, view)
-    for each in (thing, view) if split is not None else ():
-        origins.choose(each, split)
+    if split is not None:
+        origins.choose(thing, split)
+        origins.choose(view, split)
     return view, label
 
 

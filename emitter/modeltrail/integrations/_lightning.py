@@ -1,25 +1,27 @@
 """What a Trainer of Lightning does, of either package that has one.
 
-The outermost call of `fit`, `validate` and `test` is recorded. While it fits, the Trainer has one callback
-more, ours: a callback by entry point would be announced on the host's terminal, stay in each Trainer, and be
-missing in those that were made before.
+The outermost call of `fit`, `validate` and `test` is recorded. What a fit goes on with and logs is seen where
+its loop begins and where an epoch is over: a callback of ours would be called several times a batch, announced
+on the host's terminal if it came by entry point, and missing in Trainers that were made before.
 """
 
 import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
+
+import attrs
 
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _frames, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
+from modeltrail.integrations._runs import current_or_own
 from modeltrail.runs import Run
+from modeltrail.runs.models import Model
 from modeltrail.runs.run import Role
 
 # Arguments of a Trainer -> the attributes that hold what came of them.
@@ -45,8 +47,27 @@ _SETTINGS: Final = {
 
 _asked: WeakKeyDictionary[Any, Mapping[str, Any]] = WeakKeyDictionary()
 """Trainer -> the arguments that it was made with."""
-_saved: WeakKeyDictionary[Any, dict[str, int]] = WeakKeyDictionary()
-"""Trainer that fits -> the files that it saved since, and after how many steps."""
+
+
+@attrs.define
+class _Fit:
+    """A fit that goes on.
+
+    Attributes:
+        run: what it is recorded in.
+        base: where the module was loaded from.
+        has_begun: whether it came to its loop.
+        saved: the files that it left so far, and after how many steps.
+    """
+
+    run: Run
+    base: str | Model | None
+    has_begun: bool = False
+    saved: dict[str, int] = attrs.field(factory=dict)
+
+
+_going_on: WeakKeyDictionary[Any, _Fit] = WeakKeyDictionary()
+"""By Trainer."""
 
 
 def activate(name: str, library: Any) -> None:
@@ -57,6 +78,9 @@ def activate(name: str, library: Any) -> None:
     _patch.wrap(name, trainer, "validate", observe_validate)
     _patch.wrap(name, trainer, "test", observe_test)
     _patch.wrap(name, trainer, "predict", observe_predict)
+    inside = library.trainer.trainer
+    _patch.wrap_inside(name, inside._FitLoop, "on_run_start", observe_begin)  # noqa: SLF001  no public one sees it
+    _patch.wrap_inside(name, inside._LoggerConnector, "on_epoch_end", observe_epoch)  # noqa: SLF001
     _patch.follow(name, trainer, "save_checkpoint", observe_save)
     _patch.wrap(name, library.LightningModule, "load_from_checkpoint", observe_load)
     _around.observe(name)
@@ -79,21 +103,14 @@ def observe_fit(call: Call) -> Finish | None:
     if trainer is None or module is None or trainer.global_rank != 0:
         return None
     run, own = current_or_own(type(module).__name__)
-    base = _trainers.place(module)
-    _saved[trainer] = {}
-    watch = _watch(_library(call).Callback)()
-    watch.run, watch.base = run, base
-    with ended_when_interrupted(own):
-        trainer.callbacks.append(watch)
+    fit = _going_on[trainer] = _Fit(run, _trainers.place(module))
 
     def finish(_: Any, error: BaseException | None) -> None:
-        if watch in trainer.callbacks:
-            trainer.callbacks.remove(watch)
+        _going_on.pop(trainer, None)
         with guarded("recording what a fit made"):
-            has_files = _record_fitted(run, trainer, module)
-            if own is not None and error is None and not has_files and watch.has_trained:
+            has_files = _record_fitted(fit, trainer, module)
+            if own is not None and error is None and not has_files and fit.has_begun:
                 _trainers.record_made(own, module)
-        _saved.pop(trainer, None)
         if own is not None:
             own.end(_reason(error))
 
@@ -105,78 +122,29 @@ def _plain(module: Any) -> Any:
     return getattr(module, "_orig_mod", module)
 
 
-def _library(call: Call) -> Any:
-    return sys.modules[call.function.__module__.partition(".trainer.")[0]]
-
-
 def _reason(error: BaseException | None) -> BaseException | None:
     """Lightning makes an exit of an interruption by Ctrl-C."""
     is_exit = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
     return error.__context__ if is_exit and error is not None else error
 
 
-class _Watch:
-    """What is ours while a Trainer fits; a copy, or a pickle for another process, is a callback that is idle.
-
-    Attributes:
-        run: what the fit is recorded in.
-        base: where the module was loaded from.
-        has_trained: whether it came to the first step.
-        seen: the metrics that were there when last looked at: what is logged anew is another object.
-        at: steps and epoch at the end of the last epoch: what is logged at its end is known after that.
-    """
-
-    run: Run
-    base: Any = None
-    has_trained = False
-    seen: Mapping[str, Any] = {}
-    at = (0, 0)
-
-    def __reduce__(self) -> Any:
-        return type(self).__bases__[1], ()
-
-    def on_train_start(self, trainer: Any, module: Any) -> None:
-        """All is there now: data, optimizers, the checkpoint that it goes on with."""
-        self.has_trained = True
-        with guarded("looking at a fit"):
-            _record_asked(self.run, trainer, module, trainer.ckpt_path or self.base)
-
-    def on_validation_start(self, trainer: Any, _: Any) -> None:
-        """What is there already is not of this validation."""
-        with guarded("looking at a fit"):
-            self.seen = dict(trainer.callback_metrics)
-
-    def on_validation_end(self, trainer: Any, _: Any) -> None:
-        """The scores of a validation, but for the one that only tries whether it works."""
-        with guarded("recording a validation"):
-            if not trainer.sanity_checking:
-                self._tell(trainer, "validation", (trainer.global_step, trainer.current_epoch))
-
-    def on_train_epoch_end(self, trainer: Any, _: Any) -> None:
-        """The module may still log."""
-        self.at = trainer.global_step, trainer.current_epoch
-
-    def on_train_epoch_start(self, trainer: Any, _: Any) -> None:
-        """What the epoch before logged."""
-        with guarded("recording an epoch"):
-            if self.at != (0, 0):
-                self._tell(trainer, "train", self.at)
-
-    def on_train_end(self, trainer: Any, module: Any) -> None:
-        """What the last epoch logged."""
-        self.on_train_epoch_start(trainer, module)
-
-    def _tell(self, trainer: Any, split: Role, at: tuple[int, int]) -> None:
-        now = dict(trainer.callback_metrics)
-        for name, value in now.items():
-            if value is not self.seen.get(name):
-                self.run.metric(name, float(value), step=at[0], epoch=at[1], split=split)
-        self.seen = now
+def observe_begin(call: Call, _: Any) -> None:
+    """All is there now: data, optimizers, the checkpoint that it goes on with."""
+    trainer = call.args[0].trainer
+    if (fit := _going_on.get(trainer)) is not None:
+        fit.has_begun = True
+        _record_asked(fit.run, trainer, trainer.lightning_module, trainer.ckpt_path or fit.base)
 
 
-@cache
-def _watch(callback: type) -> type[Any]:
-    return type("Watch", (_Watch, callback), {})
+def observe_epoch(call: Call, _: Any) -> None:
+    """What was logged for callbacks by the end of an epoch of training or validation."""
+    connector = call.args[0]
+    trainer = connector.trainer
+    if (fit := _going_on.get(trainer)) is None or trainer.sanity_checking:
+        return
+    split: Role = "validation" if trainer.validating else "train"
+    for name, value in connector.metrics["callback"].items():
+        fit.run.metric(name, float(value), step=trainer.global_step, epoch=trainer.current_epoch, split=split)
 
 
 def _record_asked(run: Run, trainer: Any, module: Any, base: Any) -> None:
@@ -244,18 +212,17 @@ def _loaders(given: Any) -> Iterator[Any]:
         yield given
 
 
-def _record_fitted(run: Run, trainer: Any, module: Any) -> bool:
+def _record_fitted(fit: _Fit, trainer: Any, module: Any) -> bool:
     """How far it came, and what it left; also where it failed. Whether it left files."""
-    run.training(epochs=trainer.current_epoch, steps=trainer.global_step)
+    fit.run.training(epochs=trainer.current_epoch, steps=trainer.global_step)
     for each in trainer.early_stopping_callbacks:
         if each.stopped_epoch:
-            run.metric("stopped_epoch", each.stopped_epoch)
-    steps = _saved.get(trainer, {})
+            fit.run.metric("stopped_epoch", each.stopped_epoch)
     names = ("last_model_path", "best_model_path")
     kept = [getattr(each, name, "") for name in names for each in trainer.checkpoint_callbacks]
-    kept = [each for each in kept if each in steps]
-    current = [each for each in kept if steps[each] == trainer.global_step]
-    return _trainers.record_kept(run, module, kept, current[-1] if current else None)
+    kept = [each for each in kept if each in fit.saved]
+    current = [each for each in kept if fit.saved[each] == trainer.global_step]
+    return _trainers.record_kept(fit.run, module, kept, current[-1] if current else None)
 
 
 # --- evaluations ------------------------------------------------------------
@@ -301,8 +268,8 @@ def observe_save(function: Function, _: Any, args: Sequence[Any], kwargs: Mappin
     trainer, place = args[0], _frames.argument(function, args, kwargs, 1)
     if trainer.global_rank != 0:
         return
-    if (steps := _saved.get(trainer)) is not None:
-        steps[os.fspath(place)] = trainer.global_step
+    if (fit := _going_on.get(trainer)) is not None:
+        fit.saved[os.fspath(place)] = trainer.global_step
     else:
         _trainers.record_saved(trainer.lightning_module, place)
 

@@ -1,8 +1,9 @@
 """`python -m benchmarks.autolog`: what `modeltrail.autolog()` adds to a training.
 
-Real trainings of scikit-learn, xgboost and lightgbm, from the frame to the saved model, each in a process
-of its own, without and with autolog in turns. What a process pays once is told apart: to import modeltrail,
-to switch autolog on, and to open the first run, which looks at the code and at all installed packages.
+Real trainings of scikit-learn, xgboost, lightgbm and PyTorch (where it is installed), from the frame to the
+saved model, each in a process of its own, without and with autolog in turns. What a process pays once is told
+apart: to import modeltrail, to switch autolog on, and to open the first run, which looks at the code and at
+all installed packages.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000, help="rows to train on, of 20 columns")
     parser.add_argument("--rounds", type=int, default=200, help="trees, or rounds of boosting")
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--only", choices=TRAININGS, help="one library")
     parser.add_argument("--one", nargs=2, metavar=("LIBRARY", "HOW"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
@@ -36,7 +39,10 @@ def main() -> None:
     print(
         f"{f'{asked.rows} rows, {asked.rounds} rounds, {asked.pairs} pairs':40}", *(f"{h:>10}" for h in HEAD)
     )
-    for library in TRAININGS:
+    for library in [asked.only] if asked.only else TRAININGS:
+        if library == "torch" and find_spec(library) is None:
+            print(f"{library:40} is not installed: left out")
+            continue
         pairs = [
             _pair(library, asked, first=("without", "with")[number % 2]) for number in range(asked.pairs)
         ]
@@ -117,7 +123,30 @@ def _lightgbm(frame: Any, labels: Any, rounds: int) -> None:
     lightgbm.train(params, train, rounds, valid_sets=[train, judged]).save_model("model.txt")
 
 
-TRAININGS = {"scikit-learn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm}
+def _torch(frame: Any, labels: Any, rounds: int) -> None:
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset, random_split
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    features = torch.tensor(frame.to_numpy(), dtype=torch.float32)
+    data = TensorDataset(features, torch.tensor(labels.to_numpy()).float().unsqueeze(1))
+    train, judged = random_split(data, [0.8, 0.2])
+    model = torch.nn.Sequential(torch.nn.Linear(20, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(model.parameters())
+    lost = torch.nn.BCEWithLogitsLoss()
+    for _ in range(max(1, rounds // 50)):
+        for batch, truth in DataLoader(train, batch_size=128, shuffle=True):
+            optimizer.zero_grad()
+            lost(model(batch), truth).backward()
+            optimizer.step()
+        with torch.no_grad():
+            for batch, truth in DataLoader(judged, batch_size=1024):
+                lost(model(batch), truth)
+    torch.save(model.state_dict(), "model.pt")
+
+
+TRAININGS = {"scikit-learn": _sklearn, "xgboost": _xgboost, "lightgbm": _lightgbm, "torch": _torch}
 
 
 if __name__ == "__main__":

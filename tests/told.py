@@ -20,6 +20,14 @@ def metrics(event):
     return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
 
 
+def points(events):
+    """(name, step) -> value, of all chunks of series."""
+    chunks = [event["run"]["facets"].get("modelTrail_metricSeries") for event in events]
+    return {
+        (each["name"], each["step"]): each["value"] for chunk in chunks if chunk for each in chunk["points"]
+    }
+
+
 def known(thing):
     """The names of the files that something came from."""
     origin = origins.of(thing)

@@ -11,12 +11,11 @@ from weakref import WeakKeyDictionary, ref
 import attrs
 
 from modeltrail import naming
-from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around
+from modeltrail.integrations import _around, _saving
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
-from modeltrail.integrations._saving import MODEL, record_loaded, record_saved
+from modeltrail.integrations._saving import record_loaded, record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
@@ -174,9 +173,7 @@ def record_base(run: Run, given: object) -> None:
         place = _places.get(booster)
     else:
         return
-    base = Model(model.look(_holder(given) if place is None else place))
-    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
-    run.training(base_model=base.reference())
+    _saving.record_base(run, Model(model.look(_holder(given) if place is None else place)))
 
 
 def record_fitted(run: Run, fitted: Any, *, fresh: bool) -> None:

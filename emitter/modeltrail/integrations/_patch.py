@@ -71,11 +71,10 @@ class _Patch:
 _MISSING: Final = object()
 _lock = threading.RLock()
 _patches: dict[str, list[_Patch]] = {}
+_handles: dict[str, list[Any]] = {}  # of hooks that libraries offer themselves
 _deferred: dict[str, list[Callable[[], None]]] = {}
 """What integrations would wrap that another one holds already: done once that one lets go."""
-_outermost: dict[
-    int, frozenset[int]
-] = {}  # thread in an observed call -> the threads there were when it began
+_outermost: dict[int, frozenset[int]] = {}  # thread in an observed call -> the threads when it began
 
 
 def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None:
@@ -136,7 +135,6 @@ def _wrap_attribute(integration: str, owner: Any, attribute: str, wrapped: Calla
 
 
 def _wrap_functions(integration: str, functions: Sequence[Any], wrapped: Callable[[Any], Any]) -> None:
-    """One look at all modules for all of them: that takes milliseconds."""
     with _lock:
         wrappers: dict[int, tuple[Any, Any]] = {}
         for function in functions:
@@ -146,9 +144,7 @@ def _wrap_functions(integration: str, functions: Sequence[Any], wrapped: Callabl
                 wrappers[id(function)] = (function, wrapped(function))
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
             held = vars(module).copy()
-            if not wrappers.keys().isdisjoint(
-                map(id, held.values())
-            ):  # most have none, which this says faster
+            if not wrappers.keys().isdisjoint(map(id, held.values())):  # most have none: this says it faster
                 for name in [key for key, value in held.items() if id(value) in wrappers]:
                     _replace(integration, module, name, *wrappers[id(held[name])])
 
@@ -185,9 +181,16 @@ def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> N
         seen(kind)
 
 
+def hook(integration: str, register: Callable[[Any], Any], function: Callable[..., Any]) -> None:
+    """Register a hook that a library offers itself; `register` returns a handle with a `remove`."""
+    _handles.setdefault(integration, []).append(register(function))
+
+
 def undo(integration: str) -> None:
     """Put back every original; a wrapper that somebody else wrapped since stays, and does nothing."""
     with _lock:
+        for handle in _handles.pop(integration, []):
+            handle.remove()
         for patch in reversed(_patches.pop(integration, [])):
             if _found(patch.owner, patch.attribute) is not patch.replacement:
                 continue
@@ -319,10 +322,7 @@ def observed_inside(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Run the original, once; then what is ours, if an observed call of this thread made this one.
-
-    Arguments as of `observed`.
-    """
+    """Run the original, once; then what is ours, if an observed call of this thread made this one."""
     result = function(*args, **kwargs)
     if integration in _patches and threading.get_ident() in _outermost:
         with guarded(f"observing {function.__qualname__}"):
@@ -360,16 +360,21 @@ def _finish(
             finish(result, error)
 
 
-def _enter() -> bool:
-    """Whether no observed call is going on in this thread, nor in one that this thread was born under.
+def is_observing() -> bool:
+    """Whether an observed call is going on in this thread, or in one that this thread was born under.
 
     A search or a forest fits its parts in threads that it starts; they belong to its own call.
     """
     me = threading.get_ident()
+    return me in _outermost or any(me not in known for known in list(_outermost.values()))
+
+
+def _enter() -> bool:
+    """Begin an observed call, if none is going on."""
     with _lock:
-        if me in _outermost or any(me not in known for known in _outermost.values()):
+        if is_observing():
             return False
-        _outermost[me] = frozenset(thread.ident or 0 for thread in threading.enumerate())
+        _outermost[threading.get_ident()] = frozenset(thread.ident or 0 for thread in threading.enumerate())
         return True
 
 

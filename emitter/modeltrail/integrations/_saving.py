@@ -6,18 +6,24 @@ from typing import Final
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.observe import code, model
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
 
 MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
 def record_saved(
-    fitted: object | None, place: str | PathLike[str] | model.ModelView, *, is_model: bool
+    fitted: object | None,
+    place: str | PathLike[str] | model.ModelView,
+    *,
+    is_model: bool,
+    known: str | Model | None = None,
 ) -> None:
     """A saved model is an output of the current run, with what is known of it from memory.
 
-    Without a run it is one of its own, from the fitted model, where that is known, to its place. What is
-    saved and no model, a transformer, is data of the run, if there is one.
+    Without a run it is one of its own, from the fitted model, where there is one, to its place; or from where
+    that was `known` to lie. What is saved and no model, a transformer, is data of the run, if there is one.
     """
     run = api.current_run()
     if not is_model:
@@ -27,13 +33,21 @@ def record_saved(
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
-            if fitted is not None:
-                seen = model.look(fitted)
-                own.input(Dataset(seen.namespace, seen.name), role="train")
+            origin = fitted if known is None else known
+            if origin is not None:
+                made = origin if isinstance(origin, Model) else Model(model.look(origin))
+                own.input(Dataset(*made.identity), role="train")
             own.output_model(place, of=fitted)
 
 
-def record_loaded(place: str | PathLike[str]) -> None:
+def record_loaded(place: str | PathLike[str] | Model) -> None:
     """A model that was loaded is an input of the current run, if there is one."""
     if (run := api.current_run()) is not None:
-        run.input(Dataset(*naming.identity(place), {"datasetType": MODEL}), role="other")
+        identity = place.identity if isinstance(place, Model) else naming.identity(place)
+        run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
+
+
+def record_base(run: Run, base: Model) -> None:
+    """A model to go on with is an input that shapes the new one."""
+    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
+    run.training(base_model=base.reference())

@@ -14,7 +14,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.event import Dataset
-from modeltrail.observe import data, frames, origins
+from modeltrail.observe import data, frames, loaders, origins
 from modeltrail.runs import Run
 from modeltrail.runs.run import Role
 
@@ -37,9 +37,15 @@ _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 
 
 def see(features: Any, labels: Any = None) -> Source:
-    """What there is to be seen of features and labels; a file is looked at when it is recorded."""
+    """What there is to be seen of features and labels; a file is looked at when it is recorded.
+
+    Datasets and loaders of PyTorch have both.
+    """
     if isinstance(features, str | os.PathLike):
         return Source(features, {})
+    if loaders.is_one(features):
+        loaded, named = loaders.look(features)
+        return Source(loaded, {} if named is None else {"label_column": named})
     table, label = data.labelled(features, labels)
     view = attrs.evolve(data.look(table), profile=data.profile(table))
     origins.carry(view, table)
@@ -70,21 +76,25 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
     """
     roles: list[Role] = []
     for source in judged:
-        roles.append("train" if _is_same(source, trained) else "validation")
+        roles.append("train" if is_same(source, trained) else "validation")
         if roles[-1] == "validation":
-            _record(run, source, "validation")
-    return _record(run, trained, "train"), roles
+            record(run, source, "validation")
+    return record(run, trained, "train"), roles
 
 
-def _record(run: Run, source: Source, role: Role) -> Dataset:
-    """Of data that was not seen, or that is gone, only that there is some."""
-    found = source.data() if isinstance(source.data, ref) else source.data
-    if found is None:
-        found = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
-    return run.input(found, role=role, capture="observed", **source.use)
+def record(run: Run, source: Source, role: Role) -> Dataset:
+    """Record data as an input."""
+    return run.input(found(run, source, role), role=role, capture="observed", **source.use)
 
 
-def _is_same(one: Source, other: Source) -> bool:
+def found(run: Run, source: Source, role: Role) -> Any:
+    """What `run.input` takes; of data that was not seen, or that is gone, only that there is some."""
+    seen = source.data() if isinstance(source.data, ref) else source.data
+    return Dataset(naming.IN_MEMORY, f"{run.name}/{role}") if seen is None else seen
+
+
+def is_same(one: Source, other: Source) -> bool:
+    """Whether two are the same content."""
     views = [each.data for each in (one, other) if isinstance(each.data, data.DataView)]
     digests = {view.fingerprint.digest for view in views}
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})

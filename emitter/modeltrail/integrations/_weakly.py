@@ -27,6 +27,10 @@ class Weakly(Generic[T]):
         found = self._known.get(id(thing))
         return found[1] if found is not None and found[0]() is thing else None
 
+    def all(self) -> list[T]:
+        """What is known of all objects that live."""
+        return [value for _, value in list(self._known.values())]
+
 
 def weak(thing: Any) -> Callable[[], Any]:
     """A weak reference; to what has none one that says None."""

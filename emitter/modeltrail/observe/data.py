@@ -87,10 +87,11 @@ class DataView:
     @property
     def is_unnamed(self) -> bool:
         """Whether it is data in memory that nobody gave a name: `name` is made from the content."""
-        return self.namespace == naming.IN_MEMORY and self.name == _content_name(self.fingerprint)
+        return self.namespace == naming.IN_MEMORY and self.name == content_name(self.fingerprint)
 
 
-def _content_name(fingerprint: Fingerprint) -> str:
+def content_name(fingerprint: Fingerprint) -> str:
+    """What data in memory is called that nobody gave a name."""
     return f"data-{fingerprint.digest[:16]}"
 
 
@@ -232,7 +233,7 @@ def _table_view(seen: frames.Columns) -> DataView:
     fingerprint = _fingerprint(seen)
     return DataView(
         naming.IN_MEMORY,
-        _content_name(fingerprint),
+        content_name(fingerprint),
         fields=tuple(zip(seen.names, seen.types, strict=True))[:MAX_FIELDS],
         rows=seen.rows,
         size_bytes=seen.size_bytes,
@@ -253,7 +254,7 @@ def _sparse_view(matrix: Any) -> DataView:
     size = int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
     return DataView(
         naming.IN_MEMORY,
-        _content_name(fingerprint),
+        content_name(fingerprint),
         rows=rows,
         size_bytes=size,
         fingerprint=fingerprint,

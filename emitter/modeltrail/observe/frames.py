@@ -64,7 +64,7 @@ class Columns:
 
 
 def columns(data: object) -> Columns | None:
-    """The columns of a pandas, polars, pyarrow or numpy object, or a list; None for anything else."""
+    """The columns of a pandas, polars, pyarrow, numpy or torch object, or a list; None for anything else."""
     if isinstance(data, Columns):
         return data
     if isinstance(data, list | tuple | range):
@@ -258,6 +258,26 @@ def _numpy(numpy: Any, data: Any) -> Columns | None:
     return Columns(names, types, len(array), int(array.nbytes), block, max(1, BLOCK_CELLS // max(1, width)))
 
 
+def _torch(torch: Any, data: Any) -> Columns | None:
+    """A tensor that numpy can hold; what lies on a device is copied from there block by block."""
+    kind = getattr(torch, "Tensor", None)  # while it is being imported there is none
+    if kind is None or not isinstance(data, kind) or data.dim() == 0 or data.layout != torch.strided:
+        return None
+    numpy = sys.modules["numpy"]
+    plain = data.detach()
+    if plain.dtype == torch.bfloat16:
+        plain = plain.float()
+    if plain.device.type == "cpu":
+        return _numpy(numpy, plain.numpy())
+    seen = _numpy(numpy, numpy.broadcast_to(plain[:1].cpu().numpy(), plain.shape))
+
+    def block(start: int, stop: int) -> Block:
+        part = _numpy(numpy, plain[start:stop].cpu().numpy())
+        yield from part.block(0, stop - start) if part is not None else ()
+
+    return None if seen is None else attrs.evolve(seen, block=block)
+
+
 def _structured(array: Any) -> Columns:
     names = array.dtype.names
 
@@ -275,4 +295,5 @@ _LIBRARIES: Final[dict[str, Callable[[Any, Any], Columns | None]]] = {
     "polars": _polars,
     "pyarrow": _pyarrow,
     "numpy": _numpy,
+    "torch": _torch,
 }

@@ -37,6 +37,8 @@ _FITTED: Final = (
     "support_vectors_",
 )
 _SPARK: Final = "pyspark.ml."
+_BUILT_ON_TORCH: Final = frozenset({"transformers", "sentence_transformers", "peft"})
+"""What saves its modules in ways of its own."""
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
@@ -204,7 +206,7 @@ def _key(path: Path) -> tuple[str, int, int] | None:
 def describe(model: object) -> ModelView:
     """What an object in memory says about itself; unlike `look` it is not weighed."""
     final = final_estimator(model)
-    framework = type(model).__module__.partition(".")[0]
+    framework = _framework(model)
     return ModelView(
         naming.IN_MEMORY,
         qualified_name(type(model)),
@@ -217,6 +219,13 @@ def describe(model: object) -> ModelView:
         inputs=_inputs(model),
         outputs=_outputs(model),
     )
+
+
+def _framework(model: object) -> str:
+    """The package of its class; of a class of the user's own that of what it derives from, of PyTorch."""
+    own = type(model).__module__.partition(".")[0]
+    module = getattr(getattr(sys.modules.get("torch"), "nn", None), "Module", None)
+    return "torch" if module is not None and isinstance(model, module) and own not in _BUILT_ON_TORCH else own
 
 
 def final_estimator(model: Any) -> Any:

@@ -6,6 +6,7 @@ nothing is written into it. The integrations say what was read, and what was mad
 
 import glob
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -15,10 +16,13 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
+from modeltrail.observe import likeness
 
 MAX_SOURCES: Final = 200
 MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
+MAX_ALIKE: Final = 500
+"""Of so many arrays it is known how they looked, also when they are gone."""
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
 _NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
@@ -65,6 +69,8 @@ class _Known(ref[Any]):
 
 
 _known: dict[int, _Known] = {}
+_alike: dict[Any, Origin | None] = {}
+"""How an array looked -> where it came from; None where several looked so that came from different files."""
 
 
 def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
@@ -75,9 +81,11 @@ def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
 
 
 def of(thing: object) -> Origin | None:
-    """What is known of an object; None if nothing is."""
+    """What is known of an object, of a tensor what is of an array like it; None if nothing is."""
     found = _known.get(id(thing))
-    return found.origin if found is not None and found() is thing else None
+    if found is not None and found() is thing:
+        return found.origin
+    return _alike.get(likeness.mark(thing)) if _is_tensor(thing) else None
 
 
 def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
@@ -202,3 +210,24 @@ def _remember(thing: Any, origin: Origin) -> None:
         return
     found.key, found.origin = id(thing), origin
     _known[found.key] = found
+    if "torch" in sys.modules and type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
+        _remember_looks(thing, origin)
+
+
+def _is_tensor(thing: Any) -> bool:
+    """Whether something is a plain tensor of several rows."""
+    return type(thing) is getattr(sys.modules.get("torch"), "Tensor", None) and thing.dim() > 0
+
+
+def _remember_looks(array: Any, origin: Origin) -> None:
+    if not array.ndim or (looks := likeness.mark(array)) is None:
+        return
+    known = _alike.pop(looks, origin)
+    if len(_alike) >= MAX_ALIKE:
+        _alike.pop(next(iter(_alike)), None)
+    is_same = known is not None and _places(known) == _places(origin)
+    _alike[looks] = origin if is_same else None
+
+
+def _places(origin: Origin) -> list[str]:
+    return [source.place for source in origin.sources]

@@ -11,7 +11,7 @@ import attrs
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data, origins
+from modeltrail.observe import data, loaders, origins
 from modeltrail.observe.data import DataView
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
@@ -70,7 +70,7 @@ def look(
 
     A `Dataset` keeps its own facets; a local file that it names is looked at again, as any other.
     """
-    source = given
+    source = loaders.look(given)[0] if loaders.is_one(given) else given
     if isinstance(given, Dataset) and given.namespace == naming.FILE:
         source = Path(given.name)
     view = data.look(source, name=name, namespace=namespace, version=version)

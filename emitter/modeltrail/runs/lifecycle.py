@@ -57,6 +57,7 @@ class Lifecycle:
         self._gone: Counter[str] = Counter()
         self._aborted = False
         self._changed: Callable[[], None] | None = None
+        self._untold: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"<Run {self.namespace}/{self.name} {self.run_id} {self._state}>"
@@ -126,8 +127,20 @@ class Lifecycle:
         """Take an exception from here on as the consequence of an abort."""
         self._aborted = True
 
+    def when_ending(self, tell: Callable[[], None]) -> None:
+        """Call `tell` before the run ends, while the verbs can still be called."""
+        self._untold.append(tell)
+
+    def _ask(self) -> None:
+        """Have told what others still know."""
+        untold, self._untold = self._untold, []
+        for tell in untold if self.is_open else ():
+            with guarded("telling what is left"):
+                tell()
+
     def settle(self) -> None:
         """Tell what was only read, and send the evaluations whose model had not turned out yet."""
+        self._ask()
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for evaluation in waiting:
@@ -155,6 +168,7 @@ class Lifecycle:
         self.end(error)
 
     def _end(self, kind: event.EventType, error: dict[str, Any] | None) -> None:
+        self._ask()
         with process.Section(), guarded("ending a run"):
             with self._lock:
                 if not self.is_open:

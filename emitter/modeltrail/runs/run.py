@@ -203,13 +203,13 @@ class Run(Lifecycle):
     # --- values ------------------------------------------------------------
 
     def params(
-        self, mapping: Mapping[str, Any], origin: Origin = "explicit", component: str | None = None
+        self, mapping: Mapping[str, Any], origin: Origin | None = "explicit", component: str | None = None
     ) -> None:
         """Record parameters; secrets are taken out by their names and shapes.
 
         Args:
             mapping: names to values of any type; what JSON has no form for is described.
-            origin: where the values come from.
+            origin: where the values come from; None where that is not known.
             component: the part of the program that they belong to, a step of a pipeline for instance.
         """
         self._do("parameters", lambda: self.facts.add_params(mapping, origin, component), None)

@@ -17,7 +17,7 @@ import xgboost
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import facet, metrics, uses
+from told import facet, metrics, points, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -82,14 +82,6 @@ def table():
 def parts(table):
     """Features to train on and to be judged by, and their labels."""
     return train_test_split(table[["age", "income", "debt"]], table["bought"], random_state=3)
-
-
-def points(events):
-    """(name, step) -> value, of all chunks."""
-    chunks = [event["run"]["facets"].get("modelTrail_metricSeries") for event in events]
-    return {
-        (each["name"], each["step"]): each["value"] for chunk in chunks if chunk for each in chunk["points"]
-    }
 
 
 @both

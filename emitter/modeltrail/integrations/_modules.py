@@ -1,0 +1,139 @@
+"""Modules of PyTorch: whose parameters an optimizer has, what is in which, whose state a mapping is."""
+
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from modeltrail.integrations._weakly import Weakly, weak
+
+_PREFIXES: Final = ("module.", "_orig_mod.")
+"""What wrappers put before the names of a state."""
+_MAX_DEPTH: Final = 50
+
+_given: "Weakly[Callable[[], Any]]" = Weakly()
+"""Optimizer -> the module that gave it its parameters."""
+_parents: "Weakly[Callable[[], Any]]" = Weakly()
+
+
+def given(optimizer: Any, parameters: Any) -> None:
+    """Remember who gave an optimizer its parameters: a generator that was not begun yet knows it."""
+    frame = getattr(parameters, "gi_frame", None)
+    module = frame.f_locals.get("self") if frame is not None else None
+    if isinstance(module, sys.modules["torch"].nn.Module):
+        _given.remember(optimizer, weak(module))
+
+
+def put_into(parent: Any, child: Any) -> None:
+    """Remember that a module is a part of another one."""
+    if child is not None:
+        _parents.remember(child, weak(parent))
+
+
+def owner(optimizer: Any) -> Any:
+    """The module that an optimizer trains, without what is wrapped around it; None where it is not found."""
+    module = (_given.of(optimizer) or (lambda: None))()
+    if module is None:
+        module = _with_parameters(optimizer)
+    for _ in range(_MAX_DEPTH):
+        parent = (_parents.of(module) or (lambda: None))()
+        if parent is None:
+            break
+        module = parent
+    return inner(module)
+
+
+def _with_parameters(optimizer: Any) -> Any:
+    """The largest module that has all of its parameters: a look at all objects, some 30 ms."""
+    wanted = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    kind = sys.modules["torch"].nn.Module
+    found = None
+    most = 0
+    for module in [each for each in gc.get_objects() if issubclass(type(each), kind)]:
+        has = {id(each) for each in module.parameters()}
+        count = sum(1 for _ in module.modules())
+        if wanted <= has and count > most:
+            found, most = module, count
+    return found
+
+
+def inner(module: Any) -> Any:
+    """What is compiled, or trained on several devices; of `torch.compile`, DataParallel and their like."""
+    for _ in range(_MAX_DEPTH):
+        kind = type(module)
+        if kind.__module__.startswith("torch._dynamo") and hasattr(module, "_orig_mod"):
+            module = module._orig_mod  # noqa: SLF001  there is no public way
+        elif kind.__module__.startswith("torch.nn.parallel"):
+            module = module.module
+        else:
+            break
+    return module
+
+
+def parts(module: Any) -> Iterator[Any]:
+    """The module and all that it is made of."""
+    yield from module.modules() if module is not None else ()
+
+
+def is_state(thing: Any) -> bool:
+    """Whether something is the state of a module: names to tensors."""
+    tensor = sys.modules["torch"].Tensor
+    if not isinstance(thing, Mapping) or not thing:
+        return False
+    return all(isinstance(key, str) for key in thing) and any(
+        isinstance(each, tensor) for each in thing.values()
+    )
+
+
+def meant(trained: Any, saved: Any) -> Any:
+    """The part of a trained module, or all of it, that is saved, or whose state is; None if none is."""
+    if not isinstance(saved, Mapping):
+        wanted = inner(saved)
+        return wanted if any(part is wanted for part in parts(trained)) else None
+    children = [] if trained is None else list(trained.children())
+    several = [trained, *children, *(each for child in children for each in child.children())]
+    return next((each for each in several if each is not None and _has_state(each, saved)), None)
+
+
+def _has_state(module: Any, state: Mapping[str, Any]) -> bool:
+    """Whether a mapping is the state of a module, or a copy of what that was: all names and shapes agree."""
+    shapes = {name: tuple(each.shape) for name, each in state.items() if hasattr(each, "shape")}
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in shapes):
+            shapes = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
+    own = {name: tuple(each.shape) for name, each in module.named_parameters(remove_duplicate=False)}
+    buffers = {name: tuple(each.shape) for name, each in module.named_buffers(remove_duplicate=False)}
+    return bool(own) and own.items() <= shapes.items() <= {**own, **buffers}.items()
+
+
+def candidates(thing: Any, depth: int = 2) -> Iterator[Any]:
+    """Modules and states in something that is saved: itself, or parts of a checkpoint."""
+    if isinstance(thing, sys.modules["torch"].nn.Module) or is_state(thing):
+        yield thing
+    elif isinstance(thing, Mapping) and depth:
+        for each in islice(thing.values(), 100):
+            yield from candidates(each, depth - 1)
+
+
+def follows() -> bool:
+    """Whether another process of several that train together tells, or the one that loads data for us."""
+    torch: Any = sys.modules["torch"]
+    if torch.utils.data.get_worker_info() is not None:
+        return True
+    if _is_distributed(torch):
+        return bool(torch.distributed.get_rank() != 0)
+    return os.environ.get("RANK", "0") != "0" and "WORLD_SIZE" in os.environ  # of torchrun
+
+
+def distributed() -> dict[str, Any] | None:
+    """How many processes train together."""
+    torch: Any = sys.modules["torch"]
+    if not _is_distributed(torch):
+        return None
+    return {"worldSize": torch.distributed.get_world_size(), "rank": torch.distributed.get_rank()}
+
+
+def _is_distributed(torch: Any) -> bool:
+    return bool(torch.distributed.is_available() and torch.distributed.is_initialized())

@@ -1,0 +1,144 @@
+"""What the trainers of Lightning and transformers have in common.
+
+Which file holds what a module is in memory, settings of what is trained with, and evaluations of a model by
+its trainer.
+"""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from modeltrail import api, naming
+from modeltrail.integrations import _saving, _training
+from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._sources import Source
+from modeltrail.observe import code, data, model
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
+from modeltrail.runs.run import Role
+
+PLAIN: Final = (str, int, float, bool, type(None))
+
+_lies: WeakKeyDictionary[Any, tuple[str | Model, int]] = WeakKeyDictionary()
+"""Module -> the file, folder or model that it was saved to or loaded from, and its stamp then."""
+
+
+# --- where a module lies ------------------------------------------------------------
+
+
+def place(module: Any) -> str | Model | None:
+    """What holds the module as it is now, if that is known."""
+    where, stamp = _lies.get(module, (None, None))
+    return where if stamp == _stamp(module) else None
+
+
+def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
+    """The module was just saved there, or just loaded from there."""
+    if (stamp := _stamp(module)) is not None:
+        _lies[module] = (where if isinstance(where, Model) else _absolute(where)), stamp
+
+
+def _stamp(module: Any) -> int | None:
+    """Each step of an optimizer, and each load, counts the versions of parameters up."""
+    try:
+        return sum(int(each._version) for each in module.parameters())  # noqa: SLF001  documented by PyTorch
+    except RuntimeError:  # made in inference mode, where nothing is counted
+        return None
+
+
+def _absolute(where: str | os.PathLike[str]) -> str:
+    path = naming.local_path(where)
+    return os.fspath(where) if path is None else str(path)
+
+
+def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
+    """A save by the host is an output, made of what the module was known as before."""
+    _saving.record_saved(module, _absolute(where), is_model=True, known=place(module))
+    lies_in(module, where)
+
+
+def record_loaded(module: Any, where: str | Model) -> None:
+    """A load by the host; the module is known by where it came from."""
+    lies_in(module, where)
+    _saving.record_loaded(where)
+
+
+def record_base(run: Run, where: str | Model) -> None:
+    """What a training goes on with."""
+    _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)))
+
+
+def record_kept(run: Run, module: Any, kept: Sequence[str], current: str | None) -> bool:
+    """Checkpoints that a training left, the best one last; `current` is the one that the module equals.
+
+    Returns:
+        Whether there are any.
+    """
+    found = [each for each in dict.fromkeys(map(_absolute, kept)) if Path(each).exists()]
+    for each in found:
+        is_current = current is not None and each == _absolute(current)
+        model.saved(module, each)
+        run.output_model(each, of=module if is_current else None)
+        if is_current:
+            lies_in(module, each)
+    return bool(found)
+
+
+def record_made(own: Run, module: Any) -> None:
+    """A training of its own that left no file made what the module is."""
+    own.output_model(module)
+    lies_in(module, own.facts.model(module))
+
+
+# --- settings ------------------------------------------------------------
+
+
+def record_settings(run: Run, thing: Any, **values: Any) -> None:
+    """How something was made: `values`, else its attributes that are called as its arguments are."""
+    kind = type(thing)
+    found = {
+        name: getattr(thing, name) for name in inspect.signature(kind).parameters if hasattr(thing, name)
+    }
+    plain = {name: value for name, value in {**found, **values}.items() if is_plain(value)}
+    record_params(run, _training.by_origin(kind, plain))
+
+
+def record_params(run: Run, params: Sequence[tuple[str, dict[str, Any], str]]) -> None:
+    """Parameters as (component, values, origin)."""
+    for component, values, origin in params:
+        run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value says itself: a number, a text, or a few of them."""
+    if isinstance(value, list | tuple):
+        return all(isinstance(each, PLAIN) for each in value)
+    return isinstance(value, PLAIN)
+
+
+# --- evaluations ------------------------------------------------------------
+
+
+def record_evaluation(
+    module: Any, what: str, judged: Sequence[tuple[Source, Mapping[str, float]]], role: Role
+) -> None:
+    """What a module scored on some data; without a run each is one of its own."""
+    for source, scores in judged:
+        if not scores:
+            continue
+        if (run := api.current_run()) is not None:
+            _evaluate(run, module, source, scores, role)
+        else:
+            with api.run(f"{code.script_name()}.{what}", job_type="EVALUATE") as own:
+                _evaluate(own, module, source, scores, role)
+
+
+def _evaluate(run: Run, module: Any, source: Source, scores: Mapping[str, float], role: Role) -> None:
+    if isinstance(source.data, data.DataView) and run.facts.learned_from(source.data.fingerprint.digest):
+        role = "train"
+    where = place(module)
+    judged: Any = module if where is None else Path(where) if isinstance(where, str) else where
+    run.evaluate(judged, sources.found(run, source, role), scores, role=role, capture="observed")

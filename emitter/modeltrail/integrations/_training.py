@@ -1,0 +1,311 @@
+"""A training loop of PyTorch, as its own hooks show it: which model learned from what, how long, how well.
+
+Nothing is told while it goes on but once a pass, and nothing at all outside of a run until the model is
+saved. What is kept here are numbers and what was seen of data; models, optimizers and loaders are not kept
+alive.
+"""
+
+import inspect
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import attrs
+
+from modeltrail import api
+from modeltrail.event import Dataset
+from modeltrail.integrations import _around
+from modeltrail.integrations import _modules as modules
+from modeltrail.integrations._saving import MODEL
+from modeltrail.integrations._sources import Source, is_same, record, see
+from modeltrail.integrations._weakly import Weakly, weak
+from modeltrail.observe import model as observed
+from modeltrail.runs import Run
+from modeltrail.runs.models import Model
+
+_LOADER: Final = ("batch_size", "drop_last", "num_workers")
+_SEEDED: Final = 1 << 32
+"""What nobody seeded has a seed of 53 bits from the system."""
+
+
+@attrs.define(eq=False)
+class Pass:
+    """One pass through a loader.
+
+    Attributes:
+        data: what is gone through, if it still lives.
+        length: the number of its batches; None where it has none.
+        how: the class of the loader, and how it makes batches.
+        batches: how many were taken.
+        began: when.
+    """
+
+    data: Callable[[], Any]
+    length: int | None
+    how: tuple[type, dict[str, Any]]
+    batches: int = 0
+    began: float = attrs.field(factory=time.perf_counter)
+
+    @classmethod
+    def through(cls, loader: Any) -> "Pass":
+        """A pass that begins; a loader may be made anew for each, so that its dataset is what is known."""
+        try:
+            length = len(loader)
+        except TypeError:  # of a stream
+            length = None
+        data = weak(loader if hasattr(loader.sampler, "indices") else loader.dataset)
+        kind = type(loader.sampler).__name__
+        how = {name: getattr(loader, name) for name in _LOADER}
+        how |= {"shuffle": kind == "RandomSampler", "sampler": kind}
+        return cls(data if data() is not None else weak(loader), length, (type(loader), how))
+
+
+@attrs.define(eq=False)
+class _Use:
+    """Data, and what for: `open` is what was gone through without learning, and nothing learned since."""
+
+    source: Source
+    role: str
+
+
+class _Now(threading.local):
+    """What a thread is at: its last batch, the loss that it goes back from, the last that it trained."""
+
+    batch: Pass | None = None
+    loss: Any = None
+    training: "Training | None" = None
+
+
+now: Final = _Now()
+_trainings: WeakKeyDictionary[Any, "Training | None"] = WeakKeyDictionary()
+"""Optimizer -> the training that it is of; None where another process tells."""
+_by_model: "Weakly[Training]" = Weakly()
+"""Module -> its last training, also when the optimizer is gone."""
+_schedulers: "Weakly[Callable[[], Any]]" = Weakly()
+"""Optimizer -> its last scheduler."""
+loaded: "Weakly[str]" = Weakly()
+"""Module -> the file that it was loaded from."""
+
+
+@attrs.define(eq=False)
+class Training:
+    """What was seen of how one model was trained, within one run or outside of any."""
+
+    model: Callable[[], Any]
+    run: Run | None
+    facts: dict[str, Any]
+    params: list[tuple[str, dict[str, Any], str]]
+    steps: int = 0
+    epochs: int = 0
+    began: float = attrs.field(factory=time.perf_counter)
+    ended: float = 0.0
+    losses: list[float] = attrs.field(factory=list)
+    uses: list[_Use] = attrs.field(factory=list)
+    _known: "Weakly[_Use]" = attrs.field(factory=Weakly, init=False)
+    _open: list[_Use] = attrs.field(factory=list, init=False)
+    is_saved: bool = False
+    base: Dataset | None = None
+    _at: Pass | None = attrs.field(default=None, init=False)
+    _sum: Any = attrs.field(default=0.0, init=False)
+    _count: int = attrs.field(default=0, init=False)
+    _told: int = attrs.field(default=0, init=False)
+
+    def step(self, at: Pass | None, loss: Any) -> None:
+        """The optimizer has made a step, after this batch."""
+        if at is not self._at:
+            self._turn(at)
+        self.steps += 1
+        self.ended = time.perf_counter()
+        if loss is not None:
+            self._sum = self._sum + loss
+            self._count += 1
+        while self._open:
+            self._open.pop().role = "validation"
+        if self.is_saved and self.run is not None:
+            self.is_saved = False
+            self.run.learns(self.model())
+
+    def look(self, at: Pass, role: str) -> None:
+        """Look at what a loader goes through, once; the content that it learns from is no validation."""
+        data = at.data()
+        known = self._known.of(data)
+        if known is None and data is not None:
+            known = _Use(see(data), role)
+            if role == "train":
+                self.params += by_origin(*at.how)
+            elif any(is_same(known.source, use.source) for use in self.uses if use.role == "train"):
+                known.role = "train"
+            else:
+                self._open.append(known)
+            self._known.remember(data, known)
+            self.uses.append(known)
+        elif known is not None and role == "train":
+            known.role = role
+        elif known is not None and known.role == "open" and known not in self._open:
+            self._open.append(known)
+
+    def _turn(self, at: Pass | None) -> None:
+        """A pass began: the one before is over."""
+        self.close(again=at is not None and self._at is not None and at.data() is self._at.data())
+        self._at = at
+        if at is not None:
+            self.look(at, "train")
+        if self.run is not None:
+            self.tell(self.run)
+
+    def close(self, *, again: bool = False) -> None:
+        """Count the pass if it went through the whole loader.
+
+        Args:
+            again: that the loader was begun anew: of one without a length nothing else says so.
+        """
+        at, self._at = self._at, None
+        if at is None:
+            return
+        if at.batches == at.length or (at.length is None and again):
+            self.epochs += 1
+            if self._count:
+                self.losses.append(float(self._sum) / self._count)
+        self._sum, self._count = 0.0, 0
+
+    def tell(self, run: Run) -> None:
+        """Tell a run what is known by now."""
+        for component, values, origin in self.params:
+            run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
+        wall = round(1e3 * (self.ended - self.began)) if self.ended else None
+        run.training(**self.facts, steps=self.steps, epochs=self.epochs or None, wall_time_ms=wall)
+        if self.base is not None:
+            run.input(self.base, role="train")
+        for use in self.uses:
+            if use.role != "open":
+                record(run, use.source, use.role)  # type: ignore[arg-type]
+        for epoch in range(self._told, len(self.losses)):
+            run.metric("loss", self.losses[epoch], epoch, split="train")
+        self._told = len(self.losses) if run is self.run else 0
+
+    def end(self) -> None:
+        """Tell the rest before the run ends."""
+        self.close()
+        for use in self._open:
+            use.role = "other"
+        if self.run is not None:
+            self.tell(self.run)
+
+
+# --- what the hooks call ------------------------------------------------------------
+
+
+def stepped(optimizer: Any, has_closure: bool) -> None:
+    """An optimizer has made a step; of one that evaluates the loss several times none is the loss."""
+    run = api.current_run()
+    training = _trainings.get(optimizer, ...)
+    if training is ... or (training is not None and training.run is not run):
+        training = _trainings[optimizer] = _begin(optimizer, run)
+    loss, now.loss = now.loss, None
+    if training is not None:
+        now.training = training
+        training.step(now.batch, None if has_closure else loss)
+
+
+def judged(at: Pass) -> None:
+    """A loader is gone through without gradients: if the training goes on after it, it was validated."""
+    if now.training is not None:
+        now.training.look(at, "open")
+
+
+def of(saved: Any) -> tuple["Training", Any] | None:
+    """The last training of a module, or of one with this state; and the module."""
+    found = [
+        (each, part) for each in _by_model.all() if (part := modules.meant(each.model(), saved)) is not None
+    ]
+    return max(found, key=lambda pair: pair[0].ended, default=None)
+
+
+def scheduled(scheduler: Any) -> None:
+    """Remember the scheduler of an optimizer."""
+    _schedulers.remember(scheduler.optimizer, weak(scheduler))
+
+
+def _begin(optimizer: Any, run: Run | None) -> Training | None:
+    if modules.follows():
+        return None
+    model = modules.owner(optimizer)
+    known = _by_model.of(model)
+    if known is not None and known.run is run:
+        known.params += optimizer_params(optimizer)
+        return known
+    training = Training(weak(model), run, facts(model), optimizer_params(optimizer))
+    training.began = now.batch.began if now.batch is not None else training.began
+    _by_model.remember(model, training)
+    place = next((found for part in modules.parts(model) if (found := loaded.of(part)) is not None), None)
+    if place is not None:
+        base = Model(observed.look(place))
+        training.base = Dataset(*base.identity, {"datasetType": MODEL})
+        training.facts["base_model"] = base.reference()
+    if run is not None:
+        run.learns(model)
+        run.when_ending(training.end)
+    return training
+
+
+# --- what is told ------------------------------------------------------------
+
+
+def facts(model: Any) -> dict[str, Any]:
+    """How a model is trained, as attributes of the facet: class, seeds, processes."""
+    torch: Any = sys.modules["torch"]
+    seed = torch.initial_seed()
+    found: dict[str, Any] = {
+        "framework": "torch",
+        "framework_version": torch.__version__,
+        "algorithm": None if model is None else observed.qualified_name(type(model)),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "seeds": {**_around.seeds(), **({"framework": seed} if 0 <= seed < _SEEDED else {})} or None,
+        "distributed": modules.distributed(),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def optimizer_params(optimizer: Any) -> list[tuple[str, dict[str, Any], str]]:
+    """What an optimizer and its scheduler were given: (component, values, origin)."""
+    groups = optimizer.param_groups
+    found = {
+        name: groups[0].get("initial_lr", value) if name == "lr" and len(groups) == 1 else value
+        for name, value in optimizer.defaults.items()
+        if name in inspect.signature(type(optimizer)).parameters
+    }
+    for number, group in enumerate(groups if len(groups) > 1 else ()):
+        for name in list(found):
+            if name not in group:
+                continue
+            value = group.get("initial_lr", group[name]) if name == "lr" else group[name]
+            if value is not found[name]:
+                found[f"param_groups.{number}.{name}"] = value
+    told = by_origin(type(optimizer), found)
+    scheduler = (_schedulers.of(optimizer) or (lambda: None))()
+    if scheduler is not None:
+        names = inspect.signature(type(scheduler)).parameters.keys() - {"optimizer", "last_epoch"}
+        told += by_origin(
+            type(scheduler), {name: vars(scheduler)[name] for name in names if name in vars(scheduler)}
+        )
+    return told
+
+
+def by_origin(kind: type, values: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    """(component, values, origin): explicit are those that differ from what the class takes by default."""
+    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
+    left = {name: value for name, value in values.items() if _is_same(value, defaults.get(name, ...))}
+    explicit = {key: value for key, value in values.items() if key not in left}
+    if explicit.get("sampler") in {"RandomSampler", "SequentialSampler"}:  # it follows from `shuffle`
+        left["sampler"] = explicit.pop("sampler")
+    found = ((kind.__name__, explicit, "explicit"), (kind.__name__, left, "default"))
+    return [each for each in found if each[1]]
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    if default is None and value is False:  # shuffle
+        return True
+    return type(value) is type(default) and bool(value == default)

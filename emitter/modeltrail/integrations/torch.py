@@ -1,0 +1,221 @@
+"""PyTorch: a training loop that somebody wrote, by what its optimizer, loaders and files show.
+
+The hooks are PyTorch's own where it has some: after each step of any optimizer, and where a module becomes a
+part of another. Loaders, `backward`, `save` and `load` are followed. No call that computes is: neither a
+forward nor what makes a tensor.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from modeltrail import api
+from modeltrail.guard import guarded, is_at_work
+from modeltrail.integrations import _around, _patch
+from modeltrail.integrations import _modules as modules
+from modeltrail.integrations import _training as training
+from modeltrail.integrations._frames import Function, argument, record_read
+from modeltrail.integrations._patch import Call
+from modeltrail.integrations._saving import record_loaded, record_saved
+from modeltrail.integrations._training import Pass, now
+from modeltrail.integrations._weakly import Weakly
+from modeltrail.observe import code, origins
+
+NAME: Final = "torch"
+_passes: WeakKeyDictionary[Any, Pass] = WeakKeyDictionary()
+"""What goes through a loader -> where it is."""
+
+
+def activate() -> None:
+    """Observe steps, loaders, losses and files; and what a program does around them."""
+    torch: Any = sys.modules["torch"]
+    data, optim = torch.utils.data, torch.optim
+    _patch.hook(NAME, sys.modules["torch.optim.optimizer"].register_optimizer_step_post_hook, on_step)
+    _patch.hook(NAME, torch.nn.modules.module.register_module_module_registration_hook, on_part)
+    _patch.wrap(NAME, optim.Optimizer, "__init__", observe_optimizer)
+    for kind in (optim.lr_scheduler.LRScheduler, optim.lr_scheduler.ReduceLROnPlateau):
+        _patch.follow(NAME, kind, "__init__", observe_scheduler)
+    _patch.follow(NAME, data.DataLoader, "__iter__", observe_pass)
+    _patch.follow(NAME, data.dataloader._BaseDataLoaderIter, "__next__", observe_batch)  # noqa: SLF001  public has none
+    _patch.follow(NAME, torch.Tensor, "backward", observe_backward)
+    _patch.follow(NAME, torch.amp.GradScaler, "scale", observe_scale)
+    _patch.follow(NAME, torch.nn.Module, "load_state_dict", observe_state)
+    _patch.follow_functions(NAME, [data.random_split], observe_split)
+    _patch.follow_functions(NAME, [torch.load], observe_load)
+    _patch.follow_functions(NAME, [torch.save], observe_save)
+    _around.observe(NAME)
+
+
+def deactivate() -> None:
+    """Put everything back."""
+    _patch.undo(NAME)
+
+
+def _is_silent() -> bool:
+    """Within a call that is told as a whole: that of Lightning, say."""
+    return _patch.is_observing()
+
+
+# --- the loop ------------------------------------------------------------
+
+
+def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Counts a step."""
+    if not _is_silent() and not is_at_work():
+        with guarded("observing a step"):
+            training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
+
+
+vars(on_step)["_torchdynamo_disable"] = True
+"""`torch.compile` leaves it as it is: what the public decorator sets, without importing a compiler."""
+
+
+def on_part(module: Any, _: str, part: Any) -> None:
+    """Remembers what a module is made of."""
+    with guarded("observing a module"):
+        modules.put_into(module, part)
+
+
+def observe_optimizer(call: Call) -> None:
+    """Remembers whose parameters an optimizer got."""
+    given = [*call.args[1:2], *(value for name, value in call.kwargs.items() if name == "params")]
+    if given:
+        modules.given(call.args[0], given[0])
+
+
+def observe_scheduler(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Remembers that an optimizer has a scheduler."""
+    del kwargs
+    training.scheduled(args[0])
+
+
+def observe_pass(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Somebody begins to go through a loader."""
+    del kwargs
+    if not _is_silent():
+        _passes[result] = Pass.through(args[0])
+
+
+def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A batch was taken."""
+    del kwargs
+    at = _passes.get(args[0])
+    if at is not None:
+        at.batches += 1
+        now.batch = at
+        if at.batches == 1 and not sys.modules["torch"].is_grad_enabled():
+            training.judged(at)
+
+
+def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Adds up what the next step makes smaller; on a device it stays there."""
+    del kwargs
+    loss = _unscaled.of(args[0])
+    loss = args[0] if loss is None else loss
+    if loss.numel() == 1 and not _is_silent():
+        value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
+        now.loss = value if now.loss is None else now.loss + value
+
+
+_unscaled: "Weakly[Any]" = Weakly()
+"""A loss multiplied so that its gradients keep their digits -> the loss."""
+
+
+def observe_scale(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Remembers which loss was scaled."""
+    del kwargs
+    if hasattr(result, "detach"):
+        _unscaled.remember(result, args[1].detach())
+
+
+def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Remembers of the parts of a dataset that they were drawn by chance."""
+    generator = argument(function, args, kwargs, 2) if len(args) > 2 or "generator" in kwargs else None
+    seed: dict[str, int] = {}
+    if generator is not None and generator is not sys.modules["torch"].default_generator:
+        seed["seed"] = generator.initial_seed()
+    for part in result:
+        origins.choose(part, {"strategy": "random", **seed})
+
+
+# --- files ------------------------------------------------------------
+
+
+def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Remembers the file of all that was in it."""
+    given = argument(function, args, kwargs)
+    record_read(result, given)
+    remember_loaded(result, origins.places(given))
+
+
+def remember_loaded(result: Any, places: Sequence[str]) -> None:
+    """Remember for modules and states which file they are from."""
+    for found in modules.candidates(result) if places else ():
+        origins.read(found, places)
+        if isinstance(found, Mapping):
+            origins.read(dict(found), places)
+        else:
+            training.loaded.remember(found, places[0])
+            _record_loaded(places[0])
+
+
+def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A module that is given a state from a file is loaded from there."""
+    state = args[1] if len(args) > 1 else kwargs["state_dict"]
+    if _is_silent():
+        return
+    for each in (state, *list(state.values())[:1]):
+        origin = origins.of(each)
+        if origin is not None and origin.sources:
+            training.loaded.remember(args[0], origin.sources[0].place)
+            _record_loaded(origin.sources[0].place)
+            return
+
+
+def _record_loaded(place: str) -> None:
+    """What the run itself has saved is no input of it."""
+    run = api.current_run()
+    if run is not None and not modules.follows() and run.facts.find_model(Path(place)) is None:
+        record_loaded(place)
+
+
+def observe_save(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A trained module that is saved, or its state, alone or among other things, is a model."""
+    target = argument(function, args, kwargs, 1)
+    record_file(argument(function, args, kwargs), target)
+
+
+def record_file(saved: Any, target: Any) -> None:
+    """Record a file that modules or states were saved to, or other things."""
+    place = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
+    if not isinstance(place, str | os.PathLike) or _is_silent() or modules.follows():
+        return
+    if hasattr(target, "flush"):  # what lies in the buffer is part of the file
+        target.flush()
+    found = list(modules.candidates(saved))
+    for each in found:
+        if (known := training.of(each)) is not None:
+            _record_trained(*known, place)
+            return
+    whole = [each for each in found if not isinstance(each, Mapping)]
+    is_model = bool(whole) or any(hasattr(each, "_metadata") for each in found)
+    if whole:
+        record_saved(modules.inner(whole[0]), place, is_model=True)
+    elif (run := api.current_run()) is not None:
+        (run.output_model if is_model else run.output)(place)
+
+
+def _record_trained(known: training.Training, model: Any, place: str | os.PathLike[str]) -> None:
+    """Without a run the training is told now, as one of its own."""
+    known.is_saved = True
+    run = api.current_run()
+    if run is not None:
+        run.output_model(place, of=model)
+        return
+    with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:
+        known.close()
+        known.tell(own)
+        own.output_model(place, of=model)

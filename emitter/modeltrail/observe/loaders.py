@@ -1,0 +1,215 @@
+"""What a Dataset or DataLoader of PyTorch holds: its rows as a table, and the files that these came from.
+
+Nothing is asked of a dataset but its length: what it holds lies in its attributes. To go through it would
+run the host's own code, and draw from its random numbers.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from modeltrail.observe import data, frames, origins
+from modeltrail.observe.data import DataView, Fingerprint
+from modeltrail.observe.frames import Block, Columns
+
+MAX_DEPTH: Final = 4
+MAX_PARTS: Final = 100
+"""So many datasets that one is made of are looked at."""
+
+Rows = Sequence[int] | None
+"""The numbers of chosen rows; None for all."""
+
+
+def is_one(thing: object) -> bool:
+    """Whether something is a Dataset or DataLoader of PyTorch."""
+    module: Any = sys.modules.get("torch.utils.data")
+    return module is not None and isinstance(thing, module.Dataset | module.DataLoader)
+
+
+def look(thing: object) -> tuple[DataView, str | None]:
+    """What there is to be seen of a Dataset or DataLoader, and the name of its label, if it has one.
+
+    The view has the origin of all that the dataset holds. Where that has no rows to look at, images in a
+    folder say, the digest is over which files and rows they are, and not over what is in them.
+    """
+    whole, rows = _chosen(thing)
+    held = list(_held(whole))
+    places = _outermost([place for each in held for place in _places(each)])
+    table, label = _table(whole, rows)
+    if table is None:
+        view = _unseen(whole, rows, places)
+    else:
+        view = attrs.evolve(data.look(table), profile=data.profile(table))
+    origins.read(view, places)
+    origins.carry(view, *held)
+    split = None if rows is None else _split(thing, rows, _length(whole))
+    origins.carry(thing, view)
+    if split is not None:
+        origins.choose(thing, split)
+        origins.choose(view, split)
+    return view, label
+
+
+def base(thing: object) -> Any:
+    """The dataset that a DataLoader goes through, or a subset is of."""
+    return _chosen(thing)[0]
+
+
+def _chosen(thing: Any) -> tuple[Any, Rows]:
+    """The dataset that holds the rows, and which of them are meant."""
+    rows: Rows = None
+    for layer in _layers(thing):
+        chosen = _listed(getattr(layer, "indices", None))
+        if chosen is not None:
+            rows = chosen if rows is None else [chosen[row] for row in rows]
+        thing = layer
+    return thing, rows
+
+
+def _layers(thing: Any) -> Iterator[Any]:
+    """A loader's sampler where that chooses rows, then dataset below dataset: the last has the rows."""
+    module: Any = sys.modules["torch.utils.data"]
+    if isinstance(thing, module.DataLoader):
+        if isinstance(thing.sampler, module.SubsetRandomSampler):
+            yield thing.sampler
+        thing = thing.dataset
+    while isinstance(thing, module.Subset):
+        yield thing
+        thing = thing.dataset
+    yield thing
+
+
+def _listed(indices: Any) -> Rows:
+    if indices is None or isinstance(indices, list | tuple | range):
+        return indices
+    return indices.tolist() if hasattr(indices, "tolist") else list(indices)
+
+
+def _length(dataset: Any) -> int | None:
+    try:
+        return len(dataset)
+    except Exception:  # the host's own code; one that streams has none
+        return None
+
+
+# --- what is held ------------------------------------------------------------
+
+
+def _parts(dataset: Any) -> Mapping[str, Any]:
+    """What a dataset holds, by name."""
+    tensors = getattr(dataset, "tensors", None)
+    if isinstance(tensors, tuple):
+        names = ["features", "label"] if len(tensors) == 2 else list(map(str, range(len(tensors))))
+        return dict(zip(names, tensors, strict=True))
+    if frames.columns(dataset) is not None:
+        return {"data": dataset}
+    return vars(dataset) if hasattr(dataset, "__dict__") else {}
+
+
+def _held(dataset: Any, depth: int = MAX_DEPTH) -> Iterator[Any]:
+    """All that a dataset holds, and the datasets that it is made of."""
+    for part in _parts(dataset).values():
+        several = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+        for each in (part, *islice(several, MAX_PARTS)):
+            if depth and is_one(each):
+                yield from _held(base(each), depth - 1)
+            elif not is_one(each):
+                yield each
+
+
+def _places(held: Any) -> list[str]:
+    """The files and folders that a path, or a list of them, means."""
+    first = held[0] if isinstance(held, list | tuple) and held else held
+    is_place = isinstance(first, os.PathLike) or (isinstance(first, str) and Path(first).is_absolute())
+    if not is_place and not (isinstance(first, str) and (os.sep in first or Path(first).suffix)):
+        return []
+    try:
+        return origins.places(held)
+    except (OSError, ValueError):  # a text that is no path after all
+        return []
+
+
+def _outermost(places: Sequence[str]) -> list[str]:
+    """Without those that lie in another one."""
+    known = set(places)
+    return [place for place in dict.fromkeys(places) if known.isdisjoint(map(str, Path(place).parents))]
+
+
+def _table(dataset: Any, rows: Rows) -> tuple[Columns | None, str | None]:
+    """What it holds of each row, side by side."""
+    count = _length(dataset)
+    seen: dict[str, Columns] = {}
+    for name, part in _parts(dataset).items():
+        if not isinstance(part, list | tuple) and count and getattr(part, "shape", (None,))[:1] == (count,):
+            columns = _columns(part, rows)
+            if columns is not None:
+                is_named = hasattr(part, "columns") or isinstance(getattr(part, "name", None), str)
+                names = (name,) if len(columns.names) == 1 and not is_named else columns.names
+                taken = {each for other in seen.values() for each in other.names}
+                if taken & set(names):
+                    names = tuple(f"{name}.{each}" for each in names)
+                seen[name] = attrs.evolve(columns, names=names)
+    label = seen["label"].names[0] if "label" in seen and len(seen["label"].names) == 1 else None
+    return (reduce(frames.beside, seen.values()) if seen else None), label
+
+
+def _columns(part: Any, rows: Rows) -> Columns | None:
+    """The chosen rows of what a dataset holds, taken block by block: there may be no room for a copy."""
+    whole = frames.columns(part)
+    if whole is None or rows is None:
+        return whole
+
+    def block(start: int, stop: int) -> Block:
+        taken = frames.columns(_taken(part, list(rows[start:stop])))
+        yield from taken.block(0, stop - start) if taken is not None else ()
+
+    size = whole.size_bytes * len(rows) // max(1, whole.rows)
+    return attrs.evolve(whole, rows=len(rows), size_bytes=size, block=block)
+
+
+def _taken(part: Any, rows: list[int]) -> Any:
+    if hasattr(part, "iloc"):
+        return part.iloc[rows]
+    return part.take(rows) if type(part).__module__.startswith("pyarrow") else part[rows]
+
+
+def _unseen(dataset: Any, rows: Rows, places: Sequence[str]) -> DataView:
+    """Data that is known by what it is called only."""
+    kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+    count = _length(dataset) if rows is None else len(rows)
+    what = [kind, count, sorted(places), None if rows is None else _digest(rows)]
+    digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    how = "sha256 of the class, the number of rows, the files and the numbers of the rows"
+    fingerprint = Fingerprint("sha256", digest, "metadata", count, how)
+    name = data.content_name(fingerprint)
+    return DataView("inmemory://", name, rows=count, fingerprint=fingerprint, capture="observed")
+
+
+# --- how rows were chosen ------------------------------------------------------------
+
+
+def _split(thing: Any, rows: Sequence[int], count: int | None) -> dict[str, Any]:
+    """As in `modelTrail_dataUse`; how they were chosen, where that was seen or can be told."""
+    found: dict[str, Any] = {"strategy": "indices"}
+    if rows and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+        found["strategy"] = "sequential"
+    for layer in _layers(thing):
+        for each in (layer, getattr(layer, "indices", None)):
+            origin = origins.of(each)
+            if origin is not None and origin.split:
+                found.update(origin.split)
+    if count:
+        found["fraction"] = round(len(rows) / count, 6)
+    return {**found, "indexSha256": _digest(rows)}
+
+
+def _digest(rows: Sequence[int]) -> str:
+    return hashlib.sha256(json.dumps(list(map(int, rows))).encode()).hexdigest()

@@ -1,0 +1,517 @@
+"""Training loops of PyTorch: what its hooks, loaders and files say of them."""
+
+import gc
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from told import edges, facet, known, metrics, uses
+
+import modeltrail
+from modeltrail import guard, integrations
+from modeltrail.integrations import _patch
+from modeltrail.observe import origins
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    import torch
+    import torch.utils.data
+
+    monkeypatch.setattr(origins, "_alike", {})
+    before = torch.get_rng_state()
+    yield torch
+    torch.set_rng_state(before)
+
+
+@pytest.fixture
+def net(torch):
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = torch.nn.Linear(3, 4)
+            self.head = torch.nn.Linear(4, 1)
+
+        def forward(self, features):
+            return self.head(torch.relu(self.body(features)))
+
+    return Net
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = np.random.default_rng(0).normal(size=(60, 4))
+    pd.DataFrame(values, columns=list("abcy")).to_csv("x.csv", index=False)
+    return "x.csv"
+
+
+@pytest.fixture
+def rows(torch, table):
+    """`rows()`: the file as a dataset, in a split of 40 and 20 rows."""
+
+    def read():
+        frame = pd.read_csv(table)
+        whole = torch.utils.data.TensorDataset(
+            torch.tensor(frame[list("abc")].to_numpy(), dtype=torch.float32),
+            torch.tensor(frame["y"].to_numpy()).float().unsqueeze(1),
+        )
+        seed = torch.Generator().manual_seed(7)
+        return torch.utils.data.random_split(whole, [40, 20], generator=seed)
+
+    return read
+
+
+@pytest.fixture
+def fit(torch):
+    """`fit(model, optimizer, loader, epochs)`: a loop as everybody writes it; the losses of its steps."""
+
+    def train(model, optimizer, loader, epochs=2, judge=None):
+        losses = []
+        for _ in range(epochs):
+            for features, labels in loader:
+                optimizer.zero_grad()
+                loss = torch.nn.functional.mse_loss(model(features), labels)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            if judge is not None:
+                with torch.no_grad():
+                    for features, _ in judge:
+                        model(features)
+        return losses
+
+    return train
+
+
+@pytest.fixture
+def loop(torch, net, rows, fit):
+    """All that a loop is made of."""
+    return torch, net, rows, fit
+
+
+def loader(torch, data, **how):
+    return torch.utils.data.DataLoader(data, **{"batch_size": 10, **how})
+
+
+def params(event):
+    return {(each["component"], each["name"]): each for each in facet(event, "hyperparameters")["params"]}
+
+
+def test_a_training_in_a_run(autolog, told, loop):
+    """The run has what was learned from and validated on, settings, steps, epochs, losses and the file."""
+    torch, net, rows, fit = loop
+    autolog()
+    torch.manual_seed(5)
+    with modeltrail.run("train"):
+        train, kept = rows()
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        losses = fit(model, optimizer, loader(torch, train, shuffle=True), 3, loader(torch, kept))
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    used = uses(event)
+    by_name = {Path(name).name: use for name, use in used.items()}
+    assert {"x.csv": "train", "train": "train", "validation": "validation"} == {
+        name: use["role"] for name, use in by_name.items()
+    }
+    split = by_name["train"]["split"]
+    assert ("random", 7, 0.666667) == (split["strategy"], split["seed"], split["fraction"])
+    assert (40, 20) == tuple(by_name[name]["fingerprint"]["rows"] for name in ("train", "validation"))
+    training = facet(event, "training")
+    assert ("torch", torch.__version__, 12, 3) == tuple(
+        training[key] for key in ("framework", "frameworkVersion", "steps", "epochs")
+    )
+    assert (5, False) == (training["seeds"]["framework"], training["deterministic"])
+    assert training["algorithm"].endswith("Net")
+    assert training["wallTimeMs"] >= 0
+    found = params(event)
+    assert (0.05, "explicit") == tuple(found["SGD", "lr"][key] for key in ("value", "origin"))
+    assert (0, "default") == tuple(found["SGD", "momentum"][key] for key in ("value", "origin"))
+    assert (10, "explicit") == tuple(found["DataLoader", "batch_size"][key] for key in ("value", "origin"))
+    assert (True, "explicit") == tuple(found["DataLoader", "shuffle"][key] for key in ("value", "origin"))
+    last = metrics(event)["loss"]
+    assert (2, "train", pytest.approx(sum(losses[8:]) / 4)) == (last["step"], last["split"], last["value"])
+    (chunk,) = (facet(each, "metricSeries")["points"] for each in told("RUNNING"))
+    assert [0, 1, 2] == [each["step"] for each in chunk]
+    (output,) = event["outputs"]
+    described = output["facets"]["modelTrail_model"]
+    assert ("torch", "torch", 21) == tuple(
+        described[key] for key in ("framework", "format", "parameterCount")
+    )
+    assert {"x.csv", "train", "validation"} == edges(event)["m.pt"]
+
+
+def test_a_training_without_a_run_is_told_when_it_is_saved(autolog, told, events, loop):
+    """Nothing is told before; the save is a run of type TRAIN with all that was seen, from file to file."""
+    torch, net, rows, fit = loop
+    autolog()
+    train, kept = rows()
+    model = net()
+    fit(model, torch.optim.Adam(model.parameters()), loader(torch, train), 2, loader(torch, kept))
+    assert [] == events
+    torch.save({"epoch": 2, "model": model.state_dict()}, "m.pt")
+    (event,) = told()
+    assert event["job"]["name"].endswith(".Net")
+    assert "TRAIN" == event["job"]["facets"]["jobType"]["jobType"]
+    assert (8, 2) == (facet(event, "training")["steps"], facet(event, "training")["epochs"])
+    assert "x.csv" in edges(event)["m.pt"]
+    torch.save(model.state_dict(), "again.pt")
+    assert 2 == len(told())
+    assert metrics(told()[0])["loss"]["value"] == metrics(told()[1])["loss"]["value"]
+
+
+def test_what_is_judged_after_the_training_is_no_validation(autolog, told, loop):
+    """A loader that is gone through at the end has the role `other`, and no line leads from it."""
+    torch, net, rows, fit = loop
+    autolog()
+    with modeltrail.run("train") as run:
+        train, kept = rows()
+        model = net()
+        test = loader(torch, kept)
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, train), 1, test)
+        torch.save(model.state_dict(), "m.pt")
+        run.evaluate(model, test, {"mse": 0.5})
+    judged, event = told()
+    (name,) = [name for name, use in uses(event).items() if use["role"] == "other"]
+    assert {"x.csv", "train"} == edges(event)["m.pt"]
+    used = {each["name"]: each["inputFacets"] for each in judged["inputs"]}
+    assert "test" == used[name]["modelTrail_dataUse"]["role"]
+    assert 7 == used[name]["modelTrail_dataUse"]["split"]["seed"]
+    assert {event["outputs"][0]["name"]} == {
+        name for name, facets in used.items() if "modelTrail_evaluation" in facets
+    }
+
+
+def test_a_part_of_a_pass_is_no_epoch(autolog, told, loop):
+    """A pass that was left early has steps and no epoch; one through a stream counts when the next begins."""
+    torch, net, rows, fit = loop
+
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter([(torch.ones(3), torch.ones(1))] * 20)
+
+    autolog("torch")
+    with modeltrail.run("early"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters())
+        batches = iter(loader(torch, rows()[0]))
+        fit(model, optimizer, [next(batches), next(batches)], 1)
+    with modeltrail.run("stream"):
+        model = net()
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, Stream()), 3)
+    early, stream = (facet(event, "training") for event in told())
+    assert (2, None) == (early["steps"], early.get("epochs"))
+    assert (6, 2) == (stream["steps"], stream["epochs"])
+
+
+def test_results_are_the_same_to_the_bit(autolog, loop):
+    """Weights, losses and the generator after a training are what they are without modeltrail."""
+    torch, net, rows, fit = loop
+
+    def once():
+        torch.manual_seed(1)
+        train, kept = rows()
+        model = net()
+        losses = fit(
+            model,
+            torch.optim.Adam(model.parameters()),
+            loader(torch, train, shuffle=True),
+            3,
+            loader(torch, kept),
+        )
+        return losses, [each.tolist() for each in model.parameters()], torch.rand(3).tolist()
+
+    before = once()
+    autolog()
+    with modeltrail.run("train"):
+        assert before == once()
+
+
+def test_wrapped_modules_are_what_they_wrap(autolog, told, loop):
+    """A compiled or parallel module, and one of which only a part is trained, is told as itself."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    train, _ = rows()
+    for name, wrap in (
+        ("dp", torch.nn.DataParallel),
+        ("c", lambda made: torch.compile(made, backend="eager")),
+    ):
+        with modeltrail.run(name):
+            model = net()
+            wrapped = wrap(model)
+            fit(wrapped, torch.optim.SGD(wrapped.parameters()), loader(torch, train), 1)
+            torch.save(wrapped.state_dict(), f"{name}.pt")
+    with modeltrail.run("head"):
+        model = net()
+        fit(model, torch.optim.SGD(model.head.parameters()), loader(torch, train), 1)
+        torch.save(model.state_dict(), "head.pt")
+    with modeltrail.run("list"):
+        model = net()
+        fit(
+            model, torch.optim.SGD([{"params": list(model.parameters()), "lr": 0.1}]), loader(torch, train), 1
+        )
+        torch.save(model.state_dict(), "list.pt")
+    for event in told():
+        assert facet(event, "training")["algorithm"].endswith(".Net")
+        (output,) = event["outputs"]
+        assert 21 == output["facets"]["modelTrail_model"]["parameterCount"]
+
+
+def test_two_models_are_two_trainings(autolog, told, loop):
+    """Of models that are trained in turn each has its own steps and losses, also outside of a run."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    first, second = net(), torch.nn.Linear(3, 1)
+    one, two = torch.optim.SGD(first.parameters()), torch.optim.Adam(second.parameters())
+    for features, labels in loader(torch, rows()[0]):
+        for model, optimizer, times in ((first, one, 1), (second, two, 2)):
+            for _ in range(times):
+                (model(features) - labels).square().mean().backward()
+                optimizer.step()
+    torch.save(second.state_dict(), "second.pt")
+    torch.save(first.state_dict(), "first.pt")
+    linear, other = told()
+    assert (8, 4) == (facet(linear, "training")["steps"], facet(other, "training")["steps"])
+    assert {"Adam", "DataLoader"} == {component for component, _ in params(linear)}
+
+
+def test_a_model_that_is_trained_on_has_a_base(autolog, told, loop):
+    """A state that is loaded from a file is an input, and the base of what is trained from there."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    torch.save(net().state_dict(), "base.pt")
+    with modeltrail.run("tune"):
+        model = net()
+        model.load_state_dict(torch.load("base.pt"))
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+        torch.save(model.state_dict(), "tuned.pt")
+        model.load_state_dict(torch.load("tuned.pt"))
+    (event,) = told()
+    base = str(Path("base.pt").absolute())
+    assert base == facet(event, "training")["baseModel"]["name"]
+    assert {base} <= {each["name"] for each in event["inputs"]}
+    assert "base.pt" in edges(event)["tuned.pt"]
+    assert str(Path("tuned.pt").absolute()) not in {each["name"] for each in event["inputs"]}
+
+
+def test_a_copied_state_is_still_of_its_model(autolog, told, loop):
+    """The best state so far, kept as a copy and saved in the end; other things that are saved are data."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        model = net()
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+        best = {name: value.clone() for name, value in model.state_dict().items()}
+        torch.save({"nested": {"state": best}}, "best.pt")
+        torch.save({"numbers": torch.ones(3)}, Path("numbers.pt"))
+        with Path("open.pt").open("wb") as file:
+            torch.save(torch.nn.Linear(1, 1), file)
+    (event,) = told()
+    models = {Path(each["name"]).name for each in event["outputs"] if "modelTrail_model" in each["facets"]}
+    assert {"best.pt", "open.pt"} == models
+    assert "numbers.pt" in {Path(each["name"]).name for each in event["outputs"]}
+
+
+def test_schedulers_and_scaled_losses(autolog, told, loop):
+    """A scheduler's settings are told, and of a loss that was scaled for its gradients the loss itself."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        losses = []
+        for features, labels in loader(torch, rows()[0]):
+            loss = (model(features) - labels).square().mean()
+            losses.append(loss.item())
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        scheduler.step()
+    (event,) = told()
+    assert (2, "explicit") == tuple(params(event)["StepLR", "step_size"][key] for key in ("value", "origin"))
+    assert pytest.approx(sum(losses) / 4) == metrics(event)["loss"]["value"]
+
+
+def test_a_closure_has_no_loss(autolog, told, loop):
+    """An optimizer that evaluates a function several times a step has steps, and no loss that is told."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.LBFGS(model.parameters())
+        for features, labels in loader(torch, rows()[0]):
+
+            def again(features=features, labels=labels):
+                optimizer.zero_grad()
+                loss = (model(features) - labels).square().mean()
+                loss.backward()
+                return loss
+
+            optimizer.step(again)
+    (event,) = told()
+    assert 4 == facet(event, "training")["steps"]
+    assert "modelTrail_metrics" not in event["run"]["facets"]
+
+
+def test_an_observed_call_is_told_as_a_whole(autolog, told, monkeypatch, loop):
+    """Within a call that another integration observes nothing is seen of steps, loaders and files."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    monkeypatch.setattr(_patch, "is_observing", lambda: True)
+    with modeltrail.run("train"):
+        model = net()
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    assert [] == event["outputs"]
+    assert "modelTrail_training" not in event["run"]["facets"]
+
+
+def test_of_several_processes_the_first_tells(autolog, events, monkeypatch, loop):
+    """A process that torchrun numbers other than 0 says nothing of its training and its file."""
+    torch, net, rows, fit = loop
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    autolog("torch")
+    model = net()
+    fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+    torch.save(model.state_dict(), "m.pt")
+    assert [] == events
+
+
+def test_the_user_s_exceptions_pass(autolog, told, loop):
+    """What is raised in a loop ends the run as it does, with the steps so far."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters())
+
+    def interrupted():
+        yield from loader(torch, rows()[0])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), modeltrail.run("train"):
+        fit(model, optimizer, interrupted(), 1)
+    (event,) = told("ABORT")
+    assert 4 == facet(event, "training")["steps"]
+
+
+def test_nothing_is_kept_alive(autolog, loop):
+    """Neither model, optimizer, loader nor data live longer than their user wants."""
+    torch, net, rows, fit = loop
+    import weakref
+
+    autolog("torch")
+    train = rows()[0]
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters())
+    batches = loader(torch, train)
+    fit(model, optimizer, batches, 1)
+    left = [weakref.ref(each) for each in (model, optimizer, batches, train, train.dataset)]
+    del model, optimizer, batches, train
+    gc.collect()
+    assert [None] * 5 == [each() for each in left]
+
+
+def test_hooks_are_taken_back(autolog, torch):
+    """After `deactivate` no hook of ours is left with PyTorch."""
+    from torch.nn.modules import module
+    from torch.optim import optimizer
+
+    known_hooks = (optimizer._global_optimizer_post_hooks, module._global_module_registration_hooks)
+    before = [len(each) for each in known_hooks]
+    autolog("torch")
+    assert [each + 1 for each in before] == [len(each) for each in known_hooks]
+    integrations.deactivate("torch")
+    assert before == [len(each) for each in known_hooks]
+
+
+def test_our_failures_stay_ours(events, monkeypatch, loop):
+    """Whatever of ours fails in a loop, the loop goes on, and the failure is counted."""
+    torch, net, rows, fit = loop
+    modeltrail.autolog("torch")
+    modeltrail.configure(strict=False)
+
+    def explode(*_, **__):
+        raise ZeroDivisionError("ours")
+
+    for name in ("stepped", "judged", "of"):
+        monkeypatch.setattr(f"modeltrail.integrations._training.{name}", explode)
+    model = net()
+    train, kept = rows()
+    assert 4 == len(
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, train), 1, loader(torch, kept))
+    )
+    torch.save(model.state_dict(), "m.pt")
+    assert Path("m.pt").exists()
+    failed = {"observing a step: ZeroDivisionError": 4, "following a call: ZeroDivisionError": 2}
+    assert failed == guard.failures()
+    integrations.deactivate()
+    guard.reset()
+
+
+def test_compiled_steps_and_scripts_are_as_before(autolog, loop):
+    """Modules compile without a break, scripts find PyTorch's functions, and compiled steps are counted."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    model = net()
+    whole = torch.compile(model, fullgraph=True, backend="eager")
+    optimizer = torch.optim.SGD(model.parameters())
+    assert 4 == len(fit(whole, optimizer, loader(torch, rows()[0]), 1))
+    step = torch.compile(optimizer.step, backend="eager")
+    step()
+    torch._dynamo.reset()
+
+
+def test_workers_and_children(tmp_path, inbox):
+    """Loaders with workers are counted here, and a forked child that trains and saves tells by itself."""
+    script = tmp_path / "loop.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, torch, modeltrail
+        from torch.utils.data import DataLoader, TensorDataset
+        modeltrail.autolog(strict=True)
+        data = TensorDataset(torch.arange(40.0).reshape(20, 2), torch.ones(20, 1))
+        def train(name):
+            model = torch.nn.Linear(2, 1)
+            optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+            for _ in range(2):
+                for features, labels in DataLoader(data, batch_size=5, num_workers=2):
+                    optimizer.zero_grad()
+                    (model(features) - labels).square().mean().backward()
+                    optimizer.step()
+            torch.save(model.state_dict(), name)
+        if __name__ == "__main__":
+            train("parent.pt")
+            if os.fork() == 0:
+                train("child.pt")
+            else:
+                os.wait()
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert 0 == done.returncode, done.stderr
+    ended = [each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE"]
+    assert ["loop.Linear"] * 2 == [each["job"]["name"] for each in ended]
+    assert ["parent.pt", "child.pt"] == [Path(each["outputs"][0]["name"]).name for each in ended]
+    assert [(8, 2)] * 2 == [
+        (facet(each, "training")["steps"], facet(each, "training")["epochs"]) for each in ended
+    ]
+
+
+def test_what_was_loaded_is_known_by_its_file(autolog, torch, table):
+    """Tensors that were saved to a file come from there."""
+    autolog("torch")
+    torch.save({"features": torch.arange(6.0)}, "data.pt")
+    assert ["data.pt"] == known(torch.load("data.pt")["features"])

@@ -1,0 +1,294 @@
+"""transformers as people use it, with tiny models that nobody downloads, and what it leaves in the events."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from told import facet, metrics, points, uses
+
+import modeltrail
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture
+def hf(monkeypatch, tmp_path):
+    """The library offline, with a model, datasets and trainers to use."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+    import torch
+    import transformers
+    from torch.utils.data import Dataset
+
+    class Rows(Dataset):
+        def __init__(self, rows=16, seed=0):
+            self.words = torch.randint(0, 50, (rows, 6), generator=torch.Generator().manual_seed(seed))
+            self.labels = self.words[:, 0] % 2
+
+        def __len__(self):
+            return len(self.words)
+
+        def __getitem__(self, row):
+            return {"input_ids": self.words[row], "labels": self.labels[row]}
+
+    def model(layers=1):
+        sizes = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2}
+        config = transformers.BertConfig(
+            vocab_size=50, num_hidden_layers=layers, max_position_embeddings=8, **sizes
+        )
+        return transformers.BertForSequenceClassification(config)
+
+    def trainer(network=None, train=None, judged=None, score=None, **more):
+        asked = {"output_dir": str(tmp_path / "out"), "num_train_epochs": 2, "use_cpu": True, **more}
+        args = transformers.TrainingArguments(disable_tqdm=True, per_device_train_batch_size=4, **asked)
+        return transformers.Trainer(
+            network or model(),
+            args,
+            train_dataset=train or Rows(),
+            eval_dataset=judged,
+            compute_metrics=score,
+        )
+
+    return SimpleNamespace(library=transformers, Rows=Rows, model=model, trainer=trainer)
+
+
+def params(event):
+    """(component, name) -> (value, origin)."""
+    return {
+        (each.get("component"), each["name"]): (each["value"], each.get("origin"))
+        for each in facet(event, "hyperparameters")["params"]
+    }
+
+
+def files(event):
+    """Each model that came out, by the last part of its name."""
+    return {Path(each["name"]).name: each for each in event["outputs"]}
+
+
+def evaluated(event):
+    """The model that was evaluated, its data, and the scores."""
+    (model,) = [each for each in event["inputs"] if "modelTrail_evaluation" in each["inputFacets"]]
+    (judged,) = [each for each in event["inputs"] if each is not model]
+    scores = {
+        each["name"]: each["value"] for each in model["inputFacets"]["modelTrail_evaluation"]["metrics"]
+    }
+    return Path(model["name"]).name, judged["inputFacets"]["modelTrail_dataUse"], scores
+
+
+def test_a_training_says_what_it_learned_from(hf, autolog, told):
+    """The content of both datasets by their roles, and in a run of its own that is named by the model."""
+    autolog("transformers")
+    hf.trainer(judged=hf.Rows(8, seed=1), eval_strategy="epoch").train()
+    (event,) = told()
+    assert event["job"]["name"].endswith(".BertForSequenceClassification")
+    found = {use["role"]: use["fingerprint"] for use in uses(event).values()}
+    assert {"train": 16, "validation": 8} == {role: each["rows"] for role, each in found.items()}
+
+
+def test_data_that_judges_nothing_is_no_validation(hf, autolog, told):
+    """A dataset that a training does not look at is none of its inputs; scored on it later it is a test."""
+    autolog("transformers")
+    trainer = hf.trainer(judged=hf.Rows(8, seed=1))
+    trainer.train()
+    trainer.evaluate()
+    training, evaluation = told()
+    assert ["train"] == [use["role"] for use in uses(training).values()]
+    assert "test" == evaluated(evaluation)[1]["role"]
+
+
+def test_a_training_says_how(hf, autolog, told):
+    """Class, seeds, epochs, steps; arguments that were given or not, and how the model is built."""
+    autolog("transformers")
+    hf.trainer(hf.model(layers=2), seed=9, learning_rate=0.001, hub_token="hf_secret_of_mine").train()
+    (event,) = told()
+    training = facet(event, "training")
+    expected = ("transformers", hf.library.__version__, "transformers.BertForSequenceClassification", 2, 8)
+    keys = ("framework", "frameworkVersion", "algorithm", "epochs", "steps")
+    assert expected == tuple(training[key] for key in keys)
+    assert {"python": 9, "numpy": 9, "framework": 9} == training["seeds"]
+    assert "baseModel" not in training
+    found = params(event)
+    assert {
+        ("TrainingArguments", "learning_rate"): (0.001, "explicit"),
+        ("TrainingArguments", "num_train_epochs"): (2, "explicit"),
+        ("TrainingArguments", "weight_decay"): (0.0, "default"),
+        ("TrainingArguments", "lr_scheduler_type"): ("linear", "default"),
+        ("BertConfig", "num_hidden_layers"): (2, None),
+    }.items() <= found.items()
+    assert "hf_secret_of_mine" not in json.dumps(told())
+
+
+def test_what_is_logged_is_told(hf, autolog, events):
+    """Losses and scores are series by steps, of training and validation; speeds are no scores."""
+    autolog("transformers")
+    with modeltrail.run("train"):
+        trainer = hf.trainer(
+            judged=hf.Rows(8),
+            eval_strategy="epoch",
+            logging_steps=4,
+            score=lambda given: {"mean": float(given.predictions.mean())},
+        )
+        trainer.train()
+    found = points(events)
+    assert {("loss", 4), ("loss", 8), ("eval_loss", 4), ("eval_mean", 8), ("train_loss", 8)} <= found.keys()
+    assert not [name for name, _ in found if "second" in name or "runtime" in name]
+    assert trainer.state.log_history[0]["loss"] == found["loss", 4]
+    last = metrics(events[-1])
+    assert ("train", "validation", 2.0) == (
+        last["loss"]["split"],
+        last["eval_loss"]["split"],
+        last["loss"]["epoch"],
+    )
+
+
+def test_checkpoints_are_the_models(hf, autolog, told):
+    """The best and the last folder are outputs; the best is the model where it is loaded in the end."""
+    autolog("transformers")
+    scores = iter([0.9, 0.1, 0.1])
+    trainer = hf.trainer(
+        judged=hf.Rows(8),
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        load_best_model_at_end=True,
+        metric_for_best_model="good",
+        greater_is_better=True,
+        score=lambda _: {"good": next(scores)},
+    )
+    trainer.train()
+    trainer.evaluate()
+    training, evaluation = told()
+    assert {"checkpoint-4", "checkpoint-8"} == files(training).keys()
+    found = files(training)["checkpoint-4"]
+    assert "transformers" == found["facets"]["modelTrail_model"]["format"]
+    artifact = found["outputFacets"]["modelTrail_modelArtifact"]
+    assert "sha256-tree" == artifact["digestAlgorithm"]
+    assert "model.safetensors" in {each["path"] for each in artifact["files"]}
+    name, use, scored = evaluated(evaluation)
+    assert ("checkpoint-4", "validation", 8) == (name, use["role"], use["fingerprint"]["rows"])
+    assert {"eval_loss", "eval_good"} == scored.keys()
+
+
+def test_each_evaluation_set_is_evaluated(hf, autolog, told):
+    """Several sets by name are several evaluations; a prediction of data with labels is a test."""
+    autolog("transformers")
+    trainer = hf.trainer(judged={"near": hf.Rows(8, seed=1), "far": hf.Rows(4, seed=2)})
+    trainer.train()
+    trainer.evaluate()
+    trainer.predict(hf.Rows(12, seed=3))
+    _, *rest = told()
+    found = [evaluated(event) for event in rest]
+    assert [8, 4, 12] == [use["fingerprint"]["rows"] for _, use, _ in found]
+    assert ["eval_near_loss", "eval_far_loss", "test_loss"] == [min(scores) for *_, scores in found]
+
+
+def test_a_folder_is_the_base(hf, autolog, told, tmp_path):
+    """What `from_pretrained` read is the base of the new model, with the digest of the folder."""
+    autolog("transformers")
+    hf.model().save_pretrained(tmp_path / "base")
+    with modeltrail.run("train"):
+        loaded = hf.library.AutoModelForSequenceClassification.from_pretrained(str(tmp_path / "base"))
+        hf.trainer(loaded).train()
+    saved, training = told()
+    base = facet(training, "training")["baseModel"]
+    artifact = files(saved)["base"]["outputFacets"]["modelTrail_modelArtifact"]
+    assert (str(tmp_path / "base"), artifact["digest"]) == (base["name"], base["digest"])
+    assert "train" == uses(training)[str(tmp_path / "base")]["role"]
+
+
+def test_a_model_of_the_hub_is_the_base(hf, autolog, told, tmp_path):
+    """One that was fetched from the hub has its name there and the hash of the commit."""
+    commit, cache = "c0ffee" * 6 + "c0ff", tmp_path / "hub"
+    folder = cache / "models--acme--tiny"
+    hf.model().save_pretrained(folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(commit)
+    autolog("transformers")
+    kind = hf.library.BertForSequenceClassification
+    hf.trainer(kind.from_pretrained("acme/tiny", cache_dir=cache)).train()
+    (event,) = told()
+    base = facet(event, "training")["baseModel"]
+    assert {"namespace": "hf://huggingface.co", "name": "acme/tiny", "version": commit} == base
+    assert "train" == uses(event)["acme/tiny"]["role"]
+
+
+def test_what_is_saved_is_the_model(hf, autolog, told, tmp_path):
+    """A save is a run from what was trained to the folder, and again once the tokenizer lies there too."""
+    import tokenizers
+
+    autolog("transformers")
+    trainer = hf.trainer(save_strategy="no")
+    trainer.train()
+    trainer.save_model(str(tmp_path / "final"))
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0}))
+    tokenizer = hf.library.PreTrainedTokenizerFast(tokenizer_object=words)
+    tokenizer.save_pretrained(tmp_path / "final")
+    tokenizer.save_pretrained(tmp_path / "elsewhere")
+    trained, saved, whole = told()
+    assert trained["outputs"][0]["name"] == saved["inputs"][0]["name"]
+    assert str(tmp_path / "final") == saved["outputs"][0]["name"] == whole["outputs"][0]["name"]
+    before, after = (
+        event["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"] for event in (saved, whole)
+    )
+    names = {each["path"] for each in after["files"]} - {each["path"] for each in before["files"]}
+    assert "tokenizer.json" in names
+
+
+@pytest.mark.parametrize("given", [True, "out/checkpoint-4"])
+def test_going_on_from_a_checkpoint(hf, autolog, told, given):
+    """The checkpoint to resume from, the last one or any other, is the base of the new model."""
+    hf.trainer(num_train_epochs=1, save_strategy="epoch").train()
+    autolog("transformers")
+    hf.trainer(num_train_epochs=2, save_strategy="epoch").train(resume_from_checkpoint=given)
+    (event,) = told()
+    assert "checkpoint-4" == Path(facet(event, "training")["baseModel"]["name"]).name
+    assert 8 == facet(event, "training")["steps"]
+
+
+@pytest.mark.parametrize(("error", "kind"), [(ValueError("no"), "FAIL"), (KeyboardInterrupt(), "ABORT")])
+def test_a_training_that_fails(hf, autolog, told, error, kind):
+    """The host's exception is its own, and ends the run; the checkpoints that are there are told."""
+    autolog("transformers")
+
+    class Broken(hf.library.TrainerCallback):
+        def on_epoch_end(self, args, state, control, **more):
+            if state.epoch > 1:
+                raise error
+
+    trainer = hf.trainer(save_strategy="steps", save_steps=8)
+    trainer.add_callback(Broken())
+    with pytest.raises(type(error)) as caught:
+        trainer.train()
+    assert error is caught.value
+    (event,) = told(kind)
+    assert ["train"] == [use["role"] for use in uses(event).values()]
+    assert 8 == facet(event, "training")["steps"]
+
+
+def test_other_ranks_are_silent(hf, autolog, events, monkeypatch):
+    """Of processes that train together the first one tells."""
+    autolog("transformers")
+    trainer = hf.trainer(judged=hf.Rows(8))
+    monkeypatch.setattr(type(trainer), "is_world_process_zero", lambda _: False)
+    trainer.train()
+    trainer.evaluate()
+    trainer.predict(hf.Rows(8))
+    assert [] == events
+
+
+def test_nothing_is_told_twice(hf, autolog, told):
+    """With all integrations on a training that scores with scikit-learn is one run with its own scores."""
+    from sklearn.metrics import accuracy_score
+
+    autolog()
+    trainer = hf.trainer(
+        judged=hf.Rows(8),
+        eval_strategy="epoch",
+        score=lambda given: {"accuracy": accuracy_score(given.label_ids, given.predictions.argmax(-1))},
+    )
+    before = list(trainer.callback_handler.callbacks)
+    trainer.train()
+    (event,) = told()
+    assert "accuracy_score" not in metrics(event)
+    assert "eval_accuracy" in metrics(event)
+    assert before == trainer.callback_handler.callbacks

@@ -94,7 +94,8 @@ def _packages() -> Iterator[dict[str, Any]]:
 def _head(distribution: metadata.Distribution) -> dict[str, str]:
     """The fields before the description, which is long: the parser of e-mail takes 0.2 ms for it, twice."""
     text = next(filter(None, map(distribution.read_text, ("METADATA", "PKG-INFO", ""))), "")
-    fields = re.findall(r"^(Name|Version):[ \t]*(.*?)[ \t]*$", text.partition("\n\n")[0], re.I | re.M)
+    head = text.partition("\n\n")[0]
+    fields = re.findall(r"(?im)^(name|version):[ \t]*(.*?)[ \t]*$", head)
     return {name.lower(): value for name, value in reversed(fields)}  # the first of its name counts
 
 

@@ -127,7 +127,7 @@ def _length(cells: Cells) -> "Array":
 
 
 def _numbers(name: str, known: "Array", count: int) -> dict[str, Any]:
-    """Of numbers that are not missing, among `count` that may be; sorted, infinite ones and NaN lie outside."""
+    """Of numbers that are not missing, among `count`; sorted, infinite ones and NaN lie outside."""
     import numpy as np
 
     ordered = np.sort(known)

@@ -176,6 +176,11 @@ class Facts:
             )
         return attrs.evolve(dataset, name=name)
 
+    def has_seen(self, digest: str) -> bool:
+        """Whether data in memory of this content has a name in this run."""
+        with self._lock:
+            return digest in self._in_memory
+
     def named_datasets(self) -> dict[str, Dataset]:
         """The datasets of this run by name; what exists only inside of it also by the name it was given."""
         with self._lock:

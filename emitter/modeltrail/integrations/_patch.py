@@ -119,6 +119,20 @@ def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
     )
 
 
+def follow_whole(integration: str, owner: Any, attribute: str, after: After) -> None:
+    """As `follow`, of what calls nothing of the host's: what it calls inside is not followed by itself."""
+    _wrap_attribute(
+        integration, owner, attribute, lambda function: _wrappers.whole_follower(integration, function, after)
+    )
+
+
+def follow_whole_functions(integration: str, functions: Sequence[Any], after: After) -> None:
+    """As `follow_functions`, of functions that call nothing of the host's."""
+    _wrap_functions(
+        integration, functions, lambda function: _wrappers.whole_follower(integration, function, after)
+    )
+
+
 def follow_functions(integration: str, functions: Sequence[Any], after: After) -> None:
     """Let `after` see what every call of these functions returned; else as `wrap_function`."""
     _wrap_functions(integration, functions, lambda function: _wrappers.follower(integration, function, after))

@@ -86,7 +86,7 @@ def _record(run: Run, source: Source, role: Role) -> Dataset:
     """Of data that was not seen, or that is gone, only that there is some."""
     found = source.data() if isinstance(source.data, ref) else source.data
     unseen = Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
-    if isinstance(found, data.DataView) and not run.facts.has_seen(found.fingerprint.digest):
+    if isinstance(found, data.DataView) and found.fingerprint.digest not in run.facts.contents:
         known = len(run.facts.inputs)
         if known >= MAX_DATASETS:
             message = "a run learns from more than %d datasets; the first are told"

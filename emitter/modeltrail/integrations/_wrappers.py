@@ -14,6 +14,7 @@ from modeltrail.integrations import _calls
 from modeltrail.integrations._stand_in import StandIn
 
 PATCH: Final = "modeltrail.integrations._patch"
+GUARD: Final = "modeltrail.guard"
 UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._bootstrap>"))
 """Where the frames are told to be that we put around the host's: those of a file with both words the module
 `warnings` passes over as Python's own, so that `stacklevel` counts as without us."""
@@ -63,11 +64,7 @@ def starter(integration: str, function: Callable[..., Any]) -> Any:
 
 
 def follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
-    """As `wrapper`, with no other frame of ours around the original.
-
-    Its own is told to be of a file of the library: pandas and polars look for the first frame that is in none
-    to say at which line of the host's something is deprecated.
-    """
+    """As `wrapper`, with no other frame of ours around the original."""
     here, where = PATCH, (integration, after.__module__, after.__qualname__)
 
     def following(*args: Any, **kwargs: Any) -> Any:
@@ -76,6 +73,34 @@ def follower(integration: str, function: Callable[..., Any], after: Callable[...
             ours.followed(where, function, result, args, kwargs)
         return result
 
+    return _of_its_library(integration, function, following)
+
+
+def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
+    """As `follower`; what the original calls inside is as little followed as what we call."""
+    here, guard, where = PATCH, GUARD, (integration, after.__module__, after.__qualname__)
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        if (ours := sys.modules.get(here)) is None:
+            return function(*args, **kwargs)
+        work = sys.modules[guard].work
+        work.depth += 1
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            work.depth -= 1
+        ours.followed(where, function, result, args, kwargs)
+        return result
+
+    return _of_its_library(integration, function, following)
+
+
+def _of_its_library(integration: str, function: Callable[..., Any], following: Any) -> Any:
+    """Told to be of a file of the library.
+
+    pandas and polars look for the first frame that is in none to say at which line of the host's something is
+    deprecated.
+    """
     package = sys.modules.get((function.__module__ or "").partition(".")[0])
     place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
     following.__code__ = following.__code__.replace(co_filename=str(place))

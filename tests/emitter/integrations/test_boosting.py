@@ -185,7 +185,7 @@ def test_rounds_are_told_while_they_go_on(library, autolog, events, parts):
 
 @both
 def test_two_trainings_in_a_run_keep_their_parameters(library, autolog, told, parts):
-    """A cross-validation and the training after it are of one model; those of a second training are its own."""
+    """A cross-validation and the training after it are of one model; of a second one they are its own."""
     autolog()
     with modeltrail.run("several"):
         library.cv(library.matrix(parts[0], parts[2]))
@@ -212,8 +212,7 @@ def test_what_rounds_scored_is_not_lost(library, autolog, events, parts):
 
 
 @both
-@pytest.mark.parametrize("how", ["train", "cv"])
-def test_an_interrupted_training_is_aborted(library, how, autolog, told, parts, monkeypatch):
+def test_an_interrupted_training_is_aborted(library, autolog, told, parts, monkeypatch):
     """Ctrl-C passes as it is, and the run of the training's own ends as ABORT."""
     autolog()
     matrix = library.matrix(parts[0], parts[2])
@@ -221,15 +220,15 @@ def test_an_interrupted_training_is_aborted(library, how, autolog, told, parts, 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    kind = sys.modules[library.name].Booster
-    monkeypatch.setattr(kind, "update", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        getattr(library, how)(matrix)
-    (event,) = told("ABORT")
-    assert event["job"]["name"].endswith({"train": ".Booster", "cv": ".cv"}[how])
+    monkeypatch.setattr(sys.modules[library.name].Booster, "update", interrupt)
+    for way in (library.train, library.cv):
+        with pytest.raises(KeyboardInterrupt):
+            way(matrix)
+    assert ["Booster", "cv"] == [event["job"]["name"].rpartition(".")[2] for event in told("ABORT")]
     assert [] == told("COMPLETE")
 
 
+@both
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_an_estimator_is_recorded_once(library, way, autolog, told, table):
     """A fit is one run with one training input, whichever integrations are on and in whichever order."""

@@ -111,7 +111,14 @@ def run_event(
 
 def now() -> str:
     """This moment, RFC 3339 in UTC with microseconds: events of a run are ordered by it."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """So many seconds since 1970, as `now`."""
+    return (
+        dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
 
 
 def new_run_id() -> str:

@@ -28,12 +28,13 @@ class _Work(threading.local):
     depth = 0
 
 
-_work = _Work()
+work = _Work()
+"""How deep this thread is in blocks of ours."""
 
 
 def is_at_work() -> bool:
     """Whether this thread is in a block of ours: what it calls there, the host did not."""
-    return _work.depth > 0
+    return work.depth > 0
 
 
 class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an event"):`
@@ -52,12 +53,12 @@ class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an e
         self.what = what
 
     def __enter__(self) -> None:
-        _work.depth += 1
+        work.depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        _work.depth -= 1
+        work.depth -= 1
         if not isinstance(error, Exception):
             return False
         note(self.what, error)

@@ -69,12 +69,13 @@ def autolog(*names: str, strict: bool | None = None) -> None:
     if strict is not None:
         settings.configure(strict=strict)
     known = {integration.name: integration for integration in TABLE}
-    for name in names or known:
-        with guarded(f"activating the integration {name}"):
-            if name not in known:
-                choices = ", ".join(sorted(known))
-                raise ConfigError(f"no integration is called {name!r}: choose from {choices}")
-            _activate(known[name], asked=bool(names))
+    with _patch.together():
+        for name in names or known:
+            with guarded(f"activating the integration {name}"):
+                if name not in known:
+                    choices = ", ".join(sorted(known))
+                    raise ConfigError(f"no integration is called {name!r}: choose from {choices}")
+                _activate(known[name], asked=bool(names))
 
 
 def deactivate(*names: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from modeltrail import naming
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _saving
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
+from modeltrail.integrations._runs import Params, current_or_own, ended_when_interrupted, record_params
 from modeltrail.integrations._saving import record_loaded, record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
@@ -38,8 +39,8 @@ _OPTIONS: Final[tuple[str, ...]] = (
 )
 _SEEDS: Final = ("seed", "random_seed", "random_state")
 
-_courses: dict[int, tuple[Run, Mapping[str, Role]]] = {}
-"""Thread -> the run that its training is recorded in, the roles of the sets that it is judged by."""
+_SETTLED: Final = 1.0
+"""Seconds after which what rounds scored is written down in full, and sent if that is due."""
 _whole: WeakKeyDictionary[Any, ref[Any]] = WeakKeyDictionary()
 """Booster -> the estimator that holds it."""
 _places: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -56,6 +57,7 @@ class Asked:
         trained: the data to train on.
         judged: the names of the evaluation sets, and their data.
         base: the model to go on with.
+        is_model: whether a model comes of it; of a cross-validation none does.
     """
 
     library: str
@@ -63,6 +65,26 @@ class Asked:
     trained: Source
     judged: Sequence[tuple[str, Source]] = ()
     base: object = None
+    is_model: bool = True
+
+
+@attrs.define
+class _Course:
+    """A training that goes on.
+
+    Attributes:
+        run: what it is recorded in.
+        roles: of the sets that it is judged by.
+        settled: when a score was written down in full.
+    """
+
+    run: Run
+    roles: Mapping[str, Role]
+    settled: float = 0.0
+
+
+_courses: dict[int, _Course] = {}
+"""Thread -> what it trains."""
 
 
 def follows() -> bool:
@@ -76,7 +98,7 @@ def follows() -> bool:
 
 def begin(run: Run, roles: Mapping[str, Role]) -> None:
     """Have the rounds that this thread trains from here on told in the run."""
-    _courses[threading.get_ident()] = run, roles
+    _courses[threading.get_ident()] = _Course(run, roles)
 
 
 def end() -> None:
@@ -86,9 +108,16 @@ def end() -> None:
 
 def tell(place: str, metric: str, value: float, step: int, **more: Any) -> None:
     """Record what a round scored on one of the sets, if the rounds of this thread are told."""
-    if (course := _courses.get(threading.get_ident())) is not None:
-        run, roles = course
-        run.metric(f"{place}-{metric}", value, step, split=roles.get(place, "validation"), **more)
+    if (course := _courses.get(threading.get_ident())) is None:
+        return
+    name, now = f"{place}-{metric}", time.time()
+    more["split"] = course.roles.get(place, "validation")
+    is_early = now - course.settled < _SETTLED
+    if not (
+        is_early and course.run.is_open and course.run.facts.metrics.keep(name, value, step, now, **more)
+    ):
+        course.run.metric(name, value, step, **more)
+        course.settled = now
 
 
 # --- trainings ------------------------------------------------------------
@@ -126,7 +155,7 @@ def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`."""
     run, own = current_or_own("cv")
     with ended_when_interrupted(own), guarded("looking at a cross-validation"):
-        _record_asked(run, call, given, asked)
+        _record_asked(run, call, given, attrs.evolve(asked, is_model=False))
 
     def finish(results: Any, error: BaseException | None) -> None:
         if error is None:
@@ -153,11 +182,15 @@ def _split(name: str) -> Role:
 
 def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) -> dict[str, Role]:
     _, roles = record_data(run, asked.trained, [source for _, source in asked.judged])
-    run.params(asked.params)
     defaults = call.defaults()
-    run.params({name: given[name] for name in _OPTIONS if name in given})
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
-    run.params(left, origin="default")
+    options = {name: given[name] for name in _OPTIONS if name in given}
+    found: list[Params] = [(None, {**asked.params, **options}, "explicit"), (None, left, "default")]
+    if asked.is_model:
+        record_params(run, found, "Booster")
+    else:
+        for _, params, origin in found:
+            run.params(params, origin=origin)
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
     run.training(seeds={**_around.seeds(), **own} or None)

@@ -1,6 +1,6 @@
 """What a `fit` in the manner of scikit-learn leaves in a run, whichever library the estimator is of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail import api, naming
@@ -9,7 +9,7 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
+from modeltrail.integrations._runs import Params, current_or_own, ended_when_interrupted, record_params
 from modeltrail.integrations._sources import record_data, see
 from modeltrail.observe import boosters, data, model, origins
 from modeltrail.runs import Run
@@ -58,10 +58,11 @@ def observe_fit(call: Call) -> Finish | None:
 
 
 def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, Any]) -> Named:
-    for component, params, origin in facts.params(estimator):
-        run.params(params, origin=origin, component=component)
     if not facts.is_model(estimator):
+        for component, params, origin in facts.params(estimator):
+            run.params(params, origin=origin, component=component)
         return data.look(features)
+    record_params(run, facts.params(estimator), type(estimator).__name__, estimator)
     trained = see(features, given.get("y"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged)
@@ -111,6 +112,12 @@ def _names(roles: Sequence[Role], given: Sequence[str]) -> dict[str, Role]:
     return found
 
 
+def _found(best: Mapping[str, Any]) -> Iterator[Params]:
+    """What a search found, in the place of the values that it began with."""
+    for name, value in best.items():
+        yield f"estimator__{name}".rpartition("__")[0], {f"estimator__{name}": value}, "search"
+
+
 def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) -> None:
     if facts.is_model(estimator):
         training = facts.training(estimator)
@@ -121,9 +128,7 @@ def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) ->
         run.transformations(steps)
     best = getattr(estimator, "best_params_", None)
     if isinstance(best, dict):
-        for name, value in best.items():  # in the place of the value that the search began with
-            component, _, _ = f"estimator__{name}".rpartition("__")
-            run.params({f"estimator__{name}": value}, origin="search", component=component)
+        record_params(run, _found(best), type(estimator).__name__, estimator)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation")
         if hasattr(estimator, "best_score_"):

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from modeltrail.guard import guarded
+from modeltrail.integrations import _patch
 
 Hook = Callable[[ModuleType], None]
 _lock = threading.RLock()
@@ -80,9 +81,10 @@ class _Loader(Loader):
         self._loader.exec_module(module)
         with _lock:
             hooks = _hooks.pop(module.__name__, [])
-        for hook in hooks:
-            with guarded(f"activating an integration for {module.__name__}"):
-                hook(module)
+        with _patch.together():
+            for hook in hooks:
+                with guarded(f"activating an integration for {module.__name__}"):
+                    hook(module)
 
 
 _finder: Final = _Finder()

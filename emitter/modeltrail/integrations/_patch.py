@@ -12,15 +12,15 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import CellType, FunctionType, ModuleType
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CellType, ModuleType
 from typing import Any, Final
 
 import attrs
 
 from modeltrail.guard import guarded, is_at_work
-from modeltrail.integrations._stand_in import StandIn
+from modeltrail.integrations import _calls, _wrappers
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called after the original with (result, None) or (None, what it raised)."""
@@ -74,7 +74,8 @@ _patches: dict[str, list[_Patch]] = {}
 _handles: dict[str, list[Any]] = {}  # of hooks that libraries offer themselves
 _deferred: dict[str, list[Callable[[], None]]] = {}
 """What integrations would wrap that another one holds already: done once that one lets go."""
-_outermost: dict[int, frozenset[int]] = {}  # thread in an observed call -> the threads when it began
+_gathered = threading.local()
+"""`functions`: what `together` gathers, by the id of the original: that one and its wrapper."""
 
 
 def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None:
@@ -85,14 +86,16 @@ def wrap(integration: str, owner: Any, attribute: str, observe: Observe) -> None
     integration has wrapped stays its own until that is undone: two that want the same observe it with the
     same function.
     """
-    _wrap_attribute(integration, owner, attribute, lambda function: _wrapper(integration, function, observe))
+    _wrap_attribute(
+        integration, owner, attribute, lambda function: _wrappers.wrapper(integration, function, observe)
+    )
 
 
 def wrap_inside(integration: str, owner: Any, attribute: str, observe: ObserveInside) -> None:
     """Let `observe` see the calls of ``owner.attribute`` that an observed call makes, in its own thread."""
     way = "observed_inside"
     _wrap_attribute(
-        integration, owner, attribute, lambda function: _wrapper(integration, function, observe, way)
+        integration, owner, attribute, lambda function: _wrappers.wrapper(integration, function, observe, way)
     )
 
 
@@ -102,7 +105,9 @@ def wrap_function(integration: str, function: Any, observe: Observe) -> None:
     A script that says ``from joblib import dump`` before it activates us would never reach the wrapper
     otherwise; and what pickle finds under the function's name stays what everybody holds.
     """
-    _wrap_functions(integration, [function], lambda original: _wrapper(integration, original, observe))
+    _wrap_functions(
+        integration, [function], lambda original: _wrappers.wrapper(integration, original, observe)
+    )
 
 
 def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
@@ -110,12 +115,28 @@ def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
 
     For what is called often.
     """
-    _wrap_attribute(integration, owner, attribute, lambda function: _follower(integration, function, after))
+    _wrap_attribute(
+        integration, owner, attribute, lambda function: _wrappers.follower(integration, function, after)
+    )
+
+
+def follow_whole(integration: str, owner: Any, attribute: str, after: After) -> None:
+    """As `follow`, of what calls nothing of the host's: what it calls inside is not followed by itself."""
+    _wrap_attribute(
+        integration, owner, attribute, lambda function: _wrappers.whole_follower(integration, function, after)
+    )
+
+
+def follow_whole_functions(integration: str, functions: Sequence[Any], after: After) -> None:
+    """As `follow_functions`, of functions that call nothing of the host's."""
+    _wrap_functions(
+        integration, functions, lambda function: _wrappers.whole_follower(integration, function, after)
+    )
 
 
 def follow_functions(integration: str, functions: Sequence[Any], after: After) -> None:
     """Let `after` see what every call of these functions returned; else as `wrap_function`."""
-    _wrap_functions(integration, functions, lambda function: _follower(integration, function, after))
+    _wrap_functions(integration, functions, lambda function: _wrappers.follower(integration, function, after))
 
 
 def _wrap_attribute(integration: str, owner: Any, attribute: str, wrapped: Callable[[Any], Any]) -> None:
@@ -135,18 +156,40 @@ def _wrap_attribute(integration: str, owner: Any, attribute: str, wrapped: Calla
 
 
 def _wrap_functions(integration: str, functions: Sequence[Any], wrapped: Callable[[Any], Any]) -> None:
-    with _lock:
-        wrappers: dict[int, tuple[Any, Any]] = {}
+    with _lock, together():
+        gathered: dict[int, tuple[Any, Any]] = _gathered.functions
         for function in functions:
-            original = vars(function)["__wrapped__"] if _is_wrapper(function) else function
+            original = vars(function)["__wrapped__"] if _wrappers.is_wrapper(function) else function
+            _, found = gathered.get(id(original), (original, function))
             again = functools.partial(_wrap_functions, integration, [original], wrapped)
-            if not _is_held(integration, function, again):
-                wrappers[id(function)] = (function, wrapped(function))
+            if not _is_held(integration, found, again):
+                gathered[id(function)] = (function, wrapped(function))
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Wrap the functions of the block at its end: one look at all modules takes milliseconds."""
+    if getattr(_gathered, "functions", None) is not None:
+        yield
+        return
+    wrappers: dict[int, tuple[Any, Any]] = {}
+    _gathered.functions = wrappers
+    try:
+        yield
+    finally:
+        _gathered.functions = None
+        if wrappers:
+            _place_functions(wrappers)
+
+
+def _place_functions(wrappers: Mapping[int, tuple[Any, Any]]) -> None:
+    with _lock:
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
             held = vars(module).copy()
             if not wrappers.keys().isdisjoint(map(id, held.values())):  # most have none: this says it faster
                 for name in [key for key, value in held.items() if id(value) in wrappers]:
-                    _replace(integration, module, name, *wrappers[id(held[name])])
+                    function, wrapper = wrappers[id(held[name])]
+                    _replace(vars(wrapper)["__modeltrail__"], module, name, function, wrapper)
 
 
 def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> None:
@@ -157,9 +200,11 @@ def wrap_inner(integration: str, function: Any, name: str, observe: Observe) -> 
     with _lock:
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
         cell = cells.get(name)
-        if cell is not None and callable(cell.cell_contents) and not _is_wrapper(cell.cell_contents):
+        if cell is not None and callable(cell.cell_contents) and not _wrappers.is_wrapper(cell.cell_contents):
             inner = cell.cell_contents
-            _replace(integration, cell, "cell_contents", inner, _wrapper(integration, inner, observe))
+            _replace(
+                integration, cell, "cell_contents", inner, _wrappers.wrapper(integration, inner, observe)
+            )
 
 
 def on_subclass(integration: str, base: type, seen: Callable[[type], None]) -> None:
@@ -198,6 +243,10 @@ def undo(integration: str) -> None:
                 delattr(patch.owner, patch.attribute)
             else:
                 setattr(patch.owner, patch.attribute, patch.original)
+        gathered = getattr(_gathered, "functions", None) or {}
+        for key, (_, wrapper) in list(gathered.items()):
+            if vars(wrapper)["__modeltrail__"] == integration:
+                del gathered[key]
         _deferred.pop(integration, None)
         waiting = [again for several in _deferred.values() for again in several]
         _deferred.clear()
@@ -215,7 +264,12 @@ def _replace(integration: str, owner: Any, attribute: str, original: Any, replac
         setattr(owner, attribute, replacement)
     except (AttributeError, TypeError):  # a class written in C
         return
+    is_first = integration not in _patches
     _patches.setdefault(integration, []).append(_Patch(owner, attribute, original, replacement))
+    if is_first:
+        _wrap_attribute(
+            integration, threading.Thread, "start", functools.partial(_wrappers.starter, integration)
+        )
 
 
 def _found(owner: Any, attribute: str) -> Any:
@@ -223,62 +277,13 @@ def _found(owner: Any, attribute: str) -> Any:
     return owner.cell_contents if isinstance(owner, CellType) else vars(owner).get(attribute)
 
 
-def _is_wrapper(function: Any) -> bool:
-    return isinstance(function, FunctionType | StandIn) and "__modeltrail__" in vars(function)
-
-
 def _is_held(integration: str, function: Any, again: Callable[[], None]) -> bool:
     """Whether a function is wrapped already; by another integration, then `again` is called after that."""
-    if not _is_wrapper(function):
+    if not _wrappers.is_wrapper(function):
         return False
     if vars(function)["__modeltrail__"] != integration:
         _deferred.setdefault(integration, []).append(again)
     return True
-
-
-def _wrapper(
-    integration: str, function: Callable[..., Any], observe: Callable[..., Any], way: str = "observed"
-) -> Any:
-    """A plain function, so that it binds, pickles and shows its signature as the original does.
-
-    It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
-    installed.
-    """
-    here, home, name = __name__, observe.__module__, observe.__qualname__
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        ours = sys.modules.get(here)
-        return (
-            function(*args, **kwargs)
-            if ours is None
-            else getattr(ours, way)(integration, function, (home, name), args, kwargs)
-        )
-
-    vars(wrapper)["__modeltrail__"] = integration
-    return wrapper if isinstance(function, FunctionType) else StandIn(wrapper)
-
-
-def _follower(integration: str, function: Callable[..., Any], after: After) -> Any:
-    """As `_wrapper`, with no other frame of ours around the original.
-
-    Its own is told to be of a file of the library: pandas and polars look for the first frame that is in none
-    to say at which line of the host's something is deprecated.
-    """
-    here, where = __name__, (integration, after.__module__, after.__qualname__)
-
-    def follower(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
-        if (ours := sys.modules.get(here)) is not None:
-            ours.followed(where, function, result, args, kwargs)
-        return result
-
-    package = sys.modules.get((function.__module__ or "").partition(".")[0])
-    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
-    follower.__code__ = follower.__code__.replace(co_filename=str(place))
-    wrapper = functools.wraps(function)(follower)
-    vars(wrapper)["__modeltrail__"] = integration
-    return wrapper
 
 
 def observed(
@@ -297,7 +302,7 @@ def observed(
         args: of the call.
         kwargs: of the call.
     """
-    if integration not in _patches or not _enter():
+    if integration not in _patches or not _calls.enter():
         return function(*args, **kwargs)
     finish: Finish | None = None
     try:
@@ -311,8 +316,7 @@ def observed(
         _finish(function, finish, result, None)
         return result
     finally:
-        with _lock:
-            _outermost.pop(threading.get_ident(), None)
+        _calls.leave()
 
 
 def observed_inside(
@@ -324,10 +328,14 @@ def observed_inside(
 ) -> Any:
     """Run the original, once; then what is ours, if an observed call of this thread made this one."""
     result = function(*args, **kwargs)
-    if integration in _patches and threading.get_ident() in _outermost:
+    if integration in _patches and _calls.is_inside():
         with guarded(f"observing {function.__qualname__}"):
             getattr(sys.modules[observe[0]], observe[1])(Call(function, args, kwargs), result)
     return result
+
+
+for _each in (observed, observed_inside):
+    _each.__code__ = _each.__code__.replace(co_filename=_wrappers.UNCOUNTED)
 
 
 def followed(
@@ -360,31 +368,10 @@ def _finish(
             finish(result, error)
 
 
-def is_observing() -> bool:
-    """Whether an observed call is going on in this thread, or in one that this thread was born under.
-
-    A search or a forest fits its parts in threads that it starts; they belong to its own call.
-    """
-    me = threading.get_ident()
-    return me in _outermost or any(me not in known for known in list(_outermost.values()))
-
-
-def _enter() -> bool:
-    """Begin an observed call, if none is going on."""
-    with _lock:
-        if is_observing():
-            return False
-        _outermost[threading.get_ident()] = frozenset(thread.ident or 0 for thread in threading.enumerate())
-        return True
-
-
 def _after_fork() -> None:
-    """Another thread may have held the lock, or been in an observed call: it is not here."""
+    """Another thread may have held the lock: it is not here."""
     global _lock  # noqa: PLW0603  one for the process
     _lock = threading.RLock()
-    me = threading.get_ident()
-    for other in [each for each in _outermost if each != me]:
-        del _outermost[other]
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,16 +7,22 @@ kept, and only as long as the matrix lives.
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 import attrs
 
 from modeltrail import naming
 from modeltrail.event import Dataset
+from modeltrail.guard import warn_once
 from modeltrail.observe import data, frames, loaders, origins
 from modeltrail.runs import Run
+from modeltrail.runs.datasets import PROFILED
 from modeltrail.runs.run import Role
+
+MAX_DATASETS: Final = 100
+"""So many datasets that its models learned from are told of a run, the first 20 with profiles: one of 20
+columns takes 17 kB, and a broker takes no event of more than 1 MB."""
 
 
 @attrs.frozen
@@ -83,14 +89,28 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
 
 
 def record(run: Run, source: Source, role: Role) -> Dataset:
-    """Record data as an input."""
-    return run.input(found(run, source, role), role=role, capture="observed", **source.use)
+    """Record data as an input, if it is not one too many."""
+    seen = found(run, source, role)
+    if isinstance(seen, data.DataView) and seen.fingerprint.digest not in run.facts.contents:
+        known = len(run.facts.inputs)
+        if known >= MAX_DATASETS:
+            message = "a run learns from more than %d datasets; the first are told"
+            warn_once("many datasets", message, MAX_DATASETS)
+            return unseen(run, role)
+        if known >= PROFILED:
+            seen = attrs.evolve(seen, profile=None)
+    return run.input(seen, role=role, capture="observed", **source.use)
 
 
 def found(run: Run, source: Source, role: Role) -> Any:
     """What `run.input` takes; of data that was not seen, or that is gone, only that there is some."""
     seen = source.data() if isinstance(source.data, ref) else source.data
-    return Dataset(naming.IN_MEMORY, f"{run.name}/{role}") if seen is None else seen
+    return unseen(run, role) if seen is None else seen
+
+
+def unseen(run: Run, role: Role) -> Dataset:
+    """Data of a run of which only the role is known."""
+    return Dataset(naming.IN_MEMORY, f"{run.name}/{role}")
 
 
 def is_same(one: Source, other: Source) -> bool:

@@ -44,6 +44,11 @@ _MAKE: Final = (
     "wide_to_long",
 )
 _JOIN: Final = ("merge_asof", "merge_ordered")
+_WHOLE: Final = (
+    *("all", "any", "count", "first", "last", "max", "mean", "median", "min", "nunique", "prod", "sem"),
+    *("size", "std", "sum", "var", "cumcount", "cummax", "cummin", "cumprod", "cumsum", "ngroup"),
+)
+"""Methods of groups that make several frames for one, and call nothing of the host's."""
 _GROUPED: Final = {
     "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
     "pandas.core.resample": ("Resampler",),
@@ -60,6 +65,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, _frames.functions(pandas, "read_pickle"), observe_unpickled)
     _patch.follow_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
     _patch.follow_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
+    _patch.follow_whole_functions(NAME, _frames.functions(pandas, "merge"), _frames.observe_joined)
+    _patch.follow_whole(NAME, pandas.DataFrame, "merge", _frames.observe_joined)
     _follow_frames(pandas.DataFrame, pandas.Series)
     _follow_parts()
 
@@ -88,6 +95,8 @@ def _follow_parts() -> None:
     classes = [vars(sys.modules[module])[name] for module, names in _GROUPED.items() for name in names]
     for kind in dict.fromkeys(base for each in classes for base in each.__mro__):
         if kind.__module__.startswith("pandas."):
+            for name in _WHOLE:
+                _patch.follow_whole(NAME, kind, name, observe_grouped)
             _frames.follow_methods(NAME, kind, observe_grouped)
     splitters: Any = sys.modules["pandas.core.groupby.ops"]
     for kind in (splitters.FrameSplitter, splitters.SeriesSplitter):

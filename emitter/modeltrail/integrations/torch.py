@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from modeltrail import api
 from modeltrail.guard import guarded, is_at_work
-from modeltrail.integrations import _around, _patch
+from modeltrail.integrations import _around, _calls, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._frames import Function, argument, record_read
@@ -56,7 +56,7 @@ def deactivate() -> None:
 
 def _is_silent() -> bool:
     """Within a call that is told as a whole: that of Lightning, say."""
-    return _patch.is_observing()
+    return _calls.is_observing()
 
 
 # --- the loop ------------------------------------------------------------

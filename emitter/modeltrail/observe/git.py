@@ -4,7 +4,9 @@ import hashlib
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,9 @@ from modeltrail_schemas import digests
 
 TIMEOUT: Final = 3.0
 """Seconds one question to git may take; what was not answered is not known."""
+KEPT: Final = 10.0
+"""Seconds that commit, branch, tag and remote are taken to stay where no file of git's says otherwise."""
+_TELLING: Final = ("HEAD", "logs/HEAD", "config", "packed-refs", "refs/heads", "refs/tags")
 DIFF_BYTES: Final = 32 << 10
 UNTRACKED_FILES: Final = 100
 UNTRACKED_BYTES: Final = 16 << 20
@@ -71,11 +76,25 @@ class Repository:
 
 
 def repository(folder: Path) -> Repository | None:
-    """The work tree around `folder`; None without git, outside of one, or in a bare repository."""
-    top = _ask(folder, "rev-parse", "--show-toplevel")
+    """The work tree around `folder`; None without git, outside of one, or in a bare repository.
+
+    Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git.
+    """
+    asked = (folder, *map(os.environ.get, ("GIT_DIR", "GIT_WORK_TREE")))
+    known = _known.get(asked)
+    if known is not None and known.is_fresh:
+        return known.repository
+    answer = _ask(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+    top, *places = answer.splitlines()[:3] or [""]
     if not top:
         return None
-    root = Path(top)
+    found = _Known(tuple(folder / place / name for place in places for name in _TELLING))
+    found.repository = _repository(Path(top))
+    _known[asked] = found
+    return found.repository
+
+
+def _repository(root: Path) -> Repository:
     commit = _ask(root, "rev-parse", "--verify", "--quiet", "HEAD") or None
     return Repository(
         root,
@@ -84,6 +103,36 @@ def repository(folder: Path) -> Repository | None:
         url=_remote(root),
         tag=_ask(root, "describe", "--exact-match", "--tags", "HEAD") or None if commit else None,
     )
+
+
+class _Known:
+    """What was found out of a work tree, and how the files were that say so."""
+
+    repository: Repository
+
+    def __init__(self, files: tuple[Path, ...]) -> None:
+        self._files = files
+        self._state = _state(files)
+        self._at = time.monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether none of these files was touched since, and not much time has gone by."""
+        return time.monotonic() - self._at < KEPT and self._state == _state(self._files)
+
+
+_known: dict[tuple[Path | str | None, ...], _Known] = {}
+
+
+def _state(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
+    found: list[tuple[int, int, int] | None] = []
+    for file in files:
+        try:
+            seen = file.stat()
+            found.append((seen.st_ino, seen.st_size, seen.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _ask(folder: Path, *question: str) -> str:
@@ -142,9 +191,15 @@ def diff(repository: Repository) -> Diff | None:
         return None
     if size > len(start):  # a secret cut in two has no shape: leave out the line that was cut
         start = start[: start.rfind(b"\n") + 1]
-    shown = redact.text(start.decode(errors="replace")).encode()
+    shown = _shown(start)
     cut = shown[:DIFF_BYTES].decode(errors="ignore")
     return Diff(hasher.hexdigest(), cut, truncated=size > len(start) or len(shown) > DIFF_BYTES)
+
+
+@lru_cache(maxsize=1)
+def _shown(diff: bytes) -> bytes:
+    """Without secrets; each fit outside of a run asks, and mostly nothing has changed."""
+    return redact.text(diff.decode(errors="replace")).encode()
 
 
 _OF_VENV: Final = (

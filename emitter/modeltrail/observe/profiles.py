@@ -85,14 +85,17 @@ def _column(name: str, parts: list[Cells]) -> dict[str, Any]:
     import numpy as np
 
     values = np.concatenate([_flat(cells) for cells in parts])
+    missing = _missing(parts)
     if values.dtype.kind in "iuf":
-        return _numbers(name, values.astype(np.float64), _missing(parts))
+        known = values if missing is None else values[~missing]
+        return _numbers(name, known.astype(np.float64, copy=False), len(values))
     if values.dtype.kind in "Mm":
-        unknown = np.isnat(values) | _missing(parts)
+        unknown = np.isnat(values) if missing is None else np.isnat(values) | missing
         return {"count": len(values), "nulls": int(unknown.sum())}
     if values.dtype.kind == "b":
         values = values.astype(object)
-    values[_missing(parts)] = None
+    if missing is not None:
+        values[missing] = None
     return _texts(name, values)
 
 
@@ -107,7 +110,10 @@ def _flat(cells: Cells) -> "Array":
     return found
 
 
-def _missing(parts: list[Cells]) -> "Array":
+def _missing(parts: list[Cells]) -> "Array | None":
+    """Which values are missing beside what they say themselves; None where none is."""
+    if all(cells.missing is None for cells in parts):
+        return None
     import numpy as np
 
     masks = [
@@ -120,13 +126,14 @@ def _length(cells: Cells) -> "Array":
     return cells.values if cells.codes is None else cells.codes
 
 
-def _numbers(name: str, values: "Array", missing: "Array") -> dict[str, Any]:
+def _numbers(name: str, known: "Array", count: int) -> dict[str, Any]:
+    """Of numbers that are not missing, among `count`; sorted, infinite ones and NaN lie outside."""
     import numpy as np
 
-    unknown = np.isnan(values) | missing
-    known = values[~unknown]
-    finite = np.sort(known[np.isfinite(known)])
-    found: dict[str, Any] = {"count": len(values), "nulls": int(unknown.sum())}
+    ordered = np.sort(known)
+    first, last, end = np.searchsorted(ordered, [-np.finfo(np.float64).max, np.inf, np.nan])
+    finite = ordered[first:last]
+    found: dict[str, Any] = {"count": count, "nulls": int(count - end)}
     if not len(finite):
         return found
     with np.errstate(
@@ -134,7 +141,7 @@ def _numbers(name: str, values: "Array", missing: "Array") -> dict[str, Any]:
     ):  # squares of 1e300: no number, then, but no noise either
         found |= {"mean": float(finite.mean()), "std": float(finite.std())}
         if np.isfinite(finite[-1] - finite[0]) and not redact.is_secret_name(name):
-            edges = np.histogram_bin_edges(finite, bins=BINS)
+            edges = np.histogram_bin_edges(finite[[0, -1]], bins=BINS)
             below = np.searchsorted(finite, edges[1:-1])
             counts = np.diff(below, prepend=0, append=len(finite))
             found["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}

@@ -68,7 +68,7 @@ class Facts:
         self._redacted: set[str] = set()
         self._read: dict[Source, None] = {}
         self._written_again: dict[str, None] = {}
-        self._in_memory: dict[str, str] = {}  # content -> the name that it goes by in this run
+        self.contents: dict[str, str] = {}  # data in memory -> the name that it goes by in this run
         self._lock = process.Lock()
 
     # --- data ------------------------------------------------------------
@@ -169,9 +169,9 @@ class Facts:
         if not (view.is_unnamed and dataset.name == view.name):
             return dataset
         with self._lock:
-            taken = set(self._in_memory.values())
+            taken = set(self.contents.values())
             free = itertools.chain([use], (f"{use}-{number}" for number in itertools.count(2)))
-            name = self._in_memory.setdefault(
+            name = self.contents.setdefault(
                 view.fingerprint.digest, next(each for each in free if each not in taken)
             )
         return attrs.evolve(dataset, name=name)

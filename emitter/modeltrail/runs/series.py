@@ -10,6 +10,7 @@ from modeltrail.facets import ModelTrailMetricSeriesRunFacet
 CHUNK_POINTS: Final = ModelTrailMetricSeriesRunFacet.MAX_POINTS
 CHUNK_SECONDS: Final = 10.0
 """A chunk that is not full leaves with the first value after this time, or with the end of the run."""
+_POINT: Final = ("name", "value", "nonFinite", "step", "at", "split")
 
 
 class Series:
@@ -22,7 +23,7 @@ class Series:
         self._since = 0.0
 
     def add(self, point: dict[str, Any]) -> dict[str, Any] | None:
-        """Keep a point back; the facet of all that were, when it is time to send it."""
+        """Keep the entry of a metric back; the facet of all that were, when it is time to send it."""
         if not self.points:
             self._since = self._clock()
         self.points.append(point)
@@ -39,7 +40,7 @@ class Series:
             return None
         steps = [point["step"] for point in self.points]
         return ModelTrailMetricSeriesRunFacet(
-            seq=self.seq, points=list(self.points), from_=min(steps), to=max(steps)
+            seq=self.seq, points=[_point(each) for each in self.points], from_=min(steps), to=max(steps)
         ).to_dict()
 
     def take(self) -> dict[str, Any] | None:
@@ -49,3 +50,8 @@ class Series:
             self.seq += 1
             self.points.clear()
         return facet
+
+
+def _point(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a series tells of a value; the rest stands in the summary."""
+    return {key: entry[key] for key in _POINT if key in entry}

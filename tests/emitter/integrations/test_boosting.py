@@ -176,6 +176,51 @@ def test_rounds_are_told_while_they_go_on(library, autolog, events, parts):
 
 
 @both
+def test_two_trainings_in_a_run_keep_their_parameters(library, autolog, told, parts):
+    """A cross-validation and the training after it are of one model; of a second one they are its own."""
+    autolog()
+    with modeltrail.run("several"):
+        library.cv(library.matrix(parts[0], parts[2]))
+        for rounds in (2, 4):
+            library.train(library.matrix(parts[0], parts[2]), rounds)
+    entries = facet(told()[-1], "hyperparameters")["params"]
+    rounds = {each.get("component"): each["value"] for each in entries if each["name"] == "num_boost_round"}
+    assert {None: 2, "Booster-2": 4} == rounds
+
+
+@both
+def test_what_rounds_scored_is_not_lost(library, autolog, events, parts):
+    """A run that is aborted in the midst of a training tells all rounds so far, each with its own time."""
+    autolog()
+    trained = library.matrix(parts[0], parts[2])
+    with modeltrail.run("course") as run:
+        stop = library.callback(lambda step, _: run.abort("enough") if step == 4 else None)
+        library.train(trained, 8, **library.judged({"seen": trained}), callbacks=[stop])
+    assert "ABORT" == events[-1]["eventType"]
+    series = events[-2]["run"]["facets"]["modelTrail_metricSeries"]["points"]
+    assert [each["step"] for each in series] in ([0, 1, 2, 3], [0, 1, 2, 3, 4])
+    assert len(series) == len({each["at"] for each in series})
+    assert series[-1]["value"] == metrics(events[-1])[series[-1]["name"]]["value"]
+
+
+@both
+def test_an_interrupted_training_is_aborted(library, autolog, told, parts, monkeypatch):
+    """Ctrl-C passes as it is, and the run of the training's own ends as ABORT."""
+    autolog()
+    matrix = library.matrix(parts[0], parts[2])
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules[library.name].Booster, "update", interrupt)
+    for way in (library.train, library.cv):
+        with pytest.raises(KeyboardInterrupt):
+            way(matrix)
+    assert ["Booster", "cv"] == [event["job"]["name"].rpartition(".")[2] for event in told("ABORT")]
+    assert [] == told("COMPLETE")
+
+
+@both
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_an_estimator_is_recorded_once(library, way, autolog, told, table):
     """A fit is one run with one training input, whichever integrations are on and in whichever order."""

@@ -7,12 +7,13 @@ import random
 import sys
 import threading
 import types
+import warnings
 from pathlib import Path
 
 import pytest
 
 from modeltrail import guard
-from modeltrail.integrations import _imports, _patch
+from modeltrail.integrations import _calls, _imports, _patch
 
 
 class Library:
@@ -157,6 +158,83 @@ def test_threads_that_a_call_starts_belong_to_it():
     assert ["work", "inner"] == [first for first, _ in seen if isinstance(first, str) and first != "early"]
     _patch.undo("test")
     del Library.work
+
+
+def test_threads_that_others_start_meanwhile_do_not():
+    """A thread that another thread starts during an observed call is none of its own; its own ones' are."""
+    go, done = threading.Event(), threading.Event()
+
+    def in_a_thread(work):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+
+    def elsewhere():
+        go.wait(5)
+        in_a_thread(lambda: Library().inner("other"))
+        done.set()
+
+    def work(self):
+        in_a_thread(lambda: in_a_thread(lambda: Library().inner("own")))
+        go.set()
+        done.wait(5)
+
+    other = threading.Thread(target=elsewhere)
+    other.start()
+    Library.work = work
+    _patch.wrap("test", Library, "work", watch)
+    _patch.wrap("test", Library, "inner", watch)
+    Library().work()
+    other.join()
+    told = [second.get("value") for _, second in seen if isinstance(second, dict)]
+    assert [None, "other"] == told
+    original = threading.Thread.start.__wrapped__
+    _patch.undo("test")
+    assert original is threading.Thread.start
+    del Library.work
+
+
+def test_a_warning_names_the_line_that_it_would_without_us():
+    """`stacklevel` counts the host's frames only."""
+
+    def warn(self, level):
+        warnings.warn("mind", stacklevel=level)
+
+    def outer_of_warn(self, level):
+        self.warn(level)
+
+    Library.warn, Library.outer_of_warn = warn, outer_of_warn
+    _patch.wrap("test", Library, "warn", watch)
+    for level in (1, 2, 3):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            line = sys._getframe().f_lineno + 1
+            Library().outer_of_warn(level)
+        assert [__file__] == [each.filename for each in caught]
+        assert (level == 3) == (line == caught[0].lineno)
+    assert 6 == len(seen)
+    _patch.undo("test")
+    del Library.warn, Library.outer_of_warn
+
+
+def test_what_is_activated_together_is_wrapped_at_the_end(monkeypatch):
+    """Functions that several want are wrapped once, in one look at all modules, by the first of them."""
+    home = types.ModuleType("home_of_it")
+    exec("def save(value):\n    return value", vars(home))
+    monkeypatch.setitem(sys.modules, "home_of_it", home)
+    original = home.save
+    with _patch.together():
+        _patch.wrap_function("gone", home.save, failing)
+        _patch.undo("gone")
+        _patch.wrap_function("test", home.save, watch)
+        _patch.wrap_function("second", home.save, watch)
+        assert original is home.save
+    assert (1, original) == (home.save(1), home.save.__wrapped__)
+    assert 2 == len(seen)
+    _patch.undo("test")
+    assert "second" == vars(home.save)["__modeltrail__"]
+    _patch.undo("second")
+    assert original is home.save
 
 
 def test_a_function_is_found_wherever_it_is_held(monkeypatch):
@@ -398,11 +476,11 @@ def test_a_forked_child_waits_for_no_thread_of_its_parent():
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with _patch._lock:
-            _patch._outermost[threading.get_ident()] = frozenset()
+        with _patch._lock, _calls._lock:
+            _calls._going_on[threading.get_ident()] = _calls._Call()
             held.set()
             done.wait(30)
-            del _patch._outermost[threading.get_ident()]
+            del _calls._going_on[threading.get_ident()]
 
     thread = threading.Thread(target=hold)
     thread.start()

@@ -95,6 +95,17 @@ def test_what_is_made_of_two_frames_came_from_both_files(autolog, folder, how):
     assert ["orders.csv", "people.csv"] == known(made)
 
 
+def test_of_many_results_the_first_are_followed(autolog, folder):
+    """What falls into very many frames is not followed to the last."""
+    autolog("polars")
+    rows = 2 * origins.MAX_PARTS
+    pl.DataFrame({"id": range(rows)}).write_csv("many.csv")
+    parts = pl.read_csv("many.csv").partition_by("id")
+    assert rows == len(parts)
+    last = origins.MAX_PARTS - 1
+    assert (["many.csv"], ["many.csv"], None) == tuple(known(parts[each]) for each in (0, last, last + 1))
+
+
 def test_what_cannot_be_followed_has_no_origin(autolog, folder):
     """Values that leave polars, and data of the program's own: absent, not guessed."""
     autolog()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -258,6 +259,27 @@ def test_folds_are_metrics_and_no_trainings(told, parts):
     (event,) = told()
     assert [] == event["inputs"]
     assert "modelTrail_training" not in event["run"]["facets"]
+
+
+def test_folds_may_score_without_bound(told, parts):
+    """A fold whose score is infinite or no number is told as such, as is the mean."""
+    train, _, label, _ = parts
+    values = iter([float("inf"), 1.0, float("nan")])
+    with modeltrail.run("train"):
+        cross_val_score(LogisticRegression(), train, label, cv=3, scoring=lambda *_: next(values))
+    folds = [(point["value"], point.get("nonFinite")) for point in points(told)]
+    assert [(None, "inf"), (1.0, None), (None, "nan")] == folds
+    assert "nan" == of_run(told)["mean_test_score"]["nonFinite"]
+
+
+def test_what_is_permuted_is_no_evaluation(told, evaluations, parts):
+    """`permutation_importance` predicts and scores again and again; nothing of that is told."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        found = permutation_importance(model, test, truth, n_repeats=2, random_state=0)
+    assert (2,) == found.importances_mean.shape
+    assert ({}, []) == (of_run(told), evaluations())
 
 
 def test_metric_functions_stay_what_they_are(autolog):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -23,6 +24,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 import modeltrail
+from modeltrail import wire
+from modeltrail.integrations import _wrappers
 from modeltrail.observe import data, origins
 
 
@@ -64,6 +67,50 @@ def test_a_fit_says_what_it_learned_from(autolog, told, table):
         {"framework": 7},
     ) == tuple(training[key] for key in ("framework", "algorithm", "task", "seeds"))
     assert "modelTrail_featureProfile" in source["inputFacets"]
+
+
+def test_two_models_of_a_run_keep_their_parameters(autolog, told, table):
+    """The second model of a run has parameters of its own; one that is fitted again is no other."""
+    autolog()
+    features, truth = table[["age", "income"]], table["bought"]
+    first, second = LogisticRegression(C=0.5), make_pipeline(StandardScaler(), LogisticRegression(C=0.25))
+    with modeltrail.run("several"):
+        StandardScaler().fit(features)
+        first.fit(features, truth)
+        second.fit(features, truth)
+        first.set_params(C=2.0).fit(features, truth)
+        GridSearchCV(LogisticRegression(), {"C": [3.0]}, cv=2).fit(features, truth)
+    found = {
+        (each.get("component"), each["name"]): (each["value"], each["origin"])
+        for each in facet(told()[-1], "modelTrail_hyperparameters")["params"]
+        if each["name"].endswith("C")
+    }
+    assert found == {
+        (None, "C"): (2.0, "explicit"),
+        ("Pipeline-2", "logisticregression__C"): (0.25, "explicit"),
+        ("GridSearchCV-3", "estimator__C"): (3.0, "search"),
+    }
+
+
+def test_many_fits_of_a_run_fit_an_event(autolog, told, caplog):
+    """However many models a run fits, on however much data, a broker takes its event; the limits are said."""
+    autolog()
+    random = np.random.default_rng(0)
+    models = []
+    with modeltrail.run("many"):
+        for number in range(150):
+            rows = random.normal(size=(60, 20))
+            models.append(LogisticRegression(C=number + 1).fit(rows, rows[:, 0] > 0))
+    (event,) = told()
+    assert 100 == len(event["inputs"])
+    profiles = [each for each in event["inputs"] if "modelTrail_featureProfile" in each["inputFacets"]]
+    assert profiles == event["inputs"][:20]
+    components = {each.get("component") for each in facet(event, "modelTrail_hyperparameters")["params"]}
+    assert {None, *(f"LogisticRegression-{number}" for number in range(2, 51))} == components
+    assert len(wire.encode(event)) < 1_000_000
+    assert {"a run fits more than 50 models", "a run learns from more than 100 datasets"} == {
+        record.message.partition(";")[0] for record in caplog.records
+    }
 
 
 def test_parameters_say_where_they_come_from(autolog, told, table):
@@ -248,8 +295,9 @@ def test_the_host_s_exception_is_the_host_s(autolog, told, table):
         Broken().fit(table[["age"]], table["bought"])
     assert error is caught.value
     assert (None, None) == (error.__cause__, error.__context__)
-    frames = [frame.path.name for frame in caught.traceback]
-    assert ["test_sklearn.py", "_patch.py", "_patch.py", "test_sklearn.py"] == frames
+    frames = [Path(frame.path).name for frame in caught.traceback]
+    ours = Path(_wrappers.UNCOUNTED).name
+    assert ["test_sklearn.py", ours, ours, "test_sklearn.py"] == frames
     (event,) = told("FAIL")
     assert "the host's" in event["run"]["facets"]["errorMessage"]["message"]
 

@@ -199,3 +199,18 @@ def test_of_processes_that_train_together_the_first_tells(tmp_path, inbox):
     ended = [each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE"]
     assert ["worker.Booster", "worker.XGBRegressor", "worker.save"] == [each["job"]["name"] for each in ended]
     assert str(tmp_path / "m0.json") == ended[-1]["outputs"][0]["name"]
+
+
+def test_a_missing_matrix_is_complained_of_as_ever(autolog, events):
+    """What xgboost says where a matrix is none stays word for word; no training is told."""
+
+    def complaints():
+        for call in (lambda: xgboost.train({}, None), lambda: xgboost.cv({}, None), xgboost.train):
+            with pytest.raises(Exception) as caught:  # noqa: PT011  whatever xgboost raises
+                call()
+            yield type(caught.value), str(caught.value)
+
+    before = list(complaints())
+    autolog("xgboost")
+    assert before == list(complaints())
+    assert [] == [event for event in events if event["eventType"] == "COMPLETE"]

@@ -104,6 +104,44 @@ def test_a_diff_does_not_depend_on_what_the_user_configured(repo, tmp_path):
     assert "y = 1\n" == (tmp_path / "clone" / "sub" / "train.py").read_text()
 
 
+def test_what_cannot_have_changed_is_not_asked_again(repo, monkeypatch):
+    """A second look asks git for changes only, and tells each, of files, commit, branch, tag and remote."""
+    script = repo / "train.py"
+    asked = []
+    original = git._ask
+    monkeypatch.setattr(
+        git, "_ask", lambda folder, *question: asked.append(question) or original(folder, *question)
+    )
+    first = code.state(script)
+    code.location(script)
+    asked.clear()
+    assert first == code.state(script)
+    code.location(script)
+    assert ["ls-files"] == [what[0] for what in asked]
+    script.write_text("edited = 1\n")
+    assert (True, first.commit) == (code.state(script).dirty, code.state(script).commit)
+    run(repo, "commit", "-qam", "more")
+    assert (False, head(repo)) == (code.state(script).dirty, code.state(script).commit)
+    assert first.commit != head(repo)
+    run(repo, "switch", "-qc", "other")
+    run(repo, "tag", "v9")
+    run(repo, "remote", "set-url", "origin", "https://example.com/other.git")
+    found = code.location(script)
+    assert ("other", "v9", "https://example.com/other.git") == (
+        found["branch"],
+        found["tag"],
+        found["repoUrl"],
+    )
+
+
+def test_after_some_seconds_all_is_asked(repo, monkeypatch):
+    """What is kept is kept for a short time."""
+    found = git.repository(repo)
+    assert found is git.repository(repo)
+    monkeypatch.setattr(git, "KEPT", 0.0)
+    assert (found, False) == (git.repository(repo), found is git.repository(repo))
+
+
 def test_a_staged_change_counts(repo):
     """What is staged differs from the commit, too."""
     (repo / "train.py").write_text("x = 3\n")

@@ -1,0 +1,109 @@
+"""What takes the place of a function of the host's: it runs the original, and tells `_patch` of it.
+
+It knows us by name only, so that it can be pickled by value, and does nothing where we are not installed.
+"""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Final
+
+from modeltrail.integrations import _calls
+from modeltrail.integrations._stand_in import StandIn
+
+PATCH: Final = "modeltrail.integrations._patch"
+GUARD: Final = "modeltrail.guard"
+UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._bootstrap>"))
+"""Where the frames are told to be that we put around the host's: those of a file with both words the module
+`warnings` passes over as Python's own, so that `stacklevel` counts as without us."""
+
+
+def is_wrapper(function: Any) -> bool:
+    """Whether a function is one of these."""
+    return isinstance(function, FunctionType | StandIn) and "__modeltrail__" in vars(function)
+
+
+def wrapper(
+    integration: str, function: Callable[..., Any], observe: Callable[..., Any], way: str = "observed"
+) -> Any:
+    """A plain function, so that it binds, pickles and shows its signature as the original does.
+
+    It knows us by name only: cloudpickle takes it by value with a class of the script, to where we may not be
+    installed.
+    """
+    here, home, name = PATCH, observe.__module__, observe.__qualname__
+
+    def observing(*args: Any, **kwargs: Any) -> Any:
+        ours = sys.modules.get(here)
+        return (
+            function(*args, **kwargs)
+            if ours is None
+            else getattr(ours, way)(integration, function, (home, name), args, kwargs)
+        )
+
+    observing.__code__ = observing.__code__.replace(co_filename=UNCOUNTED)
+    made = functools.wraps(function)(observing)
+    vars(made)["__modeltrail__"] = integration
+    return made if isinstance(function, FunctionType) else StandIn(made)
+
+
+def starter(integration: str, function: Callable[..., Any]) -> Any:
+    """`Thread.start`, that tells which thread starts which."""
+    calls = _calls.__name__
+
+    @functools.wraps(function)
+    def start(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if (ours := sys.modules.get(calls)) is not None:
+            ours.starts(self)
+        return function(self, *args, **kwargs)
+
+    vars(start)["__modeltrail__"] = integration
+    return start
+
+
+def follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
+    """As `wrapper`, with no other frame of ours around the original."""
+    here, where = PATCH, (integration, after.__module__, after.__qualname__)
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if (ours := sys.modules.get(here)) is not None:
+            ours.followed(where, function, result, args, kwargs)
+        return result
+
+    return _of_its_library(integration, function, following)
+
+
+def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
+    """As `follower`; what the original calls inside is as little followed as what we call."""
+    here, guard, where = PATCH, GUARD, (integration, after.__module__, after.__qualname__)
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        if (ours := sys.modules.get(here)) is None:
+            return function(*args, **kwargs)
+        work = sys.modules[guard].work
+        work.depth += 1
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            work.depth -= 1
+        ours.followed(where, function, result, args, kwargs)
+        return result
+
+    return _of_its_library(integration, function, following)
+
+
+def _of_its_library(integration: str, function: Callable[..., Any], following: Any) -> Any:
+    """Told to be of a file of the library.
+
+    pandas and polars look for the first frame that is in none to say at which line of the host's something is
+    deprecated.
+    """
+    package = sys.modules.get((function.__module__ or "").partition(".")[0])
+    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
+    following.__code__ = following.__code__.replace(co_filename=str(place))
+    made = functools.wraps(function)(following)
+    vars(made)["__modeltrail__"] = integration
+    return made

@@ -1,7 +1,7 @@
 """What a library's save is, whichever library it is of."""
 
 from os import PathLike
-from typing import Final
+from typing import Any, Final
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
@@ -29,7 +29,10 @@ def record_saved(
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
             if fitted is not None:
                 seen = model.look(fitted)
-                own.input(Dataset(seen.namespace, seen.name), role="train")
+                facets: dict[str, Any] = {"datasetType": MODEL}
+                if seen.digest is not None:  # by which a trail finds the training
+                    facets["version"] = standard.dataset_version(seen.digest)
+                own.input(Dataset(seen.namespace, seen.name, facets), role="train")
             own.output_model(place, of=fitted)
 
 

@@ -1,7 +1,7 @@
 """What a library's save is, whichever library it is of."""
 
 from os import PathLike
-from typing import Final
+from typing import Any, Final
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
@@ -36,7 +36,10 @@ def record_saved(
             origin = fitted if known is None else known
             if origin is not None:
                 made = origin if isinstance(origin, Model) else Model(model.look(origin))
-                own.input(Dataset(*made.identity), role="train")
+                facets: dict[str, Any] = {"datasetType": MODEL}
+                if made.view.digest is not None:  # by which a trail finds the training
+                    facets["version"] = standard.dataset_version(made.view.digest)
+                own.input(Dataset(*made.identity, facets), role="train")
             own.output_model(place, of=fitted)
 
 

@@ -75,6 +75,7 @@ def test_a_model_is_known_by_its_graph(way, autolog, told):
     assert event["job"]["name"].endswith(".save")
     (source,), (learned,) = event["inputs"], trained["outputs"]
     assert (learned["namespace"], learned["name"]) == (source["namespace"], source["name"])
+    assert learned["facets"]["version"] == source["facets"]["version"]
     assert {learned["name"]} == edges(event)["model.onnx"]
 
 

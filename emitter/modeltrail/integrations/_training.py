@@ -113,6 +113,10 @@ class Training:
     _count: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
 
+    def is_at(self, at: Pass) -> bool:
+        """Whether this is the pass that it learns from: then it is also in the same run."""
+        return self._at is at
+
     def step(self, at: Pass | None, loss: Any) -> None:
         """The optimizer has made a step, after this batch."""
         if at is not self._at:
@@ -200,14 +204,15 @@ class Training:
 
 def stepped(optimizer: Any, has_closure: bool) -> None:
     """An optimizer has made a step; of one that evaluates the loss several times none is the loss."""
-    run = api.current_run()
+    at, loss = now.batch, now.loss
     training = _trainings.get(optimizer, ...)
-    if training is ... or (training is not None and training.run is not run):
-        training = _trainings[optimizer] = _begin(optimizer, run)
-    loss, now.loss = now.loss, None
+    if not isinstance(training, Training) or at is None or not training.is_at(at):
+        run = api.current_run()
+        if training is ... or (training is not None and training.run is not run):
+            training = _trainings[optimizer] = _begin(optimizer, run)
+    now.loss, now.training = None, training
     if training is not None:
-        now.training = training
-        training.step(now.batch, None if has_closure else loss)
+        training.step(at, None if has_closure else loss)
 
 
 def judged(at: Pass) -> None:

@@ -64,13 +64,17 @@ def _is_silent() -> bool:
 
 def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Counts a step."""
-    if not _is_silent() and not is_at_work():
-        with guarded("observing a step"):
+    if is_at_work():
+        return
+    with guarded("observing a step"):
+        if _is_silent():
+            now.loss = None
+        else:
             training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
 
 
 vars(on_step)["_torchdynamo_disable"] = True
-"""`torch.compile` of a step leaves it as it is; what the public decorator sets, without importing a compiler."""
+"""`torch.compile` leaves it as it is; what the public decorator sets, without importing a compiler."""
 
 
 def on_part(module: Any, _: str, part: Any) -> None:
@@ -115,7 +119,7 @@ def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[
     del kwargs
     loss = _unscaled.of(args[0])
     loss = args[0] if loss is None else loss
-    if loss.numel() == 1 and not _is_silent():
+    if loss.numel() == 1:
         value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
         now.loss = value if now.loss is None else now.loss + value
 

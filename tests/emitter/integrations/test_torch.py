@@ -388,6 +388,45 @@ def test_of_several_processes_the_first_tells(autolog, events, monkeypatch, loop
     assert [] == events
 
 
+def test_a_distributed_training_says_how_many_train(autolog, told, loop, tmp_path):
+    """The first of the processes tells how many there are, and the class of the module that DDP wraps."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, init_method=f"file://{tmp_path}/store")
+    try:
+        wrapped = torch.nn.parallel.DistributedDataParallel(net())
+        with modeltrail.run("train"):
+            fit(wrapped, torch.optim.SGD(wrapped.parameters()), loader(torch, rows()[0]), 1)
+    finally:
+        torch.distributed.destroy_process_group()
+    training = facet(told()[0], "training")
+    assert {"worldSize": 1, "rank": 0} == training["distributed"]
+    assert training["algorithm"].endswith(".Net")
+
+
+def test_under_the_wrapper_all_is_of_its_run(modeltrail_command, inbox, tmp_path):
+    """Under `modeltrail run` the loop is of the script's run, also its last pass."""
+    (tmp_path / "loop.py").write_text(
+        textwrap.dedent("""
+        import torch, modeltrail
+        from torch.utils.data import DataLoader, TensorDataset
+        modeltrail.autolog(strict=True)
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+        batches = DataLoader(TensorDataset(torch.rand(20, 2), torch.ones(20, 1)), batch_size=5)
+        for _ in range(2):
+            for features, labels in batches:
+                (model(features) - labels).square().mean().backward()
+                optimizer.step()
+        """)
+    )
+    modeltrail_command("run", "--", sys.executable, "loop.py")
+    (event,) = [each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE"]
+    training = facet(event, "training")
+    assert (8, 2) == (training["steps"], training["epochs"])
+    assert 1 == metrics(event)["loss"]["step"]
+
+
 def test_the_user_s_exceptions_pass(autolog, told, loop):
     """What is raised in a loop ends the run as it does, with the steps so far."""
     torch, net, rows, fit = loop

@@ -109,8 +109,9 @@ def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     at = _passes.get(args[0])
     if at is not None:
         at.batches += 1
-        now.batch = at
-        if at.batches == 1 and not sys.modules["torch"].is_grad_enabled():
+        if sys.modules["torch"].is_grad_enabled():
+            now.batch = at
+        elif at.batches == 1:
             training.judged(at)
 
 
@@ -220,6 +221,6 @@ def _record_trained(known: training.Training, model: Any, place: str | os.PathLi
         run.output_model(place, of=model)
         return
     with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:
-        known.close()
+        known.close_whole()
         known.tell(own)
         own.output_model(place, of=model)

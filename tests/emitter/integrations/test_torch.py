@@ -264,6 +264,31 @@ def test_wrapped_modules_are_what_they_wrap(autolog, told, loop):
         assert 21 == output["facets"]["modelTrail_model"]["parameterCount"]
 
 
+def test_a_save_within_a_pass_does_not_end_it(autolog, told, loop):
+    """Checkpoints within a pass, and a look at other data there, leave its loss and its epoch whole."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    train, kept = rows()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters())
+    losses = []
+    for number, (features, labels) in enumerate(loader(torch, train)):
+        loss = (model(features) - labels).square().mean()
+        losses.append(loss.item())
+        loss.backward()
+        with torch.no_grad():
+            next(iter(loader(torch, kept)))
+        optimizer.step()
+        if number == 1:
+            torch.save(model.state_dict(), "half.pt")
+    torch.save(model.state_dict(), "m.pt")
+    half, whole = told()
+    assert (2, None) == (facet(half, "training")["steps"], facet(half, "training").get("epochs"))
+    assert (4, 1) == (facet(whole, "training")["steps"], facet(whole, "training")["epochs"])
+    assert pytest.approx(sum(losses) / 4) == metrics(whole)["loss"]["value"]
+    assert {"train", "validation"} == {use["role"] for use in uses(whole).values()}
+
+
 def test_two_models_are_two_trainings(autolog, told, loop):
     """Of models that are trained in turn each has its own steps and losses, also outside of a run."""
     torch, net, rows, _ = loop

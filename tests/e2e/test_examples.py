@@ -10,19 +10,29 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+METRIC = ("name", "split", "step")
 
 
 @pytest.fixture
-def credit(modeltrail_command, tmp_path):
-    """`credit(*question)`: the answer, as JSON, after the example has run in a repository of its own."""
-    shutil.copytree(EXAMPLES / "credit", tmp_path, dirs_exist_ok=True)
-    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", tmp_path)
-    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "start")):
-        subprocess.run([*git, *words], check=True, capture_output=True)
-    for script in ("make_data.py", "train.py"):
-        subprocess.run([sys.executable, script], cwd=tmp_path, check=True, capture_output=True)
-    modeltrail_command("compact")
-    return lambda *question: json.loads(modeltrail_command(*question, "--json").stdout)
+def example(modeltrail_command, tmp_path):
+    """`example(name)(*question)`: the answer, as JSON, after it has run in a repository of its own."""
+
+    def run(name):
+        shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True)
+        git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", tmp_path)
+        for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "start")):
+            subprocess.run([*git, *words], check=True, capture_output=True)
+        for script in ("make_data.py", "train.py"):
+            subprocess.run([sys.executable, script], cwd=tmp_path, check=True, capture_output=True)
+        modeltrail_command("compact")
+        return lambda *question: json.loads(modeltrail_command(*question, "--json").stdout)
+
+    return run
+
+
+@pytest.fixture
+def credit(example):
+    return example("credit")
 
 
 def test_what_is_recorded_of_the_credit_example(credit, tmp_path):
@@ -64,3 +74,41 @@ def test_the_credit_example_leads_from_its_endpoint_to_all_raw_files_and_back(cr
         reached = credit("impact", str(tmp_path / f"raw/{name}.csv"))
         kinds = {each["kind"] for each in reached}
         assert {"run", "model", "endpoint"} <= kinds
+
+
+@pytest.mark.torch
+def test_what_is_recorded_of_the_digits_example(example, tmp_path):
+    """Each line of its page, by `show`: data, split, parameters, training, losses, model, code."""
+    digits = example("digits")
+    told = digits("show", "digits")
+    data = {Path(each["name"]).name: each for each in told["data"]}
+    for name, use, rows in (("train.csv", "train", 1400), ("test.csv", "other", 397)):
+        digest = hashlib.sha256((tmp_path / "raw" / name).read_bytes()).hexdigest()
+        known = tuple(data[name][key] for key in ("use", "rows", "fingerprint", "capture"))
+        assert (use, rows, digest, "observed") == known
+    for name, rows in (("train", 1200), ("validation", 200)):
+        assert (rows, name, 65) == (data[name]["rows"], data[name]["use"], len(data[name]["columns"]))
+
+    params = {(each["component"], each["name"]): (each["value"], each["origin"]) for each in told["params"]}
+    assert ("0.003", "explicit") == params["Adam", "lr"]
+    assert ("[0.9,0.999]", "default") == params["Adam", "betas"]
+    assert [("4", "explicit"), ("0.3", "explicit")] == [
+        params["StepLR", name] for name in ("step_size", "gamma")
+    ]
+    assert ("32", "explicit") == params["DataLoader", "batch_size"]
+    assert ("true", "explicit") == params["DataLoader", "shuffle"]
+    assert ("false", "default") == params["DataLoader", "drop_last"]
+
+    training = told["run"]["training"]
+    expected = {"framework": "torch", "steps": 304, "epochs": 8, "seeds": {"framework": 11}}
+    assert expected == {name: training[name] for name in expected}
+    assert ("__main__.Net", False) == (training["algorithm"], training["deterministic"])
+    assert training["wallTimeMs"] > 0
+    assert [("loss", "train", 7)] == [tuple(each[key] for key in METRIC) for each in told["metrics"]]
+    assert [("accuracy", "declared")] == [(each["name"], each["capture"]) for each in told["evaluations"]]
+
+    model = tmp_path / "models/digits.pt"
+    assert hashlib.sha256(model.read_bytes()).hexdigest() == told["model"]["digest"]
+    assert ("train.py", False) == (told["code"]["entryPoint"], told["code"]["dirty"])
+    sources = {Path(each["name"]).name for each in digits("trace", "digits")["inputs"]}
+    assert {"train.csv", "train", "validation"} == sources

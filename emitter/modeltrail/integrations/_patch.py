@@ -322,7 +322,7 @@ def observed_inside(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
 ) -> Any:
-    """Run the original, once; then what is ours, if an observed call of this thread made it; as `observed`."""
+    """Run the original, once; then what is ours, if an observed call of this thread made it."""
     result = function(*args, **kwargs)
     if integration in _patches and threading.get_ident() in _outermost:
         with guarded(f"observing {function.__qualname__}"):
@@ -365,8 +365,8 @@ def is_observing() -> bool:
 
     A search or a forest fits its parts in threads that it starts; they belong to its own call.
     """
-    me = threading.get_ident()
-    return me in _outermost or any(me not in known for known in list(_outermost.values()))
+    me = threading.get_ident() if _outermost else None
+    return any(me == each or me not in known for each, known in list(_outermost.items()))
 
 
 def _enter() -> bool:

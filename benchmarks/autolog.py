@@ -1,6 +1,6 @@
 """`python -m benchmarks.autolog`: what `modeltrail.autolog()` adds to a training.
 
-Real trainings of scikit-learn, xgboost, lightgbm and PyTorch (where it is installed), from the frame to the
+Real trainings of scikit-learn, xgboost, lightgbm and, where it is installed, PyTorch, from the frame to the
 saved model, each in a process of its own, without and with autolog in turns. What a process pays once is told
 apart: to import modeltrail, to switch autolog on, and to open the first run, which looks at the code and at
 all installed packages.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+METRIC = ("name", "split", "step")
 
 
 @pytest.fixture
@@ -122,3 +123,41 @@ def test_what_is_recorded_of_the_energy_example(energy):
     assert ["local://grid/endpoints/peak-forecast"] == [each["uri"] for each in told["deployments"]]
     sources = [Path(each["name"]).name for each in energy("trace", "energy@2")["inputs"]]
     assert {"peaks.csv", "readings.csv", "sites.csv", "weather.csv", "train"} == set(sources)
+
+
+@pytest.mark.torch
+def test_what_is_recorded_of_the_digits_example(run_example, tmp_path):
+    """Each line of its page, by `show`: data, split, parameters, training, losses, model, code."""
+    digits = run_example("digits", "make_data.py", "train.py")
+    told = digits("show", "digits")
+    data = {Path(each["name"]).name: each for each in told["data"]}
+    for name, use, rows in (("train.csv", "train", 1400), ("test.csv", "other", 397)):
+        digest = hashlib.sha256((tmp_path / "raw" / name).read_bytes()).hexdigest()
+        known = tuple(data[name][key] for key in ("use", "rows", "fingerprint", "capture"))
+        assert (use, rows, digest, "observed") == known
+    for name, rows in (("train", 1200), ("validation", 200)):
+        assert (rows, name, 65) == (data[name]["rows"], data[name]["use"], len(data[name]["columns"]))
+
+    params = {(each["component"], each["name"]): (each["value"], each["origin"]) for each in told["params"]}
+    assert ("0.003", "explicit") == params["Adam", "lr"]
+    assert ("[0.9,0.999]", "default") == params["Adam", "betas"]
+    assert [("4", "explicit"), ("0.3", "explicit")] == [
+        params["StepLR", name] for name in ("step_size", "gamma")
+    ]
+    assert ("32", "explicit") == params["DataLoader", "batch_size"]
+    assert ("true", "explicit") == params["DataLoader", "shuffle"]
+    assert ("false", "default") == params["DataLoader", "drop_last"]
+
+    training = told["run"]["training"]
+    expected = {"framework": "torch", "steps": 304, "epochs": 8, "seeds": {"framework": 11}}
+    assert expected == {name: training[name] for name in expected}
+    assert ("__main__.Net", False) == (training["algorithm"], training["deterministic"])
+    assert training["wallTimeMs"] > 0
+    assert [("loss", "train", 7)] == [tuple(each[key] for key in METRIC) for each in told["metrics"]]
+    assert [("accuracy", "declared")] == [(each["name"], each["capture"]) for each in told["evaluations"]]
+
+    model = tmp_path / "models/digits.pt"
+    assert hashlib.sha256(model.read_bytes()).hexdigest() == told["model"]["digest"]
+    assert ("train.py", False) == (told["code"]["entryPoint"], told["code"]["dirty"])
+    sources = {Path(each["name"]).name for each in digits("trace", "digits")["inputs"]}
+    assert {"train.csv", "train", "validation"} == sources

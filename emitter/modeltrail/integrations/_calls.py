@@ -39,6 +39,8 @@ def leave() -> None:
 
 def is_observing() -> bool:
     """Whether an observed call is going on in this thread, or one that this thread belongs to."""
+    if not _going_on:  # asked at each step of a training loop
+        return False
     with _lock:
         return _current() is not None
 

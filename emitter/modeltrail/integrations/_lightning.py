@@ -1,8 +1,8 @@
 """What a Trainer of Lightning does, of either package that has one.
 
 The outermost call of `fit`, `validate` and `test` is recorded. What a fit goes on with and logs is seen where
-its loop begins and where an epoch is over: a callback of ours would be called several times a batch,
-announced on the host's terminal if it came by entry point, and missing in Trainers that were made before.
+its loop begins and where an epoch is over. A callback of ours would be called several times a batch, told on
+the host's terminal if it came by entry point, and missing in Trainers that were made before.
 """
 
 import inspect

@@ -25,6 +25,7 @@ from modeltrail.integrations._weakly import Weakly, weak
 from modeltrail.observe import model as observed
 from modeltrail.runs import Run
 from modeltrail.runs.models import Model
+from modeltrail.runs.run import Role
 
 _LOADER: Final = ("batch_size", "drop_last", "num_workers")
 _SEEDED: Final = 1 << 32
@@ -65,10 +66,11 @@ class Pass:
 
 @attrs.define(eq=False)
 class _Use:
-    """Data, and what for: `open` is what was gone through without learning, and nothing learned since."""
+    """Data, what for, and as what it was told to which run."""
 
     source: Source
-    role: str
+    role: Role
+    told: tuple[str, Role] | None = None
 
 
 class _Now(threading.local):
@@ -105,13 +107,18 @@ class Training:
     losses: list[float] = attrs.field(factory=list)
     uses: list[_Use] = attrs.field(factory=list)
     _known: "Weakly[_Use]" = attrs.field(factory=Weakly, init=False)
-    _open: list[_Use] = attrs.field(factory=list, init=False)
+    _open: list[Pass] = attrs.field(factory=list, init=False)
     is_saved: bool = False
     base: Dataset | None = None
     _at: Pass | None = attrs.field(default=None, init=False)
     _sum: Any = attrs.field(default=0.0, init=False)
     _count: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
+    _told_to: Callable[[], Run | None] = attrs.field(default=lambda: None, init=False)
+
+    def is_at(self, at: Pass) -> bool:
+        """Whether this is the pass that it learns from: then it is also in the same run."""
+        return self._at is at
 
     def step(self, at: Pass | None, loss: Any) -> None:
         """The optimizer has made a step, after this batch."""
@@ -123,12 +130,17 @@ class Training:
             self._sum = self._sum + loss
             self._count += 1
         while self._open:
-            self._open.pop().role = "validation"
+            self.look(self._open.pop(), "validation")
         if self.is_saved and self.run is not None:
             self.is_saved = False
             self.run.learns(self.model())
 
-    def look(self, at: Pass, role: str) -> None:
+    def judge(self, at: Pass) -> None:
+        """A loader is gone through without learning: what for turns out later."""
+        if not any(each.data() is at.data() for each in self._open):
+            self._open.append(at)
+
+    def look(self, at: Pass, role: Role) -> None:
         """Look at what a loader goes through, once; the content that it learns from is no validation."""
         data = at.data()
         known = self._known.of(data)
@@ -138,14 +150,10 @@ class Training:
                 self.params += by_origin(*at.how)
             elif any(is_same(known.source, use.source) for use in self.uses if use.role == "train"):
                 known.role = "train"
-            else:
-                self._open.append(known)
             self._known.remember(data, known)
             self.uses.append(known)
-        elif known is not None and role == "train":
-            known.role = role
-        elif known is not None and known.role == "open" and known not in self._open:
-            self._open.append(known)
+        elif known is not None and "train" in {role, known.role}:
+            known.role = "train"
 
     def _turn(self, at: Pass | None) -> None:
         """A pass began: the one before is over."""
@@ -171,26 +179,34 @@ class Training:
                 self.losses.append(float(self._sum) / self._count)
         self._sum, self._count = 0.0, 0
 
+    def close_whole(self) -> None:
+        """Count the pass if all batches were taken; else it goes on."""
+        if self._at is not None and self._at.batches == self._at.length:
+            self.close()
+
     def tell(self, run: Run) -> None:
         """Tell a run what is known by now."""
+        if self._told_to() is not run:
+            self._told_to, self._told = weak(run), 0
+            if self.base is not None:
+                run.input(self.base, role="train")
         for component, values, origin in self.params:
             run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
         wall = round(1e3 * (self.ended - self.began)) if self.ended else None
         run.training(**self.facts, steps=self.steps, epochs=self.epochs or None, wall_time_ms=wall)
-        if self.base is not None:
-            run.input(self.base, role="train")
         for use in self.uses:
-            if use.role != "open":
-                record(run, use.source, use.role)  # type: ignore[arg-type]
+            if use.told != (run.run_id, use.role):
+                use.told = (run.run_id, use.role)
+                record(run, use.source, use.role)
         for epoch in range(self._told, len(self.losses)):
             run.metric("loss", self.losses[epoch], epoch, split="train")
-        self._told = len(self.losses) if run is self.run else 0
+        self._told = len(self.losses)
 
     def end(self) -> None:
         """Tell the rest before the run ends."""
         self.close()
-        for use in self._open:
-            use.role = "other"
+        while self._open:
+            self.look(self._open.pop(), "other")
         if self.run is not None:
             self.tell(self.run)
 
@@ -200,20 +216,21 @@ class Training:
 
 def stepped(optimizer: Any, has_closure: bool) -> None:
     """An optimizer has made a step; of one that evaluates the loss several times none is the loss."""
-    run = api.current_run()
+    at, loss = now.batch, now.loss
     training = _trainings.get(optimizer, ...)
-    if training is ... or (training is not None and training.run is not run):
-        training = _trainings[optimizer] = _begin(optimizer, run)
-    loss, now.loss = now.loss, None
+    if not isinstance(training, Training) or at is None or not training.is_at(at):
+        run = api.current_run()
+        if training is ... or (training is not None and training.run is not run):
+            training = _trainings[optimizer] = _begin(optimizer, run)
+    now.loss, now.training = None, training
     if training is not None:
-        now.training = training
-        training.step(now.batch, None if has_closure else loss)
+        training.step(at, None if has_closure else loss)
 
 
 def judged(at: Pass) -> None:
-    """A loader is gone through without gradients: if the training goes on after it, it was validated."""
+    """A loader is gone through without gradients: if the training goes on after it, that was validation."""
     if now.training is not None:
-        now.training.look(at, "open")
+        now.training.judge(at)
 
 
 def of(saved: Any) -> tuple["Training", Any] | None:

@@ -64,13 +64,17 @@ def _is_silent() -> bool:
 
 def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Counts a step."""
-    if not _is_silent() and not is_at_work():
-        with guarded("observing a step"):
+    if is_at_work():
+        return
+    with guarded("observing a step"):
+        if _is_silent():
+            now.loss = None
+        else:
             training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
 
 
 vars(on_step)["_torchdynamo_disable"] = True
-"""`torch.compile` leaves it as it is: what the public decorator sets, without importing a compiler."""
+"""`torch.compile` leaves it as it is; what the public decorator sets, without importing a compiler."""
 
 
 def on_part(module: Any, _: str, part: Any) -> None:
@@ -105,8 +109,9 @@ def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     at = _passes.get(args[0])
     if at is not None:
         at.batches += 1
-        now.batch = at
-        if at.batches == 1 and not sys.modules["torch"].is_grad_enabled():
+        if sys.modules["torch"].is_grad_enabled():
+            now.batch = at
+        elif at.batches == 1:
             training.judged(at)
 
 
@@ -115,7 +120,7 @@ def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[
     del kwargs
     loss = _unscaled.of(args[0])
     loss = args[0] if loss is None else loss
-    if loss.numel() == 1 and not _is_silent():
+    if loss.numel() == 1:
         value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
         now.loss = value if now.loss is None else now.loss + value
 
@@ -216,6 +221,6 @@ def _record_trained(known: training.Training, model: Any, place: str | os.PathLi
         run.output_model(place, of=model)
         return
     with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:
-        known.close()
+        known.close_whole()
         known.tell(own)
         own.output_model(place, of=model)

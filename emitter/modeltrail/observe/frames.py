@@ -267,9 +267,13 @@ def _torch(torch: Any, data: Any) -> Columns | None:
     plain = data.detach()
     if plain.dtype == torch.bfloat16:
         plain = plain.float()
+    try:
+        first = plain[:1].cpu().numpy()
+    except (TypeError, RuntimeError):  # numpy has no such numbers; or a tensor that only stands for one
+        return None
     if plain.device.type == "cpu":
         return _numpy(numpy, plain.numpy())
-    seen = _numpy(numpy, numpy.broadcast_to(plain[:1].cpu().numpy(), plain.shape))
+    seen = _numpy(numpy, numpy.broadcast_to(first, plain.shape))
 
     def block(start: int, stop: int) -> Block:
         part = _numpy(numpy, plain[start:stop].cpu().numpy())

@@ -167,15 +167,19 @@ def _columns(part: Any, rows: Rows) -> Columns | None:
     if whole is None or rows is None:
         return whole
 
+    wanted = sys.modules["numpy"].asarray(rows)
+
     def block(start: int, stop: int) -> Block:
-        taken = frames.columns(_taken(part, list(rows[start:stop])))
+        taken = frames.columns(_taken(part, wanted[start:stop]))
         yield from taken.block(0, stop - start) if taken is not None else ()
 
     size = whole.size_bytes * len(rows) // max(1, whole.rows)
     return attrs.evolve(whole, rows=len(rows), size_bytes=size, block=block)
 
 
-def _taken(part: Any, rows: list[int]) -> Any:
+def _taken(part: Any, rows: Any) -> Any:
+    if hasattr(part, "untyped_storage"):
+        return part[sys.modules["torch"].from_numpy(rows).to(part.device)]
     if hasattr(part, "iloc"):
         return part.iloc[rows]
     return part.take(rows) if type(part).__module__.startswith("pyarrow") else part[rows]

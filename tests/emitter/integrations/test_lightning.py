@@ -41,6 +41,7 @@ def net_of(library):
             self.step(batch, "val_loss")
 
         def test_step(self, batch, *_):
+            """Logs: Lightning gives it this name."""
             self.step(batch, "test_loss")
 
         def predict_step(self, batch, _):

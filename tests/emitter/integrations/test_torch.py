@@ -264,6 +264,31 @@ def test_wrapped_modules_are_what_they_wrap(autolog, told, loop):
         assert 21 == output["facets"]["modelTrail_model"]["parameterCount"]
 
 
+def test_a_save_within_a_pass_does_not_end_it(autolog, told, loop):
+    """Checkpoints within a pass, and a look at other data there, leave its loss and its epoch whole."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    train, kept = rows()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters())
+    losses = []
+    for number, (features, labels) in enumerate(loader(torch, train)):
+        loss = (model(features) - labels).square().mean()
+        losses.append(loss.item())
+        loss.backward()
+        with torch.no_grad():
+            next(iter(loader(torch, kept)))
+        optimizer.step()
+        if number == 1:
+            torch.save(model.state_dict(), "half.pt")
+    torch.save(model.state_dict(), "m.pt")
+    half, whole = told()
+    assert (2, None) == (facet(half, "training")["steps"], facet(half, "training").get("epochs"))
+    assert (4, 1) == (facet(whole, "training")["steps"], facet(whole, "training")["epochs"])
+    assert pytest.approx(sum(losses) / 4) == metrics(whole)["loss"]["value"]
+    assert {"train", "validation"} == {use["role"] for use in uses(whole).values()}
+
+
 def test_two_models_are_two_trainings(autolog, told, loop):
     """Of models that are trained in turn each has its own steps and losses, also outside of a run."""
     torch, net, rows, _ = loop
@@ -386,6 +411,45 @@ def test_of_several_processes_the_first_tells(autolog, events, monkeypatch, loop
     fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
     torch.save(model.state_dict(), "m.pt")
     assert [] == events
+
+
+def test_a_distributed_training_says_how_many_train(autolog, told, loop, tmp_path):
+    """The first of the processes tells how many there are, and the class of the module that DDP wraps."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    torch.distributed.init_process_group("gloo", rank=0, world_size=1, init_method=f"file://{tmp_path}/store")
+    try:
+        wrapped = torch.nn.parallel.DistributedDataParallel(net())
+        with modeltrail.run("train"):
+            fit(wrapped, torch.optim.SGD(wrapped.parameters()), loader(torch, rows()[0]), 1)
+    finally:
+        torch.distributed.destroy_process_group()
+    training = facet(told()[0], "training")
+    assert {"worldSize": 1, "rank": 0} == training["distributed"]
+    assert training["algorithm"].endswith(".Net")
+
+
+def test_under_the_wrapper_all_is_of_its_run(modeltrail_command, inbox, tmp_path):
+    """Under `modeltrail run` the loop is of the script's run, also its last pass."""
+    (tmp_path / "loop.py").write_text(
+        textwrap.dedent("""
+        import torch, modeltrail
+        from torch.utils.data import DataLoader, TensorDataset
+        modeltrail.autolog(strict=True)
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+        batches = DataLoader(TensorDataset(torch.rand(20, 2), torch.ones(20, 1)), batch_size=5)
+        for _ in range(2):
+            for features, labels in batches:
+                (model(features) - labels).square().mean().backward()
+                optimizer.step()
+        """)
+    )
+    modeltrail_command("run", "--", sys.executable, "loop.py")
+    (event,) = [each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE"]
+    training = facet(event, "training")
+    assert (8, 2) == (training["steps"], training["epochs"])
+    assert 1 == metrics(event)["loss"]["step"]
 
 
 def test_the_user_s_exceptions_pass(autolog, told, loop):

@@ -115,7 +115,7 @@ def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | 
 
     The pickle is written without references between its parts, so that a model and its copy have one digest.
     It still depends on the versions of Python and of the library; and a model whose parts contain each other
-    is pickled in the ordinary way.
+    is pickled in the ordinary way. Only that asks its `__getstate__` a second time.
     """
     for fast in (True, False):
         scale = _Scale(limit)
@@ -123,8 +123,10 @@ def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | 
         pickler.fast = fast
         try:
             pickler.dump(model)
-        except Exception:  # __reduce__ and __getstate__ are foreign code  # noqa: S112
+        except (ValueError, RecursionError):  # parts that contain each other
             continue
+        except Exception:  # __reduce__ and __getstate__ are foreign code
+            return None
         return scale.hasher.hexdigest(), scale.size
     return None
 

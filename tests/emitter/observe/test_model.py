@@ -235,3 +235,19 @@ def test_odd_objects_are_models_too():
     """Anything at all gets a view; nothing raises."""
     for odd in (None, 3, object(), [], "", print, sys):
         assert isinstance(model.look(odd), model.ModelView)
+
+
+class Shy:
+    """What cannot be pickled, and counts how often somebody tries."""
+
+    asked = 0
+
+    def __getstate__(self):
+        type(self).asked += 1
+        raise RuntimeError("not me")
+
+
+def test_a_model_that_cannot_be_pickled_is_asked_once():
+    """What a model does when it is pickled, it does once."""
+    Shy.asked = 0
+    assert (None, 1) == (model.save_digest(Shy()), Shy.asked)

@@ -523,17 +523,18 @@ def test_our_failures_stay_ours(events, monkeypatch, loop):
     guard.reset()
 
 
-def test_compiled_steps_and_scripts_are_as_before(autolog, loop):
-    """Modules compile without a break, scripts find PyTorch's functions, and compiled steps are counted."""
+def test_compiled_modules_and_steps_are_as_before(autolog, told, loop):
+    """Modules compile without a break, and steps that are compiled are counted as others."""
     torch, net, rows, fit = loop
     autolog("torch")
     model = net()
     whole = torch.compile(model, fullgraph=True, backend="eager")
     optimizer = torch.optim.SGD(model.parameters())
-    assert 4 == len(fit(whole, optimizer, loader(torch, rows()[0]), 1))
-    step = torch.compile(optimizer.step, backend="eager")
-    step()
+    with modeltrail.run("train"):
+        assert 4 == len(fit(whole, optimizer, loader(torch, rows()[0]), 1))
+        torch.compile(optimizer.step, backend="eager")()
     torch._dynamo.reset()
+    assert 5 == facet(told()[0], "training")["steps"]
 
 
 def test_workers_and_children(tmp_path, inbox):

@@ -13,7 +13,7 @@ from told import edges, facet, known, metrics, uses
 
 import modeltrail
 from modeltrail import guard, integrations
-from modeltrail.integrations import _patch
+from modeltrail.integrations import _calls
 from modeltrail.observe import origins
 
 pytestmark = pytest.mark.torch
@@ -391,7 +391,7 @@ def test_an_observed_call_is_told_as_a_whole(autolog, told, monkeypatch, loop):
     """Within a call that another integration observes nothing is seen of steps, loaders and files."""
     torch, net, rows, fit = loop
     autolog("torch")
-    monkeypatch.setattr(_patch, "is_observing", lambda: True)
+    monkeypatch.setattr(_calls, "is_observing", lambda: True)
     with modeltrail.run("train"):
         model = net()
         fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)

@@ -132,7 +132,7 @@ class Model:
         Raises:
             FailedError: It was not taken, or only half.
         """
-        if any("\0" in name for name in _names(event)):
+        if _has_nul(event):
             raise FailedError(500)
         self.events.append(event)
         when = moment(event["eventTime"])
@@ -149,10 +149,10 @@ class Model:
             raise FailedError(400)
 
     def _take_run(self, event: Event, when: datetime) -> None:
-        job = self._job(event, when)
+        facets = event["run"].get("facets")
+        job = self._job(event, when, (facets or {}).get("parent"))
         run = self._run(run_id(event["run"]["runId"]), job, when)
         run.updated = when
-        facets = event["run"].get("facets")
         if event.get("eventType") is not None:
             run.enter(str(event["eventType"]), when)
         elif facets is not None:
@@ -173,13 +173,12 @@ class Model:
     def _namespace(self, name: str, when: datetime) -> None:
         self.namespaces.setdefault(name, when)
 
-    def _job(self, event: Event, when: datetime) -> Job:
+    def _job(self, event: Event, when: datetime, link: Facets | None = None) -> Job:
         told, own = _name(event["job"])
         namespace = _REPLACED.sub("_", told)
         self._namespace(namespace, when)
         if not all(readable(_name(dataset)) for dataset in _datasets(event, "inputs")):
             raise FailedError(400)
-        link = ((event.get("run") or {}).get("facets") or {}).get("parent")
         if link is None:
             return self._job_named(namespace, own, None, own, when)
         parent = self._parent(link, namespace, own, when)
@@ -232,7 +231,7 @@ class Model:
             return
         if symlinks.get("identifiers") is None:
             raise FailedError(500)
-        for identifier in symlinks["identifiers"]:
+        for identifier in _whole(symlinks["identifiers"]):
             self._namespace(str(identifier["namespace"]), when)
             self.datasets.setdefault(_name(identifier), dataset)
 
@@ -280,8 +279,8 @@ def _same(one: Version, other: Version) -> bool:
 
 
 def _fields(facets: Facets) -> list[Facets] | None:
-    fields: list[Facets] | None = (facets.get("schema") or {}).get("fields")
-    return fields
+    fields = (facets.get("schema") or {}).get("fields")
+    return None if fields is None else _whole(fields)
 
 
 def _lifecycle(facets: Facets) -> str:
@@ -296,7 +295,14 @@ def _check_source(source: Facets | None) -> None:
 
 
 def _datasets(event: Event, side: str) -> list[Facets]:
-    return [dataset for dataset in event.get(side) or [] if dataset is not None]
+    return _whole(event.get(side) or [])
+
+
+def _whole(rows: list[Facets]) -> list[Facets]:
+    """Nothing in Marquez expects a null in a list."""
+    if None in rows:
+        raise FailedError(500)
+    return rows
 
 
 def _name(told: Facets) -> Name:
@@ -305,17 +311,16 @@ def _name(told: Facets) -> Name:
 
 def _written(event: Event) -> Iterator[Name]:
     """The names that are read again when all is written."""
-    if "job" in event and kind(event) != "DatasetEvent":
-        yield _REPLACED.sub("_", str(event["job"]["namespace"])), str(event["job"]["name"])
-        yield from map(_name, _datasets(event, "outputs"))
-    else:
+    if kind(event) == "DatasetEvent":
         yield _name(event["dataset"])
+    else:
+        namespace, name = _name(event["job"])
+        yield _REPLACED.sub("_", namespace), name
+        yield from map(_name, _datasets(event, "outputs"))
 
 
-def _names(event: Event) -> Iterator[str]:
-    for side in ("inputs", "outputs"):
-        for dataset in _datasets(event, side):
-            yield from _name(dataset)
-    for key in ("job", "dataset"):
-        if isinstance(event.get(key), dict) and "name" in event[key]:
-            yield from _name(event[key])
+def _has_nul(value: object) -> bool:
+    """PostgreSQL keeps no NUL, neither in text nor in JSON."""
+    if isinstance(value, dict):
+        return any(_has_nul(part) for item in value.items() for part in item)
+    return any(map(_has_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value

@@ -111,6 +111,7 @@ WHOLE = whole_event()
 PLACES = sorted(places(WHOLE), key=str)
 TEXTS = [
     "",
+    " ",
     "a b",
     "ünï",
     "a\0b",

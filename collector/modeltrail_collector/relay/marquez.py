@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9_@+:;=/.\-]{1,1024}")
 _LONGEST_NAMESPACE: Final = 1024
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?")
-_NOT_IN_A_URI: Final = re.compile(r"[\s\"<>\\^`{|}]")
+_NOT_IN_A_URI: Final = re.compile(r"[\s\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
 # Of each facet that Marquez has a type for: what must be there, and what need not but must be text.
 _RUN_FACETS: Final = {"nominalTime": (("nominalStartTime",), ("nominalEndTime",))}
@@ -24,12 +24,14 @@ _JOB_FACETS: Final = {
     "sql": (("query",), ()),
 }
 _DATASET_FACETS: Final = {
+    "columnLineage": ((), ()),
     "dataSource": (("name",), ("uri",)),
     "documentation": (("description",), ()),
     "lifecycleStateChange": ((), ("lifecycleStateChange",)),
     "schema": ((), ()),
     "symlinks": ((), ()),
 }
+_URIS: Final = frozenset({"_producer", "_schemaURL", "uri"})
 _Facets = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
 
@@ -66,13 +68,17 @@ def _problems(event: object) -> Iterator[Problem]:
         yield Problem("eventTime", "no time that Marquez reads", repairable=False)
     if _text(event.get("producer")) is None:
         yield Problem("producer", "missing", repairable=False)
+    if event.get("schemaURL") is not None and not _fits("_schemaURL", event["schemaURL"]):
+        yield Problem("schemaURL", "no URI", repairable=False)
     kind = str(event.get("schemaURL")).rpartition("/")[2]
     if kind == "DatasetEvent":
         yield from _dataset(event.get("dataset"), "dataset")
         return
     if kind != "JobEvent":
         yield from _run(event)
-    yield from _job(event.get("job"))
+    yield from _job(
+        event.get("job"), child=_at(event, "run.facets.parent") is not None and kind != "JobEvent"
+    )
     for side in ("inputs", "outputs"):
         yield from _datasets(event.get(side), side)
 
@@ -89,20 +95,21 @@ def _run(event: dict[str, Any]) -> Iterator[Problem]:
     yield from _facets(run.get("facets"), "run.facets", _RUN_FACETS)
     parent = run["facets"].get("parent") if isinstance(run.get("facets"), dict) else None
     if parent is not None:
-        # Without it the job would have another name; an empty one is given to a job.
+        # Without it the job would have another name; a blank one is given to a job.
         for step in ("_producer", "_schemaURL", "run.runId", "job.namespace", "job.name"):
-            text = _text(_at(parent, step))
-            if text is None or (step == "job.name" and not text):
-                yield Problem(f"run.facets.parent.{step}", "missing or empty", repairable=False)
+            value = _at(parent, step)
+            if not _fits(step, value) or (step == "job.name" and not str(value).strip()):
+                yield Problem(f"run.facets.parent.{step}", "missing or blank", repairable=False)
 
 
-def _job(job: object) -> Iterator[Problem]:
+def _job(job: object, *, child: bool) -> Iterator[Problem]:
     namespace, name = _text(_at(job, "namespace")), _text(_at(job, "name"))
     if not namespace or len(namespace) > _LONGEST_NAMESPACE:
         yield Problem(
             "job.namespace", f"missing, empty or longer than {_LONGEST_NAMESPACE}", repairable=False
         )
-    yield from _name(name, "job.name")
+    if name is None or not child:  # the name of a child begins with its parent's
+        yield from _name(name, "job.name")
     yield from _facets(_at(job, "facets"), "job.facets", _JOB_FACETS)
 
 
@@ -118,9 +125,9 @@ def _dataset(dataset: object, path: str) -> Iterator[Problem]:
     yield from _identity(dataset, path)
     facets = _at(dataset, "facets")
     yield from _facets(facets, f"{path}.facets", _DATASET_FACETS)
-    uri = _at(facets, "dataSource.uri")
-    if _NOT_IN_A_URI.search(_text(uri) or ""):
-        yield Problem(f"{path}.facets.dataSource.uri", "no URI", repairable=True)
+    for key in ("inputFacets", "outputFacets"):
+        yield from _facets(_at(dataset, key), f"{path}.{key}", {})
+    yield from _facets(_at(facets, "columnLineage.fields"), f"{path}.facets.columnLineage.fields", {})
     if (symlinks := _at(facets, "symlinks")) is not None:
         links = _at(symlinks, "identifiers")
         where = f"{path}.facets.symlinks.identifiers"
@@ -148,8 +155,8 @@ def _identity(dataset: object, path: str) -> Iterator[Problem]:
 
 
 def _name(name: str | None, path: str) -> Iterator[Problem]:
-    if not name:
-        yield Problem(path, "missing or empty", repairable=False)
+    if not (name or "").strip():
+        yield Problem(path, "missing or blank", repairable=False)
 
 
 def _facets(facets: object, path: str, typed: _Facets) -> Iterator[Problem]:
@@ -175,8 +182,15 @@ def _fields(thing: object, path: str, needed: tuple[str, ...], known: tuple[str,
         value = _at(thing, key)
         if value is None and key in known and isinstance(thing, dict):
             continue
-        if not _is_time(value) if key.startswith("nominal") else _text(value) is None:
+        if not _fits(key, value):
             yield Problem(f"{path}.{key}", "missing, or not of its type", repairable=True)
+
+
+def _fits(key: str, value: object) -> bool:
+    if key.startswith("nominal"):
+        return _is_time(value)
+    text = _text(value)
+    return text is not None and (key not in _URIS or _NOT_IN_A_URI.search(text) is None)
 
 
 def _values(value: object, path: str) -> Iterator[Problem]:

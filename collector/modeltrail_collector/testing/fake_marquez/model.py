@@ -6,17 +6,16 @@ written before. That, and that names are checked late, is how one event makes li
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import md5
 from typing import Any, Final
 
-from modeltrail_collector.testing.fake_marquez.reading import Event, kind, moment
+from modeltrail_collector.testing.fake_marquez.reading import Event, is_uri, kind, moment
 
 NAMESPACE: Final = re.compile(r"[a-zA-Z:;=/0-9_\-.@+]{1,1024}")
 _REPLACED: Final = re.compile(r"[^a-zA-Z:/0-9\-_.@+]")
-_NOT_IN_A_URI: Final = re.compile(r"[\s\"<>\\^`{|}]")
 _ENDS: Final = {"complete": "COMPLETED", "abort": "ABORTED", "fail": "FAILED"}
 
 Facets = dict[str, Any]
@@ -139,14 +138,16 @@ class Model:
         if kind(event) == "DatasetEvent":
             self._version(event["dataset"], when, None)
         elif kind(event) == "JobEvent":
-            job = self._job(event, when)
-            for side, edges in zip(("inputs", "outputs"), job.edges, strict=True):
-                told = [self._dataset(dataset, when) for dataset in _datasets(event, side)]
-                edges += [dataset for dataset in told if dataset not in edges]
+            self._take_job(event, when)
         else:
             self._take_run(event, when)
-        if not all(map(readable, _written(event))):
-            raise FailedError(400)
+
+    def _take_job(self, event: Event, when: datetime) -> None:
+        job = self._job(event, when)
+        for side, edges in zip(("inputs", "outputs"), job.edges, strict=True):
+            told = [self._dataset(dataset, when) for dataset in _datasets(event, side)]
+            edges += [dataset for dataset in told if dataset not in edges]
+        _check([job, *job.edges[0], *job.edges[1]])
 
     def _take_run(self, event: Event, when: datetime) -> None:
         facets = event["run"].get("facets")
@@ -167,8 +168,12 @@ class Model:
             version = self._version(dataset, when, run.id)
             run.outputs.setdefault(version, Merged()).add(dataset.get("outputFacets"), when)
             version.facets.add(dataset.get("outputFacets"), when)
+        # Until a run ends only what has inputs is looked at again: a bad START is taken.
         if run.state in _ENDS.values():
             job.facets = run.job_facets.shown()
+            _check([job, *(version.dataset for version in run.outputs)])
+        elif run.state != "NEW" and run.inputs:
+            _check([job])
 
     def _namespace(self, name: str, when: datetime) -> None:
         self.namespaces.setdefault(name, when)
@@ -177,7 +182,9 @@ class Model:
         told, own = _name(event["job"])
         namespace = _REPLACED.sub("_", told)
         self._namespace(namespace, when)
-        if not all(readable(_name(dataset)) for dataset in _datasets(event, "inputs")):
+        if kind(event) == "RunEvent" and not all(
+            readable(_name(each)) for each in _datasets(event, "inputs")
+        ):
             raise FailedError(400)
         if link is None:
             return self._job_named(namespace, own, None, own, when)
@@ -259,7 +266,7 @@ class Model:
 
 def readable(name: Name) -> bool:
     """Whether Marquez, when it lists what it has, can read a name again."""
-    return NAMESPACE.fullmatch(name[0]) is not None and name[1] != ""
+    return NAMESPACE.fullmatch(name[0]) is not None and name[1].strip() != ""
 
 
 def run_id(told: Any) -> str:
@@ -290,7 +297,7 @@ def _lifecycle(facets: Facets) -> str:
 def _check_source(source: Facets | None) -> None:
     if source is None:
         return
-    if source.get("name") is None or _NOT_IN_A_URI.search(str(source.get("uri") or "")):
+    if source.get("name") is None or not is_uri(str(source.get("uri") or "")):
         raise FailedError(500)
 
 
@@ -309,14 +316,10 @@ def _name(told: Facets) -> Name:
     return str(told["namespace"]), str(told["name"])
 
 
-def _written(event: Event) -> Iterator[Name]:
-    """The names that are read again when all is written."""
-    if kind(event) == "DatasetEvent":
-        yield _name(event["dataset"])
-    else:
-        namespace, name = _name(event["job"])
-        yield _REPLACED.sub("_", namespace), name
-        yield from map(_name, _datasets(event, "outputs"))
+def _check(written: Iterable[Job | Dataset]) -> None:
+    """Names are read again when all is written."""
+    if not all(readable((each.namespace, each.name)) for each in written):
+        raise FailedError(400)
 
 
 def _has_nul(value: object) -> bool:

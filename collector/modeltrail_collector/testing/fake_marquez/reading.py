@@ -14,13 +14,14 @@ Event = dict[str, Any]
 
 TEXT: Final = "java.lang.String"
 TIME: Final = "java.time.ZonedDateTime"
+URI: Final = "java.net.URI"
 
 _ROOT: Final = "marquez.service.models.LineageEvent"
 _LINK: Final = {"namespace!": TEXT, "name!": TEXT}
 
 
 def _facet(**fields: Any) -> dict[str, Any]:
-    return {"_producer!": TEXT, "_schemaURL!": TEXT, **fields}
+    return {"_producer!": URI, "_schemaURL!": URI, **fields}
 
 
 RUN_FACETS: Final = {
@@ -34,16 +35,17 @@ JOB_FACETS: Final = {
     "sql": _facet(**{"query!": TEXT}),
 }
 DATASET_FACETS: Final = {
+    "columnLineage": _facet(fields={}),
     "dataSource": _facet(name=TEXT, uri=TEXT),
     "documentation": _facet(**{"description!": TEXT}),
     "lifecycleStateChange": _facet(lifecycleStateChange=TEXT),
     "schema": _facet(fields=[{"name!": TEXT, "type": TEXT, "description": TEXT}]),
     "symlinks": _facet(identifiers=[{**_LINK, "type": TEXT}]),
 }
-_DATASET: Final = {**_LINK, "facets": DATASET_FACETS}
+_DATASET: Final = {**_LINK, "facets": DATASET_FACETS, "inputFacets": {}, "outputFacets": {}}
 _JOB: Final = {**_LINK, "facets": JOB_FACETS}
 _IO: Final = {"inputs": [_DATASET], "outputs": [_DATASET]}
-_EVENT: Final = {"eventTime!": TIME, "producer!": TEXT}
+_EVENT: Final = {"eventTime!": TIME, "producer!": TEXT, "schemaURL": URI}
 
 # A name that ends in ! must not be null; a list holds things of one shape.
 SHAPES: Final[Mapping[str, dict[str, Any]]] = {
@@ -61,6 +63,7 @@ SHAPES: Final[Mapping[str, dict[str, Any]]] = {
 _TIME: Final = re.compile(
     r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?)?)?)?"
 )
+_NOT_IN_A_URI: Final = re.compile(r"[\s\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 _WHOLE_TIME: Final = 16  # 2026-11-23T10:00: seconds and zone may be left out
 
 
@@ -142,7 +145,11 @@ def _nulls(value: Any, shape: Any, path: str, name: str) -> Iterator[str]:
     elif shape == TIME:
         moment(value)
     elif isinstance(value, (dict, list)):
-        raise _misfit(value, TEXT)
+        raise _misfit(value, shape)
+    elif shape == URI and not is_uri(str(value)):
+        raise UnreadableError(
+            f'Cannot deserialize value of type `{URI}` from String "{value}"{_place("", 0)}'
+        )
 
 
 def _nulls_within(value: Any, shape: dict[str, Any], path: str, name: str) -> Iterator[str]:
@@ -163,6 +170,11 @@ def _misfit(value: Any, name: str) -> UnreadableError:
         f"Cannot deserialize value of type `{name}` from {word} value (token `JsonToken.{token}`)"
         f"{_place('', 0)}"
     )
+
+
+def is_uri(text: str) -> bool:
+    """Whether Java takes it for a URI: anything but a few characters, and no broken escape."""
+    return _NOT_IN_A_URI.search(text) is None
 
 
 def moment(value: Any) -> datetime:

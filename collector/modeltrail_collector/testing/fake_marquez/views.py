@@ -54,7 +54,8 @@ def jobs(model: Model, within: str | None) -> list[Shown]:
     """All jobs, or those of a namespace. One whose name, or whose output's, cannot be read fails the list."""
     found = [job for job in model.jobs.values() if within in {None, job.namespace}]
     _must(readable((job.namespace, job.name)) for job in found)
-    _must(readable(_key(dataset)) for job in found for dataset in _io(job)[1])
+    ended = [run for job in found for run in job.runs if run.ended]
+    _must(readable(_key(version.dataset)) for run in ended for version in run.outputs)
     return [job_view(job) for job in sorted(found, key=lambda job: (job.namespace, job.name))]
 
 
@@ -122,7 +123,7 @@ def run_facets(run: Run, of: str | None) -> Shown:
 def datasets(model: Model, within: str) -> list[Shown]:
     """The datasets of a namespace, other names of datasets among them. An empty name fails the list."""
     found = sorted(name for name in model.datasets if name[0] == within)
-    _must(name[1] != "" for name in found)
+    _must(name[1].strip() != "" for name in found)
     return [dataset_view(model, name) for name in found]
 
 

@@ -1,4 +1,4 @@
-"""One suite for Marquez: the fake, and a real server where MARQUEZ_URL names one (tests/README.md).
+"""One suite for Marquez: the fake, and a real server where MARQUEZ_URL names one (data/marquez/README.md).
 
 A real server has to be fresh and is spoilt afterwards: some of what is posted makes its lists unreadable for
 ever. The tests that do so stand last.

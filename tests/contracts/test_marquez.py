@@ -193,6 +193,13 @@ def test_inputs_and_outputs_are_those_of_all_events_of_a_run(client: Client) -> 
     assert [1, 1] == [len(job[side]) for side in ("inEdges", "outEdges")]
 
 
+def test_a_run_that_starts_leaves_the_inputs_and_outputs_of_its_job(client: Client) -> None:
+    """The START of a next run, which says nothing yet, takes nothing from what the last one told."""
+    client.send(client.event("COMPLETE", new_run(), inputs=[client.dataset_of("in")]))
+    client.send(client.event("START", new_run(), 1))
+    assert ["in"] == [each["name"] for each in client.job("job")["inputs"]]
+
+
 def test_a_job_event_leaves_edges_alone(client: Client) -> None:
     """A JobEvent makes a job without inputs, outputs and facets, whose edges are in the graph."""
     job = {"namespace": client.namespace, "name": "told", "facets": {"modelTrail_j": FACET}}

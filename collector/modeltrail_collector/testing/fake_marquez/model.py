@@ -188,15 +188,13 @@ class Model:
             raise FailedError(400)
         if link is None:
             return self._job_named(namespace, own, None, own, when)
-        parent = self._parent(link, namespace, own, when)
+        parent = self._parent(link, namespace, when)
         simple = own.removeprefix(f"{parent.name}.")
         return self._job_named(namespace, f"{parent.name}.{simple}", parent.name, simple, when)
 
-    def _parent(self, link: Facets, namespace: str, own: str, when: datetime) -> Job:
+    def _parent(self, link: Facets, namespace: str, when: datetime) -> Job:
         """The job of the parent run; one that is not known, or by another name, is made beside the child."""
         name = str(link["job"]["name"])
-        if name == own and "." in name:
-            name = name.rpartition(".")[0]
         known = self.runs.get(run_id(link["run"]["runId"]))
         if known and (known.job.namespace, known.job.name) == (link["job"]["namespace"], name):
             return known.job

@@ -1,15 +1,4 @@
-"""Fakes for tests, ours and yours: a topic with a consumer group, a store, a dead-letter topic, in memory.
-
-They pass the same suites as Kafka, the disk and S3 (tests/contracts), rebalances included. `MemoryStore` can
-be told to fail like a real one::
-
-    log = Log(MemoryStore())
-    topic = MemoryTopic("openlineage.events", partitions=3)
-    topic.append(0, b"{}")
-    pump = Pump(MemorySource(topic), log, until_end=True)
-    while not pump.done:
-        pump.turn()
-"""
+"""What is in memory: a store, a topic with a consumer group, a taker of dead letters."""
 
 import contextlib
 import random

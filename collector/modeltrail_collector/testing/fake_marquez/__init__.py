@@ -1,0 +1,1 @@
+"""A Marquez for tests: see `server.marquez`."""

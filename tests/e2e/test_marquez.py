@@ -1,0 +1,103 @@
+"""What other tools and we tell, sent to a Marquez: what it takes, and that nothing of ours spoils it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import requests
+from logs import all_entries
+
+import modeltrail
+from modeltrail_collector.log import open_log
+from modeltrail_collector.model import LOCAL
+from modeltrail_collector.relay.marquez import problems
+from modeltrail_collector.testing import marquez
+
+DATA = Path(__file__).parents[1] / "data"
+TOLD = {
+    f"{folder}/{path.name}": path
+    for folder in ("real-events", "recorded")
+    for path in sorted((DATA / folder).glob("*.ndjson"))
+}
+# By Dagster's own listener: datasets whose dataSource has no name.
+REFUSED = {"recorded/dagster.ndjson": [("orders", 500), ("features", 500)]}
+
+
+def sent(lines: Iterable[bytes]) -> tuple[list[tuple[dict, int]], bool]:
+    """The events that a Marquez of their own did not take, and whether its lists can be read afterwards."""
+    found = []
+    with marquez() as server, requests.Session() as session:
+        for line in lines:
+            status = session.post(
+                f"{server.url}/api/v1/lineage", data=line, headers={"Content-Type": "application/json"}
+            ).status_code
+            if status != 201:
+                found.append((json.loads(line), status))
+        lists = [session.get(f"{server.url}/api/v1/{path}") for path in ("namespaces", "jobs")]
+        return found, all(answer.ok for answer in lists)
+
+
+def told(folder: Path) -> list[bytes]:
+    """What lies in the inbox of a log."""
+    return [line for file in folder.glob("inbox/*.ndjson") for line in file.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_marquez_takes_what_is_told(name: str) -> None:
+    """All that was recorded is taken but what is listed, which is not ours, and its lists stay readable."""
+    refused, readable = sent(TOLD[name].read_bytes().splitlines())
+    assert readable
+    assert REFUSED.get(name, []) == [(event["job"]["name"], status) for event, status in refused]
+    assert all(problem.repairable for event, _ in refused for problem in problems(event))
+
+
+def test_marquez_takes_the_demo(modeltrail_command, tmp_path: Path) -> None:
+    """Each event of the demo is taken, and the lists stay readable."""
+    modeltrail_command("demo")
+    log = open_log(tmp_path / "modeltrail-demo" / "lineage")
+    events = [entry.value for entry in all_entries(log, LOCAL)]
+    assert 10 < len(events)
+    assert ([], True) == sent(events)
+
+
+def test_marquez_takes_files_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files, columns, models and jobs may have spaces, umlauts and more in their names."""
+    folder = tmp_path / "Jürgen's data, 50 % (new)"
+    folder.mkdir()
+    (folder / "a b?.csv").write_text("größe in cm,,7\n1,2,3\n")
+    (folder / "model x.bin").write_bytes(b"weights")
+    monkeypatch.chdir(folder)
+    with modeltrail.run("nightly: train & co") as run:
+        run.input("a b?.csv")
+        run.metric("loss", float("nan"))
+        run.output_model("model x.bin", name="chürn model")
+        run.register("chürn model", version="1")
+        run.deploy("chürn model", version="1", target="k8s://prod/endpoints/churn")
+    events = told(tmp_path / "lineage")
+    assert {"START", "COMPLETE"} == {json.loads(line)["eventType"] for line in events}
+    assert ([], True) == sent(events)
+
+
+@pytest.mark.parametrize(
+    ("place", "spoilt"),
+    [
+        ({"dataset": "duckdb:////srv/my project/churn.duckdb/churn.main.t"}, True),
+        ({"dataset": "t", "namespace": "my team"}, True),
+        ({"dataset": "s3://bucket/my key.csv"}, False),
+    ],
+    ids=["a database's path", "a namespace of one's own", "a key"],
+)
+def test_what_marquez_does_not_take_of_ours_can_be_repaired(
+    place: dict[str, str], spoilt: bool, tmp_path: Path
+) -> None:
+    """A space in the namespace or URI of a dataset is refused, may spoil lists, and is repairable."""
+    with modeltrail.run("write") as run:
+        run.output(**place)
+    refused, readable = sent(told(tmp_path / "lineage"))
+    assert spoilt is not readable
+    ((event, _),) = refused
+    found = problems(event)
+    assert {"outputs[0].namespace", "outputs[0].facets.dataSource.uri"} >= {each.path for each in found}
+    assert found
+    assert all(each.repairable for each in found)

@@ -47,13 +47,11 @@ def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path):
                     url = f"{server.url}/api/v1/lineage"
                     assert session.post(url, data=data, headers=JSON, timeout=30).status_code == 201
                     acknowledged.append(event(number)["run"]["runId"])
+                    if len(acknowledged) >= 500:
+                        server.process.kill()
 
         with ThreadPoolExecutor(8) as pool:
-            senders = [pool.submit(send, sender) for sender in range(8)]
-            while len(acknowledged) < 500:
-                time.sleep(0.01)
-            server.process.kill()
-            for sender in senders:
+            for sender in [pool.submit(send, sender) for sender in range(8)]:
                 sender.result()
     rows = asked(log, "select run_id, count(*) as events from events group by run_id")
     stored = {row["run_id"]: row["events"] for row in rows}

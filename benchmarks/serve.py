@@ -15,9 +15,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import corpus
+from benchmarks import broker, corpus
 
 MODELTRAIL = Path(sys.executable).with_name("modeltrail")
 
@@ -27,23 +29,15 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--batch", type=int, default=1, help="events of a request")
-    parser.add_argument("--bootstrap-servers", help="produce there instead of appending to the inbox")
-    parser.add_argument("--topic", default="openlineage.events")
+    parser.add_argument("--kafka", action="store_true", help="in front of a real broker, not the inbox")
     given = parser.parse_args()
     bodies = _bodies(given.events, given.batch)
     size = sum(map(len, bodies)) // given.events
-    kafka = ["--bootstrap-servers", given.bootstrap_servers, "--topic", given.topic]
     with tempfile.TemporaryDirectory(prefix="modeltrail-bench-serve-", dir=".") as directory:
-        command = [MODELTRAIL, "serve", "--port", "0", "--log", Path(directory, "log")]
-        command += kafka if given.bootstrap_servers else []
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-            try:
-                port = int(re.search(r":(\d+)/api/v1/lineage", server.stderr.readline())[1])
-                _measure(port, bodies[:500], given)
-                seconds, times = _measure(port, bodies, given)
-                fsync = _fsync(directory)
-            finally:
-                server.terminate()
+        with _sink(given.kafka) as sink, _server(directory, sink) as port:
+            _measure(port, bodies[:500], given)
+            seconds, times = _measure(port, bodies, given)
+        fsync = _fsync(directory)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = 1e6 * (used.ru_utime + used.ru_stime) / (given.events + len(bodies[:500]) * given.batch)
     rate = given.events / seconds
@@ -53,8 +47,29 @@ def main() -> None:
         f"{rate:.0f} events/s; p50 {at[0.5]:.1f} ms, p99 {at[0.99]:.1f} ms, max {at[1]:.1f} ms a request;",
         end=" ",
     )
-    print(f"{cpu:.0f} us of CPU an event in the server, its start included;", end=" ")
+    print(f"{cpu:.0f} us of CPU an event in all children, their start included;", end=" ")
     print(f"an fsync took {fsync:.1f} ms, load average {os.getloadavg()[0]:.1f}")
+
+
+@contextmanager
+def _sink(kafka: bool) -> Iterator[list[str]]:
+    """What the server is told about where events go."""
+    if not kafka:
+        yield []
+        return
+    with broker.broker(pinned=False) as servers:
+        yield ["--bootstrap-servers", servers, "--topic", broker.create_topic(servers)]
+
+
+@contextmanager
+def _server(directory: str, sink: list[str]) -> Iterator[int]:
+    """The port of a server."""
+    command = [MODELTRAIL, "serve", "--port", "0", "--log", Path(directory, "log"), *sink]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            yield int(re.search(r":(\d+)/api/v1/lineage", server.stderr.readline())[1])
+        finally:
+            server.terminate()
 
 
 def _fsync(directory: str) -> float:

@@ -47,7 +47,8 @@ class Committer:
     def __init__(self, sink: Sink, status: ServeStatus) -> None:
         self._sink = sink
         self._status = status
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._coming: list[_Waiting] = []
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away_until = 0.0
@@ -65,8 +66,15 @@ class Committer:
             CollectorError: They are not.
         """
         future: asyncio.Future[Sequence[Failure | None]] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(values, future))
+        if not self._coming:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._coming.append(_Waiting(values, future))
         return await future
+
+    def _hand_over(self) -> None:
+        """All that came in one turn of the loop at once: else the first would be committed alone."""
+        coming, self._coming = self._coming, []
+        self._queue.put(coming)
 
     def close(self) -> None:
         """Finish what waits, then close the sink."""
@@ -82,14 +90,12 @@ class Committer:
 
     def _groups(self) -> Iterator[list[_Waiting]]:
         """All that waits, cut where it becomes much; ends behind the mark of the end."""
-        while (waiting := self._queue.get()) is not None:
-            group, size = [waiting], _size(waiting)
-            while size < MAX_GROUP_BYTES and not self._queue.empty():
-                if (waiting := self._queue.get()) is None:
+        while (group := self._queue.get()) is not None:
+            while _size(group) < MAX_GROUP_BYTES and not self._queue.empty():
+                if (more := self._queue.get()) is None:
                     yield group
                     return
-                group.append(waiting)
-                size += _size(waiting)
+                group += more
             yield group
 
     def _put(self, group: list[_Waiting]) -> Sequence[Failure | None] | CollectorError:
@@ -119,8 +125,8 @@ class Committer:
         self._away_until = time.monotonic() + PAUSE_S
 
 
-def _size(waiting: _Waiting) -> int:
-    return sum(map(len, waiting.values))
+def _size(group: list[_Waiting]) -> int:
+    return sum(len(value) for waiting in group for value in waiting.values)
 
 
 def _tell(group: list[_Waiting], answers: Sequence[Failure | None] | CollectorError) -> None:

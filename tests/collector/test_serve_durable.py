@@ -165,7 +165,7 @@ def test_what_comes_together_shares_one_commit(tmp_path):
 
 def test_after_a_failure_nobody_waits_for_the_next_one(tmp_path):
     """A sink that is away is tried once a second; who comes meanwhile is told at once; then all is well."""
-    tries = []
+    tries, told = [], []
 
     class Away(InboxSink):
         def put(self, values):
@@ -179,9 +179,11 @@ def test_after_a_failure_nobody_waits_for_the_next_one(tmp_path):
         committer = Committer(Away(tmp_path), status)
         committer.start()
         for _ in range(5):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable) as raised:
                 await committer.commit([b"1"])
+            told.append(raised.value)
         assert (len(tries), status.commit_failures) == (1, 1)
+        assert len({id(each) for each in told}) == 5  # else one would hold what all of them had sent
         await asyncio.sleep(1.1)
         assert await committer.commit([b"2"]) == [None]
         committer.close()

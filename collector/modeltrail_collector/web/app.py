@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from modeltrail_collector.errors import CollectorError
+from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.model import Reason, Verdict
 from modeltrail_collector.web.body import AGAIN, body_of
 from modeltrail_collector.web.commit import Committer, Failure
@@ -119,7 +119,7 @@ class _Ingest:
     async def _keep(self, values: Sequence[bytes]) -> Sequence[Failure | None]:
         try:
             return await self._committer.commit(values)
-        except CollectorError:  # what it says of our disk or broker is for our own log
+        except Unavailable:  # what it says of our disk or broker is for our own log
             raise Refusal(503, "nothing can be kept now: send it again", headers=AGAIN) from None
 
     def _count(self, verdict: Verdict) -> None:

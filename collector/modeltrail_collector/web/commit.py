@@ -52,7 +52,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away_until = 0.0
-        self._error: CollectorError = Unavailable("nothing was tried yet")
+        self._error = Unavailable("nothing was tried yet")
 
     def start(self) -> None:
         """Begin, in the event loop that will ask."""
@@ -63,7 +63,7 @@ class Committer:
         """Wait until the events are durable; see `Sink.put`.
 
         Raises:
-            CollectorError: They are not.
+            Unavailable: They are not.
         """
         future: asyncio.Future[Sequence[Failure | None]] = asyncio.get_running_loop().create_future()
         if not self._coming:
@@ -98,7 +98,7 @@ class Committer:
                 group += more
             yield group
 
-    def _put(self, group: list[_Waiting]) -> Sequence[Failure | None] | CollectorError:
+    def _put(self, group: list[_Waiting]) -> Sequence[Failure | None] | Unavailable:
         if time.monotonic() < self._away_until:
             return self._error
         began = time.monotonic()
@@ -119,7 +119,7 @@ class Committer:
     def _failed(self, error: CollectorError) -> None:
         if self._status.error != str(error):
             _logger.error("%s; it is tried again with what comes next", error, extra={"event": "refused"})
-        self._error, self._status.error = error, str(error)
+        self._error, self._status.error = Unavailable(str(error)), str(error)
         self._status.commit_failures += 1
         self._status.failed_at = time.monotonic()
         self._away_until = time.monotonic() + PAUSE_S
@@ -129,14 +129,15 @@ def _size(group: list[_Waiting]) -> int:
     return sum(len(value) for waiting in group for value in waiting.values)
 
 
-def _tell(group: list[_Waiting], answers: Sequence[Failure | None] | CollectorError) -> None:
+def _tell(group: list[_Waiting], answers: Sequence[Failure | None] | Unavailable) -> None:
     """In the event loop: one call for a whole group, as waking it costs more than all the rest."""
     at = 0
     for values, future in group:
         if future.done():  # whoever asked has gone
             pass
-        elif isinstance(answers, CollectorError):
-            future.set_exception(answers)
+        elif isinstance(answers, Unavailable):
+            # One of its own: each that is raised keeps alive what its frames hold.
+            future.set_exception(Unavailable(str(answers)))
         else:
             future.set_result(answers[at : at + len(values)])
         at += len(values)

@@ -42,6 +42,7 @@ import msgspec
 import orjson
 
 from modeltrail.errors import EncodingError
+from modeltrail_schemas.keys import event_key
 
 # Subclasses, dataclasses and times are left to us. What orjson writes by itself is the table's: enums, UUIDs.
 _OPTIONS = (
@@ -84,36 +85,17 @@ def _write(value: object) -> bytes:
 
 
 def key(event: Mapping[str, Any]) -> bytes:
-    """The Kafka key: all events of a root job, its runs and their children, go to one partition, in order.
-
-    ``run:{namespace}/{name}`` of the root job, else of the parent job, else of the job; ``job:…`` and
-    ``dataset:…`` for the other events: the rule of the OpenLineage clients in Python and Java.
+    """The Kafka key; see `keys.event_key`.
 
     Raises:
         EncodingError: The event names no job and no dataset.
     """
     try:
-        if "run" in event:
-            kind, named = "run", _root_job(event)
-        elif "dataset" in event:
-            kind, named = "dataset", event["dataset"]
-        else:
-            kind, named = "job", event["job"]
-        text = f"{kind}:{named['namespace']}/{named['name']}"
+        return event_key(event)
     except (KeyError, TypeError) as error:
         raise EncodingError(
             f"the event names no job or dataset with namespace and name: {error} @ $"
         ) from error
-    return text.encode("utf-8", "backslashreplace")
-
-
-def _root_job(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    job: Mapping[str, Any] = event["job"]
-    parent = (event["run"].get("facets") or {}).get("parent")
-    if not parent:
-        return job
-    found: Mapping[str, Any] = (parent.get("root") or parent).get("job") or {}
-    return found if found.get("namespace") and found.get("name") else job
 
 
 def _plain(value: object, path: Path | None, above: set[int]) -> Any:

@@ -110,6 +110,12 @@ def examples(key: str) -> list[Example]:
 
 
 @functools.cache
+def openapi() -> bytes:
+    """What `modeltrail serve` answers, as OpenAPI 3.1 in JSON."""
+    return (_files() / "openapi.json").read_bytes()
+
+
+@functools.cache
 def record_schema() -> dict[str, Any]:
     """The Avro schema of one record of the log, field for field `modeltrail_collector.model.Entry`."""
     return _json("record.avsc")

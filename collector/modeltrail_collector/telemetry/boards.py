@@ -9,7 +9,8 @@ from prometheus_client.registry import Collector
 
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import Status
-from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, TABLES, Exposition, TablesState
+from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES, Exposition, TablesState
+from modeltrail_collector.web.status import ServeStatus
 
 SILENT_S: Final = 60.0
 """So long may a loop say nothing, or an upstream not answer, before the process is not healthy."""
@@ -138,6 +139,23 @@ class TablesBoard:
             "error": state.error,
         }
         return problems, shown
+
+
+class ServeBoard:
+    """The server of `modeltrail serve`."""
+
+    def __init__(self, status: ServeStatus) -> None:
+        self._status = status
+
+    def metrics(self) -> Collector:
+        """See `Board`."""
+        return Exposition(SERVE, lambda: self._status)
+
+    def health(self) -> tuple[list[str], dict[str, Any]]:
+        """See `Board`."""
+        status = self._status
+        problems = [f"events cannot be kept: {status.error}"] if status.is_failing else []
+        return problems, {"commits": status.commits, "waiting_bytes": status.waiting_bytes}
 
 
 def _time(seconds: float | None) -> str | None:

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import SEAL_BUCKETS, Status
+from modeltrail_collector.web.status import ServeStatus
 
 S = TypeVar("S")
 Value = float | tuple[list[tuple[str, float]], float]
@@ -297,6 +298,42 @@ ALERTS: Final[tuple[Described[TablesState], ...]] = (
         _A + "last_evaluation_timestamp_seconds",
         *("gauge", (), "When the rules were last asked."),
         _one(lambda state: state.alerts.evaluated_at if state.alerts else None),
+    ),
+)
+
+
+_H: Final = "modeltrail_serve_"
+
+SERVE: Final[tuple[Described[ServeStatus], ...]] = (
+    Described(
+        _H + "requests_total",
+        *("counter", ("status",), "Requests that brought events, by the status they were answered with."),
+        lambda state: (((str(status),), count) for status, count in sorted(state.requests.items())),
+    ),
+    Described(
+        _H + "events_total",
+        *("counter", ("verdict",), "Events kept: accepted, warned or rejected."),
+        lambda state: (((verdict,), count) for verdict, count in sorted(state.events.items())),
+    ),
+    Described(
+        _H + "commits_total",
+        *("counter", (), "Times that what had come was made durable."),
+        lambda state: [((), state.commits)],
+    ),
+    Described(
+        _H + "commit_seconds_total",
+        *("counter", (), "How long that took in all."),
+        lambda state: [((), state.commit_seconds)],
+    ),
+    Described(
+        _H + "commit_failures_total",
+        *("counter", (), "Times that it failed; the events were refused, to be sent again."),
+        lambda state: [((), state.commit_failures)],
+    ),
+    Described(
+        _H + "waiting_bytes",
+        *("gauge", (), "Bodies of requests under way."),
+        lambda state: [((), state.waiting_bytes)],
     ),
 )
 

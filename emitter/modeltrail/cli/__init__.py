@@ -74,7 +74,7 @@ class MissingExtra(click.ClickException):
     exit_code = 2
 
     def __init__(self, command: str, package: str | None) -> None:
-        extra = command if command in {"demo", "report"} else "collector"
+        extra = command if command in {"demo", "report", "serve"} else "collector"
         super().__init__(
             f"`modeltrail {command}` needs the package {package!r}, which is not installed: "
             f"pip install 'modeltrail[{extra}]'"

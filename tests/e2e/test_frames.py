@@ -1,6 +1,7 @@
 """From raw files to a model, by a script that knows nothing of modeltrail: the trail leads there and back."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,3 +49,38 @@ def test_a_script_leads_from_both_files_to_its_model_and_back(modeltrail_command
     assert ("customers.csv" in by_column, "orders.csv" in by_column) == (True, False)
     text = modeltrail_command("trace", "churn.joblib").stdout
     assert ("customers.csv" in text, "orders.csv" in text) == (True, True)
+
+
+SEVERAL = """
+import joblib
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from xgboost import XGBRegressor
+
+import modeltrail
+
+modeltrail.autolog()
+table = pd.DataFrame({"age": range(40), "churned": [0, 1] * 20, "spent": range(40)})
+with modeltrail.run("train") as run:
+    for name, kind in (("churn", LogisticRegression), ("spent", XGBRegressor)):
+        model = kind().fit(table[["age"]], table[{"churn": "churned"}.get(name, name)])
+        joblib.dump(model, f"{name}.joblib")
+        run.register(name, version=1, model=model)
+"""
+
+
+def test_models_of_one_run_are_each_of_their_own_class(modeltrail_command, tmp_path: Path) -> None:
+    """`show` and `reproduce` tell class, library and task of the first as well, not those of the last one."""
+    (tmp_path / "train.py").write_text(SEVERAL)
+    subprocess.run([sys.executable, "train.py"], cwd=tmp_path, check=True, capture_output=True)
+    modeltrail_command("compact")
+    expected = {
+        "churn": ("sklearn.linear_model.LogisticRegression", "sklearn", "classification"),
+        "spent": ("xgboost.XGBRegressor", "xgboost", "regression"),
+    }
+    for name, known in expected.items():
+        shown = json.loads(modeltrail_command("show", name, "--json").stdout)["model"]
+        recipe = json.loads(modeltrail_command("reproduce", name, "--json").stdout)["training"]
+        for found in (shown, recipe):
+            assert known == tuple(found[key] for key in ("algorithm", "framework", "task"))
+        assert bool(shown["framework_version"]) == (name == "spent")

@@ -118,9 +118,16 @@ class _Said:
 
 def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
     run = shown["run"]
-    training = run.pop("training") if run else None
+    training, model = run.pop("training") if run else None, shown["model"]
+    if training and model["algorithm"]:  # of a run that trained several the facet tells of the last one
+        training |= {
+            "algorithm": model["algorithm"],
+            "framework": model["framework"],
+            "frameworkVersion": model["framework_version"],
+            "task": model["task"],
+        }
     return Recipe(
-        model=shown["model"],
+        model=model,
         run=run,
         data=[_data(row, said) for row in shown["data"] or ()] or None,
         code=_code(shown["code"]),
@@ -128,7 +135,7 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
         seeds=_seeds(training, said),
         environment=_environment(shown["environment"], said),
         training=training,
-        artifact=_artifact(shown["artifact"], shown["model"]),
+        artifact=_artifact(shown["artifact"], model),
         outputs=said.outputs,
     )
 

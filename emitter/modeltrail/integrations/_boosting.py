@@ -15,7 +15,13 @@ from modeltrail import naming
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _saving
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import Params, current_or_own, ended_when_interrupted, record_params
+from modeltrail.integrations._runs import (
+    Params,
+    current_or_own,
+    ended_when_interrupted,
+    made_alone,
+    record_params,
+)
 from modeltrail.integrations._saving import record_loaded, record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
@@ -143,8 +149,7 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
                     task=seen.task,
                 )
                 record_fitted(run, booster, fresh=asked.base is None)
-            if own is not None:
-                own.output_model(booster)
+            made_alone(booster, own)
         if own is not None:
             own.end(error)
 

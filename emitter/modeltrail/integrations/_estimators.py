@@ -9,7 +9,13 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._runs import Params, current_or_own, ended_when_interrupted, record_params
+from modeltrail.integrations._runs import (
+    Params,
+    current_or_own,
+    ended_when_interrupted,
+    made_alone,
+    record_params,
+)
 from modeltrail.integrations._sources import record_data, see
 from modeltrail.observe import boosters, data, model, origins
 from modeltrail.runs import Run
@@ -49,8 +55,7 @@ def observe_fit(call: Call) -> Finish | None:
                 if boosted:
                     _boosting.record_fitted(run, boosted, fresh=_base(given) is None)
                 _record_fitted(run, estimator, source, facts.rows(features))
-            if own is not None:
-                own.output_model(estimator)
+            made_alone(estimator, own)
         if own is not None:
             own.end(error)
 

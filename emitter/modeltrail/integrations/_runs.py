@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from modeltrail import api
+from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
 from modeltrail.integrations._weakly import Weakly
 from modeltrail.observe import code
@@ -31,6 +32,8 @@ class _Models:
 
 
 _models: WeakKeyDictionary[Run, _Models] = WeakKeyDictionary()
+_alone: Weakly[Dataset] = Weakly()
+"""Fitted model -> what it is in the run of its own that fitted it."""
 
 
 def current_or_own(what: str) -> tuple[Run, Run | None]:
@@ -40,6 +43,19 @@ def current_or_own(what: str) -> tuple[Run, Run | None]:
     own = api.run(f"{code.script_name()}.{what}", job_type="TRAIN")
     own.start()
     return own, own
+
+
+def made_alone(fitted: object, own: Run | None) -> None:
+    """What is fitted now is the model of a run of its own, or belongs to the current one."""
+    if own is not None:
+        _alone.remember(fitted, own.output_model(fitted))
+    else:
+        _alone.forget(fitted)
+
+
+def known_alone(fitted: object) -> Dataset | None:
+    """The model of a run of its own, also of one in another thread, that an object was fitted in."""
+    return _alone.of(fitted)
 
 
 @contextmanager

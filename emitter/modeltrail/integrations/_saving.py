@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
+from modeltrail.integrations._runs import known_alone
 from modeltrail.observe import code, model
 from modeltrail.runs import Run
 from modeltrail.runs.models import Model
@@ -23,13 +24,16 @@ def record_saved(
     """A saved model is an output of the current run, with what is known of it from memory.
 
     Without a run it is one of its own, from the fitted model, where there is one, to its place; or from where
-    that was `known` to lie. What is saved and no model, a transformer, is data of the run, if there is one.
+    that was `known` to lie. In a run it leads to the fitted model too, if that was fitted outside of it: in a
+    thread, or before. What is saved and no model, a transformer, is data of the run, if there is one.
     """
     run = api.current_run()
     if not is_model:
         if run is not None:
             run.output(place)
     elif run is not None:
+        if (alone := known_alone(fitted)) is not None:
+            run.input(alone, role="train")
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:

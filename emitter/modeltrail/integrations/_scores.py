@@ -159,7 +159,10 @@ def observe_metric(call: Call) -> Finish | None:
             known.seen = known.seen or see(features, truth)
             _evaluate(run, estimator, known.seen, known.role, {name: score})
             return
-        more: Any = {"split": known.role} if known is not None else {}
+        # Data that is gone may have been another copy of what was trained on.
+        more: Any = {}
+        if known is not None and (features is not None or known.role == "train"):
+            more["split"] = known.role
         counts = _counts.setdefault(run, Counter())
         run.metric(name, score, step=counts[name], capture="observed", **more)
         counts[name] += 1

@@ -22,6 +22,10 @@ class Weakly(Generic[T]):
             return
         self._known[key] = (found, value)  # one step: no lock that a forked child would inherit
 
+    def forget(self, thing: Any) -> None:
+        """Nothing is known of an object any more."""
+        self._known.pop(id(thing), None)
+
     def of(self, thing: Any) -> T | None:
         """What is known of an object."""
         found = self._known.get(id(thing))

@@ -256,6 +256,9 @@ class Facts:
                 made.update(view, name)
             made.remember(source)
             self.models.append(made)
+            are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
+            for each in self.models:
+                each.is_of_several = are_several
         return made
 
     def made_of(self, thing: object) -> Model | None:

@@ -43,6 +43,7 @@ class Model:
         version: what people or a registry call this version.
         registry: the URI of the registry that knows the name.
         registration: the facet, once it is registered.
+        is_of_several: whether its run makes models of other classes too, of which it tells one.
     """
 
     view: ModelView
@@ -50,6 +51,7 @@ class Model:
     version: str | None = None
     registry: str = REGISTRY
     registration: ModelTrailRegistrationDatasetFacet | None = None
+    is_of_several: bool = False
     _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
 
     @property
@@ -155,7 +157,7 @@ class Model:
             facets["schema"] = standard.schema(_signature(self.view))
         if self.name is not None and self.view.namespace != naming.IN_MEMORY and self.view.uri:
             facets["symlinks"] = standard.symlinks([(self.view.namespace, self.view.name, "LOCATION")])
-        for facet in (_model_facet(self.view, said), self.registration):
+        for facet in (_model_facet(self.view, said, self.is_of_several), self.registration):
             if facet is not None:
                 facets[facet.KEY] = facet.to_dict()
         artifact = _artifact(self.view)
@@ -196,7 +198,9 @@ def _signature(view: ModelView) -> list[Mapping[str, Any]]:
     ]
 
 
-def _model_facet(view: ModelView, said: Mapping[str, Any]) -> ModelTrailModelDatasetFacet | None:
+def _model_facet(
+    view: ModelView, said: Mapping[str, Any], is_of_several: bool
+) -> ModelTrailModelDatasetFacet | None:
     framework = said.get("framework") or view.framework
     if framework is None:
         return None
@@ -208,6 +212,7 @@ def _model_facet(view: ModelView, said: Mapping[str, Any]) -> ModelTrailModelDat
         framework=framework,
         flavor=view.flavor,
         format=view.format,
+        algorithm=view.algorithm if is_of_several else None,
         architecture=said.get("architecture"),
         parameter_count=view.parameter_count,
         task=said.get("task") or view.task,

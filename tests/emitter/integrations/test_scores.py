@@ -223,6 +223,17 @@ def test_a_score_of_a_model_that_is_gone_is_one_of_the_run(told, evaluations, pa
     assert [] == evaluations()
 
 
+def test_data_that_is_gone_is_not_said_to_be_a_test(told, evaluations, parts):
+    """It may be what was trained on, selected once more: its content cannot be looked at any more."""
+    train, _, label, _ = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train[["age", "income"]], label)
+        value = accuracy_score(label, model.predict(train[["age", "income"]]))
+    entry = of_run(told)["accuracy_score"]
+    assert (value, None) == (entry["value"], entry.get("split"))
+    assert [] == evaluations()
+
+
 def test_a_score_of_other_values_is_one_of_the_run(autolog, told, evaluations):
     """Whose predictions they are is not known, and not guessed; several values are a series."""
     autolog()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -249,6 +250,24 @@ def test_a_model_saved_after_its_own_run_leads_back_to_it(autolog, told, table, 
     assert fit["outputs"][0]["name"] == save["inputs"][0]["name"]
     digest = data.look(tmp_path / "m.pkl").fingerprint.digest
     assert digest == save["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"]["digest"]
+
+
+def test_a_model_fitted_in_a_thread_and_saved_in_a_run_leads_back_to_its_fit(autolog, told, table, tmp_path):
+    """A pool's threads know no run: what they fit is a run's own, and what is saved of it came from there."""
+    autolog()
+    with modeltrail.run("train"), ThreadPoolExecutor(1) as pool:
+        model = pool.submit(LogisticRegression().fit, table[["age"]], table["bought"]).result()
+        joblib.dump(model, tmp_path / "m.joblib")
+        joblib.dump(model.fit(table[["income"]], table["bought"]), tmp_path / "again.joblib")
+    with modeltrail.run("later"):
+        model.fit(table[["age"]], table["bought"])
+        joblib.dump(model, tmp_path / "later.joblib")
+    fit, save, later = told()
+    made = [(each["namespace"], each["name"]) for each in fit["outputs"]]
+    assert [*made, ("inmemory://", "train/train")] == [
+        (each["namespace"], each["name"]) for each in save["inputs"]
+    ]
+    assert ["later/train"] == [each["name"] for each in later["inputs"]]
 
 
 def test_other_things_are_saved_in_silence(autolog, events, table, tmp_path):

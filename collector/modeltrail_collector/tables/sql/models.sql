@@ -1,11 +1,20 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that put out this digest and trained; a registration in
 -- another run only adds the name. Of a version that was said of several bytes the last ones count. The last four
--- columns say between which events the runs that speak of it lie.
+-- columns say between which events the runs that speak of it lie. Of a run that trained several models the facet
+-- `modelTrail_training` tells of the last one; what another one says of itself counts for that.
 WITH sighting AS (
     SELECT
-        d.*, training.value AS training, artifact.value AS artifact, registration.value AS registration,
+        d.*, artifact.value AS artifact, registration.value AS registration,
         model.value AS model, d.fingerprint AS digest,
+        CASE WHEN training.value IS NULL OR model.value ->> '$.algorithm' IS NULL THEN training.value
+            ELSE json_merge_patch(training.value, json_object(
+                'algorithm', model.value ->> '$.algorithm', 'task', model.value ->> '$.task',
+                'framework', model.value ->> '$.framework', 'frameworkVersion',
+                CASE WHEN model.value ->> '$.framework' = training.value ->> '$.framework'
+                    THEN training.value ->> '$.frameworkVersion' END
+            ))
+        END AS training,
         runs.first_event_at, runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
     FROM run_datasets AS d
     LEFT JOIN model_facet AS training

@@ -5,13 +5,21 @@ it, a description say, makes no other model of it.
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from typing import Any, Final
 
+import attrs
+
+from modeltrail.integrations._modulefiles import record_trained
+from modeltrail.integrations._saving import record_saved
 from modeltrail.integrations._weakly import weak
 from modeltrail.observe import model
 
 _MAX_KNOWN: Final = 100
+
+Values = tuple[dict[str, Any], ...]
+"""Of a signature: dicts of name, type and shape, in the words of onnxruntime."""
 
 _made: dict[str, Callable[[], Any]] = {}
 """Digest of a graph -> what it was made of, while that lives."""
@@ -29,6 +37,15 @@ def made_of(proto: Any) -> Any | None:
     """What a graph was made of; None where that is not known, or gone."""
     known = _made.get(_digest(proto) or "")
     return None if known is None else known()
+
+
+def record(made: object | None, place: str | os.PathLike[str], inputs: Values, outputs: Values) -> None:
+    """A saved graph is the model that it was made of, in another format."""
+    if made is not None:
+        model.saved(made, place)
+    seen = attrs.evolve(model.look(place), flavor="onnx", format="onnx", inputs=inputs, outputs=outputs)
+    if not record_trained(made, seen):
+        record_saved(made, seen, is_model=True)
 
 
 def _digest(proto: Any) -> str | None:

@@ -78,12 +78,11 @@ def parts(module: Any) -> Iterator[Any]:
 
 
 def is_state(thing: Any) -> bool:
-    """Whether something is the state of a module: names to tensors."""
-    tensor = sys.modules["torch"].Tensor
+    """Whether something may be the state of a module: names to tensors, or to arrays of numpy."""
     if not isinstance(thing, Mapping) or not thing:
         return False
     return all(isinstance(key, str) for key in thing) and any(
-        isinstance(each, tensor) for each in thing.values()
+        hasattr(each, "shape") for each in thing.values()
     )
 
 
@@ -109,20 +108,23 @@ def _has_state(module: Any, state: Mapping[str, Any]) -> bool:
 
 
 def candidates(thing: Any, depth: int = 2) -> Iterator[Any]:
-    """Modules and states in something that is saved: itself, or parts of a checkpoint."""
-    if isinstance(thing, sys.modules["torch"].nn.Module) or is_state(thing):
+    """Modules and states in something that is saved: itself, and parts of a checkpoint."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None:
+        return
+    if isinstance(thing, torch.nn.Module) or is_state(thing):
         yield thing
-    elif isinstance(thing, Mapping) and depth:
+    if isinstance(thing, Mapping) and depth:
         for each in islice(thing.values(), 100):
             yield from candidates(each, depth - 1)
 
 
 def follows() -> bool:
     """Whether another process of several that train together tells, or the one that loads data for us."""
-    torch: Any = sys.modules["torch"]
-    if torch.utils.data.get_worker_info() is not None:
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.utils.data.get_worker_info() is not None:
         return True
-    if _is_distributed(torch):
+    if torch is not None and _is_distributed(torch):
         return bool(torch.distributed.get_rank() != 0)
     return os.environ.get("RANK", "0") != "0" and "WORLD_SIZE" in os.environ  # of torchrun
 

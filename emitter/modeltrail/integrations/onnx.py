@@ -3,14 +3,10 @@
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
-
-import attrs
 
 from modeltrail.integrations import _graphs, _patch
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import model
 
 NAME: Final = "onnx"
@@ -42,23 +38,19 @@ def observe_save(call: Call) -> Finish | None:
             return
         if hasattr(target, "flush"):  # what lies in the buffer is part of the file
             target.flush()
-        place = Path(path)
-        if fitted is not None:
-            model.saved(fitted, place)
-        seen = attrs.evolve(model.look(place), flavor=NAME, format=NAME, inputs=inputs, outputs=outputs)
-        record_saved(fitted, seen, is_model=True)
+        _graphs.record(fitted, path, inputs, outputs)
 
     return finish
 
 
-def _signature(proto: Any) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+def _signature(proto: Any) -> tuple[_graphs.Values, _graphs.Values]:
     """What goes in and what comes out; older models name their weights among what goes in."""
     weights = {each.name for each in proto.graph.initializer}
     given = (each for each in proto.graph.input if each.name not in weights)
     return _values(given), _values(proto.graph.output)
 
 
-def _values(several: Iterable[Any]) -> tuple[dict[str, Any], ...]:
+def _values(several: Iterable[Any]) -> _graphs.Values:
     return tuple(_value(each) for each, _ in zip(several, range(model.MAX_FEATURES), strict=False))
 
 

@@ -5,24 +5,21 @@ part of another. Loaders, `backward`, `save` and `load` are followed. No call th
 forward nor what makes a tensor.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from modeltrail import api
 from modeltrail.guard import guarded, is_at_work
-from modeltrail.integrations import _around, _calls, _patch
+from modeltrail.integrations import _around, _calls, _exports, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
-from modeltrail.integrations._frames import Function, argument, record_read
+from modeltrail.integrations._frames import Function, argument
+from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded
 from modeltrail.integrations._patch import Call
-from modeltrail.integrations._saving import record_loaded, record_saved
 from modeltrail.integrations._training import Pass, now
 from modeltrail.integrations._weakly import Weakly
-from modeltrail.observe import code, origins
+from modeltrail.observe import origins
 
 NAME: Final = "torch"
 _passes: WeakKeyDictionary[Any, Pass] = WeakKeyDictionary()
@@ -46,17 +43,13 @@ def activate() -> None:
     _patch.follow_functions(NAME, [data.random_split], observe_split)
     _patch.follow_functions(NAME, [torch.load], observe_load)
     _patch.follow_functions(NAME, [torch.save], observe_save)
+    _exports.observe(NAME)
     _around.observe(NAME)
 
 
 def deactivate() -> None:
     """Put everything back."""
     _patch.undo(NAME)
-
-
-def _is_silent() -> bool:
-    """Within a call that is told as a whole: that of Lightning, say."""
-    return _calls.is_observing()
 
 
 # --- the loop ------------------------------------------------------------
@@ -67,7 +60,7 @@ def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> N
     if is_at_work():
         return
     with guarded("observing a step"):
-        if _is_silent():
+        if _calls.is_observing():  # within a call that is told as a whole: that of Lightning, say
             now.loss = None
         else:
             training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
@@ -99,7 +92,7 @@ def observe_scheduler(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping
 def observe_pass(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Somebody begins to go through a loader."""
     del kwargs
-    if not _is_silent():
+    if not _calls.is_observing():
         _passes[result] = Pass.through(args[0])
 
 
@@ -149,78 +142,14 @@ def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: 
 # --- files ------------------------------------------------------------
 
 
-def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Remembers the file of all that was in it."""
-    given = argument(function, args, kwargs)
-    record_read(result, given)
-    remember_loaded(result, origins.places(given))
-
-
-def remember_loaded(result: Any, places: Sequence[str]) -> None:
-    """Remember for modules and states which file they are from."""
-    for found in modules.candidates(result) if places else ():
-        origins.read(found, places)
-        if isinstance(found, Mapping):
-            origins.read(dict(found), places)
-        else:
-            training.loaded.remember(found, places[0])
-            _record_loaded(places[0])
-
-
 def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A module that is given a state from a file is loaded from there."""
     state = args[1] if len(args) > 1 else kwargs["state_dict"]
-    if _is_silent():
+    if _calls.is_observing():
         return
     for each in (state, *list(state.values())[:1]):
         origin = origins.of(each)
         if origin is not None and origin.sources:
             training.loaded.remember(args[0], origin.sources[0].place)
-            _record_loaded(origin.sources[0].place)
+            record_loaded(origin.sources[0].place)
             return
-
-
-def _record_loaded(place: str) -> None:
-    """What the run itself has saved is no input of it."""
-    run = api.current_run()
-    if run is not None and not modules.follows() and run.facts.find_model(Path(place)) is None:
-        record_loaded(place)
-
-
-def observe_save(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """A trained module that is saved, or its state, alone or among other things, is a model."""
-    target = argument(function, args, kwargs, 1)
-    record_file(argument(function, args, kwargs), target)
-
-
-def record_file(saved: Any, target: Any) -> None:
-    """Record a file that modules or states were saved to, or other things."""
-    place = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not isinstance(place, str | os.PathLike) or _is_silent() or modules.follows():
-        return
-    if hasattr(target, "flush"):  # what lies in the buffer is part of the file
-        target.flush()
-    found = list(modules.candidates(saved))
-    for each in found:
-        if (known := training.of(each)) is not None:
-            _record_trained(*known, place)
-            return
-    whole = [each for each in found if not isinstance(each, Mapping)]
-    is_model = bool(whole) or any(hasattr(each, "_metadata") for each in found)
-    if whole:
-        record_saved(modules.inner(whole[0]), place, is_model=True)
-    elif (run := api.current_run()) is not None:
-        (run.output_model if is_model else run.output)(place)
-
-
-def _record_trained(known: training.Training, model: Any, place: str | os.PathLike[str]) -> None:
-    """Without a run the training is told now, as one of its own."""
-    known.is_saved = True
-    run = api.current_run()
-    if run is not None:
-        run.output_model(place, of=model)
-        return
-    with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:
-        known.close_whole()
-        known.tell(own)
-        own.output_model(place, of=model)

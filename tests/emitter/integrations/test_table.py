@@ -74,7 +74,7 @@ class Sample:
         return getattr(self.kind, self.method)
 
 
-def functions_of_onnx(tmp_path):
+def functions(tmp_path):
     """Of these libraries functions are observed, and no methods."""
 
     def onnx():
@@ -94,7 +94,12 @@ def functions_of_onnx(tmp_path):
         given = (StandardScaler().fit([[0.0], [1.0]]), np.zeros((1, 1), "float32"))
         return Sample(kind, "to_onnx", lambda kind: kind, given, onnx.ModelProto, (_graphs, "remember"))
 
-    return onnx, skl2onnx
+    def safetensors():
+        kind = importlib.import_module("safetensors.numpy")
+        given = ({"a": np.zeros(2)}, str(tmp_path / "a.safetensors"))
+        return Sample(kind, "save_file", lambda kind: kind, given, type(None))
+
+    return onnx, skl2onnx, safetensors
 
 
 def trainers(tmp_path):
@@ -179,7 +184,7 @@ def sample(tmp_path):
         )
 
     made = (sklearn, xgboost, lightgbm, torch, pyspark, pandas, polars, pyarrow)
-    made += (*functions_of_onnx(tmp_path), *trainers(tmp_path))
+    made += (*functions(tmp_path), *trainers(tmp_path))
     known = {make.__name__: make for make in made}
 
     def find(name):
@@ -191,10 +196,10 @@ def sample(tmp_path):
 
 classes = pytest.mark.parametrize(
     "integration",
-    [each for each in installed.args[1] if "onnx" not in each.name],
+    [each for each in installed.args[1] if each.name not in {"onnx", "skl2onnx", "safetensors"}],
     ids=lambda each: each.name,
 )
-"""Those of which methods are observed; of onnx and skl2onnx, functions are."""
+"""Those of which methods are observed; of the others, functions are."""
 
 
 def is_the_result(result, instance, gives):

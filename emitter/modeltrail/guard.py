@@ -65,6 +65,13 @@ class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an e
         return not _is_strict()
 
 
+def caught(what: str, error: Exception) -> None:
+    """Deal with what was just caught as `guarded` does; where a block is too dear, once a step say."""
+    note(what, error)
+    if _is_strict():
+        raise error
+
+
 def note(what: str, error: Exception) -> None:
     """Count a failure; the first of its kind is also logged as a warning."""
     kind = f"{what}: {type(error).__name__}"

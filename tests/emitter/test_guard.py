@@ -47,6 +47,16 @@ def test_a_failure_is_logged_once_per_kind(caplog):
     assert {"looking: OSError": 3, "looking: ValueError": 1} == guard.failures()
 
 
+def test_what_was_caught_is_dealt_with_as_by_a_block():
+    """It is counted under the same kind; who asked for strictness gets the very exception."""
+    error = OSError("disk on fire")
+    guard.caught("looking", error)
+    with testing.strict(), pytest.raises(OSError, match="disk") as raised:
+        guard.caught("looking", error)
+    assert error is raised.value
+    assert {"looking: OSError": 2} == guard.failures()
+
+
 def test_strict_raises(monkeypatch):
     """With MODELTRAIL_STRICT, or inside `testing.strict`, the failure is raised, and counted all the same."""
     monkeypatch.setenv("MODELTRAIL_STRICT", "1")

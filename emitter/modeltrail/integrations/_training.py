@@ -40,6 +40,7 @@ class Pass:
         data: what is gone through, if it still lives.
         length: the number of its batches; None where it has none.
         how: the class of the loader, and how it makes batches.
+        iterator: what goes through, if it still lives.
         batches: how many were taken.
         began: when.
     """
@@ -47,11 +48,12 @@ class Pass:
     data: Callable[[], Any]
     length: int | None
     how: tuple[type, dict[str, Any]]
+    iterator: Callable[[], Any]
     batches: int = 0
     began: float = attrs.field(factory=time.perf_counter)
 
     @classmethod
-    def through(cls, loader: Any) -> "Pass":
+    def through(cls, loader: Any, iterator: Any) -> "Pass":
         """A pass that begins; a loader may be made anew for each, so that its dataset is what is known."""
         try:
             length = len(loader)
@@ -61,7 +63,8 @@ class Pass:
         kind = type(loader.sampler).__name__
         how = {name: getattr(loader, name) for name in _LOADER}
         how |= {"shuffle": kind == "RandomSampler", "sampler": kind}
-        return cls(data if data() is not None else weak(loader), length, (type(loader), how))
+        seen = data if data() is not None else weak(loader)
+        return cls(seen, length, (type(loader), how), weak(iterator))
 
 
 @attrs.define(eq=False)
@@ -74,11 +77,12 @@ class _Use:
 
 
 class _Now(threading.local):
-    """What a thread is at: its last batch, the loss that it goes back from, the last that it trained."""
+    """What a thread is at: its last batch, the loss it goes back from, what it trained last and by what."""
 
     batch: Pass | None = None
     loss: Any = None
     training: "Training | None" = None
+    optimizer: Callable[[], Any] = staticmethod(lambda: None)
 
 
 now: Final = _Now()
@@ -110,19 +114,15 @@ class Training:
     _open: list[Pass] = attrs.field(factory=list, init=False)
     is_saved: bool = False
     base: Dataset | None = None
-    _at: Pass | None = attrs.field(default=None, init=False)
+    at: Pass | None = attrs.field(default=None, init=False)
     _sum: Any = attrs.field(default=0.0, init=False)
     _count: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
     _told_to: Callable[[], Run | None] = attrs.field(default=lambda: None, init=False)
 
-    def is_at(self, at: Pass) -> bool:
-        """Whether this is the pass that it learns from: then it is also in the same run."""
-        return self._at is at
-
     def step(self, at: Pass | None, loss: Any) -> None:
         """The optimizer has made a step, after this batch."""
-        if at is not self._at:
+        if at is not self.at:
             self._turn(at)
         self.steps += 1
         self.ended = time.perf_counter()
@@ -157,8 +157,8 @@ class Training:
 
     def _turn(self, at: Pass | None) -> None:
         """A pass began: the one before is over."""
-        self.close(again=at is not None and self._at is not None and at.data() is self._at.data())
-        self._at = at
+        self.close(again=at is not None and self.at is not None and at.data() is self.at.data())
+        self.at = at
         if at is not None:
             self.look(at, "train")
         if self.run is not None:
@@ -170,7 +170,7 @@ class Training:
         Args:
             again: that the loader was begun anew: of one without a length nothing else says so.
         """
-        at, self._at = self._at, None
+        at, self.at = self.at, None
         if at is None:
             return
         if at.batches == at.length or (at.length is None and again):
@@ -181,7 +181,7 @@ class Training:
 
     def close_whole(self) -> None:
         """Count the pass if all batches were taken; else it goes on."""
-        if self._at is not None and self._at.batches == self._at.length:
+        if self.at is not None and self.at.batches == self.at.length:
             self.close()
 
     def tell(self, run: Run) -> None:
@@ -216,15 +216,23 @@ class Training:
 
 def stepped(optimizer: Any, has_closure: bool) -> None:
     """An optimizer has made a step; of one that evaluates the loss several times none is the loss."""
-    at, loss = now.batch, now.loss
+    at, loss, training = now.batch, now.loss, now.training
+    if training is None or at is None or training.at is not at or now.optimizer() is not optimizer:
+        training = now.training = _training_of(optimizer, at)
+        now.optimizer = weak(optimizer)
+    now.loss = None
+    if training is not None:
+        training.step(at, None if has_closure else loss)
+
+
+def _training_of(optimizer: Any, at: Pass | None) -> Training | None:
+    """What an optimizer trains in the current run; at the pass that it learns from it is in the same run."""
     training = _trainings.get(optimizer, ...)
-    if not isinstance(training, Training) or at is None or not training.is_at(at):
+    if not isinstance(training, Training) or at is None or training.at is not at:
         run = api.current_run()
         if training is ... or (training is not None and training.run is not run):
             training = _trainings[optimizer] = _begin(optimizer, run)
-    now.loss, now.training = None, training
-    if training is not None:
-        training.step(at, None if has_closure else loss)
+    return training
 
 
 def judged(at: Pass) -> None:

@@ -11,16 +11,16 @@ class Weakly(Generic[T]):
     """A value by object, by its identity: frames and arrays are equal to nothing, and cannot be hashed."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[ref[Any], T]] = {}
+        self.known: dict[int, tuple[ref[Any], T]] = {}
 
     def remember(self, thing: Any, value: T) -> None:
         """Keep a value for an object; of what has no weak references, a list, nothing is kept."""
         key = id(thing)
         try:
-            found = ref(thing, lambda _: self._known.pop(key, None))
+            found = ref(thing, lambda _: self.known.pop(key, None))
         except TypeError:
             return
-        self._known[key] = (found, value)  # one step: no lock that a forked child would inherit
+        self.known[key] = (found, value)  # one step: no lock that a forked child would inherit
 
     def forget(self, thing: Any) -> None:
         """Nothing is known of an object any more."""
@@ -28,12 +28,12 @@ class Weakly(Generic[T]):
 
     def of(self, thing: Any) -> T | None:
         """What is known of an object."""
-        found = self._known.get(id(thing))
+        found = self.known.get(id(thing))
         return found[1] if found is not None and found[0]() is thing else None
 
     def all(self) -> list[T]:
         """What is known of all objects that live."""
-        return [value for _, value in list(self._known.values())]
+        return [value for _, value in list(self.known.values())]
 
 
 def weak(thing: Any) -> Callable[[], Any]:

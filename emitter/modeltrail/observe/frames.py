@@ -239,7 +239,8 @@ def _numpy(numpy: Any, data: Any) -> Columns | None:
     if not isinstance(data, numpy.ndarray) or data.ndim == 0:
         return None
     array = numpy.asarray(data)  # a matrix or a masked array as a plain one
-    missing = numpy.ma.getmaskarray(data) if isinstance(data, numpy.ma.MaskedArray) else None
+    masked: Any = sys.modules.get("numpy.ma")  # numpy imports it where somebody asks for it
+    missing = masked.getmaskarray(data) if masked and isinstance(data, masked.MaskedArray) else None
     if array.dtype.names:
         return _structured(array)
     width = math.prod(array.shape[1:])

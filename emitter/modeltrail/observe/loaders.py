@@ -24,6 +24,9 @@ MAX_DEPTH: Final = 4
 MAX_PARTS: Final = 100
 """So many datasets that one is made of are looked at."""
 
+MAX_COPY: Final = 64 << 20
+"""Chosen rows of at most so many bytes are copied at once, of more a block whenever that is looked at."""
+
 Rows = Sequence[int] | None
 """The numbers of chosen rows; None for all."""
 
@@ -147,9 +150,10 @@ def _table(dataset: Any, rows: Rows) -> tuple[Columns | None, str | None]:
     """What it holds of each row, side by side."""
     count = _length(dataset)
     seen: dict[str, Columns] = {}
+    wanted = None if rows is None else sys.modules["numpy"].asarray(rows)
     for name, part in _parts(dataset).items():
         if not isinstance(part, list | tuple) and count and getattr(part, "shape", (None,))[:1] == (count,):
-            columns = _columns(part, rows)
+            columns = _columns(part, wanted)
             if columns is not None:
                 is_named = hasattr(part, "columns") or isinstance(getattr(part, "name", None), str)
                 names = (name,) if len(columns.names) == 1 and not is_named else columns.names
@@ -161,20 +165,20 @@ def _table(dataset: Any, rows: Rows) -> tuple[Columns | None, str | None]:
     return (reduce(frames.beside, seen.values()) if seen else None), label
 
 
-def _columns(part: Any, rows: Rows) -> Columns | None:
-    """The chosen rows of what a dataset holds, taken block by block: there may be no room for a copy."""
+def _columns(part: Any, wanted: Any) -> Columns | None:
+    """The chosen rows of what a dataset holds; block by block where there may be no room for a copy."""
     whole = frames.columns(part)
-    if whole is None or rows is None:
+    if whole is None or wanted is None:
         return whole
-
-    wanted = sys.modules["numpy"].asarray(rows)
+    size = whole.size_bytes * len(wanted) // max(1, whole.rows)
+    if size <= MAX_COPY:
+        return frames.columns(_taken(part, wanted))
 
     def block(start: int, stop: int) -> Block:
         taken = frames.columns(_taken(part, wanted[start:stop]))
         yield from taken.block(0, stop - start) if taken is not None else ()
 
-    size = whole.size_bytes * len(rows) // max(1, whole.rows)
-    return attrs.evolve(whole, rows=len(rows), size_bytes=size, block=block)
+    return attrs.evolve(whole, rows=len(wanted), size_bytes=size, block=block)
 
 
 def _taken(part: Any, rows: Any) -> Any:
@@ -203,7 +207,8 @@ def _unseen(dataset: Any, rows: Rows, places: Sequence[str]) -> DataView:
 def _split(thing: Any, rows: Sequence[int], count: int | None) -> dict[str, Any]:
     """As in `modelTrail_dataUse`; how they were chosen, where that was seen or can be told."""
     found: dict[str, Any] = {"strategy": "indices"}
-    if rows and list(rows) == list(range(rows[0], rows[0] + len(rows))):
+    ends = (rows[0], rows[0] + len(rows)) if rows else (0, 0)
+    if rows and rows[-1] == ends[1] - 1 and list(rows) == list(range(*ends)):
         found["strategy"] = "sequential"
     for layer in _layers(thing):
         for each in (layer, getattr(layer, "indices", None)):

@@ -106,6 +106,17 @@ def test_subsets_are_their_rows(torch, read):
     assert (3, ["x.csv"]) == (by_sampler.rows, known(by_sampler))
 
 
+def test_many_rows_are_taken_block_by_block(torch, read, monkeypatch):
+    """Chosen rows that there may be no room to copy are seen as those that are copied."""
+    whole = torch.utils.data.TensorDataset(torch.from_numpy(read()), torch.arange(60))
+    some = torch.utils.data.Subset(whole, [30, 2, 59, 4])
+    copied, _ = loaders.look(some)
+    monkeypatch.setattr(loaders, "MAX_COPY", 0)
+    assert loaders.look(some)[0] == copied
+    assert copied == loaders.look(torch.utils.data.Subset(whole, np.array([30, 2, 59, 4])))[0]
+    assert (4, "full") == (copied.rows, copied.fingerprint.scope)
+
+
 def test_a_split_of_row_numbers_is_known(torch, read):
     """What is known of how row numbers were chosen holds for the rows."""
     numbers = np.arange(0, 60, 2)

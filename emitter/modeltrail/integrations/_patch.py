@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail.guard import guarded, is_at_work
+from modeltrail.guard import guarded, is_kept, work
 from modeltrail.integrations import _calls, _wrappers
 
 Finish = Callable[[Any, BaseException | None], None]
@@ -355,9 +355,16 @@ def followed(
         kwargs: of the call.
     """
     integration, module, name = after
-    if integration in _patches and not is_at_work():
-        with guarded("following a call"):
-            getattr(sys.modules[module], name)(function, result, args, kwargs)
+    if work.depth or integration not in _patches:
+        return
+    work.depth += 1  # as `guarded`, which takes longer than all the rest
+    try:
+        getattr(sys.modules[module], name)(function, result, args, kwargs)
+    except Exception as error:
+        if not is_kept("following a call", error):
+            raise
+    finally:
+        work.depth -= 1
 
 
 def _finish(

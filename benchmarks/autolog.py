@@ -3,7 +3,7 @@
 Real trainings of scikit-learn, xgboost, lightgbm and, where it is installed, PyTorch, from the frame to the
 saved model, each in a process of its own, without and with autolog in turns. What a process pays once is told
 apart: to import modeltrail, to switch autolog on, and to open the first run, which looks at the code and at
-all installed packages. Wall time includes what else the machine does; CPU time is all threads of the training.
+all installed packages. Wall time includes what else the machine does; CPU time does not.
 """
 
 import argparse

@@ -59,17 +59,13 @@ class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an e
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         work.depth -= 1
-        if not isinstance(error, Exception):
-            return False
-        note(self.what, error)
-        return not _is_strict()
+        return isinstance(error, Exception) and is_kept(self.what, error)
 
 
-def caught(what: str, error: Exception) -> None:
-    """Deal with what was just caught as `guarded` does; where a block is too dear, once a step say."""
+def is_kept(what: str, error: Exception) -> bool:
+    """Note a failure; whether it is to be dropped then, as all are unless the host is strict."""
     note(what, error)
-    if _is_strict():
-        raise error
+    return not _is_strict()
 
 
 def note(what: str, error: Exception) -> None:

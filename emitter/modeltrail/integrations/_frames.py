@@ -25,9 +25,15 @@ def observe_made(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[
 
 def observe_joined(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """As `observe_made` where rows or columns of several are put together."""
-    given = [*args, *kwargs.values()]
-    several = [part for each in given for part in (each if isinstance(each, list | tuple) else [each])]
-    origins.join(result, [part for part in several if hasattr(part, "shape") or hasattr(part, "collect")])
+    several: list[Any] = []
+    for given in (*args, *kwargs.values()):
+        several += given if isinstance(given, (list, tuple)) else (given,)
+    origins.join(result, [part for part in several if _is_data(type(part))])
+
+
+def _is_data(kind: type) -> bool:
+    """Whether objects of a class have rows; pandas takes a while to say how many."""
+    return hasattr(kind, "shape") or hasattr(kind, "collect")
 
 
 def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

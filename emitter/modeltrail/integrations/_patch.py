@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail.guard import caught, guarded, work
+from modeltrail.guard import guarded, is_kept, work
 from modeltrail.integrations import _calls, _wrappers
 
 Finish = Callable[[Any, BaseException | None], None]
@@ -355,14 +355,16 @@ def followed(
         kwargs: of the call.
     """
     integration, module, name = after
-    if integration in _patches and not work.depth:
-        work.depth += 1  # as `guarded` does, at a third of its price
-        try:
-            getattr(sys.modules[module], name)(function, result, args, kwargs)
-        except Exception as error:
-            caught("following a call", error)
-        finally:
-            work.depth -= 1
+    if work.depth or integration not in _patches:
+        return
+    work.depth += 1  # as `guarded`, which takes longer than all the rest
+    try:
+        getattr(sys.modules[module], name)(function, result, args, kwargs)
+    except Exception as error:
+        if not is_kept("following a call", error):
+            raise
+    finally:
+        work.depth -= 1
 
 
 def _finish(

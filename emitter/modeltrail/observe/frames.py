@@ -13,7 +13,7 @@ import attrs
 from modeltrail.observe.canonical import Cells
 
 Block = Iterator[tuple[int, Cells]]
-BLOCK_CELLS: Final = 1 << 16
+BLOCK_CELLS: Final = 1 << 15
 """Rows of one column, or cells of an array, worked on at once: what stays in a processor's cache."""
 NARROW: Final = 16
 """An array of so few columns is worked on column by column (measured: three to five times as fast)."""

@@ -23,6 +23,8 @@ MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
 MAX_ALIKE: Final = 500
 """Of so many arrays it is known how they looked, also when they are gone."""
+MAX_JOINTS: Final = 500
+"""So many origins of what was put together are kept at hand: a loop joins the same files again."""
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
 _NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
@@ -59,6 +61,9 @@ class Origin:
     split: Mapping[str, Any] | None = None
 
 
+_UNKNOWN: Final = Origin()
+
+
 class _Known(ref[Any]):
     """What is known of an object that may go."""
 
@@ -71,6 +76,10 @@ class _Known(ref[Any]):
 _known: dict[int, _Known] = {}
 _alike: dict[Any, Origin | None] = {}
 """How an array looked -> where it came from; None where several looked so that came from different files."""
+
+
+_joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
+"""Ids of origins -> these, so that the ids stay theirs, and where what is made of them all comes from."""
 
 
 def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
@@ -117,7 +126,7 @@ def join(result: object, parts: Iterable[object]) -> None:
     given = [of(part) for part in parts]
     found = [origin for origin in given if origin is not None]
     if found:
-        _pass_on(result, found if len(found) == len(given) else [*found, Origin()])
+        _pass_on(result, found if len(found) == len(given) else [*found, _UNKNOWN])
 
 
 def choose(part: object, split: Mapping[str, Any]) -> None:
@@ -189,10 +198,20 @@ def _pass_on(result: object, found: list[Origin]) -> None:
 
 
 def _joined(origins: list[Origin]) -> Origin:
-    first = origins[0]
-    if len(origins) == 1:
-        return first
-    others = [other for other in origins if other is not first]
+    several = {id(origin): origin for origin in origins}
+    if len(several) == 1:
+        return origins[0]
+    key = tuple(several)
+    known = _joints.get(key)
+    if known is None:
+        if len(_joints) >= MAX_JOINTS:
+            _joints.clear()
+        known = _joints[key] = several, _joint(list(several.values()))
+    return known[1]
+
+
+def _joint(origins: list[Origin]) -> Origin:
+    first, *others = origins
     if all(other == first for other in others):
         return first
     sources = tuple(dict.fromkeys(source for origin in origins for source in origin.sources))

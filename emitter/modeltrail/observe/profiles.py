@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,7 +89,7 @@ def _column(name: str, parts: list[Cells]) -> dict[str, Any]:
     missing = _missing(parts)
     if values.dtype.kind in "iuf":
         known = values if missing is None else values[~missing]
-        return _numbers(name, known.astype(np.float64, copy=False), len(values))
+        return _numbers(name, known.astype(np.float64, copy=False), len(values))  # a copy, by `concatenate`
     if values.dtype.kind in "Mm":
         unknown = np.isnat(values) if missing is None else np.isnat(values) | missing
         return {"count": len(values), "nulls": int(unknown.sum())}
@@ -127,26 +128,33 @@ def _length(cells: Cells) -> "Array":
 
 
 def _numbers(name: str, known: "Array", count: int) -> dict[str, Any]:
-    """Of numbers that are not missing, among `count`; sorted, infinite ones and NaN lie outside."""
+    """Of numbers that are not missing, among `count`; sorted, infinite ones and NaN lie outside.
+
+    Works in the array itself: a copy costs as much as a look at it.
+    """
     import numpy as np
 
-    ordered = np.sort(known)
-    first, last, end = np.searchsorted(ordered, [-np.finfo(np.float64).max, np.inf, np.nan])
-    finite = ordered[first:last]
+    known.sort()
+    first, last, end = np.searchsorted(known, [-np.finfo(np.float64).max, np.inf, np.nan])
+    finite = known[first:last]
     found: dict[str, Any] = {"count": count, "nulls": int(count - end)}
     if not len(finite):
         return found
+    shape: dict[str, Any] = {}
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # squares of 1e300: no number, then, but no noise either
-        found |= {"mean": float(finite.mean()), "std": float(finite.std())}
+        mean = finite.mean()
         if np.isfinite(finite[-1] - finite[0]) and not redact.is_secret_name(name):
             edges = np.histogram_bin_edges(finite[[0, -1]], bins=BINS)
             below = np.searchsorted(finite, edges[1:-1])
             counts = np.diff(below, prepend=0, append=len(finite))
-            found["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}
-            found |= _quantiles(finite)
-    return found
+            shape["histogram"] = {"edges": edges.tolist(), "counts": counts.tolist()}
+            shape |= _quantiles(finite)
+        finite -= mean
+        finite *= finite
+        std = np.sqrt(finite.mean())
+    return found | {"mean": float(mean), "std": float(std)} | shape
 
 
 def _quantiles(ordered: "Array") -> dict[str, Any]:
@@ -163,8 +171,16 @@ def _quantiles(ordered: "Array") -> dict[str, Any]:
         spread = found[middle + aside] - found[middle - aside]
         if spread > math.ulp(max(abs(found[0]), abs(found[-1]))) * 1e4:
             digits = 3 - math.floor(math.log10(spread))
-            return {"quantiles": [round(value, digits) for value in found]}
+            return {"quantiles": [_rounded(value, digits) for value in found]}
     return {}  # one value, or differences that floats hardly tell
+
+
+def _rounded(value: float, digits: int) -> float:
+    """The largest float has no neighbour to be rounded up to."""
+    try:
+        return round(value, digits)
+    except OverflowError:
+        return math.copysign(sys.float_info.max, value)
 
 
 def _texts(name: str, values: "Array") -> dict[str, Any]:

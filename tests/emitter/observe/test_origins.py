@@ -102,6 +102,19 @@ def test_at_most_so_many_sources_are_kept(caplog):
     assert "came from 201 files" in caplog.text
 
 
+def test_joins_are_known_again_and_never_mistaken():
+    """Two that are joined twice have one origin; others have their own, however many came and went."""
+    first, second, made, again = read("/a"), read("/b"), Table(), Table()
+    origins.join(made, [first, second])
+    origins.join(again, [first, second])
+    assert origins.of(made) is origins.of(again)
+    for number in range(2 * origins.MAX_JOINTS):
+        other = Table()
+        origins.join(other, [read(f"/{number}"), read("/b")])
+        assert [f"/{number}", "/b"] == known(other)
+    assert len(origins._joints) <= origins.MAX_JOINTS
+
+
 def test_threads_remember_side_by_side():
     """Objects that come and go in many threads are known there, and leave nothing."""
     before = len(origins._known)

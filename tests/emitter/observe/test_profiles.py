@@ -46,6 +46,28 @@ def test_a_quantile_is_nobodys_value() -> None:
     assert not set(of(numbers)["quantiles"]) & set(numbers.tolist())
 
 
+def test_the_largest_floats_have_quantiles() -> None:
+    """Where a rounded value would be beyond the largest float it is that one, of either sign."""
+    largest = np.finfo(float).max
+    values = np.linspace(1e308, largest, 100)
+    assert largest == of(values)["quantiles"][-1]
+    assert -largest == of(-values)["quantiles"][0]
+
+
+def test_mean_and_spread_are_numpys() -> None:
+    """To the last bit, also of large numbers, of integers and beside missing values; the data stays."""
+    for values in (
+        RANDOM.normal(1e6, 3, 5000),
+        RANDOM.integers(0, 7, 500),
+        np.array([1.0, np.nan, 2.5, 9.0]),
+    ):
+        before = values.copy()
+        found = of(values)
+        ordered = np.sort(values[~np.isnan(values)]).astype(float)
+        assert (ordered.mean(), ordered.std()) == (found["mean"], found["std"])
+        np.testing.assert_array_equal(before, values)
+
+
 def test_what_has_no_quantiles() -> None:
     """A constant, nothing known, and a column whose name is a secret's have none."""
     assert "quantiles" not in of(np.full(10, 3.5))

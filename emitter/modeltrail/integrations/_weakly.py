@@ -24,7 +24,7 @@ class Weakly(Generic[T]):
 
     def forget(self, thing: Any) -> None:
         """Nothing is known of an object any more."""
-        self._known.pop(id(thing), None)
+        self.known.pop(id(thing), None)
 
     def of(self, thing: Any) -> T | None:
         """What is known of an object."""

@@ -110,6 +110,7 @@ def _data(facts: _Facts) -> list[Row]:
         row["columns"] = [
             {"name": c.get("name"), "type": c.get("type")} for c in columns if isinstance(c, dict)
         ]
+        row["split"] = uses.get(identity, (None, {}))[1].get("split")
         said = uses.get(identity) or schemas.get(identity) or anything.get(identity)
         answer.append(_fact(said[0], row) if said else row | {"source": None})
     return answer

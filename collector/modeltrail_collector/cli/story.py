@@ -82,7 +82,25 @@ def _run(run: dict[str, Any]) -> list[Line]:
     took = duration(run["started_at"], run["ended_at"])
     parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
     when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
-    return [(run["job_name"], run["state"], when, f"run {run['run_id']}", parent)]
+    said = [(run["job_name"], run["state"], when, f"run {run['run_id']}", parent)]
+    return [
+        *said,
+        *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
+    ]
+
+
+def _training(training: dict[str, Any]) -> list[Line]:
+    seeds, base = _object(training.get("seeds")), _object(training.get("baseModel"))
+    known = [f"{name} {seed}" for name, seed in seeds.items() if seed is not None]
+    said = {
+        "seeds": ", ".join(known),
+        "deterministic": {"True": "yes", "False": "no"}.get(str(training.get("deterministic"))),
+        "epochs": training.get("epochs"),
+        "steps": training.get("steps"),
+        "processes": _object(training.get("distributed")).get("worldSize"),
+        "based on": "@".join(str(base[key]) for key in ("name", "version") if base.get(key)),
+    }
+    return _pairs(said, learned(training))
 
 
 def _data(rows: list[dict[str, Any]]) -> list[Line]:
@@ -92,11 +110,21 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
             row["use"] or "",
             f"{row['rows']:,} rows" if row["rows"] is not None else "",
             f"{len(row['columns'])} columns" if row["columns"] else "",
+            _split(_object(row["split"])),
             short(row["fingerprint"] or row["version"] or ""),
             learned(row),
         )
         for row in rows
     ]
+
+
+def _split(split: dict[str, Any]) -> str:
+    """`random 75 %, seed 7`."""
+    share = split.get("fraction")
+    said = [str(split["strategy"])] if split.get("strategy") else []
+    said += [f"{100 * share:.4g} %"] if isinstance(share, int | float) else []
+    seed = [f"seed {split['seed']}"] if split.get("seed") is not None else []
+    return ", ".join([" ".join(said), *seed] if said else seed)
 
 
 def _transformations(rows: list[dict[str, Any]]) -> list[Line]:

@@ -72,6 +72,30 @@ def test_show_as_text(churn) -> None:
     assert "\x1b" not in text
 
 
+def test_show_tells_how_it_was_trained(make, log_of) -> None:
+    """Seeds that somebody set, passes, steps, the model that it began with; how rows were chosen."""
+    training = make.facet(
+        "modelTrail_training", framework="torch", frameworkVersion="2", algorithm="Net", capture="observed",
+        seeds={"framework": 11, "numpy": None}, epochs=8, steps=304, deterministic=False,
+        baseModel={"namespace": "file", "name": "/base.pt", "version": "2"},
+    )  # fmt: skip
+    use = make.facet("modelTrail_dataUse", role="train", capture="observed",
+                     split={"strategy": "random", "fraction": 0.75, "seed": 7})  # fmt: skip
+    made = make.dataset("m", datasetType=make.facet("t", datasetType="MODEL", subType="ML_MODEL"))
+    facets = {"modelTrail_training": training}
+    data = make.dataset("d", inputFacets__modelTrail_dataUse=use)
+    log = log_of(
+        [make.run_event("COMPLETE", make.base, "r", "j", run_facets=facets, inputs=[data], outputs=[made])]
+    )
+    text = ask(commands.show, "m", "--log", log.uri).stdout
+    told = dict(
+        re.findall(r"^  (seeds|deterministic|epochs|steps|based on) +(\S.*?)(?:  |$)", text, re.MULTILINE)
+    )
+    expected = {"seeds": "framework 11", "deterministic": "no", "epochs": "8", "steps": "304"}
+    assert {**expected, "based on": "/base.pt@2"} == told
+    assert "random 75 %, seed 7" in text
+
+
 def test_show_one_section(churn) -> None:
     """`--section` tells nothing else, in text and in JSON."""
     text = ask(commands.show, "churn@2", "--section", "params", "--log", churn.uri).stdout

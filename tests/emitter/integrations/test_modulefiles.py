@@ -157,16 +157,16 @@ def test_what_was_loaded_is_the_base(way, autolog, told, train, made):
     assert {"base.safetensors", "x.csv"} <= edges(event)["tuned.safetensors"]
 
 
-def test_what_a_library_saves_is_told_once(autolog, told):
+def test_what_a_library_saves_is_told_once(autolog, told, tmp_path):
     """The files that transformers writes into a folder are no models of their own."""
     from transformers import BertConfig, BertModel
 
     autolog()
     small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
     with modeltrail.run("save"):
-        BertModel(BertConfig(vocab_size=20, **small)).save_pretrained("folder")
-        assert (Path("folder") / "model.safetensors").exists()
-        BertModel.from_pretrained("folder")
+        BertModel(BertConfig(vocab_size=20, **small)).save_pretrained(tmp_path / "folder")
+        assert (tmp_path / "folder/model.safetensors").exists()
+        BertModel.from_pretrained(tmp_path / "folder")
     (event,) = told()
     assert ["folder"] == [Path(each["name"]).name for each in event["outputs"]]
     assert {"folder"} >= {Path(each["name"]).name for each in event["inputs"]}

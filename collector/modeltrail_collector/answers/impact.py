@@ -157,13 +157,13 @@ def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> lis
 
 
 def _named(db: Database, text: str) -> tuple[Row, str | None]:
-    try:
-        return names.dataset(db, text), None
-    except NotFound:
-        name, at, version = text.rpartition("@")
-        if not at or not name:
-            raise
-        return names.dataset(db, name), version
+    name, at, version = text.rpartition("@")
+    for in_full in (True, False):
+        if found := names.find_dataset(db, text, in_full=in_full):
+            return found, None
+        if at and name and (found := names.find_dataset(db, name, in_full=in_full)):
+            return found, version
+    raise NotFound(names.unknown_dataset(db, name if at and name else text))
 
 
 def _readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:

@@ -16,6 +16,7 @@ from modeltrail_collector.tables.past import NOW
 
 _VERSION_DIGITS: Final = 4
 _SHOWN: Final = 8
+_LOOKED_AT: Final = 500
 
 _IN_FULL: Final = """CASE
     WHEN name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text THEN 1
@@ -185,19 +186,26 @@ def unknown_model(db: Database, text: str) -> str:
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     db.attach("models", held=True)
-    rows = db.rows("SELECT DISTINCT name, registered_name FROM models")
-    names = [name for row in rows for name in (row["registered_name"], row["name"]) if name]
-    return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, names)}"
+    named = "SELECT name FROM models UNION SELECT registered_name FROM models"
+    return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, named)}"
 
 
 def unknown_dataset(db: Database, text: str) -> str:
     """What to say where nothing is called so."""
     db.attach("mentions")
-    names = [row["name"] for row in db.rows("SELECT DISTINCT name FROM mentions WHERE how = 'name'")]
-    return f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, names)}"
+    named = "SELECT DISTINCT name FROM mentions WHERE how = 'name'"
+    return f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, named)}"
 
 
-def _nearest(db: Database, text: str, names: list[str]) -> str:
+def _nearest(db: Database, text: str, named: str) -> str:
+    """The nearest of what a SELECT names: of hundreds of thousands the database leaves a few to look at."""
+    rows = db.rows(
+        f"""SELECT name FROM ({named}) WHERE name IS NOT NULL ORDER BY greatest(
+            jaro_winkler_similarity(name, $text), jaro_winkler_similarity(split_part(name, '/', -1), $text)
+        ) DESC, name LIMIT {_LOOKED_AT}""",  # noqa: S608  ours
+        text=text,
+    )
+    names = [row["name"] for row in rows]
     by_end = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names}
     near = difflib.get_close_matches(text, list(by_end), n=3, cutoff=0.5)
     near = list(dict.fromkeys(by_end[name] for name in near)) or sorted(set(names))[:3]

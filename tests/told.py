@@ -20,6 +20,19 @@ def metrics(event):
     return {each["name"]: each for each in facet(event, "metrics")["metrics"]}
 
 
+def params(event):
+    """(component, name) -> (value, origin)."""
+    return {
+        (each.get("component"), each["name"]): (each["value"], each.get("origin"))
+        for each in facet(event, "hyperparameters")["params"]
+    }
+
+
+def files(event):
+    """Each output, by the last part of its name."""
+    return {Path(each["name"]).name: each for each in event["outputs"]}
+
+
 def points(events):
     """(name, step) -> value, of all chunks of series."""
     chunks = [event["run"]["facets"].get("modelTrail_metricSeries") for event in events]

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector.answers import firing as alerts
+from modeltrail_collector.answers import forbidden
 from modeltrail_collector.answers.rules import AnyRule, read_rules
 from modeltrail_collector.cli.alert import alert as command
 from modeltrail_collector.errors import ConfigError
@@ -229,6 +230,13 @@ def test_forbidden(churn, make, log_of, ask) -> None:
     digest = make.digest("customers")
     assert 1 == len(ask(churn, *rule, f'fingerprint = "{digest[:12]}"'))
     assert [] == ask(churn, *rule, f'fingerprint = "{make.digest("x")[:12]}"')
+
+
+def test_forbidden_versions_beyond_the_first_that_are_traced_together(churn, ask, monkeypatch) -> None:
+    """All that learned from it fire, however few are looked at at once."""
+    monkeypatch.setattr(forbidden, "_AT_ONCE", 1)
+    found = ask.findings(churn, 'kind = "forbidden"', 'dataset = "customers.csv"', 'versions = "all"')
+    assert {"churn@1", "churn@2", "churn@3"} == {one.subject for one in found}
 
 
 def test_forbidden_by_the_names_that_its_reader_knows(make, log_of, ask) -> None:

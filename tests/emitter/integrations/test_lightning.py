@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from told import facet, metrics, points, uses
+from told import facet, files, metrics, params, points, uses
 
 import modeltrail
 from modeltrail.observe import data
@@ -81,19 +81,6 @@ def pl(request, tmp_path):
     return SimpleNamespace(
         name=request.param, library=library, Net=net_of(library), loader=loader, trainer=trainer, kept=kept
     )
-
-
-def params(event):
-    """(component, name) -> (value, origin)."""
-    return {
-        (each.get("component"), each["name"]): (each["value"], each.get("origin"))
-        for each in facet(event, "hyperparameters")["params"]
-    }
-
-
-def files(event):
-    """The name of each model that came out, by its file's name."""
-    return {Path(each["name"]).name: each for each in event["outputs"]}
 
 
 def test_a_fit_says_what_it_learned_from(pl, autolog, told):

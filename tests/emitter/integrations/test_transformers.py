@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from told import facet, metrics, points, uses
+from told import facet, files, metrics, params, points, uses
 
 import modeltrail
 
@@ -51,19 +51,6 @@ def hf(monkeypatch, tmp_path):
         )
 
     return SimpleNamespace(library=transformers, Rows=Rows, model=model, trainer=trainer)
-
-
-def params(event):
-    """(component, name) -> (value, origin)."""
-    return {
-        (each.get("component"), each["name"]): (each["value"], each.get("origin"))
-        for each in facet(event, "hyperparameters")["params"]
-    }
-
-
-def files(event):
-    """Each model that came out, by the last part of its name."""
-    return {Path(each["name"]).name: each for each in event["outputs"]}
 
 
 def evaluated(event):

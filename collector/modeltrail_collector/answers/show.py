@@ -22,7 +22,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
-    from in `source`.
+    from in `source`. `run` has its `training`, and in `others` the runs that trained to the same bytes later:
+    the facts are those of the first.
 
     Raises NotFound for a model that is not in the log.
     """
@@ -81,8 +82,35 @@ def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def _run(facts: _Facts) -> Row | None:
     rows = facts.of_maker("runs", "* EXCLUDE (bucket)")
+    if not rows:
+        return None
     training = facts.find("modelTrail_training", scope="run")
-    return rows[0] | {"training": _fact(*training[0]) if training else None} if rows else None
+    return rows[0] | {"training": _fact(*training[0]) if training else None, "others": _others(facts)}
+
+
+def _others(facts: _Facts) -> list[Row]:
+    """The other runs that trained and put out the same bytes, first of all the one that registered them."""
+    said = facts.db.read(
+        "mentions",
+        "DISTINCT run_id",
+        keys=[facts.model["digest"] or ""],
+        where="how = 'digest' AND role = 'output' AND kind = 'model' AND run_id <> $made",
+        made=facts.model["run_id"],
+    )
+    trained = facts.db.read(
+        "facets",
+        "DISTINCT run_id",
+        runs=[row["run_id"] for row in said],
+        where="key = 'modelTrail_training' AND value IS NOT NULL",
+    )
+    return facts.db.read(
+        "runs",
+        """run_id, job_namespace, job_name, state, started_at, ended_at, last_event_at,
+            coalesce(run_id = $registered, false) AS registered""",
+        runs=[row["run_id"] for row in trained],
+        then="ORDER BY registered DESC, coalesce(started_at, last_event_at), run_id",
+        registered=facts.model["registered_run_id"],
+    )
 
 
 def _data(facts: _Facts) -> list[Row]:

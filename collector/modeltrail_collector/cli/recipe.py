@@ -116,7 +116,7 @@ def _code(answer: dict[str, Any]) -> list[Line]:
         "repository": location.get("repository") or location.get("url"),
         "commit": code["commit"],
         "branch": location.get("branch"),
-        "uncommitted": _CHANGES.get(code["diff_state"]),
+        "uncommitted": _CHANGES.get(code["diff_state"]) if code["commit"] else story.UNVERSIONED,
         "untracked": ", ".join(untracked) or ("none" if code["untracked"] is not None else None),
         "entry point": code["entry_point"],
         "command": shlex.join(code["command"]) if code["command"] else None,

@@ -14,6 +14,8 @@ from modeltrail_schemas.printable import all_printable
 
 _INDENT: Final = "  "
 _GAP: Final = "  "
+_OTHERS: Final = 5
+UNVERSIONED: Final = "the script is under no version control"
 
 Line = Sequence[str]
 
@@ -82,11 +84,26 @@ def _run(run: dict[str, Any]) -> list[Line]:
     took = duration(run["started_at"], run["ended_at"])
     parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
     when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
-    said = [(run["job_name"], run["state"], when, f"run {run['run_id']}", parent)]
     return [
-        *said,
+        (run["job_name"], run["state"], when, f"run {run['run_id']}", parent),
         *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
+        *_others(run.get("others", ())),
     ]
+
+
+def _others(runs: Sequence[dict[str, Any]]) -> list[Line]:
+    shown = [
+        (
+            "same bytes from",
+            run["job_name"],
+            time(run["started_at"] or run["last_event_at"]),
+            f"run {run['run_id']}" + (", which registered this version" if run["registered"] else ""),
+            "",
+        )
+        for run in runs[:_OTHERS]
+    ]
+    more = [("", f"and {len(runs) - _OTHERS:,} more", "", "", "")] if len(runs) > _OTHERS else []
+    return [*shown, *more]
 
 
 def _training(training: dict[str, Any]) -> list[Line]:
@@ -165,7 +182,7 @@ def _code(code: dict[str, Any]) -> list[Line]:
 
 def _uncommitted(code: dict[str, Any]) -> str | None:
     if not code.get("vcs") and not code.get("commit"):
-        return "the script is under no version control"
+        return UNVERSIONED
     return {"True": "yes", "False": "no"}.get(str(code.get("dirty")))
 
 

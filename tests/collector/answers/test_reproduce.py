@@ -246,6 +246,15 @@ def test_of_many_untracked_files_five_are_named(make, recipe_of, capsys) -> None
     assert 7 == len(told["code"]["untracked"])
 
 
+def test_what_no_commit_is_known_of_is_not_called_unchanged(make, recipe_of, capsys) -> None:
+    """A script that lies in no repository has no uncommitted changes, and no `no changes` either."""
+    state = make.facet("modelTrail_codeState", dirty=False, sourceSha256=make.digest("train.py"))
+    print_recipe(recipe_of({"modelTrail_codeState": state}), ["code"])
+    told = capsys.readouterr().out
+    assert "under no version control" in told
+    assert "no changes" not in told
+
+
 def test_broken_facets_are_told_as_far_as_they_go(make, recipe_of) -> None:
     """Facets that are kept although they break their schema never break the recipe."""
     odd = {"python": "3", "packages": {"a": 1}, "diff": 7, "untracked": [1, {}], "seeds": [1], "argv": {}}

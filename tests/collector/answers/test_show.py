@@ -1,8 +1,13 @@
 """What exactly produced a model version."""
 
 import json
+import re
+from datetime import timedelta
+
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli import answers as commands
 
 
 def test_every_section_of_the_story(churn, make) -> None:
@@ -42,6 +47,33 @@ def test_what_nobody_said_is_none(churn, make, log_of) -> None:
     told = answers.show(log_of([make.run_event("COMPLETE", make.base, "r", "j", outputs=[bare])]), "m")
     said = {name for name, value in told.items() if value is not None}
     assert {"model", "run"} == said
+
+
+def test_runs_that_made_the_same_bytes_are_told(make, log_of) -> None:
+    """Of bytes trained several times each run is named, first the one that registered this version."""
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    artifact = make.facet("a", digest=f"sha256:{make.digest('model')}")
+
+    def event(number: int, trained: bool):
+        name = make.facet("r", name="churn", version=str(number))
+        model = make.dataset(
+            "churn",
+            datasetType=kind,
+            modelTrail_registration=name,
+            outputFacets__modelTrail_modelArtifact=artifact,
+        )
+        facets = {"modelTrail_training": make.facet("t", algorithm="Ridge")} if trained else {}
+        at = make.base + timedelta(minutes=number)
+        return make.run_event("COMPLETE", at, f"run {number}", "train", run_facets=facets, outputs=[model])
+
+    log = log_of([event(1, True), event(2, True), event(3, True), event(4, False)])
+    for version, others in {1: [2, 3], 2: [2, 3], 3: [3, 2], 4: [2, 3]}.items():
+        run = answers.show(log, f"churn@{version}")["run"]
+        told = [(row["run_id"], row["registered"]) for row in run["others"]]
+        assert [(f"run {number}", number == version) for number in others] == told
+        assert "run 1" == run["run_id"]
+    text = CliRunner().invoke(commands.show, ["churn@3", "--log", log.uri]).stdout
+    assert ["run 3, which registered this version", "run 2"] == re.findall("same bytes from.*(run .*)", text)
 
 
 def test_a_deployment_is_part_of_its_version(churn) -> None:

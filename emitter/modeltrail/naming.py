@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 FILE: Final = "file"
 IN_MEMORY: Final = "inmemory://"
@@ -51,8 +51,8 @@ def local_path(where: str | os.PathLike[str]) -> Path | None:
     """The path on this machine that `where` means, absolute, or None for a remote URI."""
     text = os.fsdecode(where)
     if is_uri(text):
-        parts = urlsplit(text)
-        if parts.scheme.lower() != "file" or parts.netloc not in {"", "localhost"}:
+        parts = _parts(text)
+        if parts is None or parts.scheme.lower() != "file" or parts.netloc not in {"", "localhost"}:
             return None
         text = unquote(parts.path)
     return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111  resolve() follows links
@@ -75,15 +75,22 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     path = local_path(where)
     if path is not None:
         return FILE, path.as_posix()
-    try:
-        parts = urlsplit(os.fspath(where))
-    except ValueError:  # `http://[broken`: still a name
+    parts = _parts(os.fspath(where))
+    if parts is None:  # still a name
         return FILE, os.fspath(where).partition("?")[0]
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
     if scheme == DUCKDB:
         return _duckdb(parts.netloc + unquote(parts.path))
     authority = _authority(scheme, parts.netloc)
     return f"{scheme}://{authority}" if authority else scheme, _name(scheme, unquote(parts.path))
+
+
+def _parts(text: str) -> SplitResult | None:
+    """None for what only begins like a URI: `http://[broken`."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return None
 
 
 def uri(namespace: str, name: str) -> str:

@@ -8,7 +8,7 @@ def event_key(event: Mapping[str, Any]) -> bytes:
     """All events of a root job, its runs and their children, go to one partition, in order.
 
     ``run:{namespace}/{name}`` of the root job, else of the parent job, else of the job; ``job:…`` and
-    ``dataset:…`` for the other events.
+    ``dataset:…`` for the other events. A parent facet of another shape counts as none.
 
     Raises:
         KeyError: The event names no job and no dataset.
@@ -25,8 +25,10 @@ def event_key(event: Mapping[str, Any]) -> bytes:
 
 def _root_job(event: Mapping[str, Any]) -> Mapping[str, Any]:
     job: Mapping[str, Any] = event["job"]
-    parent = (event["run"].get("facets") or {}).get("parent")
-    if not parent:
-        return job
-    found: Mapping[str, Any] = (parent.get("root") or parent).get("job") or {}
+    parent = _object(_object(event["run"].get("facets")).get("parent"))
+    found = _object(_object(parent.get("root") or parent).get("job"))
     return found if found.get("namespace") and found.get("name") else job
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

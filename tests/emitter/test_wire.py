@@ -303,6 +303,13 @@ def test_the_key_is_the_clients_key(written, expected):
     assert expected == Stock._get_message_key(Stock.__new__(Stock), client_event(written))
 
 
+@pytest.mark.parametrize("parent", ["text", [1], {"job": "text"}, {"root": 5}, {"root": {"job": []}}])
+def test_a_parent_of_another_shape_is_none(parent):
+    """Where the parent facet breaks its schema, which is warned of only, the key names the job."""
+    assert b"run:ns/job" == wire.key(event(facets={"parent": parent}))
+    assert b"run:ns/job" == wire.key({**event(), "run": {"facets": "text"}})
+
+
 def test_a_key_needs_a_job():
     """An event that names neither job nor dataset has no key: EncodingError."""
     with pytest.raises(EncodingError, match="names no job"):

@@ -74,7 +74,7 @@ def mlflow(
     if as_json:
         click.echo(json.dumps({"tracking_uri": redact.text(told.uri), **counts}))
     else:
-        click.echo("Imported {runs} runs and {versions} model versions in {events} events.".format(**counts))
+        click.echo("Imported runs: {runs}, model versions: {versions}, events: {events}.".format(**counts))
 
 
 @contextlib.contextmanager

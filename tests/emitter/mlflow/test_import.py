@@ -156,7 +156,7 @@ def test_what_cannot_be_imported_is_said(mlflow, sqlite, modeltrail_command, tmp
     mlflow.MlflowClient(sqlite).create_run("0")
     ask = ("import", "mlflow", "--tracking-uri")
     said = modeltrail_command(*ask, sqlite, "--since", "2038-01-01").stdout
-    assert "Imported 0 runs and 0 model versions in 0 events." in said
+    assert "Imported runs: 0, model versions: 0, events: 0." in said
     said = modeltrail_command(*ask, sqlite, "--experiment", "nope", expected=2).stderr
     assert "has no experiment nope; it has Default" in said
     said = modeltrail_command(*ask, "http://me:secret@127.0.0.1:9", expected=4).stderr

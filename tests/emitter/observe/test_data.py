@@ -34,6 +34,7 @@ from modeltrail_schemas import digests
         ("file://nas/data/x.csv", "file://nas", "/data/x.csv"),
         ("/data/../data/x.csv", "file", "/data/x.csv"),
         ("s3://bucket", "s3://bucket", "/"),
+        ("http://[broken/x", "file", "http://[broken/x"),
     ],
 )
 def test_names_follow_openlineage(where, namespace, name):

@@ -56,7 +56,7 @@ FACETS: Final = (
     FacetSpec("modelTrail_evaluation", "ModelTrailEvaluationInputDatasetFacet", "input_dataset", "1-0-0"),
     FacetSpec("modelTrail_model", "ModelTrailModelDatasetFacet", "dataset", "1-0-0"),
     FacetSpec(
-        "modelTrail_modelArtifact", "ModelTrailModelArtifactOutputDatasetFacet", "output_dataset", "1-0-0"
+        "modelTrail_modelArtifact", "ModelTrailModelArtifactOutputDatasetFacet", "output_dataset", "1-0-1"
     ),
     FacetSpec("modelTrail_registration", "ModelTrailRegistrationDatasetFacet", "dataset", "1-0-0"),
     FacetSpec("modelTrail_deployment", "ModelTrailDeploymentRunFacet", "run", "1-0-0"),

@@ -22,8 +22,7 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
-    from in `source`. `run` has its `training`, and in `others` the runs that trained to the same bytes later:
-    the facts are those of the first.
+    from in `source`. `run` has its `training`, and in `others` the other runs that trained to the same bytes.
 
     Raises NotFound for a model that is not in the log.
     """
@@ -89,7 +88,7 @@ def _run(facts: _Facts) -> Row | None:
 
 
 def _others(facts: _Facts) -> list[Row]:
-    """The other runs that trained and put out the same bytes, first of all the one that registered them."""
+    """The other runs that trained and wrote the same bytes: a training done again, mostly."""
     said = facts.db.read(
         "mentions",
         "DISTINCT run_id",
@@ -99,17 +98,18 @@ def _others(facts: _Facts) -> list[Row]:
     )
     trained = facts.db.read(
         "facets",
-        "DISTINCT run_id",
+        "run_id",
         runs=[row["run_id"] for row in said],
-        where="key = 'modelTrail_training' AND value IS NOT NULL",
+        where="key IN ('modelTrail_training', 'modelTrail_modelArtifact') AND value IS NOT NULL",
+        then="""GROUP BY run_id HAVING bool_or(key = 'modelTrail_training') AND bool_or(
+            value ->> '$.digest' = $digest AND coalesce(value ->> '$.written', '') <> 'false')""",
+        digest=facts.model["digest"],
     )
     return facts.db.read(
         "runs",
-        """run_id, job_namespace, job_name, state, started_at, ended_at, last_event_at,
-            coalesce(run_id = $registered, false) AS registered""",
+        "run_id, job_namespace, job_name, state, started_at, ended_at, last_event_at",
         runs=[row["run_id"] for row in trained],
-        then="ORDER BY registered DESC, coalesce(started_at, last_event_at), run_id",
-        registered=facts.model["registered_run_id"],
+        then="ORDER BY coalesce(started_at, last_event_at), run_id",
     )
 
 
@@ -242,13 +242,18 @@ def _artifact(facts: _Facts) -> Row | None:
 
 def _registration(facts: _Facts) -> Row | None:
     for row, value in facts.find("modelTrail_registration", made=False):
-        if (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
+        said = (row["namespace"], row["name"], str(value.get("version")))
+        if said == tuple(facts.model[name] for name in ("namespace", "name", "version")):
             return _fact(row, value)
     return None
 
 
 def _deployments(facts: _Facts) -> list[Row]:
-    where = """CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
+    # Several versions may have the same bytes: where one of this name is named, that one is meant.
+    where = """CASE
+        WHEN model_name IN ($name, $registered) AND NOT coalesce(starts_with($digest, model_version), true)
+            THEN model_version = $version AND coalesce(model_digest = $digest, true)
+        WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
         ELSE model_version = $version AND model_name IN ($name, $registered) END"""
     of = {name: facts.model[name] for name in ("digest", "name", "version")}
     of["registered"] = facts.model["registered_name"]

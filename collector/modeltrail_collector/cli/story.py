@@ -97,7 +97,7 @@ def _others(runs: Sequence[dict[str, Any]]) -> list[Line]:
             "same bytes from",
             run["job_name"],
             time(run["started_at"] or run["last_event_at"]),
-            f"run {run['run_id']}" + (", which registered this version" if run["registered"] else ""),
+            f"run {run['run_id']}",
             "",
         )
         for run in runs[:_OTHERS]

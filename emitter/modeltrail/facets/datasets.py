@@ -144,6 +144,7 @@ class ModelTrailModelArtifactOutputDatasetFacet(Facet):
         digest_algorithm: `sha256` for one file, `sha256-tree` for a directory.
         uri: where they lie.
         size_bytes: how many they are.
+        written: False where the run found them, to register them for instance.
         files: `{"path", "sha256", "sizeBytes"}`, at most `MAX_FILES`, else `manifest_uri`.
         manifest_uri: where the full list of files is kept.
         signature_bundle: `{"type": oms | dsse, "uri", "identity"}`.
@@ -158,6 +159,7 @@ class ModelTrailModelArtifactOutputDatasetFacet(Facet):
     digest_algorithm: str
     uri: str
     size_bytes: int
+    written: bool | None = None
     files: Sequence[Any] | None = None
     manifest_uri: str | None = None
     signature_bundle: Mapping[str, Any] | None = None

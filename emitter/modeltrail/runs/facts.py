@@ -315,6 +315,7 @@ class Facts:
         found = models.named(name) if wanted is None and not self.models else self.model(wanted)
         with self._lock:
             if found not in self.models:
+                found.is_found = True
                 self.models.append(found)
         return found
 

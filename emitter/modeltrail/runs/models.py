@@ -44,6 +44,7 @@ class Model:
         registry: the URI of the registry that knows the name.
         registration: the facet, once it is registered.
         is_of_several: whether its run makes models of other classes too, of which it tells one.
+        is_found: whether its run only registers it.
     """
 
     view: ModelView
@@ -52,6 +53,7 @@ class Model:
     registry: str = REGISTRY
     registration: ModelTrailRegistrationDatasetFacet | None = None
     is_of_several: bool = False
+    is_found: bool = False
     _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
 
     @property
@@ -99,6 +101,7 @@ class Model:
         if view.namespace != naming.IN_MEMORY or self.view.namespace == naming.IN_MEMORY:
             self.view = view
         self.name = name or self.name
+        self.is_found = False
 
     def remember(self, source: object) -> None:
         """The object that the model is, if it is one; not kept alive."""
@@ -160,7 +163,7 @@ class Model:
         for facet in (_model_facet(self.view, said, self.is_of_several), self.registration):
             if facet is not None:
                 facets[facet.KEY] = facet.to_dict()
-        artifact = _artifact(self.view)
+        artifact = _artifact(self.view, self.is_found)
         written = {artifact.KEY: artifact.to_dict()} if artifact else {}
         return Dataset(*self.identity, facets, {}, written)
 
@@ -223,7 +226,7 @@ def _model_facet(
     )
 
 
-def _artifact(view: ModelView) -> ModelTrailModelArtifactOutputDatasetFacet | None:
+def _artifact(view: ModelView, is_found: bool) -> ModelTrailModelArtifactOutputDatasetFacet | None:
     if view.digest is None or view.digest_algorithm is None or view.size_bytes is None:
         return None
     files = [
@@ -236,6 +239,7 @@ def _artifact(view: ModelView) -> ModelTrailModelArtifactOutputDatasetFacet | No
         digest_algorithm=view.digest_algorithm,
         uri=view.uri or f"{naming.IN_MEMORY}{view.name}",
         size_bytes=view.size_bytes,
+        written=False if is_found else None,
         files=files or None,
     )
 

@@ -49,31 +49,36 @@ def test_what_nobody_said_is_none(churn, make, log_of) -> None:
     assert {"model", "run"} == said
 
 
-def test_runs_that_made_the_same_bytes_are_told(make, log_of) -> None:
-    """Of bytes trained several times each run is named, first the one that registered this version."""
+def test_versions_of_the_same_bytes_have_their_own_runs(make, log_of) -> None:
+    """What was trained again to the same bytes is told of the run that did, and the others are named."""
     kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
-    artifact = make.facet("a", digest=f"sha256:{make.digest('model')}")
 
-    def event(number: int, trained: bool):
-        name = make.facet("r", name="churn", version=str(number))
+    def event(number: int, name: str = "churn", *, trained: bool = True, **found):
         model = make.dataset(
-            "churn",
+            name,
             datasetType=kind,
-            modelTrail_registration=name,
-            outputFacets__modelTrail_modelArtifact=artifact,
+            modelTrail_registration=make.facet("r", name=name, version=str(number)),
+            outputFacets__modelTrail_modelArtifact=make.facet("a", digest=make.digest("model"), **found),
         )
-        facets = {"modelTrail_training": make.facet("t", algorithm="Ridge")} if trained else {}
+        facets = {"modelTrail_training": make.facet("t", algorithm=f"A{number}")} if trained else {}
         at = make.base + timedelta(minutes=number)
+        said = {"name": "churn", "version": str(number), "digest": make.digest("model")}
+        deployed = make.facet("d", action="create", model=said, effectiveAt=at.isoformat())
+        facets |= {"modelTrail_deployment": deployed} if name == "churn" else {}
         return make.run_event("COMPLETE", at, f"run {number}", "train", run_facets=facets, outputs=[model])
 
-    log = log_of([event(1, True), event(2, True), event(3, True), event(4, False)])
-    for version, others in {1: [2, 3], 2: [2, 3], 3: [3, 2], 4: [2, 3]}.items():
-        run = answers.show(log, f"churn@{version}")["run"]
-        told = [(row["run_id"], row["registered"]) for row in run["others"]]
-        assert [(f"run {number}", number == version) for number in others] == told
-        assert "run 1" == run["run_id"]
-    text = CliRunner().invoke(commands.show, ["churn@3", "--log", log.uri]).stdout
-    assert ["run 3, which registered this version", "run 2"] == re.findall("same bytes from.*(run .*)", text)
+    later = [event(5, written=False), event(6, "other")]  # trains something else beside; another name
+    log = log_of([event(1), event(2), event(3), event(4, trained=False), *later])
+    for number, maker in {1: 1, 2: 2, 3: 3, 4: 1, 5: 1}.items():
+        told = answers.show(log, f"churn@{number}")
+        assert (f"run {maker}", f"A{maker}") == (told["run"]["run_id"], told["model"]["algorithm"])
+        others = {row["run_id"] for row in told["run"]["others"]}
+        assert {f"run {one}" for one in (1, 2, 3, 6) if one != maker} == others
+        assert str(number) == told["registration"]["version"]
+        assert [str(number)] == [row["model_version"] for row in told["deployments"]]
+    assert "run 6" == answers.show(log, "other@6")["run"]["run_id"]
+    text = CliRunner().invoke(commands.show, ["churn@2", "--log", log.uri]).stdout
+    assert ["run 1", "run 3", "run 6"] == re.findall("same bytes from.*(run .*)", text)
 
 
 def test_a_deployment_is_part_of_its_version(churn) -> None:

@@ -1,6 +1,6 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
--- `run_id` is the run that made the artifact: the first that put out this digest and trained; a registration in
--- another run only adds the name. Of a version that was said of several bytes the last ones count. The last four
+-- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
+-- version; else under any name. A registration in another run only adds the name. Of a version that was said of several bytes the last ones count. The last four
 -- columns say between which events the runs that speak of it lie. Of a run that trained several models the facet
 -- `modelTrail_training` tells of the last one; what another one says of itself counts for that.
 WITH sighting AS (
@@ -31,17 +31,25 @@ WITH sighting AS (
     LEFT JOIN run_times AS runs ON runs.run_id = d.run_id
     WHERE d.role = 'output' AND d.kind = 'model'
 ),
-versioned AS (
+placed AS (
     SELECT *, coalesce(
         registered_version,
         CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
         digest[:12], right(run_id, 12)
-    ) AS model_version, (happened_at, run_id) AS place
+    ) AS model_version, (happened_at, run_id) AS place,
+    training IS NOT NULL AND coalesce(artifact ->> '$.written', '') <> 'false' AS is_made
     FROM sighting
 ),
+versioned AS (
+    SELECT *,
+        CASE WHEN digest IS NOT NULL THEN arg_min(run_id, place) FILTER (is_made) OVER same END AS made_by,
+        CASE WHEN digest IS NOT NULL THEN arg_min(training, place) FILTER (is_made) OVER same END AS made_how
+    FROM placed
+    WINDOW same AS (PARTITION BY namespace, name, model_version, digest)
+),
 maker AS (
-    SELECT digest, arg_min(run_id, (training IS NULL, happened_at, run_id)) AS run_id,
-        arg_min(training, (training IS NULL, happened_at, run_id)) AS training,
+    SELECT digest, arg_min(run_id, (NOT is_made, happened_at, run_id)) AS run_id,
+        arg_min(training, place) FILTER (is_made) AS training,
         arg_min(artifact, (happened_at, run_id)) AS artifact,
         min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at,
         min(first_ingested_at) AS first_ingested_at, max(last_ingested_at) AS last_ingested_at
@@ -51,10 +59,13 @@ maker AS (
 told AS (
     SELECT
         namespace, name, model_version AS version,
-        coalesce(arg_max(maker.run_id, place), arg_min(versioned.run_id, place)) AS run_id,
+        coalesce(arg_max(coalesce(made_by, maker.run_id), place), arg_min(versioned.run_id, place)) AS run_id,
         arg_max(digest, place) AS digest,
         min(happened_at) AS created_at,
-        coalesce(arg_max(maker.training, place), arg_max(versioned.training, place)) AS training,
+        coalesce(
+            arg_max(coalesce(made_how, maker.training), place),
+            arg_max(versioned.training, place) FILTER (is_made)
+        ) AS training,
         coalesce(arg_max(versioned.artifact, place), arg_max(maker.artifact, place)) AS artifact,
         max(model ->> '$.framework') AS framework, max(model ->> '$.task') AS task,
         max(registered_name) AS registered_name,

@@ -132,7 +132,8 @@ def test_the_answer_as_json(log: Path) -> None:
 
 
 def test_an_empty_log_has_nothing_to_prove(tmp_path: Path) -> None:
-    """Where there is no log that is said, with exit code 0."""
-    code, result = call(tmp_path / "nowhere")
+    """Where nothing is sealed yet that is said, with exit code 0."""
+    (tmp_path / "inbox").mkdir()
+    code, result = call(tmp_path)
     assert 0 == code
     assert "no records" in result.stderr

@@ -33,6 +33,7 @@ def alert(ctx: click.Context, log_uri: str, path: str, *, check: bool, as_json: 
     from modeltrail_collector import answers
     from modeltrail_collector.answers.firing import check as check_rules
     from modeltrail_collector.answers.firing import plain, summarised
+    from modeltrail_collector.answers.unheard import unheard
 
     rules = answers.read_rules(path)
     if check:
@@ -46,6 +47,8 @@ def alert(ctx: click.Context, log_uri: str, path: str, *, check: bool, as_json: 
         else:
             columns = ("severity", "rule", "subject", "finding", "actual", "expected", "run", "record")
             print_rows([_row(one) for one in summarised(found)], columns, nothing="Nothing fires.")
+        for said in unheard(db, rules):
+            click.echo(f"modeltrail: {said}", err=True)
     if found:
         ctx.exit(1)
 

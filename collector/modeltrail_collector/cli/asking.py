@@ -39,10 +39,19 @@ def past_options(function: Function) -> Function:
 def asking(
     log_uri: str, as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Iterator["Database"]:
-    """A handle on the log; at the end it is said on stderr when the tables are behind the log."""
+    """A handle on the log; at the end it is said on stderr when the tables are behind the log.
+
+    Raises ConfigError where there is no log.
+    """
     import modeltrail_collector
     from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.errors import NotFound
 
     with modeltrail_collector.open(log_uri, as_of=as_of, known_at=known_at) as db:
-        yield db
+        db.log.must_exist()
+        try:
+            yield db
+        except NotFound:  # it may be in what is not compacted
+            warn_if_behind(db.log)
+            raise
         warn_if_behind(db.log)

@@ -80,7 +80,10 @@ def verify(
     key = private_key(sign) if sign else None
     earlier = _earlier(head, trust) if head else None
     trusted = public_key(trust) if trust else None
-    report = verify_log(open_log(log_uri), earlier.heads if earlier else (), trusted=trusted)
+    log = open_log(log_uri)
+    if earlier is None:  # else that it is gone is the answer
+        log.must_exist()
+    report = verify_log(log, earlier.heads if earlier else (), trusted=trusted)
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modeltrail_collector.clock import WallClock, wall_ms
-from modeltrail_collector.errors import LogFormatError, NotVerified, OwnershipLost, Unavailable
+from modeltrail_collector.errors import ConfigError, LogFormatError, NotVerified, OwnershipLost, Unavailable
 from modeltrail_collector.log import parts as parts_
 from modeltrail_collector.log import segment as segments_
 from modeltrail_collector.log.chain import extend, genesis
@@ -55,6 +55,18 @@ class Log:
     def inbox(self) -> Path | None:
         """The directory that takes events without a broker; None for an object store."""
         return self.store.root / "inbox" if isinstance(self.store, LocalStore) else None
+
+    def must_exist(self) -> None:
+        """For who only asks: a log that nobody wrote to, a mistyped one mostly, answers as if all were well.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        if not {"raw", "inbox", "tables"} & set(self.store.folders("")):
+            raise ConfigError(
+                f"There is no log at {self.uri}: nothing was ever recorded there. "
+                "Where it lies is said by --log or MODELTRAIL_LOG."
+            )
 
     def partitions(self) -> list[LogPartition]:
         """Every chain in the log, sorted."""

@@ -364,6 +364,9 @@ def test_the_command(churn, tmp_path) -> None:
     path.write_text(path.read_text().replace("0.9", "0.1"))
     quiet = run("--rules", path, "--log", churn.uri)
     assert (0, "", "Nothing fires.\n") == (quiet.exit_code, quiet.stdout, quiet.stderr)
+    path.write_text(path.read_text().replace("accuracy", "acuracy"))
+    mistyped = run("--rules", path, "--log", churn.uri).stderr
+    assert "rule 'floor' cannot fire: no run told of a metric 'acuracy'. Nearest: accuracy." in mistyped
 
 
 def test_check_asks_without_a_log(tmp_path) -> None:

@@ -15,9 +15,11 @@ from click.testing import CliRunner
 
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli import tables as table_commands
+from modeltrail_collector.cli.alert import alert
 from modeltrail_collector.cli.rejected import rejected
+from modeltrail_collector.cli.verify import verify
 from modeltrail_collector.cli.why import why
-from modeltrail_collector.errors import NotFound
+from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL
 
@@ -96,6 +98,25 @@ def test_show_tells_how_it_was_trained(make, log_of) -> None:
     assert "random 75 %, seed 7" in text
 
 
+def test_a_log_that_is_not_there_is_an_error(tmp_path) -> None:
+    """A mistyped --log is no empty log: whoever asks, looks for alerts or verifies hears where it looked."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "a"\nkind = "stalled"\nafter = "1h"\n')
+    for command, given in ((commands.models, []), (verify, []), (alert, ["--rules", str(rules)])):
+        with pytest.raises(ConfigError, match=f"no log at .*{tmp_path.name}/typo.*--log"):
+            ask(command, *given, "--log", str(tmp_path / "typo"))
+
+
+def test_what_is_not_compacted_is_said_of_an_unknown_name(tmp_path) -> None:
+    """A name that is not found may be in what the tables lack: that they lack something is said first."""
+    log = open_log(tmp_path)
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "w.ndjson").write_text("{}\n")
+    told = CliRunner().invoke(commands.show, ["churn", "--log", log.uri])
+    assert isinstance(told.exception, NotFound)
+    assert "1 event in the inbox not compacted: modeltrail compact" in told.stderr
+
+
 def test_show_one_section(churn) -> None:
     """`--section` tells nothing else, in text and in JSON."""
     text = ask(commands.show, "churn@2", "--section", "params", "--log", churn.uri).stdout
@@ -156,8 +177,8 @@ def test_files_below_here_have_short_names(churn, monkeypatch, tmp_path, make, l
 
 def test_empty_answers_speak_on_stderr(tmp_path) -> None:
     """An empty list is an empty stdout and a sentence on stderr; in JSON it is []."""
-    log = str(tmp_path / "log")
-    open_log(log)
+    log = str(tmp_path)
+    (tmp_path / "inbox").mkdir()
     for command in (commands.models, commands.runs):
         found = ask(command, "--log", log)
         assert "" == found.stdout

@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.recipe import (
@@ -75,16 +75,17 @@ class _Said:
         }
         placed = db.read(
             "run_datasets",
-            "namespace, name, kind, version, fingerprint, role",
+            "namespace, name, kind, version, fingerprint, role, identities",
             runs=[run_id],
             then="ORDER BY namespace, name",
         )
         self.makers = self._makers(db, run_id, [row for row in placed if row["role"] == "input"])
-        self.outputs = [
-            {name: value for name, value in row.items() if name != "role"}
-            for row in placed
-            if row["role"] == "output"
-        ]
+        outputs = [row for row in placed if row["role"] == "output"]
+        told = ("namespace", "name", "kind", "version", "fingerprint")
+        self.outputs = [{name: row[name] for name in told} for row in outputs]
+        named = {(row["namespace"], row["name"]) for row in outputs}
+        named.update(*(sources.named(row["identities"]) for row in outputs))
+        self.written = {name for namespace, name in named if namespace == FILE}
 
     @staticmethod
     def _makers(db: Database, run_id: str, inputs: list[Row]) -> dict[tuple[str, str], Row]:
@@ -130,7 +131,7 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
         model=model,
         run=run,
         data=[_data(row, said) for row in shown["data"] or ()] or None,
-        code=_code(shown["code"]),
+        code=_code(shown["code"], said.written),
         params=shown["params"],
         seeds=_seeds(training, said),
         environment=_environment(shown["environment"], said),
@@ -183,7 +184,8 @@ def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None) -> s
     return f"version {version} at {where}{made}" if version else f"at {where}, as it was{made}"
 
 
-def _code(told: Row | None) -> Code | None:
+def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
+    """What the run wrote itself lay there from the time before, and is no code."""
     if told is None:
         return None
     said = _object(told.get("location"))
@@ -208,7 +210,7 @@ def _code(told: Row | None) -> Code | None:
         untracked=[
             Untracked(path=path, sha256=_text(file.get("sha256")))
             for file in untracked
-            if (path := _text(file.get("path")))
+            if (path := _text(file.get("path"))) and f"{root}/{path}" not in written
         ]
         if isinstance(told.get("untracked"), list)
         else None,

@@ -246,6 +246,21 @@ def test_of_many_untracked_files_five_are_named(make, recipe_of, capsys) -> None
     assert 7 == len(told["code"]["untracked"])
 
 
+def test_what_the_run_writes_is_no_code(make, recipe_of) -> None:
+    """A file that the run writes lay there untracked from the time before: to make it again needs none."""
+    files = [{"path": path, "sha256": make.digest(path)} for path in ("m.joblib", "out/x.csv", "helper.py")]
+    state = make.facet("modelTrail_codeState", root="/w", vcs="git", commit=COMMIT, untracked=files)
+    place = {"namespace": "file", "name": "/w/m.joblib", "type": "LOCATION"}
+    model = make.dataset(
+        "models/m.joblib",
+        datasetType=make.facet("t", datasetType="MODEL", subType="ML_MODEL"),
+        symlinks=make.facet("s", identifiers=[place]),
+    )
+    table = make.dataset("/w/out/x.csv", namespace="file")
+    told = recipe_of({"modelTrail_codeState": state}, outputs=[model, table])
+    assert ["helper.py"] == [file["path"] for file in told["code"]["untracked"]]
+
+
 def test_what_no_commit_is_known_of_is_not_called_unchanged(make, recipe_of, capsys) -> None:
     """A script that lies in no repository has no uncommitted changes, and no `no changes` either."""
     state = make.facet("modelTrail_codeState", dirty=False, sourceSha256=make.digest("train.py"))

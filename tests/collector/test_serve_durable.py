@@ -76,6 +76,17 @@ def test_the_same_event_twice_changes_no_answer(tmp_path):
         assert len(asked(log, "select * from runs")) == 1
 
 
+def test_servers_side_by_side_share_a_log(tmp_path):
+    """Each has a file of its own in the inbox: all of what was sent to either is in the tables, once."""
+    log = tmp_path / "log"
+    with serving(log) as one, serving(log) as other:
+        for number in range(20):
+            assert (one, other)[number % 2].post(event(number)).status_code == 201
+        assert len(list((log / "inbox").iterdir())) == 2
+        stored = asked(log, "select run_id from events")
+    assert sorted(row["run_id"] for row in stored) == [event(number)["run"]["runId"] for number in range(20)]
+
+
 def takes_connections(host, port):
     try:
         socket.create_connection((host, int(port))).close()

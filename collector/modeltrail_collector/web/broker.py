@@ -25,8 +25,8 @@ class BrokerSink:
 
     def __init__(self, connection: Connection) -> None:
         self._topic = connection.topic
-        # A group has been waited for already.
-        self._producer = Producer(connection, self._topic, "events", patience_ms=PATIENCE_MS, linger_ms=0)
+        # A group has been waited for already; without any wait its first event would go alone.
+        self._producer = Producer(connection, self._topic, "events", patience_ms=PATIENCE_MS, linger_ms=1)
         self._producer.reach()
 
     def put(self, values: Sequence[bytes]) -> list[Failure | None]:

@@ -11,7 +11,7 @@ from modeltrail_collector.relay.producer import TOO_LARGE, Producer
 from modeltrail_collector.web.commit import Failure
 from modeltrail_schemas.keys import event_key
 
-PATIENCE_MS: Final = 3500
+PATIENCE_MS: Final = 3000
 """The OpenLineage clients wait for 5 s: they should hear why. To close what failed takes a second of them."""
 
 

@@ -35,11 +35,11 @@ def main() -> None:
     bodies = _bodies(given.events, given.batch)
     size = sum(map(len, bodies)) // given.events
     with tempfile.TemporaryDirectory(prefix="modeltrail-bench-serve-", dir=".") as directory:
-        with _sink(given.kafka) as sink, _server(directory, sink) as (server, port):
+        with _sink(given.kafka) as sink, server(directory, sink) as (process, port):
             _measure(port, bodies[:500], given)
-            before = _cpu(server), _cpu(psutil.Process())
+            before = _cpu(process), _cpu(psutil.Process())
             seconds, times = _measure(port, bodies, given)
-            after = _cpu(server), _cpu(psutil.Process())
+            after = _cpu(process), _cpu(psutil.Process())
         fsync = _fsync(directory)
     ours, client = (1e6 * (end - start) / given.events for start, end in zip(before, after, strict=True))
     rate = given.events / seconds
@@ -64,7 +64,7 @@ def _sink(kafka: bool) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _server(directory: str, sink: list[str]) -> Iterator[tuple[psutil.Process, int]]:
+def server(directory: str, sink: list[str]) -> Iterator[tuple[psutil.Process, int]]:
     """A server and its port."""
     command = [MODELTRAIL, "serve", "--port", "0", "--log", Path(directory, "log"), *sink]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:

@@ -10,8 +10,8 @@ SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 TOKEN = "fuzzing-0123456789"
 OPTIONS = ["--seed=1", "--max-examples=20", "--generation-database=none", "--no-color"]
 OPERATIONS = ("postEvent", "postEventBatch", "health")
-# It does not count 413 as a refusal, which a batch of 10,001 events is answered with; and Starlette's 405 tells
-# the methods of one route, where a path may have several.
+# It does not count 413 as a refusal, which a batch of 10,001 events is answered with; and Starlette's 405
+# tells the methods of one route, where a path may have several.
 CONFIG = """
 [checks]
 allow_header_conformance.enabled = false

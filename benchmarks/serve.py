@@ -7,7 +7,6 @@ share the cores of this machine, so the client does as little as it can.
 import argparse
 import os
 import re
-import resource
 import socket
 import statistics
 import subprocess
@@ -18,6 +17,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 from benchmarks import broker, corpus
 
@@ -34,12 +35,13 @@ def main() -> None:
     bodies = _bodies(given.events, given.batch)
     size = sum(map(len, bodies)) // given.events
     with tempfile.TemporaryDirectory(prefix="modeltrail-bench-serve-", dir=".") as directory:
-        with _sink(given.kafka) as sink, _server(directory, sink) as port:
+        with _sink(given.kafka) as sink, server(directory, sink) as (process, port):
             _measure(port, bodies[:500], given)
+            before = _cpu(process), _cpu(psutil.Process())
             seconds, times = _measure(port, bodies, given)
+            after = _cpu(process), _cpu(psutil.Process())
         fsync = _fsync(directory)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = 1e6 * (used.ru_utime + used.ru_stime) / (given.events + len(bodies[:500]) * given.batch)
+    ours, client = (1e6 * (end - start) / given.events for start, end in zip(before, after, strict=True))
     rate = given.events / seconds
     at = {part: 1000 * times[int(len(times) * part) - 1] for part in (0.5, 0.99, 1)}
     print(f"{given.events} events of {size} bytes, {given.connections} connections, {given.batch} a request:")
@@ -47,7 +49,7 @@ def main() -> None:
         f"{rate:.0f} events/s; p50 {at[0.5]:.1f} ms, p99 {at[0.99]:.1f} ms, max {at[1]:.1f} ms a request;",
         end=" ",
     )
-    print(f"{cpu:.0f} us of CPU an event in all children, their start included;", end=" ")
+    print(f"{ours:.0f} us of CPU an event in the server, {client:.0f} in the client;", end=" ")
     print(f"an fsync took {fsync:.1f} ms, load average {os.getloadavg()[0]:.1f}")
 
 
@@ -62,14 +64,21 @@ def _sink(kafka: bool) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _server(directory: str, sink: list[str]) -> Iterator[int]:
-    """The port of a server."""
+def server(directory: str, sink: list[str]) -> Iterator[tuple[psutil.Process, int]]:
+    """A server and its port."""
     command = [MODELTRAIL, "serve", "--port", "0", "--log", Path(directory, "log"), *sink]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         try:
-            yield int(re.search(r":(\d+)/api/v1/lineage", server.stderr.readline())[1])
+            port = int(re.search(r":(\d+)/api/v1/lineage", server.stderr.readline())[1])
+            yield psutil.Process(server.pid), port
         finally:
             server.terminate()
+
+
+def _cpu(process: psutil.Process) -> float:
+    """Seconds of a core that it has used."""
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def _fsync(directory: str) -> float:

@@ -43,6 +43,17 @@ def test_every_command_and_option_is_documented() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_what_becomes_of_each_facet_is_so() -> None:
+    """Each row of docs/conformance.md is what the log, the tables and the answers do to that facet now."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "tools" / "conformance.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_explains_itself(name: str) -> None:
     """Each command's help has a sentence and an example, and each of its options a help text."""

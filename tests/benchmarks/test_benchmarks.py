@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -61,3 +62,11 @@ for variant in corpus.VARIANTS:
     assert 7000 < statistics.fmean(mixed) < 8500
     assert 7000 < statistics.fmean(unique) < 8500
     assert unique_ratio < mixed_ratio
+
+
+def test_the_benchmark_of_serve_runs():
+    """A short run tells events a second, and what one costs the server and the client."""
+    run = python("-m", "benchmarks.serve", "--events", "400")
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = re.search(r"(\d+) events/s; .*; (\d+) us of CPU an event in the server, (\d+)", run.stdout)
+    assert all(int(figure) > 0 for figure in figures.groups())

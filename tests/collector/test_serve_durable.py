@@ -14,12 +14,14 @@ from contextlib import suppress
 import pytest
 import requests
 from kafka_broker import create_topic, read
-from served import JSON, MODELTRAIL, event, lines, serving
+from served import JSON, MODELTRAIL, event, lines, refused, serving
 
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.intake.files import remove_if_done, unsealed
+from modeltrail_collector.intake.kafka import Connection
 from modeltrail_collector.log import open_log
 from modeltrail_collector.web import inbox
+from modeltrail_collector.web.broker import BrokerSink
 from modeltrail_collector.web.commit import Committer
 from modeltrail_collector.web.inbox import InboxSink
 from modeltrail_collector.web.status import ServeStatus
@@ -72,6 +74,17 @@ def test_the_same_event_twice_changes_no_answer(tmp_path):
             {"duplicate": True},
         ]
         assert len(asked(log, "select * from runs")) == 1
+
+
+def test_servers_side_by_side_share_a_log(tmp_path):
+    """Each has a file of its own in the inbox: all of what was sent to either is in the tables, once."""
+    log = tmp_path / "log"
+    with serving(log) as one, serving(log) as other:
+        for number in range(20):
+            assert (one, other)[number % 2].post(event(number)).status_code == 201
+        assert len(list((log / "inbox").iterdir())) == 2
+        stored = asked(log, "select run_id from events")
+    assert sorted(row["run_id"] for row in stored) == [event(number)["run"]["runId"] for number in range(20)]
 
 
 def takes_connections(host, port):
@@ -248,10 +261,32 @@ def test_what_a_topic_does_not_take_is_413_for_that_event_only(tmp_path, kafka_b
 
 
 @pytest.mark.kafka
-def test_a_broker_that_is_away_is_503_within_the_time_that_clients_wait(tmp_path, kafka_bootstrap):
-    """A topic that does not exist takes nothing: the stock clients hear it before their 5 seconds end."""
-    with serving(tmp_path / "log", "--bootstrap-servers", kafka_bootstrap, "--topic", "nowhere") as server:
-        started = time.monotonic()
-        assert server.post(event(1)).status_code == 503
-        assert time.monotonic() - started < 5
-    assert "topic create --topic nowhere" in (tmp_path / "stderr").read_text()
+def test_a_broker_that_is_away_is_503_within_the_time_that_clients_wait(tmp_path, private_broker):
+    """The stock clients hear of it before their 5 seconds end; once it is back all goes on by itself."""
+    servers = private_broker.bootstrap_servers
+    topic = create_topic(servers)
+    with serving(tmp_path / "log", "--bootstrap-servers", servers, "--topic", topic) as server:
+        with private_broker.paused():
+            started = time.monotonic()
+            assert server.post(event(1)).status_code == 503
+            assert time.monotonic() - started < 5
+        while server.post(event(2)).status_code == 503:
+            time.sleep(0.2)
+    assert event(2) in [json.loads(value) for *_, value in read(servers, topic)]
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_not_there_ends_the_server(tmp_path, kafka_bootstrap):
+    """A mistyped name is told at the start, with what makes the topic."""
+    options = ("--bootstrap-servers", kafka_bootstrap, "--topic", "nowhere")
+    code, told = refused(tmp_path / "log", *options)
+    assert code == 4
+    assert "modeltrail topic create --topic nowhere" in told
+
+
+def test_no_broker_is_told_within_the_time_that_clients_wait():
+    """Where nobody listens a server does not start; one that lost its broker answers in time."""
+    started = time.monotonic()
+    with pytest.raises(Unavailable, match="nothing listens there"):
+        BrokerSink(Connection("127.0.0.1:1", "events", "group"))
+    assert time.monotonic() - started < 5

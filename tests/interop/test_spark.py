@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from interop.programs import SPARK, kafka, start
 from kafka_broker import read
+from served import serving
 
 from modeltrail import naming
 
@@ -114,6 +115,24 @@ def test_a_job_without_a_broker(job, modeltrail_command, tmp_path) -> None:
     (app,) = [run for run in runs if run["job_name"] == "churn_features"]
     assert (app["run_id"], OUTER, OUTER) == (own["parent_run_id"], own["root_run_id"], app["parent_run_id"])
     assert [] == [run for run in runs if run["state"] in {"START", "RUNNING"} and not run["over_since"]]
+
+
+def test_a_job_that_sends_by_http(job, modeltrail_command) -> None:
+    """The listener's `http` transport, with a token and gzip, and the driver's reach `modeltrail serve`."""
+    log, token = Path(os.environ["MODELTRAIL_LOG"]), "spark-0123456789"
+    with serving(log, env={"MODELTRAIL_TOKEN": token}) as server:
+        told = {"type": "http", "url": server.url, "compression": "gzip", "auth.type": "api_key"}
+        conf = {f"spark.openlineage.transport.{key}": value for key, value in told.items()}
+        conf["spark.openlineage.transport.auth.apiKey"] = token
+        auth = json.dumps({"type": "api_key", "apiKey": token})
+        driver = {"TYPE": "http", "URL": server.url, "COMPRESSION": "gzip", "AUTH": auth}
+        job(CONF | conf, **{f"OPENLINEAGE__TRANSPORT__{key}": value for key, value in driver.items()})
+        modeltrail_command("compact")
+    runs = {run["job_name"]: run for run in json.loads(modeltrail_command("runs", "--json").stdout)}
+    assert runs["churn_features"]["run_id"] == runs["train-churn"]["parent_run_id"]
+    trail = modeltrail_command("trace", "churn-spark").stdout
+    order = ["churn-spark", "train-churn", "features", "churn_features.", "orders.csv"]
+    assert sorted(map(trail.index, order)) == list(map(trail.index, order)), trail
 
 
 @pytest.mark.parametrize("program", ["python", "spark-submit"])

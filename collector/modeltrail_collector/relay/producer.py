@@ -49,6 +49,7 @@ class Producer:
         self._topic = topic
         self._what = what
         self._times = {
+            "bootstrap_timeout_ms": patience_ms,
             "linger_ms": linger_ms,
             "max_block_ms": patience_ms,
             "request_timeout_ms": patience_ms // 2,
@@ -58,11 +59,19 @@ class Producer:
         self._producer: Any = None
         self._networks: list[client.Network] = []
 
+    def reach(self) -> None:
+        """Connect, and see that the topic is there.
+
+        Raises:
+            Unavailable: It is not, or no broker answers.
+            ConfigError: What is wrong will not mend itself.
+        """
+        with self.translated():
+            self._connected().partitions_for(self._topic)
+
     def send(self, value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
         """Hand over a record, within `translated`; gives what to `wait` for."""
-        if self._producer is None:
-            self._producer = self._connected()
-        return self._producer.send(self._topic, value, key=key, headers=headers)
+        return self._connected().send(self._topic, value, key=key, headers=headers)
 
     def wait(self, sent: Any) -> None:
         """Until the record is acknowledged; raises kafka-python's errors, which `translated` explains."""
@@ -87,6 +96,11 @@ class Producer:
         return too_large
 
     def _connected(self) -> Any:
+        if self._producer is None:
+            self._producer = self._made()
+        return self._producer
+
+    def _made(self) -> Any:
         servers = self._connection.bootstrap_servers.split(",")
         settings = {
             **_SETTINGS,

@@ -11,17 +11,23 @@ from modeltrail_collector.relay.producer import TOO_LARGE, Producer
 from modeltrail_collector.web.commit import Failure
 from modeltrail_schemas.keys import event_key
 
-PATIENCE_MS: Final = 4000
-"""The OpenLineage clients wait for 5 s: they should hear why."""
+PATIENCE_MS: Final = 3000
+"""The OpenLineage clients wait for 5 s: they should hear why. To close what failed takes a second of them."""
 
 
 class BrokerSink:
-    """See `Sink`."""
+    """See `Sink`.
+
+    Raises:
+        Unavailable: The topic is not there, or no broker answers.
+        ConfigError: What is wrong will not mend itself.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._topic = connection.topic
-        # A group has been waited for already.
-        self._producer = Producer(connection, self._topic, "events", patience_ms=PATIENCE_MS, linger_ms=0)
+        # A group has been waited for already; without any wait its first event would go alone.
+        self._producer = Producer(connection, self._topic, "events", patience_ms=PATIENCE_MS, linger_ms=1)
+        self._producer.reach()
 
     def put(self, values: Sequence[bytes]) -> list[Failure | None]:
         """See `Sink`."""

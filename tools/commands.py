@@ -39,6 +39,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for found in sorted(entry_points(group="modeltrail.commands")):
         command = found.load()
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield found.name, command
             yield from ((f"{found.name} {name}", inner) for name, inner in sorted(command.commands.items()))
         else:
             yield found.name, command

@@ -9,7 +9,16 @@ from prometheus_client.registry import Collector
 
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import Status
-from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES, Exposition, TablesState
+from modeltrail_collector.relay.status import RelayStatus
+from modeltrail_collector.telemetry.metrics import (
+    ALERTS,
+    COLLECTOR,
+    SERVE,
+    TABLES,
+    Exposition,
+    TablesState,
+)
+from modeltrail_collector.telemetry.relaying import RELAY
 from modeltrail_collector.web.status import ServeStatus
 
 SILENT_S: Final = 60.0
@@ -156,6 +165,36 @@ class ServeBoard:
         status = self._status
         problems = [f"events cannot be kept: {status.error}"] if status.is_failing else []
         return problems, {"commits": status.commits, "waiting_bytes": status.waiting_bytes}
+
+
+class RelayBoard:
+    """The loop of `modeltrail relay --watch`."""
+
+    def __init__(self, status: RelayStatus) -> None:
+        self._status = status
+
+    def failed(self, error: str) -> None:
+        """The store is away."""
+        self._status.error = error
+        self._status.failures += 1
+        self._status.failing_since = self._status.failing_since or time.time()
+
+    def metrics(self) -> Collector:
+        """See `Board`."""
+        return Exposition(RELAY, lambda: self._status)
+
+    def health(self) -> tuple[list[str], dict[str, Any]]:
+        """See `Board`."""
+        status, problems = self._status, []
+        if status.failing_since is not None and time.time() - status.failing_since > SILENT_S:
+            problems.append(f"failing for {time.time() - status.failing_since:.0f} s: {status.error}")
+        shown = {
+            "behind": status.behind,
+            "last_sent": _time(status.sent_at),
+            "failing_since": _time(status.failing_since),
+            "error": status.error,
+        }
+        return problems, shown
 
 
 def _time(seconds: float | None) -> str | None:

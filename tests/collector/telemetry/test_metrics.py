@@ -16,6 +16,7 @@ from modeltrail_collector.pump import Limits, Pump, Status, Totals
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
 from modeltrail_collector.telemetry.boards import CollectorBoard, TablesBoard
 from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES
+from modeltrail_collector.telemetry.relaying import RELAY
 from modeltrail_collector.telemetry.server import serve
 from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
 
@@ -196,16 +197,20 @@ def test_alerts_have_metrics_where_there_are_rules() -> None:
     } == {name.removeprefix("modeltrail_alerts_"): by for name, by in found.items() if "alerts" in name}
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE], ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY], ids=lambda metric: metric.name
+)
 def test_names_follow_the_conventions(metric) -> None:
     """Lower case, our prefix, a base unit at the end, `_total` on counters and only there, a sentence."""
-    assert re.fullmatch(r"modeltrail_(collector|tables|alerts|serve)_[a-z_]+", metric.name)
+    assert re.fullmatch(r"modeltrail_(collector|tables|alerts|serve|relay)_[a-z_]+", metric.name)
     assert metric.name.endswith(UNITS)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert metric.meaning.endswith(".")
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE], ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY], ids=lambda metric: metric.name
+)
 def test_every_metric_is_documented(metric) -> None:
     """docs/operations.md has a line for each metric with its type, labels and meaning."""
     labels = ", ".join(metric.labels)
@@ -217,7 +222,7 @@ def test_no_metric_is_only_on_paper() -> None:
     """The page names no metric that does not exist."""
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     named = set(re.findall(r"modeltrail_(?:collector|tables|alerts|serve)_[a-z_]+", text))
-    known = {metric.name for metric in (*COLLECTOR, *TABLES, *ALERTS, *SERVE)}
+    known = {metric.name for metric in (*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY)}
     known |= {f"{metric.name}_{end}" for metric in COLLECTOR for end in ("bucket", "sum", "count")}
     assert set() == named - known
 

@@ -9,7 +9,7 @@ import pytest
 
 from modeltrail_collector.log import Batch, Log
 from modeltrail_collector.model import Entry, Header, LogPartition, Reason
-from modeltrail_collector.relay import DeadLetters, relay
+from modeltrail_collector.relay import DeadLetters, dead_letters, trouble
 from modeltrail_collector.testing import MemoryPublisher, MemoryStore
 
 P0, P1 = (LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000001", number) for number in (0, 1))
@@ -25,8 +25,8 @@ def log() -> Log:
 @pytest.fixture
 def open_letters(log: Log, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., DeadLetters]]:
     """Publishers that look and try again at once; closed at the end."""
-    monkeypatch.setattr(relay, "_BACKOFF_S", 0.01)
-    monkeypatch.setattr(relay, "_BACKOFF_MAX_S", 0.05)
+    monkeypatch.setattr(trouble, "BACKOFF_S", 0.01)
+    monkeypatch.setattr(trouble, "BACKOFF_MAX_S", 0.05)
     opened = []
 
     def open_letters(publisher: MemoryPublisher, *partitions: LogPartition) -> DeadLetters:
@@ -140,7 +140,7 @@ def test_finish_does_not_wait_for_what_fails(log: Log, open_letters) -> None:
 
 def test_big_segments_are_published_in_parts(log: Log, open_letters, monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is kept within a segment: what was acknowledged is not sent again after a failure."""
-    monkeypatch.setattr(relay, "_BATCH_LETTERS", 2)
+    monkeypatch.setattr(dead_letters, "_BATCH_LETTERS", 2)
     seal(log, 0, "r" * 7)
     publisher = MemoryPublisher()
     publish, calls, remembered = publisher.publish, [], []
@@ -179,7 +179,7 @@ def test_what_another_sealed_meanwhile_is_found(
     log: Log, open_letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A zombie's last segment, of which nobody told us, is published; what is not ours any more is not."""
-    monkeypatch.setattr(relay, "_LOOK_S", 0.05)
+    monkeypatch.setattr(dead_letters, "_LOOK_S", 0.05)
     publisher = MemoryPublisher()
     letters = open_letters(publisher)
     seal(log, 0, "r")
@@ -194,7 +194,7 @@ def test_a_topic_made_anew_leaves_no_letter_behind(
     log: Log, open_letters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The owner of partition 0, and no other, publishes what the old topic's chains hold or still get."""
-    monkeypatch.setattr(relay, "_LOOK_S", 0.05)
+    monkeypatch.setattr(dead_letters, "_LOOK_S", 0.05)
     old = [LogPartition("events", "6f2f3f4e-0000-4000-8000-000000000000", number) for number in (0, 7)]
     seal(log, 0, "r", old[0])
     seal(log, 0, "r")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from modeltrail_collector.log import Log
     from modeltrail_collector.relay.forward import Relay
-    from modeltrail_collector.relay.parcels import Guard, Selection
     from modeltrail_collector.relay.status import RelayStatus
 
 API_KEY: Final = "MODELTRAIL_RELAY_API_KEY"
@@ -118,36 +117,20 @@ def relay(  # noqa: PLR0917  click gives them by name
     configure(log_format)
     with told_as_json(log_format):
         log, selection = open_log(log_uri), Selection(frozenset(kinds), frozenset(namespaces))
-        made = _relay(log, to, selection, guard, connections, rate, for_ever=watch)
+        how = {"guard": guard, "connections": connections, "rate": rate, "for_ever": watch}
+        made = _relay(log, to, selection=selection, **how)
         if watch:
             _watch(log, made, interval, metrics, as_json=as_json)
         else:
             _once(log, made, as_json=as_json)
 
 
-def _relay(
-    log: "Log",
-    to: str,
-    selection: "Selection",
-    guard: "Guard",
-    connections: int,
-    rate: float | None,
-    *,
-    for_ever: bool,
-) -> "Relay":
+def _relay(log: "Log", to: str, *, connections: int, **settings: Any) -> "Relay":
     from modeltrail_collector.relay.backend import Backend
     from modeltrail_collector.relay.forward import Relay
 
     backend = Backend(to, os.environ.get(API_KEY), connections)
-    return Relay(
-        log,
-        backend,
-        selection=selection,
-        guard=guard,
-        connections=connections,
-        rate=rate,
-        for_ever=for_ever,
-    )
+    return Relay(log, backend, connections=connections, **settings)
 
 
 def _watch(log: "Log", made: "Relay", interval: float, metrics: str | None, *, as_json: bool) -> None:

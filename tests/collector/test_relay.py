@@ -125,6 +125,41 @@ def test_a_root_job_and_all_below_it_are_one_lane(log: Log, server: Backend, mak
     assert [(one["run"]["runId"], one["eventType"]) for one in events] == server.said
 
 
+def test_who_reads_by_another_name_comes_after_who_tells_of_it(log: Log, server: Backend, make) -> None:
+    """The event with the symlink is answered before one of another job that names the alias is sent."""
+    links = BASE | {"identifiers": [{"namespace": "file", "name": "/m.bin", "type": "LOCATION"}]}
+    model = {"namespace": "registry", "name": "m", "facets": {"symlinks": links}}
+    by_alias, other = ({"namespace": "file", "name": name} for name in ("/m.bin", "/x"))
+    events = [
+        run_event("train", "START", "train"),
+        run_event("train", "COMPLETE", "train", outputs=[model]),
+        *(run_event(f"read{n}", "START", f"read{n}", inputs=[by_alias]) for n in range(9)),
+        run_event("free", "START", "free", inputs=[other]),
+    ]
+    seal(log, make, events)
+    first = iter([0.1])
+    server.delay = lambda: next(first, 0)
+    assert {"sent": 12} == relay(log, server, connections=4)[1]
+    place = {said: n for n, said in enumerate(server.said)}
+    assert all(place["train", "COMPLETE"] < place[f"read{n}", "START"] for n in range(9))
+    assert place["free", "START"] < place["train", "START"]
+
+
+def test_a_run_that_ended_stays_so(log: Log, server: Backend, make) -> None:
+    """What comes behind the end of its run is sent with the type of that end, known after a restart too."""
+    seal(
+        log, make, [run_event("a", state, x=n) for n, state in enumerate(["START", "OTHER", "FAIL", "OTHER"])]
+    )
+    relay(log, server)
+    seal(log, make, [run_event("a", "RUNNING"), run_event("b", "OTHER"), run_event("a", "COMPLETE")])
+    made, _ = relay(log, server)
+    assert ["START", "OTHER", "FAIL", "FAIL", "FAIL", "COMPLETE"] == [
+        s for run, s in server.said if run == "a"
+    ]
+    assert {"end_kept": 1} == made.status.repaired
+    assert ("b", "OTHER") in server.said
+
+
 def test_partitions_are_merged_by_arrival(log: Log, server: Backend, make) -> None:
     """What was collected first goes first, whichever partition it is of."""
     for second, partition in enumerate([P1, LOCAL, P0, P1]):
@@ -197,9 +232,9 @@ def test_a_repaired_event_is_sent_and_told_of(log: Log, server: Backend, make) -
 def test_what_would_spoil_a_marquez_is_held_back(log: Log, server: Backend, make) -> None:
     """It is never sent, and listed with its place and the reason; what is behind it goes on."""
     bad = run_event("bad", "COMPLETE", job="trained", outputs=[{"namespace": "", "name": "d"}])
-    seal(log, make, [bad, run_event("bad", "OTHER", job="trained")])
+    seal(log, make, [bad, run_event("next", "OTHER", job="trained")])
     assert {"held_back": 1, "sent": 1} == relay(log, server)[1]
-    assert [("bad", "OTHER")] == server.said
+    assert [("next", "OTHER")] == server.said
     (found,) = standings(log, server.url, 9)
     (aside,) = found["aside"]
     assert ("local/0/0", "held_back", "trained", "bad", "COMPLETE") == tuple(

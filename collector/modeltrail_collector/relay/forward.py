@@ -39,7 +39,7 @@ _LOOK_S: Final = 0.2
 _FINISH_S: Final = 20.0
 """How long the end waits for answers: less than the 30 s that Kubernetes and Docker grant."""
 _LOOK_BACK: Final = 1_000
-"""So many records before the position are looked at again, to know the copies that come behind it."""
+"""So many offsets before the position are looked at again, to know a copy and the end of a run."""
 
 
 class Relay:
@@ -146,10 +146,10 @@ class Relay:
         for segment in self._log.segments(partition, start):
             for entry in self._log.read(segment):
                 arrived_ms = entry.ingested_at_ms
-                if entry.offset < position:
-                    self._sorter.saw(entry)
-                else:
+                if entry.offset >= position:
                     yield self._sorted(Place(partition, entry.offset), entry)
+                elif entry.verdict != "rejected":
+                    self._sorter.saw(entry)
             if segment.next_offset > position:
                 end = Parcel(Place(partition, segment.next_offset), segment.next_offset, arrived_ms)
                 end.records, end.outcome = (segment.rows if segment.removed else 0), "removed"
@@ -167,14 +167,14 @@ class Relay:
         if refused is not None:
             self._set_aside(parcel, "refused", refused)
         else:
-            parcel.outcome = "sent"
+            parcel.settle("sent")
 
     def _set_aside(self, parcel: Parcel, outcome: Literal["held_back", "refused"], why: str) -> None:
         entry = parcel.entry
         assert entry is not None  # noqa: S101  only records are sent
         aside = Aside(outcome, why, entry.job_name, entry.run_id, entry.event_type)
         progress.set_aside(self._log, self._folder, parcel.place.partition, entry, aside)
-        parcel.outcome = outcome
         name = parcel.place.name()
         said = {"event": outcome, "record": name, "run_id": entry.run_id}
         _logger.warning("%s is %s: %s", name, outcome.replace("_", " "), why, extra=said)
+        parcel.settle(outcome)

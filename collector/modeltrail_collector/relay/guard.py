@@ -24,6 +24,7 @@ RULES: Final = {
     "one_symlink": "several other names of one dataset: the first alone",
     "nul_replaced": "NUL: U+FFFD, the replacement character",
     "number_as_text": "a number that JSON has not, as 1e999: its text",
+    "end_kept": "START, RUNNING or OTHER behind the end of its run: the type of that end",
 }
 """Every repair, and what it does."""
 
@@ -34,6 +35,10 @@ _FACET: Final = re.compile(
     r"(?P<facets>.+?\.(?:facets|inputFacets|outputFacets))(?:\.(?P<key>\w+)(?:\.(?P<field>.+))?)?"
 )
 _ANY_FACET: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/BaseFacet"
+
+
+_ENDS: Final = frozenset({"COMPLETE", "FAIL", "ABORT"})
+_RUNS: Final = 100_000
 
 
 class Repair(NamedTuple):
@@ -76,6 +81,31 @@ def guarded(event: dict[str, Any]) -> Guarded:
         )
     _rename_in_column_lineage(mended, renamed)
     return Guarded(mended, tuple(dict.fromkeys(repairs)))
+
+
+class Ends:
+    """How runs ended, of the last 100,000: to Marquez a run is in the state of whatever arrives last.
+
+    An OTHER behind the end, which OpenLineage allows, makes it run again for ever there. In the log, too, an
+    end stays one.
+    """
+
+    def __init__(self) -> None:
+        self._types: dict[str, str] = {}
+
+    def note(self, run_id: str | None, event_type: str | None) -> None:
+        """Note an event of a run."""
+        if run_id and event_type in _ENDS:
+            self._types[run_id] = event_type
+            if len(self._types) > _RUNS:
+                del self._types[next(iter(self._types))]
+
+    def kept(self, event: dict[str, Any], run_id: str | None) -> Guarded:
+        """An event of a run, or what leaves the run ended."""
+        end = self._types.get(run_id or "")
+        if end is None or event.get("eventType") in _ENDS:
+            return Guarded(event)
+        return Guarded(event | {"eventType": end}, (Repair("end_kept", "eventType"),))
 
 
 def _repair(
@@ -141,19 +171,20 @@ def _dataset_facets(event: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]
             yield path, facets
 
 
-def _symlinks(facets: dict[str, Any]) -> list[Any]:
-    symlinks = facets.get("symlinks")
-    found = symlinks.get("identifiers") if isinstance(symlinks, dict) else None
-    return found if isinstance(found, list) else []
+def symlinks(facets: object) -> list[dict[str, Any]]:
+    """The other names of a dataset, as its facets tell them."""
+    told = facets.get("symlinks") if isinstance(facets, dict) else None
+    found = told.get("identifiers") if isinstance(told, dict) else None
+    return [link for link in found if isinstance(link, dict)] if isinstance(found, list) else []
 
 
 def _has_several_symlinks(facets: dict[str, Any]) -> bool:
     """Nothing is refused because of it, but each one more is one more row for each version."""
-    return len(_symlinks(facets)) > 1
+    return len(symlinks(facets)) > 1
 
 
 def _keep_one_symlink(facets: dict[str, Any], path: str, repairs: list[Repair]) -> None:
-    told = _symlinks(facets)
+    told = symlinks(facets)
     kept = [link for link in told if _names_something(link)][:1]
     if told and kept != told:
         if kept:
@@ -163,8 +194,8 @@ def _keep_one_symlink(facets: dict[str, Any], path: str, repairs: list[Repair]) 
         repairs.append(Repair("one_symlink" if kept else "facet_left_out", path))
 
 
-def _names_something(link: object) -> bool:
-    namespace, name = (link.get(key) if isinstance(link, dict) else None for key in ("namespace", "name"))
+def _names_something(link: dict[str, Any]) -> bool:
+    namespace, name = link.get("namespace"), link.get("name")
     return (
         isinstance(namespace, str)
         and 0 < len(namespace) <= _LONGEST_NAMESPACE

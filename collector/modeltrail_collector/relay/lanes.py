@@ -26,6 +26,10 @@ class Load(Protocol):
     def body(self) -> bytes:
         """What is sent."""
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it need not wait for another lane any more; only for what was put before it."""
+
 
 class Lanes:
     """Threads that work on what is put: of each lane on the first alone.
@@ -107,8 +111,15 @@ class Lanes:
 
     def _next(self) -> Load | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._ended)
-            return None if self._ended else self._lanes[self._ready.popleft()][0]
+            self._changed.wait_for(lambda: self._ended or self._free() is not None)
+            lane = self._free()
+            if self._ended or lane is None:
+                return None
+            self._ready.remove(lane)
+            return self._lanes[lane][0]
+
+    def _free(self) -> str | None:
+        return next((lane for lane in self._ready if self._lanes[lane][0].is_free), None)
 
     def _done(self, name: str, size: int) -> None:
         with self._changed:

@@ -2,14 +2,14 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from modeltrail_collector.log import Place
 from modeltrail_collector.model import Entry, EventKind
-from modeltrail_collector.relay.guard import Repair, guarded
+from modeltrail_collector.relay.guard import Ends, Repair, guarded, symlinks
 from modeltrail_collector.relay.progress import Outcome
 from modeltrail_schemas.keys import event_key
 
@@ -17,6 +17,7 @@ Guard = Literal["marquez", "none"]
 
 _DUPLICATES: Final = 100_000
 _JOBS: Final = 100_000
+_NAMES: Final = 100_000
 
 
 class Parcel(msgspec.Struct):
@@ -26,6 +27,7 @@ class Parcel(msgspec.Struct):
         place: Where it lies; the position after it is `next_offset`.
         arrived_ms: When it was collected: records of several partitions go in this order.
         lane: Events of one lane go one after the other.
+        after: Events of other lanes that have to be settled before it goes.
         body: What is sent.
         outcome: What became of it; None until something did.
         repairs: What was mended of it.
@@ -38,11 +40,22 @@ class Parcel(msgspec.Struct):
     arrived_ms: int
     entry: Entry | None = None
     lane: str = ""
+    after: "tuple[Parcel, ...]" = ()
     body: bytes = b""
     outcome: Outcome | None = None
     repairs: tuple[Repair, ...] = ()
     why: str = ""
     records: int = 1
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing of another lane has to go before it."""
+        return all(other.outcome is not None for other in self.after)
+
+    def settle(self, outcome: Outcome) -> None:
+        """It is done: what was needed for that is let go."""
+        self.outcome = outcome
+        self.entry, self.body, self.after = None, b"", ()
 
 
 class Selection(NamedTuple):
@@ -72,12 +85,15 @@ class Sorter:
         self._guard = guard
         self._seen: dict[str, None] = {}
         self._lanes: dict[str, str] = {}
+        self._ends = Ends()
+        self._naming: dict[tuple[str, str], Parcel] = {}
 
     def saw(self, entry: Entry) -> bool:
         """Note a record; whether the same event was among the last 100,000 already."""
         if entry.sha256 in self._seen:
             return True
         self._seen[entry.sha256] = None
+        self._ends.note(entry.run_id, entry.event_type)
         if len(self._seen) > _DUPLICATES:
             del self._seen[next(iter(self._seen))]
         return False
@@ -104,10 +120,12 @@ class Sorter:
             if found.event is None:
                 parcel.why = "; ".join(f"{path}: {message}" for path, message, _ in found.problems)
                 return
-            if found.repairs:
-                parcel.repairs = found.repairs
-                parcel.body = json.dumps(found.event, separators=(",", ":")).encode()
+            kept = self._ends.kept(found.event, entry.run_id)
+            if repairs := found.repairs + kept.repairs:
+                event, parcel.repairs = kept.event or event, repairs
+                parcel.body = json.dumps(event, separators=(",", ":")).encode()
         parcel.lane = self._lane(entry.event_kind, event)
+        self._follow_names(parcel, event)
 
     def _lane(self, kind: EventKind | None, event: dict[str, Any]) -> str:
         """Events of one run, of its job, and of all jobs below one root, as far as the events say.
@@ -125,6 +143,31 @@ class Sorter:
         self._lanes.setdefault(own, lane)
         self._lanes.setdefault(key, lane)
         return lane
+
+    def _follow_names(self, parcel: Parcel, event: dict[str, Any]) -> None:
+        """Who reads a dataset by another name comes after the event that tells of that name.
+
+        Else Marquez makes two datasets of it, which no later event joins.
+        """
+        if len(self._naming) > _NAMES:
+            self._naming.clear()
+        told = [*_datasets(event)]
+        earlier = {
+            self._naming[name].place: self._naming[name] for name in map(_name, told) if name in self._naming
+        }
+        parcel.after = tuple(other for other in earlier.values() if other.outcome is None)
+        for dataset in told:
+            for link in symlinks(dataset.get("facets")):
+                self._naming[_name(link)] = parcel
+
+
+def _datasets(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for told in (event.get("inputs"), event.get("outputs"), [event.get("dataset")]):
+        yield from (one for one in (told if isinstance(told, list) else ()) if isinstance(one, dict))
+
+
+def _name(named: Mapping[str, Any]) -> tuple[str, str]:
+    return str(named.get("namespace")), str(named.get("name"))
 
 
 def _subject(kind: EventKind | None, event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -60,7 +60,11 @@ def backend(port: int = 0) -> Iterator[Backend]:
 
         def do_POST(self) -> None:
             began = time.monotonic()
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it was killed meanwhile
+                self.close_connection = True
+                return
             time.sleep(found.delay())
             answer = found.answer(body)
             found.got.append(Request(self.path, dict(self.headers), body, began, time.monotonic()))

@@ -204,3 +204,32 @@ def test_a_backend_that_is_away_ends_it_with_4(tmp_path: Path) -> None:
     away.url = f"http://127.0.0.1:{free_port()}"
     done = call(tmp_path / "log", away)
     assert (4, True) == (done.returncode, "nothing was taken for 30 s" in done.stderr)
+
+
+@pytest.mark.kafka
+def test_a_topic_is_collected_and_relayed(
+    tmp_path: Path, server: Backend, kafka_bootstrap: str, kafka_topic
+) -> None:
+    """With a broker the topic goes into the log and on to the backend; watching, what comes later too."""
+    from kafka import KafkaProducer
+
+    log, topic = tmp_path / "log", kafka_topic()
+    lines = []
+    for first in (0, 5):
+        tell(tmp_path / "told", 5, first)
+        lines.append((tmp_path / "told" / "inbox" / f"{first}.ndjson").read_bytes().splitlines())
+    options = ["--bootstrap-servers", kafka_bootstrap, "--topic", topic]
+    with KafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+        for line in lines[0]:
+            producer.send(topic, line).get(30)
+        done = call(log, server, *options)
+        assert (0, True) == (done.returncode, "15 sent." in done.stdout), done.stderr
+        with running(log, server, *options, "--watch", "--interval", "0.2") as process:
+            for line in lines[1]:
+                producer.send(topic, line).get(30)
+            wait_for(lambda: len(server.got) == 30)
+            process.send_signal(signal.SIGTERM)
+            _, stderr = process.communicate(timeout=60)
+    assert 0 == process.returncode, stderr
+    assert sorted(lines[0] + lines[1]) == sorted(request.body for request in server.got)
+    assert set(last_states(server).values()) == {"COMPLETE"}

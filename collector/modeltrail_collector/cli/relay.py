@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -18,14 +19,18 @@ from modeltrail_collector.cli.output import (
     print_rows,
     told_as_json,
 )
+from modeltrail_collector.cli.watch import check_metrics, until_sigterm
+from modeltrail_collector.cli.watch import watch as watch_
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from modeltrail_collector.log import Log
+    from modeltrail_collector.pump.beside import Beside
     from modeltrail_collector.relay.forward import Relay
     from modeltrail_collector.relay.status import RelayStatus
 
+GROUP: Final = "modeltrail-relay"
 API_KEY: Final = "MODELTRAIL_RELAY_API_KEY"
 _TO_HELP: Final = "The backend, as http://marquez:5000, or its whole endpoint (it ends with /lineage)."
 
@@ -33,6 +38,13 @@ _TO_HELP: Final = "The backend, as http://marquez:5000, or its whole endpoint (i
 @click.group(invoke_without_command=True)
 @click.option("--to", metavar="URL", help=_TO_HELP)
 @log_option
+@click.option(
+    "--bootstrap-servers",
+    metavar="HOST:PORT,…",
+    help="Collect from this Kafka cluster into the log first; with --watch all the time.",
+)
+@click.option("--topic", help="The topic.  [default: openlineage.events]")
+@click.option("--group", help="The consumer group of that collecting.  [default: modeltrail-relay]")
 @click.option("--watch", is_flag=True, help="Go on: send whatever is new in the log, until SIGTERM.")
 @click.option(
     "--interval",
@@ -79,6 +91,9 @@ def relay(  # noqa: PLR0917  click gives them by name
     context: click.Context,
     to: str | None,
     log_uri: str,
+    bootstrap_servers: str | None,
+    topic: str | None,
+    group: str | None,
     interval: float,
     kinds: tuple[Any, ...],
     namespaces: tuple[str, ...],
@@ -102,14 +117,14 @@ def relay(  # noqa: PLR0917  click gives them by name
     \b
     modeltrail relay --to http://marquez:5000
     modeltrail relay --to http://marquez:5000 --watch --metrics 9466 --log-format json
+    modeltrail relay --to http://marquez:5000 --watch --bootstrap-servers localhost:9092
     modeltrail relay --to https://catalog.example.com/openlineage --guard none --namespace etl --kind run
     """
     if context.invoked_subcommand:
         return
     if not to:
         raise click.UsageError("Missing option '--to URL'.")
-    if metrics and not watch:
-        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+    check_metrics(metrics, watch=watch)
     from modeltrail_collector.log import open_log
     from modeltrail_collector.relay.parcels import Selection
     from modeltrail_collector.telemetry.logs import configure
@@ -119,10 +134,9 @@ def relay(  # noqa: PLR0917  click gives them by name
         log, selection = open_log(log_uri), Selection(frozenset(kinds), frozenset(namespaces))
         how = {"guard": guard, "connections": connections, "rate": rate, "for_ever": watch}
         made = _relay(log, to, selection=selection, **how)
-        if watch:
-            _watch(log, made, interval, metrics, as_json=as_json)
-        else:
-            _once(log, made, as_json=as_json)
+        with _collecting(log, bootstrap_servers, topic, group, until_end=not watch) as collector:
+            work = partial(_watch, interval=interval, metrics=metrics) if watch else _once
+            work(log, made, collector, as_json=as_json)
 
 
 def _relay(log: "Log", to: str, *, connections: int, **settings: Any) -> "Relay":
@@ -133,12 +147,42 @@ def _relay(log: "Log", to: str, *, connections: int, **settings: Any) -> "Relay"
     return Relay(log, backend, connections=connections, **settings)
 
 
-def _watch(log: "Log", made: "Relay", interval: float, metrics: str | None, *, as_json: bool) -> None:
-    from modeltrail_collector.cli.watch import watch
+@contextmanager
+def _collecting(
+    log: "Log", servers: str | None, topic: str | None, group: str | None, *, until_end: bool
+) -> Iterator["Beside | None"]:
+    """What fills the log from a topic meanwhile, if there is one to relay."""
+    if not servers:
+        if topic or group:
+            raise click.UsageError("--topic and --group go with --bootstrap-servers")
+        yield None
+        return
+    from modeltrail_collector.config import kafka_config
+    from modeltrail_collector.intake.kafka import Connection
+    from modeltrail_collector.pump.beside import Beside
+    from modeltrail_collector.pump.run import Job
+
+    found = kafka_config(servers, topic, group or GROUP)
+    connection = Connection(servers, found.topic.value, found.group.value, found.options)
+    with Beside(Job(connection, log.uri, until_end=until_end)) as collector:
+        yield collector
+
+
+def _watch(
+    log: "Log",
+    made: "Relay",
+    collector: "Beside | None",
+    *,
+    interval: float,
+    metrics: str | None,
+    as_json: bool,
+) -> None:
     from modeltrail_collector.pump import seal_inbox
     from modeltrail_collector.telemetry.boards import RelayBoard
 
     def turn(stop: Any) -> "Counter[str]":
+        if collector:
+            collector.check()
         seal_inbox(log)
         return made.turn(stop)
 
@@ -148,15 +192,16 @@ def _watch(log: "Log", made: "Relay", interval: float, metrics: str | None, *, a
 
     board = RelayBoard(made.status)
     with metrics_at(metrics, board):
-        watch(log, turn, interval, done, board.failed)
+        watch_(log, turn, interval, done, board.failed, "store or Kafka")
 
 
-def _once(log: "Log", made: "Relay", *, as_json: bool) -> None:
-    from modeltrail_collector.cli.watch import until_sigterm
+def _once(log: "Log", made: "Relay", collector: "Beside | None", *, as_json: bool) -> None:
     from modeltrail_collector.pump import seal_inbox
 
-    seal_inbox(log)
     with until_sigterm() as stop, _progress() as tell:
+        if collector:
+            collector.wait(stop)
+        seal_inbox(log)
         records = made.turn(stop, tell)
     _tell(made.status, records, as_json=as_json)
 

@@ -15,6 +15,7 @@ from modeltrail_collector.cli.output import (
     print_json,
     told_as_json,
 )
+from modeltrail_collector.cli.watch import check_metrics
 from modeltrail_collector.cli.watch import watch as watch_
 from modeltrail_schemas.printable import printable
 
@@ -86,8 +87,7 @@ def compact(
     from modeltrail_collector.log import open_log
     from modeltrail_collector.telemetry.logs import configure
 
-    if metrics and not watch:
-        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+    check_metrics(metrics, watch=watch)
     configure(log_format)
     log = open_log(log_uri)
     tell = watch if changes is None else changes

@@ -19,23 +19,31 @@ T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
 
+def check_metrics(metrics: str | None, *, watch: bool) -> None:
+    """Raises UsageError where nobody would be there to be asked."""
+    if metrics and not watch:
+        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+
+
 def watch(
     log: Log,
     turn: Callable[[threading.Event], T],
     interval: float,
     done: Callable[[T], None],
     failed: Callable[[str], None],
+    upstream: str = "store",
 ) -> None:
     """Turn after turn until SIGTERM; a turn that has begun is finished, or sees the event and ends.
 
-    A store that is away is waited for.
+    What is away is waited for.
 
     Args:
         log: The log, for what is said.
         turn: The work; it may look at the event that SIGTERM sets.
         interval: How long to wait between two, in seconds.
         done: What to do with what came of it.
-        failed: What to do when the store is away.
+        failed: What to do when something is away.
+        upstream: What that may be.
     """
     with until_sigterm() as stop:
         text = f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it."
@@ -48,7 +56,7 @@ def watch(
             try:
                 result = turn(stop)
             except Unavailable as error:
-                outage = outage or Outage("store", time.monotonic(), time.time())
+                outage = outage or Outage(upstream, time.monotonic(), time.time())
                 outage.failed(time.monotonic(), str(error), f"trying again in {interval:g} s")
                 failed(str(error))
             else:

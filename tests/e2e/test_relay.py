@@ -173,7 +173,7 @@ def test_what_it_tells_and_how_it_ends(tmp_path: Path, server: Backend) -> None:
     tell(log, 2)
     server.answer = lambda body: (422, b'{"errors":["no"]}', {}) if b'"START"' in body else (201, b"", {})
     done = call(log, server, MODELTRAIL_RELAY_API_KEY="key")
-    assert "2 refused, 4 sent." in done.stdout
+    assert "4 sent, 2 refused." in done.stdout
     assert "modeltrail relay status" in done.stderr
     assert {"Bearer key"} == {request.headers["Authorization"] for request in server.got}
 

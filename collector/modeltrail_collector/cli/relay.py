@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
@@ -192,7 +192,7 @@ def _watch(
 
     board = RelayBoard(made.status)
     with metrics_at(metrics, board):
-        watch_(log, turn, interval, done, board.failed, "store or Kafka")
+        watch_(log, turn, interval, done, board.failed, upstream="store or Kafka")
 
 
 def _once(log: "Log", made: "Relay", collector: "Beside | None", *, as_json: bool) -> None:
@@ -217,7 +217,10 @@ def _tell(status: "RelayStatus", records: "Counter[str]", *, as_json: bool) -> N
 
 
 def _counts(records: Any) -> str:
-    return ", ".join(f"{count:,} {outcome.replace('_', ' ')}" for outcome, count in sorted(records.items()))
+    from modeltrail_collector.relay.progress import Outcome
+
+    outcomes = [outcome for outcome in get_args(Outcome) if records.get(outcome)]
+    return ", ".join(f"{records[outcome]:,} {outcome.replace('_', ' ')}" for outcome in outcomes)
 
 
 @contextmanager

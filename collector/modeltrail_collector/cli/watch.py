@@ -31,6 +31,7 @@ def watch(
     interval: float,
     done: Callable[[T], None],
     failed: Callable[[str], None],
+    *,
     upstream: str = "store",
 ) -> None:
     """Turn after turn until SIGTERM; a turn that has begun is finished, or sees the event and ends.

@@ -137,12 +137,18 @@ def test_who_reads_by_another_name_comes_after_who_tells_of_it(log: Log, server:
         run_event("free", "START", "free", inputs=[other]),
     ]
     seal(log, make, events)
-    first = iter([0.1])
-    server.delay = lambda: next(first, 0)
+    free = threading.Event()
+
+    def answer(body: bytes) -> tuple:
+        if b'"free"' in body:
+            free.set()
+        elif b'"train"' in body:
+            assert free.wait(30)
+        return TAKEN
+
+    server.answer = answer
     assert {"sent": 12} == relay(log, server, connections=4)[1]
-    place = {said: n for n, said in enumerate(server.said)}
-    assert all(place["train", "COMPLETE"] < place[f"read{n}", "START"] for n in range(9))
-    assert place["free", "START"] < place["train", "START"]
+    assert [("free", "START"), ("train", "START"), ("train", "COMPLETE")] == server.said[:3]
 
 
 def test_a_run_that_ended_stays_so(log: Log, server: Backend, make) -> None:
@@ -211,6 +217,15 @@ def test_turn_after_turn_goes_on_where_the_last_one_ended(log: Log, server: Back
     with backend() as other:
         assert {"sent": 3} == relay(log, other)[1]
     assert 2 == len(standings(log, None, 9))
+
+
+def test_a_reset_reaches_a_relay_that_runs(log: Log, server: Backend, make) -> None:
+    """Begun anew under its feet it sends all again, and takes nothing that it saw for a repeat."""
+    seal(log, make, [run_event("a", "START"), run_event("a", "COMPLETE")])
+    made, _ = relay(log, server)
+    progress.forget(log, progress.folder_of(server.url))
+    assert {"sent": 2} == made.turn(threading.Event())
+    assert ["START", "COMPLETE"] * 2 == [state for _, state in server.said]
 
 
 def test_a_repaired_event_is_sent_and_told_of(log: Log, server: Backend, make) -> None:
@@ -346,7 +361,7 @@ def test_no_more_are_sent_than_the_rate(log: Log, server: Backend, make) -> None
     seal(log, make, [run_event(f"r{n}", "START", f"job{n}") for n in range(11)])
     relay(log, server, rate=50)
     began = sorted(request.began for request in server.got)
-    assert began[-1] - began[0] >= 0.19
+    assert began[-1] - began[0] >= 0.15
 
 
 def test_the_position_waits_for_the_slowest(log: Log, server: Backend, make) -> None:

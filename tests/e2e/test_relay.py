@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from backends import Backend, backend
+from served import serving
 
 MODELTRAIL = Path(sys.executable).with_name("modeltrail")
 STATES = ["START", "RUNNING", "COMPLETE"]
@@ -204,6 +205,22 @@ def test_a_backend_that_is_away_ends_it_with_4(tmp_path: Path) -> None:
     away.url = f"http://127.0.0.1:{free_port()}"
     done = call(tmp_path / "log", away)
     assert (4, True) == (done.returncode, "nothing was taken for 30 s" in done.stderr)
+
+
+def test_another_log_takes_it(tmp_path: Path) -> None:
+    """A `modeltrail serve` with a token is a backend like any other: the events arrive byte for byte."""
+    said = tell(tmp_path / "log", 3)
+    told = (tmp_path / "log" / "inbox" / "0.ndjson").read_bytes().splitlines()
+    other = tmp_path / "other"
+    with serving(other, env={"MODELTRAIL_TOKEN": "0123456789abcdef"}) as server:
+        refused = call(tmp_path / "log", server, MODELTRAIL_RELAY_API_KEY="wrong-wrong-wrong")
+        assert (2, True) == (refused.returncode, "answered 401" in refused.stderr)
+        done = call(
+            tmp_path / "log", server, "--guard", "none", MODELTRAIL_RELAY_API_KEY="0123456789abcdef\n"
+        )
+        assert f"{len(said)} sent." in done.stdout, done.stderr
+    kept = [line for path in other.glob("inbox/*.ndjson") for line in path.read_bytes().splitlines()]
+    assert sorted(told) == sorted(kept)
 
 
 @pytest.mark.kafka

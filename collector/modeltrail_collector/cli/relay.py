@@ -143,7 +143,7 @@ def _relay(log: "Log", to: str, *, connections: int, **settings: Any) -> "Relay"
     from modeltrail_collector.relay.backend import Backend
     from modeltrail_collector.relay.forward import Relay
 
-    backend = Backend(to, os.environ.get(API_KEY), connections)
+    backend = Backend(to, os.environ.get(API_KEY, "").strip(), connections)
     return Relay(log, backend, connections=connections, **settings)
 
 

@@ -15,6 +15,7 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_schemas.printable import printable
 
 TIMEOUT_S: Final = 60.0
 """A Marquez that has just started takes six seconds for an event, one of 20 MB takes two."""
@@ -25,6 +26,7 @@ Meaning = Literal["taken", "later", "unclear", "refused", "misdirected"]
 _LATER: Final = frozenset({408, 425, 429, 502, 503, 504})
 _MISDIRECTED: Final = frozenset({401, 403, 404, 405, 407, *range(300, 400)})
 _SAID_CHARACTERS: Final = 500
+_LONGEST_WAIT_S: Final = 600.0
 
 
 class Answer(NamedTuple):
@@ -54,7 +56,7 @@ class Backend:
         ConfigError: The URL cannot be used.
     """
 
-    def __init__(self, url: str, api_key: str | None = None, connections: int = 8) -> None:
+    def __init__(self, url: str, api_key: str = "", connections: int = 8) -> None:
         self.url = endpoint(url)
         self._api_key = api_key
         self._session = requests.Session()
@@ -83,7 +85,8 @@ class Backend:
         except (requests.RequestException, ValueError) as error:
             return Answer("later", f"cannot be reached: {_cause(error)}")
         code = answer.status_code
-        said = f"answered {code} {' '.join(answer.text.split())[:_SAID_CHARACTERS]}".rstrip()
+        text = printable(" ".join(answer.text.split()))[:_SAID_CHARACTERS]
+        said = f"answered {code} {text}".rstrip()
         return Answer(meaning(code, answer.content), said, _wait_s(answer.headers.get("Retry-After")))
 
     def is_well(self) -> bool:
@@ -158,7 +161,7 @@ def _is_unreadable(body: bytes) -> bool:
 
 def _wait_s(retry_after: str | None) -> float | None:
     try:
-        return Retry().parse_retry_after(retry_after) if retry_after else None
+        return min(Retry().parse_retry_after(retry_after), _LONGEST_WAIT_S) if retry_after else None
     except InvalidHeader:
         return None
 

@@ -45,7 +45,7 @@ class Delivery:
         status: Told of attempts.
         trouble: Says what fails.
         pace: How fast.
-        patience_s: How long nothing may be taken before it gives up; None for ever.
+        patience_s: How long nothing may be taken, or refused, before it gives up; None for ever.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Delivery:
         self._patience_s = patience_s
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._taken_at = time.monotonic()
+        self._answered_at = time.monotonic()
 
     def stop(self) -> None:
         """Begin no attempt any more."""
@@ -88,6 +88,7 @@ class Delivery:
                 return None
             failures += 1
             if answer.meaning == "refused" or self._is_about_the_event(answer, failures):
+                self._note_answered()
                 return answer.said
             self._note_failure(answer)
             wait_s = max(answer.wait_s or 0.0, jittered_s(failures))
@@ -100,11 +101,15 @@ class Delivery:
         return answer.meaning == "unclear" and failures >= UNCLEAR_ATTEMPTS and self._backend.is_well()
 
     def _note_taken(self, seconds: float) -> None:
+        self._note_answered()
         with self._lock:
-            self._taken_at = time.monotonic()
-            status = self._status
-            status.sent_at, status.failing_since, status.error = time.time(), None, None
-            status.sent_seconds += seconds
+            self._status.sent_at = time.time()
+            self._status.sent_seconds += seconds
+
+    def _note_answered(self) -> None:
+        with self._lock:
+            self._answered_at = time.monotonic()
+            self._status.failing_since = self._status.error = None
 
     def _note_failure(self, answer: Answer) -> None:
         with self._lock:
@@ -116,5 +121,5 @@ class Delivery:
             raise ConfigError(
                 f"{self._to} takes no events: {answer.said}. Check --to and MODELTRAIL_RELAY_API_KEY"
             )
-        if self._patience_s is not None and time.monotonic() - self._taken_at > self._patience_s:
+        if self._patience_s is not None and time.monotonic() - self._answered_at > self._patience_s:
             raise Unavailable(f"nothing was taken for {self._patience_s:.0f} s: {self._to} {answer.said}")

@@ -18,11 +18,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal
 
+from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.log import Log, Place
 from modeltrail_collector.log.kept import Kept
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.relay import progress
-from modeltrail_collector.relay.backend import Backend, shown
+from modeltrail_collector.relay.backend import TIMEOUT_S, Backend, shown
 from modeltrail_collector.relay.books import Books
 from modeltrail_collector.relay.delivery import PATIENCE_S, Delivery, Pace
 from modeltrail_collector.relay.lanes import Lanes
@@ -74,6 +75,7 @@ class Relay:
         self._make_sorter: Callable[[], Sorter] = lambda: Sorter(selection, guard)
         self._sorter = self._make_sorter()
         self._known: set[LogPartition] = set()
+        self._left: dict[str, int] | None = None  # the positions at the end of the last turn, if it had one
         self._trouble = Trouble(_logger)
         self._pace = Pace(rate)
         self._patience_s = None if for_ever else PATIENCE_S
@@ -88,30 +90,35 @@ class Relay:
             ConfigError: Nothing is taken there at all.
             OwnershipLost: Another relay to this backend took over.
         """
-        try:
-            with self._log.store.lease(progress.lease_of(self._folder)) as lease:
-                keep = progress.kept(self._log, lease, self._folder)
-                before = self.status.records.copy()
-                keep.state.to = shown(self._backend.url)
-                self._turn(keep, stop, tell)
-                return self.status.records - before
-        except BaseException:
-            # What was seen, and is not settled, is no duplicate when it comes again.
-            self._sorter, self._known = self._make_sorter(), set()
-            raise
+        with self._log.store.lease(progress.lease_of(self._folder)) as lease:
+            keep = progress.kept(self._log, lease, self._folder)
+            if keep.state.positions != self._left:
+                # What was seen of records that come again is no duplicate.
+                self._sorter, self._known = self._make_sorter(), set()
+            self._left = None
+            before = self.status.records.copy()
+            keep.state.to = shown(self._backend.url)
+            self._turn(keep, stop, tell)
+            if not stop.is_set():
+                self._left = keep.state.positions.copy()
+            return self.status.records - before
 
     def _turn(self, keep: Kept[State], stop: threading.Event, tell: Tell) -> None:
         ends = {partition: self._log.end(partition) for partition in self._log.partitions()}
         books = Books(keep, ends, self.status, tell)
         delivery = Delivery(self._backend, self.status, self._trouble, self._pace, self._patience_s)
         lanes = Lanes(self._connections, lambda parcel: self._send(parcel, delivery))
+        patience_s = _FINISH_S
         try:
             self._fill(lanes, books, self._parcels(keep.state.positions, ends), stop)
             while not stop.is_set() and not lanes.wait(_LOOK_S):
                 books.settle()
+        except Unavailable:
+            patience_s = TIMEOUT_S  # a next turn must not begin beside attempts of this one
+            raise
         finally:
             delivery.stop()
-            lanes.close(_FINISH_S)
+            lanes.close(patience_s)
             books.settle(save=True)
 
     @staticmethod

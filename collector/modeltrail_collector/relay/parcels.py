@@ -12,6 +12,7 @@ from modeltrail_collector.model import Entry, EventKind
 from modeltrail_collector.relay.guard import Ends, Repair, guarded, symlinks
 from modeltrail_collector.relay.progress import Outcome
 from modeltrail_schemas.keys import event_key
+from modeltrail_schemas.printable import printable
 
 Guard = Literal["marquez", "none"]
 
@@ -102,15 +103,15 @@ class Sorter:
         """What goes of a record, if anything does."""
         parcel = Parcel(place, place.offset + 1, entry.ingested_at_ms, entry)
         if entry.verdict == "rejected" or entry.value is None:
-            parcel.outcome = "rejected"
+            parcel.settle("rejected")
         elif self.saw(entry):
-            parcel.outcome = "duplicate"
+            parcel.settle("duplicate")
         else:
             event = json.loads(entry.value)
             if self._selection.admits(entry.event_kind, event):
                 self._address(parcel, entry, event)
             else:
-                parcel.outcome = "filtered"
+                parcel.settle("filtered")
         return parcel
 
     def _address(self, parcel: Parcel, entry: Entry, event: dict[str, Any]) -> None:
@@ -118,7 +119,7 @@ class Sorter:
         if self._guard == "marquez":
             found = guarded(event)
             if found.event is None:
-                parcel.why = "; ".join(f"{path}: {message}" for path, message, _ in found.problems)
+                parcel.why = printable("; ".join(f"{path}: {why}" for path, why, _ in found.problems))
                 return
             kept = self._ends.kept(found.event, entry.run_id)
             if repairs := found.repairs + kept.repairs:

@@ -14,12 +14,13 @@ from backends import PAGE, TAKEN, Backend, backend
 
 from modeltrail_collector.clock import wall_ms
 from modeltrail_collector.errors import ConfigError, Unavailable
-from modeltrail_collector.log import Batch, Log, maintain
+from modeltrail_collector.log import Batch, Log, Place, maintain
 from modeltrail_collector.model import LOCAL, Entry, LogPartition, Reason
 from modeltrail_collector.relay import backend as http
-from modeltrail_collector.relay import delivery, progress, trouble
+from modeltrail_collector.relay import delivery, lanes, progress, trouble
 from modeltrail_collector.relay.forward import Relay
-from modeltrail_collector.relay.parcels import Selection
+from modeltrail_collector.relay.lanes import Lanes
+from modeltrail_collector.relay.parcels import Parcel, Selection
 from modeltrail_collector.relay.standing import standings
 from modeltrail_collector.testing import MemoryStore
 
@@ -228,6 +229,21 @@ def test_a_reset_reaches_a_relay_that_runs(log: Log, server: Backend, make) -> N
     assert ["START", "COMPLETE"] * 2 == [state for _, state in server.said]
 
 
+def test_a_log_that_was_restored_is_sent_again(log: Log, server: Backend, make) -> None:
+    """Where the log is shorter than what was sent, other records may stand there now: none is missed."""
+    seal(log, make, [run_event("a", "START"), run_event("a", "COMPLETE")])
+    contents = dict(log.store.contents)
+    seal(log, make, [run_event("lost", "START"), run_event("lost", "COMPLETE")])
+    relay(log, server)
+    restored = Log(MemoryStore())
+    restored.store.contents = contents | {
+        name: data for name, data in log.store.contents.items() if name.startswith("relay/")
+    }
+    seal(restored, make, [run_event("new", "START")])
+    assert {"sent": 3} == relay(restored, server)[1]
+    assert ("new", "START") in server.said
+
+
 def test_a_repaired_event_is_sent_and_told_of(log: Log, server: Backend, make) -> None:
     """What a Marquez would refuse is repaired on the way, counted by rule; as it came with the guard none."""
     event = run_event("a", "COMPLETE", outputs=[{"namespace": "my team", "name": "d"}])
@@ -424,3 +440,33 @@ def test_what_retention_removed_is_counted(log: Log, server: Backend, make) -> N
     maintain(log, keep=timedelta(days=50))
     assert {"removed": 2, "sent": 4} == relay(log, server)[1]
     assert ["b", "b", "c", "c"] == [run for run, _ in server.said]
+
+
+def test_loads_wait_for_room_and_a_failure_is_told() -> None:
+    """No more is taken than fits, by number and by bytes; what a thread raises is raised by who fills it."""
+
+    def work(load: Parcel) -> None:
+        assert go_on.wait(30)
+        if load.lane == "bad":
+            raise Unavailable("no")
+        load.settle("sent")
+
+    def load(lane: str, body: bytes = b"") -> Parcel:
+        return Parcel(Place(LOCAL, 0), 1, 0, lane=lane, body=body)
+
+    go_on = threading.Event()
+    full = Lanes(2, work)
+    assert full.put(load("a", b"x" * lanes.MOST_WAITING_BYTES), 0)
+    assert not full.put(load("b"), 0.05)
+    many = Lanes(2, work)
+    assert all(many.put(load(str(n)), 0) for n in range(lanes.MOST_WAITING))
+    assert not many.put(load("one more"), 0)
+    go_on.set()
+    assert full.put(load("b"), 30)
+    assert full.wait(30)
+    assert many.wait(30)
+    assert many.put(load("bad"), 30)
+    with pytest.raises(Unavailable):
+        many.wait(30)
+    for each in (full, many):
+        each.close(30)

@@ -11,7 +11,7 @@ from modeltrail_collector.relay.parcels import Parcel
 from modeltrail_collector.relay.progress import Repaired, State, key_of
 from modeltrail_collector.relay.status import RelayStatus
 
-SAVE_S: Final = 2.0
+_SAVE_S: Final = 2.0
 _SETTLE_S: Final = 0.2
 _MOST_OPEN: Final = 20_000
 
@@ -63,7 +63,7 @@ class Books:
                 self._count(parcels.popleft())
         now = self._settled_at = time.monotonic()
         self._tell(self._status)
-        if save or now - self._saved_at >= SAVE_S:
+        if save or now - self._saved_at >= _SAVE_S:
             self._keep.save()
             self._saved_at = time.monotonic()
 

@@ -98,13 +98,16 @@ class Relay:
             self._left = None
             before = self.status.records.copy()
             keep.state.to = shown(self._backend.url)
-            self._turn(keep, stop, tell)
+            ends = {partition: self._log.end(partition) for partition in self._log.partitions()}
+            _begin_anew_where_shorter(keep.state.positions, ends)
+            self._turn(keep, ends, stop, tell)
             if not stop.is_set():
                 self._left = keep.state.positions.copy()
             return self.status.records - before
 
-    def _turn(self, keep: Kept[State], stop: threading.Event, tell: Tell) -> None:
-        ends = {partition: self._log.end(partition) for partition in self._log.partitions()}
+    def _turn(
+        self, keep: Kept[State], ends: Mapping[LogPartition, int], stop: threading.Event, tell: Tell
+    ) -> None:
         books = Books(keep, ends, self.status, tell)
         delivery = Delivery(self._backend, self.status, self._trouble, self._pace, self._patience_s)
         lanes = Lanes(self._connections, lambda parcel: self._send(parcel, delivery))
@@ -185,3 +188,14 @@ class Relay:
         said = {"event": outcome, "record": name, "run_id": entry.run_id}
         _logger.warning("%s is %s: %s", name, outcome.replace("_", " "), why, extra=said)
         parcel.settle(outcome)
+
+
+def _begin_anew_where_shorter(positions: dict[str, int], ends: Mapping[LogPartition, int]) -> None:
+    """A log that is shorter than what was sent was restored; since when it differs, nobody knows."""
+    for partition, end in ends.items():
+        key = progress.key_of(partition)
+        if positions.get(key, 0) > end:
+            _logger.warning(
+                "%s was relayed up to offset %d and ends at %d now: it is sent again from its start",
+                *(key, positions.pop(key), end),
+            )

@@ -136,7 +136,7 @@ class Sorter:
         """
         subject = _subject(kind, event)
         own = key = f"{kind}:{subject.get('namespace')}/{subject.get('name')}"
-        with contextlib.suppress(AttributeError, KeyError, TypeError):  # a parent facet that is none
+        with contextlib.suppress(AttributeError, KeyError, TypeError):  # a part of another shape
             key = event_key(event).decode()
         if len(self._lanes) > _JOBS:
             self._lanes.clear()

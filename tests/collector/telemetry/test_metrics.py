@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.pump import Limits, Pump, Status, Totals
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
-from modeltrail_collector.telemetry.boards import CollectorBoard, TablesBoard
+from modeltrail_collector.relay.status import RelayStatus
+from modeltrail_collector.telemetry.boards import CollectorBoard, RelayBoard, TablesBoard
 from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES
 from modeltrail_collector.telemetry.relaying import RELAY
 from modeltrail_collector.telemetry.server import serve
@@ -195,6 +198,27 @@ def test_alerts_have_metrics_where_there_are_rules() -> None:
         "rule_failures_total": {("slow",): 5},
         "last_evaluation_timestamp_seconds": {(): 1.8e9},
     } == {name.removeprefix("modeltrail_alerts_"): by for name, by in found.items() if "alerts" in name}
+
+
+def test_a_relay_has_metrics_and_is_unwell_when_nothing_is_taken_for_long() -> None:
+    """What it settled, repaired and failed at, and where it stands; an hour without success is a problem."""
+    status = RelayStatus(
+        records=Counter(sent=3, held_back=1), repaired=Counter(job_type_unknown=2), behind=5, under_way=2
+    )
+    board = RelayBoard(status)
+    found = scrape(board)
+    assert {("sent",): 3, ("held_back",): 1} == found["modeltrail_relay_records_total"]
+    assert {("job_type_unknown",): 2} == found["modeltrail_relay_repaired_events_total"]
+    assert ({(): 5}, {(): 2}) == (
+        found["modeltrail_relay_behind_records"],
+        found["modeltrail_relay_under_way_records"],
+    )
+    assert [] == board.health()[0]
+    board.failed("no space left")
+    assert {(): 1} == scrape(board)["modeltrail_relay_failures_total"]
+    status.failing_since = time.time() - 3600
+    (problem,) = board.health()[0]
+    assert re.fullmatch(r"failing for 3\d{3} s: no space left", problem)
 
 
 @pytest.mark.parametrize(

@@ -375,9 +375,9 @@ def test_it_waits_as_long_as_it_is_told(log: Log, server: Backend, make) -> None
 def test_no_more_are_sent_than_the_rate(log: Log, server: Backend, make) -> None:
     """So many events a second, over all connections."""
     seal(log, make, [run_event(f"r{n}", "START", f"job{n}") for n in range(11)])
+    started = time.monotonic()
     relay(log, server, rate=50)
-    began = sorted(request.began for request in server.got)
-    assert began[-1] - began[0] >= 0.15
+    assert max(request.began for request in server.got) - started >= 0.2
 
 
 def test_the_position_waits_for_the_slowest(log: Log, server: Backend, make) -> None:

@@ -250,3 +250,20 @@ def test_a_topic_is_collected_and_relayed(
     assert 0 == process.returncode, stderr
     assert sorted(lines[0] + lines[1]) == sorted(request.body for request in server.got)
     assert set(last_states(server).values()) == {"COMPLETE"}
+
+
+@pytest.mark.slow
+def test_a_broker_that_is_away_keeps_nothing_back(tmp_path: Path, server: Backend) -> None:
+    """While the topic cannot be read, which is said, what the log has is relayed all the same."""
+    log = tmp_path / "log"
+    tell(log, 1)
+    options = ["--watch", "--interval", "0.2", "--bootstrap-servers", f"127.0.0.1:{free_port()}"]
+    with running(log, server, *options) as process:
+        wait_for(lambda: len(server.got) == 3)
+        time.sleep(15)
+        tell(log, 1, first=1)
+        wait_for(lambda: len(server.got) == 6)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
+    assert (0, True) == (process.returncode, "is the broker running?" in stderr), stderr
+    assert "answers again" not in stderr

@@ -181,10 +181,11 @@ def _watch(
     from modeltrail_collector.telemetry.boards import RelayBoard
 
     def turn(stop: Any) -> "Counter[str]":
+        seal_inbox(log)
+        records = made.turn(stop)
         if collector:
             collector.check()
-        seal_inbox(log)
-        return made.turn(stop)
+        return records
 
     def done(records: "Counter[str]") -> None:
         if records:

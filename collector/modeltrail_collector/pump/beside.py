@@ -33,10 +33,11 @@ class Beside:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise what ended the collector, if anything did; it begins anew."""
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
+        """Raise what ended the collector, until it works again: it begins anew by itself."""
+        failure = self._failure
+        if not self._thread.is_alive():
             self._begin()
+        if failure is not None:
             raise failure
 
     def wait(self, stop: threading.Event) -> None:
@@ -54,8 +55,11 @@ class Beside:
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
         self._thread.start()
 
+    def _works(self, _: object) -> None:
+        self._failure = None
+
     def _run(self) -> None:
         try:
-            run(self._job, self._stop, lambda _: None)
+            run(self._job, self._stop, self._works)
         except Exception as error:
             self._failure = error

@@ -1,5 +1,7 @@
 """The relay: what goes, in which order, what becomes of the rest, and where it goes on."""
 
+import contextlib
+import itertools
 import json
 import random
 import threading
@@ -430,6 +432,30 @@ def test_a_failing_store_loses_nothing_and_takes_nothing_for_a_repeat(
     assert 40 == len(set(server.said))
     for n in range(5):
         assert "S7" == [state for run, state in server.said if run == f"r{n}"][-1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_each_run_ends_as_in_the_log(log: Log, server: Backend, make, seed: int) -> None:
+    """Refusals for now, stops, new processes, a store that fails, records that come meanwhile."""
+    chance, number, last = random.Random(seed), itertools.count(), {}
+    answers = [TAKEN] * 8 + [PAGE, (503, b"", {}), (429, b"", {})]
+    server.well, server.answer = 500, lambda _: chance.choice(answers)
+    server.delay = lambda: chance.uniform(0, 0.003)
+    for arrived in range(12):
+        for partition in (P0, P1, LOCAL):
+            jobs = [f"{partition.topic}{partition.partition}-{chance.randrange(4)}" for _ in range(5)]
+            events = [run_event(job, f"S{next(number)}", job) for job in jobs]
+            seal(log, make, events, partition, ingested_at_ms=arrived)
+            last |= {event["run"]["runId"]: event["eventType"] for event in events}
+        log.store.faults, log.store.rate = chance, 0.05
+        stop = threading.Event()
+        threading.Timer(chance.uniform(0, 0.1), stop.set).start()
+        with contextlib.suppress(Unavailable):
+            Relay(log, http.Backend(server.url), connections=chance.randint(1, 6), for_ever=True).turn(stop)
+        log.store.faults = None
+    Relay(log, http.Backend(server.url), for_ever=True).turn(threading.Event())
+    assert last == dict(server.said)
+    assert {f"S{n}" for n in range(next(number))} == {state for _, state in server.said}
 
 
 def test_what_retention_removed_is_counted(log: Log, server: Backend, make) -> None:

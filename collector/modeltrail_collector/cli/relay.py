@@ -187,11 +187,13 @@ def _watch(
             collector.check()
         return records
 
+    board = RelayBoard(made.status)
+
     def done(records: "Counter[str]") -> None:
+        board.worked()
         if records:
             _tell(made.status, records, as_json=as_json)
 
-    board = RelayBoard(made.status)
     with metrics_at(metrics, board):
         watch_(log, turn, interval, done, board.failed, upstream="store or Kafka")
 

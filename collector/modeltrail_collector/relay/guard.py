@@ -35,8 +35,6 @@ _FACET: Final = re.compile(
     r"(?P<facets>.+?\.(?:facets|inputFacets|outputFacets))(?:\.(?P<key>\w+)(?:\.(?P<field>.+))?)?"
 )
 _ANY_FACET: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/BaseFacet"
-
-
 _ENDS: Final = frozenset({"COMPLETE", "FAIL", "ABORT"})
 _RUNS: Final = 100_000
 

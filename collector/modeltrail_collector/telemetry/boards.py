@@ -172,12 +172,16 @@ class RelayBoard:
 
     def __init__(self, status: RelayStatus) -> None:
         self._status = status
+        self._away: tuple[float, str] | None = None
 
     def failed(self, error: str) -> None:
-        """The store is away."""
-        self._status.error = error
+        """The store, or Kafka, is away; since when, the first failure says."""
         self._status.failures += 1
-        self._status.failing_since = self._status.failing_since or time.time()
+        self._away = (self._away[0] if self._away else time.time()), error
+
+    def worked(self) -> None:
+        """A turn ended as it should."""
+        self._away = None
 
     def metrics(self) -> Collector:
         """See `Board`."""
@@ -185,14 +189,15 @@ class RelayBoard:
 
     def health(self) -> tuple[list[str], dict[str, Any]]:
         """See `Board`."""
-        status, problems = self._status, []
-        if status.failing_since is not None and time.time() - status.failing_since > SILENT_S:
-            problems.append(f"failing for {time.time() - status.failing_since:.0f} s: {status.error}")
+        status = self._status
+        since, error = self._away or (status.failing_since, status.error)
+        failing_s = time.time() - since if since is not None else 0.0
+        problems = [f"failing for {failing_s:.0f} s: {error}"] if failing_s > SILENT_S else []
         shown = {
             "behind": status.behind,
             "last_sent": _time(status.sent_at),
-            "failing_since": _time(status.failing_since),
-            "error": status.error,
+            "failing_since": _time(since),
+            "error": error,
         }
         return problems, shown
 

@@ -214,11 +214,23 @@ def test_a_relay_has_metrics_and_is_unwell_when_nothing_is_taken_for_long() -> N
         found["modeltrail_relay_under_way_records"],
     )
     assert [] == board.health()[0]
-    board.failed("no space left")
-    assert {(): 1} == scrape(board)["modeltrail_relay_failures_total"]
-    status.failing_since = time.time() - 3600
+    status.failing_since, status.error = time.time() - 3600, "answered 503"
     (problem,) = board.health()[0]
-    assert re.fullmatch(r"failing for 3\d{3} s: no space left", problem)
+    assert re.fullmatch(r"failing for 3\d{3} s: answered 503", problem)
+
+
+def test_a_relay_without_its_store_is_unwell_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since the first of many failures, whatever comes between; a turn that ends ends it."""
+    board = RelayBoard(RelayStatus())
+    board.failed("no space left")
+    assert [] == board.health()[0]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 90)
+    board.failed("no space left")
+    assert ["failing for 90 s: no space left"] == board.health()[0]
+    assert {(): 2} == scrape(board)["modeltrail_relay_failures_total"]
+    board.worked()
+    assert ([], None) == (board.health()[0], board.health()[1]["error"])
 
 
 @pytest.mark.parametrize(

@@ -403,6 +403,23 @@ def test_the_position_waits_for_the_slowest(log: Log, server: Backend, make) -> 
     assert {"sent": 10} == relay(log, server)[1]
 
 
+def test_what_a_stopped_turn_read_is_no_repeat(log: Log, server: Backend, make) -> None:
+    """The same relay sends in its next turn what it had read, and could not send, in the one before."""
+    seal(log, make, [run_event("a", "START")])
+    made, _ = relay(log, server, for_ever=True)
+    seal(log, make, [run_event("a", "COMPLETE")])
+    stop = threading.Event()
+
+    def away(_: bytes) -> tuple:
+        stop.set()
+        return 503, b"", {}
+
+    server.answer = away
+    assert {} == made.turn(stop)
+    server.answer = lambda _: TAKEN
+    assert {"sent": 1} == made.turn(threading.Event())
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 30
     while not condition():

@@ -174,7 +174,8 @@ def test_what_marquez_draws_beyond_the_trace(relayed: Relayed) -> None:
     """Three kinds of edges: what comes after the model, what only reads on the way, and dbt's table orders.
 
     Marquez's graph has all that hangs together, in any direction and of all times; a trace goes back alone.
-    The table is dbt's own name of the raw file, which its run names first; in the end it says the file.
+    The table is dbt's own name of the raw file: its run names both as inputs, and modeltrail follows what the
+    output's columnLineage says, which is the file.
     """
     more = edges_of_marquez(relayed) - edges_of_trace(relayed)
     churn = "duckdb:///srv/churn/churn.duckdb"

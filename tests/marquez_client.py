@@ -15,14 +15,14 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self.namespace = f"test-{uuid.uuid4()}"
-        self._url = url
+        self.url = url
         self._session = requests.Session()
 
     def close(self) -> None:
         self._session.close()
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self._session.request(method, f"{self._url}/api/v1/{path}", timeout=TIMEOUT_S, **options)
+        return self._session.request(method, f"{self.url}/api/v1/{path}", timeout=TIMEOUT_S, **options)
 
     def post(self, event: dict[str, Any]) -> int:
         """The status of the answer to an event."""

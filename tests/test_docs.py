@@ -23,6 +23,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for found in entry_points(group="modeltrail.commands"):
         command = found.load()
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield found.name, command
             for name, inner in command.commands.items():
                 yield f"{found.name} {name}", inner
         else:

@@ -26,7 +26,7 @@ This page is written by `tools/commands.py` from the commands' own help.
 | 0 | yes: done, verified, found |
 | 1 | the answer is no: not verified, not found, a check failed |
 | 2 | usage: an option, a setting or a missing package |
-| 4 | Kafka or the store cannot be reached; a retry may help |
+| 4 | Kafka, the store or a backend cannot be reached; a retry may help |
 | 70 | a bug in modeltrail; please report what it printed |
 | 130 | Ctrl-C |
 
@@ -39,6 +39,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for found in sorted(entry_points(group="modeltrail.commands")):
         command = found.load()
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield found.name, command
             yield from ((f"{found.name} {name}", inner) for name, inner in sorted(command.commands.items()))
         else:
             yield found.name, command

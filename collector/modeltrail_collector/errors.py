@@ -9,7 +9,7 @@ Bad data is never an error: it is a record with verdict `rejected`. What is left
     ├── NotFound           the thing asked for is not in the log                     (exit 1)
     ├── NotVerified        the log is not what was sealed                            (exit 1)
     ├── LogFormatError     the log was written by a newer modeltrail                 (exit 2)
-    ├── Unavailable        Kafka or the store cannot be reached; retry may help      (exit 4)
+    ├── Unavailable        Kafka, the store, a backend cannot be reached; try again  (exit 4)
     └── OwnershipLost      another collector sealed these offsets; drop and seek
 
 A broken invariant is an AssertionError and ends with exit 70: our bug.
@@ -49,7 +49,7 @@ class LogFormatError(CollectorError):
 
 
 class Unavailable(CollectorError):  # noqa: N818
-    """Kafka or the store cannot be reached; a retry may help."""
+    """Kafka, the store or a backend cannot be reached; a retry may help."""
 
     exit_code: ClassVar[int] = 4
 

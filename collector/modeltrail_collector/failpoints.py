@@ -43,6 +43,7 @@ STEPS: Final = {
     "alerts_told": "alerts are printed, that they are is not noted",
     "alert_posted": "a webhook took an alert, that it did is not noted",
     "rows_forgotten": "retention took rows out of `flat` (then `rejected`), not yet out of the other tables",
+    "event_relayed": "a backend took an event, that it did is not remembered",
 }
 """Every step, and where a process that dies there stands."""
 

@@ -59,8 +59,8 @@ QUICK = {*list(STEPS)[: list(STEPS).index("flat_committed") + 1], "table_replace
         pytest.param(step, marks=() if step in QUICK else pytest.mark.slow)
         for step in STEPS
         if not step.startswith(
-            ("alert", "changes_")
-        )  # tests/collector/alerts, tests/collector/test_findings.py
+            ("alert", "changes_", "event_relayed")
+        )  # tests/collector/alerts, tests/collector/test_findings.py, tests/e2e/test_relay.py
     ],
 )
 def test_a_process_killed_at_a_step_is_followed_by_one_that_finishes(

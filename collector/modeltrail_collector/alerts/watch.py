@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from modeltrail_collector.alerts.notices import Notice, seal
-from modeltrail_collector.alerts.state import Firing, Kept, State, Target, kept
+from modeltrail_collector.alerts.state import Firing, State, Target, kept
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.alerts.webhook import post, wait_ms
 from modeltrail_collector.answers.firing import evaluate, summarised
@@ -24,6 +24,7 @@ from modeltrail_collector.clock import rfc3339
 from modeltrail_collector.errors import OwnershipLost
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
+from modeltrail_collector.log.kept import Kept
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class Alerting:
             notice.waiting = [name for name in notice.waiting if name in targets]
         state.notices = [notice for notice in state.notices if notice.waiting]
 
-    def _to_log(self, keep: Kept) -> int:
+    def _to_log(self, keep: Kept[State]) -> int:
         waiting = [notice for notice in keep.state.notices if LOG in notice.waiting]
         if not waiting:
             return 0
@@ -97,7 +98,7 @@ class Alerting:
         keep.save()
         return sealed
 
-    def _to_stdout(self, keep: Kept) -> None:
+    def _to_stdout(self, keep: Kept[State]) -> None:
         waiting = [notice for notice in keep.state.notices if STDOUT in notice.waiting]
         for notice in waiting:
             self._tell(notice)
@@ -106,7 +107,7 @@ class Alerting:
             reached("alerts_told")
             keep.save()
 
-    def _to_webhook(self, keep: Kept, hook: Webhook) -> None:
+    def _to_webhook(self, keep: Kept[State], hook: Webhook) -> None:
         """Post what waits, in order; one that does not answer is left alone for a while, longer each time."""
         state = keep.state
         waiting = [notice for notice in state.notices if hook.name in notice.waiting]

@@ -15,6 +15,7 @@ from modeltrail_collector.cli.output import (
     json_option,
     log_format_option,
     log_option,
+    metrics_at,
     metrics_option,
     print_json,
     told_as_json,
@@ -185,25 +186,17 @@ def _reports(metrics: str | None, workers: int, log_format: str) -> Iterator[Cal
     with ExitStack() as stack:
         reports = [stack.enter_context(_progress(log_format))]
         if metrics:
-            reports.append(stack.enter_context(_board(metrics, workers)))
+            from modeltrail_collector.telemetry.boards import CollectorBoard
+
+            board = CollectorBoard(workers)
+            stack.enter_context(metrics_at(metrics, board))
+            reports.append(board.update)
 
         def tell(statuses: Any) -> None:
             for report in reports:
                 report(statuses)
 
         yield tell
-
-
-@contextmanager
-def _board(address: str, workers: int) -> Iterator[Callable[[Any], None]]:
-    """/metrics and /health as long as we collect."""
-    from modeltrail_collector.telemetry.boards import CollectorBoard
-    from modeltrail_collector.telemetry.server import serve
-
-    board = CollectorBoard(workers)
-    with serve(address, board) as url:
-        _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
-        yield board.update
 
 
 @contextmanager

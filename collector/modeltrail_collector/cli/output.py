@@ -8,11 +8,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from modeltrail_schemas.printable import printable, printable_lines
+
+if TYPE_CHECKING:
+    from modeltrail_collector.telemetry.boards import Board
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,6 +45,20 @@ def metrics_option(function: Function) -> Function:
         metavar="HOST:PORT",
         help="Serve /metrics (Prometheus) and /health there; a PORT alone is for this machine only.",
     )(function)
+
+
+@contextmanager
+def metrics_at(address: str | None, board: "Board") -> Iterator[None]:
+    """/metrics and /health within the block, if anybody asked for them."""
+    if not address:
+        yield
+        return
+    from modeltrail_collector.telemetry.server import serve
+
+    with serve(address, board) as url:
+        said = {"event": "metrics", "url": url}
+        logging.getLogger(__name__).info("metrics at %s/metrics", url, extra=said)
+        yield
 
 
 def log_format_option(function: Function) -> Function:

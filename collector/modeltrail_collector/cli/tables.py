@@ -10,10 +10,12 @@ from modeltrail_collector.cli.output import (
     json_option,
     log_format_option,
     log_option,
+    metrics_at,
     metrics_option,
     print_json,
     told_as_json,
 )
+from modeltrail_collector.cli.watch import check_metrics
 from modeltrail_collector.cli.watch import watch as watch_
 from modeltrail_schemas.printable import printable
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from modeltrail_collector.alerts.watch import Alerting
     from modeltrail_collector.log import Log
     from modeltrail_collector.tables import CompactResult, Progress
+    from modeltrail_collector.telemetry.boards import TablesBoard
 
 
 _TOLD_A_TURN = 200
@@ -84,8 +87,7 @@ def compact(
     from modeltrail_collector.log import open_log
     from modeltrail_collector.telemetry.logs import configure
 
-    if metrics and not watch:
-        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+    check_metrics(metrics, watch=watch)
     configure(log_format)
     log = open_log(log_uri)
     tell = watch if changes is None else changes
@@ -93,13 +95,43 @@ def compact(
         alerting = _alerting(log, alerts, as_json=as_json) if alerts else None
         told = (_TOLD_A_TURN if watch else None) if tell else 0
         if watch:
-            watch_(
-                *(log, lambda: _turn(log, told, alerting), interval, metrics),
-                lambda result: _tell(result, as_json=as_json),
-                alerts=alerting.status if alerting else None,
-            )
+            _watch(log, interval, metrics, told, alerting, as_json=as_json)
         else:
             _tell(_turn(log, told, alerting), as_json=as_json)
+
+
+def _watch(
+    log: "Log",
+    interval: float,
+    metrics: str | None,
+    told: int | None,
+    alerting: "Alerting | None",
+    *,
+    as_json: bool,
+) -> None:
+    from modeltrail_collector.telemetry.boards import TablesBoard
+
+    board = TablesBoard(interval, alerts=alerting.status if alerting else None)
+
+    def turn() -> "CompactResult":
+        result = _turn(log, told, alerting)
+        if metrics:
+            _note(board, log, result)
+        return result
+
+    def done(result: "CompactResult") -> None:
+        if result.segments or result.buckets:
+            _tell(result, as_json=as_json)
+
+    with metrics_at(metrics, board):
+        watch_(log, lambda _: turn(), interval, done, board.failed)
+
+
+def _note(board: "TablesBoard", log: "Log", result: "CompactResult") -> None:
+    from modeltrail_collector.tables import newest_ingested_at, segments_behind
+
+    newest = newest_ingested_at(log)
+    board.compacted(result.records, segments_behind(log), newest.timestamp() if newest else None)
 
 
 def _turn(log: "Log", told: int | None, alerting: "Alerting | None") -> "CompactResult":

@@ -1,4 +1,4 @@
-"""`modeltrail compact --watch`: turn after turn, and how it says what it does."""
+"""`--watch`: turn after turn, until SIGTERM; a store that is away is waited for."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import click
 
@@ -14,30 +14,39 @@ from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.pump.notices import Outage
 
-if TYPE_CHECKING:
-    from modeltrail_collector.alerts.status import AlertsStatus
-    from modeltrail_collector.tables import CompactResult
-    from modeltrail_collector.telemetry.boards import TablesBoard
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 
 
+def check_metrics(metrics: str | None, *, watch: bool) -> None:
+    """Raises UsageError where nobody would be there to be asked."""
+    if metrics and not watch:
+        raise click.UsageError("--metrics needs --watch: there is nobody to ask when it has ended")
+
+
 def watch(
     log: Log,
-    turn: Callable[[], "CompactResult"],
+    turn: Callable[[threading.Event], T],
     interval: float,
-    metrics: str | None,
-    tell: Callable[["CompactResult"], None],
+    done: Callable[[T], None],
+    failed: Callable[[str], None],
     *,
-    alerts: "AlertsStatus | None" = None,
+    upstream: str = "store",
 ) -> None:
-    """Turn after turn until SIGTERM; a turn that has begun is finished.
+    """Turn after turn until SIGTERM; a turn that has begun is finished, or sees the event and ends.
 
-    A store that is away is waited for.
+    What is away is waited for.
+
+    Args:
+        log: The log, for what is said.
+        turn: The work; it may look at the event that SIGTERM sets.
+        interval: How long to wait between two, in seconds.
+        done: What to do with what came of it.
+        failed: What to do when something is away.
+        upstream: What that may be.
     """
-    with contextlib.ExitStack() as stack:
-        board = stack.enter_context(_board(metrics, interval, alerts)) if metrics else None
-        stop = stack.enter_context(_until_sigterm())
+    with until_sigterm() as stop:
         text = f"Looking every {interval:g} s; Ctrl-C or SIGTERM ends it."
         if _logger.isEnabledFor(logging.INFO):
             _logger.info(text, extra={"event": "watching", "log": log.uri})
@@ -46,43 +55,22 @@ def watch(
         outage: Outage | None = None
         while not stop.is_set():
             try:
-                result = turn()
-                if board:
-                    _note(board, log, result)
+                result = turn(stop)
             except Unavailable as error:
-                outage = outage or Outage("store", time.monotonic(), time.time())
+                outage = outage or Outage(upstream, time.monotonic(), time.time())
                 outage.failed(time.monotonic(), str(error), f"trying again in {interval:g} s")
-                if board:
-                    board.failed(str(error))
+                failed(str(error))
             else:
                 if outage:
                     outage.ended(time.monotonic())
                     outage = None
-                if result.segments or result.buckets:
-                    tell(result)
+                done(result)
             stop.wait(interval)
 
 
-def _note(board: "TablesBoard", log: Log, result: "CompactResult") -> None:
-    from modeltrail_collector.tables import newest_ingested_at, segments_behind
-
-    newest = newest_ingested_at(log)
-    board.compacted(result.records, segments_behind(log), newest.timestamp() if newest else None)
-
-
 @contextlib.contextmanager
-def _board(address: str, interval: float, alerts: "AlertsStatus | None") -> Iterator["TablesBoard"]:
-    from modeltrail_collector.telemetry.boards import TablesBoard
-    from modeltrail_collector.telemetry.server import serve
-
-    board = TablesBoard(interval, alerts=alerts)
-    with serve(address, board) as url:
-        _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
-        yield board
-
-
-@contextlib.contextmanager
-def _until_sigterm() -> Iterator[threading.Event]:
+def until_sigterm() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, within the block."""
     stop = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:

@@ -9,7 +9,16 @@ from prometheus_client.registry import Collector
 
 from modeltrail_collector.alerts.status import AlertsStatus
 from modeltrail_collector.pump import Status
-from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES, Exposition, TablesState
+from modeltrail_collector.relay.status import RelayStatus
+from modeltrail_collector.telemetry.metrics import (
+    ALERTS,
+    COLLECTOR,
+    SERVE,
+    TABLES,
+    Exposition,
+    TablesState,
+)
+from modeltrail_collector.telemetry.relaying import RELAY
 from modeltrail_collector.web.status import ServeStatus
 
 SILENT_S: Final = 60.0
@@ -156,6 +165,41 @@ class ServeBoard:
         status = self._status
         problems = [f"events cannot be kept: {status.error}"] if status.is_failing else []
         return problems, {"commits": status.commits, "waiting_bytes": status.waiting_bytes}
+
+
+class RelayBoard:
+    """The loop of `modeltrail relay --watch`."""
+
+    def __init__(self, status: RelayStatus) -> None:
+        self._status = status
+        self._away: tuple[float, str] | None = None
+
+    def failed(self, error: str) -> None:
+        """The store, or Kafka, is away; since when, the first failure says."""
+        self._status.failures += 1
+        self._away = (self._away[0] if self._away else time.time()), error
+
+    def worked(self) -> None:
+        """A turn ended as it should."""
+        self._away = None
+
+    def metrics(self) -> Collector:
+        """See `Board`."""
+        return Exposition(RELAY, lambda: self._status)
+
+    def health(self) -> tuple[list[str], dict[str, Any]]:
+        """See `Board`."""
+        status = self._status
+        since, error = self._away or (status.failing_since, status.error)
+        failing_s = time.time() - since if since is not None else 0.0
+        problems = [f"failing for {failing_s:.0f} s: {error}"] if failing_s > SILENT_S else []
+        shown = {
+            "behind": status.behind,
+            "last_sent": _time(status.sent_at),
+            "failing_since": _time(since),
+            "error": error,
+        }
+        return problems, shown
 
 
 def _time(seconds: float | None) -> str | None:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from modeltrail_collector.errors import ConfigError, Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.pump import Limits, Pump, Status, Totals
 from modeltrail_collector.pump.builder import OVERHEAD_BYTES
-from modeltrail_collector.telemetry.boards import CollectorBoard, TablesBoard
+from modeltrail_collector.relay.status import RelayStatus
+from modeltrail_collector.telemetry.boards import CollectorBoard, RelayBoard, TablesBoard
 from modeltrail_collector.telemetry.metrics import ALERTS, COLLECTOR, SERVE, TABLES
+from modeltrail_collector.telemetry.relaying import RELAY
 from modeltrail_collector.telemetry.server import serve
 from modeltrail_collector.testing import MemorySource, MemoryStore, MemoryTopic
 
@@ -196,16 +200,53 @@ def test_alerts_have_metrics_where_there_are_rules() -> None:
     } == {name.removeprefix("modeltrail_alerts_"): by for name, by in found.items() if "alerts" in name}
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE], ids=lambda metric: metric.name)
+def test_a_relay_has_metrics_and_is_unwell_when_nothing_is_taken_for_long() -> None:
+    """What it settled, repaired and failed at, and where it stands; an hour without success is a problem."""
+    status = RelayStatus(
+        records=Counter(sent=3, held_back=1), repaired=Counter(job_type_unknown=2), behind=5, under_way=2
+    )
+    board = RelayBoard(status)
+    found = scrape(board)
+    assert {("sent",): 3, ("held_back",): 1} == found["modeltrail_relay_records_total"]
+    assert {("job_type_unknown",): 2} == found["modeltrail_relay_repaired_events_total"]
+    assert ({(): 5}, {(): 2}) == (
+        found["modeltrail_relay_behind_records"],
+        found["modeltrail_relay_under_way_records"],
+    )
+    assert [] == board.health()[0]
+    status.failing_since, status.error = time.time() - 3600, "answered 503"
+    (problem,) = board.health()[0]
+    assert re.fullmatch(r"failing for 3\d{3} s: answered 503", problem)
+
+
+def test_a_relay_without_its_store_is_unwell_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since the first of many failures, whatever comes between; a turn that ends ends it."""
+    board = RelayBoard(RelayStatus())
+    board.failed("no space left")
+    assert [] == board.health()[0]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 90)
+    board.failed("no space left")
+    assert ["failing for 90 s: no space left"] == board.health()[0]
+    assert {(): 2} == scrape(board)["modeltrail_relay_failures_total"]
+    board.worked()
+    assert ([], None) == (board.health()[0], board.health()[1]["error"])
+
+
+@pytest.mark.parametrize(
+    "metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY], ids=lambda metric: metric.name
+)
 def test_names_follow_the_conventions(metric) -> None:
     """Lower case, our prefix, a base unit at the end, `_total` on counters and only there, a sentence."""
-    assert re.fullmatch(r"modeltrail_(collector|tables|alerts|serve)_[a-z_]+", metric.name)
+    assert re.fullmatch(r"modeltrail_(collector|tables|alerts|serve|relay)_[a-z_]+", metric.name)
     assert metric.name.endswith(UNITS)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
     assert metric.meaning.endswith(".")
 
 
-@pytest.mark.parametrize("metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE], ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric", [*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY], ids=lambda metric: metric.name
+)
 def test_every_metric_is_documented(metric) -> None:
     """docs/operations.md has a line for each metric with its type, labels and meaning."""
     labels = ", ".join(metric.labels)
@@ -217,7 +258,7 @@ def test_no_metric_is_only_on_paper() -> None:
     """The page names no metric that does not exist."""
     text = (DOCS / "operations.md").read_text(encoding="utf-8")
     named = set(re.findall(r"modeltrail_(?:collector|tables|alerts|serve)_[a-z_]+", text))
-    known = {metric.name for metric in (*COLLECTOR, *TABLES, *ALERTS, *SERVE)}
+    known = {metric.name for metric in (*COLLECTOR, *TABLES, *ALERTS, *SERVE, *RELAY)}
     known |= {f"{metric.name}_{end}" for metric in COLLECTOR for end in ("bucket", "sum", "count")}
     assert set() == named - known
 

@@ -14,21 +14,20 @@ from typing import Final
 
 import msgspec
 
-from modeltrail_collector.errors import CollectorError, OwnershipLost
+from modeltrail_collector.errors import OwnershipLost
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.model import LogPartition
+from modeltrail_collector.relay import trouble
 from modeltrail_collector.relay.letters import Letter, Publisher, letters_of
+from modeltrail_collector.relay.trouble import Trouble
 
 _logger = logging.getLogger(__name__)
 
 _BATCH_LETTERS: Final = 500
 _BATCH_BYTES: Final = 4 << 20
 _LOOK_S: Final = 30.0
-_SAY_S: Final = 60.0
 _CLOSE_S: Final = 1.0
-_BACKOFF_S: Final = 0.5
-_BACKOFF_MAX_S: Final = 30.0
 
 
 class Progress(msgspec.Struct):
@@ -67,7 +66,7 @@ class DeadLetters:
         self._partitions: dict[LogPartition, Progress] = {}
         self._topic_ids: set[str] = set()
         self._busy: LogPartition | None = None
-        self._said: tuple[str, float] = "", 0.0
+        self._trouble = Trouble(_logger)
         self._ended = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="dead-letters", daemon=True)
@@ -129,7 +128,7 @@ class DeadLetters:
             with self._changed:
                 due = self._due(time.monotonic())
                 if not due and not self._ended:
-                    self._changed.wait(_BACKOFF_S)
+                    self._changed.wait(trouble.BACKOFF_S)
             for partition in due:
                 self._try(partition)
         self._publisher.close()
@@ -147,23 +146,15 @@ class DeadLetters:
         except Exception as error:
             self.failures += 1
             progress.failures += 1
-            wait = min(_BACKOFF_S * 2 ** min(progress.failures, 10), _BACKOFF_MAX_S)
+            wait = trouble.backoff_s(progress.failures)
             progress.retry_at = time.monotonic() + wait
-            self._say(error, wait)
+            self._trouble.say(error, wait)
         else:
             progress.failures = 0
         finally:
             with self._changed:
                 self._busy = None
                 self._changed.notify_all()
-
-    def _say(self, error: Exception, wait: float) -> None:
-        """Each trouble once a minute: all partitions have the same when the topic is away."""
-        said, at = self._said
-        if said != str(error) or time.monotonic() - at > _SAY_S:
-            self._said = str(error), time.monotonic()
-            foreseen = isinstance(error, CollectorError)
-            _logger.warning("%s; trying again in %.0f s", error, wait, exc_info=None if foreseen else error)
 
     def _adopt(self, topic: str) -> None:
         """Who owns partition 0 sees to the chains from before the topic was made anew: nobody else can."""

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +96,8 @@ def serve(  # noqa: PLR0917  click gives them by name
                     "or take events of everybody with --without-tokens"
                 )
             url = f"{'https' if tls else 'http'}://{_shown(host)}:{listener.getsockname()[1]}"
-            ended = server.serve(
-                listener, sink, Gate(grants), status, lambda: _tell(url, where, log_format), tls=tls
-            )
+            ready = partial(_tell, url, where, log_format)
+            ended = server.serve(listener, sink, log_uri, Gate(grants), status, ready=ready, tls=tls)
     return INTERRUPTED if ended == signal.SIGINT else 0
 
 

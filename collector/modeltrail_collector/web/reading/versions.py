@@ -1,0 +1,119 @@
+"""Versions of datasets: what each run wrote, and what runs read that nobody is known to have written.
+
+A run that writes makes one version. What a run read is the version whose content it says (the `version`
+facet, or a fingerprint) and which was written before; where it says nothing, the one written last before;
+and where there is no such one, a version of its own, by what it says. Ids are made of these facts alone:
+they are the same after every rebuild.
+"""
+
+import uuid
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.tables.scan import translated
+from modeltrail_collector.web.reading.seen import Name, Seen, id_of, name_of
+
+_READS: Final = ("run_id", "namespace", "name", "version", "fingerprint", "began")
+_OF_RUN: Final = "run"
+_OF_CONTENT: Final = "content"
+_OF_EVENT: Final = "event"
+
+
+def by_run(name: Name, run_id: str) -> str:
+    """The id of what a run wrote."""
+    return _made(name, _OF_RUN, run_id)
+
+
+def by_content(name: Name, row: Row) -> str:
+    """The id of what somebody read, by what they say of it."""
+    content = row["fingerprint"] if row["version"] is None else row["version"]
+    return _made(name, _OF_CONTENT, content or "")
+
+
+def by_event(name: Name, row: Row) -> str:
+    """The id of what a DatasetEvent tells, by the place of its record."""
+    return _made(name, _OF_EVENT, f"{row['topic']}/{row['topic_id']}/{row['partition']}/{row['offset']}")
+
+
+def _made(name: Name, of: str, what: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "\t".join((*name, of, what))))
+
+
+def version_id(name: Name, version: str) -> dict[str, Any]:
+    """A version as Marquez writes it."""
+    return {**id_of(name), "version": version}
+
+
+def used(seen: Seen, runs: Sequence[Row]) -> list[Row]:
+    """What these runs (rows of `runs`) read and wrote: of `run_datasets`, with the `id` of the version."""
+    began = {row["run_id"]: row["began"] for row in runs}
+    rows = seen.db.read(
+        "run_datasets",
+        "run_id, role, namespace, name, version, fingerprint",
+        runs=began.keys(),
+        then="ORDER BY run_id, role, namespace, name",
+    )
+    for row in rows:
+        row["namespace"], row["name"] = seen.meant(name_of(row))
+        row["began"] = began[row["run_id"]]
+    read = [row for row in rows if row["role"] == "input"]
+    for row, writer in zip(read, _writers(seen, read), strict=True):
+        row["id"] = by_run(name_of(row), writer) if writer else by_content(name_of(row), row)
+    for row in rows:
+        if row["role"] == "output":
+            row["id"] = by_run(name_of(row), row["run_id"])
+    return rows
+
+
+def _writers(seen: Seen, read: Sequence[Row]) -> list[str | None]:
+    """The run that wrote what was read, of each of these rows."""
+    if not read:
+        return []
+    columns = ("number", *_READS)
+    rows = ((str(number), *(row[name] for name in _READS)) for number, row in enumerate(read))
+    seen.db.fill("said", columns, rows)
+    _attach(seen, seen.called({name_of(row) for row in read}))
+    reads = "SELECT * REPLACE (began::TIMESTAMPTZ AS began, number::INTEGER AS number) FROM said"
+    with translated():
+        found = seen.db.rows(_resolved(f"FROM ({reads})") + " ORDER BY number")
+    return [row["written_by"] for row in found]
+
+
+def _attach(seen: Seen, names: set[str]) -> None:
+    """Make `near_mentions` the mentions of these names, and `written` what was written under them."""
+    seen.db.attach("mentions", keys=names)
+    seen.db.connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW mentioned AS {_text('mentioned').format(visible=seen.mention_visible)}"
+    )
+
+
+def _resolved(reads: str) -> str:
+    return _text("written_by").format(reads=reads)
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(f"sql/{name}.sql").read_text()
+
+
+def of_dataset(seen: Seen, name: Name) -> list[Row]:
+    """All versions of a dataset, the latest first: `id`, `at`, and a run that wrote it or, else, read it.
+
+    The run is None, too, of what a DatasetEvent alone tells.
+    """
+    _attach(seen, seen.called([name]))
+    with translated():
+        rows = seen.db.rows(
+            _text("versions").format(resolved=_resolved("FROM mentioned WHERE role = 'input'")),
+            namespace=name[0],
+            name=name[1],
+        )
+    for row in rows:
+        row["id"] = by_run(name, row["run_id"]) if row["role"] == "output" else by_content(name, row)
+    told = [row for row in seen.told("dataset", [name]).get(name, []) if row["key"] == ""]
+    rows += [
+        {"id": by_event(name, row), "at": row["happened_at"], "role": "dataset", "run_id": None}
+        for row in told
+    ]
+    return sorted(rows, key=lambda row: (row["at"], row["id"]), reverse=True)

@@ -34,7 +34,7 @@ def main() -> None:
     bodies = _bodies(given.events, given.batch)
     size = sum(map(len, bodies)) // given.events
     with tempfile.TemporaryDirectory(prefix="modeltrail-bench-serve-", dir=".") as directory:
-        with _sink(given.kafka) as sink, _server(directory, sink) as port:
+        with _sink(given.kafka) as sink, server(directory, sink) as port:
             _measure(port, bodies[:500], given)
             seconds, times = _measure(port, bodies, given)
         fsync = _fsync(directory)
@@ -62,7 +62,7 @@ def _sink(kafka: bool) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _server(directory: str, sink: list[str]) -> Iterator[int]:
+def server(directory: str, sink: list[str]) -> Iterator[int]:
     """The port of a server."""
     command = [MODELTRAIL, "serve", "--port", "0", "--log", Path(directory, "log"), *sink]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:

@@ -70,7 +70,7 @@ def serve(
     """
     certificate, key = tls or (None, None)
     config = uvicorn.Config(
-        application(Committer(sink, status), gate, status, ready, reading.application(log_uri, gate, status)),
+        application(Committer(sink, status), gate, status, ready, reading.routes(log_uri, gate, status)),
         ssl_certfile=certificate,
         ssl_keyfile=key,
         log_config=None,

@@ -11,6 +11,6 @@ what a log would hold to which only the jobs of these namespaces had ever sent a
 are made of their runs alone, so that no list, count or edge can tell of others.
 """
 
-from modeltrail_collector.web.reading.app import application
+from modeltrail_collector.web.reading.app import routes
 
-__all__ = ["application"]
+__all__ = ["routes"]

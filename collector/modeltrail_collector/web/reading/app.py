@@ -1,4 +1,4 @@
-"""The application below `/api/v1` that answers GET."""
+"""The requests that are answered from the tables, by `openapi.json`."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -7,18 +7,16 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 import msgspec
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from modeltrail_collector.answers import Database
 from modeltrail_collector.errors import CollectorError, ConfigError, NotFound
 from modeltrail_collector.web.body import AGAIN
 from modeltrail_collector.web.reading.asked import QUESTIONS, Question, is_about_now, then
-from modeltrail_collector.web.reading.look import LOOKS, Look
+from modeltrail_collector.web.reading.look import LOOKS, WRITES, Look
 from modeltrail_collector.web.reading.query import Query
 from modeltrail_collector.web.reading.readers import Readers
 from modeltrail_collector.web.reading.seen import Seen
@@ -28,20 +26,18 @@ from modeltrail_collector.web.tokens import Gate
 
 _logger = logging.getLogger(__name__)
 
-_FROM_THE_LOG: Final = (
-    "HTTP 405 Method Not Allowed: everything here is derived from the log; send events instead"
-)
+_READS: Final = ("GET", "HEAD")
+_FROM_THE_LOG: Final = "nothing can be written here, all is derived from the log: send events instead"
+Handler = Callable[[Request], Awaitable[Response]]
 Answer = tuple[str | None, bytes | None]
 """The tag, if any, and the body; None where who asks has it already."""
 
 
-def application(log_uri: str, gate: Gate, status: ServeStatus) -> ASGIApp:
-    """What answers below `/api/v1`, about the log at `log_uri`."""
+def routes(log_uri: str, gate: Gate, status: ServeStatus) -> list[BaseRoute]:
+    """The routes to all that is answered about the log at `log_uri`."""
     reading = _Reading(Readers(log_uri), gate)
 
-    def counted(
-        handler: Callable[[Request], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def counted(handler: Handler) -> Handler:
         async def answer(request: Request) -> Response:
             try:
                 response = await handler(request)
@@ -52,20 +48,18 @@ def application(log_uri: str, gate: Gate, status: ServeStatus) -> ASGIApp:
 
         return answer
 
-    routes = [Route(path, counted(reading.looking(look))) for path, look in LOOKS.items()]
-    routes += [Route(f"/answers/{name}", counted(reading.asking(one))) for name, one in QUESTIONS.items()]
-    found = Starlette(routes=routes, exception_handlers={HTTPException: _no_such})
-    found.router.redirect_slashes = False
-    return _as_sent(found)
+    handlers = {path: reading.looking(look) for path, look in LOOKS.items()}
+    handlers |= dict.fromkeys(WRITES, reading.refusing)
+    handlers |= {f"/answers/{name}": reading.asking(question) for name, question in QUESTIONS.items()}
+    methods = [*_READS, "POST", "PUT", "PATCH", "DELETE"]
+    return [_AsSent(f"/api/v1{path}", counted(each), methods=methods) for path, each in handlers.items()]
 
 
-def _as_sent(app: ASGIApp) -> ASGIApp:
-    """The application with paths as they were sent: a name in a path may hold an encoded slash."""
+class _AsSent(Route):
+    """A route by the path as it was sent: a name in it may hold an encoded slash."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
-
-    return answer
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches({**scope, "path": scope.get("raw_path", b"").decode("latin-1")})
 
 
 class _Reading:
@@ -73,7 +67,11 @@ class _Reading:
         self._readers = readers
         self._gate = gate
 
-    def looking(self, look: Look) -> Callable[[Request], Awaitable[Response]]:
+    async def refusing(self, _: Request) -> Response:
+        """A handler of what only writes."""
+        raise Refusal(405, _FROM_THE_LOG, headers={"Allow": ""})
+
+    def looking(self, look: Look) -> Handler:
         """A handler that shows what a token may see."""
 
         async def handler(request: Request) -> Response:
@@ -89,7 +87,7 @@ class _Reading:
 
         return handler
 
-    def asking(self, question: Question) -> Callable[[Request], Awaitable[Response]]:
+    def asking(self, question: Question) -> Handler:
         """A handler that answers as the command line does."""
 
         async def handler(request: Request) -> Response:
@@ -111,6 +109,8 @@ class _Reading:
 
     def _admit(self, request: Request) -> frozenset[str] | None:
         """The namespaces that may be seen; None is all."""
+        if request.method not in _READS:
+            raise Refusal(405, _FROM_THE_LOG, headers={"Allow": ", ".join(_READS)})
         return self._gate.admit(request.headers.get("authorization"), "read").namespaces
 
 
@@ -150,10 +150,3 @@ def _refused(refusal: Refusal) -> Response:
     response = Response(msgspec.json.encode(body), refusal.status, media_type="application/json")
     response.headers.update(refusal.headers or {})
     return response
-
-
-async def _no_such(_: Request, error: Exception) -> Response:
-    """No such path, or not by this method."""
-    assert isinstance(error, HTTPException)  # noqa: S101  registered for it
-    message = _FROM_THE_LOG if error.status_code == 405 else f"HTTP {error.status_code} {error.detail}"
-    return _refused(Refusal(error.status_code, message, headers=error.headers))

@@ -118,3 +118,12 @@ LOOKS: Final[dict[str, Look]] = {
     "/sources": lambda seen, _, query: lists.sources(seen, *query.page()),
 }
 """By path, below `/api/v1`."""
+
+WRITES: Final = (
+    "/tags/{tag}",
+    "/sources/{source}",
+    "/jobs/runs/{run}/{mark}",
+    "/namespaces/{namespace}/datasets/{dataset}/tags/{tag}",
+    "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}",
+)
+"""The paths of Marquez that only write: nothing can be written here."""

@@ -58,8 +58,10 @@ def _took(started: str | None, ended: str | None) -> int | None:
 def of_job(seen: Seen, job: Row, limit: int, offset: int) -> dict[str, Any]:
     """The runs of a job, the latest first."""
     found, total = seen.page(
-        "SELECT run_id, coalesce(started_at, first_event_at) AS began FROM run "
-        "WHERE job_namespace = $namespace AND job_name = $name",
+        """SELECT run_id, coalesce(started_at, first_event_at) AS began FROM run
+            WHERE job_namespace = $namespace AND job_name = $name
+        UNION ALL SELECT run_id, first_at FROM spoken
+            WHERE job_namespace = $namespace AND job_name = $name AND run_id IS NOT NULL""",
         "began DESC, run_id DESC",
         limit,
         offset,

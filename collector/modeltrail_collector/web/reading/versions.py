@@ -74,16 +74,17 @@ def _writers(seen: Seen, read: Sequence[Row]) -> list[str | None]:
     columns = ("number", *_READS)
     rows = ((str(number), *(row[name] for name in _READS)) for number, row in enumerate(read))
     seen.db.fill("said", columns, rows)
-    _attach(seen, seen.called({name_of(row) for row in read}))
+    _attach(seen, {name_of(row) for row in read})
     reads = "SELECT * REPLACE (began::TIMESTAMPTZ AS began, number::INTEGER AS number) FROM said"
     with translated():
         found = seen.db.rows(_resolved(f"FROM ({reads})") + " ORDER BY number")
     return [row["written_by"] for row in found]
 
 
-def _attach(seen: Seen, names: set[str]) -> None:
-    """Make `near_mentions` the mentions of these names, and `written` what was written under them."""
-    seen.db.attach("mentions", keys=names)
+def _attach(seen: Seen, datasets: set[Name]) -> None:
+    """Make `mentioned` what was read and written of these datasets."""
+    seen.db.attach("mentions", keys=seen.called(datasets))
+    seen.db.attach("models", models=datasets)
     seen.db.connection.execute(
         f"CREATE OR REPLACE TEMP VIEW mentioned AS {_text('mentioned').format(visible=seen.mention_visible)}"
     )
@@ -102,7 +103,7 @@ def of_dataset(seen: Seen, name: Name) -> list[Row]:
 
     The run is None, too, of what a DatasetEvent alone tells.
     """
-    _attach(seen, seen.called([name]))
+    _attach(seen, {name})
     with translated():
         rows = seen.db.rows(
             _text("versions").format(resolved=_resolved("FROM mentioned WHERE role = 'input'")),

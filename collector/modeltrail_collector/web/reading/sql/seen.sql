@@ -37,6 +37,17 @@ SELECT * EXCLUDE (latest), latest.began AS began, latest.run_id AS run_id,
     latest = max(latest) OVER (PARTITION BY job_namespace, job_name, role) AS current
 FROM uses;
 
+-- Jobs that no run is of in the end: a run of several (Dagster has one for all its assets), and JobEvents.
+CREATE OR REPLACE TEMP TABLE spoken AS
+WITH said AS (
+    SELECT job_namespace, job_name, run_id, coalesce(event_time, ingested_at) AS happened_at
+    FROM events WHERE job_name IS NOT NULL AND NOT duplicate AND {visible}
+),
+other AS (SELECT DISTINCT job_namespace, job_name FROM said EXCEPT SELECT job_namespace, job_name FROM run)
+SELECT job_namespace, job_name, run_id, min(happened_at) AS first_at, max(happened_at) AS last_at
+FROM said SEMI JOIN other USING (job_namespace, job_name)
+WHERE run_id IS NULL OR {mention_visible} GROUP BY ALL;
+
 CREATE OR REPLACE TEMP TABLE job AS
 SELECT namespace, name, max(parent) AS parent, min(first_at) AS first_at, max(last_at) AS last_at,
     coalesce(max(latest), []) AS latest
@@ -46,9 +57,9 @@ FROM (
         max_by(run_id, {{'began': coalesce(started_at, first_event_at), 'run_id': run_id}}, {latest}) AS latest
     FROM run GROUP BY ALL
     UNION ALL
-    SELECT job_namespace, job_name, NULL, min(coalesce(event_time, ingested_at)),
-        max(coalesce(event_time, ingested_at)), NULL
-    FROM events WHERE event_kind = 'job' AND NOT duplicate AND {visible} GROUP BY ALL
+    SELECT job_namespace, job_name, NULL, min(first_at), max(last_at),
+        max_by(run_id, {{'began': first_at, 'run_id': run_id}}, {latest}) FILTER (run_id IS NOT NULL)
+    FROM spoken GROUP BY ALL
 )
 GROUP BY namespace, name;
 

@@ -38,7 +38,7 @@ def test_datasets_and_versions_are_listed_and_found(marquez):
     assert {"/data/churn/features.parquet", "/data/churn/raw/customers.csv"} <= names
     found = marquez.get_dataset("modeltrail://registry", "models/churn")
     versions = marquez.list_dataset_versions("modeltrail://registry", "models/churn")["versions"]
-    assert ["3", "2", "1"] == [each["facets"]["modelTrail_registration"]["version"] for each in versions]
+    assert ["3", "2", "1"] == [each["facets"]["version"]["datasetVersion"] for each in versions]
     assert found["currentVersion"] == versions[0]["version"]
     for each in versions:
         same = marquez.get_dataset_version("modeltrail://registry", "models/churn", each["version"])

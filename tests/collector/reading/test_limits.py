@@ -35,18 +35,17 @@ def guarded(tmp_path_factory):
     with browsing(folder, "--tokens", folder / "tokens.toml") as client:
         client._session.headers["Authorization"] = f"Bearer {ALL}"
         client.namespace = "lake"
-        shared = client.dataset_of(
-            "shared", version={"datasetVersion": "1"}, documentation={"description": "secret"}
-        )
+        version = {"datasetVersion": "1"}
+        shared = client.dataset_of("shared", version=version, documentation={"description": "secret"})
         secret = client.dataset_of("secret-data", tags={"tags": [{"key": "secret-tag", "value": "true"}]})
         mine = client.dataset_of("mine", dataSource={"name": "own-db", "uri": "postgres://own/db"})
         link = {"identifiers": [{"namespace": "lake", "name": "mine", "type": "TABLE"}]}
+        use = {"job": job("own", "use"), "inputs": [client.dataset_of("shared")], "outputs": [mine]}
         client.send(
             foreign(client, 0, inputs=[secret], outputs=[shared]),
-            client.event("COMPLETE", "00000000-0000-4000-8000-000000000001", 1, job=job("own", "use"),
-                         inputs=[client.dataset_of("shared")], outputs=[mine]),
+            client.event("COMPLETE", RUN, 1, **use),
             foreign(client, 2, inputs=[mine], outputs=[client.dataset_of("secret-copy", symlinks=link)]),
-        )  # fmt: skip
+        )
         yield client
 
 
@@ -64,13 +63,22 @@ def seen(client, path, token=OWN):
     )
 
 
+RUN = "00000000-0000-4000-8000-000000000001"
 PATHS = [
-    "namespaces", "namespaces/own", "namespaces/lake", "namespaces/own/jobs", "jobs", "namespaces/own/jobs/use",
-    "namespaces/own/jobs/use/runs", "jobs/runs/00000000-0000-4000-8000-000000000001", "namespaces/lake/datasets",
-    "namespaces/lake/datasets/shared", "namespaces/lake/datasets/mine", "namespaces/lake/datasets/shared/versions",
-    "namespaces/lake/datasets/mine/versions", "lineage?nodeId=job:own:use", "lineage?nodeId=dataset:lake:shared",
-    "column-lineage?nodeId=dataset:lake:mine", "events/lineage", "events", "search?q=%25", "tags", "sources",
-]  # fmt: skip
+    *("namespaces", "namespaces/own", "namespaces/lake", "jobs", "namespaces/own/jobs", f"jobs/runs/{RUN}"),
+    *("namespaces/own/jobs/use", "namespaces/own/jobs/use/runs", "namespaces/lake/datasets"),
+    *("namespaces/lake/datasets/shared", "namespaces/lake/datasets/shared/versions"),
+    *("namespaces/lake/datasets/mine", "namespaces/lake/datasets/mine/versions"),
+    *("lineage?nodeId=job:own:use", "lineage?nodeId=dataset:lake:shared"),
+    *(
+        "column-lineage?nodeId=dataset:lake:mine",
+        "events/lineage",
+        "events",
+        "search?q=%25",
+        "tags",
+        "sources",
+    ),
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -35,8 +35,7 @@ def views(seen: Seen, rows: Sequence[Row]) -> list[dict[str, Any]]:
     last = seen.runs(run for row in rows for run in (row["written_by"], row["read_by"]) if run)
     facets = Facets(seen, [row["run_id"] for row in last], *_SCOPES)
     ended = {row["run_id"]: row["ended_at"] or row["last_event_at"] for row in last}
-    reads = [row for row in versions.used(seen, last) if row["role"] == "input"]
-    read = {(row["run_id"], name_of(row)): row["id"] for row in reads}
+    read = {(run_id, name): id_ for run_id, role, name, id_ in versions.used(seen, last) if role == "input"}
     told = seen.told("dataset", [name_of(row) for row in rows])
     shown = []
     for row in rows:

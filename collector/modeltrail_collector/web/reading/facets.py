@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.web.reading.seen import Name, Seen
+from modeltrail_collector.web.reading.seen import Name, Seen, name_of
 
 Shown = dict[str, msgspec.Raw]
 """By their key, JSON that is not looked into."""
@@ -25,9 +25,10 @@ class Facets:
             then="ORDER BY happened_at, part",
             scopes=list(scopes),
         )
-        for row in rows:
-            about = seen.meant((row["namespace"], row["name"]))
-            self._found.setdefault((row["run_id"], row["scope"], about), {})[row["key"]] = raw(row["value"])
+        # What is said under the name that is meant goes before what is said under another one.
+        for row in sorted(rows, key=lambda row: seen.meant(name_of(row)) == name_of(row)):
+            place = row["run_id"], row["scope"], seen.meant(name_of(row))
+            self._found.setdefault(place, {})[row["key"]] = raw(row["value"])
 
     def of_run(self, run_id: str) -> Shown:
         """Those of the run itself."""

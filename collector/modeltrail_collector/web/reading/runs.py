@@ -18,12 +18,11 @@ def views(seen: Seen, rows: Sequence[Row]) -> list[dict[str, Any]]:
     ids = [row["run_id"] for row in rows]
     facets = Facets(seen, ids, "run", "input_facet", "output_facet")
     shown = {row["run_id"]: _view(row, facets) for row in rows}
-    for used in versions.used(seen, rows):
-        name = name_of(used)
-        shown[used["run_id"]][_SIDES[used["role"]]].append(
+    for run_id, role, name, version in versions.used(seen, rows):
+        shown[run_id][_SIDES[role]].append(
             {
-                "datasetVersionId": versions.version_id(name, used["id"]),
-                "facets": facets.of(used["run_id"], f"{used['role']}_facet", name),
+                "datasetVersionId": versions.version_id(name, version),
+                "facets": facets.of(run_id, f"{role}_facet", name),
             }
         )
     return list(shown.values())

@@ -9,7 +9,7 @@ they are the same after every rebuild.
 import uuid
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.tables.scan import translated
@@ -46,8 +46,17 @@ def version_id(name: Name, version: str) -> dict[str, Any]:
     return {**id_of(name), "version": version}
 
 
-def used(seen: Seen, runs: Sequence[Row]) -> list[Row]:
-    """What these runs (rows of `runs`) read and wrote: of `run_datasets`, with the `id` of the version."""
+class Used(NamedTuple):
+    """That a run read or wrote (`input`, `output`) a version of a dataset."""
+
+    run_id: str
+    role: str
+    name: Name
+    version: str
+
+
+def used(seen: Seen, runs: Sequence[Row]) -> list[Used]:
+    """What these runs (rows of `runs`) read and wrote."""
     began = {row["run_id"]: row["began"] for row in runs}
     rows = seen.db.read(
         "run_datasets",
@@ -60,11 +69,13 @@ def used(seen: Seen, runs: Sequence[Row]) -> list[Row]:
         row["began"] = began[row["run_id"]]
     read = [row for row in rows if row["role"] == "input"]
     for row, writer in zip(read, _writers(seen, read), strict=True):
-        row["id"] = by_run(name_of(row), writer) if writer else by_content(name_of(row), row)
+        row["writer"] = writer
+    found = []
     for row in rows:
-        if row["role"] == "output":
-            row["id"] = by_run(name_of(row), row["run_id"])
-    return rows
+        name, writer = name_of(row), row.get("writer") if row["role"] == "input" else row["run_id"]
+        version = by_run(name, writer) if writer else by_content(name, row)
+        found.append(Used(row["run_id"], row["role"], name, version))
+    return list(dict.fromkeys(found))
 
 
 def _writers(seen: Seen, read: Sequence[Row]) -> list[str | None]:

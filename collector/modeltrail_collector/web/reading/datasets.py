@@ -35,7 +35,9 @@ def views(seen: Seen, rows: Sequence[Row]) -> list[dict[str, Any]]:
     last = seen.runs(run for row in rows for run in (row["written_by"], row["read_by"]) if run)
     facets = Facets(seen, [row["run_id"] for row in last], *_SCOPES)
     ended = {row["run_id"]: row["ended_at"] or row["last_event_at"] for row in last}
-    read = {(run_id, name): id_ for run_id, role, name, id_ in versions.used(seen, last) if role == "input"}
+    unwritten = {row["read_by"] for row in rows if row["written_by"] is None}
+    used = versions.used(seen, [row for row in last if row["run_id"] in unwritten])
+    read = {(one.run_id, one.name): one.version for one in used if one.role == "input"}
     told = seen.told("dataset", [name_of(row) for row in rows])
     shown = []
     for row in rows:
@@ -109,7 +111,8 @@ def versions_page(seen: Seen, row: Row, limit: int, offset: int) -> dict[str, An
 
 def version(seen: Seen, row: Row, asked: str) -> dict[str, Any] | None:
     """The version of this id."""
-    found = [one for one in versions.of_dataset(seen, name_of(row)) if one["id"] == asked]
+    name = name_of(row)
+    found = [one for one in versions.of_dataset(seen, name) if versions.id_of(name, one) == asked]
     return _versions(seen, row, found)[0] if found else None
 
 
@@ -122,13 +125,14 @@ def _versions(seen: Seen, dataset: Row, found: Sequence[Row]) -> list[dict[str, 
     alone = facets_.told(seen.told("dataset", [name]).get(name, []))
     shown = []
     for one in found:
+        id_ = versions.id_of(name, one)
         own = alone if one["run_id"] is None else _of_run(facets, one["run_id"], one["role"], name)
         shown.append(
             {
                 **_common(name, own),
-                "id": versions.version_id(name, one["id"]),
+                "id": versions.version_id(name, id_),
                 "createdAt": one["at"],
-                "version": one["id"],
+                "version": id_,
                 "lifecycleState": _lifecycle(own),
                 "createdByRun": made.get(one["run_id"]) if one["role"] == "output" else None,
                 "facets": own,

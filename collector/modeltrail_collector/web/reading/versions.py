@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.tables.scan import translated
-from modeltrail_collector.web.reading.seen import Name, Seen, id_of, name_of
+from modeltrail_collector.web.reading.seen import Name, Seen, name_of
 
 _READS: Final = ("run_id", "namespace", "name", "version", "fingerprint", "began")
 _OF_RUN: Final = "run"
@@ -43,7 +43,7 @@ def _made(name: Name, of: str, what: str) -> str:
 
 def version_id(name: Name, version: str) -> dict[str, Any]:
     """A version as Marquez writes it."""
-    return {**id_of(name), "version": version}
+    return {"namespace": name[0], "name": name[1], "version": version}
 
 
 class Used(NamedTuple):
@@ -97,7 +97,7 @@ def _attach(seen: Seen, datasets: set[Name]) -> None:
     seen.db.attach("mentions", keys=seen.called(datasets))
     seen.db.attach("models", models=datasets)
     seen.db.connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW mentioned AS {_text('mentioned').format(visible=seen.mention_visible)}"
+        f"CREATE OR REPLACE TEMP TABLE mentioned AS {_text('mentioned').format(visible=seen.mention_visible)}"
     )
 
 
@@ -110,9 +110,9 @@ def _text(name: str) -> str:
 
 
 def of_dataset(seen: Seen, name: Name) -> list[Row]:
-    """All versions of a dataset, the latest first: `id`, `at`, and a run that wrote it or, else, read it.
+    """All versions of a dataset, the latest first: `at`, and the run that wrote it or, by its `role`, read it.
 
-    The run is None, too, of what a DatasetEvent alone tells.
+    The run is None of what a DatasetEvent alone tells.
     """
     _attach(seen, {name})
     with translated():
@@ -121,11 +121,20 @@ def of_dataset(seen: Seen, name: Name) -> list[Row]:
             namespace=name[0],
             name=name[1],
         )
-    for row in rows:
-        row["id"] = by_run(name, row["run_id"]) if row["role"] == "output" else by_content(name, row)
-    told = [row for row in seen.told("dataset", [name]).get(name, []) if row["key"] == ""]
     rows += [
-        {"id": by_event(name, row), "at": row["happened_at"], "role": "dataset", "run_id": None}
-        for row in told
+        {**row, "at": row["happened_at"], "role": "dataset", "run_id": None}
+        for row in seen.told("dataset", [name]).get(name, [])
+        if row["key"] == ""
     ]
-    return sorted(rows, key=lambda row: (row["at"], row["id"]), reverse=True)
+    return sorted(rows, key=lambda row: (row["at"], row["role"], row["run_id"] or ""), reverse=True)
+
+
+def id_of(name: Name, row: Row) -> str:
+    """The id of a row of `of_dataset`."""
+    match row["role"]:
+        case "output":
+            return by_run(name, row["run_id"])
+        case "input":
+            return by_content(name, row)
+        case _:
+            return by_event(name, row)

@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0917  click gives them by name
     *,
     without_tokens: bool,
 ) -> int:
-    """Take OpenLineage events by HTTP, as every OpenLineage client sends them.
+    """Take OpenLineage events by HTTP, and answer what a client of Marquez asks.
 
     An event is acknowledged when it is durable: on the disk, in the inbox of the log, which `modeltrail
     compact` takes in; or with --bootstrap-servers in the topic, on all its replicas. SIGTERM and Ctrl-C

@@ -110,7 +110,7 @@ def _text(name: str) -> str:
 
 
 def of_dataset(seen: Seen, name: Name) -> list[Row]:
-    """All versions of a dataset, the latest first: `at`, and the run that wrote it or, by its `role`, read it.
+    """All versions of a dataset, the latest first: `at`, and the run that wrote or, by its `role`, read it.
 
     The run is None of what a DatasetEvent alone tells.
     """

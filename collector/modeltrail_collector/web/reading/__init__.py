@@ -2,7 +2,7 @@
 
 ::
 
-    app: a request, its token, its tag -> readers: a thread with its own handle on the tables
+    app: a request, its token, its tag -> readers: a thread with a handle on the tables
         -> seen: what this token may see -> jobs, runs, datasets, graph, columns, lists: Marquez's shapes
         -> asked: the answers
 

@@ -1,5 +1,6 @@
 """What somebody may see of a log: its jobs and datasets, held ready as long as the tables stay the same."""
 
+import time
 from collections.abc import Collection, Iterable
 from importlib import resources
 from typing import Any, Final
@@ -15,6 +16,8 @@ Name = tuple[str, str]
 LATEST_RUNS: Final = 10
 """So many of its runs a job shows."""
 
+_LONG_S: Final = 1.0
+_RESTS: Final = 10
 _READ: Final = ("runs", "run_datasets", "facets", "mentions", "events")
 
 
@@ -29,7 +32,8 @@ class Seen:
     def __init__(self, log: Log, namespaces: frozenset[str] | None) -> None:
         self.db = Database(log)
         self._namespaces = namespaces
-        self._version: object = None
+        self._version = ""
+        self._until = 0.0
         self._aliases: dict[Name, Name] = {}
 
     def close(self) -> None:
@@ -37,15 +41,21 @@ class Seen:
         self.db.close()
 
     def refresh(self) -> str:
-        """Go on with the newest version of the tables, and say which it is."""
-        self.db.attach(*_READ)
+        """Go on with the newest version of the tables, and say which it is.
+
+        What takes long to make ready, of a million runs, is made anew only after ten times as long.
+        """
         version = self.db.version(*_READ)
-        if version != self._version:
+        began = time.monotonic()
+        if version != self._version and began >= self._until:
             self._build()
             self._version = version
-        return version
+            took = time.monotonic() - began
+            self._until = began + _RESTS * took if took > _LONG_S else 0.0
+        return f"{version} {self._version}"
 
     def _build(self) -> None:
+        self.db.attach(*_READ)
         text = resources.files(__package__).joinpath("sql/seen.sql").read_text()
         statements = text.format(
             visible=self._among("job_namespace"),

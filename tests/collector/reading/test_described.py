@@ -18,6 +18,8 @@ ASKED = {
     "/namespaces/{namespace}/jobs": {"namespace": "spark-ns"},
     "/namespaces/{namespace}/jobs/{job}": {"namespace": "ml", "job": "train-churn"},
     "/namespaces/{namespace}/jobs/{job}/runs": {"namespace": "ml", "job": "train-churn"},
+    "/namespaces/{namespace}/jobs/{job}/versions": {"namespace": "ml", "job": "train-churn"},
+    "/namespaces/{namespace}/jobs/{job}/versions/{version}": {"namespace": "ml", "job": "train-churn"},
     "/jobs": {"limit": 1000},
     "/jobs/runs/{run}": {"run": RUN},
     "/jobs/runs/{run}/facets": {"run": RUN, "type": "job"},
@@ -27,7 +29,10 @@ ASKED = {
         "namespace": "modeltrail://registry",
         "dataset": "models/churn",
     },
-    "/namespaces/{namespace}/datasets/{dataset}/versions/{version}": {},
+    "/namespaces/{namespace}/datasets/{dataset}/versions/{version}": {
+        "namespace": "modeltrail://registry",
+        "dataset": "models/churn",
+    },
     "/lineage": {"nodeId": "job:ml:train-churn"},
     "/column-lineage": {"nodeId": "dataset:file:/data/d40/features"},
     "/events/lineage": {},
@@ -75,9 +80,9 @@ def test_an_answer_is_as_described(real, path):
     """The answers about real events, and the refusals, have the shapes that the description gives them."""
     asked = dict(ASKED[path])
     if path.endswith("{version}"):
-        asked = {"namespace": "modeltrail://registry", "dataset": "models/churn"}
-        found = real.get("namespaces", asked["namespace"], "datasets", asked["dataset"])
-        asked["version"] = found["currentVersion"]
+        kind = "jobs" if "job" in asked else "datasets"
+        found = real.get("namespaces", asked["namespace"], kind, asked[kind[:-1]], "versions")
+        asked["version"] = found["versions"][0]["version"]
     parts = [asked.pop(part[1:-1]) if part[0] == "{" else part for part in path.strip("/").split("/")]
     for query in (asked, asked | {"limit": "x", "depth": "x"}):
         answer = real.ask(*parts, **query)

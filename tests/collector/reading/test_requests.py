@@ -154,3 +154,16 @@ def test_the_graph_goes_so_far(client):
         assert list(names) == sorted(node["data"]["name"] for node in graph)
     edges = [(edge["origin"][-1], edge["destination"][-1]) for node in graph for edge in node["outEdges"]]
     assert [("a", "x"), ("b", "y"), ("x", "b")] == sorted(edges)
+
+
+def test_a_job_has_a_version_for_what_its_runs_read_and_wrote(client):
+    """Runs that read and write the same are one version; the one that ran last comes first."""
+    a, b, out = (client.dataset_of(name) for name in "abo")
+    runs = [new_run() for _ in range(3)]
+    for second, (run, read) in enumerate(zip(runs, (a, b, a), strict=True)):
+        client.send(client.event("COMPLETE", run, second, inputs=[read], outputs=[out]))
+    path = ("namespaces", client.namespace, "jobs", "job", "versions")
+    found = client.get(*path)["versions"]
+    assert [["a"], ["b"]] == [[each["name"] for each in version["inputs"]] for version in found]
+    assert [runs[2], runs[1]] == [version["latestRun"]["id"] for version in found]
+    assert found == [client.get(*path, version["version"]) for version in found]

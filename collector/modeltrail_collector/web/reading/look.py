@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.web.reading import columns, datasets, graph, jobs, lists, runs
+from modeltrail_collector.web.reading import columns, datasets, graph, job_versions, jobs, lists, runs
 from modeltrail_collector.web.reading.query import Query
 from modeltrail_collector.web.reading.seen import Seen
 from modeltrail_collector.web.refusal import Refusal
@@ -58,6 +58,12 @@ def _version(seen: Seen, path: Path, _: Query) -> Any:
     raise _missing("Dataset version", path["version"])
 
 
+def _job_version(seen: Seen, path: Path, _: Query) -> Any:
+    if found := job_versions.find(seen, _found_job(seen, path), path["version"]):
+        return found
+    raise _missing("Job version", path["version"])
+
+
 def _events(seen: Seen, path: Path, query: Query) -> Any:
     limit, offset = query.page()
     return lists.events(
@@ -95,6 +101,10 @@ LOOKS: Final[dict[str, Look]] = {
     "/namespaces/{namespace}/jobs/{job}/runs": lambda seen, path, query: runs.of_job(
         seen, _found_job(seen, path), *query.page()
     ),
+    "/namespaces/{namespace}/jobs/{job}/versions": lambda seen, path, query: job_versions.page(
+        seen, _found_job(seen, path), *query.page()
+    ),
+    "/namespaces/{namespace}/jobs/{job}/versions/{version}": _job_version,
     "/jobs": _jobs,
     "/jobs/runs/{run}": lambda seen, path, _: runs.views(seen, [_found_run(seen, path)])[0],
     "/jobs/runs/{run}/facets": lambda seen, path, query: runs.facets(

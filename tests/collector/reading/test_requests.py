@@ -167,3 +167,57 @@ def test_a_job_has_a_version_for_what_its_runs_read_and_wrote(client):
     assert [["a"], ["b"]] == [[each["name"] for each in version["inputs"]] for version in found]
     assert [runs[2], runs[1]] == [version["latestRun"]["id"] for version in found]
     assert found == [client.get(*path, version["version"]) for version in found]
+
+
+def test_events_without_a_run_are_shown(client):
+    """A DatasetEvent makes a dataset, with one version and no run; a JobEvent a job without runs."""
+    client.send(
+        client.told("DatasetEvent", dataset=client.dataset_of("t", documentation={"description": "all"})),
+        client.told("JobEvent", job=client.dataset_of("told", documentation={"description": "nightly"})),
+    )
+    (version,) = client.versions("t")
+    assert ("all", None) == (version["description"], version["createdByRun"])
+    assert version["version"] == client.dataset("t")["currentVersion"]
+    assert version == client.get(
+        "namespaces", client.namespace, "datasets", "t", "versions", version["version"]
+    )
+    job = client.job("told")
+    assert ("nightly", None, []) == (job["description"], job["latestRun"], job["latestRuns"])
+    assert 0 == client.get("namespaces", client.namespace, "jobs", "told", "runs")["totalCount"]
+    graph = client.get("lineage", nodeId=f"dataset:{client.namespace}:t")["graph"]
+    assert ["t"] == [node["data"]["name"] for node in graph]
+
+
+def test_tags_are_those_that_events_give(client):
+    """Tags of a dataset and of its columns, whatever their values, and a list of all of them."""
+    given = [
+        {"key": f"pii-{client.namespace}", "value": "true"},
+        {"key": "level", "value": client.namespace},
+        {"key": "odd", "value": [1]},
+        {"key": "masked", "value": "true", "field": "mail"},
+    ]
+    fields = {"fields": [{"name": "mail", "type": "text"}]}
+    client.send(
+        client.event(
+            "COMPLETE", new_run(), outputs=[client.dataset_of("t", tags={"tags": given}, schema=fields)]
+        )
+    )
+    shown = client.dataset("t")
+    assert [f"pii-{client.namespace}", f"level:{client.namespace}", "odd"] == shown["tags"]
+    assert ["masked"] == shown["fields"][0]["tags"]
+    assert {*shown["tags"], "masked"} <= {tag["name"] for tag in client.get("tags", limit=1000)["tags"]}
+
+
+def test_a_job_keeps_its_facets_while_its_next_run_says_none(client):
+    """The START of a next run that says nothing of its job takes nothing from what the last one said."""
+    said = {"documentation": {"_producer": "p://p", "_schemaURL": "s://s", "description": "nightly"}}
+    client.send(
+        client.event(
+            "COMPLETE", new_run(), job={"namespace": client.namespace, "name": "job", "facets": said}
+        ),
+        client.event("START", new_run(), 1),
+    )
+    assert ("nightly", "RUNNING") == (
+        client.job("job")["description"],
+        client.job("job")["latestRun"]["state"],
+    )

@@ -95,8 +95,8 @@ def _common(name: Name, facets: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
 
 def tag_name(tag: Mapping[str, Any]) -> str:
     """A tag of OpenLineage as one word: its key, and its value where it has one (`true` is none)."""
-    key, value = str(tag.get("key")), tag.get("value")
-    return key if value in {None, "", "true"} else f"{key}:{value}"
+    key, value = tag.get("key"), tag.get("value")
+    return f"{key}:{value}" if isinstance(value, str) and value not in {"", "true"} else f"{key}"
 
 
 def _lifecycle(facets: Mapping[str, msgspec.Raw]) -> str:

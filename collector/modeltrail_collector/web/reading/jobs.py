@@ -37,15 +37,15 @@ def views(seen: Seen, rows: Sequence[Row], latest: int = LATEST_RUNS) -> list[di
     """These rows of `job`, each with so many of its latest runs, and what the last of them read and wrote."""
     ids = {run for row in rows for run in row["latest"][:latest]}
     shown = {run["id"]: run for run in runs.views(seen, seen.runs(ids))}
-    facets = Facets(seen, {row["latest"][0] for row in rows if row["latest"]}, "job")
+    facets = Facets(seen, ids, "job")
     names = [name_of(row) for row in rows]
     told = seen.told("job", names)
     used = _used(seen, names)
     found = []
     for row, name in zip(rows, names, strict=True):
         recent = [shown[run] for run in row["latest"][:latest] if run in shown]
-        own = facets_.told(told.get(name, []))
-        own |= facets.of(row["latest"][0], "job", name) if row["latest"] else {}
+        said = (facets.of(run, "job", name) for run in row["latest"][:latest])
+        own = {**facets_.told(told.get(name, [])), **next(filter(None, said), {})}
         found.append(
             {
                 "id": id_of(name),

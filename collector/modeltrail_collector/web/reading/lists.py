@@ -112,10 +112,9 @@ def search(
 
 def tags(seen: Seen, limit: int, offset: int) -> dict[str, Any]:
     """The tags that events give to jobs, runs and datasets."""
-    names = {
-        tag_name(tag) for value in _values_of(seen, "tags") for tag in _listed(value, "tags") if "key" in tag
-    }
-    shown = [{"name": name, "description": None} for name in sorted(names)]
+    given = (value.get("tags") for value, _, _ in _dated(seen, "tags"))
+    listed = (tag for tags in given if isinstance(tags, list) for tag in tags if isinstance(tag, dict))
+    shown = [{"name": name, "description": None} for name in sorted(set(map(tag_name, listed)))]
     return {"tags": shown[offset : offset + limit], "totalCount": len(shown)}
 
 
@@ -151,12 +150,3 @@ def _dated(seen: Seen, key: str) -> list[tuple[dict[str, Any], str, str]]:
     )
     read = [(msgspec.json.decode(row["value"]), row["first_at"], row["last_at"]) for row in rows]
     return [one for one in read if isinstance(one[0], dict)]
-
-
-def _values_of(seen: Seen, key: str) -> list[dict[str, Any]]:
-    return [value for value, _, _ in _dated(seen, key)]
-
-
-def _listed(value: dict[str, Any], field: str) -> list[dict[str, Any]]:
-    found = value.get(field)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

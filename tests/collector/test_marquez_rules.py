@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marquez_client import FACET, Client
+from marquez_asked import FACET, Client
 
 from modeltrail_collector.relay.guard import RULES, Repair, guarded
 from modeltrail_collector.relay.marquez import problems

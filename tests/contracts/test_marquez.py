@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from marquez_client import FACET, Client, new_run, parent_of, run_with
+from marquez_asked import FACET, Client, new_run, parent_of, run_with
 
 from modeltrail_collector.testing import marquez
 

@@ -16,7 +16,7 @@ from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
 from modeltrail_collector.tables.past import NOW, READS, Moment, Past
-from modeltrail_collector.tables.schema import BY_MODEL, SORTED_BY
+from modeltrail_collector.tables.schema import BY_MODEL, DERIVED, SORTED_BY
 from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 Row = dict[str, Any]
@@ -108,6 +108,11 @@ class Database:
                 self._past.close()
             self._past, self._past_of = Past(self.connection, self._open, self.moment), made_of
         return self._past
+
+    def version(self, *names: str) -> str:
+        """The newest versions of these tables (none named: all) as a text, another once one of them is."""
+        with scan.translated():
+            return " ".join(self._open(name).version for name in names or (*DERIVED, "rejected"))
 
     def table(self, name: str) -> duckdb.DuckDBPyRelation:
         """A public table as it is now: a DuckDB relation, with `.arrow()`, `.df()`, `.pl()`, `.fetchall()`.

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def serve(  # noqa: PLR0917  click gives them by name
     *,
     without_tokens: bool,
 ) -> int:
-    """Take OpenLineage events by HTTP, as every OpenLineage client sends them.
+    """Take OpenLineage events by HTTP, and answer what a client of Marquez asks.
 
     An event is acknowledged when it is durable: on the disk, in the inbox of the log, which `modeltrail
     compact` takes in; or with --bootstrap-servers in the topic, on all its replicas. SIGTERM and Ctrl-C
@@ -95,9 +96,8 @@ def serve(  # noqa: PLR0917  click gives them by name
                     "or take events of everybody with --without-tokens"
                 )
             url = f"{'https' if tls else 'http'}://{_shown(host)}:{listener.getsockname()[1]}"
-            ended = server.serve(
-                listener, sink, Gate(grants), status, lambda: _tell(url, where, log_format), tls=tls
-            )
+            ready = partial(_tell, url, where, log_format)
+            ended = server.serve(listener, sink, log_uri, Gate(grants), status, ready=ready, tls=tls)
     return INTERRUPTED if ended == signal.SIGINT else 0
 
 

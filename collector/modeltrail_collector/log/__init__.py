@@ -3,7 +3,7 @@
 from modeltrail_collector.log.log import Log
 from modeltrail_collector.log.maintenance import maintain
 from modeltrail_collector.log.open import open_log
-from modeltrail_collector.log.place import Place, ambiguous, entry_at, judge_of, place
+from modeltrail_collector.log.place import Place, ambiguous, entries_at, entry_at, judge_of, place
 from modeltrail_collector.log.replays import Replays, replays
 from modeltrail_collector.log.segment import Batch, Gap, Head, Segment
 from modeltrail_collector.log.verify import Report, SegmentReport, verify, verify_segments
@@ -19,6 +19,7 @@ __all__ = [
     "Segment",
     "SegmentReport",
     "ambiguous",
+    "entries_at",
     "entry_at",
     "judge_of",
     "maintain",

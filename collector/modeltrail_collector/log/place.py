@@ -5,6 +5,7 @@ OFFSET`.
 """
 
 from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -80,6 +81,18 @@ def entry_at(log: Log, where: Place) -> tuple[Segment, Entry]:
         why = f"it could not be collected ({gaps[0].reason})" if gaps else "Kafka has no record there either"
         break
     raise NotFound(f"{where.name()} is no record of the log: {why}")
+
+
+def entries_at(log: Log, partition: LogPartition, offsets: Collection[int]) -> Iterator[Entry]:
+    """The records at these offsets, in their order; those that retention removed are left out."""
+    if not offsets:
+        return
+    last = max(offsets)
+    for segment in log.segments(partition, min(offsets)):
+        if segment.first_offset > last:
+            return
+        if any(segment.first_offset <= offset < segment.next_offset for offset in offsets):
+            yield from (entry for entry in log.read(segment) if entry.offset in offsets)
 
 
 def judge_of(segment: Segment, offset: int) -> str:

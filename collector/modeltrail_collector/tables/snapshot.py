@@ -105,6 +105,11 @@ class Snapshot:
             self._files.setdefault(bucket, []).append(_File(bucket, uri, *ends))
 
     @property
+    def version(self) -> str:
+        """Which version of which table it is."""
+        return f"{self.table.metadata().id}:{self.table.version()}" if self.table is not None else "-"
+
+    @property
     def buckets(self) -> Collection[str]:
         """The buckets that have files."""
         return self._files.keys()

@@ -307,7 +307,7 @@ _H: Final = "modeltrail_serve_"
 SERVE: Final[tuple[Described[ServeStatus], ...]] = (
     Described(
         _H + "requests_total",
-        *("counter", ("status",), "Requests that brought events, by the status they were answered with."),
+        *("counter", ("status",), "Requests, by the status they were answered with."),
         lambda state: (((str(status),), count) for status, count in sorted(state.requests.items())),
     ),
     Described(

@@ -1,5 +1,7 @@
 """Events by HTTP, as every OpenLineage client sends them: `POST /api/v1/lineage`, and batches.
 
+What is asked is another matter, see `reading`.
+
 ::
 
     app: a request -> body: its bytes -> examine: what is to be kept of them -> commit: durable, in groups

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.model import Reason, Verdict
@@ -32,9 +32,13 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def application(
-    committer: Committer, gate: Gate, status: ServeStatus, ready: Callable[[], None]
+    committer: Committer,
+    gate: Gate,
+    status: ServeStatus,
+    ready: Callable[[], None],
+    reading: Sequence[BaseRoute],
 ) -> Starlette:
-    """The server's application; `ready` is called once it takes events."""
+    """The server's application; `ready` is called once it takes events, `reading` answers questions."""
     ingest = _Ingest(committer, gate, status)
 
     @asynccontextmanager
@@ -56,6 +60,7 @@ def application(
         routes=[
             Route("/api/v1/lineage", ingest.answering(ingest.one), methods=["POST"]),
             Route("/api/v1/lineage/batch", ingest.answering(ingest.many), methods=["POST"]),
+            *reading,
             Route("/healthz", health),
             Route("/openapi.json", description),
         ],

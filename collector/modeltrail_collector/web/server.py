@@ -10,6 +10,7 @@ from typing import Final
 import uvicorn
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_collector.web import reading
 from modeltrail_collector.web.app import application
 from modeltrail_collector.web.commit import Committer, Sink
 from modeltrail_collector.web.status import ServeStatus
@@ -46,10 +47,11 @@ def is_local(listener: socket.socket) -> bool:
 def serve(
     listener: socket.socket,
     sink: Sink,
+    log_uri: str,
     gate: Gate,
     status: ServeStatus,
-    ready: Callable[[], None],
     *,
+    ready: Callable[[], None],
     tls: tuple[str, str] | None = None,
 ) -> int | None:
     """Answer until a signal comes; then accept nobody, finish what is under way, and say which it was.
@@ -57,7 +59,8 @@ def serve(
     Args:
         listener: Where.
         sink: What keeps the events.
-        gate: Who may send.
+        log_uri: The log that questions are about.
+        gate: Who may send, and ask.
         status: Written as we go.
         ready: Called once events are taken.
         tls: The files of the certificate and of its key.
@@ -67,7 +70,7 @@ def serve(
     """
     certificate, key = tls or (None, None)
     config = uvicorn.Config(
-        application(Committer(sink, status), gate, status, ready),
+        application(Committer(sink, status), gate, status, ready, reading.routes(log_uri, gate, status)),
         ssl_certfile=certificate,
         ssl_keyfile=key,
         log_config=None,

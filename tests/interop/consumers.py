@@ -32,11 +32,6 @@ def train_credit(folder: Path, **environment: str) -> None:
         start([sys.executable, script], folder, Path(sys.prefix), **environment)
 
 
-def inbox(log: Path) -> list[bytes]:
-    """The events that wait in the inbox of a log."""
-    return [line for file in log.glob("inbox/*.ndjson") for line in file.read_bytes().splitlines()]
-
-
 def read_by_openmetadata(bootstrap: str, topic: str) -> list[dict[str, Any]]:
     """What OpenMetadata's source makes of the events of a topic; see `openmetadata_source`."""
     done = start([OPENMETADATA / "bin/python", SOURCE, bootstrap, topic], SOURCE.parent, OPENMETADATA)
@@ -74,7 +69,7 @@ def record(folder: Path, bootstrap: str) -> Iterator[str]:
     yield f"{len(cases)} cases in {CASES.relative_to(ROOT)}"
 
 
-def below(tree: Mapping[str, str | None], parent: str | None = None, depth: int = 0) -> Iterator[str]:
+def below(tree: Mapping[str, str | None], parent: str | None = None, depth: int = 1) -> Iterator[str]:
     """The jobs of a tree of runs, those below another one behind it and further in."""
     for job, above in tree.items():
         if above == parent:
@@ -83,17 +78,17 @@ def below(tree: Mapping[str, str | None], parent: str | None = None, depth: int 
 
 
 def seen_by_feast(folder: Path, _: str) -> Iterator[str]:
-    """Its run tree, its graph and its namespaces."""
-    train_credit(folder / "credit", OPENLINEAGE_NAMESPACE="shop", MODELTRAIL_LOG=str(folder / "lineage"))
+    """Its run tree, its graph and its namespaces, of a training that sends to it."""
     with lineage_server(folder / "feast") as feast:
-        answers = Counter(feast.send(inbox(folder / "lineage")))
-        yield from (f"{count} events answered {status}" for status, count in answers.items())
+        http = {"OPENLINEAGE__TRANSPORT__TYPE": "http", "OPENLINEAGE__TRANSPORT__URL": feast.url}
+        train_credit(folder / "credit", OPENLINEAGE_NAMESPACE="shop", **http)
         run = feast.runs()["train-credit"]
-        yield ""
+        yield "runs"
         yield from below(feast.tree(run["run_id"]))
         facets = [key for key in json.loads(run["facets_json"]) if key.startswith("modelTrail")]
-        yield f"\n{run['job_name']} is {run['state']}, with {', '.join(sorted(facets))}\n"
-        yield from sorted(feast.data_flow())
+        yield f"\n{run['job_name']} is {run['state']}, with {', '.join(sorted(facets))}"
+        yield "\ngraph"
+        yield from (f"  {edge}" for edge in sorted(feast.data_flow()))
         yield f"\nnamespaces: {', '.join(feast.get('namespaces')['namespaces'])}"
 
 

@@ -13,7 +13,6 @@ CONFIG = """
 project: lineage
 provider: local
 registry: {{registry_type: sql, path: "sqlite:///{folder}/registry.db"}}
-online_store: {{type: sqlite, path: online.db}}
 openlineage: {{enabled: false, consumer: {{enabled: true, retention_days: 0}}}}
 """
 
@@ -22,17 +21,18 @@ class Feast:
     """A lineage server, as its clients see it."""
 
     def __init__(self, url: str) -> None:
-        self._url = f"{url}/api/v1/lineage"
+        self.url = url
+        self._api = f"{url}/api/v1/lineage"
         self._session = requests.Session()
 
     def send(self, values: Iterable[bytes]) -> list[int]:
         """The status of its answer to each event, sent one after the other."""
         headers = {"Content-Type": "application/json"}
-        return [self._session.post(self._url, data=value, headers=headers).status_code for value in values]
+        return [self._session.post(self._api, data=value, headers=headers).status_code for value in values]
 
     def get(self, path: str, **query: object) -> Any:
         """What it shows at a path."""
-        answer = self._session.get(f"{self._url}/openlineage/{path}", params=query)
+        answer = self._session.get(f"{self._api}/openlineage/{path}", params=query)
         answer.raise_for_status()
         return answer.json()
 

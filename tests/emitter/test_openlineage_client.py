@@ -128,15 +128,21 @@ def test_all_facets_through_http(tmp_path, compression: str | None) -> None:
     assert "accepted" == judge(json.dumps(stored).encode()).verdict
 
 
-def test_what_a_run_says_of_nothing(tmp_path) -> None:
+FILE = {"type": "file", "log_file_path": "events.ndjson", "append": True}
+OURS = {"type": "composite", "transports": [{"type": "modeltrail.LocalTransport", "log": "log"}]}
+
+
+@pytest.mark.parametrize("transport", [FILE, OURS], ids=["file", "one of ours in a composite"])
+def test_what_a_run_says_of_nothing(tmp_path, monkeypatch, transport: dict) -> None:
     """A parameter that is None, one in a list and a metric that is none arrive by a stock transport."""
-    file = tmp_path / "events.ndjson"
+    monkeypatch.chdir(tmp_path)
     modeltrail.testing.reset()
-    modeltrail.configure(transport={"type": "file", "log_file_path": str(file), "append": True})
+    modeltrail.configure(transport=transport)
     with modeltrail.run("train") as run:
         run.params({"depth": None, "layers": [1, None]})
         run.metric("loss", float("nan"))
     modeltrail.testing.reset()
+    (file,) = tmp_path.rglob("*.ndjson")
     facets = json.loads(file.read_bytes().splitlines()[-1])["run"]["facets"]
     assert [None, [1, None]] == [each["value"] for each in facets["modelTrail_hyperparameters"]["params"]]
     (loss,) = facets["modelTrail_metrics"]["metrics"]

@@ -10,6 +10,8 @@ KAFKA_DIR := .cache/kafka
 SPARK := .venv-spark
 AIRFLOW := .venv-airflow
 DBT := .venv-dbt
+FEAST := .venv-feast
+OPENMETADATA := .venv-openmetadata
 TORCH := .venv-torch
 # More than cores: a test mostly waits, for brokers and for processes that start.
 JOBS ?= 3
@@ -100,6 +102,19 @@ $(DBT)/.ready: tools/dbt/requirements.txt pyproject.toml
 	@$(DBT)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary=:all: -r tools/dbt/requirements.txt -e .
 	@touch $@
 
+# Also Quix Streams, which wants an older confluent-kafka than we test with, and goes beside Feast without a conflict.
+$(FEAST)/.ready: tools/feast/requirements.txt
+	@echo "Installing Feast and Quix Streams (0.7 GB) into $(FEAST) ..."
+	@$(PYTHON) -m venv $(FEAST)
+	@$(FEAST)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/feast/requirements.txt
+	@touch $@
+
+$(OPENMETADATA)/.ready: tools/openmetadata/requirements.txt
+	@echo "Installing OpenMetadata's ingestion (0.6 GB) into $(OPENMETADATA) ..."
+	@$(PYTHON) -m venv $(OPENMETADATA)
+	@$(OPENMETADATA)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/openmetadata/requirements.txt
+	@touch $@
+
 # What PyPI has of torch for Linux brings CUDA with it, whether there is a GPU or not.
 $(TORCH)/.ready: tools/torch/requirements.txt pyproject.toml
 	@echo "Installing PyTorch, Lightning and transformers (5 GB) into $(TORCH) ..."
@@ -112,7 +127,7 @@ integrations: setup $(SPARK)/.ready $(TORCH)/.ready ## libraries that are too he
 	@$(SPARK)/bin/python -m pytest -q -m 'not torch and not slow' tests/emitter/integrations
 	@$(TORCH)/bin/python -m pytest -q -m 'not interop and not slow' tests/emitter/integrations tests/e2e/test_examples.py
 
-interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready $(DBT)/.ready ## other programs: Airflow, Spark, dbt and Dagster with us in their jobs, Spark with Delta on our tables
+interop: setup $(SPARK)/.ready $(AIRFLOW)/.ready $(DBT)/.ready $(FEAST)/.ready $(OPENMETADATA)/.ready ## other programs: Airflow, Spark, dbt and Dagster with us in their jobs; Feast, OpenMetadata, Quix and Spark that read us
 	@$(BIN)/python -m pytest -q -m interop --ignore=tests/emitter/integrations
 
 bench: setup ## ratios against named peers, one core pinned; then what answers take; JSON in benchmarks/results; BENCH_RUNS='20000'
@@ -132,4 +147,4 @@ build: $(VENV)/.dev ## the wheel and the sdist
 	$(BIN)/python -m build --quiet
 
 clean: ## remove what the targets made in this folder
-	rm -rf $(VENV) $(SPARK) $(AIRFLOW) $(DBT) $(TORCH) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(SPARK) $(AIRFLOW) $(DBT) $(FEAST) $(OPENMETADATA) $(TORCH) .cache dist build modeltrail-demo .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

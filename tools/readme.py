@@ -2,6 +2,7 @@
 
     python tools/readme.py            compare: exit code 1 and a diff where the page is not true any more
     python tools/readme.py --write    rewrite the output in the pages
+    python tools/readme.py --interop  also the commands that need what `make interop` installs
 
 A `console` block holds one command (`$ ...`) with what it prints; a `python` block is a program of its own,
 run in an empty folder beside the data file the pages speak of; an `sh` block holds commands without their
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = Path(sys.executable).parent
 FENCE = re.compile(r"^```(\w+)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BROKER = "localhost:9092"
+INTEROP = "PYTHONPATH=tests python -m interop"
 RUN_ELSEWHERE = {
     "git clone": "a clone needs the published address",
     "make test": "this check is part of it",
@@ -76,9 +78,10 @@ def shape(text: str) -> str:
 class Session:
     """A reader at a terminal, going through one page: `cd` holds from block to block."""
 
-    def __init__(self, home: Path, bootstrap_servers: str | None) -> None:
+    def __init__(self, home: Path, bootstrap_servers: str | None, *, interop: bool) -> None:
         self.cwd = ROOT
         self.bootstrap_servers = bootstrap_servers
+        self.interop = interop
         self.home = home
         self.environment = {
             **{
@@ -135,6 +138,8 @@ class Session:
         bare = command.split("#", maxsplit=1)[0].strip()
         if not bare or any(bare.startswith(known) for known in RUN_ELSEWHERE):
             return None
+        if bare.startswith(INTEROP) and not self.interop:
+            return None
         if BROKER in bare:
             if self.bootstrap_servers is None:
                 return None
@@ -151,11 +156,11 @@ class Session:
         return text
 
 
-def renew(page: Path, bootstrap_servers: str | None) -> str:
+def renew(page: Path, bootstrap_servers: str | None, *, interop: bool) -> str:
     """The page with every block as it runs now."""
     text = page.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as home:
-        session = Session(Path(home), bootstrap_servers)
+        session = Session(Path(home), bootstrap_servers, interop=interop)
         renewed = [(block, session.run(block)) for block in blocks(text)]
     for block, now in reversed(renewed):
         if shape(now) != shape(block.text):
@@ -169,6 +174,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--interop", action="store_true")
     parser.add_argument("--bootstrap-servers", help=f"a broker for the commands that name {BROKER}")
     parser.add_argument(
         "pages", nargs="*", type=Path, default=[ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -176,7 +182,8 @@ def main() -> int:
     options = parser.parse_args()
     different = 0
     for page in options.pages:
-        before, after = page.read_text(encoding="utf-8"), renew(page, options.bootstrap_servers)
+        before = page.read_text(encoding="utf-8")
+        after = renew(page, options.bootstrap_servers, interop=options.interop)
         if before == after:
             continue
         different = 1

@@ -22,8 +22,8 @@ _SAME_STORE: Final = {
     "wasb": "wasbs",
     "postgresql": "postgres",
 }
-# Object stores have keys, not paths: no leading slash. (File systems keep theirs.)
-_KEYED: Final = frozenset({"s3", "gs", "abfss", "wasbs", "hf", "mlflow", "models", "modeltrail"})
+# Object stores have keys, Kafka topics, not paths: no leading slash. (File systems keep theirs.)
+_KEYED: Final = frozenset({"s3", "gs", "abfss", "wasbs", "hf", "kafka", "mlflow", "models", "modeltrail"})
 # Databases have tables, `database.schema.table`: none either.
 _TABLED: Final = frozenset(
     {

@@ -3,17 +3,16 @@
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from interop.programs import PATIENCE_S, answers, free_port, until
+
 VENV = Path(__file__).parents[2] / ".venv-airflow"
-PATIENCE_S = 300
 ENDED = ("success", "failed")
 _TOLD = re.compile(r"Successfully emitted OpenLineage `(\w+)` event of id `([0-9a-f-]+)`")
 
@@ -57,8 +56,7 @@ class Airflow:
     @contextmanager
     def services(self, *dags: str) -> Iterator[None]:
         """Scheduler, DAG processor and API server for the block, in which these DAGs may run."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = str(free.getsockname()[1])
+        port = str(free_port())
         self.environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"http://127.0.0.1:{port}/execution/"
         self.run("dags", "reserialize")
         for dag in dags:
@@ -66,7 +64,7 @@ class Airflow:
         with ExitStack() as running:
             server = ("api-server", "--host", "127.0.0.1", "--port", port, "--workers", "1")
             running.enter_context(self._service(*server))
-            until(lambda: _answers(int(port)))  # a task that cannot reach it fails
+            until(lambda: answers(int(port)))  # a task that cannot reach it fails
             running.enter_context(self._service("dag-processor"))
             running.enter_context(self._service("scheduler"))
             yield
@@ -102,17 +100,3 @@ class Airflow:
 def told(log: str) -> Counter[tuple[str, str]]:
     """The events, as (state, run id), that a log of Airflow says it has emitted."""
     return Counter(_TOLD.findall(log))
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-        return True
-    return False
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    ends = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.5)

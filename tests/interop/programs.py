@@ -2,12 +2,18 @@
 
 import json
 import os
+import socket
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DBT, SPARK = (ROOT / venv for venv in (".venv-dbt", ".venv-spark"))
+DBT, FEAST, OPENMETADATA, SPARK = (
+    ROOT / f".venv-{name}" for name in ("dbt", "feast", "openmetadata", "spark")
+)
+PATIENCE_S = 300
 
 
 def start(
@@ -34,3 +40,24 @@ def kafka(bootstrap: str, topic: str) -> dict[str, str]:
         "OPENLINEAGE__TRANSPORT__CONFIG": json.dumps({"bootstrap.servers": bootstrap}),
         "OPENLINEAGE_NAMESPACE": "ml",
     }
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody has at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def answers(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    ends = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.5)

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from interop.airflow_home import Airflow, told, until
+from interop.airflow_home import Airflow, told
+from interop.programs import until
 from kafka_broker import create_topic, read
 
 ROOT = Path(__file__).parents[2]

@@ -228,22 +228,51 @@ def _field_names(kind: type) -> tuple[str, ...]:
 
 
 def client_event(event: Mapping[str, Any]) -> Event:
-    """An event of the JSON form as an object of the client; of its facets only `parent`: it makes the key."""
+    """An event of the JSON form as an object of the client, which its serializer writes as the same JSON.
+
+    Of the facets `parent` is an object of the client as well: it makes the key.
+    """
     head = {"eventTime": event["eventTime"], "producer": event.get("producer", "")}
     if "dataset" in event:
-        return event_v2.DatasetEvent(dataset=event_v2.StaticDataset(**event["dataset"]), **head)
+        return event_v2.DatasetEvent(dataset=event_v2.StaticDataset(**_kept(event["dataset"])), **head)
     head |= {
-        "job": event_v2.Job(**event["job"]),
-        "inputs": [event_v2.InputDataset(**dataset) for dataset in event.get("inputs", ())],
-        "outputs": [event_v2.OutputDataset(**dataset) for dataset in event.get("outputs", ())],
+        "job": event_v2.Job(**_kept(event["job"])),
+        "inputs": [event_v2.InputDataset(**_kept(dataset)) for dataset in event.get("inputs", ())],
+        "outputs": [event_v2.OutputDataset(**_kept(dataset)) for dataset in event.get("outputs", ())],
     }
     if "run" not in event:
         return event_v2.JobEvent(**head)
-    run = copy.deepcopy(event["run"])
-    if parent := run.get("facets", {}).get("parent"):
+    run = _kept(event["run"])
+    if parent := event["run"].get("facets", {}).get("parent"):
         run["facets"]["parent"] = _parent(parent)
     state = event_v2.RunState(event["eventType"]) if event.get("eventType") else None
     return event_v2.RunEvent(run=event_v2.Run(**run), eventType=state, **head)
+
+
+class _Kept(enum.Enum):
+    """A facet that the client's serializer leaves alone: of an enum it writes the value as it is.
+
+    Of all else it drops each null, and each {} in a list: a parameter that is None would lose its value, an
+    entry of a list its place.
+    """
+
+    @classmethod
+    def of(cls, facet: Any) -> "_Kept":
+        """This facet."""
+        kept = object.__new__(cls)
+        kept._value_ = facet
+        return kept
+
+
+_FACETS = frozenset({"facets", "inputFacets", "outputFacets"})
+
+
+def _kept(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run, a job or a dataset, each facet as `_Kept`."""
+    return {
+        name: {key: _Kept.of(facet) for key, facet in value.items()} if name in _FACETS else value
+        for name, value in entity.items()
+    }
 
 
 def _parent(facet: Mapping[str, Any]) -> parent_run.ParentRunFacet:

@@ -25,6 +25,7 @@ from modeltrail_schemas import digests
         ("s3a://bucket/raw/", "s3://bucket", "raw"),
         ("gs://bucket/a%20b.parquet", "gs://bucket", "a b.parquet"),
         ("abfss://box@acc.dfs.core.windows.net/raw/x", "abfss://box@acc.dfs.core.windows.net", "raw/x"),
+        ("kafka://broker:9092/clicks", "kafka://broker:9092", "clicks"),
         ("hdfs://me:pw@node:8020/raw/x.csv", "hdfs://node:8020", "/raw/x.csv"),
         ("https://me:pw@host/x.csv?sig=abc#top", "https://host", "/x.csv"),
         ("postgresql://me:pw@db:5432/shop.public.orders", "postgres://db:5432", "shop.public.orders"),

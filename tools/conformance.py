@@ -26,7 +26,7 @@ from modeltrail_collector import answers
 from modeltrail_collector.answers import Database
 from modeltrail_collector.judge import judge
 from modeltrail_collector.judge.schema import BASE_FIELDS
-from modeltrail_collector.log import Log, open_log
+from modeltrail_collector.log import open_log
 from modeltrail_collector.pump import seal_files
 from modeltrail_collector.relay.marquez import problems
 from modeltrail_collector.reports.report import report
@@ -47,14 +47,14 @@ WRONG: Final = [[]]
 DERIVED: Final = [name for name in PUBLIC if name not in {"events", "facets", "rejected"}]
 """The tables that do more than hold what came."""
 MARK: Final = re.compile(r"abc[0-9a-f]{3}")
-PLACE: Final = re.compile(r'"(bucket|offset|\w*ingested_at)": ("[^"]*"|\d+)|\blocal/0/\d+|## Proof.*')
+PLACE: Final = re.compile(r'"(offset|\w*ingested_at)": ("[^"]*"|\d+)|\blocal/0/\d+|## Proof.*')
 """Where in the log something lies and since when, which is another for each story."""
 ARTIFACT: Final = "modelTrail_modelArtifact"
 (MINIMAL,) = (each.facet for each in modeltrail_schemas.examples(ARTIFACT) if each.name == "ok-minimal")
 
 Event = dict[str, Any]
 Told = dict[str, str]
-"""Each question, or `table` or `table.column`, with the answer as a text without what is each story's own."""
+"""Each question, or column of a row, with the answer as a text, but for what is each story's own."""
 
 
 class Story:
@@ -163,11 +163,20 @@ def differing(table: str, rows: list[Told], others: list[Told]) -> str:
     return f"`{table}` ({', '.join(columns)})" if columns else ""
 
 
-def kept(log: Log, stories: list[Story]) -> set[str]:
-    """The marks of the stories whose events are in the log byte for byte, and accepted."""
+def kept(db: Database, stories: list[Story]) -> set[str]:
+    """The marks of the stories that the log accepts and holds byte for byte, and `facets` as they came."""
+    log = db.log
     entries = [entry for part in log.partitions() for each in log.segments(part) for entry in log.read(each)]
-    held = {entry.value for entry in entries if entry.verdict == "accepted"}
-    return {story.mark for story in stories if held.issuperset(map(encoded, story.events))}
+    events = {entry.value for entry in entries if entry.verdict == "accepted"}
+    facets = {row["value"] for row in answers.sql(db, "SELECT value FROM facets")}
+    return {
+        story.mark
+        for story in stories
+        if events.issuperset(map(encoded, story.events))
+        and facets.issuperset(
+            json.dumps(each[story.key]) for each in facet_maps(story.events[-1], story.entity)
+        )
+    }
 
 
 def encoded(event: Event) -> bytes:
@@ -212,8 +221,8 @@ def rows() -> Iterator[str]:
         log = open_log(Path(folder, "log"))
         seal_files(log, [str(sent)])
         compact(log)
-        whole = kept(log, stories)
         with modeltrail_collector.open(log.uri) as db:
+            whole = kept(db, stories)
             tables = derived(db)
             told = {story.mark: asked(db, story) for story in stories}
     compared = {story.entity: story.mark for story in stories[: len(nobody_knows)]}

@@ -13,7 +13,7 @@ from modeltrail_collector.relay.status import RelayStatus
 
 _SAVE_S: Final = 2.0
 _SETTLE_S: Final = 0.2
-_MOST_OPEN: Final = 20_000
+_MOST_OPEN: Final = 5_000
 
 
 class Books:

@@ -204,6 +204,8 @@ def _once(log: "Log", made: "Relay", collector: "Beside | None", *, as_json: boo
     with until_sigterm() as stop, _progress() as tell:
         if collector:
             collector.wait(stop)
+        else:
+            log.must_exist()
         seal_inbox(log)
         records = made.turn(stop, tell)
     _tell(made.status, records, as_json=as_json)
@@ -266,7 +268,9 @@ def status(to: str | None, limit: int, log_uri: str, *, as_json: bool) -> None:
     from modeltrail_collector.log import open_log
     from modeltrail_collector.relay.standing import standings
 
-    found = standings(open_log(log_uri), to, limit)
+    log = open_log(log_uri)
+    log.must_exist()
+    found = standings(log, to, limit)
     if as_json:
         print_json(found)
         return

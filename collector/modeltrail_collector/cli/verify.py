@@ -87,11 +87,12 @@ def verify(
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
-    if not report.ok:
-        click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
-    if write_head and not report.ok:
+    if report.ok:
+        return 0
+    click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
+    if write_head:
         click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
-    return 0 if report.ok else 1
+    return 1
 
 
 def _earlier(file: Path, trust: Path | None) -> "Heads":

@@ -1,7 +1,7 @@
 """The requests that are answered, by `openapi.json`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.model import Reason, Verdict
+from modeltrail_collector.web.answering import answering
 from modeltrail_collector.web.body import AGAIN, body_of
 from modeltrail_collector.web.commit import Committer, Failure
 from modeltrail_collector.web.examine import examine, examine_batch
@@ -28,7 +29,6 @@ _LONG_BYTES: Final = 64 << 10
 _JSON: Final = "application/json"
 _REJECTED: Final = "this event breaks OpenLineage's schema; the log keeps it as one that is rejected"
 T = TypeVar("T")
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def application(
@@ -58,8 +58,8 @@ def application(
 
     return Starlette(
         routes=[
-            Route("/api/v1/lineage", ingest.answering(ingest.one), methods=["POST"]),
-            Route("/api/v1/lineage/batch", ingest.answering(ingest.many), methods=["POST"]),
+            Route("/api/v1/lineage", answering(ingest.one, status, _refused), methods=["POST"]),
+            Route("/api/v1/lineage/batch", answering(ingest.many, status, _refused), methods=["POST"]),
             *reading,
             Route("/healthz", health),
             Route("/openapi.json", description),
@@ -74,19 +74,6 @@ class _Ingest:
         self._committer = committer
         self._gate = gate
         self._status = status
-
-    def answering(self, handler: Handler) -> Handler:
-        """The handler with its refusals turned into answers, and all answers counted."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                response = await handler(request)
-            except Refusal as refusal:
-                response = _refused(refusal)
-            self._status.requests[response.status_code] += 1
-            return response
-
-        return answer
 
     async def one(self, request: Request) -> Response:
         """`POST /api/v1/lineage`."""

@@ -51,9 +51,8 @@ class Facts:
         self.capture = capture
         self.inputs: dict[Identity, Input] = {}
         self.outputs: dict[Identity, Dataset] = {}
-        self.judged: dict[
-            Identity, Dataset
-        ] = {}  # models that are evaluated or deployed: inputs that are no data
+        # Models that are evaluated or deployed: inputs that are no data.
+        self.judged: dict[Identity, Dataset] = {}
         self.models: list[Model] = []
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell

@@ -221,3 +221,22 @@ def test_a_job_keeps_its_facets_while_its_next_run_says_none(client):
         client.job("job")["description"],
         client.job("job")["latestRun"]["state"],
     )
+
+
+def test_columns_are_followed_from_both_ends(client):
+    """From what only is read downstream, from what is written back; what cannot be read is passed over."""
+    raw, out = f"raw#{client.namespace}", f"out#{client.namespace}"
+    source = {"namespace": client.namespace, "name": raw, "field": "a"}
+    odd = [{"namespace": client.namespace, "name": [raw], "field": "a"}, "a", {"field": "b"}]
+    facet = {"fields": {"x": {"inputFields": [source, *odd]}, "y": "odd"}}
+    read, written = client.dataset_of(raw), client.dataset_of(out, columnLineage=facet)
+    client.send(client.event("COMPLETE", new_run(), inputs=[read], outputs=[written]))
+    for node, downstream, found in (
+        (f"dataset:{client.namespace}:{raw}", "true", ["a", "x"]),
+        (f"dataset:{client.namespace}:{raw}", "false", ["a"]),
+        (f"datasetField:{client.namespace}:{out}:x", "false", ["a", "x"]),
+        (f"job:{client.namespace}:job", "false", ["a", "x"]),
+        (f"dataset:{client.namespace}:{out}#{new_run()}", "false", ["a", "x"]),
+    ):
+        graph = client.get("column-lineage", nodeId=node, withDownstream=downstream)["graph"]
+        assert found == sorted(each["data"]["field"] for each in graph)

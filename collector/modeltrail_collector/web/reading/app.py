@@ -1,7 +1,7 @@
 """The requests that are answered from the tables, by `openapi.json`."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import unquote
@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from modeltrail_collector.answers import Database
 from modeltrail_collector.errors import CollectorError, ConfigError, NotFound
+from modeltrail_collector.web.answering import Handler, answering
 from modeltrail_collector.web.body import AGAIN
 from modeltrail_collector.web.reading.asked import QUESTIONS, Question, is_about_now, then
 from modeltrail_collector.web.reading.look import LOOKS, WRITES, Look
@@ -28,7 +29,6 @@ _logger = logging.getLogger(__name__)
 
 _READS: Final = ("GET", "HEAD")
 _FROM_THE_LOG: Final = "nothing can be written here, all is derived from the log: send events instead"
-Handler = Callable[[Request], Awaitable[Response]]
 Answer = tuple[str | None, bytes | None]
 """The tag, if any, and the body; None where who asks has it already."""
 
@@ -36,23 +36,14 @@ Answer = tuple[str | None, bytes | None]
 def routes(log_uri: str, gate: Gate, status: ServeStatus) -> list[BaseRoute]:
     """The routes to all that is answered about the log at `log_uri`."""
     reading = _Reading(Readers(log_uri), gate)
-
-    def counted(handler: Handler) -> Handler:
-        async def answer(request: Request) -> Response:
-            try:
-                response = await handler(request)
-            except Refusal as refusal:
-                response = _refused(refusal)
-            status.requests[response.status_code] += 1
-            return response
-
-        return answer
-
     handlers = {path: reading.looking(look) for path, look in LOOKS.items()}
     handlers |= dict.fromkeys(WRITES, reading.refusing)
     handlers |= {f"/answers/{name}": reading.asking(question) for name, question in QUESTIONS.items()}
     methods = [*_READS, "POST", "PUT", "PATCH", "DELETE"]
-    return [_AsSent(f"/api/v1{path}", counted(each), methods=methods) for path, each in handlers.items()]
+    return [
+        _AsSent(f"/api/v1{path}", answering(handler, status, _refused), methods=methods)
+        for path, handler in handlers.items()
+    ]
 
 
 class _AsSent(Route):

@@ -1,7 +1,9 @@
 """Which column came of which: `GET /column-lineage`, by the `columnLineage` of what was written last."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +17,9 @@ Column = tuple[Name, str]
 """A dataset and the name of its column."""
 
 _KINDS: Final = ("dataset", "datasetField", "job")
+_NAMED: Final = ("namespace", "name", "field")
+_VERSION: Final = re.compile("#[0-9a-f-]{36}$")
+"""What marquez-python puts behind a node; the graph is that of the last versions."""
 _SAID: Final = """SELECT f.namespace, f.name, f.value
     FROM facets AS f JOIN dataset AS d ON f.run_id = d.written_by
     WHERE f.scope = 'output' AND f.key = 'columnLineage' AND f.value IS NOT NULL"""
@@ -29,7 +34,7 @@ def lineage(seen: Seen, node_id: str, depth: int, *, downstream: bool) -> dict[s
         Refusal: There is no such node.
     """
     sources = _sources(seen)
-    begin = _start(seen, node_id, sources)
+    begin = _start(seen, node_id, {*sources, *chain.from_iterable(sources.values())})
     reached = begin | _reach(sources, begin, depth)
     if downstream:
         uses: dict[Column, dict[Column, Any]] = defaultdict(dict)
@@ -47,11 +52,13 @@ def _sources(seen: Seen) -> dict[Column, dict[Column, dict[str, Any]]]:
         value = msgspec.json.decode(row["value"])
         fields = value.get("fields") if isinstance(value, dict) else None
         for field, said in (fields if isinstance(fields, dict) else {}).items():
-            inputs = said.get("inputFields") if isinstance(said, dict) else None
+            if not isinstance(said, dict):
+                continue
+            inputs = said.get("inputFields")
             found[seen.meant(name_of(row)), field] = {
                 (seen.meant(name_of(one)), one["field"]): _how(said, one)
                 for one in (inputs if isinstance(inputs, list) else ())
-                if isinstance(one, dict) and {"namespace", "name", "field"} <= one.keys()
+                if isinstance(one, dict) and all(isinstance(one.get(key), str) for key in _NAMED)
             }
     return found
 
@@ -67,7 +74,7 @@ def _how(said: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start(seen: Seen, node_id: str, known: Iterable[Column]) -> set[Column]:
-    kind, names = parse(node_id.partition("#")[0])
+    kind, names = parse(_VERSION.sub("", node_id))
     if kind not in _KINDS:
         raise Refusal(404, f"Node '{node_id}' must be of type dataset, datasetField or job")
     if kind == "datasetField":

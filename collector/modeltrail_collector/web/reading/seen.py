@@ -35,6 +35,7 @@ class Seen:
         self._version = ""
         self._until = 0.0
         self._aliases: dict[Name, Name] = {}
+        self._called: dict[Name, set[str]] = {}
 
     def close(self) -> None:
         """Let go of the tables."""
@@ -66,9 +67,10 @@ class Seen:
         with translated():
             self.db.connection.execute(statements)
         rows = self.rows("SELECT * FROM alias")
-        self._aliases = {
-            (row["alias_namespace"], row["alias_name"]): (row["namespace"], row["name"]) for row in rows
-        }
+        self._aliases = {name_of(row, "alias_"): name_of(row) for row in rows}
+        self._called = {}
+        for alias, meant in self._aliases.items():
+            self._called.setdefault(meant, {meant[1]}).add(alias[1])
 
     def _among(self, column: str) -> str:
         if self._namespaces is None:
@@ -112,9 +114,7 @@ class Seen:
 
     def called(self, datasets: Collection[Name]) -> set[str]:
         """What these datasets may be called in an event, without the namespace."""
-        wanted = set(datasets)
-        others = {alias[1] for alias, meant in self._aliases.items() if meant in wanted}
-        return {name for _, name in wanted} | others
+        return {called for dataset in datasets for called in self._called.get(dataset, {dataset[1]})}
 
     def runs(self, ids: Iterable[str]) -> list[Row]:
         """Those of these runs that may be seen, the latest first."""

@@ -78,12 +78,11 @@ def verify(
     if sign and not write_head:
         raise ConfigError("--sign goes with --write-head FILE")
     key = private_key(sign) if sign else None
-    earlier = _earlier(head, trust) if head else None
-    trusted = public_key(trust) if trust else None
     log = open_log(log_uri)
-    if earlier is None:  # else that it is gone is the answer
+    if not head:  # else that it is gone is the answer
         log.must_exist()
-    report = verify_log(log, earlier.heads if earlier else (), trusted=trusted)
+    earlier = _earlier(head, trust).heads if head else ()
+    report = verify_log(log, earlier, trusted=public_key(trust) if trust else None)
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)

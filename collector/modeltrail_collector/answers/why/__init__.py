@@ -169,6 +169,8 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     if None not in digests:
         same = digests[0] == digests[1]
         said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")
+        if same and moved:
+            said.append("The figures differ all the same: in how, or on what, they were measured.")
     if not compared:
         said.append("No figure was recorded for both versions: nothing says that one behaves differently.")
     if any(row["same_data"] is False for row in moved):

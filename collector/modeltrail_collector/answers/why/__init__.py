@@ -109,8 +109,8 @@ def _unchanged(found: Found) -> list[str]:
             said.append(f"{word}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
-        commit = f"commit {state['commit'][:12]}" if state["commit"] else "the same source"
-        said.append(f"code: {commit}" + (", the same uncommitted changes" if state["diff_sha256"] else ""))
+        patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
+        said.append(f"code: commit {state['commit'][:12]}{patched}")
     fixed = [made.seeds(story) for story in (found.before, found.after)]
     if fixed[0] and fixed[0] == fixed[1]:
         said.append("seeds: " + ", ".join(f"{name}={value}" for name, value in sorted(fixed[1].items())))
@@ -127,7 +127,10 @@ def _not_recorded(found: Found) -> list[str]:
         and not any(story.find(key) for key in keys)
         and not (word == "parameters" and story.params)
     ]
-    if found.code["change"] == "unknown":
+    if found.code["entry_only"]:
+        entry = found.code["after"]["entry_point"]
+        said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
+    elif found.code["change"] == "unknown":
         said += [
             f"code of {story.label}"
             for story, side in ((found.before, "before"), (found.after, "after"))

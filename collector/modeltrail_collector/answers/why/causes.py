@@ -78,7 +78,7 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
         ):
             cause.strength = max(STRONG, cause.strength - 1)
         else:
-            cause.but("code or environment was not recorded on both sides")
+            cause.but("code or environment was not wholly recorded on both sides")
 
 
 def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:

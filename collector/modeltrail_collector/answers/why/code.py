@@ -21,7 +21,8 @@ _WORDS: Final = frozenset({".md", ".rst", ".txt", ".adoc"})
 def compare(before: Story, after: Story, repository: Path | None) -> Row:
     """The code of the two making runs.
 
-    `change` is same, changed, or unknown where one side's code was not recorded. `diff` is the unified diff
+    `change` is same, changed, or unknown where one side's code was not recorded, or `entry_only`: under no
+    version control all that is known of the code is its entry point, which is the same. `diff` is the unified diff
     from the one state to the other, and `diff_from` says how it was had: `repository` (git built both states
     there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts` (what is recorded
     on either side), or None; `ask` is then the command that tells it where the repository is.
@@ -74,13 +75,13 @@ _COMPARED: Final = (
 
 
 def _compare(was: Row | None, now: Row | None, repository: Path | None) -> Row:
-    answer: Row = {"change": "unknown", "before": was, "after": now, "diff": None, "diff_from": None,
-                   "files": [], "ask": None}  # fmt: skip
+    answer: Row = {"change": "unknown", "before": was, "after": now, "entry_only": False, "diff": None,
+                   "diff_from": None, "files": [], "ask": None}  # fmt: skip
     if was is None or now is None or not _tells(was) or not _tells(now):
         return answer
     differing = [field for field in _COMPARED if was[field] != now[field]]
     if not differing:
-        return answer | {"change": "same"}
+        return answer | ({"change": "same"} if now["commit"] else {"entry_only": True})
     answer |= {"change": "changed", "differs": differing}
     for source, made in _WAYS:
         diff = made(was, now, repository)

@@ -22,10 +22,10 @@ def compare(before: Story, after: Story, repository: Path | None) -> Row:
     """The code of the two making runs.
 
     `change` is same, changed, or unknown where one side's code was not recorded, or `entry_only`: under no
-    version control all that is known of the code is its entry point, which is the same. `diff` is the unified diff
-    from the one state to the other, and `diff_from` says how it was had: `repository` (git built both states
-    there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts` (what is recorded
-    on either side), or None; `ask` is then the command that tells it where the repository is.
+    version control all that is known of the code is its entry point, which is the same. `diff` is the unified
+    diff from the one state to the other, and `diff_from` says how it was had: `repository` (git built both
+    states there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts` (what is
+    recorded on either side), or None; `ask` is then the command that tells it where the repository is.
     """
     return _compare(_state(before), _state(after), repository)
 

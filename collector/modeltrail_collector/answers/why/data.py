@@ -11,16 +11,16 @@ where the change came in.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
 
-_IN_MEMORY: Final = "inmemory://"
 _Identity = tuple[str, str]
 
 
@@ -85,7 +85,7 @@ def compare(before: Story, after: Story) -> list[Pair]:
     """Every dataset of the two trails, those that the model was made from first."""
     old, new = (_reads(story) for story in (before, after))
     pairs = [_pair(was, now) for was, now in _matched(old, new)]
-    pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == _IN_MEMORY, pair.either.name))
+    pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == IN_MEMORY, pair.either.name))
     for pair in pairs:
         if pair.differs:
             pair.causes = _upstream(pair, pairs)
@@ -161,7 +161,7 @@ def _matched(old: list[Read], new: list[Read]) -> Iterator[tuple[Read | None, Re
     rules: tuple[Callable[[Read], tuple[object, ...]], ...] = (
         lambda read: (read.namespace, read.name),
         lambda read: (read.namespace, re.sub(r"\d+", "#", read.name)),
-        lambda read: (read.reader["job_name"], read.use, read.namespace == _IN_MEMORY, read.depth),
+        lambda read: (read.reader["job_name"], read.use, read.namespace == IN_MEMORY, read.depth),
     )
     for rule in rules:
         left, right = _grouped(old, rule), _grouped(new, rule)
@@ -220,13 +220,13 @@ def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
     if mine.writer is not None:
         run_id = mine.writer["run_id"]
         return [one for one in pairs if one.differs and one is not pair and run_id in one.either.readers]
-    if mine.namespace != _IN_MEMORY:
+    if mine.namespace != IN_MEMORY:
         return []
     return [
         one
         for one in pairs
         if one.differs
-        and one.either.namespace != _IN_MEMORY
+        and one.either.namespace != IN_MEMORY
         and mine.reader["run_id"] in one.either.readers
         and (mine.use is None or one.either.use in (mine.use, "other", None))
     ]
@@ -235,10 +235,10 @@ def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
 def inside(pair: Pair, pairs: list[Pair]) -> bool:
     """Whether it changed inside of the run that held it in memory: the files that this run read did not."""
     mine = pair.either
-    if not pair.differs or pair.causes or mine.namespace != _IN_MEMORY or mine.writer is not None:
+    if not pair.differs or pair.causes or mine.namespace != IN_MEMORY or mine.writer is not None:
         return False
     beside = [one for one in pairs if mine.reader["run_id"] in one.either.readers]
-    return any(one.change == "same" and one.either.namespace != _IN_MEMORY for one in beside)
+    return any(one.change == "same" and one.either.namespace != IN_MEMORY for one in beside)
 
 
 def told(pair: Pair) -> Row:

@@ -217,7 +217,8 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], _figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
-         row["slice"] or "", f"run {short_run(row['run_id'])}", learned(row))
+         f"{row['rows']:,} rows" if row["rows"] is not None else "", row["slice"] or "",
+         f"run {short_run(row['run_id'])}", learned(row))
         for row in rows
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
-from modeltrail_collector.answers.why.cause import Found
+from modeltrail_collector.answers.why.cause import Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
 
@@ -111,6 +111,8 @@ def _unchanged(found: Found) -> list[str]:
         state = found.code["after"]
         patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
         said.append(f"code: commit {state['commit'][:12]}{patched}")
+    elif found.code["change"] == "data":
+        said.append(f"code: of the tracked files only data differs: {named(found.code['data_files'])}")
     fixed = [made.seeds(story) for story in (found.before, found.after)]
     if fixed[0] and fixed[0] == fixed[1]:
         said.append("seeds: " + ", ".join(f"{name}={value}" for name, value in sorted(fixed[1].items())))

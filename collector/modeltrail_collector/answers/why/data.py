@@ -25,7 +25,10 @@ _Identity = tuple[str, str]
 
 
 class Read(msgspec.Struct, eq=False):
-    """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from."""
+    """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
+
+    `features` are the columns that its reader says it learned from, the label among them.
+    """
 
     namespace: str
     name: str
@@ -39,6 +42,7 @@ class Read(msgspec.Struct, eq=False):
     depth: int
     profile: Said | None
     schema: dict[str, str | None]
+    features: frozenset[str]
     place: Place | None
 
     @property
@@ -129,7 +133,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     identity = (node["namespace"], node["name"])
     profile = story.of_dataset(reader["run_id"], *identity, "modelTrail_featureProfile")
     schema = story.of_dataset(reader["run_id"], *identity, "schema")
-    said = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse") or schema or profile
+    use = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse")
+    said = use or schema or profile
     return Read(
         namespace=node["namespace"],
         name=node["name"],
@@ -143,6 +148,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         depth=depth,
         profile=profile,
         schema=_columns(schema),
+        features=_features(use),
         place=said.place if said else None,
     )
 
@@ -154,6 +160,14 @@ def _columns(schema: Said | None) -> dict[str, str | None]:
         for field in (fields if isinstance(fields, list) else ())
         if isinstance(field, dict) and isinstance(field.get("name"), str)
     }
+
+
+def _features(use: Said | None) -> frozenset[str]:
+    told = use.value.get("features") if use else None
+    if not isinstance(told, list):
+        return frozenset()
+    others = [use.value.get(field) for field in ("labelColumn", "weightColumn")] if use else []
+    return frozenset(name for name in (*told, *others) if isinstance(name, str))
 
 
 def _matched(old: list[Read], new: list[Read]) -> Iterator[tuple[Read | None, Read | None]]:

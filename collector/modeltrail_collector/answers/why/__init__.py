@@ -7,7 +7,7 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
-from modeltrail_collector.answers.why.cause import Found, named
+from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
 
@@ -163,19 +163,21 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     moved = [row for row in found.figures if figures.has_moved(row)]
     compared = [row for row in found.figures if row["before"] is not None and row["after"] is not None]
     digests = [story.model["digest"] for story in (found.before, found.after)]
+    same_bytes = digests[0] == digests[1] if None not in digests else None
     if not ranked:
         said.append("Nothing that was recorded changed.")
         if moved:
             said.append("The figures moved nevertheless: the cause is not in what was recorded.")
-        if moved or (None not in digests and digests[0] != digests[1]):
-            said.append(_randomness(found))
     elif compared and not moved:
         said.append("Every figure that both versions have is the same.")
-    if None not in digests:
-        same = digests[0] == digests[1]
-        said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")
-        if same and moved:
+    if same_bytes is not None:
+        said.append(
+            "The two models are the same bytes." if same_bytes else "The two models differ in their bytes."
+        )
+        if same_bytes and moved:
             said.append("The figures differ all the same: in how, or on what, they were measured.")
+    if moved or same_bytes is False:
+        said += _randomness(found, ranked, alike=bool(compared) and not moved)
     if not compared:
         said.append("No figure was recorded for both versions: nothing says that one behaves differently.")
     if any(row["same_data"] is False for row in moved):
@@ -183,10 +185,26 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     return said
 
 
-def _randomness(found: Found) -> str:
-    fixed = [made.seeds(story) for story in (found.before, found.after)]
+_SEARCHED: Final = (
+    "A search that is saved holds how long its fits took (cv_results_: mean_fit_time): its bytes differ "
+    "each time."
+)
+
+
+def _randomness(found: Found, ranked: list[Row], *, alike: bool) -> list[str]:
+    """What chance may have done, where no strong cause explains it; `alike`: all figures are the same."""
+    if any(row["strength"] == STRENGTHS[STRONG] for row in ranked):
+        return []
+    stories = (found.before, found.after)
+    if not ranked and alike and all(any(row["origin"] == "search" for row in one.params) for one in stories):
+        return [_SEARCHED]
+    fixed = [made.seeds(story) for story in stories]
     if None in fixed:
-        return "Whether seeds were fixed is not recorded: chance in training cannot be ruled out."
+        return ["Whether seeds were fixed is not recorded: chance in training cannot be ruled out."]
     if not all(fixed):
-        return "No seed was fixed: training again may well give another model by chance."
-    return "Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."
+        return ["No seed was fixed: training again may well give another model by chance."]
+    if any(seeds.keys() == {made.SPLIT} for seeds in fixed if seeds):
+        return ["Only the split was seeded: training again may well give another model by chance."]
+    if ranked:
+        return []
+    return ["Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."]

@@ -30,7 +30,7 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.recipe import IN_MEMORY
-from modeltrail_collector.answers.why import data, feeds, figures, making
+from modeltrail_collector.answers.why import code, data, feeds, figures, making
 from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.facts import Story
 
@@ -74,6 +74,8 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
+        if cause.kind == "code" and code.only_words(found.code):
+            return  # they do not become a cause by being alone
         if (
             found.code["change"] != "unknown"
             and found.made.old["environment"]

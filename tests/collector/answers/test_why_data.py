@@ -4,6 +4,8 @@ import math
 from datetime import timedelta
 
 from modeltrail_collector import answers
+from modeltrail_collector.answers.firing import alert
+from modeltrail_collector.answers.rules import Drift, Rules
 from modeltrail_collector.answers.why import code
 
 DAY = timedelta(days=1)
@@ -93,3 +95,12 @@ def test_a_diff_that_is_cut_tells_no_counts(make, log_of) -> None:
     assert "the recorded diff is cut: what else differs is not known" in told(cause["against"])
     assert "data, and no code: d.csv" in told(cause["against"])
     assert "both uncommitted changes are known" not in told(cause["against"])
+
+
+def test_drift_of_a_column_in_two_datasets_is_two_findings(make, log_of) -> None:
+    """A finding names the dataset: one that ends does not end the other."""
+    log = log_of([*learned(make, 1, age=0, row_id=0), *learned(make, 2, age=9, row_id=0)])
+    found = alert(log, Rules(rule=[Drift(name="drift", psi_above=0.2)]))
+    places = ("/data/churn/features.parquet", "t/train")
+    assert {f"PSI of age in {place}" for place in places} == {one.finding for one in found}
+    assert 2 == len({one.key for one in found})

@@ -104,3 +104,22 @@ def test_drift_of_a_column_in_two_datasets_is_two_findings(make, log_of) -> None
     places = ("/data/churn/features.parquet", "t/train")
     assert {f"PSI of age in {place}" for place in places} == {one.finding for one in found}
     assert 2 == len({one.key for one in found})
+
+
+def test_a_preparation_made_differently_tells_the_rows_that_it_kept(make, log_of) -> None:
+    """Of a new filter in the run that prepares it says how many rows came of it before and after."""
+    events = []
+    for number, rows in ((1, 4000), (2, 3900)):
+        at = make.base + number * DAY
+        prepared = make.prepare(number, at, raw="customers", features=f"features {number}")
+        if number == 2:
+            prepared[1]["run"]["facets"]["modelTrail_featureTransformations"] = make.facet(
+                "modelTrail_featureTransformations", steps=[{"id": "filter", "op": "filter"}]
+            )
+        trained = make.train(number, at + DAY / 2, features=f"features {number}", strength=1.0)
+        for event in trained:
+            event["inputs"][0]["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["rows"] = rows
+        events += [*prepared, *trained]
+    cause = answers.why(log_of(events), "churn@2")["causes"][0]
+    assert ("preparation", "prepare-churn") == (cause["kind"], cause["subject"])
+    assert "features.parquet: rows 4,000 → 3,900" in told(cause["evidence"])

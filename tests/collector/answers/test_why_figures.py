@@ -129,11 +129,14 @@ def test_an_alert_says_that_the_data_is_another(make, log_of, tmp_path) -> None:
 def test_evaluation_data_of_the_same_files_is_a_consequence(make, log_of) -> None:
     """What the run made of the same files stands below the code that made it otherwise."""
     log = log_of([*scored(make, 1, {"t/test": ("a", 0.9)}), *scored(make, 2, {"t/test": ("b", 0.8)})])
-    causes = answers.why(log, "churn@2")["causes"]
+    answer = answers.why(log, "churn@2")
+    causes = answer["causes"]
     assert [("code", "strong"), ("evaluation data", "unlikely")] == [
         (cause["kind"], cause["strength"]) for cause in causes
     ]
     assert "it was made in the run from the same files" == causes[1]["against"][0]["text"]
+    (row,) = [row for row in answer["figures"] if row["source"] == "evaluation"]
+    assert (pytest.approx(-0.1), None, False) == (row["delta"], row["better"], row["same_data"])
 
 
 def test_evaluation_data_of_a_file_that_changed_shows_the_file(make, log_of) -> None:

@@ -1,7 +1,8 @@
 -- kind = "metric": a figure below or above a value, or moved against another version of the same model.
 -- A figure that is no number is below, above and moved.
-WITH measured AS (FROM figure WHERE metric = $metric::VARCHAR), -- `figure`, named twice, would be worked out for all metrics
-told AS (
+-- `figure`, named twice, would be worked out for all metrics, and what is told of it several times.
+WITH measured AS MATERIALIZED (FROM figure WHERE metric = $metric::VARCHAR),
+told AS MATERIALIZED (
     SELECT m.*, d.content, coalesce(d.numbered, false) AS numbered
     FROM measured AS m LEFT JOIN (
         SELECT run_id, name AS dataset, max(coalesce(fingerprint, version)) AS content, bool_or(namespace = 'inmemory://'

@@ -14,10 +14,10 @@ from modeltrail_collector.answers.why.facts import Story
 _MORE: Final = frozenset({"accuracy", "auc", "precision", "recall", "f1", "r2", "ap", "ndcg", "map", "mcc"})
 _LESS: Final = frozenset({"loss", "error", "rmse", "mse", "mae", "mape", "logloss", "perplexity", "wer"})
 
-# What the emitter calls data in memory that has no name (`runs.facts.Facts.called`), from the second on: the
-# number says in which order it came, and not what it is.
-_NUMBERED: Final = re.compile(
-    r"/(train|validation|test|calibration|reference|inference|prompt|other|data)-\d+$"
+# What the emitter calls data in memory that has no name (`runs.facts.Facts.called`). The number, from the
+# second on, says in which order it came, and not what it is.
+_UNNAMED: Final = re.compile(
+    r"/(?:train|validation|test|calibration|reference|inference|prompt|other|data)(-\d+)?$"
 )
 
 _Key = tuple[str, str, str, str]
@@ -27,7 +27,7 @@ def moved(before: Story, after: Story) -> list[Row]:
     """One row per figure that either version has; those that moved most first.
 
     A row: name, split, dataset, slice, source (evaluation, or summary for what a run said of itself), before,
-    after, delta, better (None where it is not known which way is better), `same_data` (None: not recorded),
+    after, delta, better (None where nothing says which way is better), `same_data` (None: not recorded),
     `dataset_before` where the older version's data has another name, `rows` of the data where it was only in
     memory, and the runs and places.
 
@@ -96,8 +96,15 @@ def _pairs(
 
 
 def _is_numbered(story: Story, figure: Row) -> bool:
+    read = _in_memory(story, figure)
+    unnamed = _UNNAMED.search(read["name"]) if read else None
+    return bool(unnamed and unnamed[1])
+
+
+def _in_memory(story: Story, figure: Row) -> Row | None:
+    """The data that a figure was measured on, where it existed only inside of a run."""
     read = _read(story, figure)
-    return bool(read and read["namespace"] == IN_MEMORY and _NUMBERED.search(read["name"]))
+    return read if read and read["namespace"] == IN_MEMORY else None
 
 
 def _read(story: Story, figure: Row) -> Row | None:
@@ -125,7 +132,7 @@ def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | Non
         "better": None if up is None or not delta else (delta > 0) == up,
         "same_data": None,
         "dataset_before": None,
-        "rows": _rows(after, now) if now else was and _rows(before, was),
+        "rows": None,
         "run_before": was and was["run_id"],
         "run_after": now and now["run_id"],
         "place_before": was and _place(before, was),
@@ -135,12 +142,12 @@ def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | Non
         row["same_data"] = _same_content(before, was, after, now)
         if was["dataset"] != now["dataset"]:
             row |= {"same_data": row["same_data"] or False, "dataset_before": was["dataset"]}
+    held = _in_memory(after, now) if now else was and _in_memory(before, was)
+    if held:
+        row["rows"] = held["rows"]
+        if row["same_data"] is False and _UNNAMED.search(held["name"]):
+            row["better"] = None  # neither content nor name say that the two are to be compared
     return row
-
-
-def _rows(story: Story, figure: Row) -> int | None:
-    read = _read(story, figure)
-    return read["rows"] if read and read["namespace"] == IN_MEMORY else None
 
 
 def _delta(was: Any, now: Any) -> float | None:

@@ -192,7 +192,7 @@ def _drifted(rule: Drift, row: Row) -> list[Row]:
     return [
         row
         | {
-            "finding": f"PSI of {one.column}",
+            "finding": f"PSI of {one.column} in {row['dataset']}",
             "actual": f"{one.psi:.4g}",
             "expected": f"at most {rule.psi_above:g} against version {row['base_version']}",
             "column": one.column,

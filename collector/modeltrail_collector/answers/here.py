@@ -98,6 +98,9 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         return
     if code.commit is None:
         yield _source(recipe, folder)
+        if code.source_sha256 is not None:
+            why = "not recorded: without version control only the entry point is known"
+            yield Finding("code", "imported modules", why=why)
     elif (commit := _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")) is None:
         yield Finding("code", "commit", why=f"{folder} is no git repository, or git is not here")
     else:

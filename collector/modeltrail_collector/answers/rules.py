@@ -193,7 +193,8 @@ def _explained(error: str, document: dict[str, Any], text: str) -> str:
     line = _line(text, table, number) if table and number is not None else ""
     name = _called(document, table, number) if table and number is not None else ""
     key = f", {steps[2]}" if len(steps) > 2 else ""
-    seen = "" if isinstance(found, dict) or found is None else f"; it is {found!r}"
+    is_told = isinstance(found, dict) or found is None or repr(found) in said
+    seen = "" if is_told else f"; it is {found!r}"
     return f"{line}{name}{key}: {said}{seen}{_hint(said, document, steps)}"
 
 

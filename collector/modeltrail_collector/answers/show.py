@@ -222,13 +222,20 @@ def _evaluations(facts: _Facts) -> list[Row]:
             where="key = 'modelTrail_evaluation'",
         )
     }
+    sizes = {
+        (row["run_id"], row["name"]): row["rows"]
+        for row in facts.db.read("run_datasets", "run_id, name, rows", runs=runs, where="role = 'input'")
+    }
     told = ("run_id", "name", "value", "dataset", "slice", "happened_at")
     answer = []
     for row in rows:
         facet = said.get((row["run_id"], row["model_namespace"], row["model_name"]))
         capture = json.loads(facet["value"]).get("capture") if facet and facet["value"] else None
         source = {name: facet[name] if facet else None for name in _SOURCE}
-        answer.append({name: row[name] for name in told} | {"capture": capture, "source": source})
+        size = sizes.get((row["run_id"], row["dataset"]))
+        answer.append(
+            {name: row[name] for name in told} | {"rows": size, "capture": capture, "source": source}
+        )
     return answer
 
 

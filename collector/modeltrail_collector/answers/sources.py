@@ -241,14 +241,47 @@ def steps(db: Database, runs: set[str]) -> dict[str, list[str]]:
 
 
 def judging(db: Database, model: Row) -> list[str]:
-    """The runs that judged this version (a row of `models`), and perhaps others that judged another one."""
+    """The runs that judged this version (a row of `models`), and perhaps others that judged another one.
+
+    Where several versions of one name are the same bytes, a run that judged these counts for the version that
+    it names; else for that which it, its parent or its root run made or registered; else for all of them.
+    """
     keys = [key for key in (model["name"], model["digest"]) if key is not None]
     rows = db.read(
         "mentions",
-        "DISTINCT run_id",
+        "DISTINCT run_id, namespace, name, version",
         keys=keys,
         where="""how = 'evaluated'
             AND (key = $digest OR (key, key_namespace, version) = ($name, $namespace, $version))""",
         **{name: model[name] for name in ("digest", "namespace", "name", "version")},
     )
-    return [row["run_id"] for row in rows]
+    alike = _alike(db, model)
+    if len(alike) < 2:
+        return list({row["run_id"]: None for row in rows})
+    runs = {row["run_id"] for row in rows}
+    above = {
+        row["run_id"]: {row["run_id"], row["parent_run_id"], row["root_run_id"]}
+        for row in db.read("runs", "run_id, parent_run_id, root_run_id", runs=runs)
+    }
+    found = []
+    for row in rows:
+        named = (row["namespace"], row["name"]) == (model["namespace"], model["name"])
+        claimed = alike.keys() & {row["version"]} if named else set()
+        claimed = claimed or {one for one, own in alike.items() if own & above.get(row["run_id"], set())}
+        if not claimed or model["version"] in claimed:
+            found.append(row["run_id"])
+    return list(dict.fromkeys(found))
+
+
+def _alike(db: Database, model: Row) -> dict[str, set[str]]:
+    """The versions of this model's name that are the same bytes, with the runs that made and registered."""
+    if model["digest"] is None:
+        return {}
+    rows = db.read(
+        "models",
+        "version, run_id, registered_run_id",
+        models=[(model["namespace"], model["name"])],
+        where="(namespace, name, digest) = ($namespace, $name, $digest)",
+        **{name: model[name] for name in ("namespace", "name", "digest")},
+    )
+    return {row["version"]: {row["run_id"], row["registered_run_id"]} - {None} for row in rows}

@@ -55,6 +55,7 @@ def _print_figures(rows: list[dict[str, Any]]) -> None:
 
 def _figure_line(row: dict[str, Any]) -> tuple[str, ...]:
     where = [label("file", row["dataset"])] if row["dataset"] else [row["split"] or "in training"]
+    where += [f"({row['rows']:,} rows)"] if row["rows"] is not None else []
     where += [row["slice"]] if row["slice"] else []
     delta = row["delta"]
     moved = "" if delta is None else "=" if not delta else f"{delta:+.4g}"
@@ -67,7 +68,7 @@ def _verdict(row: dict[str, Any]) -> str:
     said = []
     if row["better"] is not None:
         said.append(coloured("better", "green") if row["better"] else coloured("worse", "red"))
-    if row["dataset_before"]:
+    if row["dataset_before"] and not row["same_data"]:
         said.append(dim(f"before on {label('file', row['dataset_before'])}"))
     elif row["same_data"] is False:
         said.append(coloured("on other data", "yellow"))

@@ -33,7 +33,8 @@ def print_story(answer: dict[str, Any], sections: Sequence[str]) -> None:
         elif name == "changes" and value:
             heading = f"changes since {short(value[0]['base_version'])}"
         if heading:
-            click.echo(bold(heading) if told else f"{bold(heading)}{_GAP}{dim('not recorded')}")
+            absent = _ABSENT.get(name, "not recorded")
+            click.echo(bold(heading) if told else f"{bold(heading)}{_GAP}{dim(absent)}")
         print_lines(told)
 
 
@@ -217,7 +218,8 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], _figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
-         row["slice"] or "", f"run {short_run(row['run_id'])}", learned(row))
+         f"{row['rows']:,} rows" if row["rows"] is not None else "", row["slice"] or "",
+         f"run {short_run(row['run_id'])}", learned(row))
         for row in rows
     ]  # fmt: skip
 
@@ -320,6 +322,7 @@ def _pairs(said: dict[str, Any], learned: str) -> list[Line]:
     return [(*line, learned if number == 0 else "") for number, line in enumerate(lines)]
 
 
+_ABSENT: Final = {"changes": "no earlier version, or nothing that differs from it"}
 _HEADINGS: Final = {"params": "parameters", "run": "made by", "dataInputs": "data"}
 _SECTIONS: Final[dict[str, Callable[[Any], list[Line]]]] = {
     "model": _model,

@@ -172,11 +172,11 @@ def evaluations(dossier: Dossier, *, sliced: bool | None = None) -> Table:
     return Table(
         title="Evaluations of parts of the data" if sliced else "Evaluations",
         columns=(
-            Column("metric"), Column("value", "number"), Column("on"), Column("slice"), Column("at", "time"),
-            Column("how"), Column("event", "code"),
+            Column("metric"), Column("value", "number"), Column("on"), Column("rows", "number"),
+            Column("slice"), Column("at", "time"), Column("how"), Column("event", "code"),
         ),
         rows=tuple(
-            (row["name"], row["value"], row["dataset"], slice_(row["slice"]), row["happened_at"],
+            (row["name"], row["value"], row["dataset"], row["rows"], slice_(row["slice"]), row["happened_at"],
              row["capture"], place(dossier, row))
             for row in rows
         ),

@@ -71,6 +71,8 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
     trained = see(features, given.get("y"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged)
+    if (weights := given.get("sample_weight")) is not None:
+        run.input(weights, role="train", name=f"{run.name}/sample_weight", capture="observed")
     if _boosted(estimator):
         _boosting.record_base(run, _base(given))
         _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
@@ -136,5 +138,8 @@ def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) ->
         record_params(run, _found(best), type(estimator).__name__, estimator)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation")
+        if (chosen := facts.chosen(estimator)) is not None:
+            # The series ends with the last candidate; what is told of the run is the best one.
+            run.facts.metrics.set_last("mean_test_score", chosen[1], step=chosen[0], split="validation")
         if hasattr(estimator, "best_score_"):
             run.metric("best_score", float(estimator.best_score_), split="validation")

@@ -122,6 +122,12 @@ def scores(search: Any) -> list[float]:
     return [float(score) for score in results.get("mean_test_score", ())]
 
 
+def chosen(search: Any) -> tuple[int, float] | None:
+    """The number of the best candidate of a finished search, and its mean test score."""
+    number, found = getattr(search, "best_index_", None), scores(search)
+    return (int(number), found[number]) if number is not None and found else None
+
+
 def rows(table: Any) -> int | None:
     """How many rows a table or list has."""
     try:

@@ -118,6 +118,7 @@ def test_code_without_a_repository_goes_by_its_digest(place, tmp_path):
     root, recipe = place
     alone = {**recipe, "code": {**recipe["code"], "commit": None, "source_sha256": sha256(b"x = 2\n")}}
     assert {} == compare(alone, root, "code")[0]
+    assert compare(alone, root, "code")[1]["imported modules"].startswith("not recorded")
     (root / "train.py").write_text("x = 3\n")
     assert {"train.py": (sha256(b"x = 2\n"), sha256(b"x = 3\n"))} == compare(alone, root, "code")[0]
     alone["code"]["source_sha256"] = None

@@ -1,11 +1,13 @@
 """The diff between two recorded states of the code: by git where it is at hand, else by what is recorded."""
 
 import subprocess
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from modeltrail_collector import answers
 from modeltrail_collector.answers.why import code, git
 
 NOBODY = ("-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -151,6 +153,24 @@ def test_what_is_the_same_and_what_is_not_known(repository) -> None:
     assert "unknown" == code._compare(state(commit), state(None), None)["change"]
     scripts = [state(None, source_sha256=digest * 64) for digest in "ab"]
     assert "changed" == code._compare(*scripts, None)["change"]
+
+
+def test_without_version_control_the_same_script_is_not_the_same_code(make, log_of) -> None:
+    """Of a script in no repository nothing is known of what it imports: the code is not ruled out."""
+    events = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + timedelta(days=number), features="f", strength=1.0)
+    ]
+    for event in events[1::2]:
+        told = event["run"]["facets"]["modelTrail_codeState"]
+        del told["commit"]
+        told |= {"dirty": False, "sourceSha256": make.digest("train.py")}
+    answer = answers.why(log_of(events), "churn@2")
+    assert "unknown" == answer["changes"]["code"]["change"]
+    assert not [line for line in answer["unchanged"] if line.startswith("code")]
+    said = "code but for train.py, which is the same: of modules that it imports nothing is known"
+    assert said in answer["not_recorded"]
 
 
 def test_only_source_files_count_among_the_untracked() -> None:

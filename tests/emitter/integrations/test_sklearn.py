@@ -166,6 +166,8 @@ def test_the_outermost_call_is_recorded_once(autolog, told, table):
     assert 1 == sum(entry["name"] == name for entry in entries)
     metrics = facet(event, "modelTrail_metrics")["metrics"]
     assert search.best_score_ == next(each["value"] for each in metrics if each["name"] == "best_score")
+    (mean,) = [each for each in metrics if each["name"] == "mean_test_score"]
+    assert (search.best_index_, search.best_score_) == (mean["step"], mean["value"])
     (chunk,) = [each for each in told("RUNNING") if "modelTrail_metricSeries" in each["run"]["facets"]]
     points = facet(chunk, "modelTrail_metricSeries")["points"]
     assert list(search.cv_results_["mean_test_score"]) == [point["value"] for point in points]
@@ -173,6 +175,28 @@ def test_the_outermost_call_is_recorded_once(autolog, told, table):
     assert ["standardscaler"] == [
         step["id"] for step in facet(event, "modelTrail_featureTransformations")["steps"]
     ]
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series])
+def test_weights_are_data_that_was_learned_from(autolog, told, table, kind):
+    """Weights of the rows, of a fit or handed on by a pipeline, are an input with their own fingerprint."""
+    autolog()
+    features, label = table[["age", "income"]], table["bought"]
+    model = LogisticRegression()
+    for weights in ([1.0] * 60, [1.0] * 59 + [2.0]):
+        with modeltrail.run("train"):
+            model.fit(features, label, sample_weight=kind(weights))
+        with modeltrail.run("train"):
+            make_pipeline(model).fit(features, label, logisticregression__sample_weight=kind(weights))
+    events = told()
+    found = [
+        {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in event["inputs"]}
+        for event in events
+    ]
+    assert [{"train/train", "train/sample_weight"}] * 4 == [set(uses) for uses in found]
+    digests = [uses["train/sample_weight"]["fingerprint"].get("digest") for uses in found]
+    assert (digests[0], digests[2]) == (digests[1], digests[3])
+    assert digests[0] != digests[2]
 
 
 def test_a_search_in_processes_records_once(autolog, told, table):

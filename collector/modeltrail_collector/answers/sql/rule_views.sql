@@ -38,12 +38,26 @@ baseline AS (
     WHERE CASE WHEN $against::VARCHAR = 'previous' THEN b.version = s.previous
         ELSE b.version = $against OR list_contains(b.aliases, $against) END
 ),
+claimed AS (
+    -- By runs that judged bytes which several versions of one name are: those that they name, else those that they, their
+    -- parents or roots made or registered. As `sources.judging`.
+    SELECT run_id, namespace, name, coalesce(list(version) FILTER (named), list(version) FILTER (own)) AS versions
+    FROM (
+        SELECT DISTINCT m.run_id, v.namespace, v.name, v.version,
+            (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version) AS named,
+            list_has_any([v.run_id, v.registered_run_id], [r.run_id, r.parent_run_id, r.root_run_id]) AS own
+        FROM (SELECT * FROM version QUALIFY count(*) OVER (PARTITION BY namespace, name, digest) > 1) AS v
+        JOIN metrics AS m ON m.model_digest = v.digest AND m.source = 'evaluation' JOIN runs AS r ON r.run_id = m.run_id
+    )
+    GROUP BY run_id, namespace, name
+),
 figure AS (
     SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
     FROM (
         SELECT v.*, m.name AS metric, m.* EXCLUDE (bucket, name, run_id), m.run_id AS run_id
         FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m ON m.model_digest = v.digest
-        WHERE source = 'evaluation'
+        LEFT JOIN claimed AS c ON (c.run_id, c.namespace, c.name) = (m.run_id, v.namespace, v.name)
+        WHERE source = 'evaluation' AND (c.versions IS NULL OR list_contains(c.versions, v.version))
         UNION ALL
         SELECT v.*, m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
         FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m

@@ -7,7 +7,7 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
-from modeltrail_collector.answers.why.cause import Found
+from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
 
@@ -109,8 +109,10 @@ def _unchanged(found: Found) -> list[str]:
             said.append(f"{word}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
-        commit = f"commit {state['commit'][:12]}" if state["commit"] else "the same source"
-        said.append(f"code: {commit}" + (", the same uncommitted changes" if state["diff_sha256"] else ""))
+        patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
+        said.append(f"code: commit {state['commit'][:12]}{patched}")
+    elif found.code["change"] == "data":
+        said.append(f"code: of the tracked files only data differs: {named(found.code['data_files'])}")
     fixed = [made.seeds(story) for story in (found.before, found.after)]
     if fixed[0] and fixed[0] == fixed[1]:
         said.append("seeds: " + ", ".join(f"{name}={value}" for name, value in sorted(fixed[1].items())))
@@ -127,7 +129,10 @@ def _not_recorded(found: Found) -> list[str]:
         and not any(story.find(key) for key in keys)
         and not (word == "parameters" and story.params)
     ]
-    if found.code["change"] == "unknown":
+    if found.code["entry_only"]:
+        entry = found.code["after"]["entry_point"]
+        said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
+    elif found.code["change"] == "unknown":
         said += [
             f"code of {story.label}"
             for story, side in ((found.before, "before"), (found.after, "after"))
@@ -158,17 +163,21 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     moved = [row for row in found.figures if figures.has_moved(row)]
     compared = [row for row in found.figures if row["before"] is not None and row["after"] is not None]
     digests = [story.model["digest"] for story in (found.before, found.after)]
+    same_bytes = digests[0] == digests[1] if None not in digests else None
     if not ranked:
         said.append("Nothing that was recorded changed.")
         if moved:
             said.append("The figures moved nevertheless: the cause is not in what was recorded.")
-        if moved or (None not in digests and digests[0] != digests[1]):
-            said.append(_randomness(found))
     elif compared and not moved:
         said.append("Every figure that both versions have is the same.")
-    if None not in digests:
-        same = digests[0] == digests[1]
-        said.append("The two models are the same bytes." if same else "The two models differ in their bytes.")
+    if same_bytes is not None:
+        said.append(
+            "The two models are the same bytes." if same_bytes else "The two models differ in their bytes."
+        )
+        if same_bytes and moved:
+            said.append("The figures differ all the same: in how, or on what, they were measured.")
+    if moved or same_bytes is False:
+        said += _randomness(found, ranked, alike=bool(compared) and not moved)
     if not compared:
         said.append("No figure was recorded for both versions: nothing says that one behaves differently.")
     if any(row["same_data"] is False for row in moved):
@@ -176,10 +185,26 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     return said
 
 
-def _randomness(found: Found) -> str:
-    fixed = [made.seeds(story) for story in (found.before, found.after)]
+_SEARCHED: Final = (
+    "A search that is saved holds how long its fits took (cv_results_: mean_fit_time): its bytes differ "
+    "each time."
+)
+
+
+def _randomness(found: Found, ranked: list[Row], *, alike: bool) -> list[str]:
+    """What chance may have done, where no strong cause explains it; `alike`: all figures are the same."""
+    if any(row["strength"] == STRENGTHS[STRONG] for row in ranked):
+        return []
+    stories = (found.before, found.after)
+    if not ranked and alike and all(any(row["origin"] == "search" for row in one.params) for one in stories):
+        return [_SEARCHED]
+    fixed = [made.seeds(story) for story in stories]
     if None in fixed:
-        return "Whether seeds were fixed is not recorded: chance in training cannot be ruled out."
+        return ["Whether seeds were fixed is not recorded: chance in training cannot be ruled out."]
     if not all(fixed):
-        return "No seed was fixed: training again may well give another model by chance."
-    return "Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."
+        return ["No seed was fixed: training again may well give another model by chance."]
+    if any(seeds.keys() == {made.SPLIT} for seeds in fixed if seeds):
+        return ["Only the split was seeded: training again may well give another model by chance."]
+    if ranked:
+        return []
+    return ["Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."]

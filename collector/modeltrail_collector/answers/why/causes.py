@@ -11,7 +11,8 @@ strong             a column of the data moved by PSI >= 0.25, its type changed o
 possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
                    differs and how is not recorded; code changed; a library that computes changed; a seed
 unlikely           the data differs and no column moved; other packages, the machine; documentation and
-                   tests; parameters that only say how fast (`n_jobs`)
+                   tests; parameters that only say how fast (`n_jobs`); figures measured on other data that
+                   the run made of the same files, where something else changed
 =================  ===================================================================================
 
 Then, in this order: code, library and arguments go up one step where what was fitted on changed inside of
@@ -28,8 +29,10 @@ transformations, training, parameters, code, environment, then by how far they m
 from typing import Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.why import data, feeds, figures, making
-from modeltrail_collector.answers.why.cause import STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.recipe import IN_MEMORY
+from modeltrail_collector.answers.why import code, data, feeds, figures, making
+from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.facts import Story
 
 _KINDS: Final = (
     "evaluation data", "data", "preparation", "transformations", "training", "parameters", "code",
@@ -58,7 +61,7 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
     digests = {story.model["digest"] for story in (found.before, found.after)}
     same_model = len(digests) == 1 and None not in digests
     fitted = [pair for pair in found.data if pair.either.depth == 1 and pair.either.use == "train"]
-    in_memory = [pair for pair in fitted if pair.either.namespace == "inmemory://"] or fitted
+    in_memory = [pair for pair in fitted if pair.either.namespace == IN_MEMORY] or fitted
     same_data = bool(in_memory) and all(pair.change == "same" for pair in in_memory)
     for cause in causes:
         if same_model:
@@ -71,6 +74,8 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
+        if cause.kind == "code" and code.only_words(found.code):
+            return  # they do not become a cause by being alone
         if (
             found.code["change"] != "unknown"
             and found.made.old["environment"]
@@ -78,7 +83,7 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
         ):
             cause.strength = max(STRONG, cause.strength - 1)
         else:
-            cause.but("code or environment was not recorded on both sides")
+            cause.but("code or environment was not wholly recorded on both sides")
 
 
 def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
@@ -93,40 +98,57 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
         text = f"{_metrics(rows)} measured on another content of {dataset}"
         if rows[0]["dataset_before"]:
             text = f"{_metrics(rows)} measured on {dataset}, before on {rows[0]['dataset_before']}"
-        behind = [cause for cause in causes if _feeds(found, cause, dataset)]
+        files = _files(found.after, rows[0]["run_after"], dataset)
+        behind = [cause for cause in causes if _feeds(found, cause, {dataset, *files})]
         for cause in behind:
             cause.for_(f"it reached the evaluation too: {text}", *places)
         if not behind:
             cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
             cause.for_(text, *places)
             made.append(cause)
+            if files and files == _files(
+                found.before, rows[0]["run_before"], rows[0]["dataset_before"] or dataset
+            ):
+                # A consequence of whatever else changed, if anything is known to have.
+                cause.strength = UNLIKELY if any(one.strength < UNLIKELY for one in causes) else POSSIBLE
+                cause.but("it was made in the run from the same files", *places)
     return made
+
+
+def _files(story: Story, run_id: str, dataset: str) -> dict[str, str | None]:
+    """What the run that judged read beside data that existed only in memory: name -> content."""
+    read = [row for row in story.datasets.get(run_id, ()) if row["role"] == "input"]
+    if not any((row["namespace"], row["name"]) == (IN_MEMORY, dataset) for row in read):
+        return {}
+    return {
+        row["name"]: row["fingerprint"] or row["version"]
+        for row in read
+        if row["namespace"] != IN_MEMORY and row["kind"] == "dataset"
+    }
 
 
 def _metrics(rows: list[Row]) -> str:
     return named(sorted({row["name"] for row in rows}))
 
 
-def _feeds(found: Found, cause: Cause, dataset: str) -> bool:
+def _feeds(found: Found, cause: Cause, datasets: set[str]) -> bool:
     """Whether evaluation data came of what changed: of the feed, or of the run that was made differently."""
     if cause.kind == "preparation":
         return any(
-            row["job"].partition("/")[2] == cause.subject and _wrote(found, row["run_after"], dataset)
+            row["job"].partition("/")[2] == cause.subject and _wrote(found, row["run_after"], datasets)
             for row in found.upstream
         )
     if cause.kind != "data":
         return False
     for pair in found.data:
-        if pair.either.name == dataset and any(r.either.name == cause.subject for r in data.roots(pair)):
-            return True
         if any(root.either.name == cause.subject for root in data.roots(pair)):
             runs = pair.either.readers
-            if any(_wrote(found, run_id, dataset) for run_id in runs):
+            if pair.either.name in datasets or any(_wrote(found, run_id, datasets) for run_id in runs):
                 return True
     return False
 
 
-def _wrote(found: Found, run_id: str, dataset: str) -> bool:
+def _wrote(found: Found, run_id: str, datasets: set[str]) -> bool:
     return any(
-        row["role"] == "output" and row["name"] == dataset for row in found.after.datasets.get(run_id, ())
+        row["role"] == "output" and row["name"] in datasets for row in found.after.datasets.get(run_id, ())
     )

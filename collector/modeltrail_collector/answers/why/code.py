@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +16,26 @@ _SOURCE: Final = frozenset({
 })  # fmt: skip
 """Untracked files with other endings, data and models above all, are no code."""
 _WORDS: Final = frozenset({".md", ".rst", ".txt", ".adoc"})
+_DATA: Final = frozenset({
+    ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".orc", ".avro", ".jsonl", ".ndjson", ".geojson",
+    ".xls", ".xlsx", ".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite", ".gz", ".zst", ".zip", ".joblib",
+    ".pkl", ".onnx", ".pt", ".safetensors",
+})  # fmt: skip
+"""Tracked files with these endings are no code; nor are those that a run read as data."""
 
 
 def compare(before: Story, after: Story, repository: Path | None) -> Row:
     """The code of the two making runs.
 
-    `change` is same, changed, or unknown where one side's code was not recorded. `diff` is the unified diff
-    from the one state to the other, and `diff_from` says how it was had: `repository` (git built both states
-    there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts` (what is recorded
-    on either side), or None; `ask` is then the command that tells it where the repository is.
+    `change` is same, changed, data (of all tracked files only data differs), or unknown: one side's code was
+    not recorded, or `entry_only`, under no version control all that is known of the code is its entry point,
+    which is the same. `diff` is the unified diff from the one state to the other, and `diff_from` says how it
+    was had: `repository` (git built both states there), `recorded` (both uncommitted diffs are on one commit,
+    and in the log), `parts` (what is recorded on either side), or None; `ask` is then the command that tells
+    it where the repository is. `cut`: the diff is not whole. `files` of it are code, `data_files` data.
     """
-    return _compare(_state(before), _state(after), repository)
+    read = {row["name"] for rows in after.datasets.values() for row in rows if row["kind"] == "dataset"}
+    return _compare(_state(before), _state(after), repository, read)
 
 
 def _state(story: Story) -> Row | None:
@@ -73,14 +82,14 @@ _COMPARED: Final = (
 )  # fmt: skip
 
 
-def _compare(was: Row | None, now: Row | None, repository: Path | None) -> Row:
-    answer: Row = {"change": "unknown", "before": was, "after": now, "diff": None, "diff_from": None,
-                   "files": [], "ask": None}  # fmt: skip
+def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Collection[str] = ()) -> Row:
+    answer: Row = {"change": "unknown", "before": was, "after": now, "entry_only": False, "diff": None,
+                   "diff_from": None, "files": [], "data_files": [], "cut": False, "ask": None}  # fmt: skip
     if was is None or now is None or not _tells(was) or not _tells(now):
         return answer
     differing = [field for field in _COMPARED if was[field] != now[field]]
     if not differing:
-        return answer | {"change": "same"}
+        return answer | ({"change": "same"} if now["commit"] else {"entry_only": True})
     answer |= {"change": "changed", "differs": differing}
     for source, made in _WAYS:
         diff = made(was, now, repository)
@@ -95,8 +104,35 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None) -> Row:
         for path in sorted(was["untracked"].keys() | now["untracked"].keys())
         if was["untracked"].get(path) != now["untracked"].get(path)
     ]
-    known = answer["diff"] if answer["diff_from"] != "parts" else was["diff"] + now["diff"]
-    return answer | {"files": files(known or ""), "untracked": untracked}
+    answer |= {"untracked": untracked, "cut": _is_cut(was, now, answer["diff"] or "")}
+    answer |= _told_apart(_changed_files(was, now, answer), read)
+    only_data = answer["data_files"] and not answer["files"] and not untracked and _is_whole(answer)
+    return answer | ({"change": "data"} if only_data and {*differing} <= {"commit", "diff_sha256"} else {})
+
+
+def _is_cut(was: Row, now: Row, diff: str) -> bool:
+    return was["diff_truncated"] or now["diff_truncated"] or len(diff.encode()) >= git.MOST_BYTES
+
+
+def _is_whole(change: Row) -> bool:
+    return change["diff_from"] in {"repository", "recorded"} and not change["cut"]
+
+
+def _changed_files(was: Row, now: Row, change: Row) -> list[Row]:
+    """The files of the diff; of one that is cut, or of two patches, nobody knows how many lines."""
+    if _is_whole(change):
+        return files(change["diff"])
+    known = was["diff"] + now["diff"] if change["diff_from"] == "parts" else change["diff"] or ""
+    paths = dict.fromkeys(file["path"] for file in files(known))
+    return [{"path": path, "added": None, "removed": None} for path in paths]
+
+
+def _told_apart(found: list[Row], read: Collection[str]) -> dict[str, list[Any]]:
+    """Code and data."""
+    parts = [name.split("/") for name in read]
+    tails = {"/".join(several[number:]) for several in parts for number in range(len(several))}
+    known = {path for file in found if Path(path := file["path"]).suffix.lower() in _DATA or path in tails}
+    return {"files": [one for one in found if one["path"] not in known], "data_files": sorted(known)}
 
 
 def _tells(state: Row) -> bool:
@@ -200,7 +236,7 @@ def files(diff: str) -> list[Row]:
 def only_words(change: Row) -> bool:
     """Whether all that differs is known, and is documentation or a test."""
     paths = [file["path"] for file in change["files"]]
-    whole = change["diff_from"] in {"repository", "recorded"} and not change["untracked"]
+    whole = _is_whole(change) and not change["untracked"]
     return bool(paths) and whole and all(_is_word(Path(path)) for path in paths)
 
 

@@ -11,21 +11,24 @@ where the change came in.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
 
-_IN_MEMORY: Final = "inmemory://"
 _Identity = tuple[str, str]
 
 
 class Read(msgspec.Struct, eq=False):
-    """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from."""
+    """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
+
+    `features` are the columns that its reader says it learned from, the label among them.
+    """
 
     namespace: str
     name: str
@@ -39,6 +42,7 @@ class Read(msgspec.Struct, eq=False):
     depth: int
     profile: Said | None
     schema: dict[str, str | None]
+    features: frozenset[str]
     place: Place | None
 
     @property
@@ -85,7 +89,7 @@ def compare(before: Story, after: Story) -> list[Pair]:
     """Every dataset of the two trails, those that the model was made from first."""
     old, new = (_reads(story) for story in (before, after))
     pairs = [_pair(was, now) for was, now in _matched(old, new)]
-    pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == _IN_MEMORY, pair.either.name))
+    pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == IN_MEMORY, pair.either.name))
     for pair in pairs:
         if pair.differs:
             pair.causes = _upstream(pair, pairs)
@@ -129,7 +133,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     identity = (node["namespace"], node["name"])
     profile = story.of_dataset(reader["run_id"], *identity, "modelTrail_featureProfile")
     schema = story.of_dataset(reader["run_id"], *identity, "schema")
-    said = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse") or schema or profile
+    use = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse")
+    said = use or schema or profile
     return Read(
         namespace=node["namespace"],
         name=node["name"],
@@ -143,6 +148,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         depth=depth,
         profile=profile,
         schema=_columns(schema),
+        features=_features(use),
         place=said.place if said else None,
     )
 
@@ -156,12 +162,20 @@ def _columns(schema: Said | None) -> dict[str, str | None]:
     }
 
 
+def _features(use: Said | None) -> frozenset[str]:
+    told = use.value.get("features") if use else None
+    if not isinstance(told, list):
+        return frozenset()
+    others = [use.value.get(field) for field in ("labelColumn", "weightColumn")] if use else []
+    return frozenset(name for name in (*told, *others) if isinstance(name, str))
+
+
 def _matched(old: list[Read], new: list[Read]) -> Iterator[tuple[Read | None, Read | None]]:
     """By name; then, one to one, by the name without digits; then by who read it as what."""
     rules: tuple[Callable[[Read], tuple[object, ...]], ...] = (
         lambda read: (read.namespace, read.name),
         lambda read: (read.namespace, re.sub(r"\d+", "#", read.name)),
-        lambda read: (read.reader["job_name"], read.use, read.namespace == _IN_MEMORY, read.depth),
+        lambda read: (read.reader["job_name"], read.use, read.namespace == IN_MEMORY, read.depth),
     )
     for rule in rules:
         left, right = _grouped(old, rule), _grouped(new, rule)
@@ -220,13 +234,13 @@ def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
     if mine.writer is not None:
         run_id = mine.writer["run_id"]
         return [one for one in pairs if one.differs and one is not pair and run_id in one.either.readers]
-    if mine.namespace != _IN_MEMORY:
+    if mine.namespace != IN_MEMORY:
         return []
     return [
         one
         for one in pairs
         if one.differs
-        and one.either.namespace != _IN_MEMORY
+        and one.either.namespace != IN_MEMORY
         and mine.reader["run_id"] in one.either.readers
         and (mine.use is None or one.either.use in (mine.use, "other", None))
     ]
@@ -235,10 +249,10 @@ def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
 def inside(pair: Pair, pairs: list[Pair]) -> bool:
     """Whether it changed inside of the run that held it in memory: the files that this run read did not."""
     mine = pair.either
-    if not pair.differs or pair.causes or mine.namespace != _IN_MEMORY or mine.writer is not None:
+    if not pair.differs or pair.causes or mine.namespace != IN_MEMORY or mine.writer is not None:
         return False
     beside = [one for one in pairs if mine.reader["run_id"] in one.either.readers]
-    return any(one.change == "same" and one.either.namespace != _IN_MEMORY for one in beside)
+    return any(one.change == "same" and one.either.namespace != IN_MEMORY for one in beside)
 
 
 def told(pair: Pair) -> Row:

@@ -31,50 +31,66 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
         causes.append(_feed(pair, symptoms.get(id(pair), [])))
         if inside:
             causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
+            if found.code["entry_only"]:
+                causes[-1].but("the modules that its script imports are not recorded: it may be these")
     return causes
 
 
 def _feed(pair: Pair, symptoms: list[Pair]) -> Cause:
-    cause = Cause("data", pair.either.name, _changed(pair), UNLIKELY)
-    own, shown = _severity(pair), [_severity(symptom) for symptom in symptoms if symptom.profiled]
+    last = [symptom for symptom in symptoms if symptom.either.depth == 1 and symptom.profiled]
+    still = all(_severity(one) == UNLIKELY for one in last)
+    unused = _unused(pair, last) if still else frozenset()
+    cause = Cause("data", pair.either.name, _changed(pair, unused), UNLIKELY)
+    own, shown = _severity(pair, unused), [_severity(symptom) for symptom in symptoms if symptom.profiled]
     cause.strength = own if pair.profiled or own == STRONG else min([own, POSSIBLE, *shown])
-    _tell_pair(cause, pair)
+    _tell_pair(cause, pair, unused)
     for symptom in sorted(symptoms, key=lambda one: -one.either.depth):
         moved = [one for one in symptom.drifts if one.level in {"large", "moderate"}]
         if not pair.profiled and moved and not cause.columns:
             cause.columns = [one.column for one in moved[:MUCH]]
         if moved:
             cause.for_(f"shows in {short(symptom)}: {columns(moved)}", *places_of(symptom))
-    last = [symptom for symptom in symptoms if symptom.either.depth == 1 and symptom.profiled]
-    if last and cause.strength < UNLIKELY and all(_severity(one) == UNLIKELY for one in last):
-        cause.strength += 1
+    if last and still:
+        cause.strength = min(UNLIKELY, cause.strength + 1)
         cause.but(f"no column of {short(last[0])} moved by PSI 0.1", *places_of(last[0]))
-    cause.weight = max((one.psi or 0.0 for pair_ in (pair, *symptoms) for one in pair_.drifts), default=0.0)
+    drifts = [one for each in (pair, *symptoms) for one in each.drifts if one.column not in unused]
+    cause.weight = max((one.psi or 0.0 for one in drifts), default=0.0)
     return cause
 
 
-def _changed(pair: Pair) -> str:
-    moved = [one.column for one in pair.drifts if one.told]
+def _unused(pair: Pair, last: list[Pair]) -> frozenset[str]:
+    """The columns that the model did not learn from, as far as that is recorded of it."""
+    sides = [side for one in (pair, *last) for side in (one.before, one.after) if side]
+    learned = {name for side in sides if side.depth == 1 for name in side.features}
+    known = {one.column for one in pair.drifts}.union(*(side.schema for side in sides))
+    return frozenset(known - learned) if learned else frozenset()
+
+
+def _changed(pair: Pair, unused: frozenset[str]) -> str:
+    moved = [one.column for one in pair.drifts if one.told and one.column not in unused]
     if pair.change in {"added", "removed"}:
         return "is new" if pair.change == "added" else "is not read any more"
     if moved:
         return f"column{'s' if len(moved) > 1 else ''} {named(moved)}"
-    gone = [*pair.columns_removed, *pair.columns_added]
+    gone = [name for name in (*pair.columns_removed, *pair.columns_added) if name not in unused]
     if gone:
         return f"other columns: {named(gone)}"
     return "other content" + ("" if pair.profiled else ", which is all that is recorded")
 
 
-def _severity(pair: Pair) -> int:
+def _severity(pair: Pair, unused: frozenset[str] = frozenset()) -> int:
+    """How strong a candidate it is by what changed, columns that the model did not learn from left out."""
     if pair.change in {"added", "removed"}:
         return STRONG if pair.either.use in {None, "train"} or pair.either.depth > 1 else POSSIBLE
-    missing = max((abs(one.missing_moved) for one in pair.drifts), default=0.0)
+    drifts = [one for one in pair.drifts if one.column not in unused]
+    missing = max((abs(one.missing_moved) for one in drifts), default=0.0)
     rows = _rows_moved(pair)
-    broken = pair.columns_removed or pair.types or any(one.types for one in pair.drifts)
-    if broken or missing >= 0.1 or rows >= 0.5 or any(one.level == "large" for one in pair.drifts):
+    others = {*pair.columns_removed, *(kind["column"] for kind in pair.types)} - unused
+    broken = others or any(one.types for one in drifts)
+    if broken or missing >= 0.1 or rows >= 0.5 or any(one.level == "large" for one in drifts):
         return STRONG
-    softly = missing >= drift.MISSING_MOVED or rows >= 0.1 or pair.columns_added
-    if softly or any(one.told for one in pair.drifts) or not pair.profiled:
+    softly = missing >= drift.MISSING_MOVED or rows >= 0.1 or set(pair.columns_added) - unused
+    if softly or any(one.told for one in drifts) or not pair.profiled:
         return POSSIBLE
     return UNLIKELY
 
@@ -86,9 +102,9 @@ def _rows_moved(pair: Pair) -> float:
     return abs(rows[1] - rows[0]) / max(1, rows[0])
 
 
-def _tell_pair(cause: Cause, pair: Pair) -> None:
+def _tell_pair(cause: Cause, pair: Pair, unused: frozenset[str]) -> None:
     places = places_of(pair)
-    moved = [one for one in pair.drifts if one.told]
+    moved = [one for one in pair.drifts if one.told and one.column not in unused]
     cause.columns = [one.column for one in moved[:MUCH]]
     for one in moved[:MUCH]:
         cause.for_(f"{one.column}: {describe(one)}", *places)
@@ -100,6 +116,8 @@ def _tell_pair(cause: Cause, pair: Pair) -> None:
         if names:
             cause.for_(f"{word} columns: {named(names)}", *places)
     _tell_content(cause, pair, places)
+    for one in [one for one in pair.drifts if one.told and one.column in unused][:MUCH]:
+        cause.but(f"{one.column} moved, but the model did not learn from it: {describe(one)}", *places)
 
 
 def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:

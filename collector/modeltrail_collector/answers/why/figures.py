@@ -1,15 +1,24 @@
 """What moved in the evaluations, per metric, data and slice; and whether it was measured on the same data."""
 
 import math
+import re
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why.facts import Story
 
 # Which way is better where nobody says: by the last word of a metric's name, as libraries call them.
 _MORE: Final = frozenset({"accuracy", "auc", "precision", "recall", "f1", "r2", "ap", "ndcg", "map", "mcc"})
 _LESS: Final = frozenset({"loss", "error", "rmse", "mse", "mae", "mape", "logloss", "perplexity", "wer"})
+
+# What the emitter calls data in memory that has no name (`runs.facts.Facts.called`). The number, from the
+# second on, says in which order it came, and not what it is.
+_UNNAMED: Final = re.compile(
+    r"/(?:train|validation|test|calibration|reference|inference|prompt|other|data)(-\d+)?$"
+)
 
 _Key = tuple[str, str, str, str]
 
@@ -18,13 +27,17 @@ def moved(before: Story, after: Story) -> list[Row]:
     """One row per figure that either version has; those that moved most first.
 
     A row: name, split, dataset, slice, source (evaluation, or summary for what a run said of itself), before,
-    after, delta, better (None where it is not known which way is better), `same_data` (None: not recorded),
-    `dataset_before` where the older version was measured on another dataset, and the runs and places.
+    after, delta, better (None where nothing says which way is better), `same_data` (None: not recorded),
+    `dataset_before` where the older version's data has another name, `rows` of the data where it was only in
+    memory, and the runs and places.
+
+    Figures are held against each other where they were measured on the same content, else on data of the same
+    name, else where each side has one left over. A running number (`train/test-2`) is no name.
     """
     old, new = _by_key(before), _by_key(after)
     rows = []
     for key in sorted(old.keys() | new.keys()):
-        for was, now in _pairs(old.get(key, {}), new.get(key, {})):
+        for was, now in _pairs(before, old.get(key, []), after, new.get(key, [])):
             rows.append(_row(key, before, was, after, now))
     return sorted(rows, key=_order)
 
@@ -43,6 +56,7 @@ def _order(row: Row) -> tuple[object, ...]:
     delta = row["delta"]
     return (
         row["source"] != "evaluation",
+        None in (row["before"], row["after"]),
         not has_moved(row),
         row["slice"] is not None,
         -abs(delta) if delta is not None else 0.0,
@@ -52,22 +66,52 @@ def _order(row: Row) -> tuple[object, ...]:
     )
 
 
-def _by_key(story: Story) -> dict[_Key, dict[str, Row]]:
-    found: dict[_Key, dict[str, Row]] = defaultdict(dict)
+def _by_key(story: Story) -> dict[_Key, list[Row]]:
+    found: dict[_Key, list[Row]] = defaultdict(list)
     for row in story.figures:
-        key = (row["source"], row["name"], row["split"] or "", row["slice"] or "")
-        found[key][row["dataset"] or ""] = row
+        found[row["source"], row["name"], row["split"] or "", row["slice"] or ""].append(row)
     return found
 
 
-def _pairs(old: dict[str, Row], new: dict[str, Row]) -> list[tuple[Row | None, Row | None]]:
-    """By dataset; where each side has one dataset left over, these two: a comparison on different data."""
-    pairs: list[tuple[Row | None, Row | None]] = [(old[name], new[name]) for name in old if name in new]
-    gone = [row for name, row in old.items() if name not in new]
-    come = [row for name, row in new.items() if name not in old]
-    if len(gone) == len(come) == 1:
-        return [*pairs, (gone[0], come[0])]
-    return [*pairs, *((row, None) for row in gone), *((None, row) for row in come)]
+def _pairs(
+    before: Story, old: list[Row], after: Story, new: list[Row]
+) -> list[tuple[Row | None, Row | None]]:
+    """One rule after the other, each for what the one before it left over."""
+    rules: tuple[Callable[[Story, Row], object], ...] = (
+        lambda story, row: (row["dataset"], known) if (known := content(story, row)) else None,
+        content,
+        lambda story, row: None if _is_numbered(story, row) else row["dataset"] or "",
+    )
+    pairs: list[tuple[Row | None, Row | None]] = []
+    for rule in rules:
+        right = {key: row for row in new if (key := rule(after, row)) is not None}
+        found = [(row, right.pop(key)) for row in old if (key := rule(before, row)) in right]
+        pairs += found
+        done = {id(row) for pair in found for row in pair}
+        old, new = ([row for row in side if id(row) not in done] for side in (old, new))
+    left = [*((before, row) for row in old), *((after, row) for row in new)]
+    if len(old) == len(new) == 1 and not any(_is_numbered(*one) for one in left):
+        return [*pairs, (old[0], new[0])]
+    return [*pairs, *((row, None) for row in old), *((None, row) for row in new)]
+
+
+def _is_numbered(story: Story, figure: Row) -> bool:
+    read = _in_memory(story, figure)
+    unnamed = _UNNAMED.search(read["name"]) if read else None
+    return bool(unnamed and unnamed[1])
+
+
+def _in_memory(story: Story, figure: Row) -> Row | None:
+    """The data that a figure was measured on, where it existed only inside of a run."""
+    read = _read(story, figure)
+    return read if read and read["namespace"] == IN_MEMORY else None
+
+
+def _read(story: Story, figure: Row) -> Row | None:
+    """The data that a figure was measured on, as its run read it."""
+    reads = story.datasets.get(figure["run_id"], ())
+    of_it = (read for read in reads if read["role"] == "input" and read["name"] == figure["dataset"])
+    return next(of_it, None)
 
 
 def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
@@ -88,16 +132,21 @@ def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | Non
         "better": None if up is None or not delta else (delta > 0) == up,
         "same_data": None,
         "dataset_before": None,
+        "rows": None,
         "run_before": was and was["run_id"],
         "run_after": now and now["run_id"],
         "place_before": was and _place(before, was),
         "place_after": now and _place(after, now),
     }
-    if was and now:
+    if was and now and (was["dataset"] or now["dataset"]):
+        row["same_data"] = _same_content(before, was, after, now)
         if was["dataset"] != now["dataset"]:
-            row |= {"same_data": False, "dataset_before": was["dataset"]}
-        elif was["dataset"]:
-            row["same_data"] = _same_content(before, was, after, now)
+            row |= {"same_data": row["same_data"] or False, "dataset_before": was["dataset"]}
+    held = _in_memory(after, now) if now else was and _in_memory(before, was)
+    if held:
+        row["rows"] = held["rows"]
+        if row["same_data"] is False and _UNNAMED.search(held["name"]):
+            row["better"] = None  # neither content nor name say that the two are to be compared
     return row
 
 
@@ -113,11 +162,9 @@ def _same_content(before: Story, was: Row, after: Story, now: Row) -> bool | Non
 
 def content(story: Story, figure: Row) -> str | None:
     """The fingerprint of the data that a figure was measured on; None where it is not recorded."""
-    for read in story.datasets.get(figure["run_id"], ()):
-        if read["role"] == "input" and read["name"] == figure["dataset"]:
-            found: str | None = read["fingerprint"] or read["version"]
-            return found
-    return None
+    read = _read(story, figure)
+    found: str | None = (read["fingerprint"] or read["version"]) if read else None
+    return found
 
 
 def _more_is_better(story: Story, row: Row) -> bool | None:

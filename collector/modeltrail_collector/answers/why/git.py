@@ -16,7 +16,7 @@ import msgspec
 from modeltrail_collector import scratch
 
 _TIMEOUT: Final = 10.0
-_MOST_BYTES: Final = 256 << 10
+MOST_BYTES: Final = 256 << 10
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 # What a repository configures must not run: no hook, monitor, external diff or prompt.
 _SAFE: Final = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
@@ -79,4 +79,4 @@ def _ask(repository: Path, place: dict[str, str], *question: str, given: str = "
         )
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-    return answer.stdout[:_MOST_BYTES].decode(errors="replace") if answer.returncode == 0 else None
+    return answer.stdout[:MOST_BYTES].decode(errors="replace") if answer.returncode == 0 else None

@@ -102,16 +102,28 @@ def _argv(story: Story) -> list[str] | None:
 
 
 def seeds(story: Story) -> dict[str, Any] | None:
-    """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded."""
+    """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded.
+
+    `split` is the seed by which the data was split, where all that was split has the same.
+    """
     said = story.find("modelTrail_training")
     told = said.value.get("seeds") if said else None
     found = {key: seed for key, seed in told.items() if seed is not None} if isinstance(told, dict) else {}
     for row in story.params:
         if _SEED.search(row["name"]) and row["value"] not in _NO_SEED:
             found[row["name"]] = row["value"]
+    splits = {
+        seed
+        for each in story.runs.get(story.run_id, ())
+        if each.key == "modelTrail_dataUse" and isinstance(how := each.value.get("split"), dict)
+        and isinstance(seed := how.get("seed"), int)
+    }  # fmt: skip
+    if len(splits) == 1:
+        found[SPLIT] = splits.pop()
     return found if found or said or story.params else None
 
 
+SPLIT: Final = "split"
 _SEED: Final = re.compile(r"(^|_|\.)(random_state|seed|random_seed)$")
 _NO_SEED: Final = frozenset({None, "", "null", "None"})
 

@@ -62,6 +62,9 @@ def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
     elif any(pair.differs for pair in wrote):
         cause.but("its inputs changed too, which is told above or below")
     for pair in own:
+        rows = [side.rows for side in (pair.before, pair.after) if side and side.rows is not None]
+        if len(set(rows)) > 1:
+            cause.for_(f"{short(pair)}: rows {rows[0]:,} → {rows[1]:,}", *places_of(pair))
         if moved := [one for one in pair.drifts if one.told]:
             cause.for_(f"{short(pair)}: {columns(moved)}", *places_of(pair))
 
@@ -169,7 +172,7 @@ def _code(found: Found) -> list[Cause]:
     change = found.code
     if change["change"] != "changed":
         return []
-    files = [f"{file['path']} +{file['added']} −{file['removed']}" for file in change["files"]]  # noqa: RUF001
+    files = [_file(file) for file in change["files"]]
     files += [f"{path} (untracked)" for path in change["untracked"]]
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
     cause.subject = cause.subject or cause.what
@@ -177,14 +180,23 @@ def _code(found: Found) -> list[Cause]:
     cause.for_(_code_what(change), *where)
     if files:
         cause.for_(f"files: {named(files)}", *where)
+    if change["data_files"]:
+        cause.but(f"data, and no code: {named(change['data_files'])}", *where)
     if code_.only_words(change):
         cause.strength = UNLIKELY
         cause.but("only documentation and tests differ", *where)
     if change["ask"]:
         cause.but(f"what the commits differ in is not recorded: {change['ask']}", *where)
+    elif change["cut"]:
+        cause.but("the recorded diff is cut: what else differs is not known", *where)
     elif change["diff_from"] == "parts":
         cause.but("both uncommitted changes are known, the state that each gave is not", *where)
     return [cause]
+
+
+def _file(file: Row) -> str:
+    lines = "" if file["added"] is None else f" +{file['added']} −{file['removed']}"  # noqa: RUF001
+    return f"{file['path']}{lines}"
 
 
 def _code_what(change: Row) -> str:

@@ -1,0 +1,152 @@
+"""Which figures count for which version, and which of them are held against each other."""
+
+from datetime import timedelta
+
+import pytest
+
+from modeltrail_collector import answers
+from modeltrail_collector.answers import firing
+from modeltrail_collector.answers.rules import read_rules
+
+PATH = "/data/churn/models/churn.joblib"
+DAY = timedelta(days=1)
+
+
+def judged(make, at, digest: str, accuracy: float, *, version: str | None = None, parent: str | None = None):
+    """A run that judged these bytes, as the emitter tells it: the file by its short digest, or a version."""
+    named = ("models/churn", "modeltrail://registry") if version else (PATH, "file")
+    said = make.facet(
+        "modelTrail_evaluation", modelDigest=digest, modelVersion=version or digest[:12],
+        dataset={"namespace": "file", "name": "/data/churn/holdout.parquet"},
+        metrics=[{"name": "accuracy", "value": accuracy}],
+    )  # fmt: skip
+    facets = {"parent": make.facet(
+        "parent", run={"runId": parent}, job={"namespace": "ml", "name": "train-churn"}
+    )} if parent else {}  # fmt: skip
+    model = make.dataset(named[0], namespace=named[1], inputFacets__modelTrail_evaluation=said)
+    holdout = make.used("/data/churn/holdout.parquet", "holdout", role="test", rows=1000)
+    run_id = make.uuid7(at, round(accuracy * 1000))
+    return make.run_event("COMPLETE", at, run_id, "judge", run_facets=facets, inputs=[model, holdout])
+
+
+def twice(make, *later):
+    """Two trainings that give the same bytes, registered as two versions; each judges its own as a child."""
+    digest, events = make.digest("model 1"), []
+    for number in (1, 2):
+        at = make.base + number * DAY
+        made = make.train(number, at, features="f", strength=1.0)
+        made[1]["inputs"].pop()
+        file, _ = made[1]["outputs"]
+        file["facets"]["version"]["datasetVersion"] = digest
+        file["outputFacets"]["modelTrail_modelArtifact"]["digest"] = digest
+        child = judged(make, at + DAY / 2, digest, 0.9 - number / 10, parent=made[1]["run"]["runId"])
+        events += [*made, child]
+    return [*events, *later]
+
+
+def figures(log, version: str) -> list[float]:
+    rows = answers.show(log, f"churn@{version}")["evaluations"]
+    return [row["value"] for row in rows]
+
+
+def test_versions_of_the_same_bytes_keep_their_own_figures(make, log_of, tmp_path) -> None:
+    """What a version's own run judged is no other version's figure, though both are the same bytes."""
+    log = log_of(twice(make))
+    assert [0.8] == figures(log, "1")
+    assert figures(log, "2")[-1] == pytest.approx(0.7)
+    answer = answers.why(log, "churn@1", "churn@2")
+    assert [(0.8, pytest.approx(0.7))] == [
+        (row["before"], row["after"]) for row in answer["figures"] if row["source"] == "evaluation"
+    ]
+    assert "The figures differ all the same: in how, or on what, they were measured." in answer["notes"]
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname="fell"\nkind="metric"\nmetric="accuracy"\nfell_by=0.05\n')
+    assert ["0.7"] == [one.actual for one in firing.alert(log, read_rules(rules))]
+
+
+def test_an_evaluation_of_shared_bytes_by_another_run(make, log_of) -> None:
+    """What judged the bytes alone counts for all versions of them, what names one of them for that one."""
+    digest, at = make.digest("model 1"), make.base + 5 * DAY
+    of_all, of_one = judged(make, at, digest, 0.5), judged(make, at + DAY, digest, 0.4, version="2")
+    log = log_of(twice(make, of_all, of_one))
+    assert [0.8, 0.5] == figures(log, "1")
+    assert [0.5, 0.4] == figures(log, "2")[-2:]
+
+
+def scored(make, number: int, scores: dict[str, tuple[str, float]], *, raw: str = "raw", features: str = "f"):
+    """A training on a file, scored on data in memory: name -> (content, accuracy)."""
+    at = make.base + number * DAY
+    made = make.train(number, at, features=features, strength=1.0)
+    made[1]["inputs"] = made[1]["inputs"][:1]
+    parent, digest = made[1]["run"]["runId"], make.digest(f"model {number}")
+    for place, (name, (content, accuracy)) in enumerate(scores.items()):
+        child = judged(make, at + (place + 1) * timedelta(hours=1), digest, accuracy, parent=parent)
+        model = child["inputs"][0]
+        model["inputFacets"]["modelTrail_evaluation"]["dataset"] = {"namespace": "inmemory://", "name": name}
+        test = make.used(name, content, role="test", rows=50 + place) | {"namespace": "inmemory://"}
+        child["inputs"] = [model, test, make.used("/data/churn/raw.csv", raw, role="test", rows=1000)]
+        child["run"]["runId"] = make.uuid7(at, 400 + place)
+        made.append(child)
+    return made
+
+
+def held(answer) -> set[tuple]:
+    rows = [row for row in answer["figures"] if row["source"] == "evaluation"]
+    return {(row["dataset"], row["before"], row["after"], row["same_data"]) for row in rows}
+
+
+def alerts(log, tmp_path, bound: str) -> list[tuple]:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[[rule]]\nname = "r"\nkind = "metric"\nmetric = "accuracy"\n{bound}\n')
+    return [(one.finding, one.actual, one.expected) for one in firing.alert(log, read_rules(rules))]
+
+
+def test_data_without_a_name_is_held_against_the_same_content(make, log_of, tmp_path) -> None:
+    """A running number is no name: what has the same content is compared, and what has none is not."""
+    before = {"t/test": ("all", 0.8), "t/test-2": ("Lima", 0.9), "t/test-3": ("Oslo", 0.6)}
+    after = {"t/test": ("all", 0.8), "t/test-2": ("Bern", 0.61), "t/test-3": ("Lima", 0.9)}
+    log = log_of([*scored(make, 1, before), *scored(make, 2, after)])
+    answer = answers.why(log, "churn@2")
+    assert {
+        ("t/test", 0.8, 0.8, True), ("t/test-3", 0.9, 0.9, True),
+        ("t/test-3", 0.6, None, None), ("t/test-2", None, 0.61, None),
+    } == held(answer)  # fmt: skip
+    assert "evaluation data" not in [cause["kind"] for cause in answer["causes"]]
+    assert 51 == next(row["rows"] for row in answer["figures"] if row["after"] == 0.61)
+    assert [] == alerts(log, tmp_path, "moved_by = 0.05")
+
+
+def test_an_alert_says_that_the_data_is_another(make, log_of, tmp_path) -> None:
+    """A figure on data of the same name and other content is compared, and told as on other data."""
+    log = log_of([
+        *scored(make, 1, {"t/test": ("a", 0.9), "t/test-2": ("b", 0.9)}),
+        *scored(make, 2, {"t/test": ("c", 0.8), "t/test-2": ("d", 0.8)}),
+    ])  # fmt: skip
+    expected = "at most 0.05 below 0.9 (version 1), on other data"
+    assert [("accuracy t/test", "0.8", expected)] == alerts(log, tmp_path, "fell_by = 0.05")
+
+
+def test_evaluation_data_of_the_same_files_is_a_consequence(make, log_of) -> None:
+    """What the run made of the same files stands below the code that made it otherwise."""
+    log = log_of([*scored(make, 1, {"t/test": ("a", 0.9)}), *scored(make, 2, {"t/test": ("b", 0.8)})])
+    answer = answers.why(log, "churn@2")
+    causes = answer["causes"]
+    assert [("code", "strong"), ("evaluation data", "unlikely")] == [
+        (cause["kind"], cause["strength"]) for cause in causes
+    ]
+    assert "it was made in the run from the same files" == causes[1]["against"][0]["text"]
+    (row,) = [row for row in answer["figures"] if row["source"] == "evaluation"]
+    assert (pytest.approx(-0.1), None, False) == (row["delta"], row["better"], row["same_data"])
+
+
+def test_evaluation_data_of_a_file_that_changed_shows_the_file(make, log_of) -> None:
+    """Where the file changed from which the run made the evaluation data, that file is the cause."""
+    events = []
+    for number, raw in ((1, "raw 1"), (2, "raw 2")):
+        made = scored(make, number, {"t/test": (f"{number}", 1 - number / 10)}, raw=raw)
+        made[1]["inputs"].append(make.used("/data/churn/raw.csv", raw, role="train", rows=1000))
+        events += made
+    causes = answers.why(log_of(events), "churn@2")["causes"]
+    assert {"data", "code"} == {cause["kind"] for cause in causes}
+    (feed,) = [cause for cause in causes if cause["kind"] == "data"]
+    assert any("it reached the evaluation too" in entry["text"] for entry in feed["evidence"])

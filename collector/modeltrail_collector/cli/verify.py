@@ -86,12 +86,9 @@ def verify(
     if write_head and report.ok:
         write_head.write_bytes(write_heads(report.log, report.heads(), key))
     _tell(report, as_json=as_json)
-    if report.ok:
-        return 0
-    click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
-    if write_head:
+    if write_head and not report.ok:
         click.echo(f"modeltrail: {write_head} is not written: the log is not verified", err=True)
-    return 1
+    return 0 if report.ok else 1
 
 
 def _earlier(file: Path, trust: Path | None) -> "Heads":
@@ -128,6 +125,8 @@ def _tell(report: "Report", *, as_json: bool) -> None:
     for found in report.partitions:
         for line in _also(found):
             click.echo(f"modeltrail: {line}", err=True)
+    if not report.ok:
+        click.echo("modeltrail: `modeltrail repair` collects again what Kafka still has of damage", err=True)
 
 
 def _also(found: "PartitionReport") -> Iterator[str]:

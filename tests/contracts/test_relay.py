@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from marquez_client import Client
+from marquez_asked import Client
 
 from modeltrail_collector import answers, tables
 from modeltrail_collector.log import Log

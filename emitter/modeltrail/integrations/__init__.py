@@ -14,7 +14,7 @@ import attrs
 
 from modeltrail import settings
 from modeltrail.errors import ConfigError, MissingExtra
-from modeltrail.guard import guarded, warn_once
+from modeltrail.guard import guarded, uncollected, warn_once
 from modeltrail.integrations import _imports, _patch
 
 
@@ -70,7 +70,7 @@ def autolog(*names: str, strict: bool | None = None) -> None:
     if strict is not None:
         settings.configure(strict=strict)
     known = {integration.name: integration for integration in TABLE}
-    with _patch.together():
+    with _patch.together(), uncollected():
         for name in names or known:
             with guarded(f"activating the integration {name}"):
                 if name not in known:

@@ -101,9 +101,15 @@ def _of_its_library(integration: str, function: Callable[..., Any], following: A
     pandas and polars look for the first frame that is in none to say at which line of the host's something is
     deprecated.
     """
-    package = sys.modules.get((function.__module__ or "").partition(".")[0])
-    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
-    following.__code__ = following.__code__.replace(co_filename=str(place))
+    place = _place((function.__module__ or "").partition(".")[0])
+    following.__code__ = following.__code__.replace(co_filename=place)
     made = functools.wraps(function)(following)
     vars(made)["__modeltrail__"] = integration
     return made
+
+
+@functools.cache
+def _place(package: str) -> str:
+    """A file that its folder could have: a path takes longer to make than a follower."""
+    home = getattr(sys.modules.get(package), "__file__", None) or ""
+    return str(Path(home).parent / "<followed by modeltrail>")

@@ -46,11 +46,11 @@ TABLE: Final = (
     Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
     Integration("onnx", "onnx", "ModelProto", "onnx", (1, 16)),
     Integration("skl2onnx", "skl2onnx", "to_onnx", "skl2onnx", (1, 19)),
-    Integration("torch", "torch", "Tensor", "torch", (2, 4)),
+    Integration("torch", "torch", "Tensor", "torch", (2, 6)),
     Integration("safetensors", "safetensors", "safe_open", "safetensors", (0, 4)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
-    Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 5)),
-    Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 5)),
+    Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 6)),
+    Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 6)),
     Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
 

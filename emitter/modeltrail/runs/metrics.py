@@ -46,9 +46,10 @@ class Metrics:
             with guarded("recording what a step scored"):
                 moment = event.moment(at)
                 for name, value, details in read(scores):
-                    entry = metric_entry(name, value, step=step, at=moment, **details)
-                    self._last[_told_apart(name, details)] = entry
-                    self._series.add(entry)
+                    with guarded("recording a metric"):
+                        entry = metric_entry(name, value, step=step, at=moment, **details)
+                        self._last[_told_apart(name, details)] = entry
+                        self._series.keep(entry)
 
     def add(self, name: str, value: Any, step: int | None = None, **details: Any) -> dict[str, Any] | None:
         """Write a metric down; one with a step also into the series. Returns a chunk of that when due.

@@ -63,7 +63,8 @@ def __getattr__(name: str) -> object:
         return import_module(f"modeltrail.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
+    with import_module("modeltrail.guard").uncollected():
+        found = getattr(import_module(_HOMES[name]), name)
     globals()[name] = found
     return found
 

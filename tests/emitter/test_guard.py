@@ -1,5 +1,6 @@
 """The guest's promise: nothing of ours reaches the host."""
 
+import gc
 import logging
 import os
 import signal
@@ -97,3 +98,21 @@ def test_a_fork_during_a_failure_does_not_lock_the_child():
             guard.note("looking", OSError("in the child"))
             os._exit(7 if guard.failures() else 1)
     assert 7 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("was_enabled", [True, False])
+def test_garbage_waits_for_a_block_that_makes_none(was_enabled):
+    """In an `uncollected` block nothing is collected; after it all is as the host had it."""
+    seen = []
+    gc.callbacks.append(lambda phase, _: seen.append(phase))
+    try:
+        if not was_enabled:
+            gc.disable()
+        with guard.uncollected():
+            seen.clear()
+            kept = [[] for _ in range(10_000)]
+            assert ([], 10_000) == (seen, len(kept))
+        assert gc.isenabled() is was_enabled
+    finally:
+        gc.enable()
+        gc.callbacks.pop()

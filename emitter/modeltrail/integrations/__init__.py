@@ -14,7 +14,7 @@ import attrs
 
 from modeltrail import settings
 from modeltrail.errors import ConfigError, MissingExtra
-from modeltrail.guard import guarded, warn_once
+from modeltrail.guard import guarded, uncollected, warn_once
 from modeltrail.integrations import _imports, _patch
 
 
@@ -46,11 +46,11 @@ TABLE: Final = (
     Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
     Integration("onnx", "onnx", "ModelProto", "onnx", (1, 16)),
     Integration("skl2onnx", "skl2onnx", "to_onnx", "skl2onnx", (1, 19)),
-    Integration("torch", "torch", "Tensor", "torch", (2, 4)),
+    Integration("torch", "torch", "Tensor", "torch", (2, 6)),
     Integration("safetensors", "safetensors", "safe_open", "safetensors", (0, 4)),
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
-    Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 5)),
-    Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 5)),
+    Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 6)),
+    Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 6)),
     Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
 
@@ -70,7 +70,7 @@ def autolog(*names: str, strict: bool | None = None) -> None:
     if strict is not None:
         settings.configure(strict=strict)
     known = {integration.name: integration for integration in TABLE}
-    with _patch.together():
+    with _patch.together(), uncollected():
         for name in names or known:
             with guarded(f"activating the integration {name}"):
                 if name not in known:

@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -26,6 +26,7 @@ from modeltrail.integrations._saving import record_loaded, record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
+from modeltrail.runs.metrics import Measured
 from modeltrail.runs.models import Model
 from modeltrail.runs.run import Role
 
@@ -74,6 +75,10 @@ class Asked:
     is_model: bool = True
 
 
+Score = tuple[Any, ...]
+"""The set, the metric, the value; of lightgbm also whether more is better."""
+
+
 @attrs.define
 class _Course:
     """A training that goes on.
@@ -81,12 +86,20 @@ class _Course:
     Attributes:
         run: what it is recorded in.
         roles: of the sets that it is judged by.
-        settled: when a score was written down in full.
+        settled: when a round was written down in full.
     """
 
     run: Run
     roles: Mapping[str, Role]
     settled: float = 0.0
+
+    def read(self, scores: Sequence[Score]) -> Iterator[Measured]:
+        """What a round scored, as metrics."""
+        for place, metric, value, *is_higher_better in scores:
+            more: dict[str, Any] = {"split": self.roles.get(place, "validation")}
+            if is_higher_better:
+                more["direction"] = "max" if is_higher_better[0] else "min"
+            yield f"{place}-{metric}", value, more
 
 
 _courses: dict[int, _Course] = {}
@@ -112,18 +125,17 @@ def end() -> None:
     _courses.pop(threading.get_ident(), None)
 
 
-def tell(place: str, metric: str, value: float, step: int, **more: Any) -> None:
-    """Record what a round scored on one of the sets, if the rounds of this thread are told."""
+def tell(step: int, scores: Sequence[Score]) -> None:
+    """Record what a round scored, if the rounds of this thread are told."""
     if (course := _courses.get(threading.get_ident())) is None:
         return
-    name, now = f"{place}-{metric}", time.time()
-    more["split"] = course.roles.get(place, "validation")
+    run, now = course.run, time.time()
     is_early = now - course.settled < _SETTLED
-    if not (
-        is_early and course.run.is_open and course.run.facts.metrics.keep(name, value, step, now, **more)
-    ):
-        course.run.metric(name, value, step, **more)
-        course.settled = now
+    if is_early and run.is_open and run.facts.metrics.keep(now, step, scores, course.read):
+        return
+    for name, value, more in course.read(scores):
+        run.metric(name, value, step, **more)
+    course.settled = now
 
 
 # --- trainings ------------------------------------------------------------

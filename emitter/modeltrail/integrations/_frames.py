@@ -23,6 +23,12 @@ def observe_made(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[
     origins.carry(result, *args, *kwargs.values())
 
 
+def observe_own(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """As `observe_made`, of a method that makes something of its object alone."""
+    del kwargs
+    origins.hand_on(result, args[0])
+
+
 def observe_joined(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """As `observe_made` where rows or columns of several are put together."""
     several: list[Any] = []

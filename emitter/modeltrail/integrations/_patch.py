@@ -247,6 +247,7 @@ def undo(integration: str) -> None:
         for key, (_, wrapper) in list(gathered.items()):
             if vars(wrapper)["__modeltrail__"] == integration:
                 del gathered[key]
+        _wrappers.forget_followers(integration)
         _deferred.pop(integration, None)
         waiting = [again for several in _deferred.values() for again in several]
         _deferred.clear()
@@ -339,32 +340,27 @@ for _each in (observed, observed_inside):
 
 
 def followed(
-    after: tuple[str, str, str],
-    function: Callable[..., Any],
-    result: Any,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    where: str, function: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """What is ours after a call, if that was not ours too.
+    """What is ours after a call that is not ours too.
 
     Args:
-        after: whose it is, and the module and the name of its `After`.
+        where: what follows it, a key of `_wrappers.afters`.
         function: the original.
         result: what it returned.
         args: of the call.
         kwargs: of the call.
     """
-    integration, module, name = after
-    if work.depth or integration not in _patches:
+    if (after := _wrappers.afters.get(where)) is None:
         return
-    work.depth += 1  # as `guarded`, which takes longer than all the rest
+    work.depth = 1  # as `guarded`, which takes longer than all the rest
     try:
-        getattr(sys.modules[module], name)(function, result, args, kwargs)
+        after(function, result, args, kwargs)
     except Exception as error:
         if not is_kept("following a call", error):
             raise
     finally:
-        work.depth -= 1
+        work.depth = 0
 
 
 def _finish(

@@ -14,10 +14,12 @@ from modeltrail.integrations import _calls
 from modeltrail.integrations._stand_in import StandIn
 
 PATCH: Final = "modeltrail.integrations._patch"
-GUARD: Final = "modeltrail.guard"
 UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._bootstrap>"))
 """Where the frames are told to be that we put around the host's: those of a file with both words the module
 `warnings` passes over as Python's own, so that `stacklevel` counts as without us."""
+
+afters: Final[dict[str, Callable[..., None]]] = {}
+"""What follows calls, by its integration and its own name, while that integration is active."""
 
 
 def is_wrapper(function: Any) -> bool:
@@ -63,36 +65,48 @@ def starter(integration: str, function: Callable[..., Any]) -> Any:
     return start
 
 
-def follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
+def follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
     """As `wrapper`, with no other frame of ours around the original."""
-    here, where = PATCH, (integration, after.__module__, after.__qualname__)
+    here, where = PATCH, _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        if (ours := sys.modules.get(here)) is not None:
+        if (ours := sys.modules.get(here)) is not None and not ours.work.depth:
             ours.followed(where, function, result, args, kwargs)
         return result
 
     return _of_its_library(integration, function, following)
 
 
-def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., Any]) -> Any:
+def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
     """As `follower`; what the original calls inside is as little followed as what we call."""
-    here, guard, where = PATCH, GUARD, (integration, after.__module__, after.__qualname__)
+    here, where = PATCH, _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
-        if (ours := sys.modules.get(here)) is None:
+        ours = sys.modules.get(here)
+        if ours is None or ours.work.depth:
             return function(*args, **kwargs)
-        work = sys.modules[guard].work
-        work.depth += 1
+        ours.work.depth = 1
         try:
             result = function(*args, **kwargs)
         finally:
-            work.depth -= 1
+            ours.work.depth = 0
         ours.followed(where, function, result, args, kwargs)
         return result
 
     return _of_its_library(integration, function, following)
+
+
+def forget_followers(integration: str) -> None:
+    """Have nothing follow the calls of an integration any more."""
+    for where in [each for each in afters if each.startswith(f"{integration}:")]:
+        del afters[where]
+
+
+def _registered(integration: str, after: Callable[..., None]) -> str:
+    where = f"{integration}:{after.__module__}.{after.__qualname__}"
+    afters[where] = after
+    return where
 
 
 def _of_its_library(integration: str, function: Callable[..., Any], following: Any) -> Any:
@@ -101,9 +115,15 @@ def _of_its_library(integration: str, function: Callable[..., Any], following: A
     pandas and polars look for the first frame that is in none to say at which line of the host's something is
     deprecated.
     """
-    package = sys.modules.get((function.__module__ or "").partition(".")[0])
-    place = Path(getattr(package, "__file__", None) or "").parent / "<followed by modeltrail>"
-    following.__code__ = following.__code__.replace(co_filename=str(place))
+    place = _place((function.__module__ or "").partition(".")[0])
+    following.__code__ = following.__code__.replace(co_filename=place)
     made = functools.wraps(function)(following)
     vars(made)["__modeltrail__"] = integration
     return made
+
+
+@functools.cache
+def _place(package: str) -> str:
+    """A file that its folder could have: a path takes longer to make than a follower."""
+    home = getattr(sys.modules.get(package), "__file__", None) or ""
+    return str(Path(home).parent / "<followed by modeltrail>")

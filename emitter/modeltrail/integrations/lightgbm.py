@@ -6,13 +6,14 @@ Which of several processes that train together this one is cannot be seen: each 
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_save
 from modeltrail.integrations._estimators import observe_fit
+from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
 
 NAME: Final = "lightgbm"
@@ -25,7 +26,7 @@ def activate() -> None:
     _patch.wrap_function(NAME, library.train, observe_train)
     _patch.wrap_function(NAME, library.cv, observe_cv)
     for method in ("eval_train", "eval_valid"):
-        _patch.wrap_inside(NAME, library.Booster, method, observe_round)
+        _patch.follow(NAME, library.Booster, method, observe_round)
     _patch.wrap(NAME, library.Booster, "__init__", observe_load)
     _patch.wrap(NAME, library.Booster, "save_model", observe_save)
     _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
@@ -83,8 +84,7 @@ def _name(number: int, dataset: Any, trained: Any) -> str:
     return "training" if dataset is trained else f"valid_{number}"
 
 
-def observe_round(call: Call, scores: Any) -> None:
+def observe_round(_: Function, scores: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Tells what a round scored on each set."""
-    step = call.args[0].current_iteration() - 1
-    for place, metric, value, is_higher_better, *_ in scores:
-        _boosting.tell(place, metric, value, step, direction="max" if is_higher_better else "min")
+    del kwargs
+    _boosting.tell(args[0].current_iteration() - 1, scores)

@@ -65,8 +65,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, _frames.functions(pandas, "read_pickle"), observe_unpickled)
     _patch.follow_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
     _patch.follow_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
-    _patch.follow_whole_functions(NAME, _frames.functions(pandas, "merge"), _frames.observe_joined)
-    _patch.follow_whole(NAME, pandas.DataFrame, "merge", _frames.observe_joined)
+    _patch.follow_whole_functions(NAME, _frames.functions(pandas, "merge"), observe_merged)
+    _patch.follow_whole(NAME, pandas.DataFrame, "merge", observe_merged)
     _follow_frames(pandas.DataFrame, pandas.Series)
     _follow_parts()
 
@@ -81,10 +81,11 @@ def _follow_frames(frame: type, series: type) -> None:
         for form in _FORMATS:
             _patch.follow(NAME, kind, f"to_{form}", observe_write)
         for name in ("values", "to_numpy", "__array__", "unstack", "value_counts"):
-            _patch.follow(NAME, kind, name, _frames.observe_made)
+            _patch.follow(NAME, kind, name, _frames.observe_own)
         for name in ("combine", "combine_first"):
             _patch.follow(NAME, kind, name, _frames.observe_joined)
         _patch.follow(NAME, kind, "__finalize__", observe_finalize)
+        _patch.follow_whole(NAME, kind, "astype", _frames.observe_own)
     _patch.follow(NAME, frame, "_sanitize_column", observe_column)
     for kind in (frame, series):
         _patch.follow(NAME, kind, "__init__", _frames.observe_built)
@@ -109,13 +110,21 @@ def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapp
     """What was made of a frame, or of several."""
     other = args[1] if len(args) > 1 else kwargs.get("other")
     if hasattr(type(other), "__finalize__"):
-        origins.carry(result, other)
+        origins.hand_on(result, other)
+        return
+    if not hasattr(other, "__dict__"):  # a number
         return
     for names in (("input_objs",), ("objs",), ("left", "right")):  # the latter two before pandas 3
-        parts = [vars(other)[name] for name in names if name in getattr(other, "__dict__", ())]
+        parts = [vars(other)[name] for name in names if name in vars(other)]
         if parts:
             origins.join(result, parts[0] if len(names) == 1 else parts)
             return
+
+
+def observe_merged(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What was merged came from where either frame came from."""
+    left = args[0] if args else kwargs["left"]
+    origins.join(result, (left, args[1] if len(args) > 1 else kwargs["right"]))
 
 
 def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -126,13 +135,13 @@ def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[st
 def observe_grouped(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """What groups or windows came to is made of the frame that they are of."""
     del kwargs
-    origins.carry(result, getattr(args[0], "obj", None))
+    origins.hand_on(result, getattr(args[0], "obj", None))
 
 
 def observe_group(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A group, of many that are looked at one by one."""
     del kwargs
-    origins.carry(result, args[0].data)
+    origins.hand_on(result, args[0].data)
 
 
 def observe_unpickled(

@@ -6,13 +6,14 @@ tells.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_save
 from modeltrail.integrations._estimators import observe_fit
+from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
 
 NAME: Final = "xgboost"
@@ -27,7 +28,7 @@ def activate() -> None:
             _patch.wrap(NAME, getattr(library, name), "__init__", observe_matrix)
     _patch.wrap_function(NAME, library.train, observe_train)
     _patch.wrap_function(NAME, library.cv, observe_cv)
-    _patch.wrap_inside(NAME, library.callback.CallbackContainer, "after_iteration", observe_round)
+    _patch.follow(NAME, library.callback.CallbackContainer, "after_iteration", observe_round)
     _patch.wrap(NAME, library.Booster, "__init__", observe_load)
     for kind in (library.Booster, library.XGBModel):
         _patch.wrap(NAME, kind, "save_model", observe_save)
@@ -88,9 +89,11 @@ def _by_name(params: Any) -> Mapping[str, Any]:
     return {name: values if len(values) > 1 else values[0] for name, values in several.items()}
 
 
-def observe_round(call: Call, _: Any) -> None:
+def observe_round(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Tells what a round scored on each set."""
-    rounds, _, step, *_ = call.args
-    for place, metrics in rounds.history.items():
-        for metric, values in metrics.items():
-            _boosting.tell(place, metric, values[-1], step)
+    del kwargs
+    rounds, _model, step, *_rest = args
+    history = rounds.history.items()
+    _boosting.tell(
+        step, [(place, name, found[-1]) for place, each in history for name, found in each.items()]
+    )

@@ -135,14 +135,14 @@ class RowHash:
 
 
 def _lanes(keys: "Array", found: "Array") -> tuple["Array", "Array"]:
-    """The two halves that each cell adds to its row's sums."""
+    """The two halves that each cell adds to its row's sums; the first takes the place of `found`."""
     import numpy as np
 
-    mixed: Array = found ^ keys[:, 0]
-    np.multiply(mixed, np.uint64(M1), out=mixed)
-    np.bitwise_xor(mixed, mixed >> np.uint64(32), out=mixed)
-    np.multiply(mixed, np.uint64(M2), out=mixed)
-    return mixed, mixed * keys[:, 1]
+    found ^= keys[:, 0]
+    found *= np.uint64(M1)
+    found ^= found >> np.uint64(32)
+    found *= np.uint64(M2)
+    return found, found * keys[:, 1]
 
 
 def words(cells: Cells) -> "Array":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modeltrail.facets import ModelTrailEnvironmentRunFacet
+from modeltrail.guard import uncollected
 from modeltrail.observe import redact
 from modeltrail_schemas import digests
 from modeltrail_schemas.variables import RESULT_VARIABLES
@@ -50,7 +51,8 @@ def look() -> ModelTrailEnvironmentRunFacet:
 
 @cache
 def _look(_: int) -> ModelTrailEnvironmentRunFacet:
-    packages = sorted(_packages(), key=lambda package: package["name"])
+    with uncollected():
+        packages = sorted(_packages(), key=lambda package: package["name"])
     lines = sorted(f"{each['name']}=={each['version']}\n" for each in packages)
     return ModelTrailEnvironmentRunFacet(
         python={"version": platform.python_version(), "implementation": platform.python_implementation()},

@@ -121,8 +121,16 @@ def _pandas(pandas: Any, data: Any) -> Columns | None:
             is_plain = not hasattr(column, "iloc")
             yield position, Cells(column[start:stop]) if is_plain else _pandas_cells(column.iloc[start:stop])
 
-    size = int(data.memory_usage(index=False, deep=False).sum())
-    return Columns(tuple(_name(name) for name in data.columns), types, len(data), size, block)
+    names = tuple(_name(name) for name in data.columns)
+    return Columns(names, types, len(data), _pandas_size(data), block)
+
+
+def _pandas_size(frame: Any) -> int:
+    """Bytes, of objects only the pointers; pandas makes a series of each column to say so."""
+    plain = [dtype.itemsize for dtype in frame.dtypes if type(dtype).__module__.startswith("numpy")]
+    if len(plain) == frame.shape[1]:
+        return int(len(frame) * sum(plain))
+    return int(frame.memory_usage(index=False, deep=False).sum())
 
 
 def _name(label: Any) -> str:

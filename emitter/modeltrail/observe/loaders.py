@@ -183,7 +183,7 @@ def _columns(part: Any, wanted: Any) -> Columns | None:
 
 def _taken(part: Any, rows: Any) -> Any:
     if hasattr(part, "untyped_storage"):
-        return part[sys.modules["torch"].from_numpy(rows).to(part.device)]
+        return part.index_select(0, sys.modules["torch"].from_numpy(rows).to(part.device))
     if hasattr(part, "iloc"):
         return part.iloc[rows]
     return part.take(rows) if type(part).__module__.startswith("pyarrow") else part[rows]
@@ -221,4 +221,5 @@ def _split(thing: Any, rows: Sequence[int], count: int | None) -> dict[str, Any]
 
 
 def _digest(rows: Sequence[int]) -> str:
-    return hashlib.sha256(json.dumps(list(map(int, rows))).encode()).hexdigest()
+    text = str(list(map(int, rows)))  # its JSON, in half the time
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -94,7 +94,7 @@ def of(thing: object) -> Origin | None:
     found = _known.get(id(thing))
     if found is not None and found() is thing:
         return found.origin
-    return _alike.get(likeness.mark(thing)) if _is_tensor(thing) else None
+    return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
 
 
 def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
@@ -119,6 +119,15 @@ def carry(result: object, *given: object) -> None:
             found += _within(each)
     if found:
         _pass_on(result, found)
+
+
+def hand_on(result: object, given: object) -> None:
+    """As `carry` from one object, without a detour where that is all that is known: it happens often."""
+    known = _known.get(id(given))
+    if known is None or known() is not given or id(result) in _known or type(result) in _HOLDERS:
+        carry(result, given)
+    else:
+        _remember(result, known.origin)
 
 
 def join(result: object, parts: Iterable[object]) -> None:
@@ -190,6 +199,9 @@ def _within(holder: Any) -> Iterator[Origin]:
 
 
 def _pass_on(result: object, found: list[Origin]) -> None:
+    if type(result) not in _HOLDERS and id(result) not in _known:  # of most that is all there is to it
+        _remember(result, _joined(found))
+        return
     for each in islice(_targets(result), MAX_PARTS):
         own = of(each)
         joined = _joined(found if own is None else [own, *found])

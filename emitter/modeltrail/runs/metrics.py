@@ -1,7 +1,7 @@
 """What a run measured: the last value of each metric, and the values over steps that are to be sent."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -11,6 +11,11 @@ from modeltrail.guard import guarded
 from modeltrail.runs import process
 from modeltrail.runs.series import CHUNK_POINTS, Series
 
+Measured = tuple[str, Any, dict[str, Any]]
+"""The name of a metric, its value, and more arguments of `metric_entry`."""
+
+Read = Callable[[Any], Iterable[Measured]]
+
 
 class Metrics:
     """The metrics of a run; thread-safe."""
@@ -18,28 +23,33 @@ class Metrics:
     def __init__(self) -> None:
         self._last: dict[tuple[str, str | None, str], dict[str, Any]] = {}
         self._series = Series()
-        self._waiting: list[tuple[str, Any, dict[str, Any]]] = []
+        self._kept: list[tuple[float, int, Any, Read]] = []
+        self._count = 0
         self._lock = process.Lock()
 
-    def keep(self, name: str, value: Any, step: int, at: float, **details: Any) -> bool:
-        """Keep what was measured in a training, `at` so many seconds since 1970, to write it down later.
+    def keep(self, at: float, step: int, scores: Sequence[Any], read: Read) -> bool:
+        """Keep what a step scored, `at` so many seconds since 1970: `read` tells what each of `scores` means.
 
-        Between two rounds nothing of ours is in the processor's caches, so `add` takes eight times as long.
-        False where it is not, since a chunk is due: it is for `add` then.
+        Between two steps of a training nothing of ours is in the processor's caches, so that to write it down
+        there takes eight times as long. False where it is not kept, since a chunk is due: it is for `add`.
         """
-        if len(self._waiting) + len(self._series.points) >= CHUNK_POINTS - 1:
+        self._count += len(scores)
+        if self._count + len(self._series.points) >= CHUNK_POINTS:
             return False
-        self._waiting.append((name, value, {"step": step, "at": at, **details}))
+        self._kept.append((at, step, scores, read))
         return True
 
     def _settle(self) -> None:
         """Write down what was kept."""
-        waiting, self._waiting = self._waiting, []
-        for name, value, details in waiting:
-            with guarded("recording a metric"):
-                entry = metric_entry(name, value, **{**details, "at": event.moment(details["at"])})
-                self._last[_told_apart(name, details)] = entry
-                self._series.add(entry)
+        kept, self._kept, self._count = self._kept, [], 0
+        for at, step, scores, read in kept:
+            with guarded("recording what a step scored"):
+                moment = event.moment(at)
+                for name, value, details in read(scores):
+                    with guarded("recording a metric"):
+                        entry = metric_entry(name, value, step=step, at=moment, **details)
+                        self._last[_told_apart(name, details)] = entry
+                        self._series.keep(entry)
 
     def add(self, name: str, value: Any, step: int | None = None, **details: Any) -> dict[str, Any] | None:
         """Write a metric down; one with a step also into the series. Returns a chunk of that when due.

@@ -24,11 +24,15 @@ class Series:
 
     def add(self, point: dict[str, Any]) -> dict[str, Any] | None:
         """Keep the entry of a metric back; the facet of all that were, when it is time to send it."""
+        self.keep(point)
+        due = len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
+        return self.take() if due else None
+
+    def keep(self, point: dict[str, Any]) -> None:
+        """Keep the entry of a metric back, whether it is time to send it or not."""
         if not self.points:
             self._since = self._clock()
         self.points.append(point)
-        due = len(self.points) >= CHUNK_POINTS or self._clock() - self._since >= CHUNK_SECONDS
-        return self.take() if due else None
 
     def forget(self, names: AbstractSet[str]) -> None:
         """Leave out what is not sent yet of these metrics."""

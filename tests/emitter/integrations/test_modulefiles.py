@@ -185,7 +185,8 @@ def test_a_module_next_to_other_tensors_is_found(autolog, told, trained, torch):
 def exported(module, *path):
     import torch
 
-    return torch.onnx.export(module.eval(), (torch.zeros(1, 3),), *path, input_names=["x"], verbose=False)
+    inputs = (torch.zeros(1, 3),)
+    return torch.onnx.export(module.eval(), inputs, *path, input_names=["x"], verbose=False, dynamo=True)
 
 
 def as_file(module):
@@ -237,9 +238,9 @@ def test_weights_beside_a_graph_are_told_too(autolog, told, torch):
     wide = torch.nn.Linear(3, 400).eval()
     inputs = (torch.zeros(1, 3),)
     with modeltrail.run("export"):
-        torch.onnx.export(wide, inputs, "m.onnx", verbose=False)
+        torch.onnx.export(wide, inputs, "m.onnx", verbose=False, dynamo=True)
     with modeltrail.run("again"):
-        torch.onnx.export(wide, inputs, "m.onnx", external_data=False, verbose=False)
+        torch.onnx.export(wide, inputs, "m.onnx", external_data=False, verbose=False, dynamo=True)
     first, again = told()
     names = [{Path(each["name"]).name for each in event["outputs"]} for event in (first, again)]
     assert [{"m.onnx", "m.onnx.data"}, {"m.onnx"}] == names
@@ -255,7 +256,7 @@ def test_an_exported_program_is_of_its_module(autolog, told, trained, torch):
         module = trained().eval()
         several = ({0: torch.export.Dim("rows")},)
         traced = torch.export.export(module, (torch.zeros(2, 3),), dynamic_shapes=several)
-        torch.onnx.export(traced, (), "m.onnx", verbose=False)
+        torch.onnx.export(traced, (), "m.onnx", verbose=False, dynamo=True)
     (event,) = told()
     (made,) = [each["facets"]["modelTrail_model"] for each in event["outputs"] if each["name"][-1] == "x"]
     assert ([-1, 3], 101) == (made["signature"]["inputs"][0]["shape"], made["parameterCount"])

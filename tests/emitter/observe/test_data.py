@@ -257,7 +257,7 @@ def test_a_profile_shows_no_one():
 def test_a_profile_of_many_rows_is_a_sample(monkeypatch):
     """Over the bound evenly spaced rows are profiled, and the method says so."""
     found, rows, method = profiles.columns(np.arange(100_000.0), max_rows=1000)
-    assert (1000, "100 evenly spaced blocks of 10 of 100000 rows") == (rows, method)
+    assert (1000, "50 evenly spaced blocks of 20 of 100000 rows") == (rows, method)
     assert (1000, pytest.approx(50_000, rel=0.01)) == (found["0"]["count"], found["0"]["mean"])
 
 

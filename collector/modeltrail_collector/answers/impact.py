@@ -62,20 +62,24 @@ def impact(
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
     this; a dataset or model `run_id`, the run that wrote it. With a `column` only what came of that column
-    counts, as far as producers say (`columnLineage`, the features of a training); `columns` of a row are then
-    those it came to, None where nobody says. At most 100 runs deep.
+    counts, and what may have: `columns` of a row are then those it came to (of a model, those that it learned
+    from), None where nobody says. What is left out is where a `columnLineage` of all columns rules it out, or
+    where all that was fitted is columns of one dataset as they are in it. At most 100 runs deep.
 
     With a `subject`, and nothing else, everything that learned from data that held this person, by the value
     of the id column and the file of the key (or of several) that pseudonyms were made with. An index that
     cannot be looked into is a row of kind `index` with its `problem`, first of all: then there may be more.
 
-    Raises NotFound when nothing or more than one thing is called so, or no data has an index of its subjects.
+    Raises NotFound when nothing or more than one thing is called so, when the data is known to have no such
+    column, or no data has an index of its subjects.
     """
     with opened(of) as db:
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
             return _with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
         level = _start(db, text, fingerprint, frozenset({column}) if column else None)
+        if column:
+            carried.check_column(db, column, {(thing.namespace, thing.name) for thing in level})
         return _with_endpoints(db, walk(db, level))
 
 
@@ -272,7 +276,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
         return []
     runs = {row["run_id"]: row for row, _ in reached}
     asked = any(each is not None for each in columns.values())
-    said = carried.said_of_columns(db, runs.keys()) if asked else {}
+    said = carried.said_of_columns(db, runs.keys()) if asked else carried.Said()
     made: list[tuple[Thing, Row]] = []
     for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
@@ -334,7 +338,9 @@ def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
 
 def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
-    thing = Thing(**{name: row[name] for name in fields}, identities=row["identities"] or [], columns=columns)
+    followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
+    names = {name: row[name] for name in fields}
+    thing = Thing(**names, identities=row["identities"] or [], columns=followed)
     told = {"kind": "model" if row["model_version"] else row["kind"]}
     told |= {name: row[name] for name in fields}
     if row["model_version"]:

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -71,13 +72,27 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     version; else, where one of them is unknown, the last that wrote it before. What nobody wrote under the
     name that its reader gives it is looked for under its symlinks.
 
-    Raises NotFound when nothing or more than one thing is called so.
+    Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
+    column.
     """
     with opened(of) as db:
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        return _followed(db, [root], level)[0]
+        told = _followed(db, [root], level)[0]
+        if column is not None and not any(node.inputs for node in level):
+            for node in level:
+                _check_column(db, text, node)
+        return told
+
+
+def _check_column(db: Database, text: str, node: Node) -> None:
+    """Raises NotFound where the columns of this are known, and it has none that is called so."""
+    assert node.column is not None  # noqa: S101  only with a column it comes here
+    if node.kind != "model":
+        carried.check_column(db, node.column, {(node.namespace, node.name)})
+    elif node.run is not None:
+        carried.check_learned(db, node.column, text, node.run["run_id"])
 
 
 def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
@@ -263,7 +278,7 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
         node.inputs = [Node(**row, before=before, tree=node.tree) for row in known]
         if node.more or (full and not found):
             node.cut = "size"
-        elif node.column is not None and not found:
+        elif node.column is not None and all(row["namespace"] == IN_MEMORY for row in found):
             node.cut = "columns"
     return [child for node in nodes for child in node.inputs]
 

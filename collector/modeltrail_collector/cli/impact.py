@@ -75,13 +75,27 @@ def impact(
             print_json(rows)
         elif erase_plan:
             columns = ("action", "what", "version", "since")
-            nothing = "No model is known to have learned from it." if unread else "No model learned from it."
+            nothing = "No model is known to have learned from it."
             print_rows([_planned(row) for row in told], columns, nothing=nothing)
         else:
             spread.print_spread(_called(dataset, **chosen), told)
+        if chosen["column"] is not None and not as_json:
+            _tell_unsaid(chosen["column"], rows)
         for row in unread:
             click.echo(f"modeltrail: {_unread(row)}", err=True)
     return 1 if unread else 0
+
+
+def _tell_unsaid(column: str, rows: list[dict[str, Any]]) -> None:
+    """Name what nobody says of whether the column went into it: it is among what is told."""
+    from modeltrail_collector.cli import trail
+
+    unsaid = [row for row in rows if row["kind"] in {"dataset", "model"} and row["columns"] is None]
+    names = dict.fromkeys(
+        row["registered_name"] or trail.label(row["namespace"], row["name"]) for row in unsaid
+    )
+    if names:
+        click.echo(printable(f"Whether {column} went into it is not recorded: {', '.join(names)}."))
 
 
 def _asked(

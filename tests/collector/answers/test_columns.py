@@ -118,7 +118,7 @@ def test_people_are_told_what_is_not_recorded(fitted) -> None:
 
 
 def test_a_feature_is_what_a_training_took(fitted) -> None:
-    """The way back from a feature or the label leads to what the run took it from; files have more columns."""
+    """The way back from a feature or label leads to what the run took it from; a file has more columns."""
     log = fitted({"/d/raw.csv": FILE, "t/train": {"x": 1, "score": 7, "y": 4}}, ["x", "score"])
     assert [("/d/raw.csv", ["feature"]), ("t/train", ["feature"])] == came_from(log, "x")
     assert [("/d/raw.csv", ["label"]), ("t/train", ["label"])] == came_from(log, "y")

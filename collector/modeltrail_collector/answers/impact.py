@@ -61,10 +61,13 @@ def impact(
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
-    this; a dataset or model `run_id`, the run that wrote it. With a `column` only what came of that column
-    counts, and what may have: `columns` of a row are then those it came to (of a model, those that it learned
-    from), None where nobody says. What is left out is where a `columnLineage` of all columns rules it out, or
-    where all that was fitted is columns of one dataset as they are in it. At most 100 runs deep.
+    this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
+    or model `run_id`, the run that wrote it. At most 100 runs deep.
+
+    With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
+    it came to (of a model, those that it learned from), None where nobody says. Left out is where a
+    `columnLineage` of all columns rules it out, or where all that was fitted is columns of one dataset as
+    they are in it.
 
     With a `subject`, and nothing else, everything that learned from data that held this person, by the value
     of the id column and the file of the key (or of several) that pseudonyms were made with. An index that
@@ -179,12 +182,13 @@ def _readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
     rows = _reading(db, sorted(by_name))
     pairs = [(row, by_name[row["called"]]) for row in rows]
     writers = _writers(db, pairs)
-    return [
-        (row, thing)
-        for row, candidates in pairs
-        for thing in candidates
-        if _is_read(row, thing, writers.get(_key(row)))
-    ]
+    found = []
+    for row, candidates in pairs:
+        for thing in candidates:
+            is_read = _is_read(row, thing, writers.get(_key(row)))
+            if is_read is not False:
+                found.append((row | {"recorded": is_read is not None}, thing))
+    return found
 
 
 def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
@@ -235,26 +239,32 @@ def _writers(db: Database, pairs: Iterable[tuple[Row, list[Thing]]]) -> dict[tup
         if not all(thing.any_version for thing in things):
             known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
             before = row["started_at"] or row["last_event_at"]
-            node = nodes.setdefault(_key(row), Node(**known, before=before))
+            node = nodes.setdefault(_key(row), Node(**known, reader=row["run_id"], before=before))
             node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()))
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
 
 
-def _is_read(row: Row, thing: Thing, writer: str | None) -> bool:
-    """Whether what a run read is this: by its content, else its version, else by who wrote it before."""
+def _is_read(row: Row, thing: Thing, writer: str | None) -> bool | None:
+    """Whether what a run read is this: by its content, else its version, else by who wrote it before.
+
+    None where its reader could not see which content it was, and nobody is known to have written it before.
+    """
     if thing.any_version or thing.reader == row["run_id"]:
         return True
     same_name = (row["namespace"], row["name"]) == (thing.namespace, thing.name)
     for field in ("fingerprint", "version"):
         said, read = getattr(thing, field), row[field]
-        if said is not None and read is not None and same_name:
+        if said and read and same_name:
             return bool(said == read)
+    if same_name and row["fingerprint"] == "" and writer is None and thing.run_id is None:
+        return None
     return thing.run_id is not None and writer == thing.run_id
 
 
 def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
     through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
+    through |= {"recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
         told = {name: row[name] for name in ("run_id", "job_namespace", "job_name", "state")}

@@ -23,6 +23,7 @@ THINGS: Final = 50_000
 class Node(msgspec.Struct):
     """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
 
+    `reader` is the run that read it.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`.
     """
 
@@ -37,6 +38,7 @@ class Node(msgspec.Struct):
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
+    reader: str | None = None
     before: str | None = None
     run: Row | None = None
     exact: bool = False
@@ -48,18 +50,19 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("before", "exact", "at", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
 def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
-    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `symlinks` (other names,
-    as its reader says), `run` (run_id, job, state, times; None for what no run in the log wrote) and
-    `inputs`, the nodes that this run made it from. A node told elsewhere in the tree is `repeated` and its
-    inputs are left out. A run has `steps`, the names of its transformations, in order. Below an endpoint
-    stand the model versions in force there, each with the `deployment` that brought it.
+    A node is an object: namespace, name, kind, version, fingerprint (empty where its reader could not see
+    which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
+    state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
+    A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
+    of its transformations, in order. Below an endpoint stand the model versions in force there, each with the
+    `deployment` that brought it.
 
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
@@ -235,10 +238,13 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
 
 
 def _writer(node: Node, candidates: list[Row]) -> Row | None:
-    """The run that wrote what this node's reader saw; candidates come oldest first."""
-    in_time = [
-        row for row in candidates if node.before is None or row["wrote_at"] <= node.before
-    ] or candidates
+    """The run that wrote what this node's reader saw; candidates come oldest first.
+
+    What its reader wrote itself, in its place, is only that if it is the same content.
+    """
+    in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
+    if not in_time and all(row["run_id"] != node.reader for row in candidates):
+        in_time = candidates
     for field in ("fingerprint", "version"):
         known = getattr(node, field)
         if known is not None:
@@ -275,7 +281,7 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
         before = node.run["started_at"] or node.run["wrote_at"]
         node.more = found[0]["total"] - len(found) if found else 0
         known = [{key: value for key, value in row.items() if key != "total"} for row in found]
-        node.inputs = [Node(**row, before=before, tree=node.tree) for row in known]
+        node.inputs = [Node(**row, reader=node.run["run_id"], before=before, tree=node.tree) for row in known]
         if node.more or (full and not found):
             node.cut = "size"
         elif node.column is not None and all(row["namespace"] == IN_MEMORY for row in found):

@@ -48,6 +48,8 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
+    elif node["fingerprint"] == "":
+        facts.append("content not recorded")
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     if node["run"] is None and node["namespace"] != "inmemory://":

@@ -82,6 +82,49 @@ def test_an_erasure_retrains_what_serves_and_withdraws_the_rest(churn) -> None:
     } == named
 
 
+def test_an_erasure_rewrites_what_retraining_needs_and_deletes_the_rest(churn, make, log_of) -> None:
+    """Data that training the version in force anew reads is to be written anew, other data to be deleted."""
+
+    def planned(log, of):
+        plan = [row for row in answers.erase_plan(log, of) if row["kind"] == "dataset"]
+        return {row["name"].rpartition("/")[2]: row["action"] for row in plan}
+
+    read = {"features.parquet": "rewrite", "holdout.parquet": "rewrite"}
+    assert read == planned(churn, "raw/customers.csv")
+    unused = log_of(chain(make, (["raw"], ["table"]), (["table"], ["sums"])))
+    assert {"table": "delete", "sums": "delete"} == planned(unused, "raw")
+    told = CliRunner().invoke(
+        command, ["raw/customers.csv", "--erase-plan", "--log", churn.uri], catch_exceptions=False
+    )
+    assert "retrain what answers somewhere" in told.output
+
+
+def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
+    """A run that replaced what it read, unseen, may have read the version that is asked for, and says so."""
+    unseen = {"algorithm": "none", "digest": "", "scope": "none"}
+    use = make.facet("modelTrail_dataUse", role="other", fingerprint=unseen, capture="observed")
+    clean = make.dataset("/d/raw.csv", inputFacets__modelTrail_dataUse=use)
+    written = make.dataset("/d/raw.csv", version=make.facet("version", datasetVersion=make.digest("new")))
+    runs = [
+        ("train", [make.used("/d/raw.csv", "old", role="train", rows=9)], [make.dataset("/d/m1")]),
+        ("clean", [clean], [written]),
+        ("train", [make.used("/d/raw.csv", "new", role="train", rows=8)], [make.dataset("/d/m2")]),
+    ]
+    log = log_of(
+        make.run_event("COMPLETE", make.base + timedelta(hours=n), f"{n:06}", job, inputs=read, outputs=made)
+        for n, (job, read, made) in enumerate(runs)
+    )
+    old = f"raw.csv@{make.digest('old')[:8]}"
+    rows = answers.impact(log, old)
+    through = [(row["job_name"], [each["recorded"] for each in row["through"]]) for row in rows[:2]]
+    assert [("train", [True]), ("clean", [False])] == through
+    assert {"/d/m1", "/d/m2", "/d/raw.csv"} == {row["name"] for row in rows if row["kind"] != "run"}
+    told = CliRunner().invoke(command, [old, "--log", log.uri], catch_exceptions=False).output
+    assert "Which content it read is not recorded, it may be another: clean." in told
+    read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
+    assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
+
+
 def test_content_written_again_is_not_the_old_one(make, log_of) -> None:
     """Data that was overwritten before a run read it did not reach that run."""
     steps = (["raw a"], ["features"]), (["raw b"], ["features"]), (["features"], ["table"])

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import edges, known
+from told import edges, known, uses
 
 import modeltrail
 from modeltrail import guard, integrations

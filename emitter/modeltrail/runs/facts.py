@@ -94,8 +94,8 @@ class Facts:
         with self._lock:
             known = self.inputs.setdefault(identity, found)
             role, use = known.role, {**found.use, **known.use}
-            if found.role == "train" and role not in {None, "train"}:
-                role, use = "train", {**known.use, **found.use}
+            if found.role == "train" and role in LEARNED_FROM - {"train"}:
+                role, use = "train", {**use, "split": found.use.get("split")}
             elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
                 role = found.role or role
             if digest in {"", known.fingerprint["digest"]}:

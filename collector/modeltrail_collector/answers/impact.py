@@ -8,6 +8,7 @@ import msgspec
 
 from modeltrail_collector.answers import carried, names, sources, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.endpoints import with_endpoints
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -62,7 +63,9 @@ def impact(
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
     this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
-    or model `run_id`, the run that wrote it. At most 100 runs deep.
+    or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
+    may not say which learned from what. An endpoint has `until`, None where it is in force. At most 100 runs
+    deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a
@@ -79,11 +82,11 @@ def impact(
     with opened(of) as db:
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
-            return _with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
+            return with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
         level = _start(db, text, fingerprint, frozenset({column}) if column else None)
         if column:
             carried.check_column(db, column, {(thing.namespace, thing.name) for thing in level})
-        return _with_endpoints(db, walk(db, level))
+        return with_endpoints(db, walk(db, level))
 
 
 def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
@@ -301,6 +304,7 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
     columns = "run_id, namespace, name, kind, version, fingerprint, identities"
     placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
     outputs = {_key(row): row for row in placed}
+    made = sources.models_of(placed)
     copies: dict[tuple[str, str], list[Row]] = {}
     for row in placed:
         if row["kind"] == "model" and row["fingerprint"] is not None:
@@ -322,7 +326,8 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["ended_at"] or run["last_event_at"]
-            found.append(row | names | {name: model[name] for name in _OF_MODEL} | {"since": since})
+            told = {name: model[name] for name in _OF_MODEL}
+            found.append(row | names | told | {"since": since, "of_run": made.get(row["run_id"])})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
 
@@ -355,47 +360,6 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     told |= {name: row[name] for name in fields}
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
+        told["of_run"] = row["of_run"]
     told |= {"registered_name": row["registered_name"], "since": row["since"]}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}
-
-
-def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:
-    """Where the model versions were put to use, since when: each deployment, and endpoints without one."""
-    wanted = {
-        (name, row["version"] or "", row["fingerprint"] or "")
-        for row in found
-        if row["kind"] == "model"
-        for name in (row["name"], row["registered_name"])
-        if name
-    }
-    db.fill("made", ("name", "version", "digest"), sorted(wanted))
-    db.attach("deployments", held=True)
-    rows = db.rows("""
-        WITH used AS (
-            SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
-            UNION ALL
-            SELECT d.* FROM deployments AS d JOIN made AS m
-                ON (d.model_name, d.model_version) = (m.name, m.version)
-            WHERE d.model_digest IS NULL OR m.digest = ''
-        )
-        SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
-            model_version AS version, effective_at AS since
-        FROM used ORDER BY since, endpoint""")
-    depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
-    deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
-    told = {row["run_id"] for row in rows}
-    kept = ("run_id", "version", "since", "depth")
-    undeclared = [
-        _ENDPOINT | {name: row[name] for name in kept} | {"endpoint": row["name"]}
-        for row in found
-        if row["kind"] == "endpoint" and row["run_id"] not in told
-    ]
-    return [
-        *(row for row in found if row["kind"] != "endpoint"),
-        *({**_ENDPOINT, **row, "depth": depth.get(row["run_id"], deepest)} for row in rows),
-        *undeclared,
-    ]
-
-
-_FIELDS: Final = ("run_id", "platform", "endpoint", "uri", "environment", "action", "model_name", "version")
-_ENDPOINT: Final[Row] = {"kind": "endpoint", **dict.fromkeys(_FIELDS)}

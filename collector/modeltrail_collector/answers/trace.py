@@ -61,8 +61,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
     state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
     A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
-    of its transformations, in order. Below an endpoint stand the model versions in force there, each with the
-    `deployment` that brought it.
+    of its transformations, in order, and `models`, how many it made: of several, what it learned from is the
+    run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
+    the `deployment` that brought it.
 
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
@@ -261,8 +262,12 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
     runs = [node.run for node in nodes if node.run is not None]
     ids = {run["run_id"] for run in runs}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
+    made = sources.models_of(
+        db.read("run_datasets", "run_id, kind, fingerprint", runs=ids, where="role = 'output'")
+    )
     for run in runs:
-        run.update(known[run["run_id"]], steps=steps.get(run["run_id"], []))
+        run_id = run["run_id"]
+        run.update(known[run_id], steps=steps.get(run_id, []), models=made.get(run_id))
 
 
 def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:

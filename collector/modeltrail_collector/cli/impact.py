@@ -99,6 +99,10 @@ def _tell_unsaid(column: str | None, rows: list[dict[str, Any]], *, is_plan: boo
     if column is not None and made:
         names = ", ".join(dict.fromkeys(map(_called_here, made)))
         click.echo(printable(f"Whether {column} went into it is not recorded: {names}."))
+    several = [row for row in rows if row["kind"] == "model" and (row["of_run"] or 1) > 1]
+    if several:
+        names = ", ".join(dict.fromkeys(map(_called_here, several)))
+        click.echo(printable(f"Made by a run of several models, which does not say what each took: {names}."))
     runs = [row for row in rows if row["kind"] == "run"]
     reading = [row["job_name"] for row in runs if not all(read["recorded"] for read in row["through"])]
     if reading:

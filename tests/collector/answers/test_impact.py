@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli import answers as cli
 from modeltrail_collector.cli.impact import impact as command
 from modeltrail_collector.errors import NotFound
 
@@ -123,6 +124,87 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     assert "Which content it read is not recorded, it may be another: clean." in told
     read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
     assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
+
+
+def test_deployments_end(make, log_of) -> None:
+    """A version is at an endpoint until another takes its place or it is retired; what failed never was."""
+
+    def deployed(hour, version, action="update", state="COMPLETE", **more):
+        at = make.base + timedelta(hours=hour)
+        said = make.facet(
+            "modelTrail_deployment",
+            action=action,
+            endpoint={"platform": "k8s", "name": "api"},
+            environment="production",
+            model={"namespace": "modeltrail://registry", "name": "models/churn", "version": version},
+            effectiveAt=at.isoformat(),
+            **more,
+        )
+        return make.run_event(state, at, f"d{hour:05}", "deploy", run_facets={"modelTrail_deployment": said})
+
+    trained = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + timedelta(minutes=number), features="f", strength=1)
+    ]
+    steps = [(3, "1"), (4, "2", "create", "FAIL"), (5, "2"), (6, "2"), (7, "2", "retire")]
+    log = log_of([*trained, *(deployed(*step) for step in steps)])
+    ends = [
+        (row["version"], row["until"] and row["until"][11:13], row["since"][11:13])
+        for row in answers.impact(log, "features.parquet")
+        if row["kind"] == "endpoint"
+    ]
+    hour = [f"{(make.base + timedelta(hours=n)).hour:02}" for n in range(8)]
+    assert [
+        ("1", hour[5], hour[3]),
+        ("2", hour[4], hour[4]),
+        ("2", hour[7], hour[5]),
+        ("2", hour[7], hour[6]),
+        ("2", hour[7], hour[7]),
+    ] == ends
+    told = CliRunner().invoke(command, ["features.parquet", "--log", log.uri], catch_exceptions=False).output
+    assert f"version 1 since {make.base:%Y-%m-%d} {hour[3]}" in told
+    assert f"until {make.base:%Y-%m-%d} {hour[5]}" in told
+    assert "version 2 create at" in told
+    assert 2 == told.count(", not in force")
+
+
+def test_what_is_of_a_run_is_not_of_each_of_its_models(make, log_of) -> None:
+    """Of a run that made several models impact, trace and show say so; copies of the same bytes are one."""
+
+    def model(name, content):
+        artifact = make.facet(
+            "modelTrail_modelArtifact",
+            digest=make.digest(content),
+            digestAlgorithm="sha256",
+            uri=f"file://{name}",
+            sizeBytes=1,
+        )
+        kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+        return make.dataset(name, datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+
+    runs = [
+        ("two", [model("/d/m1", "one"), model("/d/m2", "two")]),
+        ("one", [model("/d/m3", "three"), model("/d/copy", "three")]),
+    ]
+    log = log_of(
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(hours=n),
+            f"{n:06}",
+            job,
+            inputs=[make.dataset("/d/raw.csv")],
+            outputs=made,
+        )
+        for n, (job, made) in enumerate(runs)
+    )
+    rows = [row for row in answers.impact(log, "raw.csv") if row["kind"] == "model"]
+    assert {"/d/m1": 2, "/d/m2": 2, "/d/m3": 1, "/d/copy": 1} == {row["name"]: row["of_run"] for row in rows}
+    assert (2, 1) == tuple(answers.trace(log, name)["run"]["models"] for name in ("/d/m1", "/d/m3"))
+    assert (2, 1) == tuple(answers.show(log, name)["run"]["models"] for name in ("/d/m1", "/d/m3"))
+    for ask, of in ((command, "raw.csv"), (cli.trace, "/d/m1"), (cli.show, "/d/m1")):
+        told = CliRunner().invoke(ask, [of, "--log", log.uri], catch_exceptions=False).output
+        assert "several models" in told or "it made 2 models" in told
 
 
 def test_content_written_again_is_not_the_old_one(make, log_of) -> None:

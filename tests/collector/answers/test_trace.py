@@ -223,15 +223,13 @@ def column_story(make):
     artifact = make.facet(
         "modelTrail_modelArtifact", digest=digest, digestAlgorithm="sha256", uri="file:///m", sizeBytes=1
     )
-    learned = make.used("f", "f", role="train", rows=3, columns="x,y")
-    learned["inputFacets"]["modelTrail_dataUse"]["features"] = ["x", "y"]
     return [
         make.run_event("COMPLETE", make.base, "000", "join", inputs=[make.dataset("a"), make.dataset("b")],
                        outputs=[make.dataset("f", columnLineage=step)]),
         make.run_event("COMPLETE", make.base + timedelta(1), "001", "copy", inputs=[make.dataset("f")],
                        outputs=[make.dataset("g")]),
         make.run_event("COMPLETE", make.base + timedelta(2), "002", "train",
-                       inputs=[learned],
+                       inputs=[make.used("f", "f", role="train", rows=3, columns="x,y")],
                        outputs=[make.dataset("m", outputFacets__modelTrail_modelArtifact=artifact)]),
     ]  # fmt: skip
 

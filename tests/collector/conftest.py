@@ -79,7 +79,11 @@ def used(
         name,
         schema=facet("schema", fields=fields),
         inputFacets__modelTrail_dataUse=facet(
-            "modelTrail_dataUse", role=role, fingerprint=fingerprint, capture="observed"
+            "modelTrail_dataUse",
+            role=role,
+            fingerprint=fingerprint,
+            features=[column for column in columns.split(",") if column != "label"],
+            capture="observed",
         ),
         inputFacets__inputStatistics=facet("inputStatistics", rowCount=rows),
     )

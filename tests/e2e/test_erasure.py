@@ -80,16 +80,26 @@ def test_only_models_that_learned_from_a_person_are_to_be_made_anew(
         python("train.py", versions[1], "features.parquet")
     modeltrail_command("compact", cwd=project)
 
-    def plan(person: str, expected: int = 0) -> list[tuple[str, str, str]]:
+    def plan(person: str) -> list[tuple[str, str, str]]:
         asked = ["impact", "--subject", person, "--subjects-key", "subjects.key", "--erase-plan", "--json"]
-        rows = json.loads(modeltrail_command(*asked, cwd=project, expected=expected).stdout)
-        found = ((row["action"], row["kind"], row.get("version")) for row in rows)
+        rows = json.loads(modeltrail_command(*asked, cwd=project).stdout)
+        found = (
+            (
+                row["action"],
+                row["kind"],
+                Path(row["name"]).name if row["kind"] == "dataset" else row["version"],
+            )
+            for row in rows
+        )
         return sorted({each for each in found if each[1] != "model" or len(each[2]) == 1})
 
-    of_first = [("retrain", "model", "2"), ("withdraw", "endpoint", "2"), ("withdraw", "model", "1")]
-    assert of_first == plan("59")
-    assert [("withdraw", "model", "3"), ("withdraw", "model", "4")] == plan("120")
+    of_first = [("retrain", "model", "2"), ("rewrite", "dataset", "features.parquet")]
+    assert [*of_first, ("withdraw", "endpoint", "2"), ("withdraw", "model", "1")] == plan("59")
+    of_second = [("delete", "dataset", "features.parquet"), ("withdraw", "model", "3")]
+    assert [*of_second, ("withdraw", "model", "4")] == plan("120")
     assert [] == plan("1000")
     for index in (project / "kept").iterdir():
         index.unlink()
-    assert {"look"} == {action for action, *_ in plan("59", expected=1)}
+    asked = ["impact", "--subject", "59", "--subjects-key", "subjects.key", "--erase-plan", "--json"]
+    rows = json.loads(modeltrail_command(*asked, cwd=project, expected=1).stdout)
+    assert {"look"} == {row["action"] for row in rows}

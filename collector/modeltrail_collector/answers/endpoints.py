@@ -1,9 +1,25 @@
-"""Which endpoint is meant by a name."""
+"""Which endpoint is meant by a name, and which ones model versions were put behind."""
+
+from typing import Final
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.as_of import deployed
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
+
+_WHOLE: Final = 100
+_FIELDS: Final = (
+    "run_id",
+    "platform",
+    "endpoint",
+    "uri",
+    "environment",
+    "action",
+    "model_name",
+    "version",
+    "until",
+)
+_ENDPOINT: Final[Row] = {"kind": "endpoint", **dict.fromkeys(_FIELDS)}
 
 
 def deployments(db: Database, text: str) -> list[Row]:
@@ -33,3 +49,71 @@ def deployments(db: Database, text: str) -> list[Row]:
     by_run = {row.pop("run_id"): row for row in said}
     nameless: Row = {"namespace": None, "dataset": None}
     return [row | by_run.get(row["run_id"], nameless) for row in rows]
+
+
+def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
+    """Where the model versions were put to use, since when: each deployment, and endpoints without one."""
+    wanted = {
+        (name, row["version"] or "", row["fingerprint"] or "")
+        for row in found
+        if row["kind"] == "model"
+        for name in (row["name"], row["registered_name"])
+        if name
+    }
+    db.fill("made", ("name", "version", "digest"), sorted(wanted))
+    db.attach("deployments", held=True)
+    ends = _ends(db.rows("FROM deployments ORDER BY effective_at, run_id")) if wanted else {}
+    rows = db.rows("""
+        WITH used AS (
+            SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
+            UNION ALL
+            SELECT d.* FROM deployments AS d JOIN made AS m
+                ON (d.model_name, d.model_version) = (m.name, m.version)
+            WHERE d.model_digest IS NULL OR m.digest = ''
+        )
+        SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
+            model_version AS version, effective_at AS since
+        FROM used ORDER BY since, endpoint""")
+    depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
+    deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
+    told = {row["run_id"] for row in rows}
+    kept = ("run_id", "version", "since", "depth")
+    undeclared = [
+        _ENDPOINT | {name: row[name] for name in kept} | {"endpoint": row["name"]}
+        for row in found
+        if row["kind"] == "endpoint" and row["run_id"] not in told
+    ]
+    return [
+        *(row for row in found if row["kind"] != "endpoint"),
+        *(
+            {**_ENDPOINT, **row, "until": ends.get(_said(row)), "depth": depth.get(row["run_id"], deepest)}
+            for row in rows
+        ),
+        *undeclared,
+    ]
+
+
+def _ends(said: list[Row]) -> dict[tuple[str | None, ...], str]:
+    """When deployments, oldest first, were over: by a later one at their place, as `in_force` has it."""
+    ends: dict[tuple[str | None, ...], str] = {}
+    places: dict[tuple[str | None, ...], dict[tuple[str | None, ...], list[Row]]] = {}
+    for row in said:
+        if row["state"] in {"FAIL", "ABORT"}:  # it never was
+            ends[_said(row)] = row["effective_at"]
+            continue
+        at = places.setdefault((row["platform"], row["endpoint"], row["environment"]), {})
+        version = (row["model_namespace"], row["model_name"], row["model_version"] or row["model_digest"])
+        share, over = row["traffic_percent"], []
+        if row["action"] == "retire" or share == 0:
+            over = [row, *at.pop(version, [])]
+        else:
+            if share is None or share >= _WHOLE:
+                over = [one for other in at.keys() - {version} for one in at.pop(other)]
+            at.setdefault(version, []).append(row)
+        ends |= {_said(one): row["effective_at"] for one in over}
+    return ends
+
+
+def _said(row: Row) -> tuple[str | None, ...]:
+    """What tells a deployment from others."""
+    return tuple(row[name] for name in ("run_id", "platform", "endpoint", "environment"))

@@ -5,16 +5,20 @@ from typing import Any
 from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.impact import impact
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.subjects import UNREAD
 from modeltrail_collector.log import Log
+
+_Name = tuple[str, str]
 
 
 def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> list[Row]:
     """What is to be done so that nothing is left of a dataset or a person: an object for each.
 
     `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
-    nowhere, `retrain` for versions that do; `look` for an index of subjects that could not be looked into.
-    Arguments and errors are those of `impact`.
+    nowhere, `retrain` for versions that do; `rewrite` for data that went into one of these, `delete` for
+    other data, each name once; `look` for an index of subjects that could not be looked into. What nobody
+    recorded the contrary of is in the plan. Arguments and errors are those of `impact`.
     """
     found = impact(of, text, **chosen)
     serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
@@ -28,4 +32,25 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
         if row["kind"] == "model":
             known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
             plan.append({**row, "action": "retrain" if known & used else "withdraw"})
-    return plan
+    anew = {row["run_id"] for row in plan if row["action"] == "retrain"}
+    return [*plan, *_data(found, anew)]
+
+
+def _data(found: list[Row], anew: set[str]) -> list[Row]:
+    """What is to be done with the data, where these runs are done anew, and those that make data for them."""
+    readers: dict[_Name, set[str]] = {}
+    for row in found:
+        for read in row["through"] if row["kind"] == "run" else ():
+            readers.setdefault((read["namespace"], read["name"]), set()).add(row["run_id"])
+    data = [row for row in found if row["kind"] == "dataset" and row["namespace"] != IN_MEMORY]
+
+    def is_needed(row: Row) -> bool:
+        return not anew.isdisjoint(readers.get((row["namespace"], row["name"]), ()))
+
+    while more := {row["run_id"] for row in data if is_needed(row)} - anew:
+        anew |= more
+    by_name: dict[_Name, Row] = {}
+    for row in data:
+        action = "rewrite" if is_needed(row) else "delete"
+        by_name[row["namespace"], row["name"]] = {**row, "action": action}
+    return list(by_name.values())

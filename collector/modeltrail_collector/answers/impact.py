@@ -8,6 +8,7 @@ import msgspec
 
 from modeltrail_collector.answers import carried, names, sources, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.endpoints import with_endpoints
 from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -61,22 +62,31 @@ def impact(
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
-    this; a dataset or model `run_id`, the run that wrote it. With a `column` only what came of that column
-    counts, as far as producers say (`columnLineage`, the features of a training); `columns` of a row are then
-    those it came to, None where nobody says. At most 100 runs deep.
+    this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
+    or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
+    may not say which learned from what. An endpoint has `until`, None where it is in force. At most 100 runs
+    deep.
+
+    With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
+    it came to (of a model, those that it learned from), None where nobody says. Left out is where a
+    `columnLineage` of all columns rules it out, or where all that was fitted is columns of one dataset as
+    they are in it.
 
     With a `subject`, and nothing else, everything that learned from data that held this person, by the value
     of the id column and the file of the key (or of several) that pseudonyms were made with. An index that
     cannot be looked into is a row of kind `index` with its `problem`, first of all: then there may be more.
 
-    Raises NotFound when nothing or more than one thing is called so, or no data has an index of its subjects.
+    Raises NotFound when nothing or more than one thing is called so, when the data is known to have no such
+    column, or no data has an index of its subjects.
     """
     with opened(of) as db:
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
-            return _with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
+            return with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
         level = _start(db, text, fingerprint, frozenset({column}) if column else None)
-        return _with_endpoints(db, walk(db, level))
+        if column:
+            carried.check_column(db, column, {(thing.namespace, thing.name) for thing in level})
+        return with_endpoints(db, walk(db, level))
 
 
 def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
@@ -175,12 +185,13 @@ def _readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
     rows = _reading(db, sorted(by_name))
     pairs = [(row, by_name[row["called"]]) for row in rows]
     writers = _writers(db, pairs)
-    return [
-        (row, thing)
-        for row, candidates in pairs
-        for thing in candidates
-        if _is_read(row, thing, writers.get(_key(row)))
-    ]
+    found = []
+    for row, candidates in pairs:
+        for thing in candidates:
+            is_read = _is_read(row, thing, writers.get(_key(row)))
+            if is_read is not False:
+                found.append((row | {"recorded": is_read is not None}, thing))
+    return found
 
 
 def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
@@ -231,26 +242,32 @@ def _writers(db: Database, pairs: Iterable[tuple[Row, list[Thing]]]) -> dict[tup
         if not all(thing.any_version for thing in things):
             known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
             before = row["started_at"] or row["last_event_at"]
-            node = nodes.setdefault(_key(row), Node(**known, before=before))
+            node = nodes.setdefault(_key(row), Node(**known, reader=row["run_id"], before=before))
             node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()))
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
 
 
-def _is_read(row: Row, thing: Thing, writer: str | None) -> bool:
-    """Whether what a run read is this: by its content, else its version, else by who wrote it before."""
+def _is_read(row: Row, thing: Thing, writer: str | None) -> bool | None:
+    """Whether what a run read is this: by its content, else its version, else by who wrote it before.
+
+    None where its reader could not see which content it was, and nobody is known to have written it before.
+    """
     if thing.any_version or thing.reader == row["run_id"]:
         return True
     same_name = (row["namespace"], row["name"]) == (thing.namespace, thing.name)
     for field in ("fingerprint", "version"):
         said, read = getattr(thing, field), row[field]
-        if said is not None and read is not None and same_name:
+        if said and read and same_name:
             return bool(said == read)
+    if same_name and row["fingerprint"] == "" and writer is None and thing.run_id is None:
+        return None
     return thing.run_id is not None and writer == thing.run_id
 
 
 def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
     through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
+    through |= {"recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
         told = {name: row[name] for name in ("run_id", "job_namespace", "job_name", "state")}
@@ -272,7 +289,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
         return []
     runs = {row["run_id"]: row for row, _ in reached}
     asked = any(each is not None for each in columns.values())
-    said = carried.said_of_columns(db, runs.keys()) if asked else {}
+    said = carried.said_of_columns(db, runs.keys()) if asked else carried.Said()
     made: list[tuple[Thing, Row]] = []
     for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
@@ -287,6 +304,7 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
     columns = "run_id, namespace, name, kind, version, fingerprint, identities"
     placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
     outputs = {_key(row): row for row in placed}
+    made = sources.models_of(placed)
     copies: dict[tuple[str, str], list[Row]] = {}
     for row in placed:
         if row["kind"] == "model" and row["fingerprint"] is not None:
@@ -308,7 +326,8 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["ended_at"] or run["last_event_at"]
-            found.append(row | names | {name: model[name] for name in _OF_MODEL} | {"since": since})
+            told = {name: model[name] for name in _OF_MODEL}
+            found.append(row | names | told | {"since": since, "of_run": made.get(row["run_id"])})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
 
@@ -334,52 +353,13 @@ def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
 
 def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
-    thing = Thing(**{name: row[name] for name in fields}, identities=row["identities"] or [], columns=columns)
+    followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
+    names = {name: row[name] for name in fields}
+    thing = Thing(**names, identities=row["identities"] or [], columns=followed)
     told = {"kind": "model" if row["model_version"] else row["kind"]}
     told |= {name: row[name] for name in fields}
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
+        told["of_run"] = row["of_run"]
     told |= {"registered_name": row["registered_name"], "since": row["since"]}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}
-
-
-def _with_endpoints(db: Database, found: list[Row]) -> list[Row]:
-    """Where the model versions were put to use, since when: each deployment, and endpoints without one."""
-    wanted = {
-        (name, row["version"] or "", row["fingerprint"] or "")
-        for row in found
-        if row["kind"] == "model"
-        for name in (row["name"], row["registered_name"])
-        if name
-    }
-    db.fill("made", ("name", "version", "digest"), sorted(wanted))
-    db.attach("deployments", held=True)
-    rows = db.rows("""
-        WITH used AS (
-            SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
-            UNION ALL
-            SELECT d.* FROM deployments AS d JOIN made AS m
-                ON (d.model_name, d.model_version) = (m.name, m.version)
-            WHERE d.model_digest IS NULL OR m.digest = ''
-        )
-        SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
-            model_version AS version, effective_at AS since
-        FROM used ORDER BY since, endpoint""")
-    depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
-    deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
-    told = {row["run_id"] for row in rows}
-    kept = ("run_id", "version", "since", "depth")
-    undeclared = [
-        _ENDPOINT | {name: row[name] for name in kept} | {"endpoint": row["name"]}
-        for row in found
-        if row["kind"] == "endpoint" and row["run_id"] not in told
-    ]
-    return [
-        *(row for row in found if row["kind"] != "endpoint"),
-        *({**_ENDPOINT, **row, "depth": depth.get(row["run_id"], deepest)} for row in rows),
-        *undeclared,
-    ]
-
-
-_FIELDS: Final = ("run_id", "platform", "endpoint", "uri", "environment", "action", "model_name", "version")
-_ENDPOINT: Final[Row] = {"kind": "endpoint", **dict.fromkeys(_FIELDS)}

@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.log import Log
 
 SECTIONS: Final = (
@@ -22,7 +21,9 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
-    from in `source`. `run` has its `training`, and in `others` the other runs that trained to the same bytes.
+    from in `source`. `run` has `models`, how many it made (of several, what is told of data, parameters and
+    metrics is the run's, and not of this model alone), its `training`, and in `others` the other runs that
+    trained to the same bytes.
 
     Raises NotFound for a model that is not in the log.
     """
@@ -84,7 +85,14 @@ def _run(facts: _Facts) -> Row | None:
     if not rows:
         return None
     training = facts.find("modelTrail_training", scope="run")
-    return rows[0] | {"training": _fact(*training[0]) if training else None, "others": _others(facts)}
+    made = sources.models_of(
+        facts.of_maker("run_datasets", "run_id, kind, fingerprint", where="role = 'output'")
+    )
+    return rows[0] | {
+        "models": made.get(rows[0]["run_id"]),
+        "training": _fact(*training[0]) if training else None,
+        "others": _others(facts),
+    }
 
 
 def _others(facts: _Facts) -> list[Row]:
@@ -201,7 +209,7 @@ def _metrics(facts: _Facts) -> list[Row]:
 
 def _evaluations(facts: _Facts) -> list[Row]:
     """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
-    runs = judging(facts.db, facts.model)
+    runs = sources.judging(facts.db, facts.model)
     rows = facts.db.read(
         "metrics",
         "run_id, name, value, dataset, slice, happened_at, model_namespace, model_name",

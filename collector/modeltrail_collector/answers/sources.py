@@ -4,7 +4,7 @@ All of it joins by equality, so that a run that reads or writes ten thousand dat
 are many, not as their pairs are.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -227,6 +227,15 @@ def columns(
     db.fill("wanted_column", ("run_id", "to_namespace", "to_name", "to_column"), sorted(wanted))
     rows = db.rows(sql_of("columns"), most=most)
     return [row | {"symlinks": named(row.pop("identities"))} for row in rows]
+
+
+def models_of(placed: Iterable[Row]) -> dict[str, int]:
+    """How many models of known content each run made, by its outputs; one may have several names."""
+    found: dict[str, set[str]] = {}
+    for row in placed:
+        if row["kind"] == "model" and row["fingerprint"]:
+            found.setdefault(row["run_id"], set()).add(row["fingerprint"])
+    return {run_id: len(models) for run_id, models in found.items()}
 
 
 def steps(db: Database, runs: set[str]) -> dict[str, list[str]]:

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
+from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -22,6 +23,7 @@ THINGS: Final = 50_000
 class Node(msgspec.Struct):
     """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
 
+    `reader` is the run that read it.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`.
     """
 
@@ -36,6 +38,7 @@ class Node(msgspec.Struct):
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
+    reader: str | None = None
     before: str | None = None
     run: Row | None = None
     exact: bool = False
@@ -47,18 +50,20 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("before", "exact", "at", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
 def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
-    A node is an object: namespace, name, kind, version, fingerprint, use, rows, `symlinks` (other names,
-    as its reader says), `run` (run_id, job, state, times; None for what no run in the log wrote) and
-    `inputs`, the nodes that this run made it from. A node told elsewhere in the tree is `repeated` and its
-    inputs are left out. A run has `steps`, the names of its transformations, in order. Below an endpoint
-    stand the model versions in force there, each with the `deployment` that brought it.
+    A node is an object: namespace, name, kind, version, fingerprint (empty where its reader could not see
+    which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
+    state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
+    A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
+    of its transformations, in order, and `models`, how many it made: of several, what it learned from is the
+    run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
+    the `deployment` that brought it.
 
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
@@ -71,13 +76,27 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     version; else, where one of them is unknown, the last that wrote it before. What nobody wrote under the
     name that its reader gives it is looked for under its symlinks.
 
-    Raises NotFound when nothing or more than one thing is called so.
+    Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
+    column.
     """
     with opened(of) as db:
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        return _followed(db, [root], level)[0]
+        told = _followed(db, [root], level)[0]
+        if column is not None and not any(node.inputs for node in level):
+            for node in level:
+                _check_column(db, text, node)
+        return told
+
+
+def _check_column(db: Database, text: str, node: Node) -> None:
+    """Raises NotFound where the columns of this are known, and it has none that is called so."""
+    assert node.column is not None  # noqa: S101  only with a column it comes here
+    if node.kind != "model":
+        carried.check_column(db, node.column, {(node.namespace, node.name)})
+    elif node.run is not None:
+        carried.check_learned(db, node.column, text, node.run["run_id"])
 
 
 def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
@@ -220,10 +239,13 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
 
 
 def _writer(node: Node, candidates: list[Row]) -> Row | None:
-    """The run that wrote what this node's reader saw; candidates come oldest first."""
-    in_time = [
-        row for row in candidates if node.before is None or row["wrote_at"] <= node.before
-    ] or candidates
+    """The run that wrote what this node's reader saw; candidates come oldest first.
+
+    What its reader wrote itself, in its place, is only that if it is the same content.
+    """
+    in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
+    if not in_time and all(row["run_id"] != node.reader for row in candidates):
+        in_time = candidates
     for field in ("fingerprint", "version"):
         known = getattr(node, field)
         if known is not None:
@@ -240,8 +262,12 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
     runs = [node.run for node in nodes if node.run is not None]
     ids = {run["run_id"] for run in runs}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
+    made = sources.models_of(
+        db.read("run_datasets", "run_id, kind, fingerprint", runs=ids, where="role = 'output'")
+    )
     for run in runs:
-        run.update(known[run["run_id"]], steps=steps.get(run["run_id"], []))
+        run_id = run["run_id"]
+        run.update(known[run_id], steps=steps.get(run_id, []), models=made.get(run_id))
 
 
 def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
@@ -260,10 +286,10 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
         before = node.run["started_at"] or node.run["wrote_at"]
         node.more = found[0]["total"] - len(found) if found else 0
         known = [{key: value for key, value in row.items() if key != "total"} for row in found]
-        node.inputs = [Node(**row, before=before, tree=node.tree) for row in known]
+        node.inputs = [Node(**row, reader=node.run["run_id"], before=before, tree=node.tree) for row in known]
         if node.more or (full and not found):
             node.cut = "size"
-        elif node.column is not None and not found:
+        elif node.column is not None and all(row["namespace"] == IN_MEMORY for row in found):
             node.cut = "columns"
     return [child for node in nodes for child in node.inputs]
 

@@ -2,13 +2,18 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
 from modeltrail_schemas.printable import printable
+
+_ACTIONS: Final = (
+    "retrain what answers somewhere, withdraw it until then, and what answers nowhere; "
+    "rewrite data that goes into what is retrained, delete the rest."
+)
 
 
 @click.command()
@@ -34,7 +39,7 @@ from modeltrail_schemas.printable import printable
 @click.option(
     "--erase-plan",
     is_flag=True,
-    help="Print what is to be retrained or withdrawn so that nothing is left of the data.",
+    help="Print what to retrain, withdraw, rewrite and delete so that nothing is left of the data.",
 )
 def impact(
     dataset: str | None,
@@ -75,13 +80,34 @@ def impact(
             print_json(rows)
         elif erase_plan:
             columns = ("action", "what", "version", "since")
-            nothing = "No model is known to have learned from it." if unread else "No model learned from it."
+            nothing = "No model is known to have learned from it."
             print_rows([_planned(row) for row in told], columns, nothing=nothing)
         else:
             spread.print_spread(_called(dataset, **chosen), told)
+        if not as_json:
+            _tell_unsaid(chosen["column"], told, is_plan=erase_plan)
         for row in unread:
             click.echo(f"modeltrail: {_unread(row)}", err=True)
     return 1 if unread else 0
+
+
+def _tell_unsaid(column: str | None, rows: list[dict[str, Any]], *, is_plan: bool) -> None:
+    """What is to be read with the answer: what the actions mean, and what nobody recorded."""
+    if is_plan and rows:
+        click.echo(_ACTIONS)
+    made = [row for row in rows if row["kind"] in {"dataset", "model"} and row["columns"] is None]
+    if column is not None and made:
+        names = ", ".join(dict.fromkeys(map(_called_here, made)))
+        click.echo(printable(f"Whether {column} went into it is not recorded: {names}."))
+    several = [row for row in rows if row["kind"] == "model" and (row["of_run"] or 1) > 1]
+    if several:
+        names = ", ".join(dict.fromkeys(map(_called_here, several)))
+        click.echo(printable(f"Made by a run of several models, which does not say what each took: {names}."))
+    runs = [row for row in rows if row["kind"] == "run"]
+    reading = [row["job_name"] for row in runs if not all(read["recorded"] for read in row["through"])]
+    if reading:
+        names = ", ".join(dict.fromkeys(reading))
+        click.echo(printable(f"Which content it read is not recorded, it may be another: {names}."))
 
 
 def _asked(
@@ -121,10 +147,17 @@ def _planned(row: dict[str, Any]) -> dict[str, Any]:
     from modeltrail_collector.cli import trail
 
     endpoint = row["kind"] == "endpoint"
-    what = f"endpoint {row['endpoint']}" if endpoint else row["registered_name"] or row["name"]
     return {
         "action": row["action"],
-        "what": what,
+        "what": f"endpoint {row['endpoint']}" if endpoint else _called_here(row),
         "version": trail.short(row["version"] or ""),
         "since": trail.time(row["since"]),
     }
+
+
+def _called_here(row: dict[str, Any]) -> str:
+    """A dataset or model as other answers call it."""
+    from modeltrail_collector.cli import trail
+
+    called: str = row["registered_name"] or trail.label(row["namespace"], row["name"])
+    return called

@@ -63,7 +63,7 @@ class _Spread:
         names: dict[Name, list[dict[str, Any]]] = {}
         for row in self.rows:  # of producers that do not say which model they deploy
             if row["kind"] == "endpoint" and not row["model_name"] and row["run_id"] in runs:
-                click.echo(f"{dim(before + '→ ')}{row['endpoint']}  since {time(row['since'])}")
+                click.echo(f"{dim(before + '→ ')}{row['endpoint']}  {_when(row)}")
         for run in runs:
             for row in self.made.get(run, ()):
                 names.setdefault((row["namespace"], row["name"]), []).append(row)
@@ -73,9 +73,7 @@ class _Spread:
             below = before + ("   " if last else "│  ")
             for row in self._endpoints(rows):
                 where = f"{row['endpoint']} ({row['environment'] or row['platform']})"
-                click.echo(
-                    dim(f"{below}→ ") + f"{where}  version {row['version']} since {time(row['since'])}"
-                )
+                click.echo(dim(f"{below}→ ") + f"{where}  version {row['version']} {_when(row)}")
             self._print_jobs(self.readers.get(name, ()), below)
 
     def _endpoints(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,6 +88,14 @@ class _Spread:
             for row in self.rows
             if row["kind"] == "endpoint" and (row["model_name"], row["version"]) in known
         ]
+
+
+def _when(endpoint: dict[str, Any]) -> str:
+    """From when to when a version is at an endpoint."""
+    since, until = endpoint["since"], endpoint["until"]
+    if until is not None and until == since:
+        return f"{endpoint['action'] or 'deployment'} at {time(since)}, not in force"
+    return f"since {time(since)}" + (f" until {time(until)}" if until is not None else "")
 
 
 def _thing(name: Name, rows: list[dict[str, Any]]) -> str:

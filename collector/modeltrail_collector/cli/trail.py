@@ -10,6 +10,8 @@ import click
 from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
 from modeltrail_schemas.printable import all_printable
 
+OF_SEVERAL: Final = "it made {} models: what is told is of this run, not of this model alone"
+
 _SHORT: Final = 12
 
 
@@ -25,6 +27,8 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
         return
     told = "  (its inputs stand above)" if node["repeated"] else ""
     click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
+    if node["kind"] == "model" and (run["models"] or 1) > 1:
+        click.echo(dim(f"{rest}   {OF_SEVERAL.format(run['models'])}"))
     inputs = node["inputs"][:FAN_OUT]
     left = len(node["inputs"]) - len(inputs) + node["more"]
     cut = f"… and {left:,} more" if left else CUT.get(node["cut"], "")
@@ -48,6 +52,8 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
+    elif node["fingerprint"] == "":
+        facts.append("content not recorded")
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     if node["run"] is None and node["namespace"] != "inmemory://":

@@ -68,7 +68,7 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
             run.params(params, origin=origin, component=component)
         return data.look(features)
     record_params(run, facts.params(estimator), type(estimator).__name__, estimator)
-    trained = see(features, given.get("y"))
+    trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged)
     if (weights := given.get("sample_weight")) is not None:

@@ -42,8 +42,10 @@ _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 """Matrix -> what it was made of."""
 
 
-def see(features: Any, labels: Any = None) -> Source:
+def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
     """What there is to be seen of features and labels; a file is looked at when it is recorded.
+
+    Of weights the name is told, or that there are some.
 
     Datasets and loaders of PyTorch have both.
     """
@@ -55,16 +57,16 @@ def see(features: Any, labels: Any = None) -> Source:
     table, label = data.labelled(features, labels)
     view = attrs.evolve(data.look(table), profile=data.profile(table))
     origins.carry(view, table)
-    return Source(view, _use(features, label))
+    return Source(view, _use(features, label, weights))
 
 
-def remember(matrix: Any, features: Any, labels: Any) -> None:
+def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> None:
     """Keep what a matrix was made of; one without labels mostly predicts: it is looked at if it trains."""
     if labels is not None or isinstance(features, str | os.PathLike):
-        _made[matrix] = see(features, labels)
+        _made[matrix] = see(features, labels, weights)
     else:
         with contextlib.suppress(TypeError):  # a list
-            _made[matrix] = Source(ref(features), _use(features, None))
+            _made[matrix] = Source(ref(features), _use(features, None, weights))
 
 
 def known(matrix: Any) -> Source:
@@ -120,8 +122,9 @@ def is_same(one: Source, other: Source) -> bool:
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})
 
 
-def _use(features: Any, label: str | None) -> dict[str, Any]:
+def _use(features: Any, label: str | None, weights: Any) -> dict[str, Any]:
     seen = frames.columns(features) if hasattr(features, "columns") else None
     columns = None if seen is None else list(seen.names)
-    found = {"label_column": label, "features": columns}
+    weight = None if weights is None else str(getattr(weights, "name", None) or "weight")
+    found = {"label_column": label, "features": columns, "weight_column": weight}
     return {name: value for name, value in found.items() if value is not None}

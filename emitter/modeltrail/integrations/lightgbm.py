@@ -46,7 +46,7 @@ def observe_construct(call: Call) -> None:
 def _known(dataset: Any) -> sources.Source:
     """What it is made of: looked at once, since its bins stay as they are."""
     if sources.known(dataset).data is None and dataset.data is not None:
-        sources.remember(dataset, dataset.data, dataset.label)
+        sources.remember(dataset, dataset.data, dataset.label, dataset.weight)
     return sources.known(dataset)
 
 

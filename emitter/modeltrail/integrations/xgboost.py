@@ -50,7 +50,7 @@ def observe_matrix(call: Call) -> Finish | None:
     features = given["data"]
     if isinstance(features, str):  # a path with options: train.csv?format=csv#cache
         features = features.partition("#")[0].partition("?")[0]
-    sources.remember(given["self"], features, given.get("label"))
+    sources.remember(given["self"], features, given.get("label"), given.get("weight"))
     return None
 
 

@@ -117,8 +117,7 @@ def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> 
     has = {name for name, _ in view.fields}
     features = [name for name in use.get("features", ()) if name in has]
     found: dict[str, Any] = {"features": features} if features else {}
-    if use.get("label_column") in has:
-        found["label_column"] = use["label_column"]
+    found |= {name: use[name] for name in ("label_column", "weight_column") if use.get(name) in has}
     if origin.split and len(origin.sources) == 1:
         found["split"] = origin.split
     return found

@@ -51,8 +51,7 @@ class Facts:
         self.capture = capture
         self.inputs: dict[Identity, Input] = {}
         self.outputs: dict[Identity, Dataset] = {}
-        # Models that are evaluated or deployed: inputs that are no data.
-        self.judged: dict[Identity, Dataset] = {}
+        self.judged: dict[Identity, Dataset] = {}  # models evaluated or deployed: inputs that are no data
         self.models: list[Model] = []
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
@@ -89,16 +88,18 @@ class Facts:
     def add_source(self, found: Input) -> None:
         """Write down what data was read from; what is known of that as an input stays.
 
-        A model learned from it if it did from any of its rows, whatever others were for.
+        A model was trained on it if it was on any of its rows, whatever others were for.
         """
         identity, digest = found.dataset.identity, found.fingerprint["digest"]
         with self._lock:
             known = self.inputs.setdefault(identity, found)
-            role = known.role
-            if role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
+            role, use = known.role, {**found.use, **known.use}
+            if found.role == "train" and role in LEARNED_FROM - {"train"}:
+                role, use = "train", {**use, "split": found.use.get("split")}
+            elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
                 role = found.role or role
             if digest in {"", known.fingerprint["digest"]}:
-                use, profile = {**found.use, **known.use}, known.profile or found.profile
+                profile = known.profile or found.profile
                 self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile)
             else:
                 self.inputs[identity] = attrs.evolve(found, role=role)

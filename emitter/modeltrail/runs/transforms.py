@@ -124,9 +124,9 @@ def lineage(
 ) -> dict[str, Any] | None:
     """The facet `lineage`: what each output was really made from; None without outputs.
 
-    What a step made comes from what the step read. A model comes from the inputs that it learned from, so
-    that test data is none of its sources, and from what the steps made of them for nobody else. Any other
-    output comes from all inputs.
+    What a step made comes from what the step read, which it may have replaced under its name. A model comes
+    from the inputs that it learned from, so that test data is none of its sources, and from what the steps
+    made of them for nobody else. Any other output comes from all inputs.
 
     Args:
         steps: the steps of the run, in order.
@@ -138,7 +138,7 @@ def lineage(
     edges: dict[Identity, dict[Identity, None]] = {}
     for step in steps:
         for target in step.targets:
-            edges.setdefault(target, {}).update({source: None for source in step.sources if source != target})
+            edges.setdefault(target, {}).update(dict.fromkeys(step.sources))
     for target in targets:
         edges.setdefault(target, dict.fromkeys(source for source in sources if source != target))
     taught = {source for source, role in sources.items() if role in learned_from}

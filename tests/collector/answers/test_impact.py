@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli import answers as cli
 from modeltrail_collector.cli.impact import impact as command
 from modeltrail_collector.errors import NotFound
 
@@ -80,6 +81,130 @@ def test_an_erasure_retrains_what_serves_and_withdraws_the_rest(churn) -> None:
         ("withdraw", "churn", "1"),
         ("withdraw", "churn", "3"),
     } == named
+
+
+def test_an_erasure_rewrites_what_retraining_needs_and_deletes_the_rest(churn, make, log_of) -> None:
+    """Data that training the version in force anew reads is to be written anew, other data to be deleted."""
+
+    def planned(log, of):
+        plan = [row for row in answers.erase_plan(log, of) if row["kind"] == "dataset"]
+        return {row["name"].rpartition("/")[2]: row["action"] for row in plan}
+
+    read = {"features.parquet": "rewrite", "holdout.parquet": "rewrite"}
+    assert read == planned(churn, "raw/customers.csv")
+    unused = log_of(chain(make, (["raw"], ["table"]), (["table"], ["sums"])))
+    assert {"table": "delete", "sums": "delete"} == planned(unused, "raw")
+    told = CliRunner().invoke(
+        command, ["raw/customers.csv", "--erase-plan", "--log", churn.uri], catch_exceptions=False
+    )
+    assert "retrain what answers somewhere" in told.output
+
+
+def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
+    """A run that replaced what it read, unseen, may have read the version that is asked for, and says so."""
+    unseen = {"algorithm": "none", "digest": "", "scope": "none"}
+    use = make.facet("modelTrail_dataUse", role="other", fingerprint=unseen, capture="observed")
+    clean = make.dataset("/d/raw.csv", inputFacets__modelTrail_dataUse=use)
+    written = make.dataset("/d/raw.csv", version=make.facet("version", datasetVersion=make.digest("new")))
+    runs = [
+        ("train", [make.used("/d/raw.csv", "old", role="train", rows=9)], [make.dataset("/d/m1")]),
+        ("clean", [clean], [written]),
+        ("train", [make.used("/d/raw.csv", "new", role="train", rows=8)], [make.dataset("/d/m2")]),
+    ]
+    log = log_of(
+        make.run_event("COMPLETE", make.base + timedelta(hours=n), f"{n:06}", job, inputs=read, outputs=made)
+        for n, (job, read, made) in enumerate(runs)
+    )
+    old = f"raw.csv@{make.digest('old')[:8]}"
+    rows = answers.impact(log, old)
+    through = [(row["job_name"], [each["recorded"] for each in row["through"]]) for row in rows[:2]]
+    assert [("train", [True]), ("clean", [False])] == through
+    assert {"/d/m1", "/d/m2", "/d/raw.csv"} == {row["name"] for row in rows if row["kind"] != "run"}
+    told = CliRunner().invoke(command, [old, "--log", log.uri], catch_exceptions=False).output
+    assert "Which content it read is not recorded, it may be another: clean." in told
+    read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
+    assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
+
+
+def test_deployments_end(make, log_of) -> None:
+    """A version is at an endpoint until another takes its place or it is retired; what failed never was."""
+
+    def deployed(hour, version, action="update", state="COMPLETE", **more):
+        at = make.base + timedelta(hours=hour)
+        said = make.facet(
+            "modelTrail_deployment",
+            action=action,
+            endpoint={"platform": "k8s", "name": "api"},
+            environment="production",
+            model={"namespace": "modeltrail://registry", "name": "models/churn", "version": version},
+            effectiveAt=at.isoformat(),
+            **more,
+        )
+        return make.run_event(state, at, f"d{hour:05}", "deploy", run_facets={"modelTrail_deployment": said})
+
+    trained = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + timedelta(minutes=number), features="f", strength=1)
+    ]
+    steps = [(3, "1"), (4, "2", "create", "FAIL"), (5, "2"), (6, "2"), (7, "2", "retire")]
+    log = log_of([*trained, *(deployed(*step) for step in steps)])
+    ends = [
+        (row["version"], row["until"] and row["until"][11:13], row["since"][11:13])
+        for row in answers.impact(log, "features.parquet")
+        if row["kind"] == "endpoint"
+    ]
+    hour = [f"{(make.base + timedelta(hours=n)).hour:02}" for n in range(8)]
+    assert [
+        ("1", hour[5], hour[3]),
+        ("2", hour[4], hour[4]),
+        ("2", hour[7], hour[5]),
+        ("2", hour[7], hour[6]),
+        ("2", hour[7], hour[7]),
+    ] == ends
+    told = CliRunner().invoke(command, ["features.parquet", "--log", log.uri], catch_exceptions=False).output
+    assert f"version 1 since {make.base:%Y-%m-%d} {hour[3]}" in told
+    assert f"until {make.base:%Y-%m-%d} {hour[5]}" in told
+    assert "version 2 create at" in told
+    assert 2 == told.count(", not in force")
+
+
+def test_what_is_of_a_run_is_not_of_each_of_its_models(make, log_of) -> None:
+    """Of a run that made several models impact, trace and show say so; copies of the same bytes are one."""
+
+    def model(name, content):
+        artifact = make.facet(
+            "modelTrail_modelArtifact",
+            digest=make.digest(content),
+            digestAlgorithm="sha256",
+            uri=f"file://{name}",
+            sizeBytes=1,
+        )
+        kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+        return make.dataset(name, datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+
+    runs = [
+        ("two", [model("/d/m1", "one"), model("/d/m2", "two")]),
+        ("one", [model("/d/m3", "three"), model("/d/copy", "three")]),
+    ]
+    log = log_of(
+        make.run_event(
+            "COMPLETE",
+            make.base + timedelta(hours=n),
+            f"{n:06}",
+            job,
+            inputs=[make.dataset("/d/raw.csv")],
+            outputs=made,
+        )
+        for n, (job, made) in enumerate(runs)
+    )
+    rows = [row for row in answers.impact(log, "raw.csv") if row["kind"] == "model"]
+    assert {"/d/m1": 2, "/d/m2": 2, "/d/m3": 1, "/d/copy": 1} == {row["name"]: row["of_run"] for row in rows}
+    assert (2, 1) == tuple(answers.trace(log, name)["run"]["models"] for name in ("/d/m1", "/d/m3"))
+    assert (2, 1) == tuple(answers.show(log, name)["run"]["models"] for name in ("/d/m1", "/d/m3"))
+    for ask, of in ((command, "raw.csv"), (cli.trace, "/d/m1"), (cli.show, "/d/m1")):
+        told = CliRunner().invoke(ask, [of, "--log", log.uri], catch_exceptions=False).output
+        assert "several models" in told or "it made 2 models" in told
 
 
 def test_content_written_again_is_not_the_old_one(make, log_of) -> None:

@@ -100,7 +100,8 @@ def test_only_what_learned_from_the_person_is_told(make, log_of, index, key: Pat
     assert ["2"] == models(answers.impact(log, subject="009.0", subjects_key=[key]))
     assert [] == answers.impact(log, subject="10", subjects_key=key)
     plan = answers.erase_plan(log, subject="8", subjects_key=key)
-    assert [("withdraw", "1"), ("withdraw", "2")] == [(row["action"], row["version"]) for row in plan]
+    planned = [(row["action"], row["version"]) for row in plan if row["kind"] == "model"]
+    assert [("withdraw", "1"), ("withdraw", "2")] == planned
 
 
 def test_data_of_the_same_content_held_the_person_too(make, log_of, index, key: Path) -> None:
@@ -155,7 +156,7 @@ def test_an_index_that_cannot_tell_is_told(make, log_of, index, key: Path) -> No
     assert 1 == result.return_value
     assert 6 == result.stderr.count("modeltrail: not complete: the index")
     plan = json.loads(result.stdout)
-    assert [*["look"] * 6, "withdraw"] == [row["action"] for row in plan]
+    assert [*["look"] * 6, "withdraw", "delete"] == [row["action"] for row in plan]
     assert not any(word in result.stdout for word in (subjects.pseudonym(KEY, "7").hex(), KEY.decode()))
 
 
@@ -225,4 +226,8 @@ def test_the_spread_of_a_person_is_printed(make, log_of, index, key: Path) -> No
     assert "subject 7  2 runs, 1 dataset, 1 model version" in shown.stdout
     assert "nothing in the log" in run(log, "--subject", 9, "--subjects-key", key).stdout
     nothing = run(log, "--subject", 9, "--subjects-key", key, "--erase-plan")
-    assert (0, "", "No model learned from it.\n") == (nothing.return_value, nothing.stdout, nothing.stderr)
+    assert (0, "", "No model is known to have learned from it.\n") == (
+        nothing.return_value,
+        nothing.stdout,
+        nothing.stderr,
+    )

@@ -251,7 +251,6 @@ def test_a_run_that_does_not_tell_its_columns_is_the_end(make, log_of) -> None:
     log = log_of(column_story(make))
     told = answers.trace(log, "g", column="x")
     assert ([], "columns", "001") == (told["inputs"], told["cut"], told["run"]["run_id"])
-    assert "columns" == answers.trace(log, "m", column="nothing")["cut"]
 
 
 def test_columns_of_the_lineage_facet(make, log_of) -> None:

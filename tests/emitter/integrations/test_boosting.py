@@ -31,7 +31,7 @@ XGBOOST = SimpleNamespace(
     ),
     judged=lambda named: {"evals": [(matrix, name) for name, matrix in named.items()]},
     going_on="xgb_model",
-    matrix=lambda table, labels, _=None: xgboost.DMatrix(table, label=labels),
+    matrix=lambda table, labels, _=None, weight=None: xgboost.DMatrix(table, label=labels, weight=weight),
     cv=lambda matrix: xgboost.cv({"objective": "binary:logistic"}, matrix, 3, nfold=2),
     estimator=lambda **more: xgboost.XGBClassifier(n_estimators=3, **more),
     evaluated=lambda *pairs: {"eval_set": list(pairs), "verbose": False},
@@ -53,8 +53,8 @@ LIGHTGBM = SimpleNamespace(
     ),
     judged=lambda named: {"valid_sets": list(named.values()), "valid_names": list(named)},
     going_on="init_model",
-    matrix=lambda table, labels, whole=None: lightgbm.Dataset(
-        table, label=labels, reference=whole, free_raw_data=False
+    matrix=lambda table, labels, whole=None, weight=None: lightgbm.Dataset(
+        table, label=labels, reference=whole, weight=weight, free_raw_data=False
     ),
     cv=lambda matrix: lightgbm.cv({"objective": "binary", "verbose": -1}, matrix, 3, nfold=2),
     estimator=lambda **more: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, **more),
@@ -110,6 +110,40 @@ def test_a_training_says_what_it_learned_from(library, autolog, told, table):
     assert {"strategy": "random", "seed": 3, "fraction": 0.75} == use["split"]
     assert 0.25 == found["train/validation"]["split"]["fraction"]
     assert all("modelTrail_featureProfile" in each["inputFacets"] for each in event["inputs"])
+
+
+@both
+def test_a_file_of_which_some_rows_were_trained_on_is_trained_on(library, autolog, told, table, tmp_path):
+    """A file that training and validation rows came from is trained on, and chosen as the former were."""
+    place = tmp_path / "bought.csv"
+    table.to_csv(place, index=False)
+    autolog()
+    frame = pd.read_csv(place)
+    parts = train_test_split(frame[["age", "debt"]], frame["bought"], test_size=0.25, random_state=3)
+    features, other, labels, truth = parts
+    with modeltrail.run("train"):
+        library.estimator().fit(features, labels, **library.evaluated((other, truth)))
+    with modeltrail.run("train"):
+        trained = library.matrix(features, labels)
+        library.train(trained, **library.judged({"unseen": library.matrix(other, truth, trained)}))
+    for event in told():
+        use = uses(event)[str(place)]
+        assert ("train", {"strategy": "random", "seed": 3, "fraction": 0.75}) == (use["role"], use["split"])
+        assert "validation" == uses(event)["train/validation"]["role"]
+
+
+@both
+def test_weights_are_told_by_their_name(library, autolog, told, table):
+    """A training by weighted rows learned from the weights too: told by name, or that there are some."""
+    autolog()
+    features, labels = table[["age"]], table["bought"]
+    for weights in (table["income"].abs(), np.ones(200)):
+        with modeltrail.run("train"):
+            library.estimator().fit(features, labels, sample_weight=weights)
+        with modeltrail.run("train"):
+            library.train(library.matrix(features, labels, weight=weights))
+    named = [uses(event)["train/train"]["weightColumn"] for event in told()]
+    assert ["income", "income", "weight", "weight"] == named
 
 
 @both

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import edges, known
+from told import edges, known, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -267,6 +267,17 @@ def test_many_files_at_once_and_parts_of_one(autolog, folder):
     assert ["orders.csv", "people.csv"] == known(both)
     Path("model.pkl").write_bytes(pickle.dumps(LogisticRegression()))
     assert None is known(pd.read_pickle("model.pkl"))
+
+
+def test_what_is_written_in_place_came_from_what_it_replaced(autolog, told, folder):
+    """A file that replaced what it was made of came from that, of which the content is not known any more."""
+    autolog()
+    with modeltrail.run("clean"):
+        people = pd.read_csv("people.csv")
+        people[people["age"] > 40].to_csv("people.csv", index=False)
+    (event,) = told()
+    assert {"people.csv": {"people.csv"}} == edges(event)
+    assert [""] == [use["fingerprint"]["digest"] for use in uses(event).values()]
 
 
 def test_without_a_run_nothing_is_told(autolog, events, folder):

@@ -1,6 +1,6 @@
 -- From which columns each wanted column was made, at most $most.
 -- The facet `lineage` speaks before `columnLineage`, as in table `edges`. What decides over all rows (a filter, a join)
--- goes into each column. A feature of a model is the column of that name of what it was trained on.
+-- goes into each column. A feature, the label or the weights of a model are the columns that its run took of that name.
 WITH target AS (
     SELECT DISTINCT m.*, w.to_column FROM made AS m JOIN wanted_column AS w USING (run_id, to_namespace, to_name)
 ),
@@ -31,14 +31,17 @@ source AS (
             ' ', one ->> '$.type', one ->> '$.subtype'))) AS how
     FROM (FROM stated QUALIFY lineage = max(lineage) OVER (PARTITION BY run_id, to_namespace, to_name))
     UNION ALL
-    SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, ['feature']
+    SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, [CASE to_column
+            WHEN f.value ->> '$.labelColumn' THEN 'label' WHEN f.value ->> '$.weightColumn' THEN 'weight'
+            ELSE 'feature' END]
     FROM target JOIN near_facets AS f USING (run_id)
     JOIN near_run_datasets AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
     JOIN near_run_datasets AS o ON (o.run_id, o.role, o.namespace, o.name, o.kind)
         = (target.run_id, 'output', target.namespace, target.name, 'model')
     WHERE target.run_id NOT IN (SELECT run_id FROM stated)
-        AND f.key IN ('schema', 'modelTrail_dataUse') AND i.role = 'input' AND i.use = 'train'
-        AND list_contains(list_concat(f.value ->> '$.fields[*].name', f.value ->> '$.features[*]'), to_column)
+        AND f.key = 'modelTrail_dataUse' AND i.role = 'input' AND i.use = 'train'
+        AND list_contains(list_append(list_append(
+            f.value ->> '$.features[*]', f.value ->> '$.labelColumn'), f.value ->> '$.weightColumn'), to_column)
 )
 SELECT s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."column",
     list_sort(list_distinct(flatten(list(how)))) AS how, coalesce(any_value(i.kind), 'dataset') AS kind,

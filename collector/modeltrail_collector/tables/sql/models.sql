@@ -1,8 +1,10 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
--- version; else under any name. A registration in another run only adds the name. Of a version that was said of several bytes the last ones count. The last four
--- columns say between which events the runs that speak of it lie. Of a run that trained several models the facet
--- `modelTrail_training` tells of the last one; what another one says of itself counts for that.
+-- version; else under any name. A registration in another run only adds the name. An alias belongs to the version
+-- that it was given to last. Of a version that was said of several bytes the last ones count. The last four columns
+-- say between which events the runs that speak of it lie, or of another version that took its alias. Of a run that
+-- trained several models the facet `modelTrail_training` tells of the last one; what another one says of itself
+-- counts for that.
 WITH sighting AS (
     SELECT
         d.*, artifact.value AS artifact, registration.value AS registration,
@@ -71,6 +73,7 @@ told AS (
         max(registered_name) AS registered_name,
         arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, place) AS registered_run_id,
         arg_max(registration -> '$.aliases', place) AS aliases,
+        max(place) FILTER ((registration -> '$.aliases') IS NOT NULL) AS aliased,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
         greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
         least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,
@@ -79,12 +82,26 @@ told AS (
     LEFT JOIN maker USING (digest)
     WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
     GROUP BY namespace, name, model_version
+),
+given AS (
+    SELECT namespace, name, version, aliased, unnest(from_json(aliases, '["VARCHAR"]')) AS alias,
+        max(last_event_at) OVER of_name AS event_at, max(last_ingested_at) OVER of_name AS ingested_at
+    FROM told
+    WINDOW of_name AS (PARTITION BY namespace, name)
+),
+held AS (
+    SELECT namespace, name, version, list(alias ORDER BY alias) FILTER (is_held) AS aliases,
+        max(event_at) FILTER (NOT is_held) AS event_at, max(ingested_at) FILTER (NOT is_held) AS ingested_at
+    FROM (SELECT *, aliased = max(aliased) OVER (PARTITION BY namespace, name, alias) AS is_held FROM given)
+    GROUP BY namespace, name, version
 )
 SELECT
-    * EXCLUDE (training, artifact) REPLACE (
+    told.* EXCLUDE (training, artifact, aliased) REPLACE (
         coalesce(training ->> '$.framework', framework) AS framework,
         coalesce(training ->> '$.task', task) AS task,
-        from_json(aliases, '["VARCHAR"]') AS aliases
+        held.aliases AS aliases,
+        greatest(last_event_at, held.event_at) AS last_event_at,
+        greatest(last_ingested_at, held.ingested_at) AS last_ingested_at
     ),
     concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
     training ->> '$.algorithm' AS algorithm,
@@ -93,4 +110,5 @@ SELECT
     artifact ->> '$.uri' AS uri,
     try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes
 FROM told
+LEFT JOIN held USING (namespace, name, version)
 ORDER BY namespace, name, created_at, version

@@ -5,6 +5,7 @@ producer tells of all columns, or where what was fitted is known to be columns o
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from modeltrail_collector.errors import NotFound
 
 _SHAPING: Final = frozenset({"train", "validation", "calibration", "prompt"})
 _SHOWN: Final = 40
-_CONTENT: Final = ("count", "nulls", "quantiles", "topK", "other")
+_CONTENT: Final = ("count", "nulls", "quantiles", "topK", "other", "mean", "std")
 """Of a column's profile what is the same whichever library read it."""
 
 _Facets = dict[Made, dict[str, Any]]
@@ -104,13 +105,22 @@ def _is_content_of(profiles: _Facets, run_id: str, name: Name, of: Name, use: Ma
         return True
     one, other = ((profiles.get((run_id, *each)) or {}).get("columns") or {} for each in (name, of))
     return all(
-        column in one and column in other and _content(one[column]) == _content(other[column])
+        column in one and column in other and _is_same(one[column], other[column])
         for column in {*one, *used(use)}
     )
 
 
-def _content(profile: Mapping[str, Any]) -> list[object]:
-    return [profile.get(name) for name in _CONTENT]
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two profiles are of the same values; of none where they tell of no values."""
+    has_values = bool(one.get("quantiles") or one.get("topK"))
+    return has_values and all(_is_equal(one.get(name), other.get(name)) for name in _CONTENT)
+
+
+def _is_equal(one: object, other: object) -> bool:
+    """Equal; of two fractions but for the order in which they were summed up."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return one == other
 
 
 def columns(said: Said, row: Row, read: Name, columns: frozenset[str] | None) -> frozenset[str] | None:
@@ -180,7 +190,7 @@ def check_learned(db: Database, column: str, text: str, run_id: str) -> None:
     found = _facets(db, {run_id}, "scope = 'input_facet' AND key = 'modelTrail_dataUse'")
     uses = found.get(("input_facet", "modelTrail_dataUse"), {}).values()
     learned = [used(use) for use in uses if use.get("role") in _SHAPING]
-    if learned and all(learned):
+    if learned and all(learned) and column not in frozenset().union(*learned):
         raise NotFound(
             f"{text} is not known to have learned from a column {column!r}. "
             f"It learned from: {_shown(frozenset().union(*learned))}."

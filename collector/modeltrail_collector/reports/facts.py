@@ -48,7 +48,7 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="location", value=row["uri"], form="code"),
         Fact(name="made at", value=row["created_at"], form="time"),
         Fact(name="made by run", value=run, form="code"),
-        Fact(name="aliases", value=list(row["aliases"] or ()) or None),
+        Fact(name="aliases", value="none any more" if row["aliases"] == [] else row["aliases"]),
     ]
 
 

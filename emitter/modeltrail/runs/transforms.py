@@ -138,7 +138,10 @@ def lineage(
     edges: dict[Identity, dict[Identity, None]] = {}
     for step in steps:
         for target in step.targets:
-            edges.setdefault(target, {}).update(dict.fromkeys(step.sources))
+            own = (
+                target if target[0] == naming.IN_MEMORY else None
+            )  # there is one of it, whatever is done to it
+            edges.setdefault(target, {}).update({source: None for source in step.sources if source != own})
     for target in targets:
         edges.setdefault(target, dict.fromkeys(source for source in sources if source != target))
     taught = {source for source, role in sources.items() if role in learned_from}

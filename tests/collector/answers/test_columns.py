@@ -16,7 +16,9 @@ def fitted(make, log_of):
     """A log of a run that fitted a model on this: dataset -> column -> something about its content."""
 
     def data(name, columns, role="train", **use):
-        profile = {column: {"count": 9, "nulls": 0, "quantiles": [of]} for column, of in columns.items()}
+        profile = {
+            column: {"count": 9, "nulls": 0, "quantiles": of and [of]} for column, of in columns.items()
+        }
         fields = [{"name": column, "type": "double"} for column in columns]
         said = {"features": [column for column in columns if column in use["taken"]], **use}
         del said["taken"]
@@ -73,12 +75,22 @@ def reached(log, column):
         ({"t/train": {"x": 1, "score": 7, "y": 4}}, ["x", "score"]),
         ({"t/train": {"x": 1, "zz": 2, "y": 4}}, ["x", "zz"]),
         ({"t/train": {"x": 8, "y": 4}}, ["x"]),
+        ({"t/train": {"x": None, "y": 4}}, ["x"]),
         ({"t/train": {"x": 1, "y": 5}}, ["x"]),
         ({"t/train": {"x": 1, "y": 4}, "t/validation": {"x": 6, "y": 6}}, ["x"]),
         ({"t/train": {"x": 1, "y": 4}, "/d/other.csv": {"x": 1, "y": 4}}, ["x"]),
         ({"t/train": {}}, ["x"]),
     ],
-    ids=["derived", "renamed", "overwritten", "labelled anew", "filtered", "joined", "not seen"],
+    ids=[
+        "derived",
+        "renamed",
+        "overwritten",
+        "of unknown values",
+        "labelled anew",
+        "filtered",
+        "joined",
+        "not seen",
+    ],
 )
 def test_what_may_have_gone_into_a_model_is_told(fitted, tables, features) -> None:
     """A column that is no feature is only ruled out where all that was fitted is as it is in the file."""

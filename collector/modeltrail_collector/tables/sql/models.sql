@@ -90,7 +90,7 @@ given AS (
     WINDOW of_name AS (PARTITION BY namespace, name)
 ),
 held AS (
-    SELECT namespace, name, version, list(alias ORDER BY alias) FILTER (is_held) AS aliases,
+    SELECT namespace, name, version, coalesce(list(alias ORDER BY alias) FILTER (is_held), []) AS aliases,
         max(event_at) FILTER (NOT is_held) AS event_at, max(ingested_at) FILTER (NOT is_held) AS ingested_at
     FROM (SELECT *, aliased = max(aliased) OVER (PARTITION BY namespace, name, alias) AS is_held FROM given)
     GROUP BY namespace, name, version

@@ -124,11 +124,9 @@ class Facts:
 
     def told(self, inputs: Iterable[Input]) -> None:
         """These are told elsewhere: by an evaluation, which is a run of its own."""
-        elsewhere = {found.dataset.identity for found in inputs}
+        told = {found.dataset.identity for found in inputs}
         with self._lock:
-            self._read = {
-                source: None for source in self._read if naming.identity(source.place) not in elsewhere
-            }
+            self._read = {source: None for source in self._read if naming.identity(source.place) not in told}
 
     def only_read(self) -> list[Source]:
         """What was read, and is so far no part of what is told."""

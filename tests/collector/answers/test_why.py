@@ -277,9 +277,9 @@ def profiled(make, number: int, columns: int):
         for n in range(columns)
     }
     for event in events:
-        event["inputs"][0]["inputFacets"]["modelTrail_featureProfile"] = make.facet(
-            "modelTrail_featureProfile", columns=profile
-        )
+        facets = event["inputs"][0]["inputFacets"]
+        facets["modelTrail_featureProfile"] = make.facet("modelTrail_featureProfile", columns=profile)
+        facets["modelTrail_dataUse"]["features"] = list(profile)
     return events
 
 

@@ -48,7 +48,7 @@ def test_a_column_that_the_model_did_not_learn_from_is_no_cause(make, log_of) ->
     assert ("possible", "data", "other content", []) == tuple(
         cause[field] for field in ("strength", "kind", "what", "columns")
     )
-    assert "row_id moved, but the model did not learn from it: PSI" in told(cause["against"])
+    assert "row_id moved, and is none of the features that are recorded: PSI" in told(cause["against"])
     assert "PSI" not in told(cause["evidence"])
 
 

@@ -117,7 +117,9 @@ def _tell_pair(cause: Cause, pair: Pair, unused: frozenset[str]) -> None:
             cause.for_(f"{word} columns: {named(names)}", *places)
     _tell_content(cause, pair, places)
     for one in [one for one in pair.drifts if one.told and one.column in unused][:MUCH]:
-        cause.but(f"{one.column} moved, but the model did not learn from it: {describe(one)}", *places)
+        cause.but(
+            f"{one.column} moved, and is none of the features that are recorded: {describe(one)}", *places
+        )
 
 
 def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:

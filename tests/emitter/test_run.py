@@ -382,8 +382,26 @@ def test_registering_in_another_run_points_to_the_file(events):
         run.register("churn", version="4", model="churn.joblib")
     (model,) = events[-1]["outputs"]
     assert ("models/churn", "4") == (model["name"], model["facets"]["version"]["datasetVersion"])
-    assert model["outputFacets"]["modelTrail_modelArtifact"]["digest"]
+    artifact = model["outputFacets"]["modelTrail_modelArtifact"]
+    assert artifact["digest"]
+    assert artifact["written"] is False
     assert "JOB" == events[-1]["job"]["facets"]["jobType"]["jobType"]
+
+
+def test_what_a_run_wrote_is_not_only_registered(events):
+    """A file that the run put out, before it is registered or after, and an object, are its own work."""
+    model = saved()
+    for early in (True, False):
+        with modeltrail.run("train") as run:
+            if early:
+                run.output_model("churn.joblib", of=model)
+            run.register("churn", version="4", model="churn.joblib")
+            if not early:
+                run.output_model("churn.joblib", of=model)
+        assert "written" not in events[-1]["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"]
+    with modeltrail.run("train") as run:
+        run.register("churn", version="5", model=model)
+    assert "written" not in events[-1]["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"]
 
 
 def test_the_model_of_that_name_is_registered(events):

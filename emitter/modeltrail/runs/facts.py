@@ -313,7 +313,7 @@ class Facts:
         found = models.named(name) if wanted is None and not self.models else self.model(wanted)
         with self._lock:
             if found not in self.models:
-                found.is_found = True
+                found.is_found = found.view.namespace != naming.IN_MEMORY
                 self.models.append(found)
         return found
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 FILE: Final = "file"
 IN_MEMORY: Final = "inmemory://"
@@ -40,6 +40,8 @@ _TABLED: Final = frozenset(
     }
 )
 DUCKDB: Final = "duckdb"
+_IN_PATH: Final = "/:@!$&'()*+,;=~"
+"""What stands for itself in the path of a URI (RFC 3986), beside letters, digits and `-._`."""
 
 
 def is_uri(text: str) -> bool:
@@ -94,8 +96,13 @@ def _parts(text: str) -> SplitResult | None:
 
 
 def uri(namespace: str, name: str) -> str:
-    """Where a dataset lies that is no local file: what `identity` was made from, without credentials."""
-    return f"{namespace}/{name.lstrip('/')}" if "://" in namespace else f"{namespace}:{name}"
+    """Where a dataset lies that is no local file: what `identity` was made from, without credentials.
+
+    >>> uri("s3://bucket", "my key.csv")
+    's3://bucket/my%20key.csv'
+    """
+    place, path = quote(namespace, safe=f"{_IN_PATH}%[]"), quote(name, safe=_IN_PATH)
+    return f"{place}/{path.lstrip('/')}" if "://" in namespace else f"{place}:{path}"
 
 
 def _duckdb(where: str) -> tuple[str, str]:

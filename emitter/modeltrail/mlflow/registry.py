@@ -250,7 +250,7 @@ def own_event(
 ) -> dict[str, Any]:
     """COMPLETE of a run that is about a version and nothing else; what takes no time has no START."""
     facts = Facts(JOB_TYPE, capture)
-    facts.models.append(model)
+    facts.models.append(attrs.evolve(model, is_found=True))
     facts.add_tags(tags or {})
     identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
     return record.event("COMPLETE", at, facts, identity, parent)

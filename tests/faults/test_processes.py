@@ -1,7 +1,6 @@
 """Rows 1 to 4: collectors are killed at every step, frozen, and join and leave while records come."""
 
 import itertools
-import logging
 import os
 import random
 import signal
@@ -15,14 +14,14 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from faults.bodies import collect_frozen_before_a_put
 from faults.life import WORKS, forget, go_on, retain
 from faults.measured import collect_measured, measure
-from faults.members import SESSION_S, SETTINGS, SMALL, Member, Task, collect
+from faults.members import SESSION_S, SETTINGS, SMALL, Member, Task
 from faults.oracle import Oracle, Producer, compare, growth, sealed_to, temporaries, until
 from faults.scene import PARTITIONS, Scene, at_work
 from kafka_broker import create_topic
 
-from modeltrail_collector import failpoints
 from modeltrail_collector.failpoints import ENV, STEPS
 from modeltrail_collector.log import open_log, verify
 from modeltrail_collector.log.maintenance import maintain
@@ -151,19 +150,6 @@ def test_a_stopped_member_comes_back_as_a_zombie(scene: Scene) -> None:
         growth(scene.log)
         frozen.thaw()
     scene.finish()
-
-
-def collect_frozen_before_a_put(task: Task) -> None:
-    """Collect; when the fifth segment is written and has no name yet, stop as a frozen process does."""
-    logging.basicConfig(level=logging.INFO)
-    puts = itertools.count(1)
-
-    def freeze(step: str) -> None:
-        if step == "temporary_written" and next(puts) == 5:
-            os.kill(os.getpid(), signal.SIGSTOP)
-
-    failpoints.watch(freeze)
-    collect(task)
 
 
 def name_about_to_be_taken(zombie: Member) -> Path:

@@ -1,53 +1,17 @@
 """Rows 19 and 20: two compactors beside collectors that go on sealing, facets that nobody has seen before."""
 
-import fcntl
-import os
 import signal
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from faults.bodies import UNWATCHED, Leased, compact_frozen_before_a_commit, compacting
 from faults.members import Member, Task
 from faults.oracle import event, growth, turn_until, until
 from faults.scene import Scene
 
-from modeltrail_collector.errors import OwnershipLost
 from modeltrail_collector.log import Log, open_log
-from modeltrail_collector.log.lease import hold
-from modeltrail_collector.log.store import Lease, LocalStore
 from modeltrail_collector.pump import Limits, Pump
 from modeltrail_collector.testing import MemorySource, MemoryTopic
-
-UNWATCHED = ".unwatched"
-
-
-class Watched(LocalStore):
-    """Whoever holds a lease holds a lock too, which nobody else may have just then.
-
-    Not from a kill on: the kernel frees the two locks of a dead process one after the other.
-    """
-
-    @contextmanager
-    def lease(self, name: str) -> Iterator[Lease]:
-        with super().lease(name) as lease, (self.root / f".{name}.watched").open("w") as file:
-            if not (self.root / UNWATCHED).exists():
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield lease
-
-
-def compacting(task: Task) -> None:
-    """Compact, join and vacuum again and again, as `modeltrail compact --watch` and `maintain` do."""
-    from modeltrail_collector import tables
-    from modeltrail_collector.tables import upkeep
-
-    log = Log(Watched(Path(task.log)))
-    while True:
-        try:
-            tables.compact(log)
-            upkeep.keep_up(log)
-        except OwnershipLost:  # the other one's turn
-            continue
 
 
 @pytest.mark.kafka
@@ -100,33 +64,6 @@ def commits(log: str | Path) -> int:
 
     table = tables.table_store(open_log(log)).open("flat")
     return -1 if table is None else table.version()
-
-
-class Leased(LocalStore):
-    """A directory with the lease of an object store: who is silent for a term loses it."""
-
-    def __init__(self, root: Path, term_s: float) -> None:
-        super().__init__(root)
-        self._term_s = term_s
-
-    def lease(self, name: str) -> AbstractContextManager[Lease]:
-        return hold(self, name, self._term_s)
-
-
-def compact_frozen_before_a_commit(task: Task) -> None:
-    """Compact; when the first rows are about to be appended, stop as a frozen process does."""
-    from modeltrail_collector import tables
-    from modeltrail_collector.tables import store
-
-    append = store.append
-
-    def freeze_once(*arguments) -> None:
-        store.append = append
-        os.kill(os.getpid(), signal.SIGSTOP)
-        append(*arguments)
-
-    store.append = freeze_once
-    tables.compact(Log(Leased(Path(task.log), 60.0)))
 
 
 @pytest.mark.row(19)

@@ -2,8 +2,6 @@
 
 import logging
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -11,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modeltrail_collector.cli.collect import INTERRUPTED
-from modeltrail_collector.cli.output import log_format_option, log_option, metrics_option, told_as_json
+from modeltrail_collector.cli.output import (
+    log_format_option,
+    log_option,
+    metrics_at,
+    metrics_option,
+    told_as_json,
+)
 from modeltrail_collector.errors import ConfigError
 
 if TYPE_CHECKING:
     from modeltrail_collector.web.commit import Sink
-    from modeltrail_collector.web.status import ServeStatus
 
 for _package in ("starlette", "uvicorn"):
     if find_spec(_package) is None:  # of the extra `serve`: missed when the command is loaded
@@ -76,6 +79,7 @@ def serve(  # noqa: PLR0917  click gives them by name
     modeltrail serve --host 0.0.0.0 --tokens tokens.toml --tls-cert cert.pem --tls-key key.pem
     modeltrail serve --bootstrap-servers localhost:9092 --metrics 9464 --log-format json
     """
+    from modeltrail_collector.telemetry.boards import ServeBoard
     from modeltrail_collector.telemetry.logs import configure
     from modeltrail_collector.web import server
     from modeltrail_collector.web.status import ServeStatus
@@ -89,7 +93,7 @@ def serve(  # noqa: PLR0917  click gives them by name
         grants = read_grants(tokens)
         sink, where = _sink(log_uri, bootstrap_servers, topic)
         status = ServeStatus()
-        with server.listening(host, port) as listener, _board(metrics, status):
+        with server.listening(host, port) as listener, metrics_at(metrics, ServeBoard(status)):
             if not (grants or without_tokens or server.is_local(listener)):
                 raise ConfigError(
                     f"{host} can be reached from other machines: say who may send with --tokens FILE, "
@@ -134,17 +138,3 @@ def _tell(url: str, where: str, log_format: str) -> None:
         _logger.info(text, extra={"event": "serving", "url": url, "sink": where})
     else:
         click.echo(text, err=True)
-
-
-@contextmanager
-def _board(address: str | None, status: "ServeStatus") -> Iterator[None]:
-    """/metrics and /health as long as we serve."""
-    if not address:
-        yield
-        return
-    from modeltrail_collector.telemetry.boards import ServeBoard
-    from modeltrail_collector.telemetry.server import serve as answer
-
-    with answer(address, ServeBoard(status)) as url:
-        _logger.info("metrics at %s/metrics", url, extra={"event": "metrics", "url": url})
-        yield

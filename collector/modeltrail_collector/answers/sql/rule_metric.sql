@@ -7,7 +7,9 @@ told AS MATERIALIZED (
     FROM measured AS m LEFT JOIN (
         SELECT run_id, name AS dataset, max(coalesce(fingerprint, version)) AS content, bool_or(namespace = 'inmemory://'
             AND regexp_matches(name, '/(train|validation|test|calibration|reference|inference|prompt|other|data)-\d+$')) AS numbered
-        FROM run_datasets SEMI JOIN measured USING (run_id) WHERE role = 'input' GROUP BY ALL
+        FROM run_datasets SEMI JOIN measured USING (run_id)
+        WHERE role = 'input' AND coalesce($moved_by::DOUBLE, $fell_by, $rose_by) IS NOT NULL -- who compares nothing needs no look
+        GROUP BY ALL
     ) AS d USING (run_id, dataset)
 ),
 now AS (

@@ -77,6 +77,8 @@ def test_versions_of_the_same_bytes_have_their_own_runs(make, log_of) -> None:
         assert str(number) == told["registration"]["version"]
         assert [str(number)] == [row["model_version"] for row in told["deployments"]]
     assert "run 6" == answers.show(log, "other@6")["run"]["run_id"]
+    why = answers.why(log, "churn@1", "churn@5")
+    assert ["run 1", "run 1"] == [why[side]["run_id"] for side in ("before", "after")]
     text = CliRunner().invoke(commands.show, ["churn@2", "--log", log.uri]).stdout
     assert ["run 1", "run 3", "run 6"] == re.findall("same bytes from.*(run .*)", text)
 

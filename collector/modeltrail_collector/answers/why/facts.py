@@ -179,7 +179,7 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
-    runs_of = _makers(db, models)
+    runs_of = [row["run_id"] for row in models]
     trees = trails(db, zip(models, runs_of, strict=True))
     figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
     wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
@@ -196,19 +196,6 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
         for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
     )
     return old, new
-
-
-def _makers(db: Database, models: list[Row]) -> list[str]:
-    """The run that made each.
-
-    Training again may give the same bytes: the run that registered them is then the one that is meant.
-    """
-    registered = {row["registered_run_id"] for row in models} - {None}
-    training = "scope = 'run' AND key = 'modelTrail_training'"
-    trained = {row["run_id"] for row in db.read("facets", "run_id", runs=registered, where=training)}
-    return [
-        row["registered_run_id"] if row["registered_run_id"] in trained else row["run_id"] for row in models
-    ]
 
 
 def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:

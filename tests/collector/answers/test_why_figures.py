@@ -126,6 +126,16 @@ def test_an_alert_says_that_the_data_is_another(make, log_of, tmp_path) -> None:
     assert [("accuracy t/test", "0.8", expected)] == alerts(log, tmp_path, "fell_by = 0.05")
 
 
+def test_a_running_number_hides_no_fall(make, log_of, tmp_path) -> None:
+    """Under the same number the figure is the same, on the same content it fell: the rule fires."""
+    log = log_of([
+        *scored(make, 1, {"t/test-2": ("Lima", 0.9), "t/test-3": ("Oslo", 0.7)}),
+        *scored(make, 2, {"t/test-2": ("Oslo", 0.9), "t/test-3": ("Lima", 0.7)}),
+    ])  # fmt: skip
+    expected = "at most 0.05 below 0.9 (version 1)"
+    assert [("accuracy t/test-3", "0.7", expected)] == alerts(log, tmp_path, "fell_by = 0.05")
+
+
 def test_evaluation_data_of_the_same_files_is_a_consequence(make, log_of) -> None:
     """What the run made of the same files stands below the code that made it otherwise."""
     log = log_of([*scored(make, 1, {"t/test": ("a", 0.9)}), *scored(make, 2, {"t/test": ("b", 0.8)})])

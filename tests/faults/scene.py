@@ -4,13 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from faults.kafka_proxy import KafkaProxy
 from faults.members import Members, Task, collect
-from faults.oracle import Judgement, Producer, all_sealed, compare, until
+from faults.oracle import Judgement, Producer, all_sealed, compare, growth, until
 from faults.proxy import Proxy
+from kafka.admin import KafkaAdminClient
 from kafka_broker import SCRIPT, Broker
 
 sys.path.insert(0, str(SCRIPT.parent))
@@ -59,6 +61,22 @@ def at_work(
         scene.producer.halt()
 
 
+@contextmanager
+def at_work_behind(address: str, task: Task, seed: int) -> Iterator[Scene]:
+    """Two members that reach the broker only at this address; the producer reaches it directly.
+
+    Both are in the group before it goes on: a collector that meets a bad network at its start ends with an
+    error, as it should.
+    """
+    with at_work(task, seed, members=0) as scene:
+        scene.members.task = replace(task, servers=address)
+        scene.members.start()
+        scene.members.start()
+        growth(scene.log)
+        until(lambda: len(ids_of_members(task)) == 2, "both are members")
+        yield scene
+
+
 class Wire(NamedTuple):
     """A broker; a network that may fail; and something that answers for it with errors."""
 
@@ -88,3 +106,14 @@ def broker_behind_proxies(directory: Path) -> Iterator[Wire]:
         broker.stop()
         network.close()
         answers.close()
+
+
+def ids_of_members(task: Task) -> set[str]:
+    """Who is in the group, as the broker sees it."""
+    admin = KafkaAdminClient(bootstrap_servers=task.servers)
+    try:
+        described = admin.describe_groups([task.group])
+    finally:
+        admin.close()
+    group = next(iter(described.values())) if isinstance(described, dict) else described[0]
+    return {member["member_id"] for member in group["members"]}

@@ -11,7 +11,7 @@ from faults.cluster import Cluster
 from faults.kafka_proxy import KafkaProxy
 from faults.members import SESSION_S, Task
 from faults.oracle import growth, until
-from faults.scene import PARTITIONS, Scene, at_work
+from faults.scene import PARTITIONS, Scene, at_work, at_work_behind
 from kafka_broker import Broker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.row(5)]
@@ -57,11 +57,7 @@ ERRORS = {
 @pytest.fixture
 def answered(task: Task, answers: KafkaProxy, faults_seed: int) -> Iterator[Scene]:
     """Two members whose questions to the broker are answered by the proxy."""
-    with at_work(task, faults_seed, members=0) as scene:
-        scene.members.task = replace(task, servers=answers.address)
-        scene.members.start()
-        scene.members.start()
-        growth(scene.log)
+    with at_work_behind(answers.address, task, faults_seed) as scene:
         yield scene
 
 

@@ -3,13 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 from faults.members import SESSION_S, Task
 from faults.oracle import growth
 from faults.proxy import Proxy
-from faults.scene import Scene, at_work
+from faults.scene import Scene, at_work_behind
 
 pytestmark = [pytest.mark.kafka, pytest.mark.row(6)]
 
@@ -19,11 +18,7 @@ RSS_BYTES = 512 << 20
 @pytest.fixture
 def behind(task: Task, network: Proxy, faults_seed: int) -> Iterator[Scene]:
     """Two members that reach the broker only through the proxy."""
-    with at_work(task, faults_seed, members=0) as scene:
-        scene.members.task = replace(task, servers=network.address)
-        scene.members.start()
-        scene.members.start()
-        growth(scene.log)
+    with at_work_behind(network.address, task, faults_seed) as scene:
         yield scene
 
 

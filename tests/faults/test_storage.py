@@ -15,7 +15,7 @@ import pytest
 from faults.measured import collect_measured, measure
 from faults.members import SESSION_S, SETTINGS, SMALL, Members, Task
 from faults.oracle import compare, growth, topic_of, turn_until, until
-from faults.scene import at_work
+from faults.scene import at_work, ids_of_members
 from faults.store_proxy import HANG_S, Fault, Plan, StoreProxy
 from kafka_broker import create_topic
 
@@ -231,16 +231,3 @@ def stay_members(task: Task, s3: StoreProxy, seed: int, put_s: float) -> None:
 def lag_of(members: Members) -> float:
     """What the members' metrics say, added up."""
     return sum(measure(member, "lag_records") for member in members.running)
-
-
-def ids_of_members(task: Task) -> set[str]:
-    """Who is in the group, as the broker sees it."""
-    from kafka.admin import KafkaAdminClient
-
-    admin = KafkaAdminClient(bootstrap_servers=task.servers)
-    try:
-        described = admin.describe_groups([task.group])
-    finally:
-        admin.close()
-    group = next(iter(described.values())) if isinstance(described, dict) else described[0]
-    return {member["member_id"] for member in group["members"]}

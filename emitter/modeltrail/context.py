@@ -193,7 +193,7 @@ def from_context(document: Mapping[str, Any]) -> Parent | None:
 
 def _named(document: Mapping[str, Any]) -> Parent:
     job = document["job"]
-    return Parent(str(uuid.UUID(document["run"]["runId"])), job["namespace"], job["name"])
+    return _parent(document["run"]["runId"], job["namespace"], job["name"])
 
 
 def _written(run: Parent) -> dict[str, Any]:
@@ -214,6 +214,12 @@ def _from_id(text: str) -> Parent:
     if len(parts) != 3:
         raise ConfigError(f"the parent run is {text!r}; write namespace/job/run id")
     namespace, name, run_id = parts
+    return _parent(run_id, namespace, name)
+
+
+def _parent(run_id: str, namespace: str, name: str) -> Parent:
+    if not (namespace and name.strip()):  # Marquez would list no job of that namespace any more
+        raise ConfigError(f"the parent's job is {namespace!r}, {name!r}; it needs a namespace and a name")
     return Parent(str(uuid.UUID(run_id)), namespace, name)
 
 

@@ -120,7 +120,8 @@ def _written(output: Mapping[str, Any], read: Mapping[str, Identity], location: 
         for source in _sources(named):
             if source["name"] in read:
                 source["namespace"], source["name"] = read[source["name"]]
-    return event.Dataset(*own, facets=facets).as_output() if facets else None
+    # Called as dbt calls it, whatever characters are in there: that is the dataset these facets are of.
+    return {"namespace": own[0], "name": own[1], "facets": facets} if facets else None
 
 
 def _sources(lineage: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

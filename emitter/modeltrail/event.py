@@ -13,7 +13,9 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from modeltrail import naming
 from modeltrail.facets import PRODUCER
+from modeltrail_schemas import encoding
 
 SCHEMA_URL: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 
@@ -31,15 +33,16 @@ class Dataset:
     Two are equal when their names are: what is known may differ from run to run.
 
     Attributes:
-        namespace: where names are unique: `file`, `s3://bucket`, `modeltrail://registry`, …
-        name: the name in it.
+        namespace: where names are unique: `file`, `s3://bucket`, `modeltrail://registry`, …; written so that
+            Marquez takes it.
+        name: the name in it; `unnamed` where it is blank.
         facets: dataset facets, key -> JSON form.
         input_facets: facets of its being read.
         output_facets: facets of its being written.
     """
 
-    namespace: str
-    name: str
+    namespace: str = attrs.field(converter=encoding.namespace)
+    name: str = attrs.field(converter=naming.given)
     facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
     input_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
     output_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from modeltrail_schemas import encoding
+
 FILE: Final = "file"
 IN_MEMORY: Final = "inmemory://"
 
@@ -74,6 +76,17 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     >>> identity("duckdb:///srv/churn.duckdb/churn.main.features")
     ('duckdb:///srv/churn.duckdb', 'churn.main.features')
     """
+    place, name = _place(where)
+    return encoding.namespace(place), name
+
+
+def given(name: str) -> str:
+    """`name` as somebody gave it; a blank one, after which Marquez lists no jobs any more, is `unnamed`."""
+    return name if name.strip() else "unnamed"
+
+
+def _place(where: str | os.PathLike[str]) -> tuple[str, str]:
+    """The two names before a backend has a say in their characters."""
     path = local_path(where)
     if path is not None:
         return FILE, path.as_posix()
@@ -83,7 +96,7 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
     if scheme == DUCKDB:
         return _duckdb(parts.netloc + unquote(parts.path))
-    authority = _authority(scheme, parts.netloc)
+    authority = unquote(_authority(scheme, parts.netloc))
     return f"{scheme}://{authority}" if authority else scheme, _name(scheme, unquote(parts.path))
 
 
@@ -95,19 +108,21 @@ def _parts(text: str) -> SplitResult | None:
         return None
 
 
-def uri(namespace: str, name: str) -> str:
-    """Where a dataset lies that is no local file: what `identity` was made from, without credentials.
+def uri(where: str | os.PathLike[str]) -> str:
+    """`where`, which is no local file, as a URI without credentials, query and fragment.
 
-    >>> uri("s3://bucket", "my key.csv")
+    >>> uri("s3a://bucket/my key.csv")
     's3://bucket/my%20key.csv'
     """
-    place, path = quote(namespace, safe=f"{_IN_PATH}%[]"), quote(name, safe=_IN_PATH)
-    return f"{place}/{path.lstrip('/')}" if "://" in namespace else f"{place}:{path}"
+    place, name = _place(where)
+    begin = quote(place, safe=f"{_IN_PATH}[]" if "://[" in place else _IN_PATH)
+    path = quote(name, safe=_IN_PATH)
+    return f"{begin}/{path.lstrip('/')}" if "://" in place else f"{begin}:{path}"
 
 
 def _duckdb(where: str) -> tuple[str, str]:
     """A table, behind the path of the database's file; one of a service (`md:…`) or in memory has no path."""
-    file, _, table = where.rpartition("/")
+    file, _, table = where.rstrip("/").rpartition("/")
     return f"{DUCKDB}://{file if ':' in file else os.path.abspath(file)}", table  # noqa: PTH100
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from modeltrail.version import PRODUCER
+from modeltrail_schemas import encoding
 
 _SCHEMAS: Final = "https://openlineage.io/spec/facets"
 
@@ -233,7 +234,7 @@ def lifecycle_state_change(state: State, previous: tuple[str, str] | None = None
 
 def data_source(name: str | None = None, uri: str | None = None) -> Facet:
     """`dataSource`: where a dataset comes from; `uri` without credentials."""
-    return _facet("1-0-1", "DatasourceDatasetFacet", name=name, uri=uri)
+    return _facet("1-0-1", "DatasourceDatasetFacet", name=name, uri=uri and encoding.uri(uri))
 
 
 def storage(layer: str, file_format: str | None = None) -> Facet:

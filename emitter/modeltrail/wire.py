@@ -19,6 +19,7 @@ Enum                                           its value
 attrs and dataclass objects                    an object of their fields, those that are None left out
 keys that are no strings                       their JSON text: ``1``, ``true``, ``null``, ``2026-01-31``
 lone surrogates (undecodable file names)       a backslash escape, ``caf\udce9``
+NUL in a text, which PostgreSQL does not take  a backslash escape, ``\u0000``
 functions, classes                             their dotted name
 any other object                               its class in angle brackets, ``<sklearn.svm._classes.SVC>``
 =============================================  ==========================================================
@@ -27,6 +28,7 @@ An event of plain values is written in one pass: orjson refuses what it would no
 Only then is the event walked in Python, and what is plain afterwards is written by orjson too.
 """
 
+import contextlib
 import datetime as dt
 import decimal
 import enum
@@ -60,6 +62,7 @@ _TIME_OR_NUMBER = (dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
 _TO_PYTHON = ("tolist", "to_list", "to_pylist", "as_py")  # numpy, pandas, torch; polars; pyarrow
 _MISSING = frozenset({"NAType", "NaTType"})
 _NUMPY_TIMES = frozenset({"datetime64", "timedelta64"})
+_NUL = rb"\u0000"
 _TOO_LONG = 10**4300  # Python's own limit for turning an integer into digits; longer ones are written in hex
 
 
@@ -70,10 +73,10 @@ def encode(event: Mapping[str, Any]) -> bytes:
         EncodingError: A value that contains itself or is nested more than 254 deep, or an object that fails
             while it is read; the message ends in the JSON path.
     """
-    try:
-        return _write(event)
-    except TypeError:
-        plain = _plain(event, None, set())
+    with contextlib.suppress(TypeError):
+        if _NUL not in (written := _write(event)):
+            return written
+    plain = _plain(event, None, set())
     try:
         return _write(plain)
     except TypeError as error:  # nothing else is left to refuse
@@ -250,4 +253,6 @@ def _key_text(found: object) -> str:
 
 
 def _text(text: str) -> str:
+    """As the table says; most text is ASCII without NUL."""
+    text = text.replace("\0", r"\u0000")
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

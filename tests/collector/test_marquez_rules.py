@@ -237,14 +237,14 @@ def test_a_repair_says_what_and_where_and_loses_no_more_than_it_must() -> None:
     assert "d" == job["documentation"]["description"]
     assert ("a\ufffdb", "inf") == (run["modelTrail_x"]["text"], run["modelTrail_x"]["most"])
     source = read["facets"]["dataSource"]
-    assert ("my_team", "s3://b/my key", "s3://b/my%20key") == (
+    assert ("my=20team", "s3://b/my key", "s3://b/my%20key") == (
         read["namespace"],
         source["name"],
         source["uri"],
     )
     assert 1 == len(read["facets"]["symlinks"]["identifiers"])
     (source,) = written["facets"]["columnLineage"]["fields"]["a"]["inputFields"]
-    assert "my_team" == source["namespace"]
+    assert "my=20team" == source["namespace"]
     assert set(RULES) - {"end_kept"} == {repair.rule for repair in found.repairs}
     assert Repair("namespace_characters", "inputs[0].namespace") in found.repairs
     assert Repair("facet_left_out", "job.facets.sql") in found.repairs

@@ -251,7 +251,7 @@ def test_a_repaired_event_is_sent_and_told_of(log: Log, server: Backend, make) -
     event = run_event("a", "COMPLETE", outputs=[{"namespace": "my team", "name": "d"}])
     seal(log, make, [event])
     relay(log, server)
-    assert "my_team" == server.got[0].event["outputs"][0]["namespace"]
+    assert "my=20team" == server.got[0].event["outputs"][0]["namespace"]
     (found,) = standings(log, server.url, 9)
     assert (1, "local/0/0: outputs[0].namespace") == (
         found["repaired"]["namespace_characters"].events,

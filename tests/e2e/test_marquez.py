@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pytest
 import requests
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from logs import all_entries
 
 import modeltrail
+from modeltrail import Dataset
 from modeltrail_collector.log import open_log
 from modeltrail_collector.model import LOCAL
 from modeltrail_collector.relay.marquez import problems
 from modeltrail_collector.testing import marquez
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """The log that events of this test are written to."""
+    return tmp_path / "lineage"
+
 
 DATA = Path(__file__).parents[1] / "data"
 TOLD = {
@@ -81,21 +91,50 @@ def test_marquez_takes_files_of_any_name(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "place",
+    ("place", "namespace"),
     [
-        {"dataset": "duckdb:////srv/my project/churn.duckdb/churn.main.t"},
-        {"dataset": "t", "namespace": "my team"},
+        (
+            {"dataset": "duckdb:////srv/my project/churn.duckdb/churn.main.t"},
+            "duckdb:////srv/my=20project/churn.duckdb",
+        ),
+        ({"dataset": "t", "namespace": "Jürgens team"}, "J=C3=BCrgens=20team"),
+        ({"dataset": "t", "namespace": "J=C3=BCrgens=20team"}, "J=C3=BCrgens=20team"),
     ],
-    ids=["a database's path", "a namespace of one's own"],
+    ids=["a database's path", "a namespace of one's own", "one that is written so already"],
 )
-def test_what_marquez_does_not_take_of_ours_can_be_repaired(place: dict[str, str], tmp_path: Path) -> None:
-    """A space in the namespace of a dataset is refused and spoils lists; the relay repairs it."""
+def test_namespaces_are_written_as_marquez_takes_them(
+    place: dict[str, str], namespace: str, tmp_path: Path
+) -> None:
+    """What Marquez refuses in the namespace of a dataset, and is spoilt by, is written in hexadecimal."""
     with modeltrail.run("write") as run:
         run.output(**place)
-    refused, readable = sent(told(tmp_path / "lineage"))
-    assert not readable
-    ((event, _),) = refused
-    found = problems(event)
-    assert {"outputs[0].namespace", "outputs[0].facets.dataSource.uri"} >= {each.path for each in found}
-    assert found
-    assert all(each.repairable for each in found)
+    events = told(tmp_path / "lineage")
+    assert namespace == json.loads(events[-1])["outputs"][0]["namespace"]
+    assert ([], True) == sent(events)
+
+
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(*[st.text(max_size=12)] * 4)
+@example(*[""] * 4)
+@example(*["n" * 1100] * 4)
+def test_no_name_makes_an_event_that_marquez_does_not_take(
+    inbox: Path, job: str, namespace: str, name: str, other: str
+) -> None:
+    """Whatever jobs, datasets, models, endpoints and parents are called, the rules of Marquez hold."""
+    parent = {
+        "run": {"runId": "0199f0a0-0000-7000-8000-000000000000"},
+        "job": {"namespace": other, "name": name},
+    }
+    with modeltrail.run(job, namespace=namespace, parent={"parent": parent}) as run:
+        run.input(name, namespace=other)
+        run.input(f"{other}.csv")
+        run.input(Dataset(other, name))
+        run.output(f"duckdb://{name}/{other}/t")
+        run.params({other: name})
+        run.metric(name, 1.0)
+        run.output_model(b"weights", name=name)
+        run.register(name, version=other)
+        run.deploy(name, version=other, target={"platform": "k8s", "host": namespace, "name": other or "x"})
+    events = [json.loads(line) for line in told(inbox)]
+    assert "COMPLETE" in {event["eventType"] for event in events}
+    assert [] == [problem for event in events for problem in problems(event)]

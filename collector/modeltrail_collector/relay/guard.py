@@ -9,13 +9,13 @@ import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from modeltrail_collector.relay.marquez import Problem, problems
+from modeltrail_schemas import encoding
 
 RULES: Final = {
     "event_type_other": "eventType was missing: OTHER",
-    "namespace_characters": "each character of a dataset's namespace that Marquez does not take: _",
+    "namespace_characters": "what Marquez does not take in a namespace of datasets: = and hexadecimal digits",
     "facet_left_out": "a facet that Marquez cannot read: left out",
     "facet_base_filled": "_producer of a facet was missing: the event's; _schemaURL: that of any facet",
     "job_type_unknown": "jobType.jobType was missing: UNKNOWN",
@@ -29,8 +29,6 @@ RULES: Final = {
 """Every repair, and what it does."""
 
 _PASSES: Final = 4
-_LONGEST_NAMESPACE: Final = 1024
-_OTHER_CHARACTER: Final = re.compile(r"[^A-Za-z0-9_@+:;=/.\-]")
 _FACET: Final = re.compile(
     r"(?P<facets>.+?\.(?:facets|inputFacets|outputFacets))(?:\.(?P<key>\w+)(?:\.(?P<field>.+))?)?"
 )
@@ -117,7 +115,7 @@ def _repair(
         named = _at(event, path.removesuffix(".namespace"))
         if isinstance(named, dict):
             told = str(named["namespace"])
-            named["namespace"] = renamed[told] = _OTHER_CHARACTER.sub("_", told)
+            named["namespace"] = renamed[told] = encoding.namespace(told)
             repairs.append(Repair("namespace_characters", path))
     elif found := _FACET.fullmatch(path):
         facets = _at(event, found["facets"])
@@ -152,7 +150,7 @@ def _mended(event: dict[str, Any], facets: dict[str, Any], key: str, field: str 
             facet["name"] = facet["uri"]
             return "source_named_by_uri"
         case "dataSource", "uri" if isinstance(facet.get("uri"), str):
-            facet["uri"] = quote(facet["uri"], safe="/:?#[]@!$&'()*+,;=~%")
+            facet["uri"] = encoding.uri(facet["uri"])
             return "uri_encoded"
     return None
 
@@ -196,7 +194,7 @@ def _names_something(link: dict[str, Any]) -> bool:
     namespace, name = link.get("namespace"), link.get("name")
     return (
         isinstance(namespace, str)
-        and 0 < len(namespace) <= _LONGEST_NAMESPACE
+        and 0 < len(namespace) <= encoding.LONGEST_NAMESPACE
         and isinstance(name, str)
         and bool(name.strip())
     )

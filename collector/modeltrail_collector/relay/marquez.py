@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-_NAMESPACE: Final = re.compile(r"[A-Za-z0-9_@+:;=/.\-]{1,1024}")
-_LONGEST_NAMESPACE: Final = 1024
+from modeltrail_schemas import encoding
+
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?")
 _NOT_IN_A_URI: Final = re.compile(r"[\s\"<>\\^`{|}]|%(?![0-9A-Fa-f]{2})")
 
@@ -104,9 +104,9 @@ def _run(event: dict[str, Any]) -> Iterator[Problem]:
 
 def _job(job: object, *, child: bool) -> Iterator[Problem]:
     namespace, name = _text(_at(job, "namespace")), _text(_at(job, "name"))
-    if not namespace or len(namespace) > _LONGEST_NAMESPACE:
+    if not namespace or len(namespace) > encoding.LONGEST_NAMESPACE:
         yield Problem(
-            "job.namespace", f"missing, empty or longer than {_LONGEST_NAMESPACE}", repairable=False
+            "job.namespace", f"missing, empty or longer than {encoding.LONGEST_NAMESPACE}", repairable=False
         )
     if name is None or not child:  # the name of a child begins with its parent's
         yield from _name(name, "job.name")
@@ -145,9 +145,11 @@ def _dataset(dataset: object, path: str) -> Iterator[Problem]:
 
 def _identity(dataset: object, path: str) -> Iterator[Problem]:
     namespace = _text(_at(dataset, "namespace"))
-    if not namespace or not _NAMESPACE.fullmatch(namespace):
+    if not namespace or not encoding.NAMESPACE.fullmatch(namespace):
         kept = (
-            bool(namespace) and len(namespace or "") <= _LONGEST_NAMESPACE and "\0" not in (namespace or "")
+            bool(namespace)
+            and len(namespace or "") <= encoding.LONGEST_NAMESPACE
+            and "\0" not in (namespace or "")
         )
         allowed = "letters, digits and _@+:;=/.- (1 to 1024)"
         yield Problem(f"{path}.namespace", f"{namespace!r} is not made of {allowed}", repairable=kept)

@@ -114,7 +114,7 @@ def _source(place: str, leaf: Any) -> str | Dataset:
     ]
     facets = {
         "schema": standard.schema(columns),
-        "dataSource": standard.data_source(namespace, naming.uri(namespace, name)),
+        "dataSource": standard.data_source(namespace, naming.uri(place)),
     }
     return Dataset(namespace, name, facets)
 

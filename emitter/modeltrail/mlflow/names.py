@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from modeltrail import naming
+from modeltrail_schemas import encoding
 
 PREFIX: Final = "modeltrail+"
 _DATABASE_FILE: Final = "sqlite"
@@ -43,6 +44,10 @@ def namespace(uri: str) -> str:
     >>> namespace("databricks://prod")
     'mlflow://databricks/prod'
     """
+    return encoding.namespace(_place(uri))
+
+
+def _place(uri: str) -> str:
     if (path := naming.local_path(plain(uri))) is not None:
         return f"mlflow://{path.as_posix()}"
     parts = urlsplit(plain(uri))

@@ -13,7 +13,7 @@ from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import canonical, frames, origins, tablefiles
 from modeltrail.observe.profiles import profile
-from modeltrail_schemas import digests
+from modeltrail_schemas import digests, encoding
 
 __all__ = ["DataView", "Fingerprint", "labelled", "look", "profile"]
 
@@ -118,8 +118,8 @@ def look(
     digest = view.fingerprint.digest if view.fingerprint.scope == "full" else None
     return attrs.evolve(
         view,
-        namespace=namespace or view.namespace,
-        name=name or view.name,
+        namespace=encoding.namespace(namespace or view.namespace),
+        name=naming.given(name or view.name),
         version=version or view.version or digest,
     )
 
@@ -154,6 +154,8 @@ def _view(data: object) -> DataView:
         return DataView(data.namespace, data.name)  # type: ignore[attr-defined]
     if isinstance(data, origins.Source):
         return _read(data)
+    if isinstance(data, str) and not data.strip():
+        return DataView(naming.IN_MEMORY, "")  # a path would be the working directory: nobody means that
     if isinstance(data, str | os.PathLike):
         return _located(cast("str | os.PathLike[str]", data))
     if _is_collection(data):
@@ -170,7 +172,7 @@ def _located(where: str | os.PathLike[str]) -> DataView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        return DataView(namespace, name, uri=naming.uri(namespace, name))
+        return DataView(namespace, name, uri=naming.uri(where))
     uri = path.as_uri()
     seen = digests.digest(path)
     if seen is None:

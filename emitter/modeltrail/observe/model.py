@@ -16,7 +16,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.observe import boosters, modelfiles
-from modeltrail_schemas import digests
+from modeltrail_schemas import digests, encoding
 from modeltrail_schemas.digests import FileDigest
 
 PICKLED_BYTES: Final = 256 << 20
@@ -98,7 +98,11 @@ def look(model: object, *, name: str | None = None, namespace: str | None = None
         view = _view(model)
     except Exception:  # a guest: foreign objects fail in foreign ways
         view = ModelView(naming.IN_MEMORY, qualified_name(type(model)))
-    return attrs.evolve(view, namespace=namespace or view.namespace, name=name or view.name)
+    return attrs.evolve(
+        view,
+        namespace=encoding.namespace(namespace or view.namespace),
+        name=naming.given(name or view.name),
+    )
 
 
 def saved(model: object, path: str | os.PathLike[str]) -> None:
@@ -151,6 +155,8 @@ class _Scale:
 def _view(model: object) -> ModelView:
     if isinstance(model, ModelView):
         return model
+    if isinstance(model, str) and not model.strip():
+        return ModelView(naming.IN_MEMORY, "")  # as in `data.look`
     if isinstance(model, str | os.PathLike):
         return _located(cast("str | os.PathLike[str]", model))
     if isinstance(getattr(model, "namespace", None), str) and isinstance(getattr(model, "name", None), str):
@@ -171,7 +177,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        return ModelView(namespace, name, uri=naming.uri(namespace, name))
+        return ModelView(namespace, name, uri=naming.uri(where))
     found = digests.digest(path)
     if found is None:
         return ModelView(namespace, name, uri=path.as_uri())

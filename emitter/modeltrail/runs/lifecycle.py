@@ -10,7 +10,7 @@ from weakref import ref
 
 import attrs
 
-from modeltrail import context, event, settings, transports
+from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
 from modeltrail.runs import datasets, models, outcome, process, scenes
@@ -19,6 +19,7 @@ from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 from modeltrail.runs.scenes import Evaluation
 from modeltrail.runs.story import Teller
+from modeltrail_schemas import encoding
 
 T = TypeVar("T")
 
@@ -42,12 +43,12 @@ class Lifecycle:
         parent: object = None,
         run_id: str | None = None,
     ) -> None:
-        self.namespace = namespace or settings.current().namespace
-        self.name = name
+        self.namespace = encoding.shortened(namespace or settings.current().namespace)
+        self.name = naming.given(name)
         self.run_id = run_id or event.new_run_id()
         self.facts = Facts(job_type)
         self._parent_given = parent
-        self._teller = Teller(Parent(self.run_id, self.namespace, name), None)
+        self._teller = Teller(Parent(self.run_id, self.namespace, self.name), None)
         self._state: Literal["new", "open", "muted", "closed"] = "new"
         self._pid = os.getpid()
         self._lock = process.Lock()

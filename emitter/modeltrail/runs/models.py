@@ -26,6 +26,7 @@ from modeltrail.facets import (
 from modeltrail.observe import model as observed
 from modeltrail.observe.model import ModelView
 from modeltrail.runs.datasets import is_place, is_written_as_place
+from modeltrail_schemas import encoding
 
 REGISTRY: Final = "modeltrail://registry"
 SHORT: Final = 12
@@ -61,7 +62,7 @@ class Model:
         """Its OpenLineage (namespace, name)."""
         if self.name is None:
             return self.view.namespace, self.view.name
-        return self.registry, f"models/{self.name}"
+        return encoding.namespace(self.registry), f"models/{self.name}"
 
     @property
     def known_version(self) -> str:

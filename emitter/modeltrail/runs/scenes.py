@@ -26,6 +26,7 @@ from modeltrail.facets import (
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
+from modeltrail_schemas import encoding
 
 GONE: Final = object()
 
@@ -161,7 +162,7 @@ class Endpoint:
         facets = {"datasetType": standard.dataset_type("MODEL", "ENDPOINT")}
         if self.uri:
             facets["dataSource"] = standard.data_source(f"{self.platform}://{self.host}", self.uri)
-        return Dataset(f"{self.platform}://{self.host}", f"endpoints/{self.name}", facets)
+        return Dataset(encoding.namespace(f"{self.platform}://{self.host}"), f"endpoints/{self.name}", facets)
 
     def written(self) -> dict[str, Any]:
         """As the facet `modelTrail_deployment` has it."""

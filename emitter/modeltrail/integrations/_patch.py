@@ -56,6 +56,9 @@ Observe = Callable[[Call], Finish | None]
 After = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], None]
 """Called after the original with (the original, its result, positional arguments, named arguments)."""
 
+AfterSimply = Callable[[Sequence[Any], Mapping[str, Any]], None]
+"""Called after the original with (positional arguments, named arguments)."""
+
 ObserveInside = Callable[[Call, Any], None]
 """Called after the original, with what it returned."""
 
@@ -117,6 +120,16 @@ def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
     """
     _wrap_attribute(
         integration, owner, attribute, lambda function: _wrappers.follower(integration, function, after)
+    )
+
+
+def follow_simply(integration: str, owner: Any, attribute: str, after: AfterSimply) -> None:
+    """As `follow`, of what happens at each step of a training: `after` calls nothing that is followed."""
+    _wrap_attribute(
+        integration,
+        owner,
+        attribute,
+        lambda function: _wrappers.simple_follower(integration, function, after),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
+from modeltrail.guard import is_kept  # noqa: F401  what follows a call finds it here, by name
 from modeltrail.integrations import _calls
 from modeltrail.integrations._stand_in import StandIn
 
@@ -73,6 +74,23 @@ def follower(integration: str, function: Callable[..., Any], after: Callable[...
         result = function(*args, **kwargs)
         if (ours := sys.modules.get(here)) is not None and not ours.work.depth:
             ours.followed(where, function, result, args, kwargs)
+        return result
+
+    return _of_its_library(integration, function, following)
+
+
+def simple_follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
+    """As `follower`, of what happens at each step of a training: `after` is called without a detour."""
+    here, where = __name__, _registered(integration, after)
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if (ours := sys.modules.get(here)) is not None and (after := ours.afters.get(where)) is not None:
+            try:
+                after(args, kwargs)
+            except Exception as error:
+                if not ours.is_kept("following a call", error):
+                    raise
         return result
 
     return _of_its_library(integration, function, following)

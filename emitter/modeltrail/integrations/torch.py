@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from modeltrail.guard import guarded, is_kept, work
+from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _calls, _exports, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
@@ -30,14 +30,16 @@ def activate() -> None:
     """Observe steps, loaders, losses and files; and what a program does around them."""
     torch: Any = sys.modules["torch"]
     data, optim = torch.utils.data, torch.optim
-    _patch.hook(NAME, sys.modules["torch.optim.optimizer"].register_optimizer_step_post_hook, on_step)
+    _patch.hook(
+        NAME, sys.modules["torch.optim.optimizer"].register_optimizer_step_post_hook, training.on_step
+    )
     _patch.hook(NAME, torch.nn.modules.module.register_module_module_registration_hook, on_part)
     _patch.wrap(NAME, optim.Optimizer, "__init__", observe_optimizer)
     for kind in (optim.lr_scheduler.LRScheduler, optim.lr_scheduler.ReduceLROnPlateau):
         _patch.follow(NAME, kind, "__init__", observe_scheduler)
     _patch.follow(NAME, data.DataLoader, "__iter__", observe_pass)
-    _patch.follow(NAME, data.dataloader._BaseDataLoaderIter, "__next__", observe_batch)  # noqa: SLF001  public has none
-    _patch.follow(NAME, torch.Tensor, "backward", observe_backward)
+    _patch.follow_simply(NAME, data.dataloader._BaseDataLoaderIter, "__next__", observe_batch)  # noqa: SLF001  public has none
+    _patch.follow_simply(NAME, torch.Tensor, "backward", observe_backward)
     _patch.follow(NAME, torch.amp.GradScaler, "scale", observe_scale)
     _patch.follow(NAME, torch.nn.Module, "load_state_dict", observe_state)
     _patch.follow_functions(NAME, [data.random_split], observe_split)
@@ -53,27 +55,6 @@ def deactivate() -> None:
 
 
 # --- the loop ------------------------------------------------------------
-
-
-def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Counts a step."""
-    if work.depth:
-        return
-    work.depth += 1  # as `guarded`, which takes three times as long
-    try:
-        if _calls.is_observing():
-            now.loss = None
-        else:
-            training.stepped(optimizer, has_closure=bool(args[1:] or kwargs.get("closure")))
-    except Exception as error:
-        if not is_kept("observing a step", error):
-            raise
-    finally:
-        work.depth -= 1
-
-
-vars(on_step)["_torchdynamo_disable"] = True
-"""`torch.compile` leaves it as it is; what the public decorator sets, without importing a compiler."""
 
 
 def on_part(module: Any, _: str, part: Any) -> None:
@@ -102,29 +83,30 @@ def observe_pass(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[
         _passes[result] = Pass.through(args[0], result)
 
 
-def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def observe_batch(args: Sequence[Any], _: Mapping[str, Any]) -> None:
     """A batch was taken."""
-    del kwargs
-    at = now.batch
+    thread = now()
+    at = thread.batch
     if at is None or at.iterator() is not args[0]:
         at = _passes.get(args[0])
     if at is not None:
         at.batches += 1
         if sys.modules["torch"].is_grad_enabled():
-            now.batch = at
+            thread.batch = at
         elif at.batches == 1:
             training.judged(at)
 
 
-def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def observe_backward(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Adds up what the next step makes smaller; on a device it stays there."""
-    del kwargs
     loss = args[0]
+    if (len(args) > 1 or kwargs) and loss.numel() != 1:  # without a gradient it has to be one number
+        return
     if _unscaled.known and (unscaled := _unscaled.of(loss)) is not None:
         loss = unscaled
-    if loss.numel() == 1:
-        value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
-        now.loss = value if now.loss is None else now.loss + value
+    value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
+    thread = now()
+    thread.loss = value if thread.loss is None else thread.loss + value
 
 
 _unscaled: "Weakly[Any]" = Weakly()

@@ -95,11 +95,13 @@ def repository(folder: Path) -> Repository | None:
 
 
 def _repository(root: Path) -> Repository:
-    commit = _ask(root, "rev-parse", "--verify", "--quiet", "HEAD") or None
+    commit, branch = _ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").splitlines() or ("", "")
+    if not commit:  # before the first one the branch has only a name
+        branch = _ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")
     return Repository(
         root,
-        commit,
-        branch=_ask(root, "symbolic-ref", "--quiet", "--short", "HEAD") or None,
+        commit or None,
+        branch=None if branch in {"", "HEAD"} else branch,
         url=_remote(root),
         tag=_ask(root, "describe", "--exact-match", "--tags", "HEAD") or None if commit else None,
     )
@@ -152,10 +154,9 @@ def _ask(folder: Path, *question: str) -> str:
 
 
 def _remote(root: Path) -> str | None:
-    url = _ask(root, "config", "--get", "remote.origin.url")
-    if not url:
-        names = _ask(root, "remote").split()
-        url = _ask(root, "config", "--get", f"remote.{names[0]}.url") if names else ""
+    lines = _ask(root, "config", "--get-regexp", r"^remote\..*\.url$").splitlines()
+    urls = dict(line.split(" ", 1) for line in lines if " " in line)
+    url = urls.get("remote.origin.url") or next((urls[name] for name in sorted(urls)), "")
     return redact.text(url) or None
 
 

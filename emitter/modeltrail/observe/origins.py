@@ -111,31 +111,36 @@ def carry(result: object, *given: object) -> None:
 
     Where their rows were chosen in different ways, nothing is known of how those of the result were.
     """
-    found: list[Origin] = []
+    found: dict[int, Origin] = {}
     for each in given:
         if (known := of(each)) is not None:
-            found.append(known)
+            found[id(known)] = known
         elif type(each) in _HOLDERS:
-            found += _within(each)
+            found |= {id(known): known for known in _within(each)}
     if found:
         _pass_on(result, found)
 
 
 def hand_on(result: object, given: object) -> None:
     """As `carry` from one object, without a detour where that is all that is known: it happens often."""
-    known = _known.get(id(given))
-    if known is None or known() is not given or id(result) in _known or type(result) in _HOLDERS:
+    known, own = _known.get(id(given)), _known.get(id(result))
+    if known is None or known() is not given or type(result) in _HOLDERS:
         carry(result, given)
-    else:
+    elif own is None:
         _remember(result, known.origin)
+    elif own.origin is not known.origin or own() is not result:
+        carry(result, given)
 
 
 def join(result: object, parts: Iterable[object]) -> None:
     """As `carry` for rows or columns put together; no split is known where of a part nothing is known."""
-    given = [of(part) for part in parts]
-    found = [origin for origin in given if origin is not None]
-    if found:
-        _pass_on(result, found if len(found) == len(given) else [*found, _UNKNOWN])
+    found: dict[int, Origin] = {}
+    for part in parts:
+        known = _known.get(id(part))
+        origin = known.origin if known is not None and known() is part else of(part) or _UNKNOWN
+        found[id(origin)] = origin
+    if len(found) > 1 or (found and id(_UNKNOWN) not in found):
+        _pass_on(result, found)
 
 
 def choose(part: object, split: Mapping[str, Any]) -> None:
@@ -198,21 +203,21 @@ def _within(holder: Any) -> Iterator[Origin]:
             yield known
 
 
-def _pass_on(result: object, found: list[Origin]) -> None:
+def _pass_on(result: object, found: dict[int, Origin]) -> None:
+    """Origins by their ids."""
     if type(result) not in _HOLDERS and id(result) not in _known:  # of most that is all there is to it
         _remember(result, _joined(found))
         return
     for each in islice(_targets(result), MAX_PARTS):
         own = of(each)
-        joined = _joined(found if own is None else [own, *found])
+        joined = _joined(found if own is None else {id(own): own, **found})
         if joined is not own:
             _remember(each, joined)
 
 
-def _joined(origins: list[Origin]) -> Origin:
-    several = {id(origin): origin for origin in origins}
+def _joined(several: dict[int, Origin]) -> Origin:
     if len(several) == 1:
-        return origins[0]
+        return next(iter(several.values()))
     key = tuple(several)
     known = _joints.get(key)
     if known is None:

@@ -15,6 +15,8 @@ from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
 from modeltrail_collector.reports.proof import Evidence, Places, evidence
 from modeltrail_collector.reports.statements import File, Said
+from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.own import own
 
 EVALUATED: Final = "evaluated it"
 _KEYS: Final = (
@@ -94,9 +96,9 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     db.attach("events", "facets", "metrics", "runs", "run_datasets", runs=[*roles, model["run_id"]])
     db.fill("trail", ("run_id",), [(run,) for run in roles])
     events = _events(db)
-    facets = _facets(db, places)
-    own = {model["run_id"], model["registered_run_id"]}
-    about = [row for row in facets if row["run_id"] in own and _is_of(row, model)]
+    facets = _of_model(db, _facets(db, places), model)
+    runs = {model["run_id"], model["registered_run_id"]}
+    about = [row for row in facets if row["run_id"] in runs and _is_of(row, model)]
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
     return Dossier(
         log=log.uri,
@@ -220,6 +222,26 @@ def _facets(db: Database, places: Places) -> list[Row]:
         WHERE "key" IN ({keys}) AND "value" IS NOT NULL
         ORDER BY happened_at, topic, topic_id, "partition", "offset", scope, namespace, name, "key", part""")  # noqa: S608
     return [row | {"value": json.loads(row["text"]), "place": places.name(row)} for row in rows]
+
+
+def _of_model(db: Database, facets: list[Row], model: Row) -> list[Row]:
+    """The same, where the making run tells several models apart without what is of the others."""
+    said = db.rows(
+        """SELECT scope, namespace, name, "key", "value" FROM near_facets
+        WHERE run_id = $run AND "value" IS NOT NULL
+            AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'lineage')""",
+        run=model["run_id"],
+    )
+    mine = own([Facet(**row | {"value": json.loads(row["value"])}) for row in said], model)
+    if mine is None:
+        return facets
+    return [
+        row | {"value": mine.part(row["key"], row["value"])}
+        if row["run_id"] == model["run_id"] and isinstance(row["value"], dict)
+        else row
+        for row in facets
+        if row["run_id"] != model["run_id"] or mine.read(row["scope"], row["namespace"], row["name"])
+    ]
 
 
 def _series(db: Database, model: Row) -> list[Row]:

@@ -20,9 +20,9 @@ from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._sources import Source, see
-from modeltrail.integrations._weakly import Weakly, weak
+from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run
-from modeltrail.runs.run import Role
+from modeltrail.runs.arguments import Role
 
 PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 SCORE: Final = {"ClassifierMixin": "accuracy_score", "RegressorMixin": "r2_score"}

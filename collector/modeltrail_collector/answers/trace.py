@@ -278,11 +278,10 @@ def _find_own(db: Database, nodes: list[Node]) -> None:
     made = [(node, _output(node)) for node in nodes if node.kind == "model"]
     apart = sources.apart(db, {run_id for _, (run_id, *_) in made})
     for node, output in made:
-        for own in (output, (output[0], node.fingerprint)):
-            if own in apart:
-                _, *name, node.model_id = apart[own]
-                node.exact, node.at = True, (name[0], name[1])
-                break
+        found = apart.get(output) or apart.get((output[0], node.fingerprint or ""))
+        if found is not None:
+            _, namespace, name, node.model_id = found
+            node.exact, node.at = True, (namespace, name)
 
 
 def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:

@@ -17,7 +17,7 @@ from modeltrail.integrations._runs import (
     record_params,
 )
 from modeltrail.integrations._sources import record_data, see
-from modeltrail.observe import boosters, data, model, origins
+from modeltrail.observe import boosters, data, loads, model, origins
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
@@ -42,6 +42,7 @@ def observe_fit(call: Call) -> Finish | None:
         return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
+    loads.forget(estimator)
     fit = run.facts.fits.begin(type(estimator).__name__, estimator) if facts.is_model(estimator) else None
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):

@@ -16,7 +16,7 @@ from modeltrail.facets import (
     ModelTrailMetricsRunFacet,
 )
 from modeltrail.guard import guarded, warn_once
-from modeltrail.observe import code, environment, redact
+from modeltrail.observe import code, environment, loads, redact
 from modeltrail.observe import model as observed
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
@@ -63,6 +63,7 @@ class Facts:
         self.run_facets: dict[str, Mapping[str, Any]] = {}
         self.job_facets: dict[str, Mapping[str, Any]] = {}
         self._read: dict[Source, None] = {}
+        self._loaded: dict[tuple[str, str, str | None], Model] = {}
         self._written_again: dict[str, None] = {}
         self.contents: dict[str, str] = {}  # data in memory -> the name that it goes by in this run
         self._lock = process.Lock()
@@ -258,10 +259,18 @@ class Facts:
         return {fit for fit in found if fit is not None} if len(found) > 1 else set()
 
     def made_of(self, thing: object) -> Model | None:
-        """The output model that an object was saved as; of a search also its best model may have been."""
+        """The output model that an object was saved as; of a search also its best model may have been.
+
+        Of one that was loaded from a file the model that the file is.
+        """
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
-            return next((each for each in self.models if each.was(thing) or each.was(best)), None)
+            saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
+        if saved is not None or (view := loads.of(thing)) is None:
+            return saved
+        with self._lock:
+            same = next((each for each in self.models if each.view.digest == view.digest), None)
+            return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""
@@ -289,7 +298,7 @@ class Facts:
         if given is None:
             return known[0] if known else None
         found = next((each for each in known if each.answers_to(given)), None)
-        if found is None and not isinstance(given, str | Dataset):
+        if found is None and not isinstance(given, str | Dataset | Model):
             view = observed.look(given)
             found = next((each for each in known if each.resembles(view)), None)
         return found

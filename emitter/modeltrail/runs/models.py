@@ -24,6 +24,7 @@ from modeltrail.facets import (
     ModelTrailRegistrationDatasetFacet,
     wire_name,
 )
+from modeltrail.observe import loads
 from modeltrail.observe import model as observed
 from modeltrail.observe.model import ModelView
 from modeltrail.runs.datasets import is_place, is_written_as_place
@@ -189,7 +190,7 @@ def named(given: object) -> Model:
     # With a version, what lies here under the name alone is something else: `data@1` is no folder `data`.
     if isinstance(given, str) and not (is_place(given) if version is None else is_written_as_place(name)):
         return Model(ModelView(REGISTRY, f"models/{name}"), name, version)
-    return Model(observed.look(given))
+    return Model(loads.of(given) or observed.look(given))
 
 
 def _signature(view: ModelView) -> list[Mapping[str, Any]]:

@@ -97,12 +97,9 @@ def of(thing: object) -> Origin | None:
     found = _known.get(id(thing))
     if found is not None and found() is thing:
         return found.origin
-    if (
-        (base := getattr(thing, "base", None)) is not None
-        and type(thing) is type(base)
-        and hasattr(base, "dtype")
-    ):
-        return of(base)
+    if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
+        base = thing.base  # type: ignore[attr-defined]
+        return None if base is None else of(base)
     return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
 
 

@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from told import edges, uses
 from xgboost import XGBClassifier
 
 import modeltrail
 from modeltrail_schemas import digests
-from told import edges, uses
 
 FEATURES = ["age", "income"]
 
@@ -64,7 +64,7 @@ def evaluated(events):
     ids=["sklearn", "xgboost", "lightgbm"],
 )
 def test_what_a_loaded_model_scores_is_of_its_file(told, table, model, library):
-    """A loaded model is an input with its digest; predictions and scores, of data that is gone too, are its own."""
+    """A loaded model is an input with its digest; its scores, also on data that is gone, are of the file."""
     path = saved(model, table, library.dump)
     frame, before = pd.read_csv(table), len(told())
     with modeltrail.run("judge"):

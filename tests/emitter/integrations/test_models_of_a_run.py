@@ -13,9 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from told import edges, facet, files, params
 
 import modeltrail
-from told import edges, facet, files, params
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def own(event):
 
 
 def test_each_model_has_its_own_parameters_steps_and_training(told, train, tables):
-    """Of two models each is told with its parameters, steps, seeds and class; those of the run are of neither."""
+    """Each model is told with its parameters, steps, seeds and class; those of the run are of neither."""
     with modeltrail.run("two") as run:
         run.params({"threshold": 0.5}, origin="cli")
         first = train(make_pipeline(StandardScaler(), LogisticRegression(C=0.5)), tables / "a.csv")
@@ -60,7 +60,9 @@ def test_each_model_has_its_own_parameters_steps_and_training(told, train, table
         joblib.dump(second, tables / "second.joblib")
     (event,) = told()
     found = own(event)
-    assert (0.5, None) == tuple(found["first.joblib"].get(key) for key in ("logisticregression__C", "n_estimators"))
+    assert (0.5, None) == tuple(
+        found["first.joblib"].get(key) for key in ("logisticregression__C", "n_estimators")
+    )
     assert (3, None) == tuple(found["second.joblib"].get(key) for key in ("n_estimators", "threshold"))
     (of_all,) = [each for each in facet(event, "hyperparameters")["params"] if "modelId" not in each]
     assert "threshold" == of_all["name"]
@@ -73,7 +75,7 @@ def test_each_model_has_its_own_parameters_steps_and_training(told, train, table
 
 
 def test_each_model_comes_of_the_data_that_it_was_fitted_on(told, train, tables):
-    """Lineage leads to each model from its file; data whose file is not known leaves what may be its source."""
+    """Lineage leads to each model from its file; where none is known, from all that may be one."""
     with modeltrail.run("two"):
         for name in ("a", "b"):
             joblib.dump(train(LogisticRegression(), tables / f"{name}.csv"), tables / f"{name}.joblib")
@@ -100,7 +102,7 @@ def test_a_run_of_one_model_tells_no_models_apart(told, train, tables):
 
 
 def test_a_model_fitted_again_after_it_was_saved_is_another(told, train, tables):
-    """Each file has the parameters that it was saved with; a file that was written over those of the last fit."""
+    """Each file has the parameters that it was saved with, one that was written over those of the last."""
     model = LogisticRegression()
     with modeltrail.run("again"):
         for value in (1.0, 2.0, 3.0):

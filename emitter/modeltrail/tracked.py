@@ -131,8 +131,8 @@ def _run_of(
         defaults = _plain(bound.arguments)
         for key in explicit:
             del defaults[key]
-        run.facts.add_params(defaults, "default", None)
-        run.facts.add_params(explicit, "explicit", None)
+        run.facts.params.add(defaults, "default")
+        run.facts.params.add(explicit, "explicit")
         return run
     return None
 

@@ -40,8 +40,8 @@ class Example(NamedTuple):
 
 
 FACETS: Final = (
-    FacetSpec("modelTrail_training", "ModelTrailTrainingRunFacet", "run", "1-0-0"),
-    FacetSpec("modelTrail_hyperparameters", "ModelTrailHyperparametersRunFacet", "run", "1-0-0"),
+    FacetSpec("modelTrail_training", "ModelTrailTrainingRunFacet", "run", "1-0-1"),
+    FacetSpec("modelTrail_hyperparameters", "ModelTrailHyperparametersRunFacet", "run", "1-0-1"),
     FacetSpec("modelTrail_environment", "ModelTrailEnvironmentRunFacet", "run", "1-0-0"),
     FacetSpec("modelTrail_codeState", "ModelTrailCodeStateRunFacet", "run", "1-0-1"),
     FacetSpec("modelTrail_dataUse", "ModelTrailDataUseInputDatasetFacet", "input_dataset", "1-0-0"),
@@ -49,12 +49,12 @@ FACETS: Final = (
         "modelTrail_featureProfile", "ModelTrailFeatureProfileInputDatasetFacet", "input_dataset", "1-0-0"
     ),
     FacetSpec(
-        "modelTrail_featureTransformations", "ModelTrailFeatureTransformationsRunFacet", "run", "1-0-0"
+        "modelTrail_featureTransformations", "ModelTrailFeatureTransformationsRunFacet", "run", "1-0-1"
     ),
     FacetSpec("modelTrail_metrics", "ModelTrailMetricsRunFacet", "run", "1-0-0"),
     FacetSpec("modelTrail_metricSeries", "ModelTrailMetricSeriesRunFacet", "run", "1-0-0"),
     FacetSpec("modelTrail_evaluation", "ModelTrailEvaluationInputDatasetFacet", "input_dataset", "1-0-0"),
-    FacetSpec("modelTrail_model", "ModelTrailModelDatasetFacet", "dataset", "1-0-0"),
+    FacetSpec("modelTrail_model", "ModelTrailModelDatasetFacet", "dataset", "1-0-1"),
     FacetSpec(
         "modelTrail_modelArtifact", "ModelTrailModelArtifactOutputDatasetFacet", "output_dataset", "1-0-1"
     ),

@@ -320,14 +320,15 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
                 copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
             )
             named |= {(read, _key(row)): row for row in (direct, *others)}
-    versions = _versions(db, named.values())
+    versions, apart = _versions(db, named.values()), sources.apart(db, runs.keys())
     found = []
     for (read, key), row in named.items():
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["ended_at"] or run["last_event_at"]
             told = {name: model[name] for name in _OF_MODEL}
-            found.append(row | names | told | {"since": since, "of_run": made.get(row["run_id"])})
+            several = None if key in apart else made.get(row["run_id"])
+            found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.own import own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
@@ -21,9 +23,9 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
-    from in `source`. `run` has `models`, how many it made (of several, what is told of data, parameters and
-    metrics is the run's, and not of this model alone), its `training`, and in `others` the other runs that
-    trained to the same bytes.
+    from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
+    transformations, parameters and `training` is without what is of the other models (metrics are the run's);
+    its `training`, and in `others` the other runs that trained to the same bytes.
 
     Raises NotFound for a model that is not in the log.
     """
@@ -56,6 +58,16 @@ class _Facts:
             then='ORDER BY run_id = $made DESC, happened_at, "offset"',
             made=model["run_id"],
         )
+        for row in self.rows:
+            row["value"] = json.loads(row["value"])
+        self.own = own(
+            [
+                Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value")))
+                for row in self.rows
+                if row["run_id"] == model["run_id"]
+            ],
+            model,
+        )
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
         """Columns of the rows of a table of the making run, as `Database.read` has them."""
@@ -65,11 +77,11 @@ class _Facts:
         """Facets of this key that are objects, of the making run (or of both runs), with where they lie."""
         found = []
         for row in self.rows:
+            is_maker = row["run_id"] == self.model["run_id"]
             fits = row["key"] == key and scope in (None, row["scope"])
-            if fits and (not made or row["run_id"] == self.model["run_id"]):
-                value = json.loads(row["value"])
-                if isinstance(value, dict):
-                    found.append((row, value))
+            if fits and (is_maker or not made) and isinstance(row["value"], dict):
+                mine = self.own if is_maker else None
+                found.append((row, row["value"] if mine is None else mine.part(key, row["value"])))
         return found
 
 
@@ -90,6 +102,7 @@ def _run(facts: _Facts) -> Row | None:
     )
     return rows[0] | {
         "models": made.get(rows[0]["run_id"]),
+        "told_apart": facts.own is not None,
         "training": _fact(*training[0]) if training else None,
         "others": _others(facts),
     }
@@ -132,7 +145,9 @@ def _data(facts: _Facts) -> list[Row]:
     rows = [
         {name: value for name, value in row.items() if name not in {"role", "kind"}}
         for row in placed
-        if row["role"] == "input" and (row["namespace"], row["name"]) not in made
+        if row["role"] == "input"
+        and (row["namespace"], row["name"]) not in made
+        and (facts.own is None or facts.own.read("input", row["namespace"], row["name"]))
     ]
     schemas = _by_dataset(facts.find("schema", scope="input"))
     uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
@@ -171,8 +186,9 @@ def _transformations(facts: _Facts) -> list[Row]:
 
 
 def _params(facts: _Facts) -> list[Row]:
-    columns = "name, value, type, origin, component, capture"
-    rows = facts.of_maker("params", columns, then="ORDER BY component NULLS FIRST, name")
+    columns = "name, value, type, origin, component, capture, model_id"
+    found = facts.of_maker("params", columns, then="ORDER BY component NULLS FIRST, name, model_id")
+    rows = [row for row in found if facts.own is None or row["model_id"] in {None, facts.own.model_id}]
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
     return [_fact(said[0][0], row) for row in rows] if said else rows
 

@@ -4,6 +4,7 @@ All of it joins by equality, so that a run that reads or writes ten thousand dat
 are many, not as their pairs are.
 """
 
+import json
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Final
@@ -14,6 +15,8 @@ from modeltrail_collector.answers.statements import sql_of
 Name = tuple[str, str]
 Made = tuple[str, str, str]
 """Run id, namespace, name."""
+Apart = tuple[str, str, str, str]
+"""The same of a model, and its `modelId`."""
 
 RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
     coalesce(ended_at, last_event_at) AS wrote_at"""
@@ -238,15 +241,37 @@ def models_of(placed: Iterable[Row]) -> dict[str, int]:
     return {run_id: len(models) for run_id, models in found.items()}
 
 
-def steps(db: Database, runs: set[str]) -> dict[str, list[str]]:
-    """The names of each run's transformations, in order."""
+def steps(db: Database, runs: set[str]) -> dict[str, list[tuple[str, str | None]]]:
+    """The names of each run's transformations, in order, with the `modelId` of what they belong to."""
     rows = db.read(
         "facets",
-        "run_id, json_extract_string(value, '$.steps[*].id') AS steps",
+        "run_id, value -> '$.steps' AS steps",
         runs=runs,
-        where="scope = 'run' AND key = 'modelTrail_featureTransformations'",
+        where="scope = 'run' AND key = 'modelTrail_featureTransformations' AND value IS NOT NULL",
     )
-    return {row["run_id"]: [step for step in row["steps"] if step] for row in rows}
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for row in rows:
+        told = json.loads(row["steps"] or "[]")
+        several = [step for step in told if isinstance(step, dict)] if isinstance(told, list) else []
+        found[row["run_id"]] = [(str(step["id"]), step.get("modelId")) for step in several if step.get("id")]
+    return found
+
+
+def apart(db: Database, runs: Collection[str]) -> dict[tuple[str, ...], Apart]:
+    """The models that these runs tell apart from the others that they made: by their names, and by digest."""
+    said = db.read(
+        "facets",
+        "run_id, namespace, name, value ->> '$.modelId' AS model_id",
+        runs=runs,
+        where="scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL",
+    )
+    found: dict[tuple[str, ...], Apart] = {tuple(row.values())[:3]: tuple(row.values()) for row in said}
+    made = db.read("run_datasets", _PLACE, runs={row["run_id"] for row in said}, where="role = 'output'")
+    for row in made:
+        name = (row["run_id"], row["namespace"], row["name"])
+        if name in found and row["fingerprint"]:
+            found.setdefault((row["run_id"], row["fingerprint"]), found[name])
+    return found
 
 
 def judging(db: Database, model: Row) -> list[str]:

@@ -43,6 +43,7 @@ class Node(msgspec.Struct):
     run: Row | None = None
     exact: bool = False
     at: sources.Name | None = None
+    model_id: str | None = None
     repeated: bool = False
     cut: str | None = None
     more: int = 0
@@ -50,7 +51,7 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("reader", "before", "exact", "at", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "model_id", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -115,6 +116,7 @@ def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[s
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None])
         found = [node for node in level if node.run is not None]
+        _find_own(db, found)
         fresh = [node for node in found if not _is_told(node, told)]
         written += found
         if depth == DEPTH:
@@ -259,15 +261,27 @@ def _writer(node: Node, candidates: list[Row]) -> Row | None:
 
 def _find_runs(db: Database, nodes: list[Node]) -> None:
     """Tell of each node's run all that is told of runs: its job, its state, the names of its steps."""
-    runs = [node.run for node in nodes if node.run is not None]
-    ids = {run["run_id"] for run in runs}
+    ids = {node.run["run_id"] for node in nodes if node.run is not None}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
     made = sources.models_of(
         db.read("run_datasets", "run_id, kind, fingerprint", runs=ids, where="role = 'output'")
     )
-    for run in runs:
-        run_id = run["run_id"]
-        run.update(known[run_id], steps=steps.get(run_id, []), models=made.get(run_id))
+    for node in nodes:
+        if (run := node.run) is not None:
+            run_id, mine = run["run_id"], node.model_id
+            told = [name for name, of in steps.get(run_id, []) if None in {mine, of} or of == mine]
+            run.update(known[run_id], steps=told, models=made.get(run_id), told_apart=mine is not None)
+
+
+def _find_own(db: Database, nodes: list[Node]) -> None:
+    """Of models that their runs tell apart set what they are called there: as outputs, and in facets."""
+    made = [(node, _output(node)) for node in nodes if node.kind == "model"]
+    apart = sources.apart(db, {run_id for _, (run_id, *_) in made})
+    for node, output in made:
+        found = apart.get(output) or apart.get((output[0], node.fingerprint or ""))
+        if found is not None:
+            _, namespace, name, node.model_id = found
+            node.exact, node.at = True, (namespace, name)
 
 
 def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:

@@ -8,7 +8,17 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from modeltrail_collector.cli.trail import OF_SEVERAL, bold, dim, duration, label, short, short_run, time
+from modeltrail_collector.cli.trail import (
+    OF_SEVERAL,
+    bold,
+    dim,
+    duration,
+    is_of_several,
+    label,
+    short,
+    short_run,
+    time,
+)
 from modeltrail_collector.tables.differences import full_name
 from modeltrail_schemas.printable import all_printable
 
@@ -88,7 +98,7 @@ def _run(run: dict[str, Any]) -> list[Line]:
     return [
         (run["job_name"], run["state"], when, f"run {run['run_id']}", parent),
         *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
-        *([(OF_SEVERAL.format(run["models"]), "", "", "", "")] if (run["models"] or 1) > 1 else []),
+        *([(OF_SEVERAL.format(run["models"]), "", "", "", "")] if is_of_several(run) else []),
         *_others(run.get("others", ())),
     ]
 

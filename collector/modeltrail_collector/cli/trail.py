@@ -27,7 +27,7 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
         return
     told = "  (its inputs stand above)" if node["repeated"] else ""
     click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
-    if node["kind"] == "model" and (run["models"] or 1) > 1:
+    if node["kind"] == "model" and is_of_several(run):
         click.echo(dim(f"{rest}   {OF_SEVERAL.format(run['models'])}"))
     inputs = node["inputs"][:FAN_OUT]
     left = len(node["inputs"]) - len(inputs) + node["more"]
@@ -37,6 +37,11 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
         _print_node(child, f"{rest}   {'└─ ' if last else '├─ '}", f"{rest}   {'   ' if last else '│  '}")
     if cut:
         click.echo(dim(f"{rest}   └─ {cut}"))
+
+
+def is_of_several(run: dict[str, Any]) -> bool:
+    """Whether a run made several models and does not tell them apart."""
+    return (run["models"] or 1) > 1 and not run["told_apart"]
 
 
 def _thing(node: dict[str, Any]) -> str:

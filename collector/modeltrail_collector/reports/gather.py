@@ -15,6 +15,8 @@ from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
 from modeltrail_collector.reports.proof import Evidence, Places, evidence
 from modeltrail_collector.reports.statements import File, Said
+from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.own import Own, own
 
 EVALUATED: Final = "evaluated it"
 _KEYS: Final = (
@@ -94,9 +96,9 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     db.attach("events", "facets", "metrics", "runs", "run_datasets", runs=[*roles, model["run_id"]])
     db.fill("trail", ("run_id",), [(run,) for run in roles])
     events = _events(db)
-    facets = _facets(db, places)
-    own = {model["run_id"], model["registered_run_id"]}
-    about = [row for row in facets if row["run_id"] in own and _is_of(row, model)]
+    facets, mine = _facets(db, places), _own(db, model)
+    runs = {model["run_id"], model["registered_run_id"]}
+    about = [row for row in facets if row["run_id"] in runs and _is_of(row, model)]
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
     return Dossier(
         log=log.uri,
@@ -105,9 +107,9 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         version=version,
         story=story,
         tree=tree,
-        steps=_steps(db, roles, events, places),
+        steps=tuple(_own_step(step, model, mine) for step in _steps(db, roles, events, places)),
         raw=tuple(_raw(tree)),
-        facets=tuple(facets),
+        facets=tuple(_own_facets(facets, model, mine)),
         series=tuple(_series(db, model)),
         versions=tuple(_versions(db, model)),
         evidence=evidence(log, events, facets, places),
@@ -220,6 +222,34 @@ def _facets(db: Database, places: Places) -> list[Row]:
         WHERE "key" IN ({keys}) AND "value" IS NOT NULL
         ORDER BY happened_at, topic, topic_id, "partition", "offset", scope, namespace, name, "key", part""")  # noqa: S608
     return [row | {"value": json.loads(row["text"]), "place": places.name(row)} for row in rows]
+
+
+def _own(db: Database, model: Row) -> Own | None:
+    said = db.rows(
+        """SELECT scope, namespace, name, "key", "value" FROM near_facets
+        WHERE run_id = $run AND "value" IS NOT NULL
+            AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'lineage')""",
+        run=model["run_id"],
+    )
+    return own([Facet(**row | {"value": json.loads(row["value"])}) for row in said], model)
+
+
+def _own_facets(facets: list[Row], model: Row, mine: Own | None) -> Iterator[Row]:
+    """The same, of the making run without what is of its other models."""
+    for row in facets:
+        if mine is None or row["run_id"] != model["run_id"]:
+            yield row
+        elif mine.read(row["scope"], row["namespace"], row["name"]):
+            value = row["value"]
+            yield row | {"value": mine.part(row["key"], value) if isinstance(value, dict) else value}
+
+
+def _own_step(step: Step, model: Row, mine: Own | None) -> Step:
+    """The same, of the making run without what only its other models learned from."""
+    if mine is None or step.run_id != model["run_id"]:
+        return step
+    reads = tuple(thing for thing in step.reads if mine.read("input", thing.namespace, thing.name))
+    return msgspec.structs.replace(step, reads=reads)
 
 
 def _series(db: Database, model: Row) -> list[Row]:

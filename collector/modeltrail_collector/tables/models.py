@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 import duckdb
 import msgspec
 
-from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts, with_metrics
+from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts
 from modeltrail_collector.tables.flatten import model_bucket, run_bucket
+from modeltrail_collector.tables.own import of_model
 from modeltrail_collector.tables.reduce import sql_of
 from modeltrail_collector.tables.scan import fill
 from modeltrail_collector.tables.schema import BY_MODEL
@@ -260,7 +261,7 @@ def version_facts(
         WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
         scope, namespace, name, key = rest
         said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
-    own: dict[str, list[Metric]] = defaultdict(list)
+    measured: dict[str, list[Metric]] = defaultdict(list)
     judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
     for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
         SELECT run_id, model_namespace, model_name, model_version, model_digest,
@@ -268,15 +269,17 @@ def version_facts(
         FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at,
             run_id, source, name, split, dataset, slice, value""").fetchall():  # noqa: S608
         if name is None:
-            own[run_id].append(Metric(*rest))
+            measured[run_id].append(Metric(*rest))
         else:
             judged[(digest,) if digest else (namespace, name, version)].append(Metric(*rest))
-    of_run = {run_id: facts(found, own[run_id]) for run_id, found in said.items()}
     return {
-        (model["namespace"], model["name"], model["version"]): with_metrics(
-            of_run.get(model["run_id"]) or facts([], own[model["run_id"]]),
-            judged[model["namespace"], model["name"], model["version"]]
-            + (judged[(model["digest"],)] if model["digest"] else []),
+        (model["namespace"], model["name"], model["version"]): facts(
+            of_model(said[model["run_id"]], model),
+            [
+                *measured[model["run_id"]],
+                *judged[model["namespace"], model["name"], model["version"]],
+                *(judged[(model["digest"],)] if model["digest"] else ()),
+            ],
         )
         for model in models
     }

@@ -94,7 +94,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
     ),
     "params": _schema(
         "bucket text, run_id text, name text, value text, type text, origin text, component text, "
-        "capture text"
+        "model_id text, capture text"
     ),
     "metrics": _schema(
         "bucket text, run_id text, name text, value real, step int, dataset text, slice text, split text, "

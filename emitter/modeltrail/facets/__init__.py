@@ -20,7 +20,7 @@ write an attrs object under its attribute names and without `_producer`.
 
 from typing import Final
 
-from modeltrail.facets._base import Capture, Facet
+from modeltrail.facets._base import Capture, Facet, wire_name
 from modeltrail.facets.datasets import (
     ModelTrailChangesDatasetFacet,
     ModelTrailDataUseInputDatasetFacet,
@@ -94,4 +94,5 @@ __all__ = [
     "metric_entry",
     "param_entries",
     "params_sha256",
+    "wire_name",
 ]

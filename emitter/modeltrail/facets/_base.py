@@ -56,11 +56,12 @@ def _fields(value: Any, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(cls: type) -> tuple[tuple[str, str], ...]:
-    _names[cls] = tuple((field.name, _camel(field.name)) for field in attrs.fields(cls))
+    _names[cls] = tuple((field.name, wire_name(field.name)) for field in attrs.fields(cls))
     return _names[cls]
 
 
-def _camel(name: str) -> str:
+def wire_name(name: str) -> str:
+    """An attribute's name as the wire has it."""
     if name == "energy_kwh":  # the unit's own spelling
         return "energyKWh"
     first, *rest = name.split("_")

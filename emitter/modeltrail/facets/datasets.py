@@ -107,6 +107,7 @@ class ModelTrailModelDatasetFacet(Facet):
         framework: the library's import name.
         flavor: how it is loaded: `sklearn`, `xgboost`, `onnx`, …
         format: how it is stored: `joblib`, `pickle`, `safetensors`, …
+        model_id: what facets of its run that tell several models apart call it.
         algorithm: as in the training facet, where that can tell only of one of the run's models.
         architecture: its structure, in the framework's own words.
         parameter_count: number of fitted numbers.
@@ -125,6 +126,7 @@ class ModelTrailModelDatasetFacet(Facet):
     framework: str
     flavor: str | None = None
     format: str | None = None
+    model_id: str | None = None
     algorithm: str | None = None
     architecture: str | None = None
     parameter_count: int | None = None

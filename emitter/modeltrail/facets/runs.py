@@ -32,6 +32,7 @@ class ModelTrailTrainingRunFacet(Facet):
         wall_time_ms: milliseconds spent in training.
         energy_kwh: energy, where measured.
         co2e_kg: kilograms of CO2 equivalent, where measured.
+        models: of a run of several models, of each a mapping of `modelId` and any of the other fields.
     """
 
     KEY: ClassVar[str] = "modelTrail_training"
@@ -53,6 +54,7 @@ class ModelTrailTrainingRunFacet(Facet):
     wall_time_ms: int | None = None
     energy_kwh: float | None = None
     co2e_kg: float | None = None
+    models: Sequence[Mapping[str, Any]] | None = None
     capture: Capture = "observed"
 
 
@@ -61,7 +63,8 @@ class ModelTrailHyperparametersRunFacet(Facet):
     """The parameters of a run, with their types and where each came from.
 
     Attributes:
-        params: entries `{"name", "value", "type", "origin", "component"}` as `param_entries` makes them.
+        params: entries `{"name", "value", "type", "origin", "component"}` as `param_entries` makes them, with
+            `modelId` where the run tells several models apart.
         sha256: `params_sha256(params)`, worked out here unless given.
         search: the study a trial belongs to: `{"studyId", "trial", "space", "objective", "direction"}`.
         redacted: names whose values were withheld.
@@ -162,11 +165,10 @@ class ModelTrailFeatureTransformationsRunFacet(Facet):
     """The steps from raw columns to features, and what each of them had learned.
 
     Attributes:
-        steps: `{"id", "op", "library", "params", "paramsSha256", "inputs", "outputs", "fittedOn", "rowsIn",
-            "rowsOut", "columnsAdded", "columnsRemoved", "stateSha256", "code", "durationMs", "capture"}`, in
-            order;
-            an input is `{"step", "columns"}` or `{"namespace", "name", "columns"}`, code is `{"file",
-            "line"}`.
+        steps: `{"id", "modelId", "op", "library", "params", "paramsSha256", "inputs", "outputs", "fittedOn",
+            "rowsIn", "rowsOut", "columnsAdded", "columnsRemoved", "stateSha256", "code", "durationMs",
+            "capture"}`, in order; an input is `{"step", "columns"}` or `{"namespace", "name", "columns"}`,
+            code is `{"file", "line"}`.
     """
 
     KEY: ClassVar[str] = "modelTrail_featureTransformations"

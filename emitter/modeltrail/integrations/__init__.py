@@ -54,6 +54,9 @@ TABLE: Final = (
     Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
 
+LOADED: Final = ("sklearn", "xgboost", "lightgbm")
+"""Whose objects joblib and pickle load."""
+
 _waiting: set[str] = set()
 
 
@@ -97,6 +100,8 @@ def _activate(integration: Integration, *, asked: bool) -> None:
     if integration.name in _waiting:
         return
     _waiting.add(integration.name)
+    if integration.name in LOADED:
+        importlib.import_module("modeltrail.integrations._loads").observe(integration.name)
     _imports.when_imported(integration.module, lambda module: _connect(integration, module))
 
 

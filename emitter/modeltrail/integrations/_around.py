@@ -83,13 +83,13 @@ def observe_split(call: Call) -> Finish:
 
 def observe_dump(call: Call) -> Finish | None:
     """A saved model is an output, with what is known of it from memory; a saved transformer is data."""
-    if not any(_is_fitted_thing(argument) for argument in (*call.args, *call.kwargs.values())):
+    if not any(is_fitted_thing(argument) for argument in (*call.args, *call.kwargs.values())):
         return None
     given = call.arguments()
     dumped = given.get("value", given.get("obj"))
     target: Any = given.get("filename", given.get("file"))
     path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not _is_fitted_thing(dumped) or not isinstance(path, str | os.PathLike):
+    if not is_fitted_thing(dumped) or not isinstance(path, str | os.PathLike):
         return None
 
     def finish(_: Any, error: BaseException | None) -> None:
@@ -101,6 +101,7 @@ def observe_dump(call: Call) -> Finish | None:
     return finish
 
 
-def _is_fitted_thing(given: object) -> bool:
+def is_fitted_thing(given: object) -> bool:
+    """Whether something is an estimator or a booster."""
     estimator = getattr(sys.modules.get("sklearn.base"), "BaseEstimator", None)
     return (estimator is not None and isinstance(given, estimator)) or boosters.is_native(given)

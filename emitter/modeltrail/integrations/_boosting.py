@@ -13,22 +13,22 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _saving
+from modeltrail.integrations import _around, _loads, _saving
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import (
-    Params,
     current_or_own,
     ended_when_interrupted,
     made_alone,
     record_params,
 )
-from modeltrail.integrations._saving import record_loaded, record_saved
+from modeltrail.integrations._saving import record_saved
 from modeltrail.integrations._sources import Source, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.metrics import Measured
 from modeltrail.runs.models import Model
-from modeltrail.runs.run import Role
 
 # Arguments of `train` and `cv` that say how to train; the others say on what, and what to print.
 _OPTIONS: Final[tuple[str, ...]] = (
@@ -64,7 +64,6 @@ class Asked:
         trained: the data to train on.
         judged: the names of the evaluation sets, and their data.
         base: the model to go on with.
-        is_model: whether a model comes of it; of a cross-validation none does.
     """
 
     library: str
@@ -72,7 +71,6 @@ class Asked:
     trained: Source
     judged: Sequence[tuple[str, Source]] = ()
     base: object = None
-    is_model: bool = True
 
 
 Score = tuple[Any, ...]
@@ -144,8 +142,9 @@ def tell(step: int, scores: Sequence[Score]) -> None:
 def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then the booster that came out."""
     run, own = current_or_own("Booster")
+    fit = run.facts.fits.begin("Booster")
     with ended_when_interrupted(own), guarded("looking at a training"):
-        begin(run, _record_asked(run, call, given, asked))
+        begin(run, _record_asked(run, fit, call, given, asked))
 
     def finish(booster: Any, error: BaseException | None) -> None:
         end()
@@ -154,13 +153,15 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
                 if callable(given.get("obj")):
                     boosters.trained_for_own(booster)
                 seen = model.describe(booster)
+                run.facts.fits.bind(fit, booster)
                 run.training(
                     framework=asked.library,
                     framework_version=seen.framework_version,
                     algorithm=seen.algorithm,
                     task=seen.task,
+                    of=fit,
                 )
-                record_fitted(run, booster, fresh=asked.base is None)
+                record_fitted(run, fit, booster, fresh=asked.base is None)
             made_alone(booster, own)
         if own is not None:
             own.end(error)
@@ -172,7 +173,7 @@ def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`."""
     run, own = current_or_own("cv")
     with ended_when_interrupted(own), guarded("looking at a cross-validation"):
-        _record_asked(run, call, given, attrs.evolve(asked, is_model=False))
+        _record_asked(run, None, call, given, asked)
 
     def finish(results: Any, error: BaseException | None) -> None:
         if error is None:
@@ -197,25 +198,23 @@ def _split(name: str) -> Role:
     return "train" if name.startswith("train") else "validation"
 
 
-def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) -> dict[str, Role]:
-    _, roles = record_data(run, asked.trained, [source for _, source in asked.judged])
+def _record_asked(
+    run: Run, fit: Fit | None, call: Call, given: Mapping[str, Any], asked: Asked
+) -> dict[str, Role]:
+    """Record what goes in; of a cross-validation no model comes, and it has no `fit`."""
+    _, roles = record_data(run, asked.trained, [source for _, source in asked.judged], fit)
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}
-    found: list[Params] = [(None, {**asked.params, **options}, "explicit"), (None, left, "default")]
-    if asked.is_model:
-        record_params(run, found, "Booster")
-    else:
-        for _, params, origin in found:
-            run.params(params, origin=origin)
+    record_params(run, [(None, {**asked.params, **options}, "explicit"), (None, left, "default")], fit)
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
-    run.training(seeds={**_around.seeds(), **own} or None)
-    record_base(run, asked.base)
+    run.training(seeds={**_around.seeds(), **own} or None, of=fit)
+    record_base(run, fit, asked.base)
     return dict(zip([name for name, _ in asked.judged], roles, strict=True))
 
 
-def record_base(run: Run, given: object) -> None:
+def record_base(run: Run, fit: Fit | None, given: object) -> None:
     """A model to go on with is an input that shapes the new one."""
     if isinstance(given, str | os.PathLike):
         place: str | None = _place(given)
@@ -223,10 +222,10 @@ def record_base(run: Run, given: object) -> None:
         place = _places.get(booster)
     else:
         return
-    _saving.record_base(run, Model(model.look(_holder(given) if place is None else place)))
+    _saving.record_base(run, Model(model.look(_holder(given) if place is None else place)), fit)
 
 
-def record_fitted(run: Run, fitted: Any, *, fresh: bool) -> None:
+def record_fitted(run: Run, fit: Fit | None, fitted: Any, *, fresh: bool) -> None:
     """How far it came, and its best round; a booster that went on also keeps that of its base."""
     booster = boosters.native(fitted)
     if booster is None:
@@ -235,7 +234,7 @@ def record_fitted(run: Run, fitted: Any, *, fresh: bool) -> None:
         _whole[booster] = ref(fitted)
         if callable(fitted.objective):
             boosters.trained_for_own(booster)
-    run.training(steps=boosters.rounds(booster))
+    run.training(steps=boosters.rounds(booster), of=fit)
     for name, value in boosters.best(booster).items() if fresh else ():
         run.metric(name, value)
 
@@ -268,7 +267,7 @@ def observe_load(call: Call) -> Finish | None:
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
             place = _places[boosters.native(given["self"])] = _place(path)
-            record_loaded(place)
+            _loads.record_model(given["self"], place)
 
     return finish
 

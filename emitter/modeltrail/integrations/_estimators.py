@@ -17,9 +17,10 @@ from modeltrail.integrations._runs import (
     record_params,
 )
 from modeltrail.integrations._sources import record_data, see
-from modeltrail.observe import boosters, data, model, origins
+from modeltrail.observe import boosters, data, loads, model, origins
 from modeltrail.runs import Run
-from modeltrail.runs.run import Role
+from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 
 MAX_CANDIDATES: Final = 200
 
@@ -41,9 +42,11 @@ def observe_fit(call: Call) -> Finish | None:
         return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
+    loads.forget(estimator)
+    fit = run.facts.fits.begin(type(estimator).__name__, estimator) if facts.is_model(estimator) else None
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):
-        source = _record_asked(run, estimator, features, given)
+        source = _record_asked(run, fit, estimator, features, given)
 
     def finish(result: Any, error: BaseException | None) -> None:
         _boosting.end()
@@ -53,8 +56,8 @@ def observe_fit(call: Call) -> Finish | None:
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 if boosted:
-                    _boosting.record_fitted(run, boosted, fresh=_base(given) is None)
-                _record_fitted(run, estimator, source, facts.rows(features))
+                    _boosting.record_fitted(run, fit, boosted, fresh=_base(given) is None)
+                _record_fitted(run, fit, estimator, source, facts.rows(features))
             made_alone(estimator, own)
         if own is not None:
             own.end(error)
@@ -62,19 +65,19 @@ def observe_fit(call: Call) -> Finish | None:
     return finish
 
 
-def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, Any]) -> Named:
-    if not facts.is_model(estimator):
-        for component, params, origin in facts.params(estimator):
-            run.params(params, origin=origin, component=component)
+def _record_asked(
+    run: Run, fit: Fit | None, estimator: Any, features: Any, given: Mapping[str, Any]
+) -> Named:
+    record_params(run, facts.params(estimator), fit)
+    if fit is None:
         return data.look(features)
-    record_params(run, facts.params(estimator), type(estimator).__name__, estimator)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
-    source, roles = record_data(run, trained, judged)
+    source, roles = record_data(run, trained, judged, fit)
     if (weights := given.get("sample_weight")) is not None:
-        run.input(weights, role="train", name=f"{run.name}/sample_weight", capture="observed")
+        run.input(weights, role="train", name=f"{run.name}/sample_weight", capture="observed", of=fit)
     if _boosted(estimator):
-        _boosting.record_base(run, _base(given))
+        _boosting.record_base(run, fit, _base(given))
         _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
     return source
 
@@ -125,17 +128,19 @@ def _found(best: Mapping[str, Any]) -> Iterator[Params]:
         yield f"estimator__{name}".rpartition("__")[0], {f"estimator__{name}": value}, "search"
 
 
-def _record_fitted(run: Run, estimator: Any, source: Named, rows: int | None) -> None:
-    if facts.is_model(estimator):
+def _record_fitted(run: Run, fit: Fit | None, estimator: Any, source: Named, rows: int | None) -> None:
+    if fit is not None:
+        for part in (getattr(estimator, "best_estimator_", None), model.final_estimator(estimator)):
+            run.facts.fits.bind(fit, part)
         training = facts.training(estimator)
         if seeds := {**_around.seeds(), **training.get("seeds", {})}:
             training["seeds"] = seeds
-        run.training(**training)
+        run.training(**training, of=fit)
     if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
-        run.transformations(steps)
+        run.transformations(steps, of=fit)
     best = getattr(estimator, "best_params_", None)
-    if isinstance(best, dict):
-        record_params(run, _found(best), type(estimator).__name__, estimator)
+    if fit is not None and isinstance(best, dict):
+        record_params(run, _found(best), fit)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation")
         if (chosen := facts.chosen(estimator)) is not None:

@@ -12,8 +12,8 @@ from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.integrations._weakly import Weakly, weak
 from modeltrail.observe.model import MAX_FEATURES
+from modeltrail.observe.weakly import Weakly, weak
 
 _made: "Weakly[Any]" = Weakly()
 """Program -> a weak reference to the module that it was made of."""

@@ -13,8 +13,8 @@ import attrs
 
 from modeltrail.integrations._modulefiles import record_trained
 from modeltrail.integrations._saving import record_saved
-from modeltrail.integrations._weakly import weak
 from modeltrail.observe import model
+from modeltrail.observe.weakly import weak
 
 _MAX_KNOWN: Final = 100
 

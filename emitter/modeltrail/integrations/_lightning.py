@@ -21,8 +21,8 @@ from modeltrail.integrations._frames import Function
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.models import Model
-from modeltrail.runs.run import Role
 
 # Arguments of a Trainer -> the attributes that hold what came of them.
 _SETTINGS: Final = {

@@ -78,6 +78,8 @@ def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> boo
     known.is_saved = True
     run = api.current_run()
     if run is not None:
+        if known.run is run:
+            run.facts.fits.bind(known.fit(run), model)
         run.output_model(place, of=model)
         return True
     with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from modeltrail.integrations._weakly import Weakly, weak
+from modeltrail.observe.weakly import Weakly, weak
 
 _PREFIXES: Final = ("module.", "_orig_mod.")
 """What wrappers put before the names of a state."""

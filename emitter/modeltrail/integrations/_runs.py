@@ -1,20 +1,17 @@
 """Which run a training is recorded in."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
-from weakref import WeakKeyDictionary
-
-import attrs
 
 from modeltrail import api
 from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
-from modeltrail.integrations._weakly import Weakly
 from modeltrail.observe import code
+from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import Run
-from modeltrail.runs.run import Origin
+from modeltrail.runs.arguments import Origin
+from modeltrail.runs.fits import Fit
 
 MAX_MODELS: Final = 50
 """Of so many models of one run the parameters are told: each has some dozens, and an event has to be sent."""
@@ -23,15 +20,6 @@ Params = tuple[str | None, Mapping[str, Any], Origin]
 """The part of a model that they belong to, parameters, where from."""
 
 
-@attrs.frozen(eq=False)
-class _Models:
-    """The models that a run fits: their numbers, as long as they live."""
-
-    numbers: Weakly[int] = attrs.field(factory=Weakly)
-    next: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
-
-
-_models: WeakKeyDictionary[Run, _Models] = WeakKeyDictionary()
 _alone: Weakly[Dataset] = Weakly()
 """Fitted model -> what it is in the run of its own that fitted it."""
 
@@ -69,17 +57,11 @@ def ended_when_interrupted(own: Run | None) -> Iterator[None]:
         raise
 
 
-def record_params(run: Run, found: Iterable[Params], kind: str, model: object = None) -> None:
-    """Record the parameters of a model; those of the second one in a run are of the component `{kind}-2`.
-
-    One that is fitted again is no other; without `model` each is another one.
-    """
-    known = _models.setdefault(run, _Models())
-    number = known.numbers.of(model) or next(known.next)
-    known.numbers.remember(model, number)
-    if number > MAX_MODELS:
+def record_params(run: Run, found: Iterable[Params], fit: Fit | None) -> None:
+    """Record parameters: of a model's fit, or of the run as a whole."""
+    if fit is not None and fit.number > MAX_MODELS:
         message = "a run fits more than %d models; the parameters of the first are told"
         warn_once("many models fitted", message, MAX_MODELS)
         return
     for component, params, origin in found:
-        run.params(params, origin=origin, component=component if number == 1 else f"{kind}-{number}")
+        run.params(params, origin=origin, component=component, of=fit)

@@ -54,7 +54,7 @@ def record_loaded(place: str | PathLike[str] | Model) -> None:
         run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
 
 
-def record_base(run: Run, base: Model) -> None:
+def record_base(run: Run, base: Model, of: object = None) -> None:
     """A model to go on with is an input that shapes the new one."""
-    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train")
-    run.training(base_model=base.reference())
+    run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train", of=of)
+    run.training(base_model=base.reference(), of=of)

@@ -7,7 +7,7 @@ identity: what they call inside is observed.
 import inspect
 import numbers
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Final
@@ -20,9 +20,10 @@ from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._sources import Source, see
-from modeltrail.integrations._weakly import Weakly, weak
+from modeltrail.observe import loads, origins
+from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run
-from modeltrail.runs.run import Role
+from modeltrail.runs.arguments import Role
 
 PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 SCORE: Final = {"ClassifierMixin": "accuracy_score", "RegressorMixin": "r2_score"}
@@ -35,6 +36,10 @@ _INNER: Final = "func"
 
 _STAMPED_BYTES: Final = 64 << 20
 """Of larger predictions nobody can tell cheaply whether they were changed since."""
+
+_KEPT_BYTES: Final = 32 << 20
+_kept: deque[Any] = deque(maxlen=4)
+"""What loaded models predicted from last: mostly made for that call alone, and gone before the score."""
 
 _Weak = Callable[[], Any]
 
@@ -115,12 +120,23 @@ def observe_predict(call: Call) -> Finish | None:
     def finish(predictions: Any, error: BaseException | None) -> None:
         if error is None:
             found.stamp = _stamp(predictions)
+            if loads.is_known(estimator):
+                _of_loaded(estimator, features, predictions)
             _predicted.remember(predictions, found)
             owner = getattr(predictions, "base", None)
             if owner is not None and owner is not features and _stamp(owner) == found.stamp:
                 _predicted.remember(owner, found)
 
     return finish
+
+
+def _of_loaded(estimator: Any, features: Any, predictions: Any) -> None:
+    """Predictions of a model that a file holds come from that file too; its features are kept for a score."""
+    if origins.of(features) is not None:
+        origins.carry(predictions, features, estimator)
+    usage = features.memory_usage().sum() if hasattr(features, "memory_usage") else None
+    if api.current_run() is not None and getattr(features, "nbytes", usage or _KEPT_BYTES) < _KEPT_BYTES:
+        _kept.append(features)
 
 
 def observe_score(call: Call) -> Finish | None:

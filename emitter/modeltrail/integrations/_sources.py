@@ -17,8 +17,8 @@ from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
 from modeltrail.observe import data, frames, loaders, origins
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.datasets import PROFILED
-from modeltrail.runs.run import Role
 
 MAX_DATASETS: Final = 100
 """So many datasets that its models learned from are told of a run, the first 20 with profiles: one of 20
@@ -77,7 +77,9 @@ def known(matrix: Any) -> Source:
         return Source(None, {})
 
 
-def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Dataset, list[Role]]:
+def record_data(
+    run: Run, trained: Source, judged: Sequence[Source], of: object = None
+) -> tuple[Dataset, list[Role]]:
     """Record what a training learns from and is judged by: the dataset of the one, the roles of the others.
 
     The same content as is trained on is no validation.
@@ -86,12 +88,12 @@ def record_data(run: Run, trained: Source, judged: Sequence[Source]) -> tuple[Da
     for source in judged:
         roles.append("train" if is_same(source, trained) else "validation")
         if roles[-1] == "validation":
-            record(run, source, "validation")
-    return record(run, trained, "train"), roles
+            record(run, source, "validation", of)
+    return record(run, trained, "train", of), roles
 
 
-def record(run: Run, source: Source, role: Role) -> Dataset:
-    """Record data as an input, if it is not one too many."""
+def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
+    """Record data as an input, `of` what is fitted on it, if it is not one too many."""
     seen = found(run, source, role)
     if isinstance(seen, data.DataView) and seen.fingerprint.digest not in run.facts.contents:
         known = len(run.facts.inputs)
@@ -101,7 +103,7 @@ def record(run: Run, source: Source, role: Role) -> Dataset:
             return unseen(run, role)
         if known >= PROFILED:
             seen = attrs.evolve(seen, profile=None)
-    return run.input(seen, role=role, capture="observed", **source.use)
+    return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 
 def found(run: Run, source: Source, role: Role) -> Any:

@@ -17,8 +17,8 @@ from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.models import Model
-from modeltrail.runs.run import Role
 
 PLAIN: Final = (str, int, float, bool, type(None))
 

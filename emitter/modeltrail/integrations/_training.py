@@ -23,11 +23,12 @@ from modeltrail.integrations import _around, _calls
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations._saving import MODEL
 from modeltrail.integrations._sources import Source, is_same, record, see
-from modeltrail.integrations._weakly import Weakly, weak
 from modeltrail.observe import model as observed
+from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
-from modeltrail.runs.run import Role
 
 _LOADER: Final = ("batch_size", "drop_last", "num_workers")
 _SEEDED: Final = 1 << 32
@@ -140,6 +141,7 @@ class Training:
     _count: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
     _told_to: Callable[[], Run | None] = attrs.field(default=lambda: None, init=False)
+    _fit: Fit | None = attrs.field(default=None, init=False)
 
     def step(self, loss: Any) -> None:
         """The optimizer has made a step."""
@@ -210,21 +212,28 @@ class Training:
 
     def tell(self, run: Run) -> None:
         """Tell a run what is known by now."""
-        if self._told_to() is not run:
-            self._told_to, self._told = weak(run), 0
-            if self.base is not None:
-                run.input(self.base, role="train")
+        fit = self.fit(run)
         for component, values, origin in self.params:
-            run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
+            run.params(values, origin=origin, component=component, of=fit)  # type: ignore[arg-type]
         wall = round(1e3 * (self.ended - self.began)) if self.ended else None
-        run.training(**self.facts, steps=self.steps, epochs=self.epochs or None, wall_time_ms=wall)
+        run.training(**self.facts, steps=self.steps, epochs=self.epochs or None, wall_time_ms=wall, of=fit)
         for use in self.uses:
             if use.told != (run.run_id, use.role):
                 use.told = (run.run_id, use.role)
-                record(run, use.source, use.role)
+                record(run, use.source, use.role, fit)
         for epoch in range(self._told, len(self.losses)):
             run.metric("loss", self.losses[epoch], epoch, split="train")
         self._told = len(self.losses)
+
+    def fit(self, run: Run) -> Fit:
+        """What it is to a run, whichever of its checkpoints is saved."""
+        if self._fit is None or self._told_to() is not run:
+            model = self.model()
+            self._told_to, self._told = weak(run), 0
+            self._fit = run.facts.fits.begin(type(model).__name__, model)
+            if self.base is not None:
+                run.input(self.base, role="train", of=self._fit)
+        return self._fit
 
     def end(self) -> None:
         """Tell the rest before the run ends."""

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from modeltrail.integrations import _around, _patch, _scores
 from modeltrail.integrations._estimators import observe_fit
-from modeltrail.observe import origins
+from modeltrail.integrations._patch import Call
+from modeltrail.observe import loads, origins
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
@@ -34,6 +35,8 @@ def _observe_class(kind: type) -> None:
     for method in METHODS:
         if method in vars(kind):
             _patch.wrap(NAME, *_place(kind, method), observe_fit)
+    if "partial_fit" in vars(kind):
+        _patch.wrap(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
     if "transform" in vars(kind):
         _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
     for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
@@ -46,6 +49,12 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
     """Where the function of a method is: in the descriptor, of one that is there on a condition."""
     found = vars(kind)[method]
     return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
+
+
+def observe_partial_fit(call: Call) -> None:
+    """What learns more is another model than was loaded; nothing else is recorded of it."""
+    for estimator in call.args[:1]:
+        loads.forget(estimator)
 
 
 def observe_transform(

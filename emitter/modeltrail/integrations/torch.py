@@ -18,8 +18,8 @@ from modeltrail.integrations._frames import Function, argument
 from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded
 from modeltrail.integrations._patch import Call
 from modeltrail.integrations._training import Pass, now
-from modeltrail.integrations._weakly import Weakly
 from modeltrail.observe import origins
+from modeltrail.observe.weakly import Weakly
 
 NAME: Final = "torch"
 _passes: WeakKeyDictionary[Any, Pass] = WeakKeyDictionary()

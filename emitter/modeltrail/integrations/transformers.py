@@ -21,8 +21,8 @@ from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.models import Model
-from modeltrail.runs.run import Role
 
 NAME: Final = "transformers"
 HUB: Final = "hf://huggingface.co"

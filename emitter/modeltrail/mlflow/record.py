@@ -96,7 +96,7 @@ class Server:
             facts.job_facets["sourceCodeLocation"] = location
         if not whole:
             return facts
-        facts.add_params(run.data.params, "explicit")
+        facts.params.add(run.data.params, "explicit")
         read_at = names.time(run.info.start_time, live=False)
         job = self.job(run.info.experiment_id)
         found = list(datasets.inputs(run, job, read_at, here=self.here))

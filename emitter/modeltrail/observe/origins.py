@@ -90,10 +90,16 @@ def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
 
 
 def of(thing: object) -> Origin | None:
-    """What is known of an object, of a tensor what is of an array like it; None if nothing is."""
+    """What is known of an object, or of the array that it is a part of; None if nothing is.
+
+    Of a tensor what is known of an array like it.
+    """
     found = _known.get(id(thing))
     if found is not None and found() is thing:
         return found.origin
+    if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
+        base = thing.base  # type: ignore[attr-defined]
+        return None if base is None else of(base)
     return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
 
 

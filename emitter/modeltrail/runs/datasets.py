@@ -13,6 +13,7 @@ from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import data, loaders, origins
 from modeltrail.observe.data import DataView
+from modeltrail.runs.fits import Fit
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
 """What data is for where nobody says: by the type of the job, else `other`."""
@@ -33,6 +34,7 @@ class Input:
         read_at: when, RFC 3339.
         use: more fields of `modelTrail_dataUse`, by attribute.
         profile: the facet `modelTrail_featureProfile`, where the columns could be looked at.
+        fits: what was seen to be fitted on it.
     """
 
     dataset: Dataset
@@ -42,6 +44,7 @@ class Input:
     read_at: str = attrs.field(factory=event.now)
     use: dict[str, Any] = attrs.field(factory=dict)
     profile: dict[str, Any] | None = None
+    fits: frozenset[Fit] = frozenset()
 
     @classmethod
     def of(cls, dataset: Dataset, view: DataView, role: str | None, use: dict[str, Any]) -> "Input":

@@ -1,7 +1,6 @@
 """What is known of a run so far. Looking happens outside of the lock, only writing down inside of it."""
 
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,30 +13,29 @@ from modeltrail.facets import (
     Capture,
     Facet,
     ModelTrailFeatureTransformationsRunFacet,
-    ModelTrailHyperparametersRunFacet,
     ModelTrailMetricsRunFacet,
-    ModelTrailTrainingRunFacet,
-    param_entries,
 )
 from modeltrail.guard import guarded, warn_once
-from modeltrail.observe import code, environment, redact
+from modeltrail.observe import code, environment, loads, redact
 from modeltrail.observe import model as observed
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
 from modeltrail.observe.origins import MAX_SOURCES, Source
-from modeltrail.runs import models, process, transforms
+from modeltrail.runs import models, process, training, transforms
 from modeltrail.runs.datasets import ROLES, Input
+from modeltrail.runs.fits import Fit, Fits
 from modeltrail.runs.metrics import Metrics
-from modeltrail.runs.models import CARD, UNKNOWN, Model
+from modeltrail.runs.models import CARD, Model
+from modeltrail.runs.params import Params
+from modeltrail.runs.training import Training
 from modeltrail.runs.transforms import Identity, Seen, Transform
 
 LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"})
 """The roles of data that shapes a model; lineage leads from these to it, and from no others."""
 
-TRAINING: Final = tuple(
-    field.name for field in attrs.fields(ModelTrailTrainingRunFacet) if field.name != "capture"
+DECLARABLE: Final = frozenset(
+    {*training.FIELDS, *CARD, "at", "architecture", "license", "description", "owner"}
 )
-DECLARABLE: Final = frozenset({*TRAINING, *CARD, "at", "architecture", "license", "description", "owner"})
 
 
 class Facts:
@@ -55,16 +53,17 @@ class Facts:
         self.models: list[Model] = []
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
-        self.more_steps: list[Mapping[str, Any]] = []
+        self.more_steps: list[tuple[Fit | None, Mapping[str, Any]]] = []
+        self.fits = Fits()
+        self.params = Params()
         self.metrics = Metrics()
-        self.training: dict[str, Any] = {}
+        self.training = Training()
         self.declared: dict[str, Any] = {}
         self.tags: dict[str, str] = {}
         self.run_facets: dict[str, Mapping[str, Any]] = {}
         self.job_facets: dict[str, Mapping[str, Any]] = {}
-        self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
-        self._redacted: set[str] = set()
         self._read: dict[Source, None] = {}
+        self._loaded: dict[tuple[str, str, str | None], Model] = {}
         self._written_again: dict[str, None] = {}
         self.contents: dict[str, str] = {}  # data in memory -> the name that it goes by in this run
         self._lock = process.Lock()
@@ -77,6 +76,7 @@ class Facts:
             known = self.inputs.get(found.dataset.identity)
             if known is not None:
                 found.role = found.role or known.role
+                found.fits |= known.fits
                 found.use = {**known.use, **found.use}
                 if found.capture == "declared" or found.fingerprint["scope"] == "none":
                     found.fingerprint = known.fingerprint
@@ -93,6 +93,7 @@ class Facts:
         identity, digest = found.dataset.identity, found.fingerprint["digest"]
         with self._lock:
             known = self.inputs.setdefault(identity, found)
+            fits = known.fits | found.fits
             role, use = known.role, {**found.use, **known.use}
             if found.role == "train" and role in LEARNED_FROM - {"train"}:
                 role, use = "train", {**use, "split": found.use.get("split")}
@@ -100,9 +101,9 @@ class Facts:
                 role = found.role or role
             if digest in {"", known.fingerprint["digest"]}:
                 profile = known.profile or found.profile
-                self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile)
+                self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile, fits=fits)
             else:
-                self.inputs[identity] = attrs.evolve(found, role=role)
+                self.inputs[identity] = attrs.evolve(found, role=role, fits=fits)
 
     def add_write(self, sources: Sequence[Input], target: Identity) -> None:
         """Write down of which files' data a file was written, in place of what it held before."""
@@ -152,9 +153,9 @@ class Facts:
             for dataset, _ in targets:
                 self.outputs.setdefault(dataset.identity, dataset)
 
-    def add_steps(self, steps: Sequence[Mapping[str, Any]], capture: str) -> None:
+    def add_steps(self, steps: Sequence[Mapping[str, Any]], capture: str, fit: Fit | None = None) -> None:
         """Write steps down that came as entries of the facet."""
-        clean = [redact.mapping({"capture": capture, **step})[0] for step in steps]
+        clean = [(fit, redact.mapping({"capture": capture, **step})[0]) for step in steps]
         with self._lock:
             self.more_steps += clean
 
@@ -182,35 +183,11 @@ class Facts:
 
     # --- values ------------------------------------------------------------
 
-    def add_params(
-        self, values: Mapping[str, Any], origin: str | None = None, component: str | None = None
-    ) -> None:
-        """Write parameters down, without secrets."""
-        clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
-        entries = param_entries(clean, origin=origin, component=component)
-        with self._lock:
-            self._redacted.update(hidden)
-            self._params.update({(component, entry["name"]): entry for entry in entries})
-
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""
         clean, _ = redact.mapping({key: str(value) for key, value in tags.items()})
         with self._lock:
             self.tags.update(clean)
-
-    def add_training(self, values: Mapping[str, Any], capture: str) -> None:
-        """Write down how the model is trained: fields of `modelTrail_training`.
-
-        Raises:
-            ConfigError: a name that is no field.
-        """
-        given = {name: value for name, value in values.items() if value is not None}
-        if wrong := sorted(given.keys() - set(TRAINING)):
-            raise ConfigError(f"training has no {', '.join(wrong)}; it has {', '.join(TRAINING)}")
-        with self._lock:
-            # what was seen is not overruled by what is said later
-            kept = self.training if self.training.get("capture") == "observed" != capture else {}
-            self.training = {**self.training, **given, "capture": capture, **kept}
 
     def add_declared(self, values: Mapping[str, Any]) -> None:
         """Write down what somebody says.
@@ -225,8 +202,8 @@ class Facts:
         clean, _ = redact.mapping(values)
         with self._lock:
             self.declared.update(clean)
-        if training := {name: clean[name] for name in TRAINING if name in clean}:
-            self.add_training(training, "declared")
+        if trained := {name: clean[name] for name in training.FIELDS if name in clean}:
+            self.training.add(trained, "declared")
 
     def look_around(self) -> None:
         """See the environment and the code that this process runs."""
@@ -252,18 +229,48 @@ class Facts:
             else:
                 self.models.remove(made)
                 made.update(view, name)
-            made.remember(source)
+            before = made.fit
+            made.remember(source, self.fits.of(source))
             self.models.append(made)
+            self._came_of(made, before)
             are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
             for each in self.models:
                 each.is_of_several = are_several
+                each.is_told_apart = each.fit in self._apart()
         return made
 
+    def _came_of(self, made: Model, before: Fit | None) -> None:
+        """A model came of its fit; where an earlier one of the same object was, nothing is left of that."""
+        if made.fit is None:
+            return
+        made.fit.is_saved = True
+        if before is not None and before is made.fit.before and before not in self._made_of_fits():
+            made.fit.number = before.number
+            self.params.forget(before)
+            self.training.forget(before)
+            self.more_steps = [each for each in self.more_steps if each[0] is not before]
+
+    def _made_of_fits(self) -> set[Fit | None]:
+        return {each.fit for each in self.models if not each.is_found}
+
+    def _apart(self) -> set[Fit]:
+        """The fits that are told apart, since several models came of them; none where it is one."""
+        found = self._made_of_fits()
+        return {fit for fit in found if fit is not None} if len(found) > 1 else set()
+
     def made_of(self, thing: object) -> Model | None:
-        """The output model that an object was saved as; of a search also its best model may have been."""
+        """The output model that an object was saved as; of a search also its best model may have been.
+
+        Of one that was loaded from a file the model that the file is.
+        """
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
-            return next((each for each in self.models if each.was(thing) or each.was(best)), None)
+            saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
+        if saved is not None or (view := loads.of(thing)) is None:
+            return saved
+        with self._lock:
+            same = next((each for each in self.models if each.view.digest == view.digest), None)
+            return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""
@@ -291,7 +298,7 @@ class Facts:
         if given is None:
             return known[0] if known else None
         found = next((each for each in known if each.answers_to(given)), None)
-        if found is None and not isinstance(given, str | Dataset):
+        if found is None and not isinstance(given, str | Dataset | Model):
             view = observed.look(given)
             found = next((each for each in known if each.resembles(view)), None)
         return found
@@ -336,6 +343,22 @@ class Facts:
         makes_data_only = bool(self.outputs) and self.kind == "JOB"
         return "train" if self.job_type is None and not makes_data_only else ROLES.get(self.kind, "other")
 
+    def unlearned(self) -> dict[Identity, set[Identity]]:
+        """Model -> the inputs that only other models of the run learned from."""
+        apart = self._apart()
+        return {model.identity: self._unlearned(model.fit, apart) for model in list(self.models)}
+
+    def _unlearned(self, fit: Fit | None, apart: set[Fit]) -> set[Identity]:
+        if fit is None or fit not in apart:
+            return set()
+        return {
+            identity
+            for identity, found in list(self.inputs.items())
+            if found.fits & apart
+            and fit not in found.fits
+            and (fit.is_traced or identity[0] == naming.IN_MEMORY)
+        }
+
     def roles(self) -> dict[Identity, str]:
         """The role of each input."""
         role = self.role()
@@ -349,51 +372,21 @@ class Facts:
                 if found is not None:
                     yield found
 
-    def _training(self) -> ModelTrailTrainingRunFacet | None:
-        """As observed or declared; what is missing is taken from the model that came of it."""
-        view = self.models[-1].view if self.models else ModelView("", "")
-        found = {
-            "framework": view.framework,
-            "framework_version": view.framework_version,
-            "algorithm": view.algorithm,
-            "task": view.task,
-            "capture": "inferred",
-            **self.training,
-        }
-        if not found["framework"]:
-            return None
-        for required in ("framework_version", "algorithm"):
-            found[required] = found[required] or UNKNOWN
-        return ModelTrailTrainingRunFacet(**found)
+    def _training(self) -> Facet | None:
+        return self.training.facet(self.models[-1].view if self.models else ModelView("", ""), self._apart())
 
     def _hyperparameters(self) -> Facet | None:
-        params, redacted = list(self._params.values()), sorted(self._redacted)
-        if not params:
-            return None
-        return ModelTrailHyperparametersRunFacet(
-            params=params, redacted=redacted or None, capture=self.capture
-        )
+        return self.params.facet(self._apart(), self.capture)
 
     def _transformations(self) -> Facet | None:
-        steps = [step.step for step in self.steps] + [dict(step) for step in self.more_steps]
+        apart = self._apart()
+        more = [
+            dict(step) if fit is None or fit not in apart else {**step, "modelId": fit.id}
+            for fit, step in self.more_steps
+        ]
+        steps = [step.step for step in self.steps] + more
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:
         metrics = self.metrics.summary()
         return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None
-
-    def execution_parameters(self) -> dict[str, Any] | None:
-        """The standard facet that says the parameters as text; None without parameters."""
-        with self._lock:
-            if not self._params:
-                return None
-            return standard.execution_parameters(
-                {
-                    f"{component}.{name}" if component else name: _text(entry["value"])
-                    for (component, name), entry in self._params.items()
-                }
-            )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

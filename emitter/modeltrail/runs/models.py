@@ -22,10 +22,13 @@ from modeltrail.facets import (
     ModelTrailModelArtifactOutputDatasetFacet,
     ModelTrailModelDatasetFacet,
     ModelTrailRegistrationDatasetFacet,
+    wire_name,
 )
+from modeltrail.observe import loads
 from modeltrail.observe import model as observed
 from modeltrail.observe.model import ModelView
 from modeltrail.runs.datasets import is_place, is_written_as_place
+from modeltrail.runs.fits import Fit
 from modeltrail_schemas import encoding
 
 REGISTRY: Final = "modeltrail://registry"
@@ -45,6 +48,8 @@ class Model:
         registry: the URI of the registry that knows the name.
         registration: the facet, once it is registered.
         is_of_several: whether its run makes models of other classes too, of which it tells one.
+        fit: what it came of, as far as that was seen.
+        is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.
     """
 
@@ -54,6 +59,8 @@ class Model:
     registry: str = REGISTRY
     registration: ModelTrailRegistrationDatasetFacet | None = None
     is_of_several: bool = False
+    fit: Fit | None = None
+    is_told_apart: bool = False
     is_found: bool = False
     _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
 
@@ -104,9 +111,10 @@ class Model:
         self.name = name or self.name
         self.is_found = False
 
-    def remember(self, source: object) -> None:
-        """The object that the model is, if it is one; not kept alive."""
+    def remember(self, source: object, fit: Fit | None) -> None:
+        """The object that the model is, if it is one, not kept alive, and the fit of that."""
         if not isinstance(source, str | os.PathLike | Dataset):
+            self.fit = fit
             with contextlib.suppress(TypeError):  # what has no weak references is found by its content
                 self._source = weakref.ref(source)
 
@@ -161,7 +169,7 @@ class Model:
             facets["schema"] = standard.schema(_signature(self.view))
         if self.name is not None and self.view.namespace != naming.IN_MEMORY and self.view.uri:
             facets["symlinks"] = standard.symlinks([(self.view.namespace, self.view.name, "LOCATION")])
-        for facet in (_model_facet(self.view, said, self.is_of_several), self.registration):
+        for facet in (_model_facet(self, said), self.registration):
             if facet is not None:
                 facets[facet.KEY] = facet.to_dict()
         artifact = _artifact(self.view, self.is_found)
@@ -183,7 +191,7 @@ def named(given: object) -> Model:
     # With a version, what lies here under the name alone is something else: `data@1` is no folder `data`.
     if isinstance(given, str) and not (is_place(given) if version is None else is_written_as_place(name)):
         return Model(ModelView(REGISTRY, f"models/{name}"), name, version)
-    return Model(observed.look(given))
+    return Model(loads.of(given) or observed.look(given))
 
 
 def _signature(view: ModelView) -> list[Mapping[str, Any]]:
@@ -202,21 +210,21 @@ def _signature(view: ModelView) -> list[Mapping[str, Any]]:
     ]
 
 
-def _model_facet(
-    view: ModelView, said: Mapping[str, Any], is_of_several: bool
-) -> ModelTrailModelDatasetFacet | None:
+def _model_facet(model: Model, said: Mapping[str, Any]) -> ModelTrailModelDatasetFacet | None:
+    view = model.view
     framework = said.get("framework") or view.framework
     if framework is None:
         return None
     signature = {"inputs": list(view.inputs), "outputs": list(view.outputs)}
-    card = {_camel(key): said[key] for key in CARD if said.get(key)}
+    card = {wire_name(key): said[key] for key in CARD if said.get(key)}
     if card:
         card["at"] = said.get("at") or event.now()
     return ModelTrailModelDatasetFacet(
         framework=framework,
         flavor=view.flavor,
         format=view.format,
-        algorithm=view.algorithm if is_of_several else None,
+        model_id=model.fit.id if model.is_told_apart and model.fit is not None else None,
+        algorithm=view.algorithm if model.is_of_several else None,
         architecture=said.get("architecture"),
         parameter_count=view.parameter_count,
         task=said.get("task") or view.task,
@@ -243,8 +251,3 @@ def _artifact(view: ModelView, is_found: bool) -> ModelTrailModelArtifactOutputD
         written=False if is_found else None,
         files=files or None,
     )
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)

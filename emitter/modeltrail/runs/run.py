@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, Unpack
 
 import attrs
 
@@ -13,62 +13,14 @@ from modeltrail.facets import Capture, Facet
 from modeltrail.observe import data, origins
 from modeltrail.observe import model as observed
 from modeltrail.runs import datasets, process, scenes, transforms
+from modeltrail.runs.arguments import Action, Delivery, Origin, Role, Step, Use, Values
 from modeltrail.runs.datasets import Input
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.lifecycle import Lifecycle
 from modeltrail.runs.scenes import Evaluation, Metrics, Slices
 from modeltrail.runs.subjects import indexed
 
-Role = Literal["train", "validation", "test", "calibration", "reference", "inference", "prompt", "other"]
-Origin = Literal["explicit", "default", "cli", "config", "env", "search"]
-Action = Literal["create", "update", "shift_traffic", "rollback", "retire"]
 _UNRECORDED: Final = Dataset(naming.IN_MEMORY, "unrecorded")
-
-
-class Use(TypedDict, total=False):
-    """How a dataset is used: fields of the facet `modelTrail_dataUse`."""
-
-    label_column: str
-    features: Sequence[str]
-    weight_column: str
-    entity_key: str
-    split: Mapping[str, Any]
-    time_range: Mapping[str, str]
-    as_of: str
-    query: Mapping[str, str]
-
-
-class Values(TypedDict, total=False):
-    """More about a value: fields of an entry of `modelTrail_metrics`."""
-
-    epoch: float
-    split: Role
-    dataset: Mapping[str, str]
-    slice_: Mapping[str, Any]
-    unit: str
-    direction: Literal["max", "min"]
-    ci: Mapping[str, float]
-    threshold: float
-    capture: Capture
-
-
-class Step(TypedDict, total=False):
-    """More about a step: `fitted_on` is the role of what it learned from, `code` is `{"file", "line"}`."""
-
-    params: Mapping[str, Any]
-    library: str
-    fitted_on: Role
-    code: Mapping[str, Any]
-    duration_ms: int
-
-
-class Delivery(TypedDict, total=False):
-    """More about a deployment: fields of the facet `modelTrail_deployment`."""
-
-    previous_model: Mapping[str, str]
-    traffic_percent: float
-    effective_at: str
-    actor: str
-    approval: Mapping[str, str]
 
 
 class Run(Lifecycle):
@@ -94,6 +46,7 @@ class Run(Lifecycle):
         namespace: str | None = None,
         capture: Capture | None = None,
         subjects: str | None = None,
+        of: object = None,
         **use: Unpack[Use],
     ) -> Dataset:
         """Record a dataset that the run reads: its name, schema, rows and fingerprint as they are now.
@@ -108,6 +61,7 @@ class Run(Lifecycle):
             capture: how the use came to be known, if not by what could be seen.
             subjects: the column that says which person a row is about: their pseudonyms are kept in an
                 index, so that `modeltrail impact --subject` finds what learned from a person.
+            of: the object that is fitted on it; of several models of a run only that one learned from it.
             use: the facet's other fields.
 
         Returns:
@@ -120,11 +74,16 @@ class Run(Lifecycle):
             seen = indexed(seen, dataset, subjects)
             found = Input.of(seen, view, role, datasets.use_of(dataset, use))
             found.capture = capture or view.capture
+            fit = self._fit(of)
+            found.fits = frozenset() if fit is None else frozenset({fit})
             if (profile := view.profile or data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
-            for source in datasets.sources(dataset, role, found.use):
-                self.facts.add_source(source)
+            known = list(datasets.sources(dataset, role, found.use))
+            if fit is not None and seen.namespace == naming.IN_MEMORY and not known:
+                fit.is_traced = False
+            for source in known:
+                self.facts.add_source(attrs.evolve(source, fits=found.fits))
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)
@@ -184,9 +143,17 @@ class Run(Lifecycle):
 
         self._do("a transformation", record, None)
 
-    def transformations(self, steps: Sequence[Mapping[str, Any]], *, capture: Capture = "observed") -> None:
-        """Record steps that were seen, as entries of the facet `modelTrail_featureTransformations`."""
-        self._do("transformations", lambda: self.facts.add_steps(steps, capture), None)
+    def transformations(
+        self, steps: Sequence[Mapping[str, Any]], *, capture: Capture = "observed", of: object = None
+    ) -> None:
+        """Record steps that were seen, as entries of the facet `modelTrail_featureTransformations`.
+
+        Args:
+            steps: the entries.
+            capture: how they came to be known.
+            of: as of `params`.
+        """
+        self._do("transformations", lambda: self.facts.add_steps(steps, capture, self._fit(of)), None)
 
     def _read(self, given: object) -> list[transforms.Seen]:
         """What a step reads: in the place of data that this run does not know, the files it was read from."""
@@ -203,7 +170,12 @@ class Run(Lifecycle):
     # --- values ------------------------------------------------------------
 
     def params(
-        self, mapping: Mapping[str, Any], origin: Origin | None = "explicit", component: str | None = None
+        self,
+        mapping: Mapping[str, Any],
+        origin: Origin | None = "explicit",
+        component: str | None = None,
+        *,
+        of: object = None,
     ) -> None:
         """Record parameters; secrets are taken out by their names and shapes.
 
@@ -211,8 +183,13 @@ class Run(Lifecycle):
             mapping: names to values of any type; what JSON has no form for is described.
             origin: where the values come from; None where that is not known.
             component: the part of the program that they belong to, a step of a pipeline for instance.
+            of: the object that they made, if they are not of the run as a whole: where the run makes several
+                models, they are told of the one that this is saved as.
         """
-        self._do("parameters", lambda: self.facts.add_params(mapping, origin, component), None)
+        self._do("parameters", lambda: self.facts.params.add(mapping, origin, component, self._fit(of)), None)
+
+    def _fit(self, of: object) -> Fit | None:
+        return None if of is None else self.facts.fits.of(of) or self.facts.fits.begin(type(of).__name__, of)
 
     def metric(self, name: str, value: float, step: int | None = None, **more: Unpack[Values]) -> None:
         """Record a measured value. With a step it also goes into a series, sent in chunks of up to 1,000.
@@ -241,9 +218,9 @@ class Run(Lifecycle):
         """
         self._do("a declaration", lambda: self.facts.add_declared(facts), None)
 
-    def training(self, *, capture: Capture = "observed", **values: Any) -> None:
-        """Record how a model is trained: attributes of `ModelTrailTrainingRunFacet`."""
-        self._do("the training", lambda: self.facts.add_training(values, capture), None)
+    def training(self, *, capture: Capture = "observed", of: object = None, **values: Any) -> None:
+        """Record how a model is trained: attributes of `ModelTrailTrainingRunFacet`; `of` as of `params`."""
+        self._do("the training", lambda: self.facts.training.add(values, capture, self._fit(of)), None)
 
     def add_facet(self, facet: Facet) -> None:
         """Attach a facet of runs as it is."""

@@ -91,7 +91,7 @@ class Teller:
             **{facet.KEY: facet.to_dict() for facet in facts.facets()},
         }
         with guarded("writing parameters as text"):
-            if parameters := facts.execution_parameters():
+            if parameters := facts.params.execution():
                 facets["executionParameters"] = parameters
         if facts.tags:
             facets["tags"] = standard.tags_run(dict(facts.tags))
@@ -110,7 +110,7 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
             [*facts.steps, *list(facts.writes.values())],
             {**facts.roles(), **dict.fromkeys(facts.judged, "model")},
             list(facts.outputs),
-            [model.identity for model in facts.models],
+            facts.unlearned(),
             LEARNED_FROM,
         )
         if edges:

@@ -1,7 +1,7 @@
 """Steps from raw data to features, and the edges of lineage that they prove."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -119,7 +119,7 @@ def lineage(
     steps: Sequence[Transform],
     sources: Mapping[Identity, str],
     targets: Iterable[Identity],
-    models: Iterable[Identity],
+    models: Mapping[Identity, Collection[Identity]],
     learned_from: frozenset[str],
 ) -> dict[str, Any] | None:
     """The facet `lineage`: what each output was really made from; None without outputs.
@@ -132,7 +132,7 @@ def lineage(
         steps: the steps of the run, in order.
         sources: identity of each input -> its role.
         targets: identities of the outputs that are no models.
-        models: identities of the models that the run made.
+        models: identity of each model that the run made -> the sources that it did not learn from.
         learned_from: the roles that shape a model.
     """
     edges: dict[Identity, dict[Identity, None]] = {}
@@ -146,14 +146,19 @@ def lineage(
         edges.setdefault(target, dict.fromkeys(source for source in sources if source != target))
     taught = {source for source, role in sources.items() if role in learned_from}
     read_again = {source for step in steps for source in step.sources}
-    features = [
-        target
-        for target in edges
-        if target[0] == naming.IN_MEMORY and target not in read_again and _reaches(target, taught, edges)
-    ]
-    for model in models:
-        edges[model] = dict.fromkeys([source for source in sources if source in taught] + features)
+    features = [target for target in edges if target[0] == naming.IN_MEMORY and target not in read_again]
+    found = {model: _learned(features, taught.difference(left), edges) for model, left in models.items()}
+    edges |= {
+        model: {name: None for name in (*sources, *features) if name in own} for model, own in found.items()
+    }
     return standard.lineage(edges) if edges else None
+
+
+def _learned(
+    features: Iterable[Identity], taught: set[Identity], edges: Mapping[Identity, Iterable[Identity]]
+) -> set[Identity]:
+    """What a model learned from: sources, and what was made of these."""
+    return taught.union(feature for feature in features if _reaches(feature, taught, edges))
 
 
 def _reaches(start: Identity, wanted: set[Identity], edges: Mapping[Identity, Iterable[Identity]]) -> bool:

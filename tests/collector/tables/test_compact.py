@@ -119,7 +119,7 @@ def test_keys_are_unique(story, seal, log, table) -> None:
         "events": ("topic_id", "partition", "offset"),
         "runs": ("run_id",),
         "run_datasets": ("run_id", "role", "namespace", "name"),
-        "params": ("run_id", "component", "name"),
+        "params": ("run_id", "model_id", "component", "name"),
         "models": ("namespace", "name", "version"),
         "deployments": ("run_id",),
     }

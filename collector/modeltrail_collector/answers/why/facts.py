@@ -14,12 +14,13 @@ from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.own import own
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
-    "executionParameters", "schema", "version",
+    "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
 )  # fmt: skip
 
 Place = dict[str, Any]
@@ -187,15 +188,30 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
     runs, datasets, params = _said(db, wanted), _datasets(db, wanted), _params(db, runs_of)
     index: dict[tuple[str | None, ...], Said] = {}
+    old, new = (
+        _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows))
+        for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
+    )
+    return old, new
+
+
+def _of_model(story: Story) -> Story:
+    """The same, where its making run tells several models apart without what is of the others."""
+    runs = dict(story.runs)
+    params = story.params
+    if (mine := own(story.facets(story.run_id), story.model)) is not None:
+        runs[story.run_id] = [
+            msgspec.structs.replace(said, value=mine.part(said.key, said.value))
+            for said in runs[story.run_id]
+            if mine.read(said.scope, said.namespace, said.name)
+        ]
+        params = [row for row in params if row["model_id"] in {None, mine.model_id}]
+    index: dict[tuple[str | None, ...], Said] = {}
     for run_id, facets in runs.items():
         for said in facets:
             index.setdefault((run_id, said.key), said)
             index.setdefault((run_id, said.namespace, said.name, said.key), said)
-    old, new = (
-        Story(model, run_id, tree, runs, index, datasets, params[run_id], rows)
-        for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
-    )
-    return old, new
+    return msgspec.structs.replace(story, runs=runs, index=index, params=params)
 
 
 def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -234,7 +250,7 @@ def _datasets(db: Database, runs: set[str]) -> dict[str, list[Row]]:
 
 def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
-    columns = "run_id, name, value, type, origin, component, capture"
+    columns = "run_id, name, value, type, origin, component, capture, model_id"
     for row in db.read("params", columns, runs=run_ids, then="ORDER BY component NULLS FIRST, name"):
         found[row["run_id"]].append(row)
     return found

@@ -1,0 +1,112 @@
+"""What a run says of one of its models, where it tells several apart: pure functions over its facets.
+
+`modelTrail_model` of each has a `modelId`, which parameters, steps and trainings name. Which data each
+learned from stands in OpenLineage's own facet `lineage`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from modeltrail_collector.tables.differences import Facet
+
+Name = tuple[str | None, str | None]
+
+_LISTS: Final = {"modelTrail_hyperparameters": "params", "modelTrail_featureTransformations": "steps"}
+_OF_FACET: Final = frozenset({"_producer", "_schemaURL", "capture"})
+
+
+class Own(msgspec.Struct, frozen=True):
+    """What is one model's own.
+
+    Attributes:
+        model_id: what the run's facets call it.
+        foreign: the inputs that other models of the run learned from, and this one did not.
+    """
+
+    model_id: str
+    foreign: frozenset[Name]
+
+    def has(self, entry: Any) -> bool:
+        """Whether a parameter or a step is its own, or of the run as a whole."""
+        return not isinstance(entry, dict) or entry.get("modelId") in {None, self.model_id}
+
+    def read(self, scope: str, namespace: str | None, name: str | None) -> bool:
+        """Whether a facet of this scope speaks of something else than an input that it did not learn from."""
+        return not (scope.startswith("input") and (namespace, name) in self.foreign)
+
+    def part(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
+        """A facet without what is of other models."""
+        if key in _LISTS and isinstance(several := value.get(_LISTS[key]), list):
+            return value | {_LISTS[key]: [entry for entry in several if self.has(entry)]}
+        if key == "modelTrail_training" and isinstance(value.get("models"), list):
+            said = next((each for each in value["models"] if isinstance(each, dict) and self.has(each)), {})
+            kept = {name: value[name] for name in _OF_FACET & value.keys()}
+            return {name: item for name, item in said.items() if name != "modelId"} | kept
+        return value
+
+
+def of_model(facets: list[Facet], model: Mapping[str, Any]) -> list[Facet]:
+    """What the run with these facets says of a model (a row of `models`) that it made."""
+    mine = own(facets, model)
+    if mine is None:
+        return facets
+    return [
+        msgspec.structs.replace(facet, value=mine.part(facet.key, facet.value))
+        if isinstance(facet.value, dict)
+        else facet
+        for facet in facets
+        if mine.read(facet.scope, facet.namespace, facet.name)
+    ]
+
+
+def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
+    """What is the own of a model (a row of `models`) that the run with these facets made.
+
+    None where the run does not tell it apart from others: then all that it says is told of all of them.
+    """
+    said = [facet for facet in facets if isinstance(facet.value, dict)]
+    ids = {
+        (facet.namespace, facet.name): facet.value["modelId"]
+        for facet in said
+        if (facet.scope, facet.key) == ("output", "modelTrail_model")
+        and isinstance(facet.value.get("modelId"), str)
+    }
+    name = (model["namespace"], model["name"])
+    found = {
+        ids[each] for each in ([name] if name in ids else _holding(said, model["digest"])) if each in ids
+    }
+    if len(found) != 1:
+        return None
+    (mine,) = found
+    learned: dict[bool, set[Name]] = {True: set(), False: set()}
+    for target, source in _edges(said):
+        if target in ids:
+            learned[ids[target] == mine].add(source)
+    return Own(mine, frozenset(learned[False] - learned[True]))
+
+
+def _holding(facets: Iterable[Facet], digest: str | None) -> Iterator[Name]:
+    """The outputs that are these bytes."""
+    for facet in facets:
+        is_artifact = (facet.scope, facet.key) == ("output_facet", "modelTrail_modelArtifact")
+        if is_artifact and str(facet.value.get("digest")).rpartition(":")[2] == digest:
+            yield facet.namespace, facet.name
+
+
+def _edges(facets: Iterable[Facet]) -> Iterator[tuple[Name, Name]]:
+    """(output, input) of the facet `lineage`."""
+    for facet in facets:
+        if (facet.scope, facet.key) == ("job", "lineage"):
+            for entry in _objects(facet.value.get("entries")):
+                for source in _objects(entry.get("inputs")):
+                    yield _name(entry), _name(source)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _name(entry: Mapping[str, Any]) -> Name:
+    return entry.get("namespace"), entry.get("name")

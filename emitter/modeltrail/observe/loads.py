@@ -1,0 +1,45 @@
+"""Models that were loaded: which file an object is, as long as it is what it was then."""
+
+import os
+from typing import Final
+
+import attrs
+
+from modeltrail.observe import model
+from modeltrail.observe.model import ModelView
+from modeltrail.observe.weakly import Weakly
+
+WEIGHED_BYTES: Final = 16 << 20
+"""Of larger models it is not looked at whether they were changed by hand, which takes a while each time."""
+
+
+@attrs.frozen
+class _Load:
+    view: ModelView
+    weight: tuple[str, int] | None
+
+
+_known: Weakly[_Load] = Weakly()
+
+
+def remember(thing: object, path: str | os.PathLike[str]) -> None:
+    """An object was loaded from this file."""
+    _known.remember(thing, _Load(model.look(path), model.save_digest(thing, WEIGHED_BYTES)))
+
+
+def forget(thing: object) -> None:
+    """An object is fitted again: it is another model from here on."""
+    _known.forget(thing)
+
+
+def is_known(thing: object) -> bool:
+    """Whether an object was loaded, and not fitted since."""
+    return _known.of(thing) is not None
+
+
+def of(thing: object) -> ModelView | None:
+    """The file that an object was loaded from, as it was then; None if it has been changed since."""
+    found = _known.of(thing)
+    if found is not None and found.weight == model.save_digest(thing, WEIGHED_BYTES):
+        return found.view
+    return None

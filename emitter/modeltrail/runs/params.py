@@ -1,0 +1,79 @@
+"""The parameters of a run, each of the run as a whole or of one fit."""
+
+import json
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from modeltrail import standard
+from modeltrail.facets import Capture, ModelTrailHyperparametersRunFacet, param_entries
+from modeltrail.observe import redact
+from modeltrail.runs import process
+from modeltrail.runs.fits import Fit
+
+_Key = tuple[Fit | None, str | None, str]
+"""The fit, the component, the name."""
+
+
+class Params:
+    """Parameters without secrets; thread-safe."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Key, dict[str, Any]] = {}
+        self._redacted: set[str] = set()
+        self._lock = process.Lock()
+
+    def add(
+        self,
+        values: Mapping[str, Any],
+        origin: str | None = None,
+        component: str | None = None,
+        fit: Fit | None = None,
+    ) -> None:
+        """Write parameters down; a later value of one replaces the earlier."""
+        clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
+        entries = param_entries(clean, origin=origin, component=component)
+        with self._lock:
+            self._redacted.update(hidden)
+            self._entries.update({(fit, component, entry["name"]): entry for entry in entries})
+
+    def forget(self, fit: Fit) -> None:
+        """Leave out what is of a fit that nothing is left of."""
+        with self._lock:
+            self._entries = {key: entry for key, entry in self._entries.items() if key[0] is not fit}
+
+    def facet(self, apart: AbstractSet[Fit], capture: Capture) -> ModelTrailHyperparametersRunFacet | None:
+        """The facet, where those of the fits in `apart` say so; None without parameters."""
+        with self._lock:
+            found = [_marked(fit, entry, apart) for (fit, _, _), entry in self._entries.items()]
+            redacted = sorted(self._redacted)
+        if not found:
+            return None
+        return ModelTrailHyperparametersRunFacet(params=found, redacted=redacted or None, capture=capture)
+
+    def execution(self) -> dict[str, Any] | None:
+        """The standard facet that says them as text; None without parameters."""
+        with self._lock:
+            found = [_marked(fit, entry) for (fit, _, _), entry in self._entries.items()]
+        if not found:
+            return None
+        return standard.execution_parameters(
+            {
+                ".".join(filter(None, (each.get("component"), each["name"]))): _text(each["value"])
+                for each in found
+            }
+        )
+
+
+def _marked(fit: Fit | None, entry: dict[str, Any], apart: AbstractSet[Fit] = frozenset()) -> dict[str, Any]:
+    """An entry that cannot be taken for one of another fit.
+
+    Those of the second one, where no model tells them apart, are of the component `{kind}-2`.
+    """
+    if fit in apart and fit is not None:
+        return {**entry, "modelId": fit.id}
+    return entry if fit is None or fit.number == 1 else {**entry, "component": fit.id}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,136 @@
+"""Two models of one script, twice: every answer about one of them is silent about the other."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAIN = """
+import pickle
+import sys
+
+import pandas as pd
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import modeltrail
+
+modeltrail.autolog()
+version, C, trees = sys.argv[1:]
+with modeltrail.run("train") as run:
+    run.params({"threshold": 0.5}, origin="cli")
+    for name, data, model in (
+        ("linear", "a.csv", make_pipeline(StandardScaler(), LogisticRegression(C=float(C)))),
+        ("forest", "b.csv", RandomForestClassifier(n_estimators=int(trees), random_state=0)),
+    ):
+        table = pd.read_csv(data)
+        with open(f"{name}.pickle", "wb") as file:
+            pickle.dump(model.fit(table[["age"]], table["churned"]), file)
+        run.register(name, version=version, model=model)
+"""
+SCORE = """
+import pickle
+
+import pandas as pd
+
+with open("linear.pickle", "rb") as file:
+    model = pickle.load(file)
+table = pd.read_csv("a.csv")
+print(model.score(table[["age"]], table["churned"]))
+table.assign(churn=model.predict(table.drop(columns="churned"))).to_csv("predicted.csv", index=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """`ask(words)`: what a command answers, of two runs of the script and one that scores."""
+    home: Path = tmp_path_factory.mktemp("two")
+    for number, name in enumerate(("a.csv", "b.csv")):
+        rows = "".join(f"{20 + (n + number) % 40},{n % 2}\n" for n in range(60))
+        (home / name).write_text("age,churned\n" + rows)
+    (home / "train.py").write_text(TRAIN)
+    (home / "score.py").write_text(SCORE)
+
+    script = Path(sys.executable).parent / "modeltrail"
+
+    def command(*words: str) -> str:
+        log = {**os.environ, "MODELTRAIL_LOG": str(home / "lineage")}
+        done = subprocess.run(
+            [script, *words], cwd=home, env=log, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    for arguments in (("1", "1.0", "3"), ("2", "0.5", "4")):
+        command("run", "--", sys.executable, "train.py", *arguments)
+    command("run", "--", sys.executable, "score.py")
+    command("compact")
+    return command
+
+
+def test_show_tells_of_one_model(ask) -> None:
+    """Parameters, steps, data and seeds are those of the model, and of the run as a whole."""
+    linear, forest = (json.loads(ask("show", name, "--json")) for name in ("linear@2", "forest@2"))
+    names = [{row["name"] for row in shown["params"]} for shown in (linear, forest)]
+    assert {"threshold"} == names[0] & names[1] - {"verbose"}
+    assert ("logisticregression__C" in names[0], "n_estimators" in names[1]) == (True, True)
+    read = [{Path(row["name"]).name for row in shown["data"]} for shown in (linear, forest)]
+    assert [{"a.csv", "train"}, {"b.csv", "train-2"}] == read
+    assert (["standardscaler"], None) == (
+        [row["id"] for row in linear["transformations"]],
+        forest["transformations"],
+    )
+    assert (
+        "framework" in str(linear["run"]["training"].get("seeds")),
+        forest["run"]["training"]["seeds"],
+    ) == (
+        False,
+        {"framework": 0},
+    )
+    assert "of this run, not of this model alone" not in ask("show", "linear") + ask("trace", "linear")
+
+
+def test_changes_of_one_model_are_no_causes_of_the_other(ask) -> None:
+    """`why` and the changes of a version name its own parameters, whichever model was fitted first."""
+    own = {"linear": "logisticregression__C", "forest": "n_estimators"}
+    for name, parameter in own.items():
+        why = json.loads(ask("why", f"{name}@1", f"{name}@2", "--json"))
+        assert [parameter] == [row["name"] for row in why["changes"]["params"]]
+        changes = json.loads(ask("show", f"{name}@2", "--section", "changes", "--json"))["changes"]
+        assert {parameter} == {row["path"] for row in changes if row["section"] == "parameters"}
+
+
+def test_a_recipe_and_reports_tell_of_one_model(ask) -> None:
+    """Neither the recipe nor a report of a model names a parameter or a file of the other."""
+    foreign = {"linear": ("n_estimators", "b.csv"), "forest": ("logisticregression__C", "a.csv")}
+    for name, words in foreign.items():
+        recipe = json.loads(ask("reproduce", name, "--json"))
+        told = [json.dumps(recipe[section]) for section in ("params", "data")]
+        kinds = ("audit", "model-card")
+        told += [ask("report", f"{name}@2", "--kind", kind, "--format", "json") for kind in kinds]
+        for word in words:
+            assert not [text for text in told if word in text]
+
+
+def test_a_trail_leads_to_the_data_of_one_model(ask) -> None:
+    """`trace` of either model leads to its file, `impact` of either file to its model."""
+    for name, data in (("linear", "a.csv"), ("forest", "b.csv")):
+        inputs = json.loads(ask("trace", name, "--json"))["inputs"]
+        assert [data] == [Path(row["name"]).name for row in inputs if row["namespace"] == "file"]
+    reached = json.loads(ask("impact", "b.csv", "--json"))
+    assert {"forest"} == {row["registered_name"] for row in reached if row["kind"] == "model"}
+
+
+def test_a_loaded_model_leads_back_to_its_version(ask) -> None:
+    """What a script that only loads a model predicts and scores is of the version that has these bytes."""
+    (figure,) = json.loads(ask("show", "linear@2", "--section", "evaluations", "--json"))["evaluations"]
+    assert "score" == figure["name"]
+    inputs = json.loads(ask("trace", "predicted.csv", "--json"))["inputs"]
+    assert {"a.csv", "linear.pickle"} == {Path(row["name"]).name for row in inputs}
+    (model,) = [row for row in inputs if row["kind"] == "model"]
+    assert ["a.csv"] == [Path(row["name"]).name for row in model["inputs"] if row["namespace"] == "file"]

@@ -1,0 +1,133 @@
+"""Models of scikit-learn's kind that are loaded from a file: what they are of a run, and until when."""
+
+import pickle
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from told import edges, uses
+from xgboost import XGBClassifier
+
+import modeltrail
+from modeltrail_schemas import digests
+
+FEATURES = ["age", "income"]
+
+
+@pytest.fixture
+def table(autolog, tmp_path):
+    """A file of data; autolog is on."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(60, 2)), columns=FEATURES)
+    frame["bought"] = (frame["age"] > 0).astype(int)
+    frame.to_csv(tmp_path / "data.csv", index=False)
+    autolog()
+    return tmp_path / "data.csv"
+
+
+def saved(model, table, dump):
+    """The file that a model, fitted outside of any run that a test looks at, was written to."""
+    frame = pd.read_csv(table)
+    path = table.with_name(f"{type(model).__name__}.model")
+    with path.open("wb") as file:
+        dump(model.fit(frame[FEATURES], frame["bought"]), file)
+    return path
+
+
+def load(path, library=joblib):
+    with path.open("rb") as file:
+        return library.load(file)
+
+
+def evaluated(events):
+    """(model, digest of it) of each evaluation."""
+    found = [each for event in events for each in event["inputs"] if event["eventType"] == "COMPLETE"]
+    facets = [(each["name"], each["inputFacets"].get("modelTrail_evaluation")) for each in found]
+    return [(Path(name).name, facet["modelDigest"]) for name, facet in facets if facet]
+
+
+@pytest.mark.parametrize("library", [joblib, pickle], ids=["joblib", "pickle"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        XGBClassifier(n_estimators=2),
+        LGBMClassifier(n_estimators=2, verbose=-1),
+    ],
+    ids=["sklearn", "xgboost", "lightgbm"],
+)
+def test_what_a_loaded_model_scores_is_of_its_file(told, table, model, library):
+    """A loaded model is an input with its digest; its scores, also on data that is gone, are of the file."""
+    path = saved(model, table, library.dump)
+    frame, before = pd.read_csv(table), len(told())
+    with modeltrail.run("judge"):
+        again = load(path, library)
+        accuracy_score(frame["bought"], again.predict(frame.drop(columns="bought")))
+        again.score(frame[FEATURES], frame["bought"])
+        del again
+    digest = digests.digest(path).digest
+    run = next(event for event in told()[before:] if event["job"]["name"] == "judge")
+    (used,) = [each for each in run["inputs"] if each["name"].endswith(path.name)]
+    assert "ML_MODEL" == used["facets"]["datasetType"]["subType"]
+    assert digest == used["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
+    assert {(path.name, digest)} == set(evaluated(told()[before:]))
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "by hand"])
+def test_a_loaded_model_that_was_changed_is_another(told, table, how):
+    """Fitted again, fitted on or changed by hand, a loaded model is not what its file holds."""
+    path = saved(SGDClassifier(random_state=0), table, joblib.dump)
+    frame, before = pd.read_csv(table), len(told())
+    features, truth = frame[FEATURES], frame["bought"]
+    with modeltrail.run("judge"):
+        model = joblib.load(path)
+        if how == "by hand":
+            model.coef_ *= 2
+        else:
+            getattr(model, how)(features, truth)
+        model.score(features, truth)
+    ((name, digest),) = evaluated(told()[before:])
+    assert path.name != name
+    assert digests.digest(path).digest != digest
+
+
+def test_a_run_that_loads_what_it_saved_reads_no_model(told, table):
+    """What a run itself has saved and loads again is its own model: no input of it, and judged as that."""
+    frame = pd.read_csv(table)
+    path = table.with_name("own.joblib")
+    with modeltrail.run("train"):
+        joblib.dump(LogisticRegression().fit(frame[FEATURES], frame["bought"]), path)
+        joblib.load(path).score(frame[FEATURES], frame["bought"])
+    judged, run = told()
+    assert path.as_posix() not in uses(run)
+    assert [("own.joblib", digests.digest(path).digest)] == evaluated([judged])
+
+
+def test_predictions_that_are_written_come_of_model_and_data(told, table, tmp_path):
+    """A batch scoring leads from the model and the data to what it writes, a column of chances too."""
+    path = saved(LogisticRegression(), table, joblib.dump)
+    with modeltrail.run("score"):
+        model, frame = joblib.load(path), pd.read_csv(table)
+        chances = model.predict_proba(frame[FEATURES])[:, 1]
+        frame.assign(chance=chances).to_csv(tmp_path / "whole.csv")
+        pd.DataFrame({"chance": chances}).to_csv(tmp_path / "alone.csv")
+    found = edges(told()[-1])
+    assert {path.name, "data.csv"} == found["whole.csv"] == found["alone.csv"]
+
+
+def test_a_loaded_transformer_is_data_of_the_run(told, table):
+    """What only transforms is read as a file, and is no model."""
+    path = table.with_name("scaler.joblib")
+    joblib.dump(StandardScaler().fit(pd.read_csv(table)[FEATURES]), path)
+    with modeltrail.run("read"):
+        joblib.load(path)
+    (read,) = told()[-1]["inputs"]
+    assert (str(path), "other") == (read["name"], read["inputFacets"]["modelTrail_dataUse"]["role"])
+    assert "modelTrail_model" not in str(read)

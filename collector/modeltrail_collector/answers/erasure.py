@@ -5,9 +5,9 @@ from typing import Any
 from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.impact import impact
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.subjects import UNREAD
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _Name = tuple[str, str]
 

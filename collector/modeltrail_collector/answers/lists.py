@@ -8,8 +8,8 @@ from modeltrail_collector.answers.database import Database, Row, database, opene
 from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.differences import differences
-from modeltrail_collector.tables.models import version_facts
+from modeltrail_collector.tables.differences import aligned, differences
+from modeltrail_collector.tables.versions import Views, version_facts
 
 _UNENDED: Final = ("START", "RUNNING")
 _NEWEST_FIRST: Final = "ORDER BY created_at DESC, namespace, name, version DESC"
@@ -146,14 +146,19 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
     """
     with opened(of) as db:
         old, new = names.model(db, before), names.model(db, after)
+        pair = {(row["namespace"], row["name"]) for row in (old, new)}
+        versions = db.read("models", "* EXCLUDE (bucket)", models=pair)
         made = {old["run_id"], new["run_id"]}
+        judged = {*made, *judging(db, old), *judging(db, new)}
         db.attach("facets", runs=made)
-        db.attach("metrics", runs={*made, *judging(db, old), *judging(db, new)})
-        facts = version_facts(db.connection, [old, new], facets="near_facets", metrics="near_metrics")
+        for table in ("metrics", "run_datasets", "runs"):
+            db.attach(table, runs=judged)
+        views = Views("near_facets", "near_metrics", "near_run_datasets", "near_runs")
+        facts = version_facts(db.connection, versions, views)
         was, now = (facts[row["namespace"], row["name"], row["version"]] for row in (old, new))
         return [
             {"section": one.section, "path": one.path, "before": one.before, "after": one.after}
-            for one in differences(was, now)
+            for one in differences(*aligned(was, now))
         ]
 
 

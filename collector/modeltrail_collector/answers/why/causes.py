@@ -29,10 +29,10 @@ transformations, training, parameters, code, environment, then by how far they m
 from typing import Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why import code, data, feeds, figures, making
 from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _KINDS: Final = (
     "evaluation data", "data", "preparation", "transformations", "training", "parameters", "code",

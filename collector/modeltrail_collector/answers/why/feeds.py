@@ -1,10 +1,20 @@
 """Candidates among the data: where a change came in, what shows it, and what does not."""
 
 from modeltrail_collector.answers.why import data, drift
-from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.cause import (
+    MUCH,
+    POSSIBLE,
+    STRONG,
+    UNLIKELY,
+    Cause,
+    Found,
+    brief,
+    named,
+)
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place
+from modeltrail_collector.tables import pairing
 
 
 def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
@@ -132,8 +142,9 @@ def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
                 cause.but(f"as many rows as before ({now.rows:,})", *places)
             else:
                 cause.for_(f"rows {was.rows:,} → {now.rows:,}", *places)
-        if was.content and now.content:
-            cause.for_(f"fingerprint {was.content[:12]} → {now.content[:12]}", *places)
+        if pairing.same_content(was.content, now.content) is False:
+            kind = "fingerprint" if was.fingerprint else "version"
+            cause.for_(f"{kind} {brief(getattr(was, kind))} → {brief(getattr(now, kind))}", *places)
         if not pair.profiled:
             cause.but("no profile of its columns was recorded: how it differs is not known", *places)
         elif not any(one.told for one in pair.drifts):

@@ -3,11 +3,11 @@
 import re
 from typing import Any, Final
 
+import msgspec
+
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why.facts import Story, nodes
-from modeltrail_collector.tables.differences import Change, differences, facts, full_name
-
-_Facts = dict[str, dict[str, str]]
+from modeltrail_collector.tables.differences import Change, Facts, aligned, differences, facts, full_name
 
 
 class Made:
@@ -15,7 +15,7 @@ class Made:
 
     def __init__(self, before: Story, after: Story) -> None:
         self.before, self.after = before, after
-        self.old, self.new = (_facts(story, story.run_id) for story in (before, after))
+        self.old, self.new = aligned(*(_facts(story, story.run_id) for story in (before, after)))
         self.changes = differences(self.old, self.new)
 
     def section(self, name: str) -> list[Change]:
@@ -70,18 +70,19 @@ def plain(changes: list[Change]) -> list[Row]:
     return [{"path": one.path, "before": one.before, "after": one.after} for one in changes]
 
 
-def _facts(story: Story, run_id: str) -> _Facts:
+def _facts(story: Story, run_id: str) -> Facts:
     found = facts(story.facets(run_id), [])
-    code = {path: value for path, value in found["code"].items() if not path.startswith(_LEFT_OUT)}
-    environment = dict(found["environment"])
+    code = {path: value for path, value in found.plain["code"].items() if not path.startswith(_LEFT_OUT)}
+    environment = dict(found.plain["environment"])
     engine = story.find("processing_engine", run_id)
     if not environment and engine and isinstance(engine.value.get("version"), str):
         environment[str(engine.value.get("name") or "engine")] = engine.value["version"]
-    parameters = dict(found["parameters"])
+    parameters = dict(found.plain["parameters"])
     if run_id == story.run_id:
         for row in story.params:  # those of the standard facet too, where ours is not there
             parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
-    return found | {"code": code, "environment": environment, "parameters": parameters}
+    plain = {"code": code, "environment": environment, "parameters": parameters}
+    return msgspec.structs.replace(found, plain=plain)
 
 
 _LEFT_OUT: Final = ("argv", "untracked")
@@ -142,7 +143,7 @@ def upstream(before: Story, after: Story) -> list[Row]:
             continue
         found = [
             change
-            for change in differences(_facts(before, was), _facts(after, now))
+            for change in differences(*aligned(_facts(before, was), _facts(after, now)))
             if change.section in {"parameters", "transformations", "code", "environment"}
         ]
         if found:

@@ -6,10 +6,11 @@ mappings::
     {"parameters": {"C": "0.1"}, "dataInputs": {"/data/features.parquet#fingerprint": "9f2c…"}, …}
 """
 
+import contextlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -99,7 +100,7 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     data = {place: said for place, said in inputs.items() if "modelTrail_evaluation" not in said}  # no model
     found.inputs.extend(_read_input(*place, said) for place, said in data.items())
     whole = {place: _learned_from(said) for place, said in data.items()}
-    found.steps.extend(_read_step(step, whole) for step in steps if isinstance(step, dict))
+    found.steps.extend(_read_steps([step for step in steps if isinstance(step, dict)], whole))
     return found
 
 
@@ -189,7 +190,16 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
 
 def _read_parameters(value: dict[str, Any], into: dict[str, str]) -> None:
     for param in _named(value.get("params")):
-        into[full_name(param["name"], param.get("component"))] = _text(param.get("value"))
+        into[full_name(param["name"], param.get("component"))] = _typed(param.get("value"))
+
+
+def _typed(value: Any) -> str:
+    """A value as text; a text that would pass for another type (`1`, `null`) stands in quotes."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(value)
+            return _encode(value)
+    return _text(value)
 
 
 def full_name(name: str, component: object) -> str:
@@ -197,8 +207,17 @@ def full_name(name: str, component: object) -> str:
     return f"{component}.{name}" if component and not name.startswith(str(component)) else name
 
 
-def _read_step(step: dict[str, Any], whole: Mapping[_Place, set[str]]) -> Step:
-    """A step is one line: what it does, with which parameters, fitted on what, of which columns."""
+def _read_steps(steps: list[dict[str, Any]], whole: Mapping[_Place, set[str]]) -> Iterator[Step]:
+    does = [_does(step, whole) for step in steps]
+    by_id = {str(step["id"]): line for step, line in zip(steps, does, strict=True) if "id" in step}
+    for step, line in zip(steps, does, strict=True):
+        before = (each.get("step") for each in as_list(step.get("inputs")) if isinstance(each, dict))
+        after = tuple(sorted({by_id[str(one)] for one in before if str(one) in by_id}))
+        yield Step(str(step["id"]) if "id" in step else None, str(step.get("op", "")), line, after)
+
+
+def _does(step: dict[str, Any], whole: Mapping[_Place, set[str]]) -> str:
+    """What a step does, with which parameters, fitted on what, of which columns."""
     params = step.get("params")
     told = params.items() if isinstance(params, dict) else ()
     operation = str(step.get("op", ""))
@@ -206,8 +225,7 @@ def _read_step(step: dict[str, Any], whole: Mapping[_Place, set[str]]) -> Step:
     arguments = ", ".join(f"{key}={_text(item)}" for key, item in sorted(told))
     columns = _chosen(step.get("inputs"), whole)
     of = f" of {', '.join(columns)}" if columns else ""
-    line = f"{operation.rpartition('.')[2]}({arguments}){fitted}{of}"
-    return Step(str(step["id"]) if "id" in step else None, operation, line)
+    return f"{operation.rpartition('.')[2]}({arguments}){fitted}{of}"
 
 
 def _chosen(inputs: Any, whole: Mapping[_Place, set[str]]) -> list[str]:
@@ -232,8 +250,11 @@ def _step_path(was: Step | None, now: Step | None, _: bool) -> str:
     return (one.id or one.op.rpartition(".")[2]) if one else ""
 
 
-def _step_text(one: Step, _: Step | None) -> dict[str, str]:
-    return {"": one.told}
+def _step_text(one: Step, other: Step | None) -> dict[str, str]:
+    """What it does; and after what, where it is there that two differ."""
+    if other and other.does == one.does and other.after != one.after:
+        return {"": f"{one.does} after {' and '.join(one.after) or 'no other step'}"}
+    return {"": one.does}
 
 
 def _read_input(namespace: str | None, name: str | None, facets: dict[str, Any]) -> Input:

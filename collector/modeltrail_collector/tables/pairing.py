@@ -7,6 +7,7 @@ What a producer numbers in the order in which it came has no name: data in memor
 emitter calls it), a step of which there are several (`merge-2`). It goes by its content.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -62,7 +63,7 @@ class Metric(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[str, ...]:
         """What figures must share to be held against each other."""
-        return self.source, self.name, self.split or "", self.slice or ""
+        return self.source, self.name, self.split or "", _slice(self.slice)
 
     @property
     def is_numbered(self) -> bool:
@@ -71,16 +72,34 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step from raw data to features: `told` is what it does, with which parameters, to what."""
+    """One step from raw data to features.
+
+    `does` is what it does, with which parameters, to which columns; `after` what the steps before it do.
+    """
 
     id: str | None
     op: str
-    told: str
+    does: str
+    after: tuple[str, ...] = ()
 
     @property
     def is_numbered(self) -> bool:
         """Whether its id is the operation and which one it was of these."""
         return self.id is not None and re.fullmatch(rf"{re.escape(self.op)}-\d+", self.id) is not None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its id says more than the operation."""
+        return self.id not in {None, self.op} and not self.is_numbered
+
+
+def _slice(told: str | None) -> str:
+    """A slice by several columns (JSON, column -> value) is the same in whichever order they are told."""
+    try:
+        found = json.loads(told or "")
+    except ValueError:
+        return told or ""
+    return json.dumps(found, sort_keys=True) if isinstance(found, dict) else str(told)
 
 
 def content(
@@ -153,14 +172,18 @@ def _content_of_unnamed(one: Dataset) -> Content | None:
 
 
 def steps(old: Sequence[Step], new: Sequence[Step]) -> list[tuple[Step | None, Step | None]]:
-    """Steps by what they are and do, else by id, else where one of an operation is left over."""
+    """Steps by what they do and after what, else by id, else where one of an operation is left over.
+
+    One that its author named is that step, whatever it does.
+    """
     return _match(
         old,
         new,
-        lambda one: (one.id, one.told),
-        lambda one: one.told if one.is_numbered or one.id in {None, one.op} else None,
+        lambda one: (one.id, one.does, one.after),
+        lambda one: None if one.is_named else (one.does, one.after),
+        lambda one: None if one.is_named else one.does,
         lambda one: None if one.is_numbered else one.id,
-        lambda one: one.op if one.is_numbered or one.id in {None, one.op} else None,
+        lambda one: None if one.is_named else one.op,
     )
 
 

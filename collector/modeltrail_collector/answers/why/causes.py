@@ -70,7 +70,7 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
         elif same_data and cause.kind in {"data", "preparation"}:
             cause.strength = UNLIKELY
             places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
-            cause.but("what the model was fitted on has the same fingerprint", *places)
+            cause.but(f"what the model was fitted on {data.sameness(in_memory[0])}", *places)
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")

@@ -25,7 +25,8 @@ _Identity = tuple[str, str]
 class Read(msgspec.Struct, eq=False):
     """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
 
-    `how` it was fingerprinted; `features` are the columns that its reader learned from, with the label.
+    `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
+    from, with the label.
     """
 
     namespace: str
@@ -33,7 +34,8 @@ class Read(msgspec.Struct, eq=False):
     use: str | None
     version: str | None
     fingerprint: str | None
-    how: str
+    algorithm: str | None
+    scope: str | None
     rows: int | None
     reader: Row
     readers: set[str]
@@ -45,9 +47,16 @@ class Read(msgspec.Struct, eq=False):
     place: Place | None
 
     @property
+    def columns(self) -> dict[str, Any]:
+        """The profile of each column; empty where none was recorded."""
+        told = self.profile.value.get("columns") if self.profile else None
+        return told if isinstance(told, dict) else {}
+
+    @property
     def content(self) -> Content | None:
         """Which content it had, as far as anybody said."""
-        return pairing.content(self.namespace, self.name, self.fingerprint, self.version, self.how)
+        how = f"{self.algorithm} {self.scope}"
+        return pairing.content(self.namespace, self.name, self.fingerprint, self.version, how)
 
 
 class Pair(msgspec.Struct, eq=False):
@@ -140,7 +149,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         use=node["use"],
         version=node["version"],
         fingerprint=node["fingerprint"],
-        how=_how(use),
+        algorithm=_fingerprint(use).get("algorithm"),
+        scope=_fingerprint(use).get("scope"),
         rows=node["rows"],
         reader=reader,
         readers={reader["run_id"]},
@@ -153,9 +163,9 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     )
 
 
-def _how(use: Said | None) -> str:
+def _fingerprint(use: Said | None) -> dict[str, Any]:
     told = use.value.get("fingerprint") if use else None
-    return f"{told.get('algorithm')} {told.get('scope')}" if isinstance(told, dict) else ""
+    return told if isinstance(told, dict) else {}
 
 
 def _columns(schema: Said | None) -> dict[str, str | None]:
@@ -184,8 +194,6 @@ def _pair(was: Read | None, now: Read | None) -> Pair:
     if was is None or now is None:
         return Pair(was, now, "removed" if now is None else "added")
     pair = Pair(was, now, _change(was, now))
-    if pair.change == "same":
-        return pair
     if was.schema and now.schema:
         pair.columns_added = [name for name in now.schema if name not in was.schema]
         pair.columns_removed = [name for name in was.schema if name not in now.schema]
@@ -194,20 +202,32 @@ def _pair(was: Read | None, now: Read | None) -> Pair:
             for name, kind in was.schema.items()
             if kind and now.schema.get(name) and kind != now.schema[name]
         ]
-    profiles = [read.profile.value.get("columns") if read.profile else None for read in (was, now)]
-    if all(isinstance(profile, dict) for profile in profiles):
-        pair.drifts = drift.compare(*profiles)  # type: ignore[arg-type]
+    if pair.change == "same":
+        return pair
+    pair.drifts = drift.compare(was.columns, now.columns)
     return pair
 
 
 def _change(was: Read, now: Read) -> str:
     same = pairing.same_content(was.content, now.content)
-    if same:
+    if same and now.scope != "metadata":
         return "same"
     if (was.namespace, was.name) != (now.namespace, now.name):
         return "replaced"
     alike = was.rows == now.rows and was.schema == now.schema
-    return "unknown" if same is None and alike else "changed"
+    return "changed" if same is False or not alike else "unknown"
+
+
+def sameness(pair: Pair) -> str:
+    """What a fingerprint says that is the same on both sides, as a predicate: no more than that."""
+    read = pair.either
+    types = [f"{kind['column']} {kind['before']} → {kind['after']}" for kind in pair.types]
+    other = f", with other types: {', '.join(types)}" if types else ""
+    if read.scope == "sampled":
+        return f"has the same content in the rows that were sampled{other}"
+    if read.algorithm and read.algorithm.startswith("modeltrail-rows"):
+        return f"has the same rows{other}, in whatever order"
+    return f"has the same content{other}"
 
 
 def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:

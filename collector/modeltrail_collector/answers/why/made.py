@@ -111,7 +111,7 @@ def seeds(story: Story) -> dict[str, Any] | None:
     told = said.value.get("seeds") if said else None
     found = {key: seed for key, seed in told.items() if seed is not None} if isinstance(told, dict) else {}
     for row in story.params:
-        if _SEED.search(row["name"]) and row["value"] not in _NO_SEED:
+        if is_seed(row["name"]) and row["value"] not in _NO_SEED:
             found[row["name"]] = row["value"]
     splits = {
         seed
@@ -122,6 +122,11 @@ def seeds(story: Story) -> dict[str, Any] | None:
     if len(splits) == 1:
         found[SPLIT] = splits.pop()
     return found if found or said or story.params else None
+
+
+def is_seed(parameter: str) -> bool:
+    """Whether a parameter is called as seeds are."""
+    return _SEED.search(parameter) is not None
 
 
 SPLIT: Final = "split"

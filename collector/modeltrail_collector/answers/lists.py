@@ -66,6 +66,11 @@ def _version(row: Row) -> tuple[str, str, str]:
     return row["namespace"], row["name"], row["version"]
 
 
+_BELOW: Final = """(starts_with(parent_run_id, $parent) OR ends_with(parent_run_id, $parent)
+    OR starts_with(root_run_id, $parent) OR ends_with(root_run_id, $parent))"""
+"""Answers name a run by the end of its id: its beginning is the time, and of many runs the same."""
+
+
 def runs(
     of: Log | Database,
     *,
@@ -80,14 +85,14 @@ def runs(
     never said that it did: RFC 3339, or None. It was killed, or its producer does not end its runs.
 
     `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER;
-    `parent` the id of a parent or root run. Raises ConfigError for another state.
+    `parent` the id of a parent or root run, its beginning or its end. Raises ConfigError for another state.
     """
     if state is not None and state.upper() not in _STATES:
         raise ConfigError(f"{state!r} is no state of a run: one of {', '.join(_STATES)}")
     wanted = {
         "job": (job, "(contains(job_name, $job) OR job_stem = $job)"),
         "state": (state and state.upper(), "state = $state"),
-        "parent": (parent, "(starts_with(parent_run_id, $parent) OR starts_with(root_run_id, $parent))"),
+        "parent": (parent, _BELOW),
     }
     given = {name: value for name, (value, _) in wanted.items() if value is not None}
     where = " AND ".join(wanted[name][1] for name in given) or "true"

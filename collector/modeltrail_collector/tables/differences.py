@@ -107,6 +107,10 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
 def aligned(before: Facts, after: Facts) -> tuple[Sections, Sections]:
     """Both as sections of paths, of which one path is one thing on both sides (`pairing`)."""
     sides: tuple[Sections, Sections] = ({**before.plain}, {**after.plain})
+    for section in before.plain.keys() & after.plain.keys():
+        if bool(before.plain[section]) != bool(after.plain[section]):
+            for side in sides:  # what nobody recorded on one side did not come or go
+                side[section] = {"all of it": "recorded"} if side[section] else {}
     for section, pairs in (
         ("dataInputs", _lines(pairing.datasets(before.inputs, after.inputs), _input_path, _input_text)),
         ("transformations", _lines(pairing.steps(before.steps, after.steps), _step_path, _step_text)),

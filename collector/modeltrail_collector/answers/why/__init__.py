@@ -93,20 +93,13 @@ def _changes(found: Found) -> dict[str, Any]:
     }
 
 
-_SECTIONS: Final = (
-    ("parameters", "parameters", ("modelTrail_hyperparameters", "executionParameters")),
-    ("transformations", "transformations", ("modelTrail_featureTransformations",)),
-    ("environment", "environment", ("modelTrail_environment", "processing_engine")),
-)
-
-
 def _unchanged(found: Found) -> list[str]:
     """What was recorded on both sides and is the same: ruled out."""
     said = [f"data: {pair.either.name} {data.sameness(pair)}" for pair in found.data if pair.change == "same"]
-    for section, word, _ in _SECTIONS:
+    for section in ("parameters", "transformations", "environment"):
         old, new = found.made.old[section], found.made.new[section]
         if old and old == new:
-            said.append(f"{word}: all the same")
+            said.append(f"{section}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
         patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
@@ -122,12 +115,9 @@ def _unchanged(found: Found) -> list[str]:
 def _not_recorded(found: Found) -> list[str]:
     """What nobody said on one side or both: it cannot be ruled out."""
     said = [
-        f"{word} of {story.label}"
-        for _, word, keys in _SECTIONS
-        for story in (found.before, found.after)
-        if word != "transformations"
-        and not any(story.find(key) for key in keys)
-        and not (word == "parameters" and story.params)
+        f"{what} of {story.label}"
+        for what in ("parameters", "training", "environment")
+        for story in found.made.lacking(what)
     ]
     if found.code["entry_only"]:
         entry = found.code["after"]["entry_point"]

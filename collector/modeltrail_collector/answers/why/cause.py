@@ -17,7 +17,10 @@ MUCH: Final = 5
 
 
 class Cause(msgspec.Struct):
-    """One candidate; `columns` are those that moved most, `weight` how far (within one strength)."""
+    """One candidate; `columns` are those that moved most, `weight` how far (within one strength).
+
+    `doubtful`: it may not differ at all, and does not become likelier by being alone.
+    """
 
     kind: str
     subject: str
@@ -27,6 +30,7 @@ class Cause(msgspec.Struct):
     evidence: list[Row] = []
     against: list[Row] = []
     columns: list[str] = []
+    doubtful: bool = False
 
     def for_(self, text: str, *places: Place | None) -> None:
         """Add what speaks for it, with where in the log that stands."""

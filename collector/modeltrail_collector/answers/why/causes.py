@@ -74,7 +74,7 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
-        if cause.kind == "code" and code.only_words(found.code):
+        if cause.doubtful or (cause.kind == "code" and code.only_words(found.code)):
             return  # they do not become a cause by being alone
         if (
             found.code["change"] != "unknown"

@@ -53,7 +53,7 @@ def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
     for side, story, change in (("after", found.after, "removed"), ("before", found.before, "added")):
         read = (getattr(one, side) for one in found.data)
         if pair.change == change and not any(one and one.namespace != IN_MEMORY for one in read):
-            cause.strength = POSSIBLE
+            cause.strength, cause.doubtful = POSSIBLE, True
             cause.but(f"nothing is recorded of what {story.label} read: it may have read it too")
 
 

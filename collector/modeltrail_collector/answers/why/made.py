@@ -9,6 +9,12 @@ from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why.facts import Story, nodes
 from modeltrail_collector.tables.differences import Change, Facts, aligned, differences, facts, full_name
 
+_RECORDED_BY: Final = {
+    "parameters": ("modelTrail_hyperparameters", "executionParameters"),
+    "training": ("modelTrail_training",),
+    "environment": ("modelTrail_environment", "processing_engine"),
+}
+
 
 class Made:
     """Both making runs' facts by section, and where they differ."""
@@ -18,12 +24,26 @@ class Made:
         self.old, self.new = aligned(*(_facts(story, story.run_id) for story in (before, after)))
         self.changes = differences(self.old, self.new)
 
+    def lacking(self, what: str) -> list[Story]:
+        """The versions whose making run said nothing of its parameters, training or environment.
+
+        A version of a library is no environment where the other version has a whole one.
+        """
+        stories = (self.before, self.after)
+        keys = _RECORDED_BY[what]
+        if any(story.find("modelTrail_environment") for story in stories):
+            keys = tuple(key for key in keys if key != "processing_engine")
+        found = [story for story in stories if not any(story.find(key) for key in keys)]
+        return [story for story in found if what != "parameters" or not story.params]
+
     def section(self, name: str) -> list[Change]:
         """The differences of one section."""
         return [change for change in self.changes if change.section == name]
 
     def parameters(self) -> list[Row]:
         """Parameters that differ, with where each value came from; not those of steps that came or went."""
+        if self.lacking("parameters"):
+            return []
         steps = {
             change.path for change in self.section("transformations") if None in (change.before, change.after)
         }
@@ -42,6 +62,8 @@ class Made:
 
     def training(self) -> list[Row]:
         """Algorithm, seeds and the like that differ."""
+        if self.lacking("training"):
+            return []
         return [
             {"name": change.path.removeprefix("training."), "before": change.before, "after": change.after}
             for change in self.section("parameters")
@@ -57,6 +79,8 @@ class Made:
 
     def environment(self) -> list[Row]:
         """Packages and the like that differ: `kind` is package or other."""
+        if self.lacking("environment"):
+            return []
         rows = []
         for change in self.section("environment"):
             kind = "package" if change.path.startswith("packages.") else "other"

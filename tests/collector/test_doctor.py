@@ -57,6 +57,18 @@ def filled(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
+def test_events_that_nobody_sealed_are_not_nothing(tmp_path: Path) -> None:
+    """A log whose inbox has events holds something: it says where they lie and what takes them up."""
+    inbox = tmp_path / "log" / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "empty.ndjson").touch()
+    assert "holds nothing yet" == worst(examine(log=tmp_path / "log"), "log").found
+    (inbox / "1.ndjson").write_text("{}\n")
+    found = worst(examine(log=tmp_path / "log"), "log")
+    assert ("warn", "modeltrail compact") == (found.state, found.advice)
+    assert found.found == f"nothing is sealed yet; files of events in {inbox}: 1"
+
+
 def test_nothing_configured_is_nothing_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither a broker nor a log is, the collector has nothing to say."""
     monkeypatch.delenv("MODELTRAIL_LOG", raising=False)

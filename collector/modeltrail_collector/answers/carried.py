@@ -12,9 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.sources import Made, Name
 from modeltrail_collector.errors import NotFound
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _SHAPING: Final = frozenset({"train", "validation", "calibration", "prompt"})
 _SHOWN: Final = 40

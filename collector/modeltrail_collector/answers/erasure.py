@@ -5,9 +5,9 @@ from typing import Any
 from modeltrail_collector.answers.as_of import as_of
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.impact import impact
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.subjects import UNREAD
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _Name = tuple[str, str]
 
@@ -18,7 +18,8 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
     `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
     nowhere, `retrain` for versions that do; `rewrite` for data that went into one of these, `delete` for
     other data, each name once; `look` for an index of subjects that could not be looked into. What nobody
-    recorded the contrary of is in the plan. Arguments and errors are those of `impact`.
+    recorded the contrary of is in the plan; `recorded` is false of what a run made that read a content of
+    which nothing is recorded. Arguments and errors are those of `impact`.
     """
     found = impact(of, text, **chosen)
     serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
@@ -33,7 +34,13 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
             known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
             plan.append({**row, "action": "retrain" if known & used else "withdraw"})
     anew = {row["run_id"] for row in plan if row["action"] == "retrain"}
-    return [*plan, *_data(found, anew)]
+    unsure = {
+        row["run_id"]
+        for row in found
+        if row["kind"] == "run" and not all(read["recorded"] for read in row["through"])
+    }
+    plan += _data(found, anew)
+    return [row | {"recorded": row["run_id"] not in unsure} if row["kind"] != UNREAD else row for row in plan]
 
 
 def _data(found: list[Row], anew: set[str]) -> list[Row]:

@@ -14,9 +14,10 @@ import msgspec
 
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import database
-from modeltrail_collector.answers.recipe import FILE, IN_MEMORY, Data, Environment, Recipe
+from modeltrail_collector.answers.recipe import FILE, Data, Environment, Recipe
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.pairing import IN_MEMORY
 from modeltrail_schemas import digests
 from modeltrail_schemas.variables import RESULT_VARIABLES
 

@@ -8,8 +8,8 @@ from modeltrail_collector.answers.database import Database, Row, database, opene
 from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.differences import differences
-from modeltrail_collector.tables.models import version_facts
+from modeltrail_collector.tables.differences import aligned, differences
+from modeltrail_collector.tables.versions import Views, version_facts
 
 _UNENDED: Final = ("START", "RUNNING")
 _NEWEST_FIRST: Final = "ORDER BY created_at DESC, namespace, name, version DESC"
@@ -66,6 +66,11 @@ def _version(row: Row) -> tuple[str, str, str]:
     return row["namespace"], row["name"], row["version"]
 
 
+_BELOW: Final = """(starts_with(parent_run_id, $parent) OR ends_with(parent_run_id, $parent)
+    OR starts_with(root_run_id, $parent) OR ends_with(root_run_id, $parent))"""
+"""Answers name a run by the end of its id: its beginning is the time, and of many runs the same."""
+
+
 def runs(
     of: Log | Database,
     *,
@@ -80,14 +85,14 @@ def runs(
     never said that it did: RFC 3339, or None. It was killed, or its producer does not end its runs.
 
     `job` is a name, a part of it or its stem; `state` one of START, RUNNING, COMPLETE, FAIL, ABORT, OTHER;
-    `parent` the id of a parent or root run. Raises ConfigError for another state.
+    `parent` the id of a parent or root run, its beginning or its end. Raises ConfigError for another state.
     """
     if state is not None and state.upper() not in _STATES:
         raise ConfigError(f"{state!r} is no state of a run: one of {', '.join(_STATES)}")
     wanted = {
         "job": (job, "(contains(job_name, $job) OR job_stem = $job)"),
         "state": (state and state.upper(), "state = $state"),
-        "parent": (parent, "(starts_with(parent_run_id, $parent) OR starts_with(root_run_id, $parent))"),
+        "parent": (parent, _BELOW),
     }
     given = {name: value for name, (value, _) in wanted.items() if value is not None}
     where = " AND ".join(wanted[name][1] for name in given) or "true"
@@ -146,14 +151,19 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
     """
     with opened(of) as db:
         old, new = names.model(db, before), names.model(db, after)
+        pair = {(row["namespace"], row["name"]) for row in (old, new)}
+        versions = db.read("models", "* EXCLUDE (bucket)", models=pair)
         made = {old["run_id"], new["run_id"]}
+        judged = {*made, *judging(db, old), *judging(db, new)}
         db.attach("facets", runs=made)
-        db.attach("metrics", runs={*made, *judging(db, old), *judging(db, new)})
-        facts = version_facts(db.connection, [old, new], facets="near_facets", metrics="near_metrics")
+        for table in ("metrics", "run_datasets", "runs"):
+            db.attach(table, runs=judged)
+        views = Views("near_facets", "near_metrics", "near_run_datasets", "near_runs")
+        facts = version_facts(db.connection, versions, views)
         was, now = (facts[row["namespace"], row["name"], row["version"]] for row in (old, new))
         return [
             {"section": one.section, "path": one.path, "before": one.before, "after": one.after}
-            for one in differences(was, now)
+            for one in differences(*aligned(was, now))
         ]
 
 

@@ -14,7 +14,6 @@ import msgspec
 from modeltrail_collector.errors import ConfigError
 
 FILE: Final = "file"
-IN_MEMORY: Final = "inmemory://"
 COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 DiffState = Literal["none", "whole", "redacted", "cut", "binary", "not recorded"]
 

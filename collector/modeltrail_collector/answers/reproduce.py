@@ -14,7 +14,6 @@ from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.recipe import (
     FILE,
-    IN_MEMORY,
     Artifact,
     Code,
     Data,
@@ -29,6 +28,7 @@ from modeltrail_collector.answers.recipe import (
 )
 from modeltrail_collector.answers.show import told
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 REDACTED: Final = "[redacted]"
 _SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.differences import Facet, as_list
 from modeltrail_collector.tables.own import own
 
 SECTIONS: Final = (
@@ -157,7 +157,7 @@ def _data(facts: _Facts) -> list[Row]:
     answer = []
     for row in rows:
         identity = (row["namespace"], row["name"])
-        columns = _list(schemas.get(identity, (None, {}))[1].get("fields"))
+        columns = as_list(schemas.get(identity, (None, {}))[1].get("fields"))
         row["columns"] = [
             {"name": c.get("name"), "type": c.get("type")} for c in columns if isinstance(c, dict)
         ]
@@ -171,16 +171,11 @@ def _by_dataset(found: list[_Found]) -> dict[tuple[str, str], _Found]:
     return {(row["namespace"], row["name"]): (row, value) for row, value in found}
 
 
-def _list(value: Any) -> list[Any]:
-    """A producer may break a facet's schema and be kept (`warned`): what should be a list may be anything."""
-    return value if isinstance(value, list) else []
-
-
 def _transformations(facts: _Facts) -> list[Row]:
     return [
         _fact(row, {"capture": value.get("capture"), **step})
         for row, value in facts.find("modelTrail_featureTransformations")
-        for step in _list(value.get("steps"))
+        for step in as_list(value.get("steps"))
         if isinstance(step, dict)
     ]
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.statements import sql_of
+from modeltrail_collector.tables.versions import claimed_by
 
 Name = tuple[str, str]
 Made = tuple[str, str, str]
@@ -277,8 +278,7 @@ def apart(db: Database, runs: Collection[str]) -> dict[tuple[str, ...], Apart]:
 def judging(db: Database, model: Row) -> list[str]:
     """The runs that judged this version (a row of `models`), and perhaps others that judged another one.
 
-    Where several versions of one name are the same bytes, a run that judged these counts for the version that
-    it names; else for that which it, its parent or its root run made or registered; else for all of them.
+    Where several versions of one name are the same bytes, `claimed_by` says which of them it judged.
     """
     keys = [key for key in (model["name"], model["digest"]) if key is not None]
     rows = db.read(
@@ -300,14 +300,13 @@ def judging(db: Database, model: Row) -> list[str]:
     found = []
     for row in rows:
         named = (row["namespace"], row["name"]) == (model["namespace"], model["name"])
-        claimed = alike.keys() & {row["version"]} if named else set()
-        claimed = claimed or {one for one, own in alike.items() if own & above.get(row["run_id"], set())}
+        claimed = claimed_by(row["version"] if named else None, above.get(row["run_id"], set()), alike)
         if not claimed or model["version"] in claimed:
             found.append(row["run_id"])
     return list(dict.fromkeys(found))
 
 
-def _alike(db: Database, model: Row) -> dict[str, set[str]]:
+def _alike(db: Database, model: Row) -> dict[str, set[str | None]]:
     """The versions of this model's name that are the same bytes, with the runs that made and registered."""
     if model["digest"] is None:
         return {}
@@ -318,4 +317,4 @@ def _alike(db: Database, model: Row) -> dict[str, set[str]]:
         where="(namespace, name, digest) = ($namespace, $name, $digest)",
         **{name: model[name] for name in ("namespace", "name", "digest")},
     )
-    return {row["version"]: {row["run_id"], row["registered_run_id"]} - {None} for row in rows}
+    return {row["version"]: {row["run_id"], row["registered_run_id"]} for row in rows}

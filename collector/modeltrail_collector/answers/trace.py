@@ -9,9 +9,9 @@ from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 DEPTH: Final = 100
 """Runs, one behind the other, that are followed."""

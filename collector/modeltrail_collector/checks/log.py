@@ -124,6 +124,10 @@ def _segments(log: Log) -> Check:
             "start `modeltrail collect`: it sets a torn last segment aside and collects its offsets again"
         )
         return Check("log", "fail", str(error), f"{advice}. `modeltrail verify` looks at all of them")
+    waiting = sum(path.stat().st_size > 0 for path in log.inbox.glob("*.ndjson")) if log.inbox else 0
+    if waiting and not partitions:
+        found = f"nothing is sealed yet; files of events in {log.inbox}: {waiting}"
+        return Check("log", "warn", found, "modeltrail compact")
     if not partitions:
         return Check("log", "ok", "holds nothing yet")
     return Check(

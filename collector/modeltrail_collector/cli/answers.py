@@ -39,7 +39,12 @@ def models(
             print_json(rows)
         else:
             columns = ("model", "version", "algorithm", "created", "run", "digest", "aliases")
-            print_rows([trail.model_row(row) for row in rows], columns, nothing="The log holds no model yet.")
+            print_rows(
+                [trail.model_row(row) for row in rows],
+                columns,
+                nothing="The log holds no model yet.",
+                spare=("run", "digest", "algorithm"),
+            )
 
 
 @click.command()
@@ -48,7 +53,9 @@ def models(
 @past_options
 @click.option("--job", metavar="NAME", help="Only runs of this job: its name, a part of it, or its stem.")
 @click.option("--state", metavar="STATE", help="Only runs in this state: START, RUNNING, COMPLETE, FAIL, …")
-@click.option("--parent", metavar="RUN", help="Only runs below this parent or root run; its first digits do.")
+@click.option(
+    "--parent", metavar="RUN", help="Only runs below this parent or root run; its first or last digits do."
+)
 @_limit
 def runs(
     log_uri: str,
@@ -76,7 +83,13 @@ def runs(
             print_json(rows)
         else:
             columns = ("job", "state", "started", "took", "run", "parent", "error")
-            print_rows([trail.run_row(row) for row in rows], columns, nothing="No run fits.")
+            print_rows(
+                [trail.run_row(row) for row in rows],
+                columns,
+                nothing="No run fits.",
+                shorter={"run": trail.short_run},
+                spare=("parent", "took"),
+            )
 
 
 @click.command()

@@ -78,10 +78,12 @@ def impact(
         told = [row for row in rows if row["kind"] != "index"]
         if as_json:
             print_json(rows)
+        elif unread and not told:
+            click.echo("modeltrail: what learned from it is not known.", err=True)
         elif erase_plan:
             columns = ("action", "what", "version", "since")
             nothing = "No model is known to have learned from it."
-            print_rows([_planned(row) for row in told], columns, nothing=nothing)
+            print_rows([_planned(row) for row in told], columns, nothing=nothing, spare=("since",))
         else:
             spread.print_spread(_called(dataset, **chosen), told)
         if not as_json:
@@ -104,10 +106,17 @@ def _tell_unsaid(column: str | None, rows: list[dict[str, Any]], *, is_plan: boo
         names = ", ".join(dict.fromkeys(map(_called_here, several)))
         click.echo(printable(f"Made by a run of several models, which does not say what each took: {names}."))
     runs = [row for row in rows if row["kind"] == "run"]
+    if is_plan:
+        made = [row for row in rows if not row["recorded"] and row["kind"] != "endpoint"]
+        _tell_unrecorded("Which content went into it", [_called_here(row) for row in made])
     reading = [row["job_name"] for row in runs if not all(read["recorded"] for read in row["through"])]
-    if reading:
-        names = ", ".join(dict.fromkeys(reading))
-        click.echo(printable(f"Which content it read is not recorded, it may be another: {names}."))
+    _tell_unrecorded("Which content it read", reading)
+
+
+def _tell_unrecorded(what: str, names: list[str]) -> None:
+    if names:
+        told = ", ".join(dict.fromkeys(names))
+        click.echo(printable(f"{what} is not recorded, it may be another: {told}."))
 
 
 def _asked(
@@ -139,7 +148,8 @@ def _called(dataset: str | None, *, fingerprint: str | None, subject: str | None
 def _unread(row: dict[str, Any]) -> str:
     return printable(
         f"not complete: the index {row['uri']} of subjects in {row['name']} (run {row['run_id']}) was not "
-        f"looked into: {row['problem']}"
+        f"looked into: {row['problem']}. Put right what is wrong with it, as from a "
+        "backup, and ask again; else ask who recorded that run"
     )
 
 

@@ -8,7 +8,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -96,27 +97,70 @@ def print_json(answer: object) -> None:
     click.echo(printable_lines(text.decode()))
 
 
-def print_rows(rows: Sequence[Mapping[str, object]], columns: Sequence[str], *, nothing: str) -> None:
+def print_rows(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str],
+    *,
+    nothing: str,
+    shorter: Mapping[str, Callable[[str], str]] = MappingProxyType({}),
+    spare: Sequence[str] = (),
+) -> None:
     """Print rows: a rich table on a terminal, tab-separated lines with a header elsewhere.
 
-    `nothing` is the sentence for an empty answer; it goes to stderr.
+    Args:
+        rows: what is printed.
+        columns: which fields of them.
+        nothing: the sentence for an empty answer; it goes to stderr.
+        shorter: how fields are shortened where a terminal is too narrow for them.
+        spare: the columns that a terminal too narrow even so does without, the first of them first; that
+            is said.
     """
     if not rows:
         click.echo(nothing, err=True)
         return
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    if not sys.stdout.isatty():
-        for line in ([*columns], *cells):
-            click.echo("\t".join(line))
+    table = {column: [_cell(row.get(column)) for row in rows] for column in columns}
+    if sys.stdout.isatty():
+        _print_table(table, shorter, spare)
         return
+    for line in (columns, *zip(*table.values(), strict=True)):
+        click.echo("\t".join(line))
+
+
+def _print_table(
+    cells: dict[str, list[str]], shorter: Mapping[str, Callable[[str], str]], spare: Sequence[str]
+) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for line in cells:
-        table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)
+    console = Console()
+    if _width(cells) > console.width:
+        cells |= {column: [shorten(cell) for cell in cells[column]] for column, shorten in shorter.items()}
+    if _width(cells) > console.width:
+        cells = {column: texts for column, texts in cells.items() if any(texts)}
+    left_out = []
+    for column in (one for one in spare if one in cells):
+        if _width(cells) > console.width:
+            del cells[column]
+            left_out.append(column)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column, texts in cells.items():
+        table.add_column(column, no_wrap=max(map(len, texts)) <= _ID, overflow="fold")
+    for line in zip(*cells.values(), strict=True):
+        table.add_row(*map(Text, line))
+    console.print(table)
+    if left_out:
+        click.echo(f"Left out for the width: {', '.join(left_out)}; --json has all.", err=True)
+
+
+_ID: Final = 36
+"""So long is the id of a run: longer texts may be broken over lines, ids not."""
+
+
+def _width(cells: Mapping[str, Sequence[str]]) -> int:
+    """How wide a table is, its texts broken over lines."""
+    widest = [max(len(column), *map(len, texts)) for column, texts in cells.items()]
+    return sum(width if width <= _ID else _ID // 2 for width in widest) + 2 * len(cells)
 
 
 def _cell(value: object) -> str:

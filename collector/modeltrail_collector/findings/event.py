@@ -45,12 +45,13 @@ class Version(msgspec.Struct, frozen=True):
 def make(version: Version, changes: list[Row], causes: list[Row]) -> dict[str, Any]:
     """The RunEvent about a version.
 
-    `changes` are its rows of table `changes`, `causes` those of `answers.why`; unlikely ones are left out.
+    `changes` are its rows of table `changes`, `causes` those of `answers.why`. What is left out for its
+    length is counted, and so are unlikely causes.
     """
     facet: dict[str, Any] = {
         **_base(schema_url(KEY)),
         **{section: _section(changes, section) for section in SECTIONS},
-        "likelyCauses": [_cause(cause) for cause in causes if cause["strength"] != "unlikely"][:_MOST_CAUSES],
+        "likelyCauses": _causes(causes),
         "capture": "inferred",
     }
     if version.base is not None:
@@ -100,21 +101,33 @@ def _job_type() -> dict[str, str]:
 def _section(changes: list[Row], section: str) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = {"added": [], "removed": [], "changed": []}
     left = _SECTION_CHARACTERS
-    for row in changes:
-        if row["section"] != section:
-            continue
+    rows = [row for row in changes if row["section"] == section]
+    for number, row in enumerate(rows):
         kind = "added" if row["before"] is None else "removed" if row["after"] is None else "changed"
-        sides = {side: row[side][:_LONGEST] for side in ("before", "after") if row[side] is not None}
-        told = {"path": row["path"][:_LONGEST], **sides}
+        told = {field: _cut(row[field]) for field in ("path", "before", "after") if row[field] is not None}
         left -= sum(map(len, told.values()))
         if left < 0:
+            found["changed"].append({"path": f"{len(rows) - number} more, too long to be told here"})
             break
         found[kind].append(told)
     return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _causes(causes: list[Row]) -> list[dict[str, str]]:
+    likely = [cause for cause in causes if cause["strength"] != "unlikely"]
+    told = [_cause(cause) for cause in likely[:_MOST_CAUSES]]
+    for left, what in ((len(likely) - len(told), "likely"), (len(causes) - len(likely), "unlikely")):
+        if left > 0:
+            told.append({"path": f"{left} more", "evidence": f"{what}: `modeltrail why` tells them"})
+    return told
 
 
 def _cause(cause: Row) -> dict[str, str]:
     told = "; ".join(entry["text"] for entry in cause["evidence"])
     against = "; ".join(entry["text"] for entry in cause["against"])
     text = f"{cause['strength']}: {told}" + (f". Against it: {against}" if against else "")
-    return {"path": f"{cause['kind']}: {cause['subject']}"[:_LONGEST], "evidence": text[:_LONGEST]}
+    return {"path": _cut(f"{cause['kind']}: {cause['subject']}"), "evidence": _cut(text)}

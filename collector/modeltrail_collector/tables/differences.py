@@ -6,18 +6,26 @@ mappings::
     {"parameters": {"C": "0.1"}, "dataInputs": {"/data/features.parquet#fingerprint": "9f2c…"}, …}
 """
 
+import contextlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from modeltrail_collector.tables import pairing
 from modeltrail_collector.tables.flatten import model_bucket
+from modeltrail_collector.tables.pairing import IN_MEMORY, Content, Metric, Step
 
 SECTIONS: Final = ("dataInputs", "parameters", "transformations", "code", "environment", "evaluations")
 
-Facts = dict[str, dict[str, str]]
+Sections = dict[str, dict[str, str]]
+"""Section -> path -> value."""
+
+_One = TypeVar("_One")
+_Place = tuple[str | None, str | None]
 
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
@@ -47,14 +55,14 @@ class Facet(msgspec.Struct, frozen=True):
     value: Any
 
 
-class Metric(msgspec.Struct, frozen=True):
-    """One figure about a model version, from its own run or from an evaluation of it."""
+class Input(msgspec.Struct, frozen=True):
+    """A dataset that a run read; `said` is what is compared of it, by field."""
 
+    namespace: str
     name: str
-    value: float | None
-    split: str | None = None
-    dataset: str | None = None
-    slice: str | None = None
+    use: str | None
+    content: Content | None
+    said: dict[str, str]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -66,26 +74,71 @@ class Change(msgspec.Struct, frozen=True):
     after: str | None
 
 
+class Facts(msgspec.Struct, frozen=True):
+    """What a version was made of and how it did: `plain` are the sections that are names and values."""
+
+    plain: Sections
+    inputs: list[Input]
+    steps: list[Step]
+    metrics: list[Metric]
+
+
 def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
-    """The facts of one model version by section and path."""
-    found: Facts = {section: {} for section in SECTIONS}
-    inputs: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    """The facts of one model version."""
+    found = Facts({"parameters": {}, "code": {}, "environment": {}}, [], [], [*metrics])
+    inputs: dict[_Place, dict[str, Any]] = {}
+    steps: list[Any] = []
     for facet in facets:
         if not isinstance(facet.value, dict):
             continue
         if facet.scope in ("input", "input_facet"):
             inputs.setdefault((facet.namespace, facet.name), {})[facet.key] = facet.value
+        elif (facet.scope, facet.key) == ("run", "modelTrail_featureTransformations"):
+            steps += as_list(facet.value.get("steps"))
         else:
             _read(facet, facet.value, found)
-    for (namespace, name), said in inputs.items():
-        _read_input(namespace, name, said, found["dataInputs"])
-    return with_metrics(found, metrics)
+    data = {place: said for place, said in inputs.items() if "modelTrail_evaluation" not in said}  # no model
+    found.inputs.extend(_read_input(*place, said) for place, said in data.items())
+    whole = {place: _learned_from(said) for place, said in data.items()}
+    found.steps.extend(_read_steps([step for step in steps if isinstance(step, dict)], whole))
+    return found
 
 
-def with_metrics(found: Facts, metrics: Iterable[Metric]) -> Facts:
-    """The same facts with these figures among the evaluations."""
-    figures = {_metric_path(metric): _text(metric.value) for metric in metrics}
-    return found | {"evaluations": found["evaluations"] | figures}
+def aligned(before: Facts, after: Facts) -> tuple[Sections, Sections]:
+    """Both as sections of paths, of which one path is one thing on both sides (`pairing`)."""
+    sides: tuple[Sections, Sections] = ({**before.plain}, {**after.plain})
+    for section in before.plain.keys() & after.plain.keys():
+        if bool(before.plain[section]) != bool(after.plain[section]):
+            for side in sides:  # what nobody recorded on one side did not come or go
+                side[section] = {"all of it": "recorded"} if side[section] else {}
+    for section, pairs in (
+        ("dataInputs", _lines(pairing.datasets(before.inputs, after.inputs), _input_path, _input_text)),
+        ("transformations", _lines(pairing.steps(before.steps, after.steps), _step_path, _step_text)),
+        ("evaluations", _lines(pairing.figures(before.metrics, after.metrics), _metric_path, _metric_text)),
+    ):
+        for side, lines in zip(sides, pairs, strict=True):
+            side[section] = lines
+    return sides
+
+
+def _lines(
+    pairs: Sequence[tuple[_One | None, _One | None]],
+    path: Callable[[_One | None, _One | None, bool], str],
+    text: Callable[[_One, _One | None], Mapping[str, str]],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The lines of either side; `path` names a pair, shortly or, where that names several, precisely."""
+    sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    short = Counter(path(*pair, False) for pair in pairs)
+    seen: Counter[str] = Counter()
+    for was, now in pairs:
+        called = path(was, now, False)
+        called = called if short[called] == 1 else path(was, now, True)
+        seen[called] += 1
+        called += f" ({seen[called]})" if seen[called] > 1 else ""
+        for side, one, other in ((sides[0], was, now), (sides[1], now, was)):
+            if one is not None:
+                side |= {f"{called}{field}": said for field, said in text(one, other).items()}
+    return sides
 
 
 def differences(
@@ -116,32 +169,41 @@ def change_rows(
             "version": version,
             "base_version": base,
         }
-        rows += [identity | msgspec.structs.asdict(change) for change in differences(before, after)]
+        rows += [identity | msgspec.structs.asdict(change) for change in differences(*aligned(before, after))]
     return rows
 
 
 def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
     match facet.scope, facet.key:
         case "run", "modelTrail_hyperparameters":
-            _read_parameters(value, found["parameters"])
+            _read_parameters(value, found.plain["parameters"])
         case "run", "modelTrail_training":
             said = {f"training.{field}": value.get(field) for field in _TRAINING_FIELDS}
-            _flatten("", said, found["parameters"])
+            _flatten("", said, found.plain["parameters"])
         case "run", "modelTrail_environment":
-            _flatten("", _without(value, _ENVIRONMENT_NOISE), found["environment"])
+            _flatten("", _without(value, _ENVIRONMENT_NOISE), found.plain["environment"])
         case "run", "modelTrail_codeState":
-            _flatten("", _without(value, _CODE_NOISE), found["code"])
+            _flatten("", _without(value, _CODE_NOISE), found.plain["code"])
         case "job", "sourceCodeLocation":
-            _flatten("source", {key: value.get(key) for key in ("version", "branch", "tag")}, found["code"])
-        case "run", "modelTrail_featureTransformations":
-            _read_steps(value, found["transformations"])
+            _flatten(
+                "source", {key: value.get(key) for key in ("version", "branch", "tag")}, found.plain["code"]
+            )
         case _:
             pass
 
 
 def _read_parameters(value: dict[str, Any], into: dict[str, str]) -> None:
     for param in _named(value.get("params")):
-        into[full_name(param["name"], param.get("component"))] = _text(param.get("value"))
+        into[full_name(param["name"], param.get("component"))] = _typed(param.get("value"))
+
+
+def _typed(value: Any) -> str:
+    """A value as text; a text that would pass for another type (`1`, `null`) stands in quotes."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError, RecursionError):
+            json.loads(value)
+            return _encode(value)
+    return _text(value)
 
 
 def full_name(name: str, component: object) -> str:
@@ -149,30 +211,64 @@ def full_name(name: str, component: object) -> str:
     return f"{component}.{name}" if component and not name.startswith(str(component)) else name
 
 
-def _read_steps(value: dict[str, Any], into: dict[str, str]) -> None:
-    """A step is one line: what it does, with which parameters, fitted on what."""
-    steps = value.get("steps")
-    for number, step in enumerate(steps if isinstance(steps, list) else ()):
-        if not isinstance(step, dict):
-            continue
-        params = step.get("params")
-        told = params.items() if isinstance(params, dict) else ()
-        operation = str(step.get("op", "")).rpartition(".")[2]
-        fitted = f" fitted on {step['fittedOn']}" if step.get("fittedOn") else ""
-        arguments = ", ".join(f"{key}={_text(item)}" for key, item in sorted(told))
-        into[str(step.get("id", number))] = f"{operation}({arguments}){fitted}"
+def _read_steps(steps: list[dict[str, Any]], whole: Mapping[_Place, set[str]]) -> Iterator[Step]:
+    does = [_does(step, whole) for step in steps]
+    by_id = {str(step["id"]): line for step, line in zip(steps, does, strict=True) if "id" in step}
+    for step, line in zip(steps, does, strict=True):
+        before = (each.get("step") for each in as_list(step.get("inputs")) if isinstance(each, dict))
+        after = tuple(sorted({by_id[str(one)] for one in before if str(one) in by_id}))
+        yield Step(str(step["id"]) if "id" in step else None, str(step.get("op", "")), line, after)
 
 
-def _read_input(
-    namespace: str | None, name: str | None, facets: dict[str, Any], into: dict[str, str]
-) -> None:
+def _does(step: dict[str, Any], whole: Mapping[_Place, set[str]]) -> str:
+    """What a step does, with which parameters, fitted on what, of which columns."""
+    params = step.get("params")
+    told = params.items() if isinstance(params, dict) else ()
+    operation = str(step.get("op", ""))
+    fitted = f" fitted on {step['fittedOn']}" if step.get("fittedOn") else ""
+    arguments = ", ".join(f"{key}={_text(item)}" for key, item in sorted(told))
+    columns = _chosen(step.get("inputs"), whole)
+    of = f" of {', '.join(columns)}" if columns else ""
+    return f"{operation.rpartition('.')[2]}({arguments}){fitted}{of}"
+
+
+def _chosen(inputs: Any, whole: Mapping[_Place, set[str]]) -> list[str]:
+    """The columns of data that a step reads, where these are not all: all follow from the data."""
+    found: dict[str, None] = {}
+    for each in as_list(inputs):
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            columns = [str(name) for name in as_list(each.get("columns"))]
+            known = whole.get((each.get("namespace"), each["name"]))
+            if not known or not known.issubset(columns):
+                found |= dict.fromkeys(columns)
+    return [*found]
+
+
+def _learned_from(said: dict[str, Any]) -> set[str]:
+    features = {str(name) for name in as_list(said.get("modelTrail_dataUse", {}).get("features"))}
+    return features or {column["name"] for column in _named(said.get("schema", {}).get("fields"))}
+
+
+def _step_path(was: Step | None, now: Step | None, _: bool) -> str:
+    one = now or was
+    return (one.id or one.op.rpartition(".")[2]) if one else ""
+
+
+def _step_text(one: Step, other: Step | None) -> dict[str, str]:
+    """What it does; and after what, where it is there that two differ."""
+    if other and other.does == one.does and other.after != one.after:
+        return {"": f"{one.does} after {' and '.join(one.after) or 'no other step'}"}
+    return {"": one.does}
+
+
+def _read_input(namespace: str | None, name: str | None, facets: dict[str, Any]) -> Input:
     use = facets.get("modelTrail_dataUse", {})
     fingerprint = use.get("fingerprint")
     fingerprint = fingerprint if isinstance(fingerprint, dict) else {}
     columns = _named(facets.get("schema", {}).get("fields"))
     said = {
         "use": use.get("role"),
-        "fingerprint": fingerprint.get("digest"),
+        "fingerprint": fingerprint.get("digest") or None,
         "rows": fingerprint.get("rows"),
         "columns": ", ".join(f"{c['name']}: {c.get('type') or '?'}" for c in columns) or None,
         **{field: use.get(field) for field in _DATA_FIELDS},
@@ -180,14 +276,50 @@ def _read_input(
     version = facets.get("version", {}).get("datasetVersion")
     if version != said["fingerprint"]:
         said["version"] = version
-    # What never had a name is named after its content: here it goes by its use, or each version had its own.
-    called = f"in memory, {use.get('role') or 'other'}" if namespace == "inmemory://" else name
-    into |= {f"{called}#{field}": _text(item) for field, item in said.items() if item is not None}
+    how = f"{fingerprint.get('algorithm')} {fingerprint.get('scope')}"
+    texts = {field: _text(item) for field, item in said.items() if item is not None}
+    content = pairing.content(namespace, name, texts.get("fingerprint"), texts.get("version"), how)
+    return Input(namespace or "", name or "", texts.get("use"), content, texts)
 
 
-def _metric_path(metric: Metric) -> str:
-    where = ", ".join(part for part in (metric.split, metric.dataset, metric.slice) if part)
-    return f"{metric.name} [{where}]" if where else metric.name
+def _input_path(was: Input | None, now: Input | None, precisely: bool) -> str:
+    """What never had a name goes by its use."""
+    one = now or was
+    if one is None:
+        return ""
+    if one.namespace == IN_MEMORY:
+        return f"in memory, {one.use or 'other'}" + (f", {one.name}" if precisely else "")
+    return _whole_name(one) if precisely else one.name
+
+
+def _whole_name(one: Input) -> str:
+    return f"{one.namespace.rstrip('/')}/{one.name.lstrip('/')}"
+
+
+def _input_text(one: Input, other: Input | None) -> dict[str, str]:
+    said = {f"#{field}": text for field, text in one.said.items()}
+    if other is None or one.namespace == other.namespace == IN_MEMORY:
+        return said
+    return {"#name": one.name if one.namespace == other.namespace else _whole_name(one), **said}
+
+
+def _metric_path(was: Metric | None, now: Metric | None, precisely: bool) -> str:
+    one = now or was
+    if one is None:
+        return ""
+    data = one.dataset
+    if was and now and was.dataset and data and not pairing.same_content(was.content, now.content):
+        other = pairing.same_content(was.content, now.content) is False
+        renamed = was.dataset != data
+        data = f"{was.dataset} → {data}" if renamed else f"{data}, other content" if other else data
+    if precisely and one.content:
+        data = f"{data}, content {one.content[1][:12]}"
+    where = ", ".join(part for part in (one.split, data, one.slice) if part)
+    return f"{one.name} [{where}]" if where else one.name
+
+
+def _metric_text(one: Metric, _: Metric | None) -> dict[str, str]:
+    return {"": _text(one.value)}
 
 
 def _flatten(path: str, value: Any, into: dict[str, str]) -> None:
@@ -207,10 +339,13 @@ def _flatten(path: str, value: Any, into: dict[str, str]) -> None:
         into[path] = _text(value)
 
 
+def as_list(value: Any) -> list[Any]:
+    """A producer may break a facet's schema and be kept (`warned`): what should be a list may be anything."""
+    return value if isinstance(value, list) else []
+
+
 def _named(items: Any) -> list[dict[str, Any]]:
-    if not isinstance(items, list):
-        return []
-    return [item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    return [item for item in as_list(items) if isinstance(item, dict) and isinstance(item.get("name"), str)]
 
 
 def _without(value: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import duckdb
-import msgspec
 
-from modeltrail_collector.tables.differences import Facet, Facts, Metric, change_rows, facts
+from modeltrail_collector.tables.differences import change_rows
 from modeltrail_collector.tables.flatten import model_bucket, run_bucket
-from modeltrail_collector.tables.own import of_model
 from modeltrail_collector.tables.reduce import sql_of
 from modeltrail_collector.tables.scan import fill
 from modeltrail_collector.tables.schema import BY_MODEL
 from modeltrail_collector.tables.snapshot import Near, near_to
+from modeltrail_collector.tables.versions import Views, version_facts
 
 FEW: Final = 500
 """So many names are looked up one by one."""
@@ -215,17 +214,17 @@ def fill_changes(connection: duckdb.DuckDBPyConnection, models: str, *, facets: 
     """Fill `change` with the rows of `changes` of the names in `touched`.
 
     Args:
-        connection: where `attach_relevant` came before, with `metrics`.
+        connection: where `attach_relevant` came before, with `metrics`, `run_datasets` and `runs`.
         models: the query of the rows of `models`.
         facets: the view with what the runs say in facets.
     """
     _view(connection, "model", models)
     found = connection.execute("""
-        SELECT namespace, name, version, run_id, digest FROM model SEMI JOIN touched USING (namespace, name)
+        SELECT namespace, name, version, run_id, registered_run_id, digest
+        FROM model SEMI JOIN touched USING (namespace, name)
         ORDER BY namespace, name, created_at, version""").fetchall()
-    versions = [
-        dict(zip(("namespace", "name", "version", "run_id", "digest"), row, strict=True)) for row in found
-    ]
+    columns = ("namespace", "name", "version", "run_id", "registered_run_id", "digest")
+    versions = [dict(zip(columns, row, strict=True)) for row in found]
     columns = tuple(BY_MODEL["changes"].names)
     rows = _changes(connection, versions, facets)
     fill(connection, "change", columns, (tuple(row.get(column) for column in columns) for row in rows))
@@ -239,47 +238,8 @@ def _changes(
     for model in models:
         by_name[model["namespace"], model["name"]].append(model)
     compared = [model for versions in by_name.values() if len(versions) > 1 for model in versions]
-    made = version_facts(connection, compared, facets=facets, metrics="metrics_all")
+    made = version_facts(connection, compared, Views(facets, "metrics_all", "run_datasets_all", "runs_all"))
     for (namespace, name), versions in by_name.items():
         if len(versions) > 1:
             found = [(model["version"], made[namespace, name, model["version"]]) for model in versions]
             yield from change_rows(namespace, name, found)
-
-
-def version_facts(
-    connection: duckdb.DuckDBPyConnection, models: list[dict[str, Any]], *, facets: str, metrics: str
-) -> dict[tuple[str, str, str], Facts]:
-    """The facts of model versions (rows of `models`), by (namespace, name, version).
-
-    `facets` and `metrics` name the views to read. Figures of an evaluation belong to the version it names, by
-    digest or by name and version; the others to the run's own model.
-    """
-    fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
-    said: dict[str, list[Facet]] = defaultdict(list)
-    for run_id, *rest, value in connection.execute(f"""
-        SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
-        WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
-        scope, namespace, name, key = rest
-        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
-    measured: dict[str, list[Metric]] = defaultdict(list)
-    judged: dict[tuple[str | None, ...], list[Metric]] = defaultdict(list)
-    for run_id, namespace, name, version, digest, *rest in connection.execute(f"""
-        SELECT run_id, model_namespace, model_name, model_version, model_digest,
-            name, value, split, dataset, slice
-        FROM {metrics} WHERE source <> 'series' ORDER BY step NULLS FIRST, happened_at,
-            run_id, source, name, split, dataset, slice, value""").fetchall():  # noqa: S608
-        if name is None:
-            measured[run_id].append(Metric(*rest))
-        else:
-            judged[(digest,) if digest else (namespace, name, version)].append(Metric(*rest))
-    return {
-        (model["namespace"], model["name"], model["version"]): facts(
-            of_model(said[model["run_id"]], model),
-            [
-                *measured[model["run_id"]],
-                *judged[model["namespace"], model["name"], model["version"]],
-                *(judged[(model["digest"],)] if model["digest"] else ()),
-            ],
-        )
-        for model in models
-    }

@@ -226,7 +226,7 @@ class Past:
         else:
             names = set(models)
         scan.fill(self._work, "touched", ("namespace", "name"), names - done)
-        attach_relevant(self._work, self._said, "facets", "metrics")
+        attach_relevant(self._work, self._said, "facets", "metrics", "run_datasets", "runs")
         fill_changes(self._work, then, facets="facets_all")
         insert(self._work, "changes", "past.changes", "FROM change")
         self._changed = None if models is None else done | names

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from modeltrail_collector import answers
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli import tables as table_commands
 from modeltrail_collector.cli.alert import alert
@@ -259,16 +260,15 @@ def test_sql_from_a_pipe(churn) -> None:
     assert ["runs", "6"] == result.stdout.split()
 
 
-def test_sql_opens_a_prompt(churn, tmp_path) -> None:
-    """On a terminal `sql` takes statements to the end, knows the tables, survives errors, keeps history."""
-    typed = ".tables\n.columns edges\nSELECT count(*) AS n\nFROM nowhere;\nSELECT 6 * 7 AS answer;\n.quit\n"
+def on_a_terminal(arguments: list[str], columns: int, typed: str = "", **environment: str) -> str:
+    """What a terminal of so many columns shows of a command."""
     terminal, inside = pty.openpty()
     with subprocess.Popen(
-        [Path(sys.executable).with_name("modeltrail"), "sql", "--log", churn.uri],
+        [Path(sys.executable).with_name("modeltrail"), *arguments],
         stdin=inside,
         stdout=inside,
         stderr=inside,
-        env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "COLUMNS": "200", "TERM": "xterm"},
+        env={**os.environ, **environment, "COLUMNS": str(columns), "TERM": "xterm"},
     ) as process:
         os.close(inside)
         os.write(terminal, typed.encode())
@@ -279,6 +279,27 @@ def test_sql_opens_a_prompt(churn, tmp_path) -> None:
     os.close(terminal)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", told.decode())
     assert 0 == process.returncode, text
+    return text
+
+
+def test_a_narrow_terminal_gets_less_and_no_broken_lines(churn) -> None:
+    """At 80 columns a row is one line: ids are shortened, spare columns left out, and that is said."""
+    runs = answers.runs(churn)
+    wide, narrow = (
+        on_a_terminal(["runs", "--log", churn.uri], columns).splitlines() for columns in (160, 80)
+    )
+    assert runs[0]["run_id"] in wide[1]
+    assert max(map(len, narrow)) <= 80
+    assert all(row["run_id"][-12:] in line for row, line in zip(runs, narrow[1:], strict=False))
+    models = on_a_terminal(["models", "--log", churn.uri], 66).splitlines()
+    assert len(answers.models(churn)) + 2 == len(models)
+    assert models[-1].startswith("Left out for the width: run, digest")
+
+
+def test_sql_opens_a_prompt(churn, tmp_path) -> None:
+    """On a terminal `sql` takes statements to the end, knows the tables, survives errors, keeps history."""
+    typed = ".tables\n.columns edges\nSELECT count(*) AS n\nFROM nowhere;\nSELECT 6 * 7 AS answer;\n.quit\n"
+    text = on_a_terminal(["sql", "--log", churn.uri], 200, typed, XDG_STATE_HOME=str(tmp_path))
     assert re.search(r"run_datasets +One row per dataset", text), text
     assert re.search(r"from_name +VARCHAR +Name of what went into it\.", text), text
     assert "nowhere does not exist" in text

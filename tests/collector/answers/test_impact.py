@@ -122,6 +122,8 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     assert {"/d/m1", "/d/m2", "/d/raw.csv"} == {row["name"] for row in rows if row["kind"] != "run"}
     told = CliRunner().invoke(command, [old, "--log", log.uri], catch_exceptions=False).output
     assert "Which content it read is not recorded, it may be another: clean." in told
+    planned = CliRunner().invoke(command, [old, "--erase-plan", "--log", log.uri], catch_exceptions=False)
+    assert "Which content went into it is not recorded, it may be another: /d/raw.csv." in planned.stdout
     read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
     assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
 

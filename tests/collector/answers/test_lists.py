@@ -33,7 +33,7 @@ def test_an_unregistered_model_is_a_model(make, log_of) -> None:
 
 def test_runs_by_job_state_and_parent(make, log_of) -> None:
     """Runs can be chosen by a part of their job's name, by state and by parent; newest first."""
-    parent = {"run": {"runId": "aaaa"}, "job": {"namespace": "n", "name": "dag"}}
+    parent = {"run": {"runId": "aabb"}, "job": {"namespace": "n", "name": "dag"}}
     events = [
         make.run_event("START", make.base, "1", "dag.train", run_facets={"parent": parent}),
         make.run_event("FAIL", make.base + timedelta(1), "2", "dag.test"),
@@ -44,6 +44,8 @@ def test_runs_by_job_state_and_parent(make, log_of) -> None:
     assert ["2", "1"] == [row["run_id"] for row in answers.runs(log, job="dag")]
     assert ["2"] == [row["run_id"] for row in answers.runs(log, state="fail")]
     assert ["1"] == [row["run_id"] for row in answers.runs(log, parent="aa")]
+    assert ["1"] == [row["run_id"] for row in answers.runs(log, parent="bb")]
+    assert [] == answers.runs(log, parent="ab")
     assert ["3"] == [row["run_id"] for row in answers.runs(log, limit=1)]
     with pytest.raises(ConfigError, match="RUNNING"):
         answers.runs(log, state="done")

@@ -218,6 +218,17 @@ def test_a_person_needs_a_key_and_an_index(make, log_of, index, key: Path, tmp_p
         assert "UsageError" == type(run(log, *arguments).exception).__name__
 
 
+def test_a_missing_index_is_no_empty_answer(make, log_of, index, key: Path) -> None:
+    """Where no index could be looked into it says which and what to do, and not that nothing learned."""
+    log = log_of(story(make, {1: index(7)}))
+    next(key.parent.glob("*.subjects")).unlink()
+    for more in ([], ["--erase-plan"]):
+        found = run(log, "--subject", 7, "--subjects-key", key, *more)
+        assert (1, "") == (found.return_value, found.stdout)
+        assert "what learned from it is not known" in found.stderr
+        assert "it is missing. Put right what is wrong with it" in found.stderr
+
+
 def test_the_spread_of_a_person_is_printed(make, log_of, index, key: Path) -> None:
     """Without --erase-plan the tree, as for a dataset; for a person in no data that is said."""
     log = log_of(story(make, {1: index(7), 2: index(8)}))

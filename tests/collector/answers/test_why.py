@@ -125,7 +125,7 @@ def test_nothing_changed(told) -> None:
     """Where nothing that was recorded changed it says so, names what is the same, and invents no cause."""
     answer = told("same")
     assert [] == answer["causes"]
-    assert "Nothing that was recorded changed." in answer["notes"]
+    assert "Nothing that was recorded of how they were made changed." in answer["notes"]
     assert "The two models are the same bytes." in answer["notes"]
     assert [] == answer["not_recorded"]
     assert {"data", "parameters", "transformations", "environment", "code"} <= {

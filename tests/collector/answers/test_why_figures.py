@@ -160,3 +160,33 @@ def test_evaluation_data_of_a_file_that_changed_shows_the_file(make, log_of) -> 
     assert {"data", "code"} == {cause["kind"] for cause in causes}
     (feed,) = [cause for cause in causes if cause["kind"] == "data"]
     assert any("it reached the evaluation too" in entry["text"] for entry in feed["evidence"])
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_why_and_changes_hold_the_same_against_each_other(make, log_of, numbers) -> None:
+    """Slices in another order, one that came and one that went: `why`, `changes` and their table agree."""
+    told = {
+        1: {"t/test": ("all", 0.8), "t/test-2": ("Lima", 0.9), "t/test-3": ("Oslo", 0.6)},
+        2: {"t/test": ("all", 0.8), "t/test-2": ("Bern", 0.61), "t/test-3": ("Lima", 0.7)},
+    }
+    log = log_of([event for place, one in enumerate(numbers, 1) for event in scored(make, place, told[one])])
+    moved = {
+        (row["before"], row["after"])
+        for row in answers.why(log, "churn@2")["figures"]
+        if row["source"] == "evaluation" and row["before"] != row["after"]
+    }
+    pairs = {(0.9, 0.7), (0.6, None), (None, 0.61)}
+    assert moved == (pairs if numbers == (1, 2) else {pair[::-1] for pair in pairs})
+    for rows in (answers.show(log, "churn@2")["changes"], answers.changes(log, "churn@1", "churn@2")):
+        found = [row for row in rows if row["section"] == "evaluations" and "t/test" in row["path"]]
+        assert moved == {
+            tuple(None if row[side] is None else float(row[side]) for side in ("before", "after"))
+            for row in found
+        }
+
+
+def test_changes_knows_the_figures_of_versions_of_the_same_bytes(make, log_of) -> None:
+    """Of two versions of the same bytes the table of changes holds each version's own figures."""
+    rows = answers.show(log_of(twice(make)), "churn@2")["changes"]
+    (row,) = [row for row in rows if row["path"].startswith("accuracy")]
+    assert (0.8, pytest.approx(0.7)) == (float(row["before"]), float(row["after"]))

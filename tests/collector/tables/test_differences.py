@@ -7,15 +7,22 @@ from modeltrail_collector.tables.differences import (
     SECTIONS,
     Change,
     Facet,
-    Metric,
+    Facts,
+    aligned,
     change_rows,
     differences,
     facts,
 )
+from modeltrail_collector.tables.pairing import Metric
 
 FACTS = st.fixed_dictionaries(
     {section: st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=3) for section in SECTIONS}
 )
+
+
+def sections(found: Facts):
+    """The facts by section and path."""
+    return aligned(found, found)[0]
 
 
 @given(FACTS)
@@ -59,7 +66,7 @@ def test_packages_go_by_name() -> None:
     assert [
         Change("environment", "packages.pandas", "2.0", "2.1"),
         Change("environment", "packages.polars", None, "1.0"),
-    ] == differences(old, new)
+    ] == differences(*aligned(old, new))
 
 
 def test_what_differs_at_every_run_is_left_out() -> None:
@@ -82,8 +89,8 @@ def test_what_differs_at_every_run_is_left_out() -> None:
         )
         for n, step in enumerate(steps)
     ]
-    assert [] == differences(*made)
-    assert {"s": "Scale()"} == made[0]["transformations"]
+    assert [] == differences(*aligned(*made))
+    assert {"s": "Scale()"} == sections(made[0])["transformations"]
 
 
 def test_steps_and_parameters_are_one_line_each() -> None:
@@ -102,8 +109,8 @@ def test_steps_and_parameters_are_one_line_each() -> None:
         ],
         [],
     )
-    assert {"s": "Scale(a=1, b=true) fitted on train"} == found["transformations"]
-    assert {"s__a": "1", "t.a": "2"} == found["parameters"]
+    assert {"s": "Scale(a=1, b=true) fitted on train"} == sections(found)["transformations"]
+    assert {"s__a": "1", "t.a": "2"} == sections(found)["parameters"]
 
 
 def test_data_in_memory_goes_by_its_use() -> None:
@@ -120,7 +127,7 @@ def test_data_in_memory_goes_by_its_use() -> None:
             [],
         )
 
-    changes = differences(version("aa"), version("bb"))
+    changes = differences(*aligned(version("aa"), version("bb")))
     assert [Change("dataInputs", "in memory, train#fingerprint", "aa", "bb")] == changes
 
 
@@ -129,12 +136,17 @@ def test_figures_have_their_place() -> None:
     found = facts(
         [], [Metric("auc", 0.5, "test"), Metric("auc", 0.75, None, "d", '{"sex": "f"}'), Metric("n", None)]
     )
-    assert {"auc [test]": "0.5", 'auc [d, {"sex": "f"}]': "0.75", "n": "null"} == found["evaluations"]
+    assert {"auc [test]": "0.5", 'auc [d, {"sex": "f"}]': "0.75", "n": "null"} == sections(found)[
+        "evaluations"
+    ]
 
 
 def test_each_version_is_held_against_the_one_before() -> None:
     """Rows of `changes` name a version and the one before it, oldest first; the first version has none."""
-    versions = [(str(n), {"parameters": {"C": c}}) for n, c in ((1, "1"), (2, "2"), (3, "2"), (4, "3"))]
+    versions = [
+        (str(n), Facts({"parameters": {"C": c}}, [], [], []))
+        for n, c in ((1, "1"), (2, "2"), (3, "2"), (4, "3"))
+    ]
     rows = change_rows("ns", "m", versions)
     assert [("2", "1", "1", "2"), ("4", "3", "2", "3")] == [
         (row["version"], row["base_version"], row["before"], row["after"]) for row in rows

@@ -93,20 +93,13 @@ def _changes(found: Found) -> dict[str, Any]:
     }
 
 
-_SECTIONS: Final = (
-    ("parameters", "parameters", ("modelTrail_hyperparameters", "executionParameters")),
-    ("transformations", "transformations", ("modelTrail_featureTransformations",)),
-    ("environment", "environment", ("modelTrail_environment", "processing_engine")),
-)
-
-
 def _unchanged(found: Found) -> list[str]:
     """What was recorded on both sides and is the same: ruled out."""
-    said = [f"data: {pair.either.name} has the same content" for pair in found.data if pair.change == "same"]
-    for section, word, _ in _SECTIONS:
+    said = [f"data: {pair.either.name} {data.sameness(pair)}" for pair in found.data if pair.change == "same"]
+    for section in ("parameters", "transformations", "environment"):
         old, new = found.made.old[section], found.made.new[section]
         if old and old == new:
-            said.append(f"{word}: all the same")
+            said.append(f"{section}: all the same")
     if found.code["change"] == "same":
         state = found.code["after"]
         patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
@@ -122,12 +115,9 @@ def _unchanged(found: Found) -> list[str]:
 def _not_recorded(found: Found) -> list[str]:
     """What nobody said on one side or both: it cannot be ruled out."""
     said = [
-        f"{word} of {story.label}"
-        for _, word, keys in _SECTIONS
-        for story in (found.before, found.after)
-        if word != "transformations"
-        and not any(story.find(key) for key in keys)
-        and not (word == "parameters" and story.params)
+        f"{what} of {story.label}"
+        for what in ("parameters", "training", "environment")
+        for story in found.made.lacking(what)
     ]
     if found.code["entry_only"]:
         entry = found.code["after"]["entry_point"]
@@ -165,7 +155,7 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
     digests = [story.model["digest"] for story in (found.before, found.after)]
     same_bytes = digests[0] == digests[1] if None not in digests else None
     if not ranked:
-        said.append("Nothing that was recorded changed.")
+        said.append("Nothing that was recorded of how they were made changed.")
         if moved:
             said.append("The figures moved nevertheless: the cause is not in what was recorded.")
     elif compared and not moved:
@@ -176,12 +166,32 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
         )
         if same_bytes and moved:
             said.append("The figures differ all the same: in how, or on what, they were measured.")
-    if moved or same_bytes is False:
+    if not same_bytes and (moved or same_bytes is False):
         said += _randomness(found, ranked, alike=bool(compared) and not moved)
     if not compared:
-        said.append("No figure was recorded for both versions: nothing says that one behaves differently.")
+        said.append(_not_compared(found))
+    said += _doubts(found)
     if any(row["same_data"] is False for row in moved):
         said.append("Some figures were measured on different data: they do not compare like with like.")
+    return said
+
+
+def _not_compared(found: Found) -> str:
+    names = [{row["name"] for row in story.figures} for story in (found.before, found.after)]
+    what = "of one measure on the same data " if set.intersection(*names) else ""
+    return f"No figure {what}was recorded for both versions: nothing says that one behaves differently."
+
+
+def _doubts(found: Found) -> list[str]:
+    """What one version alone makes doubtful: a run that did not end well, figures that were told again."""
+    said = []
+    for story in (found.before, found.after):
+        run = story.trail["run"]
+        if run and run["state"] in {"FAIL", "ABORT"}:
+            said.append(f"The run that made {story.label} ended as {run['state']}.")
+        again = sorted({row["name"] for row in story.figures if row["runs"] > 1})
+        if again:
+            said.append(f"{story.label} was evaluated again: of {named(again)} the last figure counts.")
     return said
 
 

@@ -17,7 +17,10 @@ MUCH: Final = 5
 
 
 class Cause(msgspec.Struct):
-    """One candidate; `columns` are those that moved most, `weight` how far (within one strength)."""
+    """One candidate; `columns` are those that moved most, `weight` how far (within one strength).
+
+    `doubtful`: it may not differ at all, and does not become likelier by being alone.
+    """
 
     kind: str
     subject: str
@@ -27,6 +30,7 @@ class Cause(msgspec.Struct):
     evidence: list[Row] = []
     against: list[Row] = []
     columns: list[str] = []
+    doubtful: bool = False
 
     def for_(self, text: str, *places: Place | None) -> None:
         """Add what speaks for it, with where in the log that stands."""
@@ -63,6 +67,28 @@ def brief(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+def both(before: str, after: str) -> str:
+    """`before → after`, each in at most 60 characters: of long ones that begin alike what differs."""
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((place for place, (old, new) in pairs if old != new), min(len(before), len(after))) - 20
+    if start > 0 and max(len(before), len(after)) > 60:
+        before, after = (f"…{text[start:]}" for text in (before, after))
+    return f"{brief(before)} → {brief(after)}"
+
+
 def named(names: list[str]) -> str:
     """The first few names, and how many more there are."""
     return ", ".join(names[:MUCH]) + (f" and {len(names) - MUCH} more" if len(names) > MUCH else "")
+
+
+def shown(value: str | None, absent: str = "not there") -> str:
+    """A value, or that it is absent."""
+    return absent if value is None else brief(value)
+
+
+def said_by_both(found: Found, *keys: str) -> list[Place | None]:
+    """Where the two making runs say what stands in the first facet of these that they have."""
+    return [
+        next((said.place for key in keys if (said := story.find(key))), None)
+        for story in (found.before, found.after)
+    ]

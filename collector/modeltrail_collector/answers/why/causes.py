@@ -29,10 +29,10 @@ transformations, training, parameters, code, environment, then by how far they m
 from typing import Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why import code, data, feeds, figures, making
 from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _KINDS: Final = (
     "evaluation data", "data", "preparation", "transformations", "training", "parameters", "code",
@@ -70,11 +70,11 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
         elif same_data and cause.kind in {"data", "preparation"}:
             cause.strength = UNLIKELY
             places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
-            cause.but("what the model was fitted on has the same fingerprint", *places)
+            cause.but(f"what the model was fitted on {data.sameness(in_memory[0])}", *places)
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
-        if cause.kind == "code" and code.only_words(found.code):
+        if cause.doubtful or (cause.kind == "code" and code.only_words(found.code)):
             return  # they do not become a cause by being alone
         if (
             found.code["change"] != "unknown"

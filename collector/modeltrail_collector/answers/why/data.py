@@ -1,25 +1,23 @@
 """What changed in the data: the two trails side by side, from what was fitted on up to the raw feeds.
 
-A dataset of the older trail stands beside the one of the newer trail that has the same name; what is left
-over is matched by its name without digits (`2026-09.csv` and `2026-10.csv`), else by who read it as what.
+A dataset of the older trail stands beside the one of the newer trail that is the same thing
+(`tables.pairing`); what nothing else tells, by who read it as what.
 
 A changed dataset is a *symptom* where something that it was made from changed too: an input of the run that
 wrote it, or, for what a run held in memory, a file that the same run read. What changed and is no symptom is
 where the change came in.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
+from modeltrail_collector.tables import pairing
+from modeltrail_collector.tables.pairing import IN_MEMORY, Content
 
 _Identity = tuple[str, str]
 
@@ -27,7 +25,8 @@ _Identity = tuple[str, str]
 class Read(msgspec.Struct, eq=False):
     """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
 
-    `features` are the columns that its reader says it learned from, the label among them.
+    `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
+    from, with the label.
     """
 
     namespace: str
@@ -35,6 +34,8 @@ class Read(msgspec.Struct, eq=False):
     use: str | None
     version: str | None
     fingerprint: str | None
+    algorithm: str | None
+    scope: str | None
     rows: int | None
     reader: Row
     readers: set[str]
@@ -46,9 +47,16 @@ class Read(msgspec.Struct, eq=False):
     place: Place | None
 
     @property
-    def content(self) -> str | None:
+    def columns(self) -> dict[str, Any]:
+        """The profile of each column; empty where none was recorded."""
+        told = self.profile.value.get("columns") if self.profile else None
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def content(self) -> Content | None:
         """Which content it had, as far as anybody said."""
-        return self.fingerprint or self.version
+        how = f"{self.algorithm} {self.scope}"
+        return pairing.content(self.namespace, self.name, self.fingerprint, self.version, how)
 
 
 class Pair(msgspec.Struct, eq=False):
@@ -88,7 +96,7 @@ class Pair(msgspec.Struct, eq=False):
 def compare(before: Story, after: Story) -> list[Pair]:
     """Every dataset of the two trails, those that the model was made from first."""
     old, new = (_reads(story) for story in (before, after))
-    pairs = [_pair(was, now) for was, now in _matched(old, new)]
+    pairs = [_pair(was, now) for was, now in pairing.datasets(old, new, by=_reader)]
     pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == IN_MEMORY, pair.either.name))
     for pair in pairs:
         if pair.differs:
@@ -141,6 +149,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         use=node["use"],
         version=node["version"],
         fingerprint=node["fingerprint"],
+        algorithm=_fingerprint(use).get("algorithm"),
+        scope=_fingerprint(use).get("scope"),
         rows=node["rows"],
         reader=reader,
         readers={reader["run_id"]},
@@ -151,6 +161,11 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         features=_features(use),
         place=said.place if said else None,
     )
+
+
+def _fingerprint(use: Said | None) -> dict[str, Any]:
+    told = use.value.get("fingerprint") if use else None
+    return told if isinstance(told, dict) else {}
 
 
 def _columns(schema: Said | None) -> dict[str, str | None]:
@@ -170,40 +185,15 @@ def _features(use: Said | None) -> frozenset[str]:
     return frozenset(name for name in (*told, *others) if isinstance(name, str))
 
 
-def _matched(old: list[Read], new: list[Read]) -> Iterator[tuple[Read | None, Read | None]]:
-    """By name; then, one to one, by the name without digits; then by who read it as what."""
-    rules: tuple[Callable[[Read], tuple[object, ...]], ...] = (
-        lambda read: (read.namespace, read.name),
-        lambda read: (read.namespace, re.sub(r"\d+", "#", read.name)),
-        lambda read: (read.reader["job_name"], read.use, read.namespace == IN_MEMORY, read.depth),
-    )
-    for rule in rules:
-        left, right = _grouped(old, rule), _grouped(new, rule)
-        found = [
-            (left[key][0], right[key][0]) for key in left if len(left[key]) == 1 == len(right.get(key, ()))
-        ]
-        yield from found
-        done = {id(read) for pair in found for read in pair}
-        old, new = ([read for read in side if id(read) not in done] for side in (old, new))
-    yield from ((read, None) for read in old)
-    yield from ((None, read) for read in new)
-
-
-def _grouped(
-    reads: list[Read], rule: Callable[[Read], tuple[object, ...]]
-) -> dict[tuple[object, ...], list[Read]]:
-    found: dict[tuple[object, ...], list[Read]] = defaultdict(list)
-    for read in reads:
-        found[rule(read)].append(read)
-    return found
+def _reader(read: Read) -> object:
+    """Who read it: what the model itself was made from is that whichever job made it."""
+    return read.depth, None if read.depth == 1 else read.reader["job_name"]
 
 
 def _pair(was: Read | None, now: Read | None) -> Pair:
     if was is None or now is None:
         return Pair(was, now, "removed" if now is None else "added")
     pair = Pair(was, now, _change(was, now))
-    if pair.change == "same":
-        return pair
     if was.schema and now.schema:
         pair.columns_added = [name for name in now.schema if name not in was.schema]
         pair.columns_removed = [name for name in was.schema if name not in now.schema]
@@ -212,20 +202,32 @@ def _pair(was: Read | None, now: Read | None) -> Pair:
             for name, kind in was.schema.items()
             if kind and now.schema.get(name) and kind != now.schema[name]
         ]
-    profiles = [read.profile.value.get("columns") if read.profile else None for read in (was, now)]
-    if all(isinstance(profile, dict) for profile in profiles):
-        pair.drifts = drift.compare(*profiles)  # type: ignore[arg-type]
+    if pair.change == "same":
+        return pair
+    pair.drifts = drift.compare(was.columns, now.columns)
     return pair
 
 
 def _change(was: Read, now: Read) -> str:
-    if was.content is not None and was.content == now.content:
+    same = pairing.same_content(was.content, now.content)
+    if same and now.scope != "metadata":
         return "same"
     if (was.namespace, was.name) != (now.namespace, now.name):
         return "replaced"
-    if was.content is not None and now.content is not None:
-        return "changed"
-    return "unknown" if was.rows == now.rows and was.schema == now.schema else "changed"
+    alike = was.rows == now.rows and was.schema == now.schema
+    return "changed" if same is False or not alike else "unknown"
+
+
+def sameness(pair: Pair) -> str:
+    """What a fingerprint says that is the same on both sides, as a predicate: no more than that."""
+    read = pair.either
+    types = [f"{kind['column']} {kind['before']} → {kind['after']}" for kind in pair.types]
+    other = f", with other types: {', '.join(types)}" if types else ""
+    if read.scope == "sampled":
+        return f"has the same content in the rows that were sampled{other}"
+    if read.algorithm and read.algorithm.startswith("modeltrail-rows"):
+        return f"has the same rows{other}, in whatever order"
+    return f"has the same content{other}"
 
 
 def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:

@@ -49,7 +49,8 @@ class Story(msgspec.Struct, frozen=True):
         index: the last facet by (run id, key), and by (run id, namespace, name, key).
         datasets: run id -> its rows of table `run_datasets`.
         params: of the making run: rows of table `params`.
-        figures: rows of table `metrics`, of the making run and of evaluations, the last of each.
+        figures: rows of table `metrics`, of the making run and of evaluations, the last of each; `runs` is in
+            how many there is one.
     """
 
     model: Row
@@ -260,7 +261,8 @@ def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
     """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
     return db.read(
         "metrics",
-        "run_id, name, value, step, dataset, slice, split, source, happened_at",
+        """run_id, name, value, step, dataset, slice, split, source, happened_at,
+            count(DISTINCT run_id) OVER (PARTITION BY source, name, split, dataset, slice) AS runs""",
         runs={run_id, *judging(db, model)},
         where="""(source = 'summary' AND run_id = $run
             OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL

@@ -1,10 +1,21 @@
 """Candidates among the data: where a change came in, what shows it, and what does not."""
 
 from modeltrail_collector.answers.why import data, drift
-from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.cause import (
+    MUCH,
+    POSSIBLE,
+    STRONG,
+    UNLIKELY,
+    Cause,
+    Found,
+    both,
+    named,
+)
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place
+from modeltrail_collector.tables import pairing
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 
 def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
@@ -29,11 +40,21 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
         if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
             continue  # the run that wrote it was made differently: that is the candidate
         causes.append(_feed(pair, symptoms.get(id(pair), [])))
+        _doubt(found, pair, causes[-1])
         if inside:
             causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
             if found.code["entry_only"]:
                 causes[-1].but("the modules that its script imports are not recorded: it may be these")
     return causes
+
+
+def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
+    """What came or went is doubtful where the other version's run told of no reading at all."""
+    for side, story, change in (("after", found.after, "removed"), ("before", found.before, "added")):
+        read = (getattr(one, side) for one in found.data)
+        if pair.change == change and not any(one and one.namespace != IN_MEMORY for one in read):
+            cause.strength, cause.doubtful = POSSIBLE, True
+            cause.but(f"nothing is recorded of what {story.label} read: it may have read it too")
 
 
 def _feed(pair: Pair, symptoms: list[Pair]) -> Cause:
@@ -69,7 +90,7 @@ def _unused(pair: Pair, last: list[Pair]) -> frozenset[str]:
 def _changed(pair: Pair, unused: frozenset[str]) -> str:
     moved = [one.column for one in pair.drifts if one.told and one.column not in unused]
     if pair.change in {"added", "removed"}:
-        return "is new" if pair.change == "added" else "is not read any more"
+        return "is new" if pair.change == "added" else "no reading of it is recorded any more"
     if moved:
         return f"column{'s' if len(moved) > 1 else ''} {named(moved)}"
     gone = [name for name in (*pair.columns_removed, *pair.columns_added) if name not in unused]
@@ -115,11 +136,26 @@ def _tell_pair(cause: Cause, pair: Pair, unused: frozenset[str]) -> None:
     for word, names in (("new", pair.columns_added), ("missing", pair.columns_removed)):
         if names:
             cause.for_(f"{word} columns: {named(names)}", *places)
+    for gone, new in renamed(pair):
+        cause.for_(f"{new} has the profile that {gone} had, as after a renaming", *places)
     _tell_content(cause, pair, places)
     for one in [one for one in pair.drifts if one.told and one.column in unused][:MUCH]:
         cause.but(
             f"{one.column} moved, and is none of the features that are recorded: {describe(one)}", *places
         )
+
+
+def renamed(pair: Pair) -> list[tuple[str, str]]:
+    """Columns that are gone and have one and the same profile as a column that is new."""
+    old, new = (side.columns if side else {} for side in (pair.before, pair.after))
+    pairs = [
+        (was, now)
+        for was in pair.columns_removed
+        for now in pair.columns_added
+        if was in old and old[was] == new.get(now)
+    ]
+    alone = len({was for was, _ in pairs}) == len(pairs) == len({now for _, now in pairs})
+    return pairs if alone else []
 
 
 def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
@@ -132,8 +168,9 @@ def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
                 cause.but(f"as many rows as before ({now.rows:,})", *places)
             else:
                 cause.for_(f"rows {was.rows:,} → {now.rows:,}", *places)
-        if was.content and now.content:
-            cause.for_(f"fingerprint {was.content[:12]} → {now.content[:12]}", *places)
+        if pairing.same_content(was.content, now.content) is False:
+            kind = "fingerprint" if was.fingerprint else "version"
+            cause.for_(f"{kind} {both(getattr(was, kind), getattr(now, kind))}", *places)
         if not pair.profiled:
             cause.but("no profile of its columns was recorded: how it differs is not known", *places)
         elif not any(one.told for one in pair.drifts):

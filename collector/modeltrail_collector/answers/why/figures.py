@@ -1,26 +1,16 @@
 """What moved in the evaluations, per metric, data and slice; and whether it was measured on the same data."""
 
 import math
-import re
-from collections import defaultdict
-from collections.abc import Callable
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.recipe import IN_MEMORY
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.tables import pairing
+from modeltrail_collector.tables.pairing import IN_MEMORY, Content, Metric
 
 # Which way is better where nobody says: by the last word of a metric's name, as libraries call them.
 _MORE: Final = frozenset({"accuracy", "auc", "precision", "recall", "f1", "r2", "ap", "ndcg", "map", "mcc"})
 _LESS: Final = frozenset({"loss", "error", "rmse", "mse", "mae", "mape", "logloss", "perplexity", "wer"})
-
-# What the emitter calls data in memory that has no name (`runs.facts.Facts.called`). The number, from the
-# second on, says in which order it came, and not what it is.
-_UNNAMED: Final = re.compile(
-    r"/(?:train|validation|test|calibration|reference|inference|prompt|other|data)(-\d+)?$"
-)
-
-_Key = tuple[str, str, str, str]
 
 
 def moved(before: Story, after: Story) -> list[Row]:
@@ -31,15 +21,20 @@ def moved(before: Story, after: Story) -> list[Row]:
     `dataset_before` where the older version's data has another name, `rows` of the data where it was only in
     memory, and the runs and places.
 
-    Figures are held against each other where they were measured on the same content, else on data of the same
-    name, else where each side has one left over. A running number (`train/test-2`) is no name.
+    Which figures are held against each other, `tables.pairing` says.
     """
-    old, new = _by_key(before), _by_key(after)
-    rows = []
-    for key in sorted(old.keys() | new.keys()):
-        for was, now in _pairs(before, old.get(key, []), after, new.get(key, [])):
-            rows.append(_row(key, before, was, after, now))
+    old, new = ({_metric(story, row): row for row in story.figures} for story in (before, after))
+    rows = [
+        _row(before, old[was] if was else None, after, new[now] if now else None)
+        for was, now in pairing.figures([*old], [*new])
+    ]
     return sorted(rows, key=_order)
+
+
+def _metric(story: Story, row: Row) -> Metric:
+    told = {field: row[field] for field in ("name", "value", "split", "dataset", "slice", "source", "run_id")}
+    read = _read(story, row)
+    return Metric(**told, namespace=read["namespace"] if read else None, content=content(story, row))
 
 
 def has_moved(row: Row) -> bool:
@@ -66,41 +61,6 @@ def _order(row: Row) -> tuple[object, ...]:
     )
 
 
-def _by_key(story: Story) -> dict[_Key, list[Row]]:
-    found: dict[_Key, list[Row]] = defaultdict(list)
-    for row in story.figures:
-        found[row["source"], row["name"], row["split"] or "", row["slice"] or ""].append(row)
-    return found
-
-
-def _pairs(
-    before: Story, old: list[Row], after: Story, new: list[Row]
-) -> list[tuple[Row | None, Row | None]]:
-    """One rule after the other, each for what the one before it left over."""
-    rules: tuple[Callable[[Story, Row], object], ...] = (
-        lambda story, row: (row["dataset"], known) if (known := content(story, row)) else None,
-        content,
-        lambda story, row: None if _is_numbered(story, row) else row["dataset"] or "",
-    )
-    pairs: list[tuple[Row | None, Row | None]] = []
-    for rule in rules:
-        right = {key: row for row in new if (key := rule(after, row)) is not None}
-        found = [(row, right.pop(key)) for row in old if (key := rule(before, row)) in right]
-        pairs += found
-        done = {id(row) for pair in found for row in pair}
-        old, new = ([row for row in side if id(row) not in done] for side in (old, new))
-    left = [*((before, row) for row in old), *((after, row) for row in new)]
-    if len(old) == len(new) == 1 and not any(_is_numbered(*one) for one in left):
-        return [*pairs, (old[0], new[0])]
-    return [*pairs, *((row, None) for row in old), *((None, row) for row in new)]
-
-
-def _is_numbered(story: Story, figure: Row) -> bool:
-    read = _in_memory(story, figure)
-    unnamed = _UNNAMED.search(read["name"]) if read else None
-    return bool(unnamed and unnamed[1])
-
-
 def _in_memory(story: Story, figure: Row) -> Row | None:
     """The data that a figure was measured on, where it existed only inside of a run."""
     read = _read(story, figure)
@@ -114,18 +74,13 @@ def _read(story: Story, figure: Row) -> Row | None:
     return next(of_it, None)
 
 
-def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
-    source, name, split, slice_ = key
+def _row(before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
     told = now or was or {}
     values = [row["value"] if row else None for row in (was, now)]
     delta = _delta(*values)
     up = _more_is_better(after, now) if now else None
     row: Row = {
-        "name": name,
-        "split": split or None,
-        "dataset": told["dataset"],
-        "slice": slice_ or None,
-        "source": source,
+        **{field: told[field] for field in ("name", "split", "dataset", "slice", "source")},
         "before": values[0],
         "after": values[1],
         "delta": delta,
@@ -139,13 +94,13 @@ def _row(key: _Key, before: Story, was: Row | None, after: Story, now: Row | Non
         "place_after": now and _place(after, now),
     }
     if was and now and (was["dataset"] or now["dataset"]):
-        row["same_data"] = _same_content(before, was, after, now)
+        row["same_data"] = pairing.same_content(content(before, was), content(after, now))
         if was["dataset"] != now["dataset"]:
             row |= {"same_data": row["same_data"] or False, "dataset_before": was["dataset"]}
     held = _in_memory(after, now) if now else was and _in_memory(before, was)
     if held:
         row["rows"] = held["rows"]
-        if row["same_data"] is False and _UNNAMED.search(held["name"]):
+        if row["same_data"] is False and pairing.is_unnamed(held["namespace"], held["name"]):
             row["better"] = None  # neither content nor name say that the two are to be compared
     return row
 
@@ -155,16 +110,12 @@ def _delta(was: Any, now: Any) -> float | None:
     return now - was if both else None
 
 
-def _same_content(before: Story, was: Row, after: Story, now: Row) -> bool | None:
-    contents = [content(story, row) for story, row in ((before, was), (after, now))]
-    return None if None in contents else contents[0] == contents[1]
-
-
-def content(story: Story, figure: Row) -> str | None:
-    """The fingerprint of the data that a figure was measured on; None where it is not recorded."""
+def content(story: Story, figure: Row) -> Content | None:
+    """Which content the data had that a figure was measured on; None where it is not recorded."""
     read = _read(story, figure)
-    found: str | None = (read["fingerprint"] or read["version"]) if read else None
-    return found
+    if read is None:
+        return None
+    return pairing.content(read["namespace"], read["name"], read["fingerprint"], read["version"])
 
 
 def _more_is_better(story: Story, row: Row) -> bool | None:

@@ -3,11 +3,17 @@
 import re
 from typing import Any, Final
 
+import msgspec
+
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why.facts import Story, nodes
-from modeltrail_collector.tables.differences import Change, differences, facts, full_name
+from modeltrail_collector.tables.differences import Change, Facts, aligned, differences, facts, full_name
 
-_Facts = dict[str, dict[str, str]]
+_RECORDED_BY: Final = {
+    "parameters": ("modelTrail_hyperparameters", "executionParameters"),
+    "training": ("modelTrail_training",),
+    "environment": ("modelTrail_environment", "processing_engine"),
+}
 
 
 class Made:
@@ -15,8 +21,20 @@ class Made:
 
     def __init__(self, before: Story, after: Story) -> None:
         self.before, self.after = before, after
-        self.old, self.new = (_facts(story, story.run_id) for story in (before, after))
+        self.old, self.new = aligned(*(_facts(story, story.run_id) for story in (before, after)))
         self.changes = differences(self.old, self.new)
+
+    def lacking(self, what: str) -> list[Story]:
+        """The versions whose making run said nothing of its parameters, training or environment.
+
+        A version of a library is no environment where the other version has a whole one.
+        """
+        stories = (self.before, self.after)
+        keys = _RECORDED_BY[what]
+        if any(story.find("modelTrail_environment") for story in stories):
+            keys = tuple(key for key in keys if key != "processing_engine")
+        found = [story for story in stories if not any(story.find(key) for key in keys)]
+        return [story for story in found if what != "parameters" or not story.params]
 
     def section(self, name: str) -> list[Change]:
         """The differences of one section."""
@@ -24,6 +42,8 @@ class Made:
 
     def parameters(self) -> list[Row]:
         """Parameters that differ, with where each value came from; not those of steps that came or went."""
+        if self.lacking("parameters"):
+            return []
         steps = {
             change.path for change in self.section("transformations") if None in (change.before, change.after)
         }
@@ -42,6 +62,8 @@ class Made:
 
     def training(self) -> list[Row]:
         """Algorithm, seeds and the like that differ."""
+        if self.lacking("training"):
+            return []
         return [
             {"name": change.path.removeprefix("training."), "before": change.before, "after": change.after}
             for change in self.section("parameters")
@@ -57,6 +79,8 @@ class Made:
 
     def environment(self) -> list[Row]:
         """Packages and the like that differ: `kind` is package or other."""
+        if self.lacking("environment"):
+            return []
         rows = []
         for change in self.section("environment"):
             kind = "package" if change.path.startswith("packages.") else "other"
@@ -70,18 +94,19 @@ def plain(changes: list[Change]) -> list[Row]:
     return [{"path": one.path, "before": one.before, "after": one.after} for one in changes]
 
 
-def _facts(story: Story, run_id: str) -> _Facts:
+def _facts(story: Story, run_id: str) -> Facts:
     found = facts(story.facets(run_id), [])
-    code = {path: value for path, value in found["code"].items() if not path.startswith(_LEFT_OUT)}
-    environment = dict(found["environment"])
+    code = {path: value for path, value in found.plain["code"].items() if not path.startswith(_LEFT_OUT)}
+    environment = dict(found.plain["environment"])
     engine = story.find("processing_engine", run_id)
     if not environment and engine and isinstance(engine.value.get("version"), str):
         environment[str(engine.value.get("name") or "engine")] = engine.value["version"]
-    parameters = dict(found["parameters"])
+    parameters = dict(found.plain["parameters"])
     if run_id == story.run_id:
         for row in story.params:  # those of the standard facet too, where ours is not there
             parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
-    return found | {"code": code, "environment": environment, "parameters": parameters}
+    plain = {"code": code, "environment": environment, "parameters": parameters}
+    return msgspec.structs.replace(found, plain=plain)
 
 
 _LEFT_OUT: Final = ("argv", "untracked")
@@ -110,7 +135,7 @@ def seeds(story: Story) -> dict[str, Any] | None:
     told = said.value.get("seeds") if said else None
     found = {key: seed for key, seed in told.items() if seed is not None} if isinstance(told, dict) else {}
     for row in story.params:
-        if _SEED.search(row["name"]) and row["value"] not in _NO_SEED:
+        if is_seed(row["name"]) and row["value"] not in _NO_SEED:
             found[row["name"]] = row["value"]
     splits = {
         seed
@@ -121,6 +146,11 @@ def seeds(story: Story) -> dict[str, Any] | None:
     if len(splits) == 1:
         found[SPLIT] = splits.pop()
     return found if found or said or story.params else None
+
+
+def is_seed(parameter: str) -> bool:
+    """Whether a parameter is called as seeds are."""
+    return _SEED.search(parameter) is not None
 
 
 SPLIT: Final = "split"
@@ -142,7 +172,7 @@ def upstream(before: Story, after: Story) -> list[Row]:
             continue
         found = [
             change
-            for change in differences(_facts(before, was), _facts(after, now))
+            for change in differences(*aligned(_facts(before, was), _facts(after, now)))
             if change.section in {"parameters", "transformations", "code", "environment"}
         ]
         if found:

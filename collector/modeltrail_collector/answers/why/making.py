@@ -1,9 +1,9 @@
 """Candidates among how a version was made: upstream runs, transformations, parameters, code, environment."""
 
-import re
 from typing import Final
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import chosen
 from modeltrail_collector.answers.why import code as code_
 from modeltrail_collector.answers.why.cause import (
     MUCH,
@@ -12,17 +12,16 @@ from modeltrail_collector.answers.why.cause import (
     UNLIKELY,
     Cause,
     Found,
+    both,
     brief,
     named,
+    said_by_both,
+    shown,
 )
 from modeltrail_collector.answers.why.data import Pair
-from modeltrail_collector.answers.why.facts import Place, Story
 from modeltrail_collector.answers.why.feeds import columns, places_of, short
 from modeltrail_collector.tables.differences import Change
 
-_SPEED: Final = re.compile(
-    r"(^|_|\.)(n_jobs|nthread|num_threads|verbose|verbosity|copy|copy_X|memory|cache_size)$"
-)
 _COMPUTES: Final = frozenset({
     "numpy", "scipy", "pandas", "polars", "pyarrow", "scikit-learn", "torch", "tensorflow", "keras", "jax",
     "jaxlib", "xgboost", "lightgbm", "catboost", "transformers", "lightning", "pytorch-lightning",
@@ -71,7 +70,7 @@ def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
 
 def explain(causes: list[Cause], inside: list[Pair]) -> bool:
     """Say of what runs in the making run that data changed inside of it; whether anything can."""
-    able = [one for one in causes if one.kind in {"code", "environment"} or one.subject == "command line"]
+    able = [one for one in causes if one.kind in {"code", "environment"} or one.subject in chosen.ABLE]
     for cause in able:
         for pair in inside:
             gone = [*pair.columns_removed, *pair.columns_added]
@@ -92,27 +91,17 @@ def _change(change: Change) -> str:
         return f"{change.path}: new, {brief(change.after)}"
     if change.after is None:
         return f"{change.path}: gone, before {brief(change.before)}"
-    return f"{change.path}: {brief(change.before)} → {brief(change.after)}"
+    return f"{change.path}: {both(change.before, change.after)}"
 
 
 def made(found: Found) -> list[Cause]:
     """The candidates of the making run itself."""
     return [
         *_transformations(found),
-        *_training(found),
-        *_parameters(found),
+        *chosen.candidates(found),
         *_code(found),
         *_environment(found),
     ]
-
-
-def _both(found: Found, *keys: str) -> list[Place | None]:
-    """Where the two making runs say it."""
-    return [_place(story, *keys) for story in (found.before, found.after)]
-
-
-def _place(story: Story, *keys: str) -> Place | None:
-    return next((said.place for key in keys if (said := story.find(key))), None)
 
 
 def _transformations(found: Found) -> list[Cause]:
@@ -121,51 +110,8 @@ def _transformations(found: Found) -> list[Cause]:
         return []
     cause = Cause("transformations", _paths(changes), "other steps from raw columns to features", STRONG)
     for change in changes[:MUCH]:
-        cause.for_(_change(change), *_both(found, "modelTrail_featureTransformations"))
+        cause.for_(_change(change), *said_by_both(found, "modelTrail_featureTransformations"))
     return [cause]
-
-
-def _training(found: Found) -> list[Cause]:
-    causes = []
-    for row in found.made.training():
-        seed = row["name"].startswith("seeds")
-        absent = "not recorded"
-        what = f"{_value(row['before'], absent)} → {_value(row['after'], absent)}"
-        cause = Cause("training", row["name"], what, POSSIBLE if seed else STRONG)
-        cause.for_(f"{row['name']}: {what}", *_both(found, "modelTrail_training"))
-        if seed:
-            cause.but("a seed moves a stable model little")
-        causes.append(cause)
-    return causes
-
-
-def _parameters(found: Found) -> list[Cause]:
-    causes = []
-    where = _both(found, "modelTrail_hyperparameters", "executionParameters")
-    for row in found.made.parameters():
-        what = f"{_value(row['before'])} → {_value(row['after'])}"
-        cause = Cause("parameters", row["name"], what, STRONG)
-        origins = [row["origin_before"], row["origin_after"]]
-        text = f"{row['name']}: {what}"
-        known = [origin for origin in dict.fromkeys(origins) if origin]
-        cause.for_(text + (f" ({' → '.join(known)})" if known else ""), *where)
-        if _SPEED.search(row["name"]):
-            cause.strength = UNLIKELY
-            cause.but("it says how fast and not what is computed")
-        elif origins == ["default", "default"]:
-            cause.but("a default on both sides: the library changed it, see the environment")
-        causes.append(cause)
-    arguments = found.made.arguments()
-    if arguments and not causes:
-        cause = Cause("parameters", "command line", "other arguments", POSSIBLE)
-        cause.for_(f"{arguments['before']} → {arguments['after']}", *_both(found, "modelTrail_codeState"))
-        cause.but("no recorded parameter differs")
-        causes.append(cause)
-    return causes
-
-
-def _value(value: str | None, absent: str = "not there") -> str:
-    return absent if value is None else brief(value)
 
 
 def _code(found: Found) -> list[Cause]:
@@ -222,12 +168,12 @@ def _environment(found: Found) -> list[Cause]:
     framework = found.after.find("modelTrail_training")
     computes = _COMPUTES | {str(framework.value.get("framework"))} if framework else _COMPUTES
     near = [row for row in rows if _computes(row, computes)]
-    where = _both(found, "modelTrail_environment", "processing_engine")
+    where = said_by_both(found, "modelTrail_environment", "processing_engine")
     causes = []
     for some, strength in ((near, POSSIBLE), ([row for row in rows if row not in near], UNLIKELY)):
         if not some:
             continue
-        told = [f"{row['name']} {_value(row['before'])} → {_value(row['after'])}" for row in some]
+        told = [f"{row['name']} {shown(row['before'])} → {shown(row['after'])}" for row in some]
         what = "another version of what computes" if strength == POSSIBLE else "other packages or machine"
         cause = Cause("environment", named(told), what, strength)
         for text in told[:MUCH]:

@@ -1,0 +1,179 @@
+"""Candidates among what somebody chose: algorithm, seeds, parameters, arguments, which rows and columns."""
+
+import json
+import re
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import made
+from modeltrail_collector.answers.why.cause import (
+    POSSIBLE,
+    STRONG,
+    UNLIKELY,
+    Cause,
+    Found,
+    named,
+    said_by_both,
+    shown,
+)
+
+_SPEED: Final = re.compile(
+    r"(^|_|\.)(n_jobs|nthread|num_threads|verbose|verbosity|copy|copy_X|memory|cache_size)$"
+)
+_USES: Final = {
+    "use": "use", "split": "split", "features": "features", "labelColumn": "label column",
+    "weightColumn": "weight column", "entityKey": "entity key", "asOf": "as of", "timeRange": "time range",
+    "query": "query",
+}  # fmt: skip
+"""What a run says of how it used data, as fields and as words."""
+
+ABLE: Final = frozenset({"command line", "split", "features", "label column", "weight column"})
+"""What may change data inside of a run whose files are the same."""
+
+_ROWS: Final = frozenset({"seed", "indexSha256"})
+"""What of a split says which rows, and not how."""
+
+
+def candidates(found: Found) -> list[Cause]:
+    """One for each choice that differs."""
+    rows = found.made.parameters()
+    training = found.made.training()
+    other_algorithm = any(row["name"] == "algorithm" for row in training)
+    foreign = [row for row in rows if other_algorithm and None in (row["before"], row["after"])]
+    parameters = [row for row in rows if row not in foreign]
+    return [
+        *_training(found, training, parameters, foreign),
+        *_uses(found),
+        *_parameters(found, parameters),
+        *_arguments(found, nothing_else=not rows),
+    ]
+
+
+def _training(found: Found, training: list[Row], parameters: list[Row], foreign: list[Row]) -> list[Cause]:
+    """Algorithm, seeds and the like; a seed that is a parameter too is told as that."""
+    causes = []
+    sides = {"before": found.before, "after": found.after}
+    values = [(row["before"], row["after"]) for row in parameters if made.is_seed(row["name"])]
+    known = [[None if one == "null" else one for one in pair] for pair in values]
+    for row in training:
+        seed = row["name"].startswith("seeds")
+        if seed and [row["before"], row["after"]] in known:
+            continue
+        absent = {
+            side: "not fixed" if seed and made.seeds(story) is not None else "not recorded"
+            for side, story in sides.items()
+        }
+        what = " → ".join(shown(row[side], absent[side]) for side in sides)
+        cause = Cause("training", row["name"], what, POSSIBLE if seed else STRONG)
+        cause.for_(f"{row['name']}: {what}", *said_by_both(found, "modelTrail_training"))
+        if seed:
+            cause.but("a seed moves a stable model little")
+        elif row["name"] == "algorithm" and foreign:
+            cause.for_(f"parameters that only one of the two has: {named([row['name'] for row in foreign])}")
+        causes.append(cause)
+    return causes
+
+
+def _uses(found: Found) -> list[Cause]:
+    """How data was used that both versions read; the same said of several datasets is told once."""
+    sides = (found.made.old["dataInputs"], found.made.new["dataInputs"])
+    read_by_both = set.intersection(*({path.rpartition("#")[0] for path in side} for side in sides))
+    changes = found.made.section("dataInputs")
+    other_columns = any(change.path.endswith("#columns") for change in changes)
+    causes: dict[tuple[str, str | None, str | None], Cause] = {}
+    for change in changes:
+        dataset, _, field = change.path.rpartition("#")
+        if field not in _USES or dataset not in read_by_both:
+            continue
+        if field == "features" and other_columns:
+            continue  # data has other columns: that is the candidate
+        parts = _parts(change.before, change.after)
+        strength = POSSIBLE if field == "split" and parts.keys() <= _ROWS else STRONG
+        what = ", ".join(f"{part}{' ' if part else ''}{way}" for part, way in parts.items())
+        cause = causes.setdefault(
+            (field, change.before, change.after), Cause("training", _USES[field], what, strength)
+        )
+        cause.for_(f"{dataset}: {what}", *said_by_both(found, "modelTrail_dataUse"))
+    return [*causes.values()]
+
+
+def _parts(before: str | None, after: str | None) -> dict[str, str]:
+    """What of a value differs: by field where both are objects, else as a whole."""
+    old, new = (_decoded(value) for value in (before, after))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {
+            key: _way(*(None if side.get(key) is None else str(side[key]) for side in (old, new)))
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        }
+    if isinstance(old, list) and isinstance(new, list):
+        words = {
+            "without": [one for one in old if one not in new],
+            "with": [one for one in new if one not in old],
+        }
+        found = {word: named([str(one) for one in some]) for word, some in words.items() if some}
+        return found or {"": "in another order"}
+    return {"": _way(before, after)}
+
+
+def _way(before: str | None, after: str | None) -> str:
+    return f"{shown(before, 'not recorded')} → {shown(after, 'not recorded')}"
+
+
+def _decoded(value: str | None) -> Any:
+    try:
+        return json.loads(value or "")
+    except (ValueError, RecursionError):
+        return value
+
+
+def _parameters(found: Found, rows: list[Row]) -> list[Cause]:
+    causes = []
+    where = said_by_both(found, "modelTrail_hyperparameters", "executionParameters")
+    for row in rows:
+        what = f"{shown(row['before'])} → {shown(row['after'])}"
+        cause = Cause("parameters", row["name"], what, STRONG)
+        origins = [row["origin_before"], row["origin_after"]]
+        text = f"{row['name']}: {what}"
+        known = [origin for origin in dict.fromkeys(origins) if origin]
+        cause.for_(text + (f" ({' → '.join(known)})" if known else ""), *where)
+        _weigh(found, cause, row, origins)
+        causes.append(cause)
+    return causes
+
+
+def _weigh(found: Found, cause: Cause, row: Row, origins: list[str | None]) -> None:
+    """What speaks against a parameter as a cause."""
+    if _SPEED.search(row["name"]):
+        cause.strength = UNLIKELY
+        cause.but("it says how fast and not what is computed")
+    elif made.is_seed(row["name"]):
+        cause.strength = POSSIBLE
+        cause.but("a seed moves a stable model little")
+    elif _is_same_value(row["before"], row["after"]):
+        cause.strength = POSSIBLE
+        cause.but("the same value of another type")
+    elif origins == ["default", "default"]:
+        cause.but("a default on both sides: the library changed it, see the environment")
+    elif set(origins) == {None, "default"} and None in (row["before"], row["after"]):
+        other = any(one["kind"] == "package" for one in found.made.environment())
+        cause.strength = UNLIKELY if other else POSSIBLE
+        cause.but("a default that only one side knows" + (": see the environment" if other else ""))
+
+
+def _is_same_value(before: str | None, after: str | None) -> bool:
+    """Whether two values differ by their type alone: 1, 1.0 and "1"; true and "true"."""
+    if before is None or after is None:
+        return False
+    old, new = (_decoded(value) for value in (before, after))
+    return bool(old == new) or before.strip('"') == after.strip('"')
+
+
+def _arguments(found: Found, *, nothing_else: bool) -> list[Cause]:
+    arguments = found.made.arguments()
+    if not arguments or not nothing_else:
+        return []
+    cause = Cause("parameters", "command line", "other arguments", POSSIBLE)
+    cause.for_(f"{arguments['before']} → {arguments['after']}", *said_by_both(found, "modelTrail_codeState"))
+    cause.but("no recorded parameter differs")
+    return [cause]

@@ -1,0 +1,153 @@
+"""What the runs behind model versions said, as facts that can be held against each other."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import msgspec
+
+from modeltrail_collector.tables import pairing
+from modeltrail_collector.tables.differences import Facet, Facts, facts
+from modeltrail_collector.tables.own import of_model
+from modeltrail_collector.tables.pairing import Metric
+from modeltrail_collector.tables.scan import fill
+
+Version = tuple[str, str, str]
+"""Namespace, name, version."""
+
+_FIGURE: Final = ("name", "value", "split", "dataset", "slice", "source")
+
+
+class Views(NamedTuple):
+    """The views to read: what the runs said that made the versions, or that judged them."""
+
+    facets: str
+    metrics: str
+    run_datasets: str
+    runs: str
+
+
+class _Judged(NamedTuple):
+    """A figure of an evaluation, with the model that it names."""
+
+    metric: Metric
+    namespace: str
+    name: str
+    version: str | None
+    digest: str | None
+
+
+def version_facts(
+    connection: duckdb.DuckDBPyConnection, models: Collection[Mapping[str, Any]], views: Views
+) -> dict[Version, Facts]:
+    """The facts of model versions (rows of `models`: of each name all versions that there are).
+
+    Figures of an evaluation belong to the version it names, by digest or by name and version; the others to
+    the run's own model. Of several figures of one name, split, data and slice the last one counts.
+    """
+    fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
+    said = _said(connection, views.facets)
+    own, judged = _figures(connection, views)
+    above = _above(connection, views)
+    alike: dict[tuple[str, str, str | None], dict[str, set[str | None]]] = defaultdict(dict)
+    for model in models:
+        runs: set[str | None] = {model["run_id"], model["registered_run_id"]}
+        alike[model["namespace"], model["name"], model["digest"]][model["version"]] = runs
+    found = {}
+    for model in models:
+        version = (model["namespace"], model["name"], model["version"])
+        same = alike[model["namespace"], model["name"], model["digest"]] if model["digest"] else {}
+        figures = own[model["run_id"]] + _of_version(version, model["digest"], judged, same, above)
+        found[version] = facts(of_model(said[model["run_id"]], model), _last(figures))
+    return found
+
+
+def claimed_by(
+    named: str | None, above: Collection[str], alike: Mapping[str, Collection[str | None]]
+) -> set[str]:
+    """Which versions of one name, that are the same bytes, a run judged; empty: all of them.
+
+    That which it names; else those that it, its parent or its root run made or registered.
+
+    Args:
+        named: the version that it names, of this name.
+        above: the run, its parent and its root run.
+        alike: the versions of the same bytes, with the runs that made and registered them.
+    """
+    if named is not None and named in alike:
+        return {named}
+    return {version for version, runs in alike.items() if not set(runs).isdisjoint(above)}
+
+
+def _said(connection: duckdb.DuckDBPyConnection, facets: str) -> dict[str, list[Facet]]:
+    said: dict[str, list[Facet]] = defaultdict(list)
+    for run_id, scope, namespace, name, key, value in connection.execute(f"""
+        SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
+        WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
+        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
+    return said
+
+
+def _figures(
+    connection: duckdb.DuckDBPyConnection, views: Views
+) -> tuple[dict[str, list[Metric]], dict[tuple[str | None, ...], list[_Judged]]]:
+    """Figures by the run that reports them of itself; and those of evaluations, by digest and by version."""
+    own: dict[str, list[Metric]] = defaultdict(list)
+    judged: dict[tuple[str | None, ...], list[_Judged]] = defaultdict(list)
+    for row in connection.execute(f"""
+        WITH read AS (
+            FROM {views.run_datasets} WHERE role = 'input'
+            QUALIFY row_number() OVER (PARTITION BY run_id, name ORDER BY namespace, version) = 1
+        )
+        SELECT model_namespace, model_name, model_version, model_digest, metric.run_id,
+            metric.name, {", ".join(_FIGURE[1:])}, read.namespace, read.fingerprint, read.version
+        FROM {views.metrics} AS metric
+        LEFT JOIN read ON read.run_id = metric.run_id AND read.name = metric.dataset
+        WHERE source <> 'series'
+        ORDER BY metric.happened_at, step NULLS FIRST, metric.run_id DESC,
+            source, metric.name, split, dataset, slice, value""").fetchall():  # noqa: S608  names of ours
+        namespace, name, version, digest, run_id, *figure, place, fingerprint, data_version = row
+        told = dict(zip(_FIGURE, figure, strict=True))
+        content = pairing.content(place, told["dataset"], fingerprint, data_version)
+        metric = Metric(**told, run_id=run_id, namespace=place, content=content)
+        if name is None:
+            own[run_id].append(metric)
+            continue
+        one = _Judged(metric, namespace, name, version, digest)
+        judged[namespace, name, version].append(one)
+        if digest:
+            judged[(digest,)].append(one)
+    return own, judged
+
+
+def _above(connection: duckdb.DuckDBPyConnection, views: Views) -> dict[str, set[str]]:
+    """The runs that judge -> themselves, their parents and their roots."""
+    rows = connection.execute(f"""
+        SELECT run_id, parent_run_id, root_run_id FROM {views.runs}
+        SEMI JOIN (FROM {views.metrics} WHERE source = 'evaluation') USING (run_id)""").fetchall()  # noqa: S608
+    return {row[0]: {*row} - {None} for row in rows}
+
+
+def _of_version(
+    version: Version,
+    digest: str | None,
+    judged: Mapping[tuple[str | None, ...], list[_Judged]],
+    alike: Mapping[str, set[str | None]],
+    above: Mapping[str, set[str]],
+) -> list[Metric]:
+    by_digest = judged.get((digest,), []) if digest else []
+    by_name = [one for one in judged.get(version, []) if one.digest is None or digest is None]
+    found = []
+    for one in (*by_digest, *by_name):
+        if len(alike) > 1:
+            named = one.version if (one.namespace, one.name) == version[:2] else None
+            claimed = claimed_by(named, above.get(one.metric.run_id or "", ()), alike)
+            if claimed and version[2] not in claimed:
+                continue
+        found.append(one.metric)
+    return found
+
+
+def _last(figures: Iterable[Metric]) -> list[Metric]:
+    return list({(one.key, one.dataset): one for one in figures}.values())

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.names import keep_versions
 from modeltrail_collector.log import Log
 
 _Place = tuple[str | None, ...]
@@ -78,7 +79,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
     """Tell each the run that made its version, and what that run read."""
     if not found:
         return
-    db.attach("models", held=True)
+    keep_versions(db)
     columns = ("number", "namespace", "name", "version", "digest")
     db.fill("sought", columns, (
         (str(number), *(row[f"model_{column}"] for column in columns[1:])) for number, row in enumerate(found)
@@ -88,7 +89,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
         WITH model AS (
             SELECT namespace, name, registered_name, version, digest, run_id,
                 (registered_name IS NULL, created_at) AS rank
-            FROM models
+            FROM versions
         ),
         named AS (
             SELECT number, s.namespace AS said, s.digest AS deployed, m.*

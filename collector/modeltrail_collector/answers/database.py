@@ -22,6 +22,9 @@ from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 Row = dict[str, Any]
 
 _HELD_BYTES: Final = 8 << 20
+_KEPT_BYTES: Final = 1 << 30
+"""Of a table up to this size what is kept is some tens of MB."""
+
 _PLAIN_TYPES: Final = frozenset({"VARCHAR", "BIGINT", "INTEGER", "BOOLEAN"})
 
 
@@ -46,6 +49,7 @@ class Database:
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
         self._views: dict[str, tuple[object, ...]] = {}
+        self._kept: dict[str, _Kept] = {}
         scan.confine(self.connection, self._store.root)
 
     def __enter__(self) -> Self:
@@ -92,6 +96,26 @@ class Database:
             query = f"FROM {called}_held"
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
         self._views[called] = view
+
+    def keep(self, view: str, name: str, query: str) -> None:
+        """Make `view` what a query says of a table; from the second time on it lies in memory.
+
+        Until the table has a newer version. A command, which asks once, is not held up.
+        """
+        self.attach(name)
+        with scan.translated():
+            state, known = (self._past, self._open(name).version), self._kept.get(view)
+            again = known is not None and known.state == state
+            if known is not None and known.is_kept and again:
+                return
+            is_kept = again and self._open(name).bytes <= _KEPT_BYTES
+            if is_kept:
+                self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {view}_kept AS {query}")
+                query = f"FROM {view}_kept"
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+            if not is_kept:
+                self.connection.execute(f"DROP TABLE IF EXISTS {view}_kept")
+            self._kept[view] = _Kept(state, is_kept)
 
     def _open(self, name: str) -> Snapshot:
         """A table at its newest version."""
@@ -204,6 +228,13 @@ class _Opened(msgspec.Struct, frozen=True):
 
     stamp: object | None
     table: Snapshot
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """Of which state of a table the rows of a view are, and whether they lie in memory."""
+
+    state: tuple[object, ...]
+    is_kept: bool
 
 
 @contextlib.contextmanager

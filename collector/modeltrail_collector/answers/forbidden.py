@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.impact import Thing, walk
+from modeltrail_collector.answers.impact import walk
+from modeltrail_collector.answers.readers import Thing
 from modeltrail_collector.answers.rules import Forbidden
 from modeltrail_collector.answers.trace import trails
 

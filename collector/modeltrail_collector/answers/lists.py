@@ -149,7 +149,7 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
         old, new = names.model(db, before), names.model(db, after)
         made = {old["run_id"], new["run_id"]}
         db.attach("facets", runs=made)
-        db.attach("metrics", runs={*made, *judging(db, old), *judging(db, new)})
+        db.attach("metrics", runs=made.union(*judging(db, [old, new])))
         facts = version_facts(db.connection, [old, new], facets="near_facets", metrics="near_metrics")
         was, now = (facts[row["namespace"], row["name"], row["version"]] for row in (old, new))
         return [

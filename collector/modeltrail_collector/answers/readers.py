@@ -114,8 +114,8 @@ def _mentioned(db: Database, names: Collection[str]) -> list[Row]:
         """DISTINCT key_namespace, key, role, run_id, namespace, name, version, fingerprint, use, started_at,
             last_event_at, wrote_at""",
         keys=names,
-        where="""(role = 'input' AND how IN ('name', 'identity', 'loaded'))
-            OR (role = 'output' AND how = 'name' AND kind = 'model')""",
+        where="""how IN ('name', 'identity', 'loaded')
+            AND (role = 'input' OR (role = 'output' AND how = 'name' AND kind = 'model'))""",
     )
     return [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in found]
 

@@ -88,3 +88,27 @@ def test_a_handle_follows_the_tables(make, tmp_path) -> None:
             assert str(number) == answers.show(handle, "churn")["model"]["version"]
         rebuild(log)
         assert 3 == len(answers.runs(handle))
+
+
+def test_what_is_kept_follows_the_tables(make, tmp_path) -> None:
+    """All names and all versions are kept in memory from the second question on, until there are others."""
+
+    def kept() -> set[str]:
+        tables = handle.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return {"named_kept", "versions_kept"} & {name for (name,) in tables}
+
+    log = open_log(str(tmp_path / "log"))
+    with modeltrail_collector.open(log.uri) as handle:
+        for number in range(1, 4):
+            at = make.base + timedelta(number)
+            written = make.run_event(
+                "COMPLETE", at, make.uuid7(at, 50), "write", outputs=[make.dataset(f"/lake/{number}/part")]
+            )
+            events = [*make.train(number, at, features="f", strength=1.0), written]
+            entries = make.entries(events, start=len(events) * (number - 1))
+            log.append(LOCAL, Batch(entries[0].offset, entries[-1].offset + 1, entries))
+            compact(log)
+            for expected in (set(), {"named_kept", "versions_kept"}):
+                assert f"/lake/{number}/part" == answers.trace(handle, f"{number}/part")["name"]
+                assert expected == kept()
+            assert str(number) in {row["version"] for row in answers.models(handle, limit=2)}

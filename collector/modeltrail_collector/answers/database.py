@@ -48,6 +48,7 @@ class Database:
         self._past_of: tuple[Snapshot, ...] = ()
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
+        self._looked_at: set[str] | None = None
         self._views: dict[str, tuple[object, ...]] = {}
         self._kept: dict[str, _Kept] = {}
         scan.confine(self.connection, self._store.root)
@@ -117,11 +118,26 @@ class Database:
                 self.connection.execute(f"DROP TABLE IF EXISTS {view}_kept")
             self._kept[view] = _Kept(state, is_kept)
 
+    @contextlib.contextmanager
+    def question(self) -> Iterator[None]:
+        """For as long as the block lasts, a table stays as it was when the block first looked at it."""
+        outer = self._looked_at
+        self._looked_at = set() if outer is None else outer
+        try:
+            yield
+        finally:
+            self._looked_at = outer
+
     def _open(self, name: str) -> Snapshot:
         """A table at its newest version."""
-        known, stamp = self._opened.get(name), self._store.stamp(name)
+        known = self._opened.get(name)
+        if known is not None and self._looked_at is not None and name in self._looked_at:
+            return known.table
+        stamp = self._store.stamp(name)
         if known is None or stamp is None or known.stamp != stamp:
             known = self._opened[name] = _Opened(stamp, Snapshot(name, self._store.open(name)))
+        if self._looked_at is not None:
+            self._looked_at.add(name)
         return known.table
 
     def _look_back(self) -> Past:
@@ -239,10 +255,11 @@ class _Kept(msgspec.Struct, frozen=True):
 
 @contextlib.contextmanager
 def opened(of: Log | Database) -> Iterator[Database]:
-    """An open database; of a log one that lasts for the block."""
+    """An open database, for one question; of a log one that lasts for the block."""
     with contextlib.ExitStack() as stack:
         db = of if isinstance(of, Database) else stack.enter_context(Database(of))
         stack.enter_context(scan.translated())
+        stack.enter_context(db.question())
         yield db
 
 

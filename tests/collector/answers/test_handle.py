@@ -7,6 +7,7 @@ import pytest
 
 import modeltrail_collector
 from modeltrail_collector import answers
+from modeltrail_collector.answers.database import opened
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL
@@ -112,3 +113,22 @@ def test_what_is_kept_follows_the_tables(make, tmp_path) -> None:
                 assert f"/lake/{number}/part" == answers.trace(handle, f"{number}/part")["name"]
                 assert expected == kept()
             assert str(number) in {row["version"] for row in answers.models(handle, limit=2)}
+
+
+def test_a_question_sees_one_version_of_a_table(make, tmp_path) -> None:
+    """What is compacted while a question is answered is in the next answer, and not in half of this one."""
+    log = open_log(str(tmp_path / "log"))
+
+    def run(number: int) -> None:
+        events = make.train(number, make.base + timedelta(number), features="f", strength=1.0)
+        entries = make.entries(events, start=2 * (number - 1))
+        log.append(LOCAL, Batch(entries[0].offset, entries[-1].offset + 1, entries))
+        compact(log)
+
+    run(1)
+    with modeltrail_collector.open(log.uri) as handle:
+        with opened(handle) as db:
+            assert 1 == len(answers.runs(db))
+            run(2)
+            assert 1 == len(answers.runs(db))
+        assert 2 == len(answers.runs(handle))

@@ -1,9 +1,9 @@
 """Which model version answered where at a moment, what made it, and from what data."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.names import keep_versions
 from modeltrail_collector.log import Log
 
 _Place = tuple[str | None, ...]
@@ -78,7 +78,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
     """Tell each the run that made its version, and what that run read."""
     if not found:
         return
-    db.attach("models", held=True)
+    keep_versions(db)
     columns = ("number", "namespace", "name", "version", "digest")
     db.fill("sought", columns, (
         (str(number), *(row[f"model_{column}"] for column in columns[1:])) for number, row in enumerate(found)
@@ -88,7 +88,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
         WITH model AS (
             SELECT namespace, name, registered_name, version, digest, run_id,
                 (registered_name IS NULL, created_at) AS rank
-            FROM models
+            FROM versions
         ),
         named AS (
             SELECT number, s.namespace AS said, s.digest AS deployed, m.*
@@ -104,30 +104,30 @@ def _find_makers(db: Database, found: list[Row]) -> None:
             SELECT number, m.run_id, rank FROM sought AS s JOIN model AS m USING (digest)
         )
         SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")
-    ids = [row["run_id"] for row in makers]
-    db.attach("runs", "run_datasets", runs=ids)
-    db.fill("maker", ("run_id",), {(run_id,) for run_id in ids})
-    runs = _by_run(db.rows("SELECT * EXCLUDE (bucket) FROM near_runs SEMI JOIN maker USING (run_id)"))
-    data = _by_run(
-        db.rows("""
-        SELECT run_id, namespace, name, use, version, fingerprint, rows, capture FROM near_run_datasets AS d
-        SEMI JOIN maker USING (run_id)
-        WHERE role = 'input' AND NOT EXISTS (
-            FROM near_run_datasets AS made WHERE made.run_id = d.run_id AND made.role = 'output'
-                AND made.kind = 'model' AND (made.namespace, made.name) = (d.namespace, d.name))
-        ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name""")
-    )
+    ids = {row["run_id"] for row in makers}
+    runs = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
+    data = _inputs(db, ids)
     for maker in makers:
-        for run in runs.get(maker["run_id"], []):
-            inputs: list[dict[str, Any]] = [
-                {name: value for name, value in row.items() if name != "run_id"}
-                for row in data.get(maker["run_id"], [])
-            ]
-            found[maker["number"]]["run"] = run | {"data": inputs}
+        if run := runs.get(maker["run_id"]):
+            found[maker["number"]]["run"] = run | {"data": data.get(maker["run_id"], [])}
 
 
-def _by_run(rows: list[Row]) -> dict[str, list[Row]]:
+def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
+    """What each run read, what was trained on first; not what it put out as a model (and evaluated)."""
+    told = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
+    placed = db.read(
+        "run_datasets",
+        f"run_id, role, kind, {', '.join(told)}",
+        runs=runs,
+        then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
+    )
+    made = {_place(row) for row in placed if row["role"] == "output" and row["kind"] == "model"}
     found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["run_id"], []).append(row)
+    for row in placed:
+        if row["role"] == "input" and _place(row) not in made:
+            found.setdefault(row["run_id"], []).append({name: row[name] for name in told})
     return found
+
+
+def _place(row: Row) -> _Place:
+    return row["run_id"], row["namespace"], row["name"]

@@ -22,6 +22,9 @@ from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 Row = dict[str, Any]
 
 _HELD_BYTES: Final = 8 << 20
+_KEPT_BYTES: Final = 1 << 30
+"""Of a table up to this size what is kept is some tens of MB."""
+
 _PLAIN_TYPES: Final = frozenset({"VARCHAR", "BIGINT", "INTEGER", "BOOLEAN"})
 
 
@@ -45,7 +48,9 @@ class Database:
         self._past_of: tuple[Snapshot, ...] = ()
         self._store = table_store(log)
         self._opened: dict[str, _Opened] = {}
+        self._looked_at: set[str] | None = None
         self._views: dict[str, tuple[object, ...]] = {}
+        self._kept: dict[str, _Kept] = {}
         scan.confine(self.connection, self._store.root)
 
     def __enter__(self) -> Self:
@@ -93,11 +98,46 @@ class Database:
         self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {called} AS {query}")
         self._views[called] = view
 
+    def keep(self, view: str, name: str, query: str) -> None:
+        """Make `view` what a query says of a table; from the second time on it lies in memory.
+
+        Until the table has a newer version. A command, which asks once, is not held up.
+        """
+        self.attach(name)
+        with scan.translated():
+            state, known = (self._past, self._open(name).version), self._kept.get(view)
+            again = known is not None and known.state == state
+            if known is not None and known.is_kept and again:
+                return
+            is_kept = again and self._open(name).bytes <= _KEPT_BYTES
+            if is_kept:
+                self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {view}_kept AS {query}")
+                query = f"FROM {view}_kept"
+            self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
+            if not is_kept:
+                self.connection.execute(f"DROP TABLE IF EXISTS {view}_kept")
+            self._kept[view] = _Kept(state, is_kept)
+
+    @contextlib.contextmanager
+    def question(self) -> Iterator[None]:
+        """For as long as the block lasts, a table stays as it was when the block first looked at it."""
+        outer = self._looked_at
+        self._looked_at = set() if outer is None else outer
+        try:
+            yield
+        finally:
+            self._looked_at = outer
+
     def _open(self, name: str) -> Snapshot:
         """A table at its newest version."""
-        known, stamp = self._opened.get(name), self._store.stamp(name)
+        known = self._opened.get(name)
+        if known is not None and self._looked_at is not None and name in self._looked_at:
+            return known.table
+        stamp = self._store.stamp(name)
         if known is None or stamp is None or known.stamp != stamp:
             known = self._opened[name] = _Opened(stamp, Snapshot(name, self._store.open(name)))
+        if self._looked_at is not None:
+            self._looked_at.add(name)
         return known.table
 
     def _look_back(self) -> Past:
@@ -206,12 +246,20 @@ class _Opened(msgspec.Struct, frozen=True):
     table: Snapshot
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """Of which state of a table the rows of a view are, and whether they lie in memory."""
+
+    state: tuple[object, ...]
+    is_kept: bool
+
+
 @contextlib.contextmanager
 def opened(of: Log | Database) -> Iterator[Database]:
-    """An open database; of a log one that lasts for the block."""
+    """An open database, for one question; of a log one that lasts for the block."""
     with contextlib.ExitStack() as stack:
         db = of if isinstance(of, Database) else stack.enter_context(Database(of))
         stack.enter_context(scan.translated())
+        stack.enter_context(db.question())
         yield db
 
 

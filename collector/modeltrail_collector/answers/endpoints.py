@@ -62,18 +62,20 @@ def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
     }
     db.fill("made", ("name", "version", "digest"), sorted(wanted))
     db.attach("deployments", held=True)
-    ends = _ends(db.rows("FROM deployments ORDER BY effective_at, run_id")) if wanted else {}
-    rows = db.rows("""
-        WITH used AS (
-            SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
-            UNION ALL
-            SELECT d.* FROM deployments AS d JOIN made AS m
-                ON (d.model_name, d.model_version) = (m.name, m.version)
-            WHERE d.model_digest IS NULL OR m.digest = ''
-        )
-        SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
+    db.connection.execute("""CREATE OR REPLACE TEMP TABLE used AS
+        SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
+        UNION ALL
+        SELECT d.* FROM deployments AS d JOIN made AS m
+            ON (d.model_name, d.model_version) = (m.name, m.version)
+        WHERE d.model_digest IS NULL OR m.digest = ''""")
+    rows = db.rows("""SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
             model_version AS version, effective_at AS since
         FROM used ORDER BY since, endpoint""")
+    there = """SELECT d.* FROM deployments AS d SEMI JOIN used AS u
+        ON d.platform IS NOT DISTINCT FROM u.platform AND d.endpoint IS NOT DISTINCT FROM u.endpoint
+            AND d.environment IS NOT DISTINCT FROM u.environment
+        ORDER BY effective_at, run_id"""
+    ends = _ends(db.rows(there)) if rows else {}
     depth = {row["run_id"]: row["depth"] for row in found if row["kind"] == "run"}
     deepest = max((row["depth"] for row in found if row["kind"] == "model"), default=0) + 1
     told = {row["run_id"] for row in rows}

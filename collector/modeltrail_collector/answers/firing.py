@@ -208,9 +208,13 @@ def _drifted(rule: Drift, row: Row) -> list[Row]:
 
 def _with_sources(db: Database, findings: list[Finding]) -> list[Finding]:
     """The findings with the last record of their run: topic, partition and offset in the log."""
-    db.fill("asked", ("run_id",), [(one.run_id,) for one in findings if one.run_id])
-    rows = db.rows("""SELECT run_id, topic, topic_id, "partition", "offset" FROM events
-        WHERE run_id IN (FROM asked) AND NOT duplicate
-        QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY event_time DESC, "offset" DESC) = 1""")
+    rows = db.read(
+        "events",
+        'run_id, topic, topic_id, "partition", "offset"',
+        runs={one.run_id for one in findings if one.run_id},
+        where="NOT duplicate",
+        then="""QUALIFY
+            row_number() OVER (PARTITION BY run_id ORDER BY event_time DESC, "offset" DESC) = 1""",
+    )
     places = {row.pop("run_id"): row for row in rows}
     return [msgspec.structs.replace(one, source=places.get(one.run_id or "")) for one in findings]

@@ -6,11 +6,14 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.impact import Thing, walk
+from modeltrail_collector.answers.impact import walk
+from modeltrail_collector.answers.readers import Thing
 from modeltrail_collector.answers.rules import Forbidden
 from modeltrail_collector.answers.trace import trails
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 1_000
+_SHARING: Final = 100
+"""So many traces share the limit of one answer, if need be."""
 
 
 def fill_reached(db: Database, rule: Forbidden) -> None:
@@ -62,14 +65,25 @@ def confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]
 
 
 def _traced(db: Database, candidates: list[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
-    """Each with its trace: some at a time, so that they share what they read, and the limit of one answer."""
+    """Each with its trace: many at a time, so that they share what they read."""
     for first in range(0, len(candidates), _AT_ONCE):
         some = candidates[first : first + _AT_ONCE]
-        yield from zip(some, trails(db, ((row, row["run_id"]) for row in some)), strict=True)
+        yield from zip(some, _trails(db, some), strict=True)
 
 
-def _is_cut(node: dict[str, Any]) -> bool:
-    return node["cut"] is not None or any(map(_is_cut, node["inputs"]))
+def _trails(db: Database, some: list[Row]) -> list[dict[str, Any]]:
+    """Their traces; what is too large together is traced in halves."""
+    trees = trails(db, some)
+    if len(some) <= _SHARING or not any(_is_cut(tree, "size") for tree in trees):
+        return trees
+    half = len(some) // 2
+    return [*_trails(db, some[:half]), *_trails(db, some[half:])]
+
+
+def _is_cut(node: dict[str, Any], *reasons: str) -> bool:
+    """Whether a trace ends before its end; for one of these reasons."""
+    is_cut = node["cut"] in reasons if reasons else node["cut"] is not None
+    return is_cut or any(_is_cut(one, *reasons) for one in node["inputs"])
 
 
 def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:

@@ -1,52 +1,19 @@
 """What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from modeltrail_collector.answers import carried, names, sources, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import with_endpoints
-from modeltrail_collector.answers.trace import Node, find_writers
+from modeltrail_collector.answers.readers import Key, Thing, by_time, key_of, readers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
 _DEPTH: Final = 100
 _DIGITS: Final = 4
-
-_Name = tuple[str, str]
-_Key = tuple[str, str, str]
-"""Run id, namespace, name."""
-
-
-class Thing(msgspec.Struct):
-    """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
-
-    `reader` is a run that read it, whatever else is known of that.
-    """
-
-    namespace: str
-    name: str
-    run_id: str | None = None
-    version: str | None = None
-    fingerprint: str | None = None
-    identities: list[str] = []
-    columns: frozenset[str] | None = None
-    any_version: bool = False
-    reader: str | None = None
-
-    def aliases(self) -> set[_Name]:
-        """What a reader may call it: its names, and the folders that it lies in."""
-        folders = [
-            str(folder) for folder in PurePosixPath(self.name).parents if str(folder) not in {"/", "."}
-        ]
-        return {
-            (self.namespace, self.name),
-            *sources.named(self.identities),
-            *((self.namespace, folder) for folder in folders),
-        }
+_OF_RUN: Final = ("job_namespace", "job_name", "state")
 
 
 def impact(
@@ -82,22 +49,34 @@ def impact(
     with opened(of) as db:
         if subject is not None:
             held = subjects.find(db, subject, subjects_key)
-            return with_endpoints(db, [*held.unread, *walk(db, _holding(db, held.datasets))])
+            return with_endpoints(db, [*held.unread, *_walked(db, _holding(db, held.datasets))])
         level = _start(db, text, fingerprint, frozenset({column}) if column else None)
         if column:
             carried.check_column(db, column, {(thing.namespace, thing.name) for thing in level})
-        return with_endpoints(db, walk(db, level))
+        return with_endpoints(db, _walked(db, level))
+
+
+def _walked(db: Database, level: list[Thing]) -> list[Row]:
+    """What `walk` finds, the runs with their jobs and states."""
+    found = walk(db, level)
+    runs = {row["run_id"]: row for row in found if row["kind"] == "run"}
+    for row in db.read("runs", f"run_id, {', '.join(_OF_RUN)}", runs=runs.keys()):
+        runs[row["run_id"]].update(row)
+    return found
 
 
 def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
-    """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`."""
+    """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`.
+
+    Of a run neither the job is told nor its state.
+    """
     found: list[Row] = []
     runs: dict[str, Row] = {}
     told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
     for depth in range(1, deepest + 1):
         if not level:
             break
-        reached = _readers(db, level)
+        reached = readers(db, level)
         for row, thing in reached:
             _tell_run(row, thing, depth, runs, found)
         level = []
@@ -176,103 +155,14 @@ def _named(db: Database, text: str) -> tuple[Row, str | None]:
     raise NotFound(names.unknown_dataset(db, name if at and name else text))
 
 
-def _readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
-    """The inputs of runs that are one of these things."""
-    by_name: dict[_Name, list[Thing]] = {}
-    for thing in things:
-        for alias in thing.aliases():
-            by_name.setdefault(alias, []).append(thing)
-    rows = _reading(db, sorted(by_name))
-    pairs = [(row, by_name[row["called"]]) for row in rows]
-    writers = _writers(db, pairs)
-    found = []
-    for row, candidates in pairs:
-        for thing in candidates:
-            is_read = _is_read(row, thing, writers.get(_key(row)))
-            if is_read is not False:
-                found.append((row | {"recorded": is_read is not None}, thing))
-    return found
-
-
-def _reading(db: Database, wanted: list[_Name]) -> list[Row]:
-    """The inputs of runs that are called so, each with its run; `called` is the name that was wanted.
-
-    What a run itself put out under this name (an evaluation inside of it) it did not learn from.
-    """
-    columns = "DISTINCT key_namespace, key, run_id, namespace, name, version, fingerprint, use"
-    said = db.read(
-        "mentions",
-        columns,
-        keys={name for _, name in wanted},
-        where="role = 'input' AND how IN ('name', 'identity', 'loaded')",
-    )
-    called = [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in said]
-    among = set(wanted)
-    read = [row for row in called if row["called"] in among]
-    own = db.read(
-        "mentions",
-        "DISTINCT run_id, namespace, name",
-        keys={row["name"] for row in read},
-        where="how = 'name' AND role = 'output' AND kind = 'model'",
-    )
-    made = {_key(row) for row in own}
-    runs = _runs(db, {row["run_id"] for row in read})
-    found = [row | runs[row["run_id"]] for row in read if _key(row) not in made and row["run_id"] in runs]
-    return sorted(found, key=lambda row: (_time(row["started_at"]), *_key(row)))
-
-
-def _runs(db: Database, ids: set[str]) -> dict[str, Row]:
-    columns = "run_id, state, started_at, ended_at, last_event_at, job_namespace, job_name"
-    return {row["run_id"]: row for row in db.read("runs", columns, runs=ids)}
-
-
-def _time(text: str | None) -> tuple[bool, str]:
-    """What is not known comes last."""
-    return text is None, text or ""
-
-
-def _key(row: Row) -> _Key:
-    return row["run_id"], row["namespace"], row["name"]
-
-
-def _writers(db: Database, pairs: Iterable[tuple[Row, list[Thing]]]) -> dict[tuple[str, str, str], str]:
-    """The run that wrote what each reader saw, as `trace` finds it."""
-    nodes: dict[_Key, Node] = {}
-    for row, things in pairs:
-        if not all(thing.any_version for thing in things):
-            known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
-            before = row["started_at"] or row["last_event_at"]
-            node = nodes.setdefault(_key(row), Node(**known, reader=row["run_id"], before=before))
-            node.symlinks = [*node.symlinks, row["called"]]
-    find_writers(db, list(nodes.values()))
-    return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
-
-
-def _is_read(row: Row, thing: Thing, writer: str | None) -> bool | None:
-    """Whether what a run read is this: by its content, else its version, else by who wrote it before.
-
-    None where its reader could not see which content it was, and nobody is known to have written it before.
-    """
-    if thing.any_version or thing.reader == row["run_id"]:
-        return True
-    same_name = (row["namespace"], row["name"]) == (thing.namespace, thing.name)
-    for field in ("fingerprint", "version"):
-        said, read = getattr(thing, field), row[field]
-        if said and read and same_name:
-            return bool(said == read)
-    if same_name and row["fingerprint"] == "" and writer is None and thing.run_id is None:
-        return None
-    return thing.run_id is not None and writer == thing.run_id
-
-
 def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
     through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
     through |= {"recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
-        told = {name: row[name] for name in ("run_id", "job_namespace", "job_name", "state")}
         since = row["started_at"] or row["last_event_at"]
-        known = {"kind": "run", **told, "since": since, "through": [], "depth": depth}
+        known = {"kind": "run", "run_id": row["run_id"], **dict.fromkeys(_OF_RUN)}
+        known |= {"since": since, "through": [], "depth": depth}
         runs[row["run_id"]] = known
         found.append(known)
     if through not in known["through"]:
@@ -283,8 +173,8 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     """What the runs made of what they read: along their edges; a model under all of its names."""
     columns: dict[tuple[str, str, str], frozenset[str] | None] = {}
     for row, thing in reached:
-        both = (columns.get(_key(row), frozenset()), thing.columns)
-        columns[_key(row)] = None if None in both else frozenset().union(*(each or () for each in both))
+        both = (columns.get(key_of(row), frozenset()), thing.columns)
+        columns[key_of(row)] = None if None in both else frozenset().union(*(each or () for each in both))
     if not columns:
         return []
     runs = {row["run_id"]: row for row, _ in reached}
@@ -299,17 +189,17 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     return made
 
 
-def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -> list[Row]:
+def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
     columns = "run_id, namespace, name, kind, version, fingerprint, identities"
     placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
-    outputs = {_key(row): row for row in placed}
+    outputs = {key_of(row): row for row in placed}
     made = sources.models_of(placed)
     copies: dict[tuple[str, str], list[Row]] = {}
     for row in placed:
         if row["kind"] == "model" and row["fingerprint"] is not None:
             copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
-    named: dict[tuple[_Key, _Key], Row] = {}
+    named: dict[tuple[Key, Key], Row] = {}
     for edge in db.read(
         "edges", "run_id, from_namespace, from_name, to_namespace, to_name", runs=runs.keys()
     ):
@@ -319,28 +209,28 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
             others = (
                 copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
             )
-            named |= {(read, _key(row)): row for row in (direct, *others)}
+            named |= {(read, key_of(row)): row for row in (direct, *others)}
     versions, apart = _versions(db, named.values()), sources.apart(db, runs.keys())
     found = []
     for (read, key), row in named.items():
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
-            since = model["created_at"] or run["ended_at"] or run["last_event_at"]
+            since = model["created_at"] or run["wrote_at"]
             told = {name: model[name] for name in _OF_MODEL}
             several = None if key in apart else made.get(row["run_id"])
             found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
-    return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
+    return sorted(found, key=lambda row: (by_time(row["since"]), *(row[name] for name in order)))
 
 
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")
 _NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at"))
 
 
-def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
+def _versions(db: Database, made: Iterable[Row]) -> dict[Key, list[Row]]:
     """The model versions that these outputs are, by run and name."""
     models = [row for row in made if row["kind"] == "model"]
-    found: dict[_Key, list[Row]] = {}
+    found: dict[Key, list[Row]] = {}
     for row in db.read(
         "models",
         "run_id, namespace, name, version AS model_version, digest, registered_name, created_at",
@@ -348,7 +238,7 @@ def _versions(db: Database, made: Iterable[Row]) -> dict[_Key, list[Row]]:
         where="list_contains($making, run_id)",
         making=sorted({row["run_id"] for row in models}),
     ):
-        found.setdefault(_key(row), []).append(row)
+        found.setdefault(key_of(row), []).append(row)
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, database, opened, plain_rows, said
+from modeltrail_collector.answers.database import Database, Row, opened, plain_rows, said
 from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
@@ -21,9 +21,10 @@ def models(of: Log | Database, *, limit: int | None = None) -> list[Row]:
 
     A file that was also registered is shown once, under its registered name.
     """
-    with database(of, "models") as db:
+    with opened(of) as db:
         if limit is not None:
             return _newest_models(db, limit)
+        db.attach("models")
         return db.rows(
             f"""SELECT * EXCLUDE (bucket) FROM models
             WHERE registered_name IS NOT NULL OR digest IS NULL
@@ -35,14 +36,14 @@ def models(of: Log | Database, *, limit: int | None = None) -> list[Row]:
 
 def _newest_models(db: Database, limit: int) -> list[Row]:
     """The newest of `models`: few columns of all say which they are, and the rest is read of these only."""
-    narrow = "namespace, name, version, digest, registered_name"
+    names.keep_versions(db)
     asked = limit
     while True:
         asked *= 2
-        newest = db.rows(f"SELECT {narrow} FROM models {_NEWEST_FIRST} LIMIT $asked", asked=asked)  # noqa: S608
+        newest = db.rows(f"FROM versions {_NEWEST_FIRST} LIMIT $asked", asked=asked)
         files = {row["digest"] for row in newest if row["registered_name"] is None} - {None}
         registered = db.rows(
-            """SELECT DISTINCT digest FROM models
+            """SELECT DISTINCT digest FROM versions
             WHERE registered_name IS NOT NULL AND list_contains($files, digest)""",
             files=sorted(files),
         )
@@ -154,7 +155,7 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
         pair = {(row["namespace"], row["name"]) for row in (old, new)}
         versions = db.read("models", "* EXCLUDE (bucket)", models=pair)
         made = {old["run_id"], new["run_id"]}
-        judged = {*made, *judging(db, old), *judging(db, new)}
+        judged = made.union(*judging(db, [old, new]))
         db.attach("facets", runs=made)
         for table in ("metrics", "run_datasets", "runs"):
             db.attach(table, runs=judged)

@@ -91,12 +91,24 @@ def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     return _one_name(text, best) if (best := _best(found)) else None
 
 
-def _ending(db: Database, text: str, *, of_kind: str | None = None) -> list[Row]:
-    """What the end of its name is called so: of all that is named little more than the keys is read."""
-    db.attach("mentions")
-    query = f"""SELECT key_namespace AS namespace, key AS name, max(kind) AS kind FROM mentions
-        WHERE how = 'name' AND {_BY_END.format(name="key")} AND kind = coalesce($kind, kind) GROUP BY ALL"""  # noqa: S608
-    return db.rows(query, text=text, kind=of_kind)
+def _ending(db: Database, text: str) -> list[Row]:
+    """What the end of its name is called so."""
+    _keep_names(db)
+    query = f"""SELECT namespace, name, max(kind) AS kind FROM named
+        WHERE {_BY_END.format(name="name")} GROUP BY ALL"""  # noqa: S608
+    return db.rows(query, text=text)
+
+
+def _keep_names(db: Database) -> None:
+    """Make view `named`: the names of all datasets, models and endpoints."""
+    query = "SELECT DISTINCT key_namespace AS namespace, key AS name, kind FROM mentions WHERE how = 'name'"
+    db.keep("named", "mentions", query)
+
+
+def keep_versions(db: Database) -> None:
+    """Make view `versions`: of all model versions what tells them from each other, and how old they are."""
+    columns = "namespace, name, version, digest, registered_name, created_at, run_id"
+    db.keep("versions", "models", f"SELECT {columns} FROM models")  # noqa: S608
 
 
 def _of_digest(db: Database, text: str) -> list[Row]:
@@ -141,12 +153,15 @@ def _called(db: Database, text: str) -> list[_Name]:
 
 def _like(db: Database, text: str) -> list[_Name]:
     """The models that are meant by an end of their name or the beginning of a digest."""
-    found = _ending(db, text, of_kind="model")
-    if not found and _DIGEST.fullmatch(text):
-        db.attach("models", held=True)
-        query = f"SELECT DISTINCT namespace, name FROM models WHERE {_BY_DIGEST.format(digest='digest')}"  # noqa: S608
-        found = db.rows(query, text=text)
-    return [(row["namespace"], row["name"]) for row in found]
+    keep_versions(db)
+    wanted = [_BY_END.format(name="name")]
+    if _DIGEST.fullmatch(text):
+        wanted.append(_BY_DIGEST.format(digest="digest"))
+    for where in wanted:
+        found = db.rows(f"SELECT DISTINCT namespace, name FROM versions WHERE {where}", text=text)  # noqa: S608
+        if found:
+            return [(row["namespace"], row["name"]) for row in found]
+    return []
 
 
 def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
@@ -185,16 +200,16 @@ def unknown_model(db: Database, text: str) -> str:
             known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
-    db.attach("models", held=True)
-    named = "SELECT name FROM models UNION SELECT registered_name FROM models"
+    keep_versions(db)
+    named = "SELECT name FROM versions UNION SELECT registered_name FROM versions"
     return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, named)}"
 
 
 def unknown_dataset(db: Database, text: str) -> str:
     """What to say where nothing is called so."""
-    db.attach("mentions")
-    named = "SELECT DISTINCT name FROM mentions WHERE how = 'name'"
-    return f"No dataset, model or endpoint is called {text!r}.{_nearest(db, text, named)}"
+    _keep_names(db)
+    near = _nearest(db, text, "SELECT DISTINCT name FROM named")
+    return f"No dataset, model or endpoint is called {text!r}.{near}"
 
 
 def _nearest(db: Database, text: str, named: str) -> str:

@@ -220,7 +220,7 @@ def _metrics(facts: _Facts) -> list[Row]:
 
 def _evaluations(facts: _Facts) -> list[Row]:
     """Figures from evaluations of this version in any run; the digest decides where both sides know it."""
-    runs = sources.judging(facts.db, facts.model)
+    (runs,) = sources.judging(facts.db, [facts.model])
     rows = facts.db.read(
         "metrics",
         "run_id, name, value, dataset, slice, happened_at, model_namespace, model_name",

@@ -275,21 +275,36 @@ def apart(db: Database, runs: Collection[str]) -> dict[tuple[str, ...], Apart]:
     return found
 
 
-def judging(db: Database, model: Row) -> list[str]:
-    """The runs that judged this version (a row of `models`), and perhaps others that judged another one.
+def judging(db: Database, models: list[Row]) -> list[list[str]]:
+    """Of each version (row of `models`) the runs that judged it, and perhaps others that judged another one.
 
     Where several versions of one name are the same bytes, `claimed_by` says which of them it judged.
     """
-    keys = [key for key in (model["name"], model["digest"]) if key is not None]
+    digests = {model["digest"] for model in models} - {None}
     rows = db.read(
         "mentions",
-        "DISTINCT run_id, namespace, name, version",
-        keys=keys,
-        where="""how = 'evaluated'
-            AND (key = $digest OR (key, key_namespace, version) = ($name, $namespace, $version))""",
-        **{name: model[name] for name in ("digest", "namespace", "name", "version")},
+        "DISTINCT key, key_namespace, run_id, namespace, name, version",
+        keys=digests | {model["name"] for model in models},
+        where="how = 'evaluated' AND (list_contains($digests, key) OR list_contains($versions, version))",
+        digests=sorted(digests),
+        versions=[model["version"] for model in models],
     )
-    alike = _alike(db, model)
+    alike = _alike(db, models)
+    return [
+        _judging(db, model, [row for row in rows if _is_of(row, model)], same)
+        for model, same in zip(models, alike, strict=True)
+    ]
+
+
+def _is_of(row: Row, model: Row) -> bool:
+    """Whether a run says of this version, by its bytes or its name, that it judged it."""
+    if row["key"] == model["digest"]:
+        return True
+    named = row["key_namespace"], row["key"], row["version"]
+    return named == (model["namespace"], model["name"], model["version"])
+
+
+def _judging(db: Database, model: Row, rows: list[Row], alike: dict[str, set[str]]) -> list[str]:
     if len(alike) < 2:
         return list({row["run_id"]: None for row in rows})
     runs = {row["run_id"] for row in rows}
@@ -306,15 +321,22 @@ def judging(db: Database, model: Row) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _alike(db: Database, model: Row) -> dict[str, set[str | None]]:
-    """The versions of this model's name that are the same bytes, with the runs that made and registered."""
-    if model["digest"] is None:
-        return {}
+def _alike(db: Database, models: list[Row]) -> list[dict[str, set[str]]]:
+    """The versions of each one's name that are the same bytes, with the runs that made and registered."""
+    digests = {model["digest"] for model in models} - {None}
     rows = db.read(
         "models",
-        "version, run_id, registered_run_id",
-        models=[(model["namespace"], model["name"])],
-        where="(namespace, name, digest) = ($namespace, $name, $digest)",
-        **{name: model[name] for name in ("namespace", "name", "digest")},
+        "namespace, name, version, digest, run_id, registered_run_id",
+        models={(model["namespace"], model["name"]) for model in models if model["digest"] is not None},
+        where="list_contains($digests, digest)",
+        digests=sorted(digests),
     )
-    return {row["version"]: {row["run_id"], row["registered_run_id"]} for row in rows}
+    same = ("namespace", "name", "digest")
+    return [
+        {
+            row["version"]: {row["run_id"], row["registered_run_id"]} - {None}
+            for row in rows
+            if all(row[column] == model[column] for column in same)
+        }
+        for model in models
+    ]

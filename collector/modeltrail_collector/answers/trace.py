@@ -1,6 +1,5 @@
 """The path back from a model, a dataset or an endpoint, run by run, to what no run wrote."""
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -84,7 +83,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        told = _followed(db, [root], level)[0]
+        followed = _followed(db, level)
+        _find_runs(db, [root, *followed])
+        told = _plain(root)
         if column is not None and not any(node.inputs for node in level):
             for node in level:
                 _check_column(db, text, node)
@@ -100,16 +101,21 @@ def _check_column(db: Database, text: str, node: Node) -> None:
         carried.check_learned(db, node.column, text, node.run["run_id"])
 
 
-def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
-    """The tree of each model version (row of `models`) from a run on that made these bytes."""
-    roots = [_made(db, model, run_id) for model, run_id in made]
+def trails(db: Database, models: list[Row]) -> list[dict[str, Any]]:
+    """The tree of each model version (row of `models`), from the run on that made it.
+
+    Of the runs below it only the id is told, and when they started and wrote.
+    """
+    runs = sources.runs_of(db, {model["run_id"] for model in models})
+    roots = [_made(model, runs.get(model["run_id"])) for model in models]
     for number, root in enumerate(roots):
         root.tree = number
-    return _followed(db, roots, roots)
+    _followed(db, roots)
+    return [_plain(root) for root in roots]
 
 
-def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[str, Any]]:
-    """Trees side by side, followed from their first level on: several cost little more than one."""
+def _followed(db: Database, level: list[Node]) -> list[Node]:
+    """The nodes that a run wrote, of trees side by side: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     written: list[Node] = []
     left = THINGS
@@ -127,15 +133,14 @@ def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[s
         left -= len(level)
         if not level:
             break
-    _find_runs(db, [*roots, *written])
-    return [_plain(root) for root in roots]
+    return written
 
 
 def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
     """What is meant, and where the way back from it begins: at itself, or at what is in force there."""
     for in_full in (True, False):
         if model := names.find_model(db, text, in_full=in_full):
-            node = _made(db, model, model["run_id"])
+            node = _made(model, _run(db, model["run_id"]))
             return node, [node]
         found = deployments(db, text) if in_full else []
         if not found and (dataset := names.find_dataset(db, text, in_full=in_full)):
@@ -167,10 +172,15 @@ def _as_read(db: Database, node: Node) -> list[sources.Name]:
     return sources.named(said[0]["identities"]) if said else []
 
 
-def _made(db: Database, model: Row, run_id: str) -> Node:
-    node = Node(model["namespace"], model["name"], "model", model["version"], model["digest"])
-    node.run = _run(db, run_id)
-    return node
+def _made(model: Row, run: Row | None) -> Node:
+    return Node(
+        model["namespace"],
+        model["name"],
+        "model",
+        version=model["version"],
+        fingerprint=model["digest"],
+        run=run,
+    )
 
 
 def _run(db: Database, run_id: str) -> Row | None:

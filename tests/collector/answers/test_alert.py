@@ -1,5 +1,6 @@
 """Rules: each kind with a story in which it fires and one in which it does not."""
 
+import importlib
 import json
 import math
 import re
@@ -15,6 +16,8 @@ from modeltrail_collector.answers import forbidden
 from modeltrail_collector.answers.rules import AnyRule, read_rules
 from modeltrail_collector.cli.alert import alert as command
 from modeltrail_collector.errors import ConfigError
+
+answers_trace = importlib.import_module("modeltrail_collector.answers.trace")
 
 ROOT = Path(__file__).parents[3]
 SQL = ROOT / "collector" / "modeltrail_collector" / "answers" / "sql"
@@ -238,6 +241,14 @@ def test_forbidden_versions_beyond_the_first_that_are_traced_together(churn, ask
     monkeypatch.setattr(forbidden, "_AT_ONCE", 1)
     found = ask.findings(churn, 'kind = "forbidden"', 'dataset = "customers.csv"', 'versions = "all"')
     assert {"churn@1", "churn@2", "churn@3"} == {one.subject for one in found}
+
+
+def test_forbidden_versions_that_are_too_many_for_one_answer(churn, ask, monkeypatch) -> None:
+    """What does not fit into one answer is traced in parts, and each version is told with its way."""
+    monkeypatch.setattr(answers_trace, "THINGS", 8)
+    monkeypatch.setattr(forbidden, "_SHARING", 1)
+    found = ask.findings(churn, 'kind = "forbidden"', 'dataset = "customers.csv"', 'versions = "all"')
+    assert [3, 3, 3] == [len(one.facts["way"]) for one in found]
 
 
 def test_forbidden_by_the_names_that_its_reader_knows(make, log_of, ask) -> None:

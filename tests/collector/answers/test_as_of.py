@@ -51,6 +51,17 @@ def test_what_was_in_production_and_from_what(churn, make) -> None:
     assert make.digest("features 1") in {data["fingerprint"] for data in row["run"]["data"]}
 
 
+def test_what_a_run_made_is_no_data_of_it(make, log_of) -> None:
+    """A model that its own run evaluated is not told among the data that it was made from."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    for event in events:
+        event["inputs"] = [*event["inputs"], *event["outputs"]]
+    (row,) = answers.as_of(log_of([*events, deployment(make, make.base + DAY, "1")]))
+    told = {data["name"] for data in row["run"]["data"]}
+    assert f"{make.data}/features.parquet" in told
+    assert not told & {model["name"] for event in events for model in event["outputs"]}
+
+
 def test_shares_rollbacks_and_retirement(make, log_of) -> None:
     """A share leaves the others in force, the whole replaces them, a failed deployment changes nothing."""
     at = [make.base + n * HOUR for n in range(8)]

@@ -1,5 +1,7 @@
 """Which columns of a file went into a model: nothing is left out that may have."""
 
+from datetime import timedelta
+
 import pytest
 from click.testing import CliRunner
 
@@ -189,3 +191,19 @@ def test_column_lineage_rules_out_where_it_tells_of_all(make, log_of, said, came
     rows = answers.impact(log, "raw.csv", column="note")
     told = [row["columns"] for row in rows if row["kind"] == "dataset"]
     assert ([] if came == [] else [came]) == told
+
+
+def test_a_column_that_only_older_runs_know(make, log_of) -> None:
+    """A dataset has the columns that any run ever said of it, however many read it since without saying."""
+
+    def read(number: int, columns: list[str]):
+        schema = make.facet("schema", fields=[{"name": column, "type": "double"} for column in columns])
+        raw = make.dataset("/d/raw.csv", schema=schema)
+        at = make.base + timedelta(hours=number)
+        return make.run_event("COMPLETE", at, make.uuid7(at, number), "read", inputs=[raw])
+
+    log = log_of([read(0, ["x", "old"]), *(read(number, ["x"]) for number in range(1, 9))])
+    for column in ("x", "old", "old.part"):
+        assert 9 == len(answers.impact(log, "raw.csv", column=column))
+    with pytest.raises(NotFound, match=r"no column 'new'. It has: old, x"):
+        answers.impact(log, "raw.csv", column="new")

@@ -7,6 +7,7 @@ import pytest
 
 import modeltrail_collector
 from modeltrail_collector import answers
+from modeltrail_collector.answers.database import opened
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL
@@ -88,3 +89,46 @@ def test_a_handle_follows_the_tables(make, tmp_path) -> None:
             assert str(number) == answers.show(handle, "churn")["model"]["version"]
         rebuild(log)
         assert 3 == len(answers.runs(handle))
+
+
+def test_what_is_kept_follows_the_tables(make, tmp_path) -> None:
+    """All names and all versions are kept in memory from the second question on, until there are others."""
+
+    def kept() -> set[str]:
+        tables = handle.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        return {"named_kept", "versions_kept"} & {name for (name,) in tables}
+
+    log = open_log(str(tmp_path / "log"))
+    with modeltrail_collector.open(log.uri) as handle:
+        for number in range(1, 4):
+            at = make.base + timedelta(number)
+            written = make.run_event(
+                "COMPLETE", at, make.uuid7(at, 50), "write", outputs=[make.dataset(f"/lake/{number}/part")]
+            )
+            events = [*make.train(number, at, features="f", strength=1.0), written]
+            entries = make.entries(events, start=len(events) * (number - 1))
+            log.append(LOCAL, Batch(entries[0].offset, entries[-1].offset + 1, entries))
+            compact(log)
+            for expected in (set(), {"named_kept", "versions_kept"}):
+                assert f"/lake/{number}/part" == answers.trace(handle, f"{number}/part")["name"]
+                assert expected == kept()
+            assert str(number) in {row["version"] for row in answers.models(handle, limit=2)}
+
+
+def test_a_question_sees_one_version_of_a_table(make, tmp_path) -> None:
+    """What is compacted while a question is answered is in the next answer, and not in half of this one."""
+    log = open_log(str(tmp_path / "log"))
+
+    def run(number: int) -> None:
+        events = make.train(number, make.base + timedelta(number), features="f", strength=1.0)
+        entries = make.entries(events, start=2 * (number - 1))
+        log.append(LOCAL, Batch(entries[0].offset, entries[-1].offset + 1, entries))
+        compact(log)
+
+    run(1)
+    with modeltrail_collector.open(log.uri) as handle:
+        with opened(handle) as db:
+            assert 1 == len(answers.runs(db))
+            run(2)
+            assert 1 == len(answers.runs(db))
+        assert 2 == len(answers.runs(handle))

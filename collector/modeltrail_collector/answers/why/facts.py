@@ -9,7 +9,7 @@ import msgspec
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.sources import judging
+from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log
@@ -181,17 +181,21 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
-    runs_of = [row["run_id"] for row in models]
-    trees = trails(db, zip(models, runs_of, strict=True))
-    figures = [_figures(db, model, run_id) for model, run_id in zip(models, runs_of, strict=True)]
-    wanted = {*runs_of, *(row["run_id"] for rows in figures for row in rows)}
+    makers = [model["run_id"] for model in models]
+    trees = trails(db, models)
+    figures = [_figures(db, model, runs) for model, runs in zip(models, judging(db, models), strict=True)]
+    wanted = {*makers, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
-    wanted |= {node["run"]["run_id"] for tree in trees for node in nodes(tree) if node["run"]}
-    runs, datasets, params = _said(db, wanted), _datasets(db, wanted), _params(db, runs_of)
+    behind = [node["run"] for tree in trees for node in nodes(tree) if node["run"]]
+    wanted |= {run["run_id"] for run in behind}
+    known = runs_of(db, wanted)
+    for run in behind:
+        run.update(known[run["run_id"]])
+    runs, datasets, params = _said(db, wanted), _datasets(db, wanted), _params(db, makers)
     index: dict[tuple[str | None, ...], Said] = {}
     old, new = (
         _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows))
-        for model, run_id, tree, rows in zip(models, runs_of, trees, figures, strict=True)
+        for model, run_id, tree, rows in zip(models, makers, trees, figures, strict=True)
     )
     return old, new
 
@@ -257,13 +261,13 @@ def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     return found
 
 
-def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
+def _figures(db: Database, model: Row, judges: list[str]) -> list[Row]:
     """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
     return db.read(
         "metrics",
         """run_id, name, value, step, dataset, slice, split, source, happened_at,
             count(DISTINCT run_id) OVER (PARTITION BY source, name, split, dataset, slice) AS runs""",
-        runs={run_id, *judging(db, model)},
+        runs={model["run_id"], *judges},
         where="""(source = 'summary' AND run_id = $run
             OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
                 THEN model_digest = $digest
@@ -271,6 +275,6 @@ def _figures(db: Database, model: Row, run_id: str) -> list[Row]:
         then="""QUALIFY row_number() OVER (
             PARTITION BY source, name, split, dataset, slice ORDER BY happened_at DESC, step DESC, run_id) = 1
         ORDER BY source, name, split, dataset, slice""",
-        run=run_id,
+        run=model["run_id"],
         **{name: model[name] for name in ("digest", "namespace", "name", "version")},
     )

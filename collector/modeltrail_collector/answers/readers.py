@@ -1,0 +1,168 @@
+"""Which runs read a dataset as another run wrote it: the step forwards, for many datasets at once."""
+
+import itertools
+import operator
+from collections.abc import Collection, Iterable
+from pathlib import PurePosixPath
+
+import msgspec
+
+from modeltrail_collector.answers import sources
+from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.sources import Name
+from modeltrail_collector.answers.trace import Node, find_writers
+
+Key = tuple[str, str, str]
+"""Run id, namespace, name."""
+
+
+class Thing(msgspec.Struct):
+    """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
+
+    `reader` is a run that read it, whatever else is known of that.
+    """
+
+    namespace: str
+    name: str
+    run_id: str | None = None
+    version: str | None = None
+    fingerprint: str | None = None
+    identities: list[str] = []
+    columns: frozenset[str] | None = None
+    any_version: bool = False
+    reader: str | None = None
+
+    def aliases(self) -> set[Name]:
+        """What a reader may call it: its names, and the folders that it lies in."""
+        folders = [
+            str(folder) for folder in PurePosixPath(self.name).parents if str(folder) not in {"/", "."}
+        ]
+        return {
+            (self.namespace, self.name),
+            *sources.named(self.identities),
+            *((self.namespace, folder) for folder in folders),
+        }
+
+
+def readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
+    """The inputs of runs that are one of these things, each with one that it is.
+
+    An input is a row of what the run says of it, with the times of the run; `recorded` is false where a
+    version is asked for, and which one was read is not recorded.
+    """
+    by_name: dict[Name, _Called] = {}
+    for place, thing in enumerate(things):
+        for alias in thing.aliases():
+            is_own = alias == (thing.namespace, thing.name)
+            by_name.setdefault(alias, _Called()).add(place, thing, by_own_name=is_own)
+    rows = _reading(db, sorted(by_name))
+    pairs = [
+        (row, thing, _is_content(row, thing))
+        for row in rows
+        for thing in by_name[row["called"]].candidates(row)
+    ]
+    untold = {key_of(row) for row, _, is_content in pairs if is_content is None}
+    writers = _writers(db, [row for row in rows if key_of(row) in untold])
+    found = []
+    for row, thing, is_content in pairs:
+        is_read = _is_written(row, thing, writers.get(key_of(row))) if is_content is None else is_content
+        if is_read is not False:
+            found.append((row | {"recorded": is_read is not None}, thing))
+    return found
+
+
+class _Called(msgspec.Struct):
+    """The things that a name stands for, in their order: by their content, or by "" where that may be any."""
+
+    things: dict[str, list[tuple[int, Thing]]] = {}
+
+    def add(self, place: int, thing: Thing, *, by_own_name: bool) -> None:
+        """Take up a thing."""
+        is_one = by_own_name and not thing.any_version and thing.reader is None
+        content = (thing.fingerprint or "") if is_one else ""
+        self.things.setdefault(content, []).append((place, thing))
+
+    def candidates(self, row: Row) -> list[Thing]:
+        """Those that an input may be: all but those of its name that are known to be of another content.
+
+        Of a dataset that was written a hundred times and read a hundred times the pairs are ten thousand.
+        """
+        groups = list(self.things.values())
+        if row["fingerprint"] and row["called"] == (row["namespace"], row["name"]):
+            groups = [self.things.get(content, []) for content in ("", row["fingerprint"])]
+        return [thing for _, thing in sorted(itertools.chain(*groups), key=operator.itemgetter(0))]
+
+
+def _reading(db: Database, wanted: list[Name]) -> list[Row]:
+    """The inputs of runs that are called so, with their run's times; `called` is the name that was wanted.
+
+    What a run itself put out under this name (an evaluation inside of it) it did not learn from.
+    """
+    said = _mentioned(db, {name for _, name in wanted})
+    among = set(wanted)
+    read = [row for row in said if row["role"] == "input" and row["called"] in among]
+    said += _mentioned(db, {row["name"] for row in read} - {name for _, name in wanted})
+    made = {key_of(row) for row in said if row["role"] == "output"}
+    found = [row for row in read if key_of(row) not in made]
+    return sorted(found, key=lambda row: (by_time(row["started_at"]), *key_of(row)))
+
+
+def _mentioned(db: Database, names: Collection[str]) -> list[Row]:
+    """What runs read under these names, and the models that they put out."""
+    found = db.read(
+        "mentions",
+        """DISTINCT key_namespace, key, role, run_id, namespace, name, version, fingerprint, use, started_at,
+            last_event_at, wrote_at""",
+        keys=names,
+        where="""how IN ('name', 'identity', 'loaded')
+            AND (role = 'input' OR (role = 'output' AND how = 'name' AND kind = 'model'))""",
+    )
+    return [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in found]
+
+
+def by_time(text: str | None) -> tuple[bool, str]:
+    """The order of times: what is not known comes last."""
+    return text is None, text or ""
+
+
+def key_of(row: Row) -> Key:
+    """Which input or output of which run a row is of."""
+    return row["run_id"], row["namespace"], row["name"]
+
+
+def _writers(db: Database, rows: Iterable[Row]) -> dict[Key, str]:
+    """The run that wrote what each reader saw, as `trace` finds it."""
+    nodes: dict[Key, Node] = {}
+    for row in rows:
+        known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
+        before = row["started_at"] or row["last_event_at"]
+        node = nodes.setdefault(key_of(row), Node(**known, reader=row["run_id"], before=before))
+        node.symlinks = [*node.symlinks, row["called"]]
+    find_writers(db, list(nodes.values()))
+    return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
+
+
+def _is_content(row: Row, thing: Thing) -> bool | None:
+    """Whether what a run read is this, by its content, else its version; None where they do not tell."""
+    if thing.any_version or thing.reader == row["run_id"]:
+        return True
+    if _is_same_name(row, thing):
+        for field in ("fingerprint", "version"):
+            said, read = getattr(thing, field), row[field]
+            if said and read:
+                return bool(said == read)
+    return None
+
+
+def _is_written(row: Row, thing: Thing, writer: str | None) -> bool | None:
+    """Whether what a run read is this, by who wrote it before.
+
+    None where its reader could not see which content it was, and nobody is known to have written it before.
+    """
+    if _is_same_name(row, thing) and row["fingerprint"] == "" and writer is None and thing.run_id is None:
+        return None
+    return thing.run_id is not None and writer == thing.run_id
+
+
+def _is_same_name(row: Row, thing: Thing) -> bool:
+    return (row["namespace"], row["name"]) == (thing.namespace, thing.name)

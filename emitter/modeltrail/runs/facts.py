@@ -329,12 +329,16 @@ class Facts:
     @property
     def kind(self) -> str:
         """The type of the job: as given, else TRAIN if a model is made, else JOB."""
-        return self.job_type or ("TRAIN" if self.training or self.models else "JOB")
+        return self.job_type or ("TRAIN" if self.training or self._made() else "JOB")
+
+    def _made(self) -> list[Model]:
+        """The models that came of the run: what it only registers did not."""
+        return [model for model in self.models if not model.is_found]
 
     def role(self) -> str:
         """What inputs are for where nobody said."""
-        makes_data_only = bool(self.outputs) and self.kind == "JOB"
-        return "train" if self.job_type is None and not makes_data_only else ROLES.get(self.kind, "other")
+        makes_no_model = bool(self.outputs or self.models) and self.kind == "JOB"
+        return "train" if self.job_type is None and not makes_no_model else ROLES.get(self.kind, "other")
 
     def roles(self) -> dict[Identity, str]:
         """The role of each input."""
@@ -351,7 +355,8 @@ class Facts:
 
     def _training(self) -> ModelTrailTrainingRunFacet | None:
         """As observed or declared; what is missing is taken from the model that came of it."""
-        view = self.models[-1].view if self.models else ModelView("", "")
+        made = self._made() or (self.models if self.training else [])
+        view = made[-1].view if made else ModelView("", "")
         found = {
             "framework": view.framework,
             "framework_version": view.framework_version,

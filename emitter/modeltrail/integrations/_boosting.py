@@ -23,7 +23,7 @@ from modeltrail.integrations._runs import (
     record_params,
 )
 from modeltrail.integrations._saving import record_loaded, record_saved
-from modeltrail.integrations._sources import Source, record_data
+from modeltrail.integrations._sources import Source, record_beside, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
 from modeltrail.runs.metrics import Measured
@@ -63,6 +63,7 @@ class Asked:
         params: what the objective, the trees and so on are to be.
         trained: the data to train on.
         judged: the names of the evaluation sets, and their data.
+        beside: what it learns from beside the table, by name: weights, groups of rows.
         base: the model to go on with.
         is_model: whether a model comes of it; of a cross-validation none does.
     """
@@ -72,6 +73,7 @@ class Asked:
     trained: Source
     judged: Sequence[tuple[str, Source]] = ()
     base: object = None
+    beside: Mapping[str, Any] = attrs.field(factory=dict)
     is_model: bool = True
 
 
@@ -199,6 +201,7 @@ def _split(name: str) -> Role:
 
 def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) -> dict[str, Role]:
     _, roles = record_data(run, asked.trained, [source for _, source in asked.judged])
+    record_beside(run, asked.beside)
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}

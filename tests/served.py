@@ -45,6 +45,14 @@ def serving(log, *options, env=None, **popen):
         process.wait()
 
 
+def tokens(*some):
+    """The file of `--tokens`, as text; JSON's texts and lists are TOML's."""
+    return "".join(
+        "[[token]]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in one.items())
+        for one in some
+    )
+
+
 def url_told(process, told):
     """Where it listens, once it does."""
     while not (found := re.search(r"Events sent to (\S+)/api/v1/lineage", told.read_text())):

@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from client_facets import RUN_ID, SPECIFIED, class_of, instance  # noqa: E402  shared with the tests
 
-HEADING: Final = "| facet of | key | kept | judged | in tables | shown by | Marquez |\n"
+HEADING: Final = "| facet of | key | kept | judged | in tables | used by | Marquez |\n"
 BASE: Final = {"_producer": "https://example.com/", "_schemaURL": "https://example.com/facet.json"}
 MEANT: Final = {"datasetType": "MODEL", "subType": "ML_MODEL"}
 """Of an example's texts those in which a certain word is looked for."""
@@ -164,19 +164,26 @@ def differing(table: str, rows: list[Told], others: list[Told]) -> str:
 
 
 def kept(db: Database, stories: list[Story]) -> set[str]:
-    """The marks of the stories that the log accepts and holds byte for byte, and `facets` as they came."""
+    """The marks of the stories that the log accepts and holds byte for byte, and `facets` as they came.
+
+    And of whose run `show` tells the facet.
+    """
     log = db.log
     entries = [entry for part in log.partitions() for each in log.segments(part) for entry in log.read(each)]
     events = {entry.value for entry in entries if entry.verdict == "accepted"}
     facets = {row["value"] for row in answers.sql(db, "SELECT value FROM facets")}
-    return {
-        story.mark
-        for story in stories
-        if events.issuperset(map(encoded, story.events))
-        and facets.issuperset(
-            json.dumps(each[story.key]) for each in facet_maps(story.events[-1], story.entity)
-        )
-    }
+    found = set()
+    for story in stories:
+        last = story.events[-1]
+        sent = [each[story.key] for each in facet_maps(last, story.entity)]
+        shown = [facet["value"] for facet in answers.show(db, last["run"]["runId"])["facets"]]
+        if (
+            events.issuperset(map(encoded, story.events))
+            and facets.issuperset(map(json.dumps, sent))
+            and all(facet in shown for facet in sent)
+        ):
+            found.add(story.mark)
+    return found
 
 
 def encoded(event: Event) -> bytes:

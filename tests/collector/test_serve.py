@@ -13,7 +13,7 @@ from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.transport.async_http import AsyncHttpConfig, AsyncHttpTransport
 from openlineage.client.transport.http import HttpConfig, HttpTransport
 from security.certificates import make_all
-from served import event, lines, refused, serving
+from served import event, lines, refused, serving, tokens
 
 from modeltrail_collector.judge import MAX_BYTES
 from modeltrail_collector.telemetry.boards import ServeBoard
@@ -22,23 +22,11 @@ from modeltrail_collector.web.status import ServeStatus
 from modeltrail_schemas import openapi
 
 TOKEN, OTHER, READER = "airflow-0123456789", "analytics-0123456789", "reader-0123456789"
-TOKENS = f"""
-[[token]]
-name = "airflow"
-token = "{TOKEN}"
-scopes = ["ingest"]
-namespaces = ["ml"]
-
-[[token]]
-name = "analytics"
-sha256 = "{hashlib.sha256(OTHER.encode()).hexdigest()}"
-scopes = ["ingest", "read"]
-
-[[token]]
-name = "reader"
-token = "{READER}"
-scopes = ["read"]
-"""
+TOKENS = tokens(
+    {"name": "airflow", "token": TOKEN, "scopes": ["ingest"], "namespaces": ["ml"]},
+    {"name": "analytics", "sha256": hashlib.sha256(OTHER.encode()).hexdigest(), "scopes": ["ingest", "read"]},
+    {"name": "reader", "token": READER, "scopes": ["read"]},
+)
 
 
 @pytest.fixture(scope="module")

@@ -388,6 +388,24 @@ def test_registering_in_another_run_points_to_the_file(events):
     assert "JOB" == events[-1]["job"]["facets"]["jobType"]["jobType"]
 
 
+def test_a_run_that_only_registers_trains_nothing(events, folder):
+    """Nothing is inferred of a training from a model that the run found: neither its job's type nor how."""
+    saved()
+    (folder / "notes.csv").write_text("a\n1\n")
+    with modeltrail.run("publish") as run:
+        run.input("notes.csv")
+        run.register("churn", version="4", model="churn.joblib")
+    assert "JOB" == events[-1]["job"]["facets"]["jobType"]["jobType"]
+    assert "modelTrail_training" not in events[-1]["run"]["facets"]
+    (data,) = events[-1]["inputs"]
+    assert "other" == data["inputFacets"]["modelTrail_dataUse"]["role"]
+    with modeltrail.run("publish") as run:
+        run.training(seeds={"python": 7})
+        run.register("churn", version="5", model="churn.joblib")
+    assert "TRAIN" == events[-1]["job"]["facets"]["jobType"]["jobType"]
+    assert "sklearn" == events[-1]["run"]["facets"]["modelTrail_training"]["framework"]
+
+
 def test_what_a_run_wrote_is_not_only_registered(events):
     """A file that the run put out, before it is registered or after, and an object, are its own work."""
     model = saved()

@@ -18,9 +18,13 @@ _VERSION_DIGITS: Final = 4
 _SHOWN: Final = 8
 _LOOKED_AT: Final = 500
 
-_IN_FULL: Final = """CASE
-    WHEN name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text THEN 1
-    WHEN {registered} = $text THEN 2
+IS_CALLED: Final = (
+    "(name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text)"
+)
+"""SQL that is true where the columns namespace and name are what `text` says in full."""
+_IN_FULL: Final = f"""CASE
+    WHEN {IS_CALLED} THEN 1
+    WHEN {{registered}} = $text THEN 2
     WHEN namespace = 'file' AND name = $path THEN 3 END"""
 _BY_END: Final = "ends_with({name}, '/' || $text)"
 _BY_DIGEST: Final = "starts_with({digest}, $text)"
@@ -70,14 +74,14 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
         if not in_full:  # a name that is known, and lacks this version, is no end of another
             models = [] if models else _like(db, name)
         if found := _newest(db, models, name, version):
-            return _one_name(text, found)
+            return one_name(text, found)
     return None
 
 
 def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
     if not in_full:
-        return _one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
+        return one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
     tier = _IN_FULL.format(registered=_REGISTERED)
     found = db.read(
         "mentions",
@@ -88,7 +92,7 @@ def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
         text=text,
         path=_path(text),
     )
-    return _one_name(text, best) if (best := _best(found)) else None
+    return one_name(text, best) if (best := _best(found)) else None
 
 
 def _ending(db: Database, text: str) -> list[Row]:
@@ -186,7 +190,8 @@ def _newest(db: Database, models: list[_Name], text: str, version: str | None) -
     return [row for row in rows if row["registered_name"] or row["digest"] not in registered] or rows
 
 
-def _one_name(text: str, found: list[Row]) -> Row:
+def one_name(text: str, found: list[Row]) -> Row:
+    """The only one of what was found; raises NotFound where there are more."""
     if len(found) > 1:
         choices = ", ".join(sorted(f"{row['name']} ({row['namespace']})" for row in found)[:5])
         raise NotFound(f"{text!r} is not one: {choices}. Say more of its name.")
@@ -202,17 +207,17 @@ def unknown_model(db: Database, text: str) -> str:
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     keep_versions(db)
     named = "SELECT name FROM versions UNION SELECT registered_name FROM versions"
-    return f"No model is called {text!r}.{_nearest(db, text.rpartition('@')[0] or text, named)}"
+    return f"No model is called {text!r}.{nearest(db, text.rpartition('@')[0] or text, named)}"
 
 
 def unknown_dataset(db: Database, text: str) -> str:
     """What to say where nothing is called so."""
     _keep_names(db)
-    near = _nearest(db, text, "SELECT DISTINCT name FROM named")
+    near = nearest(db, text, "SELECT DISTINCT name FROM named")
     return f"No dataset, model or endpoint is called {text!r}.{near}"
 
 
-def _nearest(db: Database, text: str, named: str) -> str:
+def nearest(db: Database, text: str, named: str) -> str:
     """The nearest of what a SELECT names: of hundreds of thousands the database leaves a few to look at."""
     rows = db.rows(
         f"""SELECT name FROM ({named}) WHERE name IS NOT NULL ORDER BY greatest(

@@ -1,11 +1,15 @@
-"""What exactly produced one model version: each fact, how it was learned, and the event that said it."""
+"""What exactly produced a model version: each fact, how it was learned, and the event that said it.
+
+What is no model is a dataset, a job or a run: `described` tells of these.
+"""
 
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers import described, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
 from modeltrail_collector.tables.own import own
@@ -18,19 +22,25 @@ SECTIONS: Final = (
 
 
 def show(of: Log | Database, text: str) -> dict[str, Any]:
-    """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`.
+    """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`; else about a dataset, job or run.
 
     `model` and `run` are rows of those tables; `code`, `environment`, `artifact` and `registration` one fact;
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
     from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
     transformations, parameters and `training` is without what is of the other models (metrics are the run's);
-    its `training`, and in `others` the other runs that trained to the same bytes.
+    its `training`, and in `others` the other runs that trained to the same bytes. What is told of the others:
+    `described.find`.
 
-    Raises NotFound for a model that is not in the log.
+    Raises NotFound for what is not in the log.
     """
     with opened(of) as db:
-        return told(db, names.model(db, text), SECTIONS)
+        for in_full in (True, False):
+            if model := names.find_model(db, text, in_full=in_full):
+                return told(db, model, SECTIONS)
+            if found := described.find(db, text, in_full=in_full):
+                return found
+        raise NotFound(names.unknown_model(db, text) if "@" in text else described.unknown(db, text))
 
 
 def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:

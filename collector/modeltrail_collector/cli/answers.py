@@ -9,10 +9,6 @@ import click
 from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
 
-_SECTIONS = (
-    "model", "run", "data", "transformations", "params", "code", "environment",
-    "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
-)  # fmt: skip
 _limit = click.option("--limit", type=click.IntRange(min=1), help="At most so many.")
 
 
@@ -93,19 +89,19 @@ def runs(
 
 
 @click.command()
-@click.argument("model", metavar="MODEL[@VERSION]")
+@click.argument("name", metavar="MODEL[@VERSION]|DATASET|JOB|RUN")
 @log_option
 @json_option
 @past_options
 @click.option(
     "--section",
     "sections",
-    type=click.Choice(_SECTIONS),
+    metavar="NAME",
     multiple=True,
-    help="Only this section; may be given more than once.",
+    help="Only this section, a heading of the answer, and all of it; may be given more than once.",
 )
 def show(
-    model: str,
+    name: str,
     log_uri: str,
     *,
     as_json: bool,
@@ -113,23 +109,40 @@ def show(
     as_of: datetime | None,
     known_at: datetime | None,
 ) -> None:
-    """What exactly produced this model version.
+    """What exactly produced this model version; what was said of a dataset, a job or a run.
 
-    MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest.
+    MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest. Its
+    sections: model, run, data, transformations, params, code, environment, metrics, evaluations, artifact,
+    registration, deployments, changes.
+
+    DATASET is called as a model is; JOB by its name, as `modeltrail runs` has it, RUN by its id or an end of
+    it. Where one name is of several, put `dataset:`, `job:` or `run:` before it. Of these every facet is
+    told, whoever sent it: sql, sourceCode, tags, ownership, dataQualityAssertions, errorMessage, … Of a job
+    or a dataset it is the last of each, of what its 5 latest runs say.
 
     \b
     modeltrail show churn@3
     modeltrail show models/churn.joblib --section data --section params
+    modeltrail show train-churn --section sql
+    modeltrail show data/features.parquet --json
     """
     from modeltrail_collector import answers
-    from modeltrail_collector.cli import story
+    from modeltrail_collector.cli import described, story
 
     with asking(log_uri, as_of, known_at) as db:
-        answer = answers.show(db, model)
+        answer = answers.show(db, name)
+        known = described.sections(answer)
+        if unknown := [section for section in sections if section not in known]:
+            raise click.BadParameter(
+                f"{name} has no section {unknown[0]!r}. It has: {', '.join(known)}.", param_hint="--section"
+            )
+        told = described.chosen(answer, sections) if sections else answer
         if as_json:
-            print_json({name: answer[name] for name in sections or answer})
+            print_json(told)
+        elif "model" in answer:
+            story.print_story(told, tuple(told))
         else:
-            story.print_story(answer, sections or tuple(answer))
+            described.print_described(told, whole=bool(sections))
 
 
 @click.command()

@@ -19,7 +19,7 @@ from modeltrail_collector.cli.output import (
     print_rows,
     told_as_json,
 )
-from modeltrail_collector.cli.watch import check_metrics, until_sigterm
+from modeltrail_collector.cli.watch import check_metrics, interval_option, until_sigterm
 from modeltrail_collector.cli.watch import watch as watch_
 
 if TYPE_CHECKING:
@@ -46,14 +46,7 @@ _TO_HELP: Final = "The backend, as http://marquez:5000, or its whole endpoint (i
 @click.option("--topic", help="The topic.  [default: openlineage.events]")
 @click.option("--group", help="The consumer group of that collecting.  [default: modeltrail-relay]")
 @click.option("--watch", is_flag=True, help="Go on: send whatever is new in the log, until SIGTERM.")
-@click.option(
-    "--interval",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.05),
-    default=5.0,
-    show_default=True,
-    help="How often --watch looks.",
-)
+@interval_option(5.0)
 @click.option(
     "--kind",
     "kinds",

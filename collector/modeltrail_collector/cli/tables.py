@@ -15,7 +15,7 @@ from modeltrail_collector.cli.output import (
     print_json,
     told_as_json,
 )
-from modeltrail_collector.cli.watch import check_metrics
+from modeltrail_collector.cli.watch import check_metrics, interval_option
 from modeltrail_collector.cli.watch import watch as watch_
 from modeltrail_schemas.printable import printable
 
@@ -35,14 +35,7 @@ _TOLD_A_TURN = 200
 @log_option
 @json_option
 @click.option("--watch", is_flag=True, help="Go on: compact whenever something new is sealed, until SIGTERM.")
-@click.option(
-    "--interval",
-    metavar="SECONDS",
-    type=click.FloatRange(min=0.05),
-    default=30.0,
-    show_default=True,
-    help="How often --watch looks.",
-)
+@interval_option(30.0)
 @click.option(
     "--alerts",
     metavar="FILE",

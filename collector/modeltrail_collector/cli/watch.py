@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -15,8 +15,21 @@ from modeltrail_collector.log import Log
 from modeltrail_collector.pump.notices import Outage
 
 T = TypeVar("T")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _logger = logging.getLogger(__name__)
+
+
+def interval_option(default: float) -> Callable[[Function], Function]:
+    """`--interval SECONDS`: how often `--watch` looks."""
+    return click.option(
+        "--interval",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0.05),
+        default=default,
+        show_default=True,
+        help="How often --watch looks.",
+    )
 
 
 def check_metrics(metrics: str | None, *, watch: bool) -> None:

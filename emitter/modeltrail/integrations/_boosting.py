@@ -22,7 +22,7 @@ from modeltrail.integrations._runs import (
     record_params,
 )
 from modeltrail.integrations._saving import record_saved
-from modeltrail.integrations._sources import Source, record_data
+from modeltrail.integrations._sources import Source, record_beside, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
@@ -63,6 +63,7 @@ class Asked:
         params: what the objective, the trees and so on are to be.
         trained: the data to train on.
         judged: the names of the evaluation sets, and their data.
+        beside: what it learns from beside the table, by name: weights, groups of rows.
         base: the model to go on with.
     """
 
@@ -71,6 +72,7 @@ class Asked:
     trained: Source
     judged: Sequence[tuple[str, Source]] = ()
     base: object = None
+    beside: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 Score = tuple[Any, ...]
@@ -203,6 +205,7 @@ def _record_asked(
 ) -> dict[str, Role]:
     """Record what goes in; of a cross-validation no model comes, and it has no `fit`."""
     _, roles = record_data(run, asked.trained, [source for _, source in asked.judged], fit)
+    record_beside(run, asked.beside, fit)
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}

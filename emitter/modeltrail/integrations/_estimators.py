@@ -16,7 +16,7 @@ from modeltrail.integrations._runs import (
     made_alone,
     record_params,
 )
-from modeltrail.integrations._sources import record_data, see
+from modeltrail.integrations._sources import record_beside, record_data, see
 from modeltrail.observe import boosters, data, loads, model, origins
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
@@ -74,12 +74,15 @@ def _record_asked(
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged, fit)
-    if (weights := given.get("sample_weight")) is not None:
-        run.input(weights, role="train", name=f"{run.name}/sample_weight", capture="observed", of=fit)
+    record_beside(run, {name: given[name] for name in _BESIDE if given.get(name) is not None}, fit)
     if _boosted(estimator):
         _boosting.record_base(run, fit, _base(given))
         _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
     return source
+
+
+_BESIDE: Final = ("sample_weight", "base_margin", "init_score", "group", "qid", "feature_weights")
+"""Arguments of a fit, of scikit-learn, xgboost or lightgbm, that hold what it learns from beside a table."""
 
 
 def _passed_on(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,12 @@ def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
     return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 
+def record_beside(run: Run, beside: Mapping[str, Any], of: object) -> None:
+    """Record what a training learns from beside features and labels, by its name: weights, groups of rows."""
+    for name, values in beside.items():
+        run.input(values, role="train", name=f"{run.name}/{name}", capture="observed", of=of)
+
+
 def found(run: Run, source: Source, role: Role) -> Any:
     """What `run.input` takes; of data that was not seen, or that is gone, only that there is some."""
     seen = source.data() if isinstance(source.data, ref) else source.data

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_save
@@ -75,8 +76,22 @@ def _asked(given: Mapping[str, Any]) -> Asked:
         (names[number] if number < len(names) else _name(number, each, given["train_set"]), _known(each))
         for number, each in enumerate(sets)
     ]
-    params = given.get("params") or {}
-    return Asked(NAME, params, _known(given["train_set"]), judged, given.get("init_model"))
+    params, dataset = given.get("params") or {}, given["train_set"]
+    return Asked(NAME, params, _known(dataset), judged, given.get("init_model"), _beside(dataset))
+
+
+def _beside(dataset: Any) -> dict[str, Any]:
+    """What a dataset has beside features and labels, as lightgbm keeps it once it has made bins."""
+    asarray = sys.modules["numpy"].asarray
+    found: dict[str, Any] = {}
+    for name, kind in _BESIDE.items():
+        with guarded("looking at a dataset"):
+            if (values := getattr(dataset, name, None)) is not None:
+                found[name] = asarray(values, dtype=kind)
+    return found
+
+
+_BESIDE: Final = {"weight": "float32", "init_score": "float64", "group": "int32", "position": "int32"}
 
 
 def _name(number: int, dataset: Any, trained: Any) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_save
@@ -75,8 +76,30 @@ def _asked(given: Mapping[str, Any]) -> Asked:
     judged = (
         [(name, sources.known(matrix)) for matrix, name in evals] if isinstance(evals, list | tuple) else []
     )
-    params = _by_name(given.get("params"))
-    return Asked(NAME, params, sources.known(given["dtrain"]), judged, given.get("xgb_model"))
+    params, matrix = _by_name(given.get("params")), given["dtrain"]
+    return Asked(NAME, params, sources.known(matrix), judged, given.get("xgb_model"), _beside(matrix))
+
+
+def _beside(matrix: Any) -> dict[str, Any]:
+    """What a matrix has beside features and labels, as xgboost keeps it: it may have been set at any time."""
+    found: dict[str, Any] = {}
+    for name, field in _BESIDE.items() if hasattr(matrix, "get_float_info") else ():
+        with guarded("looking at a matrix"):
+            values = matrix.get_uint_info(field) if name == "group" else matrix.get_float_info(field)
+            if values.size:
+                found[name] = values
+    return found
+
+
+_BESIDE: Final = {
+    "weight": "weight",
+    "base_margin": "base_margin",
+    "group": "group_ptr",
+    "label_lower_bound": "label_lower_bound",
+    "label_upper_bound": "label_upper_bound",
+    "feature_weights": "feature_weights",
+}
+"""What can be given to a matrix, and what xgboost calls it inside."""
 
 
 def _by_name(params: Any) -> Mapping[str, Any]:

@@ -336,12 +336,16 @@ class Facts:
     @property
     def kind(self) -> str:
         """The type of the job: as given, else TRAIN if a model is made, else JOB."""
-        return self.job_type or ("TRAIN" if self.training or self.models else "JOB")
+        return self.job_type or ("TRAIN" if self.training or self._made() else "JOB")
+
+    def _made(self) -> list[Model]:
+        """The models that came of the run: what it only registers did not."""
+        return [model for model in self.models if not model.is_found]
 
     def role(self) -> str:
         """What inputs are for where nobody said."""
-        makes_data_only = bool(self.outputs) and self.kind == "JOB"
-        return "train" if self.job_type is None and not makes_data_only else ROLES.get(self.kind, "other")
+        makes_no_model = bool(self.outputs or self.models) and self.kind == "JOB"
+        return "train" if self.job_type is None and not makes_no_model else ROLES.get(self.kind, "other")
 
     def unlearned(self) -> dict[Identity, set[Identity]]:
         """Model -> the inputs that only other models of the run learned from."""
@@ -373,7 +377,8 @@ class Facts:
                     yield found
 
     def _training(self) -> Facet | None:
-        return self.training.facet(self.models[-1].view if self.models else ModelView("", ""), self._apart())
+        made = self._made() or (self.models if self.training else [])
+        return self.training.facet(made[-1].view if made else ModelView("", ""), self._apart())
 
     def _hyperparameters(self) -> Facet | None:
         return self.params.facet(self._apart(), self.capture)

@@ -6,25 +6,14 @@ import pytest
 import requests
 from browsed import browsing
 from marquez_asked import new_run
+from served import tokens
 
 OWN, ALL, SENDER = "own-0123456789abcdef", "all-0123456789abcdef", "ingest-0123456789abcdef"
-TOKENS = f"""
-[[token]]
-name = "own"
-token = "{OWN}"
-scopes = ["read"]
-namespaces = ["own"]
-
-[[token]]
-name = "all"
-token = "{ALL}"
-scopes = ["read", "ingest"]
-
-[[token]]
-name = "sender"
-token = "{SENDER}"
-scopes = ["ingest"]
-"""
+TOKENS = tokens(
+    {"name": "own", "token": OWN, "scopes": ["read"], "namespaces": ["own"]},
+    {"name": "all", "token": ALL, "scopes": ["read", "ingest"]},
+    {"name": "sender", "token": SENDER, "scopes": ["ingest"]},
+)
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,7 @@ def test_what_cannot_be_asked_says_why(client, path, says):
         ("lineage?nodeId=job:{}:nope", "Job 'nope' not found."),
         ("lineage?nodeId=run:nope", "must be of type dataset or job"),
         ("column-lineage?nodeId=dataset:{}:nope", "not found"),
-        ("answers/show?model=nope", "No model is called 'nope'."),
+        ("answers/show?model=nope", "No model, dataset, job or run is called 'nope'."),
     ],
 )
 def test_what_is_not_there_is_told_as_marquez_does(client, path, says):

@@ -1,6 +1,8 @@
 """The HTML reports in a real browser."""
 
+import html
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,29 @@ def test_a_browser_neither_complains_nor_asks(browser, recorded, ask, tmp_path, 
     page.write_text(ask(recorded, "churn@1", kind).text, encoding="utf-8")
     assert ([], []) == browser.look(page, f"--print-to-pdf={tmp_path / 'report.pdf'}")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+MEASURE = """onload = () => {
+    const page = document.querySelector("iframe").contentDocument
+    const cells = [...page.querySelectorAll("td")].map(cell => cell.getBoundingClientRect())
+    const letters = cells.filter(cell => cell.height > 100 && cell.width < 60).length
+    console.log(`wide ${page.documentElement.scrollWidth}, columns of letters ${letters}`)
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [800, 400])
+def test_a_narrow_window_leaves_words_whole(browser, recorded, ask, tmp_path, width) -> None:
+    """No report is wider than its window, and no column of a table is so narrow that words fall apart."""
+    for kind in ("audit", "annex-iv", "model-card"):
+        text = re.sub(
+            '<meta http-equiv="Content-Security-Policy"[^>]*>', "", ask(recorded, "churn@1", kind).text
+        )
+        page = tmp_path / f"{kind}.html"
+        frame = f'<iframe width="{width}" height="900" frameborder="0" srcdoc="{html.escape(text)}"></iframe>'
+        page.write_text(f"{frame}<script>{MEASURE}</script>", encoding="utf-8")
+        said, _ = browser.look(page, f"--screenshot={tmp_path / 'page.png'}")
+        assert any(f"wide {width}, columns of letters 0" in line for line in said), said
 
 
 @pytest.mark.slow

@@ -31,7 +31,9 @@ XGBOOST = SimpleNamespace(
     ),
     judged=lambda named: {"evals": [(matrix, name) for name, matrix in named.items()]},
     going_on="xgb_model",
-    matrix=lambda table, labels, _=None, weight=None: xgboost.DMatrix(table, label=labels, weight=weight),
+    matrix=lambda table, labels, _=None, **beside: xgboost.DMatrix(table, label=labels, **beside),
+    start="base_margin",
+    beside={"weight": np.arange(200) + 2, "base_margin": np.full(200, 0.5)},
     cv=lambda matrix: xgboost.cv({"objective": "binary:logistic"}, matrix, 3, nfold=2),
     estimator=lambda **more: xgboost.XGBClassifier(n_estimators=3, **more),
     evaluated=lambda *pairs: {"eval_set": list(pairs), "verbose": False},
@@ -53,9 +55,11 @@ LIGHTGBM = SimpleNamespace(
     ),
     judged=lambda named: {"valid_sets": list(named.values()), "valid_names": list(named)},
     going_on="init_model",
-    matrix=lambda table, labels, whole=None, weight=None: lightgbm.Dataset(
-        table, label=labels, reference=whole, weight=weight, free_raw_data=False
+    matrix=lambda table, labels, whole=None, **beside: lightgbm.Dataset(
+        table, label=labels, reference=whole, free_raw_data=False, **beside
     ),
+    start="init_score",
+    beside={"weight": np.arange(200) + 2, "init_score": np.full(200, 0.5), "group": [150, 50]},
     cv=lambda matrix: lightgbm.cv({"objective": "binary", "verbose": -1}, matrix, 3, nfold=2),
     estimator=lambda **more: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, **more),
     evaluated=lambda *pairs: dict(zip(("eval_X", "eval_y"), zip(*pairs, strict=True), strict=True)),
@@ -144,6 +148,35 @@ def test_weights_are_told_by_their_name(library, autolog, told, table):
             library.train(library.matrix(features, labels, weight=weights))
     named = [uses(event)["train/train"]["weightColumn"] for event in told()]
     assert ["income", "income", "weight", "weight"] == named
+
+
+@both
+def test_what_stands_beside_the_table_is_learned_from(library, autolog, told, table):
+    """Weights, margins and groups of a matrix, given or set later, are inputs with their own fingerprints."""
+    autolog()
+    features, labels = table[["age"]], table["bought"]
+    beside = library.beside
+    with modeltrail.run("train"):
+        library.train(library.matrix(features, labels, **beside))
+    later = library.matrix(features, labels)
+    for name, values in beside.items():
+        getattr(later, f"set_{name}")(values)
+    with modeltrail.run("train"):
+        library.train(later)
+    later.set_weight(beside["weight"] + 1)  # the bins of the table are made by now
+    with modeltrail.run("train"):
+        library.train(later)
+    with modeltrail.run("train"):
+        library.estimator().fit(features, labels, **{library.start: beside[library.start]})
+    given, set_, changed, fitted = (uses(event) for event in told())
+    assert given.keys() == {"train/train", *(f"train/{name}" for name in beside)}
+    digests = [
+        {name: use["fingerprint"]["digest"] for name, use in found.items()}
+        for found in (given, set_, changed)
+    ]
+    assert digests[0] == digests[1]
+    assert {"train/weight"} == {name for name in digests[0] if digests[0][name] != digests[2][name]}
+    assert {"train/train", f"train/{library.start}"} == fitted.keys()
 
 
 @both

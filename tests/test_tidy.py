@@ -92,6 +92,11 @@ def test_no_unfinished_work() -> None:
     assert [] == hits(pattern, sources())
 
 
+def test_no_merge_is_left_half_done() -> None:
+    """No file holds the marks that git puts where two branches contradict each other."""
+    assert [] == hits(re.compile(r"^(<{7}|>{7}) \w"), tracked(".py", ".md", ".toml", ".json", ".sql", ".yml"))
+
+
 def test_no_machine_paths() -> None:
     """Nothing that is committed holds an absolute path of somebody's machine."""
     pattern = re.compile(r"(?<![\w.])/(root|work|home/\w+)/[\w.]")

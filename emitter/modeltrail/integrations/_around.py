@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
+from modeltrail.integrations._frames import argument
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import boosters, origins
@@ -83,11 +84,10 @@ def observe_split(call: Call) -> Finish:
 
 def observe_dump(call: Call) -> Finish | None:
     """A saved model is an output, with what is known of it from memory; a saved transformer is data."""
-    if not any(is_fitted_thing(argument) for argument in (*call.args, *call.kwargs.values())):
+    if not any(is_fitted_thing(each) for each in (*call.args, *call.kwargs.values())):
         return None
-    given = call.arguments()
-    dumped = given.get("value", given.get("obj"))
-    target: Any = given.get("filename", given.get("file"))
+    dumped = argument(call.function, call.args, call.kwargs)
+    target: Any = argument(call.function, call.args, call.kwargs, 1)
     path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
     if not is_fitted_thing(dumped) or not isinstance(path, str | os.PathLike):
         return None

@@ -448,6 +448,19 @@ def test_what_fails_after_a_call_is_ours_alone():
     assert [False, True, False] == ["followed by modeltrail" in file for file in files]
 
 
+def test_what_happens_at_each_step_is_followed_without_a_detour():
+    """What was given is seen after each call until all is undone; what fails then is ours alone."""
+    _patch.follow_simply("test", Library, "inner", lambda args, kwargs: seen.append((args[1:], kwargs)))
+    _patch.follow_simply("test", Library, "outer", fail_after)
+    assert 5 == Library().outer(3, more=2)
+    assert [((3,), {}), ((2,), {})] == seen
+    assert {"following a call: ZeroDivisionError": 1} == guard.failures()
+    held = Library.inner
+    _patch.undo("test")
+    assert (5, 7) == (Library().outer(3, more=2), held(Library(), 7))
+    assert 2 == len(seen)
+
+
 def test_a_followed_function_is_of_its_library():
     """Libraries look for the first frame that is in no file of theirs to say where a warning is due."""
     _patch.follow_functions("test", [json.dumps], remember)

@@ -1,9 +1,11 @@
 """Training loops of PyTorch: what its hooks, loaders and files say of them."""
 
+import contextvars
 import gc
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from told import edges, facet, known, metrics, uses
 import modeltrail
 from modeltrail import guard, integrations
 from modeltrail.integrations import _calls
+from modeltrail.integrations import _training as training
 from modeltrail.observe import origins
 
 pytestmark = pytest.mark.torch
@@ -497,6 +500,20 @@ def test_hooks_are_taken_back(autolog, torch):
     assert [each + 1 for each in before] == [len(each) for each in known_hooks]
     integrations.deactivate("torch")
     assert before == [len(each) for each in known_hooks]
+
+
+def test_each_thread_has_its_own_place_in_a_loop(torch):
+    """Also one that goes on in the context of another, as `asyncio.to_thread` has it."""
+    here = training.now()
+    context = contextvars.copy_context()
+    there = []
+    thread = threading.Thread(
+        target=lambda: there.extend(context.run(lambda: (training.now(), training.now())))
+    )
+    thread.start()
+    thread.join()
+    assert here is training.now()
+    assert there[0] is there[1] is not here
 
 
 def test_our_failures_stay_ours(events, monkeypatch, loop):

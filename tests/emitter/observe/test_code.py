@@ -70,6 +70,16 @@ def test_the_location_is_a_link_without_credentials(repo):
     )
 
 
+def test_a_detached_commit_has_no_branch_and_another_remote_counts(repo):
+    """On a detached commit no branch is named; where no remote is `origin` it is the first by its name."""
+    run(repo, "remote", "rename", "origin", "work")
+    run(repo, "remote", "add", "home", "https://host/home.git")
+    run(repo, "checkout", "-q", "--detach")
+    location = code.location(repo / "train.py")
+    assert (head(repo), "https://host/home.git") == (location["version"], location["repoUrl"])
+    assert "branch" not in location
+
+
 def test_a_change_makes_it_dirty(repo):
     """A changed tracked file makes it dirty; the diff is there, redacted, with the digest of the whole."""
     (repo / "train.py").write_text("x = 2\npassword = 'hunter3'\n")

@@ -1,5 +1,7 @@
 """What is seen of datasets and loaders of PyTorch, and how a tensor is known again."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +106,15 @@ def test_subsets_are_their_rows(torch, read):
     sampler = torch.utils.data.SubsetRandomSampler([1, 2, 3])
     by_sampler, _ = loaders.look(torch.utils.data.DataLoader(whole, sampler=sampler))
     assert (3, ["x.csv"]) == (by_sampler.rows, known(by_sampler))
+
+
+def test_the_digest_of_the_rows_is_that_of_their_json(torch, read):
+    """`indexSha256` is the SHA-256 of the numbers as Python writes them as JSON, whatever holds them."""
+    whole = torch.utils.data.TensorDataset(torch.tensor(read()))
+    wanted = hashlib.sha256(json.dumps([4, 2, 9]).encode()).hexdigest()
+    for rows in ([4, 2, 9], [np.int64(4), 2, torch.tensor(9)], np.array([4, 2, 9])):
+        view, _ = loaders.look(torch.utils.data.Subset(whole, rows))
+        assert wanted == origins.of(view).split["indexSha256"]
 
 
 def test_many_rows_are_taken_block_by_block(torch, read, monkeypatch):

@@ -30,7 +30,7 @@ class Own(msgspec.Struct, frozen=True):
 
     def has(self, entry: Any) -> bool:
         """Whether a parameter or a step is its own, or of the run as a whole."""
-        return not isinstance(entry, dict) or entry.get("modelId") in {None, self.model_id}
+        return not isinstance(entry, dict) or entry.get("modelId") in (None, self.model_id)
 
     def read(self, scope: str, namespace: str | None, name: str | None) -> bool:
         """Whether a facet of this scope speaks of something else than an input that it did not learn from."""
@@ -109,4 +109,4 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _name(entry: Mapping[str, Any]) -> Name:
-    return entry.get("namespace"), entry.get("name")
+    return str(entry.get("namespace")), str(entry.get("name"))

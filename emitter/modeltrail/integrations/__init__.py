@@ -15,7 +15,7 @@ import attrs
 from modeltrail import settings
 from modeltrail.errors import ConfigError, MissingExtra
 from modeltrail.guard import guarded, uncollected, warn_once
-from modeltrail.integrations import _imports, _patch
+from modeltrail.integrations import _imports, _loads, _patch
 
 
 @attrs.frozen
@@ -53,9 +53,6 @@ TABLE: Final = (
     Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 6)),
     Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
-
-LOADED: Final = ("sklearn", "xgboost", "lightgbm")
-"""Whose objects joblib and pickle load."""
 
 _waiting: set[str] = set()
 
@@ -100,8 +97,8 @@ def _activate(integration: Integration, *, asked: bool) -> None:
     if integration.name in _waiting:
         return
     _waiting.add(integration.name)
-    if integration.name in LOADED:
-        importlib.import_module("modeltrail.integrations._loads").observe(integration.name)
+    if integration.name in _loads.LIBRARIES:
+        _loads.observe(integration.name)
     _imports.when_imported(integration.module, lambda module: _connect(integration, module))
 
 

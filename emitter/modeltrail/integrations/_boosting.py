@@ -13,7 +13,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _loads, _saving
+from modeltrail.integrations import _around, _loaded, _saving
 from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import (
     current_or_own,
@@ -270,7 +270,7 @@ def observe_load(call: Call) -> Finish | None:
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
             place = _places[boosters.native(given["self"])] = _place(path)
-            _loads.record_model(given["self"], place)
+            _loaded.record_model(given["self"], place)
 
     return finish
 

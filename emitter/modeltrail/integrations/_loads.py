@@ -1,17 +1,21 @@
-"""Fitted models that are loaded from a file, whichever library they are of."""
+"""Loads by joblib and pickle are observed at once: the library of a model is often imported by nothing else.
 
-from pathlib import Path
+What a run needs is loaded only once something of such a library was.
+"""
 
-from modeltrail import api
-from modeltrail.integrations import _around, _imports, _patch, _saving
-from modeltrail.integrations import _sklearn_facts as facts
-from modeltrail.integrations._frames import record_read
+import importlib
+import sys
+from typing import Final
+
+from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations._patch import Call, Finish
-from modeltrail.observe import boosters, loads, origins
+
+LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm")
+"""Whose objects are looked for."""
 
 
 def observe(integration: str) -> None:
-    """Observe loads at once: the library of a model is often imported by nothing else."""
+    """Observe loads for one of these libraries."""
     for name in ("joblib", "pickle"):
         _imports.when_imported(
             name, lambda module: _patch.wrap_function(integration, module.load, observe_load)
@@ -22,22 +26,8 @@ def observe_load(call: Call) -> Finish:
     """A loaded model is an input of the run, a loaded transformer is data that it read."""
 
     def finish(loaded: object, error: BaseException | None) -> None:
-        if error is not None or not _around.is_fitted_thing(loaded):
-            return
-        given = next(iter((*call.args, *call.kwargs.values())), None)
-        if not (boosters.is_native(loaded) or facts.is_model(loaded)):
-            record_read(loaded, given)
-            return
-        for place in origins.places(given):
-            record_model(loaded, place)
+        if error is None and not sys.modules.keys().isdisjoint(LIBRARIES):
+            given = next(iter((*call.args, *call.kwargs.values())), None)
+            importlib.import_module("modeltrail.integrations._loaded").record(loaded, given)
 
     return finish
-
-
-def record_model(loaded: object, place: str) -> None:
-    """A model was loaded from a file; what the run itself has saved is no input of it."""
-    origins.read(loaded, [place])
-    loads.remember(loaded, place)
-    run = api.current_run()
-    if run is not None and run.facts.find_model(Path(place)) is None:
-        _saving.record_loaded(place)

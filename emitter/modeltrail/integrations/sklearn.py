@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from modeltrail.integrations import _around, _patch, _scores
 from modeltrail.integrations._estimators import observe_fit
-from modeltrail.integrations._patch import Call
 from modeltrail.observe import loads, origins
 
 NAME: Final = "sklearn"
@@ -36,7 +35,7 @@ def _observe_class(kind: type) -> None:
         if method in vars(kind):
             _patch.wrap(NAME, *_place(kind, method), observe_fit)
     if "partial_fit" in vars(kind):
-        _patch.wrap(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
+        _patch.follow(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
     if "transform" in vars(kind):
         _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
     for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
@@ -51,10 +50,12 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
     return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
 
 
-def observe_partial_fit(call: Call) -> None:
+def observe_partial_fit(
+    _: Callable[..., Any], __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
     """What learns more is another model than was loaded; nothing else is recorded of it."""
-    for estimator in call.args[:1]:
-        loads.forget(estimator)
+    del kwargs
+    loads.forget(args[0])
 
 
 def observe_transform(

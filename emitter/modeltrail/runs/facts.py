@@ -245,7 +245,7 @@ class Facts:
             return
         made.fit.is_saved = True
         if before is not None and before is made.fit.before and before not in self._made_of_fits():
-            made.fit.number = before.number
+            self.fits.replace(before, made.fit)
             self.params.forget(before)
             self.training.forget(before)
             self.more_steps = [each for each in self.more_steps if each[0] is not before]

@@ -38,13 +38,14 @@ class Fits:
         self._known: Weakly[Fit] = Weakly()
         self._parts: Weakly[Fit] = Weakly()
         self._numbers = itertools.count(1)
+        self._free: list[int] = []
 
     def begin(self, kind: str, thing: object = None) -> Fit:
         """An object is going to be fitted; one that is not there yet is named by `bind`."""
         before = self._known.of(thing)
         if before is not None and not before.is_saved:
             return before
-        made = Fit(kind, next(self._numbers), before)
+        made = Fit(kind, self._free.pop() if self._free else next(self._numbers), before)
         self._known.remember(thing, made)
         self._parts.forget(thing)
         return made
@@ -52,6 +53,11 @@ class Fits:
     def bind(self, fit: Fit, thing: object) -> None:
         """An object came of a fit: a booster, or what a search found best."""
         self._parts.remember(thing, fit)
+
+    def replace(self, before: Fit, fit: Fit) -> None:
+        """Nothing is left of a fit that the next one of its object took the place of: that has its number."""
+        self._free.append(fit.number)
+        fit.number = before.number
 
     def of(self, thing: object) -> Fit | None:
         """The fit of an object; a fit is its own; None of an object that the run has not fitted."""

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from modeltrail_collector.cli.tables import compact as command
 from modeltrail_collector.findings import compact_and_tell
+from modeltrail_collector.findings.event import Version
+from modeltrail_collector.findings.event import make as make_event
 from modeltrail_collector.judge import judge
 from modeltrail_collector.log import Batch, Log, open_log
 from modeltrail_collector.log.verify import verify
@@ -55,6 +57,24 @@ def told(log: Log) -> dict[str, dict]:
 
 def rows(log: Log, name: str) -> list[dict]:
     return table_store(log).open(name).to_pyarrow_table().to_pylist()
+
+
+def test_what_is_left_out_is_counted() -> None:
+    """What is too long for the event, and causes that are unlikely or too many, are counted there."""
+    version = Version("ns", "m", "2", "2026-03-02T09:00:00Z", "1")
+    rows = [
+        {"section": "parameters", "path": f"p{n:03}", "before": "b" * 2000, "after": None} for n in range(99)
+    ]
+    cause = {"kind": "code", "subject": "a.py", "evidence": [], "against": []}
+    causes = [cause | {"strength": strength} for strength in ["strong"] * 22 + ["unlikely"] * 3]
+    facet = make_event(version, rows, causes)["inputs"][0]["facets"]["modelTrail_changes"]
+    told = facet["parameters"]["removed"]
+    assert (1000, "b…") == (len(told[0]["before"]), told[0]["before"][-2:])
+    assert [{"path": f"{99 - len(told)} more, too long to be told here"}] == facet["parameters"]["changed"]
+    left = [(one["path"], one["evidence"].partition(":")[0]) for one in facet["likelyCauses"][20:]]
+    assert [("2 more", "likely"), ("3 more", "unlikely")] == left
+    unknown = make_event(version, rows, None)["inputs"][0]["facets"]["modelTrail_changes"]
+    assert "likelyCauses" not in unknown
 
 
 def test_every_new_version_is_told_once(log, make) -> None:

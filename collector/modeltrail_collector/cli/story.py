@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     bold,
@@ -277,7 +278,11 @@ def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
 
 def _changes(rows: list[dict[str, Any]]) -> list[Line]:
     """A step that came or went says its parameters itself: they are not told again one by one."""
-    steps = {row["path"] for row in rows if row["section"] == "transformations"}
+    steps = {
+        row["path"]
+        for row in rows
+        if row["section"] == "transformations" and None in (row["before"], row["after"])
+    }
     lines: list[Line] = []
     for row in rows:
         name, mark, field = row["path"].rpartition("#")
@@ -286,8 +291,19 @@ def _changes(rows: list[dict[str, Any]]) -> list[Line]:
         path = f"{label('file', name)} {field}" if mark else row["path"]
         path = path.replace(f"{Path.cwd()}/", "")
         section = _HEADINGS.get(row["section"], row["section"])
-        lines.append((section, path, f"{_side(row['before'])} → {_side(row['after'])}", ""))
+        lines.append((section, path, _sides(row["before"], row["after"]), ""))
     return lines
+
+
+_LONGEST: Final = 48
+
+
+def _sides(before: str | None, after: str | None) -> str:
+    """Both values, shortened; what looks the same then from where it differs, and numbers in full."""
+    told = [_side(before), _side(after)]
+    if told[0] == told[1] and before is not None and after is not None:
+        told = [_cut(text) for text in apart(before, after, _LONGEST)]
+    return " → ".join(told)
 
 
 def _side(text: str | None) -> str:
@@ -297,13 +313,16 @@ def _side(text: str | None) -> str:
 
 
 def _figure(value: Any) -> str:
-    """A number with at most six significant digits; text at most 60 characters."""
+    """A number with at most six significant digits; text at most `_LONGEST` characters."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        text = "" if value is None else str(value)
-        return text if len(text) <= 48 else text[:47] + "…"
+        return "" if value is None else _cut(str(value))
     return str(value) if number.is_integer() else f"{number:.6g}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _brief(value: Any) -> str:

@@ -135,12 +135,12 @@ def _changes(db: Database, version: Version) -> list[Row]:
     )
 
 
-def _causes(db: Database, version: Version) -> list[Row]:
-    """The likely causes; none where they cannot be worked out: the differences are told all the same."""
+def _causes(db: Database, version: Version) -> list[Row] | None:
+    """The likely causes; None where they cannot be worked out: the differences are told all the same."""
     if version.base is None:
         return []
     try:
         return causes_of(db, version.namespace, version.name, version.base, version.version)
     except Exception:  # what strangers say must not end who compacts
         _logger.exception("the causes of %s %s cannot be worked out", version.name, version.version)
-        return []
+        return None

@@ -42,18 +42,20 @@ class Version(msgspec.Struct, frozen=True):
         return str(uuid.uuid5(_RUN, json.dumps(parts)))
 
 
-def make(version: Version, changes: list[Row], causes: list[Row]) -> dict[str, Any]:
+def make(version: Version, changes: list[Row], causes: list[Row] | None) -> dict[str, Any]:
     """The RunEvent about a version.
 
-    `changes` are its rows of table `changes`, `causes` those of `answers.why`. What is left out for its
+    `changes` are its rows of table `changes`, `causes` those of `answers.why`
+    (None: they are not known). What is left out for its
     length is counted, and so are unlikely causes.
     """
     facet: dict[str, Any] = {
         **_base(schema_url(KEY)),
         **{section: _section(changes, section) for section in SECTIONS},
-        "likelyCauses": _causes(causes),
         "capture": "inferred",
     }
+    if causes is not None:
+        facet["likelyCauses"] = _causes(causes)
     if version.base is not None:
         facet["baseVersion"] = version.base
     dataset = {

@@ -95,11 +95,13 @@ class Step(msgspec.Struct, frozen=True):
 
 def _slice(told: str | None) -> str:
     """A slice by several columns (JSON, column -> value) is the same in whichever order they are told."""
+    if not told:
+        return ""
     try:
-        found = json.loads(told or "")
-    except ValueError:
-        return told or ""
-    return json.dumps(found, sort_keys=True) if isinstance(found, dict) else str(told)
+        found = json.loads(told)
+    except (ValueError, RecursionError):
+        return told
+    return json.dumps(found, sort_keys=True) if isinstance(found, dict) else told
 
 
 def content(
@@ -194,6 +196,8 @@ def _match(old: Sequence[One], new: Sequence[One], *rules: Rule[One]) -> list[tu
     """
     pairs: list[tuple[One | None, One | None]] = []
     for rule in rules:
+        if not old or not new:
+            break
         left, right = _alone(old, rule), _alone(new, rule)
         found = [(left[key], right[key]) for key in left if key in right]
         pairs += found

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.cli import answers as commands
+from modeltrail_collector.cli import story
 from modeltrail_collector.cli import tables as table_commands
 from modeltrail_collector.cli.alert import alert
 from modeltrail_collector.cli.rejected import rejected
@@ -294,6 +295,22 @@ def test_a_narrow_terminal_gets_less_and_no_broken_lines(churn) -> None:
     models = on_a_terminal(["models", "--log", churn.uri], 66).splitlines()
     assert len(answers.models(churn)) + 2 == len(models)
     assert models[-1].startswith("Left out for the width: run, digest")
+
+
+def test_changes_of_show_say_where_long_values_differ() -> None:
+    """Values that look the same when they are shortened are told apart; a changed step hides no parameter."""
+    told = [
+        ("parameters", "C", "0.12345678", "0.12345679"),
+        ("transformations", "scale", f"S({'a' * 60}=1)", f"S({'a' * 60}=2)"),
+        ("parameters", "scale__copy", "true", "false"),
+        ("transformations", "gone", "S()", None),
+        ("parameters", "gone__copy", "true", None),
+    ]
+    rows = [dict(zip(("section", "path", "before", "after"), row, strict=True)) for row in told]
+    assert [
+        ("C", "0.12345678 → 0.12345679"), ("scale", f"…{'a' * 19}=1) → …{'a' * 19}=2)"),
+        ("scale__copy", "true → false"), ("gone", "S() → nothing"),
+    ] == [line[1:3] for line in story._changes(rows)]  # fmt: skip
 
 
 def test_sql_opens_a_prompt(churn, tmp_path) -> None:

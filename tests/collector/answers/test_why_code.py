@@ -145,6 +145,16 @@ def test_without_the_repository_what_is_known_is_told(repository) -> None:
     assert (None, "git diff 111111111111 222222222222") == (apart["diff"], apart["ask"])
 
 
+def test_what_was_committed_is_the_same_code(repository) -> None:
+    """Where git says that a commit holds what was uncommitted before, no code changed."""
+    first, second = commits(repository)
+    sides = (state(first, ask(repository, "diff", first, second)), state(second))
+    assert "same" == code._compare(*sides, repository)["change"]
+    assert "changed" == code._compare(*sides, None)["change"]
+    told = code._compare(sides[0], state(second, untracked={"new.py": "1"}), repository)
+    assert ("changed", ["new.py"]) == (told["change"], told["untracked"])
+
+
 def test_what_is_the_same_and_what_is_not_known(repository) -> None:
     """The same commit and changes are the same; a side that says nothing of its code makes it unknown."""
     commit = commits(repository)[0]

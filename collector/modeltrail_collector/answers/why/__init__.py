@@ -101,15 +101,23 @@ def _unchanged(found: Found) -> list[str]:
         if old and old == new:
             said.append(f"{section}: all the same")
     if found.code["change"] == "same":
-        state = found.code["after"]
-        patched = ", the same uncommitted changes" if state["diff_sha256"] else ""
-        said.append(f"code: commit {state['commit'][:12]}{patched}")
+        said.append(_same_code(found.code["before"], found.code["after"]))
     elif found.code["change"] == "data":
         said.append(f"code: of the tracked files only data differs: {named(found.code['data_files'])}")
     fixed = [made.seeds(story) for story in (found.before, found.after)]
     if fixed[0] and fixed[0] == fixed[1]:
         said.append("seeds: " + ", ".join(f"{name}={value}" for name, value in sorted(fixed[1].items())))
     return said
+
+
+def _same_code(was: Row, now: Row) -> str:
+    states = [
+        f"commit {state['commit'][:12]}{' with uncommitted changes' if state['diff_sha256'] else ''}"
+        for state in (was, now)
+    ]
+    if was["commit"] != now["commit"] or was["diff_sha256"] != now["diff_sha256"]:
+        return f"code: {states[0]} and {states[1]} hold the same tracked files"
+    return f"code: {states[1].replace(' with', ', the same')}"
 
 
 def _not_recorded(found: Found) -> list[str]:

@@ -60,20 +60,28 @@ class Found(msgspec.Struct, frozen=True):
     figures: list[Row]
 
 
+_BRIEF: Final = 60
+
+
 def brief(value: Any) -> str:
     """A value in at most 60 characters."""
     text = str(value)
     text = text[:12] if re.fullmatch(r"[0-9a-f]{40,64}", text) else text
-    return text if len(text) <= 60 else text[:59] + "…"
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
+
+
+def apart(before: str, after: str, most: int) -> tuple[str, str]:
+    """Two texts of which only so much is shown: of long ones that begin alike what differs."""
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((place for place, (old, new) in pairs if old != new), min(len(before), len(after))) - 20
+    if start <= 0 or max(len(before), len(after)) <= most:
+        return before, after
+    return f"…{before[start:]}", f"…{after[start:]}"
 
 
 def both(before: str, after: str) -> str:
-    """`before → after`, each in at most 60 characters: of long ones that begin alike what differs."""
-    pairs = enumerate(zip(before, after, strict=False))
-    start = next((place for place, (old, new) in pairs if old != new), min(len(before), len(after))) - 20
-    if start > 0 and max(len(before), len(after)) > 60:
-        before, after = (f"…{text[start:]}" for text in (before, after))
-    return f"{brief(before)} → {brief(after)}"
+    """`before → after`, each in at most 60 characters."""
+    return " → ".join(map(brief, apart(before, after, _BRIEF)))
 
 
 def named(names: list[str]) -> str:

@@ -27,12 +27,13 @@ _DATA: Final = frozenset({
 def compare(before: Story, after: Story, repository: Path | None) -> Row:
     """The code of the two making runs.
 
-    `change` is same, changed, data (of all tracked files only data differs), or unknown: one side's code was
-    not recorded, or `entry_only`, under no version control all that is known of the code is its entry point,
-    which is the same. `diff` is the unified diff from the one state to the other, and `diff_from` says how it
-    was had: `repository` (git built both states there), `recorded` (both uncommitted diffs are on one commit,
-    and in the log), `parts` (what is recorded on either side), or None; `ask` is then the command that tells
-    it where the repository is. `cut`: the diff is not whole. `files` of it are code, `data_files` data.
+    `change` is same (in another commit too, where the repository says so), changed, data (of all tracked
+    files only data differs), or unknown: one side's code was not recorded, or `entry_only`, under no
+    version control all that is known of the code is its entry point, which is the same. `diff` is the
+    unified diff from the one state to the other, and `diff_from` says how it was had: `repository` (git
+    built both states there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts`
+    (what is recorded on either side), or None; `ask` is then the command that tells it where the repository
+    is. `cut`: the diff is not whole. `files` of it are code, `data_files` data.
     """
     read = {row["name"] for rows in after.datasets.values() for row in rows if row["kind"] == "dataset"}
     return _compare(_state(before), _state(after), repository, read)
@@ -82,6 +83,10 @@ _COMPARED: Final = (
 )  # fmt: skip
 
 
+_TRACKED: Final = frozenset({"commit", "diff_sha256"})
+"""What differs where tracked files do, and where the same files are another commit."""
+
+
 def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Collection[str] = ()) -> Row:
     answer: Row = {"change": "unknown", "before": was, "after": now, "entry_only": False, "diff": None,
                    "diff_from": None, "files": [], "data_files": [], "cut": False, "ask": None}  # fmt: skip
@@ -93,6 +98,8 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Co
     answer |= {"change": "changed", "differs": differing}
     for source, made in _WAYS:
         diff = made(was, now, repository)
+        if diff == "" and source == "repository" and {*differing} <= _TRACKED:
+            return answer | {"change": "same"}  # what was uncommitted was committed, mostly
         if diff:
             answer |= {"diff": diff, "diff_from": source}
             break
@@ -107,7 +114,7 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Co
     answer |= {"untracked": untracked, "cut": _is_cut(was, now, answer["diff"] or "")}
     answer |= _told_apart(_changed_files(was, now, answer), read)
     only_data = answer["data_files"] and not answer["files"] and not untracked and _is_whole(answer)
-    return answer | ({"change": "data"} if only_data and {*differing} <= {"commit", "diff_sha256"} else {})
+    return answer | ({"change": "data"} if only_data and {*differing} <= _TRACKED else {})
 
 
 def _is_cut(was: Row, now: Row, diff: str) -> bool:

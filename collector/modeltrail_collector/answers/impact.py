@@ -251,7 +251,7 @@ def _writers(db: Database, pairs: Iterable[tuple[Row, list[Thing]]]) -> dict[tup
 def _is_read(row: Row, thing: Thing, writer: str | None) -> bool | None:
     """Whether what a run read is this: by its content, else its version, else by who wrote it before.
 
-    None where its reader could not see which content it was, and nobody is known to have written it before.
+    None where its reader does not say which content it was, and nobody is known to have written it before.
     """
     if thing.any_version or thing.reader == row["run_id"]:
         return True
@@ -260,7 +260,7 @@ def _is_read(row: Row, thing: Thing, writer: str | None) -> bool | None:
         said, read = getattr(thing, field), row[field]
         if said and read and same_name:
             return bool(said == read)
-    if same_name and row["fingerprint"] == "" and writer is None and thing.run_id is None:
+    if same_name and not row["fingerprint"] and writer is None and thing.run_id is None:
         return None
     return thing.run_id is not None and writer == thing.run_id
 

@@ -123,7 +123,7 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     told = CliRunner().invoke(command, [old, "--log", log.uri], catch_exceptions=False).output
     assert "Which content it read is not recorded, it may be another: clean." in told
     read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
-    assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
+    assert [(None, None)] == [(each["fingerprint"], each["run"]) for each in read]
 
 
 def test_deployments_end(make, log_of) -> None:

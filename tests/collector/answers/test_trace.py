@@ -74,7 +74,7 @@ def test_a_model_does_not_come_from_its_own_evaluation(churn) -> None:
 
 
 def test_cycles_end(make, log_of) -> None:
-    """Rings of runs end, what is told elsewhere is marked; what a run read is not what it then wrote there."""
+    """Rings of runs end, what is told elsewhere is marked; what a run read is not what it wrote there."""
     ring = log_of(chain(make, ("c", "a"), ("a", "b"), ("b", "c"), ("c", "a")))
     told = answers.trace(ring, "c")
     assert ["c", "002", ["b", "001", ["a", "000", ["c", "002"]]]] == path(told)

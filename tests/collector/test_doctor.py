@@ -394,6 +394,27 @@ def test_tables_that_are_behind_are_told(filled: Path) -> None:
     assert "ok" == worst(examine(log=filled), "tables").state
 
 
+def test_tables_of_an_older_modeltrail_are_told(filled: Path) -> None:
+    """Tables whose rows were made by the rules of an older version are a warning until they are rebuilt."""
+    from modeltrail_collector import tables
+    from modeltrail_collector.tables.schema import FLAT
+    from modeltrail_collector.tables.store import append
+
+    log = open_log(filled)
+    tables.compact(log)
+    assert "table rows" not in {each.name for each in examine(log=filled)}
+    flat = tables.table_store(log).open("flat")
+    for version, advice in ((1, "modeltrail rebuild"), (99, "pip install --upgrade 'modeltrail[collector]'")):
+        append(flat, FLAT.empty_table(), {"rows": version})
+        found = worst(examine(log=filled), "table rows")
+        assert ("warn", advice) == (found.state, found.advice)
+        assert f"version {version};" in found.found
+    tables.compact(log)
+    assert "warn" == worst(examine(log=filled), "table rows").state
+    tables.rebuild(log)
+    assert "table rows" not in {each.name for each in examine(log=filled)}
+
+
 def test_s3_is_ok(s3_uri: str) -> None:
     """A store that knows put-if-absent and compares before it replaces is ok; its clock is looked at."""
     found = examine(log=s3_uri)

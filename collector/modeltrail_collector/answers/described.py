@@ -17,8 +17,10 @@ _COLUMNS: Final = (
     'run_id, scope, namespace, name, "key", "value", happened_at, topic, topic_id, "partition", "offset"'
 )
 _SOURCE: Final = ("topic", "topic_id", "partition", "offset")
-_JOBS: Final = """(SELECT job_namespace AS namespace, job_name AS name FROM runs
-    UNION SELECT job_namespace, job_name FROM events WHERE event_kind = 'job')"""
+_JOBS: Final = "SELECT job_namespace AS namespace, job_name AS name FROM"
+_OF_RUNS: Final = f"{_JOBS} runs"
+_PLANNED: Final = f"{_JOBS} events WHERE event_kind = 'job'"
+"""Jobs of runs, and those of JobEvents."""
 _OF_DATASET: Final = frozenset({"input", "output"})
 
 
@@ -35,8 +37,9 @@ def find(db: Database, text: str, *, in_full: bool) -> Row | None:
     Args:
         db: The tables.
         text: A name, `NAMESPACE/NAME`, the id of a run, or one of these behind `run:`, `job:` or `dataset:`.
-        in_full: Whether that is all of it; else an end of a dataset's name, or an end or the beginning of an
-            id (six digits or more).
+        in_full: Whether that is all of it, of what runs tell; else an end of a dataset's name, or an end or
+            the beginning of an id (six digits or more), or what only events without a run tell of: all of
+            these are looked for among everything.
 
     Raises:
         NotFound: More than one is called so.
@@ -52,13 +55,14 @@ def find(db: Database, text: str, *, in_full: bool) -> Row | None:
 def unknown(db: Database, text: str) -> str:
     """What to say where nothing is called so."""
     db.attach("mentions", "runs", "events")
-    named = f"SELECT name FROM {_JOBS} UNION SELECT name FROM mentions WHERE how = 'name'"  # noqa: S608
+    mentioned = "SELECT '', name FROM mentions WHERE how = 'name'"
+    named = f"SELECT name FROM ({_OF_RUNS} UNION {_PLANNED} UNION {mentioned})"  # noqa: S608  ours
     return f"No model, dataset, job or run is called {text!r}.{names.nearest(db, text, named)}"
 
 
 def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
     found = names.find_dataset(db, text, in_full=in_full)
-    if found is None and in_full:
+    if found is None and not in_full:
         found = _alone(db, text)
     if found is None:
         return None
@@ -93,10 +97,9 @@ def _alone(db: Database, text: str) -> Row | None:
 
 
 def _job(db: Database, text: str, in_full: bool) -> Row | None:
-    if not in_full:
-        return None
     db.attach("runs", "events")
-    found = db.rows(f"SELECT DISTINCT namespace, name FROM {_JOBS} WHERE {names.IS_CALLED}", text=text)  # noqa: S608
+    jobs = _OF_RUNS if in_full else _PLANNED
+    found = db.rows(f"SELECT DISTINCT * FROM ({jobs}) WHERE {names.IS_CALLED}", text=text)  # noqa: S608
     if not found:
         return None
     job = names.one_name(text, found)

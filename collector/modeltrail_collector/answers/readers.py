@@ -157,9 +157,9 @@ def _is_content(row: Row, thing: Thing) -> bool | None:
 def _is_written(row: Row, thing: Thing, writer: str | None) -> bool | None:
     """Whether what a run read is this, by who wrote it before.
 
-    None where its reader could not see which content it was, and nobody is known to have written it before.
+    None where its reader does not say which content it was, and nobody is known to have written it before.
     """
-    if _is_same_name(row, thing) and row["fingerprint"] == "" and writer is None and thing.run_id is None:
+    if _is_same_name(row, thing) and not row["fingerprint"] and writer is None and thing.run_id is None:
         return None
     return thing.run_id is not None and writer == thing.run_id
 

@@ -57,7 +57,7 @@ _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNT
 def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[str, Any]:
     """The tree of what `text` came from: `MODEL[@VERSION]`, an endpoint (its name or URI) or a dataset.
 
-    A node is an object: namespace, name, kind, version, fingerprint (empty where its reader could not see
+    A node is an object: namespace, name, kind, version, fingerprint (None where its reader does not say
     which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
     state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
     A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
@@ -266,7 +266,8 @@ def _writer(node: Node, candidates: list[Row]) -> Row | None:
                 if same:
                     return same[-1]
             in_time = [row for row in in_time if row[field] is None]
-    return in_time[-1] if in_time else None
+    others = [row for row in in_time if row["run_id"] != node.reader]
+    return others[-1] if others else None
 
 
 def _find_runs(db: Database, nodes: list[Node]) -> None:

@@ -28,7 +28,7 @@ def log_checks(uri: str) -> Iterator[Check]:
         return
     try:
         yield _segments(log)
-        yield _tables(log)
+        yield from _tables(log)
     except CollectorError as error:
         yield Check("log", "fail", str(error), "see above", unreachable=isinstance(error, Unavailable))
 
@@ -135,13 +135,25 @@ def _segments(log: Log) -> Check:
     )
 
 
-def _tables(log: Log) -> Check:
-    from modeltrail_collector.tables import newest_ingested_at, segments_behind
+def _tables(log: Log) -> Iterator[Check]:
+    from modeltrail_collector.tables import (
+        ROWS_VERSION,
+        newest_ingested_at,
+        rows_version,
+        segments_behind,
+    )
 
     behind, newest = segments_behind(log), newest_ingested_at(log)
     if behind:
         since = f"; their newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
-        return Check(
+        yield Check(
             "tables", "warn", f"{behind} segments are not in the tables yet{since}", "modeltrail compact"
         )
-    return Check("tables", "ok", "hold all of the log")
+    else:
+        yield Check("tables", "ok", "hold all of the log")
+    version = rows_version(log) or ROWS_VERSION
+    made = f"their rows were made by the rules of version {version}; this modeltrail's are {ROWS_VERSION}"
+    if version < ROWS_VERSION:
+        yield Check("table rows", "warn", f"{made}: some answers may be wrong", "modeltrail rebuild")
+    elif version > ROWS_VERSION:
+        yield Check("table rows", "warn", made, "pip install --upgrade 'modeltrail[collector]'")

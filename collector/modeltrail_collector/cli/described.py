@@ -16,6 +16,8 @@ FACETS: Final = "facets"
 _INDENT: Final = "  "
 _GAP: Final = "  "
 _SHOWN_LINES: Final = 12
+_SHOWN_CELL: Final = 40
+_ANY: Final = 1 << 30
 _SHOWN_DATASETS: Final = 50
 _SCOPES: Final = ("job", "run", "dataset", "input_facet", "output_facet", "input", "output")
 _OF_THE_DATASET: Final = frozenset({"input", "output"})
@@ -76,7 +78,7 @@ def _print_facet(facet: dict[str, Any], *, whole: bool) -> None:
     said = story.learned({"source": facet["source"], "capture": capture})
     click.echo(bold(printable(facet["key"])) + _GAP + dim(" ".join([*of, "·", printable(said)])))
     lines = [printable(_INDENT + line) for line in _lines(value)]
-    shown = lines if whole else _cut(lines)
+    shown = lines if whole else _cut([printable(_INDENT + line) for line in _lines(value, _SHOWN_CELL)])
     click.echo("\n".join(shown) if lines else dim(f"{_INDENT}nothing"))
     if shown != lines:
         left = len(lines) - len(shown)
@@ -90,23 +92,23 @@ def _cut(lines: list[str]) -> list[str]:
     return [line if len(line) <= width else line[: width - 1] + "…" for line in lines[:_SHOWN_LINES]]
 
 
-def _lines(value: Any) -> list[str]:
-    """Any JSON as lines; of a facet the fields that every one has are left out."""
+def _lines(value: Any, most: int = _ANY) -> list[str]:
+    """Any JSON as lines; of a facet without the fields that every one has, of a cell `most` characters."""
     if not isinstance(value, dict):
-        return _block(value)
+        return _block(value, most)
     fields = {
         name: item
         for name, item in value.items()
         if name not in _EACH_HAS and item is not None and item not in ([], {})
     }
     if len(fields) == 1 and isinstance((only := next(iter(fields.values()))), str | list | dict):
-        return _block(only)
+        return _block(only, most)
     short_ones = {name: _text(item) for name, item in fields.items() if _is_short(item)}
     width = max(map(len, short_ones), default=0)
     lines = [f"{name.ljust(width)}{_GAP}{text}" for name, text in short_ones.items()]
     for name, item in fields.items():
         if name not in short_ones:
-            lines += [name, *(_INDENT + line for line in _block(item))]
+            lines += [name, *(_INDENT + line for line in _block(item, most))]
     return lines
 
 
@@ -138,33 +140,35 @@ def _text(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def _block(value: Any) -> list[str]:
+def _block(value: Any, most: int) -> list[str]:
     """A value on lines of its own: a text as it is, objects that are alike as a table."""
     if isinstance(value, str):
         return value.expandtabs(4).rstrip("\n").split("\n")
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return _table(value)
+        return _table(value, most)
     if isinstance(value, list) and not _is_short(value):
         return [_text(item) for item in value]
     if isinstance(value, dict) and value and all(isinstance(item, dict) for item in value.values()):
-        return _table([{"": name} | item for name, item in value.items()])
-    return _lines(value) if isinstance(value, dict) else [_text(value)]
+        return _table([{"": name} | item for name, item in value.items()], most)
+    return _lines(value, most) if isinstance(value, dict) else [_text(value)]
 
 
-def _table(rows: list[dict[str, Any]]) -> list[str]:
+def _table(rows: list[dict[str, Any]], most: int) -> list[str]:
     """What something is called comes first, what is wide last: there it is cut."""
     names = dict.fromkeys(name for row in rows for name, item in row.items() if item is not None)
-    columns = [[printable(name), *(_cell(row.get(name)) for row in rows)] for name in names]
-    columns.sort(key=lambda column: (column[0] not in _CALLED, max(map(len, column))))
+    columns = [[printable(name), *(_cell(row.get(name), most) for row in rows)] for name in names]
+    called = next((name for name in _CALLED if name in names), None)
+    columns.sort(key=lambda column: (column[0] != called, max(map(len, column))))
     laid = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return [_GAP.join(cells).rstrip() for cells in zip(*laid, strict=True)]
 
 
-_CALLED: Final = ("", "name", "key", "id", "assertion")
+_CALLED: Final = ("", "name", "key", "assertion")
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else printable(" ".join(_text(value).split()))
+def _cell(value: Any, most: int) -> str:
+    text = "" if value is None else printable(" ".join(_text(value).split()))
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _run(run: dict[str, Any]) -> list[Line]:

@@ -149,7 +149,8 @@ def _turn(log: "Log", told: int | None, alerting: "Alerting | None") -> "Compact
 def rebuild(log_uri: str, *, as_json: bool) -> None:
     """Derive all tables anew from the log.
 
-    Readers see each table as it was until its new version is whole. Nothing in the log changes.
+    Mends a damaged table, and tables that an older modeltrail made by other rules: `modeltrail doctor` tells
+    of both. Readers see each table as it was until its new version is whole. Nothing in the log changes.
 
     \b
     modeltrail rebuild

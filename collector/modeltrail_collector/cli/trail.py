@@ -57,10 +57,10 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
-    elif node["fingerprint"] == "":
-        facts.append("content not recorded")
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
+    elif node["use"]:  # its reader says what it was for, and saw no content
+        facts.append("content not recorded")
     if node["run"] is None and node["namespace"] != "inmemory://":
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")

@@ -1,6 +1,7 @@
 """Avro segments -> Delta tables (Parquet): derived, and derivable again at any time."""
 
-from modeltrail_collector.tables.compaction import CompactResult, compact, segments_behind
+from modeltrail_collector.tables.compaction import CompactResult, compact, rows_version, segments_behind
+from modeltrail_collector.tables.derivation import ROWS_VERSION
 from modeltrail_collector.tables.freshness import newest_ingested_at
 from modeltrail_collector.tables.rebuilding import rebuild
 from modeltrail_collector.tables.retention import Forgotten, forget, horizon
@@ -11,6 +12,7 @@ from modeltrail_collector.tables.work import Progress, table_store
 
 __all__ = [
     "PUBLIC",
+    "ROWS_VERSION",
     "CompactResult",
     "Forgotten",
     "Progress",
@@ -23,6 +25,7 @@ __all__ = [
     "keep_up",
     "newest_ingested_at",
     "rebuild",
+    "rows_version",
     "segments_behind",
     "table_store",
 ]

@@ -23,7 +23,7 @@ from modeltrail_collector.log import Log, Segment
 from modeltrail_collector.log.segment import folder_of
 from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables import flatten
-from modeltrail_collector.tables.derivation import FORGOTTEN, derive
+from modeltrail_collector.tables.derivation import FORGOTTEN, ROWS, ROWS_VERSION, derive
 from modeltrail_collector.tables.schema import DERIVED, FLAT, REJECTED
 from modeltrail_collector.tables.store import TableDamaged
 from modeltrail_collector.tables.upkeep import tend
@@ -104,6 +104,12 @@ def segments_behind(log: Log) -> int:
     )
 
 
+def rows_version(log: Log) -> int | None:
+    """By which rules the rows of the tables were made: `ROWS_VERSION` of that time; None without tables."""
+    flat = table_store(log).open("flat")
+    return (flat.transaction_version(ROWS) or 1) if flat is not None else None
+
+
 def _open(work: Work, source: SourceTable) -> DeltaTable:
     """The table, made empty where there is none and all that belongs in it is still in the log."""
     found = work.tables.open(source.name)
@@ -120,7 +126,9 @@ def _open(work: Work, source: SourceTable) -> DeltaTable:
     )
     if segment := next(removed, None):
         raise _gone(work, source, f"{segment.name}, of which it was made, was removed from the log")
-    return work.tables.create(source.name, source.schema)
+    nothing = pa.RecordBatchReader.from_batches(source.schema, [])
+    work.tables.create_with(source.name, source.schema, nothing, {ROWS: ROWS_VERSION})
+    return work.tables.open_or_create(source.name, source.schema)
 
 
 def _gone(work: Work, source: SourceTable, reason: str) -> TableDamaged:

@@ -20,6 +20,16 @@ from modeltrail_collector.tables.work import Progress, Work, mark_of, offset_of
 GENERATION: Final = "generation"
 """The mark that a rebuild raises: what was derived from an earlier generation of `flat` is derived anew."""
 
+ROWS: Final = "rows"
+"""The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
+
+ROWS_VERSION: Final = 2
+"""Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
+
+1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
+had the fingerprint "".
+"""
+
 FORGOTTEN: Final = "forgotten"
 """The mark of retention: the day (since 1970) before which runs were forgotten; see `retention`."""
 

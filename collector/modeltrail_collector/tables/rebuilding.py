@@ -22,7 +22,7 @@ from modeltrail_collector.tables.compaction import (
     batches,
     segments_from,
 )
-from modeltrail_collector.tables.derivation import FORGOTTEN, GENERATION, derive
+from modeltrail_collector.tables.derivation import FORGOTTEN, GENERATION, ROWS, ROWS_VERSION, derive
 from modeltrail_collector.tables.retention import Memory, recall
 from modeltrail_collector.tables.schema import DERIVED
 from modeltrail_collector.tables.store import TableDamaged
@@ -47,7 +47,7 @@ def _rebuild(work: Work) -> CompactResult:
     handles = {name: _usable(work, name) for name in (*(one.name for one in SOURCES), *DERIVED)}
     segments = [segment for partition in work.partitions for segment in segments_from(work.log, partition, 0)]
     before = (table.transaction_version(GENERATION) or 0 for table in handles.values() if table is not None)
-    marks = {GENERATION: max(before, default=0) + 1, FORGOTTEN: memory.day}
+    marks = {GENERATION: max(before, default=0) + 1, FORGOTTEN: memory.day, ROWS: ROWS_VERSION}
     marks |= {mark_of(segment.partition): segment.next_offset for segment in segments}
     counted, carried = Counter(work.tell), 0
     for source in SOURCES:

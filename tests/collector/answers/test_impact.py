@@ -125,7 +125,7 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     planned = CliRunner().invoke(command, [old, "--erase-plan", "--log", log.uri], catch_exceptions=False)
     assert "Which content went into it is not recorded, it may be another: /d/raw.csv." in planned.stdout
     read = answers.trace(log, "/d/m2")["inputs"][0]["inputs"]
-    assert [("", None)] == [(each["fingerprint"], each["run"]) for each in read]
+    assert [(None, None)] == [(each["fingerprint"], each["run"]) for each in read]
 
 
 def test_deployments_end(make, log_of) -> None:

@@ -426,6 +426,11 @@ def test_versions_of_datasets(make, reduced) -> None:
         read[key] for key in ("fingerprint", "use", "rows", "capture")
     )
     assert make.digest("features 1") == rows["065", "output", "features.parquet"]["fingerprint"]
+    unseen = make.dataset("raw", inputFacets__modelTrail_dataUse=make.facet("u", fingerprint={"digest": ""}))
+    (row,) = reduced(make.entries([make.run_event("START", make.base, "r", "j", inputs=[unseen])]))[
+        "run_datasets"
+    ]
+    assert row["fingerprint"] is None
     kinds = {key[2]: row["kind"] for key, row in rows.items() if key[1] == "output"}
     assert {
         "features.parquet": "dataset",

@@ -39,7 +39,8 @@ typed AS (
         bucket, run_id, role, namespace, name, version,
         regexp_replace(
             coalesce(
-                artifact_digest, use_digest, evaluated_digest,
+                -- an empty digest says that the producer saw no content
+                nullif(artifact_digest, ''), nullif(use_digest, ''), nullif(evaluated_digest, ''),
                 -- an output's version is its digest where the producer could read all of it
                 CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
             ), '^[A-Za-z0-9-]+:', ''

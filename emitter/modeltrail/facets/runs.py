@@ -128,7 +128,11 @@ class ModelTrailCodeStateRunFacet(Facet):
         diff: the diff itself, redacted, at most 32 KiB.
         diff_truncated: whether `diff` was cut at that size.
         untracked: files that version control does not know, `{"path", "sha256", "sizeBytes"}`; never their
-            content.
+            content. Those that ran come first, then other code, then the rest.
+        untracked_truncated: whether there are more than are listed.
+        untracked_count: how many there are; None where that was not found out.
+        modules: the files below `root` that the program consists of, as far as they were imported; None where
+            that is not known, or where they are too many.
         argv: the command line as the program sees it, redacted.
         command: the command line as the run can be started again, the interpreter or `modeltrail run` first,
             redacted.
@@ -151,6 +155,9 @@ class ModelTrailCodeStateRunFacet(Facet):
     diff: str | None = None
     diff_truncated: bool | None = None
     untracked: Sequence[Mapping[str, Any]] | None = None
+    untracked_truncated: bool | None = None
+    untracked_count: int | None = None
+    modules: Sequence[str] | None = None
     argv: Sequence[str] | None = None
     command: Sequence[str] | None = None
     cwd: str | None = None

@@ -27,7 +27,7 @@ class Story:
 
     JSON: `event` is the event COMPLETE, `chunk` the metrics that are not sent yet, `error` the facet of the
     exception that ended the interpreter, `interrupted` whether that was Ctrl-C, `cell` the last one of a
-    notebook.
+    notebook, `imported` the files that the program consists of.
     """
 
     def __init__(self, path: Path, run: Run) -> None:
@@ -69,7 +69,12 @@ class Story:
         """The last word, at the end of the interpreter; its end first, since a kernel is given 2 s to go."""
         error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         kind, facet = outcome.of(error)
-        ending = {"error": facet, "interrupted": kind == "ABORT", "cell": code.entry_point().cell}
+        ending = {
+            "error": facet,
+            "interrupted": kind == "ABORT",
+            "cell": code.entry_point().cell,
+            "imported": code.imported(),
+        }
         self.write(**ending)
         self._run.settle()
         if look_around:

@@ -194,9 +194,8 @@ class _Wrapper:
             transports.emit(self.teller.tell_chunk(self.facts, chunk))
         last = self.teller.tell(kind, self.facts, errorMessage=error)
         inside = story.get("event")
-        ran = last["run"]["facets"].get(_CODE, {})
-        if "notebook" in ran and story.get("cell") is not None:
-            last["run"]["facets"][_CODE] = {**ran, "notebook": {**ran["notebook"], "cell": story["cell"]}}
+        if ran := last["run"]["facets"].get(_CODE):
+            last["run"]["facets"][_CODE] = _as_it_ended(ran, story)
         transports.emit(_merged(last, inside, is_python=self.read.is_python) if inside else last)
         transports.close()
         if not (state / "claim").exists() and not self.read.blind:
@@ -204,6 +203,13 @@ class _Wrapper:
         elif (state / "problem").exists():
             problem = (state / "problem").read_text(encoding="utf-8")
             say(f"nothing is recorded from inside the program: {problem}")
+
+
+def _as_it_ended(code_state: dict[str, Any], story: Mapping[str, Any]) -> dict[str, Any]:
+    """The code as it was at the start, with what only its end could tell."""
+    if "notebook" in code_state and story.get("cell") is not None:
+        code_state = {**code_state, "notebook": {**code_state["notebook"], "cell": story["cell"]}}
+    return code.with_imported(code_state, story["imported"]) if "imported" in story else code_state
 
 
 def _merged(last: dict[str, Any], story: Mapping[str, Any], *, is_python: bool) -> dict[str, Any]:

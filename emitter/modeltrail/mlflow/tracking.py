@@ -17,6 +17,7 @@ from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, names, record
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
+from modeltrail.observe import code
 from modeltrail.runs import outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -120,6 +121,8 @@ class Tracking:
             _open.pop(run_id, None)
             at = run.info.end_time or end_time or run.info.start_time
             self._last_values(run, found, self._server.time(at))
+            with guarded("looking at the code"):
+                code.look_at_imported(found.seen.run_facets)
             facts = self._with_seen(self._server.facts(run), found)
             self._emit(kind, at, facts, found, errorMessage=error)
 

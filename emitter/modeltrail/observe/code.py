@@ -3,7 +3,8 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +12,17 @@ import attrs
 
 from modeltrail import airflow, dagster, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
-from modeltrail.observe import git, redact
+from modeltrail.observe import git, redact, untracked
 from modeltrail_schemas import digests
 
 MAX_ARGUMENTS: Final = 200
+MAX_MODULES: Final = 500
+"""Of a program of more files none is named: a part would pass for all of it."""
+_INSTALLED: Final = (
+    f"{os.sep}site-packages{os.sep}",
+    f"{os.sep}dist-packages{os.sep}",
+    f"{Path(os.__file__).parent}{os.sep}",
+)
 _launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
@@ -48,19 +56,69 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
         file = entry.path or entry.notebook
         source = digests.sha256(file) if file else None
         return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
-    diff, untracked = git.diff(repository), git.untracked(repository)
-    loose = _inside(entry, repository) in {file.path for file in untracked}
+    modules = _below(repository.root, imported()) if entry_point is None else None
+    started = _inside(entry, repository)
+    own = list(dict.fromkeys([*([started] if started else []), *(modules or ())]))
+    diff, loose = git.diff(repository), untracked.look(repository.root, own)
     return ModelTrailCodeStateRunFacet(
-        dirty=diff is not None or loose,
+        dirty=diff is not None or started in {file["path"] for file in loose.files},
         vcs="git",
         commit=repository.commit,
         root=str(repository.root),
         diff_sha256=diff.sha256 if diff else None,
         diff=diff.text if diff else None,
         diff_truncated=diff.truncated if diff else None,
-        untracked=[_untracked(file) for file in untracked],
+        untracked=loose.files,
+        untracked_truncated=loose.is_cut,
+        untracked_count=loose.count,
+        modules=modules,
         **shared,
     )
+
+
+def with_imported(state: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
+    """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there."""
+    modules = _below(Path(state["root"]), files) if "root" in state else None
+    if modules is None:
+        return {key: value for key, value in state.items() if key != "modules"}
+    new = sorted(set(modules).difference(state.get("modules", ())))
+    known = untracked.Untracked(list(state.get("untracked", ())), state.get("untrackedCount"))
+    found = untracked.add(known, Path(state["root"]), new)
+    told = {"untracked": found.files, "untrackedTruncated": found.is_cut, "modules": modules}
+    return {**state, **told} | ({} if found.count is None else {"untrackedCount": found.count})
+
+
+def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
+    """Bring the facet of this process's code up to date with what was imported since; if there is one."""
+    key = ModelTrailCodeStateRunFacet.KEY
+    if (state := run_facets.get(key)) is not None:
+        run_facets[key] = with_imported(state, imported())
+
+
+def imported() -> list[str]:
+    """The files of all modules of this process, but for those of Python and of installed packages."""
+    named = {_file_of(module) for module in list(sys.modules.values())}
+    own = (file for file in named if file and not any(place in file for place in _INSTALLED))
+    return sorted({_real(file) for file in own})
+
+
+_real = lru_cache(maxsize=1024)(os.path.realpath)  # each run that ends asks for the same ones
+
+
+def _file_of(module: object) -> str | None:
+    """Without a look into what loads itself when it is looked into."""
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:  # whatever somebody put there
+        return None
+    return file if isinstance(file, str) else None
+
+
+def _below(root: Path, files: Iterable[str]) -> list[str] | None:
+    """Paths relative to the top of the work tree; None where they are too many."""
+    top = f"{os.path.realpath(root)}{os.sep}"
+    found = [file.removeprefix(top).replace(os.sep, "/") for file in files if file.startswith(top)]
+    return found if len(found) <= MAX_MODULES else None
 
 
 def command(whole: Sequence[str]) -> list[str] | None:
@@ -179,11 +237,6 @@ def _notebook(entry: EntryPoint) -> dict[str, Any] | None:
         return None
     found = {"path": str(entry.notebook), "sha256": digests.sha256(entry.notebook), "cell": entry.cell}
     return {key: value for key, value in found.items() if value is not None}
-
-
-def _untracked(file: git.Untracked) -> dict[str, Any]:
-    found: dict[str, Any] = {"path": redact.text(file.path), "sizeBytes": file.size_bytes}
-    return found | ({"sha256": file.sha256} if file.sha256 else {})
 
 
 def _inside(entry: EntryPoint, repository: git.Repository) -> str | None:

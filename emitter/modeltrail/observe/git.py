@@ -5,7 +5,6 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -21,9 +20,6 @@ KEPT: Final = 10.0
 """Seconds that commit, branch, tag and remote are taken to stay where no file of git's says otherwise."""
 _TELLING: Final = ("HEAD", "logs/HEAD", "config", "packed-refs", "refs/heads", "refs/tags")
 DIFF_BYTES: Final = 32 << 10
-UNTRACKED_FILES: Final = 100
-UNTRACKED_BYTES: Final = 16 << 20
-"""An untracked file above this size is listed without a digest."""
 
 # No external diff, no monitor and no prompt: asking must not run what a repository configures.
 _SAFE: Final = (
@@ -45,15 +41,6 @@ class Diff:
     sha256: str
     text: str
     truncated: bool
-
-
-@attrs.frozen
-class Untracked:
-    """A file that git neither tracks nor ignores; its content is never read out."""
-
-    path: str
-    size_bytes: int
-    sha256: str | None
 
 
 @attrs.frozen
@@ -137,8 +124,18 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
     return found
 
 
+def lines(folder: Path, *question: str) -> list[str] | None:
+    """The parts of an answer that git ends with NUL each; None when git does not answer."""
+    answer = _answer(folder, *question)
+    return None if answer is None else [part for part in answer.split("\0") if part]
+
+
 def _ask(folder: Path, *question: str) -> str:
     """Git's answer without the last newline; empty when it has none, is missing or takes too long."""
+    return (_answer(folder, *question) or "").removesuffix("\n")
+
+
+def _answer(folder: Path, *question: str) -> str | None:
     try:
         answer = subprocess.run(
             [*_SAFE, "-C", str(folder), *question],
@@ -149,8 +146,8 @@ def _ask(folder: Path, *question: str) -> str:
             check=False,
         )
     except (OSError, subprocess.SubprocessError, ValueError):
-        return ""
-    return os.fsdecode(answer.stdout).removesuffix("\n") if answer.returncode == 0 else ""
+        return None
+    return os.fsdecode(answer.stdout) if answer.returncode == 0 else None
 
 
 def _remote(root: Path) -> str | None:
@@ -201,30 +198,3 @@ def diff(repository: Repository) -> Diff | None:
 def _shown(diff: bytes) -> bytes:
     """Without secrets; each fit outside of a run asks, and mostly nothing has changed."""
     return redact.text(diff.decode(errors="replace")).encode()
-
-
-_OF_VENV: Final = (
-    "bin/", "Scripts/", "lib/", "lib64", "Lib/", "include/", "Include/", "share/", "pyvenv.cfg"
-)  # fmt: skip
-
-
-def untracked(repository: Repository) -> list[Untracked]:
-    """The first 100 files, by path, that git neither tracks nor ignores.
-
-    But for those of a virtual environment: the packages in it are told by name and version.
-    """
-    return list(_untracked(repository.root))
-
-
-def _untracked(root: Path) -> Iterator[Untracked]:
-    listed = _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
-    venvs = [name.removesuffix("pyvenv.cfg") for name in listed if name.endswith("/pyvenv.cfg")]
-    inside = tuple(f"{venv}{part}" for venv in venvs for part in _OF_VENV)
-    for name in sorted(name for name in listed if name and not name.startswith(inside))[:UNTRACKED_FILES]:
-        path = root / name
-        try:
-            size = path.lstat().st_size
-        except OSError:
-            continue
-        small = size <= UNTRACKED_BYTES and not path.is_symlink()
-        yield Untracked(name, size, digests.sha256(path) if small else None)

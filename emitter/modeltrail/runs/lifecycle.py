@@ -13,6 +13,7 @@ import attrs
 from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
+from modeltrail.observe import code
 from modeltrail.runs import datasets, models, outcome, process, scenes
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -140,8 +141,10 @@ class Lifecycle:
                 tell()
 
     def settle(self) -> None:
-        """Tell what was only read, and send the evaluations whose model had not turned out yet."""
+        """Tell what was only read or imported, and send evaluations whose model had not turned out yet."""
         self._ask()
+        with guarded("looking at the code"):
+            code.look_at_imported(self.facts.run_facets)
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for evaluation in waiting:

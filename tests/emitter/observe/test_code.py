@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from modeltrail.observe import code, git
+from modeltrail.observe import code, git, untracked
 
 IDENTITY = (
     "-c",
@@ -118,16 +118,17 @@ def test_what_cannot_have_changed_is_not_asked_again(repo, monkeypatch):
     """A second look asks git for changes only, and tells each, of files, commit, branch, tag and remote."""
     script = repo / "train.py"
     asked = []
-    original = git._ask
+    original = git._answer
     monkeypatch.setattr(
-        git, "_ask", lambda folder, *question: asked.append(question) or original(folder, *question)
+        git, "_answer", lambda folder, *question: asked.append(question) or original(folder, *question)
     )
     first = code.state(script)
     code.location(script)
     asked.clear()
     assert first == code.state(script)
     code.location(script)
-    assert ["ls-files"] == [what[0] for what in asked]
+    assert asked
+    assert all("ls-files" in what for what in asked)
     script.write_text("edited = 1\n")
     assert (True, first.commit) == (code.state(script).dirty, code.state(script).commit)
     run(repo, "commit", "-qam", "more")
@@ -206,11 +207,70 @@ def test_an_untracked_script_is_dirty(repo):
 
 def test_untracked_files_are_bounded(repo, monkeypatch):
     """At most 100 untracked files are listed, and a large one is not read."""
-    monkeypatch.setattr(git, "UNTRACKED_BYTES", 5)
+    monkeypatch.setattr(untracked, "BYTES", 5)
     for number in range(120):
         (repo / f"{number:03}.txt").write_text("0123456" if number == 0 else "")
-    untracked = code.state(repo / "train.py").untracked
-    assert (100, {"path": "000.txt", "sizeBytes": 7}) == (len(untracked), untracked[0])
+    state = code.state(repo / "train.py")
+    assert (100, {"path": "000.txt", "sizeBytes": 7}) == (len(state.untracked), state.untracked[0])
+    assert (True, 120) == (state.untracked_truncated, state.untracked_count)
+
+
+def test_what_runs_is_listed_before_all_that_git_does_not_track(repo):
+    """The script comes first, and what it imports, also what git ignores; then other code, then the rest."""
+    (repo / ".gitignore").write_text("settings_here.py\n")
+    run(repo, "add", ".")
+    run(repo, "commit", "-m", "second")
+    for number in range(120):
+        (repo / f"{number:03}.txt").touch()
+    for name in ("conf.yaml", "settings_here.py", "zz_late.py", "zz_utils.py"):
+        (repo / name).touch()
+    (repo / "zz_train.py").write_text(
+        "import zz_utils, json\n"
+        "from modeltrail.observe import code\n"
+        "first = code.state().to_dict()\n"
+        "import settings_here, zz_late, train\n"
+        "print(json.dumps([first, code.with_imported(first, code.imported())]))\n"
+    )
+    command = [sys.executable, "zz_train.py"]
+    answer = subprocess.run(command, cwd=repo, check=True, capture_output=True, text=True).stdout
+    first, then = json.loads(answer)
+    listed = ["zz_train.py", "zz_utils.py", "conf.yaml", "zz_late.py", "000.txt"]
+    assert listed == [file["path"] for file in first["untracked"]][:5]
+    assert (100, 124, True) == (
+        len(first["untracked"]), first["untrackedCount"], first["untrackedTruncated"]
+    )  # fmt: skip
+    assert ["zz_train.py", "zz_utils.py"] == first["modules"]
+    assert ["settings_here.py", "train.py", "zz_late.py", "zz_train.py", "zz_utils.py"] == then["modules"]
+    assert "settings_here.py" in [file["path"] for file in then["untracked"]]
+    assert {"settings_here.py"} == {f["path"] for f in then["untracked"]} - {
+        f["path"] for f in first["untracked"]
+    }
+
+
+def test_what_modeltrail_writes_is_no_code(repo, monkeypatch):
+    """Neither log nor spool is listed, nor a log of another time, by its segments; what lies beside is."""
+    monkeypatch.setenv("MODELTRAIL_LOG", str(repo / "lineage"))
+    monkeypatch.setenv("MODELTRAIL_SPOOL", str(repo / "spool"))
+    segment = "raw/local/local/0/00000000000000000000.avro"
+    for name in (
+        "lineage/inbox/1.ndjson", "lineage/notes.py", "spool/1.ndjson", f"old/lineage/{segment}",
+        "old/lineage/tables/runs/_delta_log/0.json", "old/lineage/.tables.lease", "raw/data.csv",
+    ):  # fmt: skip
+        (repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (repo / name).touch()
+    state = code.state(repo / "train.py")
+    assert ["lineage/notes.py", "raw/data.csv"] == [file["path"] for file in state.untracked]
+    assert (False, 2) == (state.untracked_truncated, state.untracked_count)
+
+
+def test_without_an_answer_untracked_files_are_not_said_to_be_none(repo, monkeypatch):
+    """Where git does not list them in time, the list is said to be cut, of nobody knows how many."""
+    original = git._answer
+    monkeypatch.setattr(
+        git, "_answer", lambda folder, *words: None if "ls-files" in words else original(folder, *words)
+    )
+    state = code.state(repo / "train.py")
+    assert ([], True, None) == (state.untracked, state.untracked_truncated, state.untracked_count)
 
 
 def test_before_the_first_commit(tmp_path):

@@ -1,0 +1,120 @@
+"""Which files git does not track: what ran is named first, then other code, then the rest, up to a limit."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import attrs
+
+from modeltrail import settings
+from modeltrail.observe import git, redact
+from modeltrail_schemas import digests
+from modeltrail_schemas.sources import SOURCE_SUFFIXES
+
+FILES: Final = 100
+"""So many are listed; more only of what the program itself consists of."""
+BYTES: Final = 16 << 20
+"""A file above this size is listed without a digest."""
+_OF_VENV: Final = (
+    "bin/", "Scripts/", "lib/", "lib64", "Lib/", "include/", "Include/", "share/", "pyvenv.cfg"
+)  # fmt: skip
+_OF_LOG: Final = (
+    "inbox/", "raw/", "rolled/", "tables/", "relay/", "dead-letters/", "removals/", "alerts/", ".raw.",
+    ".tables.", ".relay-", ".alerts.",
+)  # fmt: skip
+_SEGMENT: Final = re.compile(r"((?:.*/)?)raw/[^/]+/[^/]+/\d+/\d{20}\.avro")
+
+
+@attrs.frozen
+class Untracked:
+    """Files that git does not track, and how many of them there are; None: git did not say in time.
+
+    Each is `{"path", "sizeBytes", "sha256"}`; their content is never read out.
+    """
+
+    files: list[dict[str, Any]]
+    count: int | None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more than are listed."""
+        return self.count is None or self.count > len(self.files)
+
+
+def look(root: Path, own: Sequence[str]) -> Untracked:
+    """What git neither tracks nor ignores in a work tree, and of `own`, what runs, also what it ignores.
+
+    But for the packages of a virtual environment, which are told by name and version, and what modeltrail
+    itself writes.
+    """
+    told = git.lines(root, "ls-files", "--others", "--exclude-standard", "-z")
+    mine = among(root, own)
+    if told is None:
+        return Untracked(_files(root, mine), None)
+    listed = {name for name in told if not name.startswith(_not_code(root, told))}
+    rest = sorted(listed.difference(mine), key=lambda name: (not _is_source(name), name))
+    files = _files(root, [*mine, *rest[: max(FILES - len(mine), 0)]])
+    return Untracked(files, len(files) + len(rest[max(FILES - len(mine), 0) :]))
+
+
+def among(root: Path, names: Sequence[str]) -> list[str]:
+    """Those of these files that git does not track, ignored or not, in the same order."""
+    if not names:
+        return []
+    found = git.lines(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)
+    return [name for name in names if name in frozenset(found or ())]
+
+
+def add(told: Untracked, root: Path, own: Sequence[str]) -> Untracked:
+    """The same with what came to run later."""
+    listed = {file["path"] for file in told.files}
+    more = [file for file in _files(root, among(root, own)) if file["path"] not in listed]
+    files = [*told.files, *more]
+    return Untracked(files, None if told.count is None else max(told.count, len(files)))
+
+
+def _files(root: Path, names: Iterable[str]) -> list[dict[str, Any]]:
+    return [file for name in names if (file := _file(root, name)) is not None]
+
+
+def _file(root: Path, name: str) -> dict[str, Any] | None:
+    path = root / name
+    try:
+        size = path.lstat().st_size
+    except OSError:  # gone meanwhile
+        return None
+    digest = digests.sha256(path) if size <= BYTES and not path.is_symlink() else None
+    return {"path": redact.text(name), "sizeBytes": size} | ({"sha256": digest} if digest else {})
+
+
+def _is_source(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SOURCE_SUFFIXES
+
+
+def _not_code(root: Path, listed: Iterable[str]) -> tuple[str, ...]:
+    """How the paths of what is no code of the user's begin: virtual environments, and logs of modeltrail.
+
+    A log shows by its segments; one that has none yet is known by the settings.
+    """
+    names = list(listed)
+    venvs = {name.removesuffix("pyvenv.cfg") for name in names if name.endswith("/pyvenv.cfg")}
+    logs = {found[1] for name in names if (found := _SEGMENT.fullmatch(name))}
+    now = settings.current()
+    sent_to = (now.transport or {}).get("log")
+    logs.update(_below(root, [now.log, *([now.resolve(sent_to)] if isinstance(sent_to, str) else [])]))
+    kept = _below(root, [now.spool, *([now.subjects_index] if now.subjects_index else [])])
+    return (
+        *(f"{venv}{part}" for venv in venvs for part in _OF_VENV),
+        *(f"{log}{part}" for log in logs for part in _OF_LOG),
+        *(place for place in kept if place),
+    )
+
+
+def _below(root: Path, places: Iterable[Path]) -> list[str]:
+    """Folders below the work tree, as the beginning of the paths in them; empty for the top itself."""
+    real = [Path(os.path.realpath(place)) for place in places]
+    top = Path(os.path.realpath(root))
+    found = [place.relative_to(top).as_posix() for place in real if place.is_relative_to(top)]
+    return ["" if name == "." else f"{name}/" for name in found]

@@ -22,7 +22,6 @@ def record(loaded: object, given: object) -> None:
 
 def record_model(loaded: object, place: str) -> None:
     """A model was loaded from a file; what the run itself has saved is no input of it."""
-    origins.read(loaded, [place])
     loads.remember(loaded, place)
     run = api.current_run()
     if run is not None and run.facts.find_model(Path(place)) is None:

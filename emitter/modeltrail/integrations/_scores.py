@@ -120,8 +120,8 @@ def observe_predict(call: Call) -> Finish | None:
     def finish(predictions: Any, error: BaseException | None) -> None:
         if error is None:
             found.stamp = _stamp(predictions)
-            if loads.is_known(estimator):
-                _of_loaded(estimator, features, predictions)
+            if (file := loads.file(estimator)) is not None:
+                _of_loaded(file, features, predictions)
             _predicted.remember(predictions, found)
             owner = getattr(predictions, "base", None)
             if owner is not None and owner is not features and _stamp(owner) == found.stamp:
@@ -130,10 +130,10 @@ def observe_predict(call: Call) -> Finish | None:
     return finish
 
 
-def _of_loaded(estimator: Any, features: Any, predictions: Any) -> None:
+def _of_loaded(file: object, features: Any, predictions: Any) -> None:
     """Predictions of a model that a file holds come from that file too; its features are kept for a score."""
     if origins.of(features) is not None:
-        origins.carry(predictions, features, estimator)
+        origins.carry(predictions, features, file)
     usage = features.memory_usage().sum() if hasattr(features, "memory_usage") else None
     if api.current_run() is not None and getattr(features, "nbytes", usage or _KEPT_BYTES) < _KEPT_BYTES:
         _kept.append(features)

@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from modeltrail.observe import model
+from modeltrail.observe import model, origins
 from modeltrail.observe.model import ModelView
 from modeltrail.observe.weakly import Weakly
 
@@ -13,8 +13,10 @@ WEIGHED_BYTES: Final = 16 << 20
 """Of larger models it is not looked at whether they were changed by hand, which takes a while each time."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Load:
+    """What `origins` knows the file by: a model is no data."""
+
     view: ModelView
     weight: tuple[str, int] | None
 
@@ -24,7 +26,9 @@ _known: Weakly[_Load] = Weakly()
 
 def remember(thing: object, path: str | os.PathLike[str]) -> None:
     """An object was loaded from this file."""
-    _known.remember(thing, _Load(model.look(path), model.save_digest(thing, WEIGHED_BYTES)))
+    found = _Load(model.look(path), model.save_digest(thing, WEIGHED_BYTES))
+    origins.read(found, origins.places(path))
+    _known.remember(thing, found)
 
 
 def forget(thing: object) -> None:
@@ -32,9 +36,9 @@ def forget(thing: object) -> None:
     _known.forget(thing)
 
 
-def is_known(thing: object) -> bool:
-    """Whether an object was loaded, and not fitted since."""
-    return _known.of(thing) is not None
+def file(thing: object) -> object | None:
+    """What `origins` knows the file by of an object that was loaded, and not fitted since."""
+    return _known.of(thing)
 
 
 def of(thing: object) -> ModelView | None:

@@ -74,15 +74,12 @@ class Run(Lifecycle):
             seen = indexed(seen, dataset, subjects)
             found = Input.of(seen, view, role, datasets.use_of(dataset, use))
             found.capture = capture or view.capture
-            fit = self._fit(of)
-            found.fits = frozenset() if fit is None else frozenset({fit})
             if (profile := view.profile or data.profile(dataset)) is not None:
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
-            known = list(datasets.sources(dataset, role, found.use))
-            if fit is not None and seen.namespace == naming.IN_MEMORY and not known:
-                fit.is_traced = False
-            for source in known:
+            read = list(datasets.sources(dataset, role, found.use))
+            found.fits = self._fits(of, is_traced=bool(read) or seen.namespace != naming.IN_MEMORY)
+            for source in read:
                 self.facts.add_source(attrs.evolve(source, fits=found.fits))
             return self.facts.add_input(found)
 
@@ -187,6 +184,13 @@ class Run(Lifecycle):
                 models, they are told of the one that this is saved as.
         """
         self._do("parameters", lambda: self.facts.params.add(mapping, origin, component, self._fit(of)), None)
+
+    def _fits(self, of: object, *, is_traced: bool) -> frozenset[Fit]:
+        """What learns from data, of which it is known where it was read from, or not."""
+        if (fit := self._fit(of)) is None:
+            return frozenset()
+        fit.is_traced &= is_traced
+        return frozenset({fit})
 
     def _fit(self, of: object) -> Fit | None:
         return None if of is None else self.facts.fits.of(of) or self.facts.fits.begin(type(of).__name__, of)

@@ -75,7 +75,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What a version was made of and how it did: `plain` are the sections that are names and values."""
+    """What a version was made of and how it did.
+
+    `plain` are the sections that are names and values, those that anybody recorded.
+    """
 
     plain: Sections
     inputs: list[Input]
@@ -85,7 +88,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     """The facts of one model version."""
-    found = Facts({"parameters": {}, "code": {}, "environment": {}}, [], [], [*metrics])
+    found = Facts({}, [], [], [*metrics])
     inputs: dict[_Place, dict[str, Any]] = {}
     steps: list[Any] = []
     for facet in facets:
@@ -106,11 +109,11 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
 
 def aligned(before: Facts, after: Facts) -> tuple[Sections, Sections]:
     """Both as sections of paths, of which one path is one thing on both sides (`pairing`)."""
-    sides: tuple[Sections, Sections] = ({**before.plain}, {**after.plain})
-    for section in before.plain.keys() & after.plain.keys():
-        if bool(before.plain[section]) != bool(after.plain[section]):
-            for side in sides:  # what nobody recorded on one side did not come or go
-                side[section] = {"all of it": "recorded"} if side[section] else {}
+    nothing: Sections = {section: {} for section in SECTIONS}
+    sides = (nothing | before.plain, nothing | after.plain)
+    for section in before.plain.keys() ^ after.plain.keys():
+        for side in sides:  # what nobody recorded on one side did not come or go
+            side[section] = {"all of it": "recorded"} if side[section] else {}
     for section, pairs in (
         ("dataInputs", _lines(pairing.datasets(before.inputs, after.inputs), _input_path, _input_text)),
         ("transformations", _lines(pairing.steps(before.steps, after.steps), _step_path, _step_text)),
@@ -176,17 +179,19 @@ def change_rows(
 def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
     match facet.scope, facet.key:
         case "run", "modelTrail_hyperparameters":
-            _read_parameters(value, found.plain["parameters"])
+            _read_parameters(value, found.plain.setdefault("parameters", {}))
         case "run", "modelTrail_training":
             said = {f"training.{field}": value.get(field) for field in _TRAINING_FIELDS}
-            _flatten("", said, found.plain["parameters"])
+            _flatten("", said, found.plain.setdefault("parameters", {}))
         case "run", "modelTrail_environment":
-            _flatten("", _without(value, _ENVIRONMENT_NOISE), found.plain["environment"])
+            _flatten("", _without(value, _ENVIRONMENT_NOISE), found.plain.setdefault("environment", {}))
         case "run", "modelTrail_codeState":
-            _flatten("", _without(value, _CODE_NOISE), found.plain["code"])
+            _flatten("", _without(value, _CODE_NOISE), found.plain.setdefault("code", {}))
         case "job", "sourceCodeLocation":
             _flatten(
-                "source", {key: value.get(key) for key in ("version", "branch", "tag")}, found.plain["code"]
+                "source",
+                {key: value.get(key) for key in ("version", "branch", "tag")},
+                found.plain.setdefault("code", {}),
             )
         case _:
             pass

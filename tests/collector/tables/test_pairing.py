@@ -140,3 +140,11 @@ def test_which_columns_a_step_reads_is_told() -> None:
 
     assert [("s", "S() of a, b", "S() of a")] == changed([fields, scaled("a", "b")], [fields, scaled("a")])
     assert [("s", "S()", "S() of a")] == changed([fields, scaled(*"abc")], [fields, scaled("a")])
+
+
+def test_a_section_that_one_side_did_not_record_is_one_line() -> None:
+    """What nobody recorded on one side did not come or go; what was recorded as empty did."""
+    some = [Facet("run", None, None, "modelTrail_hyperparameters", {"params": [{"name": "C", "value": 1}]})]
+    none = [Facet("run", None, None, "modelTrail_hyperparameters", {"params": []})]
+    assert [("all of it", None, "recorded")] == changed([], some)
+    assert [("C", None, "1")] == changed(none, some)

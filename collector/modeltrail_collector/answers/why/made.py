@@ -96,17 +96,20 @@ def plain(changes: list[Change]) -> list[Row]:
 
 def _facts(story: Story, run_id: str) -> Facts:
     found = facts(story.facets(run_id), [])
-    code = {path: value for path, value in found.plain["code"].items() if not path.startswith(_LEFT_OUT)}
-    environment = dict(found.plain["environment"])
+    code = {
+        path: value for path, value in found.plain.get("code", {}).items() if not path.startswith(_LEFT_OUT)
+    }
+    environment = dict(found.plain.get("environment", {}))
     engine = story.find("processing_engine", run_id)
     if not environment and engine and isinstance(engine.value.get("version"), str):
         environment[str(engine.value.get("name") or "engine")] = engine.value["version"]
-    parameters = dict(found.plain["parameters"])
+    parameters = dict(found.plain.get("parameters", {}))
     if run_id == story.run_id:
         for row in story.params:  # those of the standard facet too, where ours is not there
             parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
     plain = {"code": code, "environment": environment, "parameters": parameters}
-    return msgspec.structs.replace(found, plain=plain)
+    recorded = {section: lines for section, lines in plain.items() if lines or section in found.plain}
+    return msgspec.structs.replace(found, plain=recorded)
 
 
 _LEFT_OUT: Final = ("argv", "untracked")

@@ -329,11 +329,7 @@ class Facts:
     @property
     def kind(self) -> str:
         """The type of the job: as given, else TRAIN if a model is made, else JOB."""
-        return self.job_type or ("TRAIN" if self.training or self._made() else "JOB")
-
-    def _made(self) -> list[Model]:
-        """The models that came of the run: what it only registers did not."""
-        return [model for model in self.models if not model.is_found]
+        return self.job_type or ("TRAIN" if self.training or models.made(self.models) else "JOB")
 
     def role(self) -> str:
         """What inputs are for where nobody said."""
@@ -355,7 +351,7 @@ class Facts:
 
     def _training(self) -> ModelTrailTrainingRunFacet | None:
         """As observed or declared; what is missing is taken from the model that came of it."""
-        made = self._made() or (self.models if self.training else [])
+        made = models.made(self.models) or (self.models if self.training else [])
         view = made[-1].view if made else ModelView("", "")
         found = {
             "framework": view.framework,

@@ -251,7 +251,7 @@ class Facts:
             self.more_steps = [each for each in self.more_steps if each[0] is not before]
 
     def _made_of_fits(self) -> set[Fit | None]:
-        return {each.fit for each in self.models if not each.is_found}
+        return {each.fit for each in models.made(self.models)}
 
     def _apart(self) -> set[Fit]:
         """The fits that are told apart, since several models came of them; none where it is one."""
@@ -336,11 +336,7 @@ class Facts:
     @property
     def kind(self) -> str:
         """The type of the job: as given, else TRAIN if a model is made, else JOB."""
-        return self.job_type or ("TRAIN" if self.training or self._made() else "JOB")
-
-    def _made(self) -> list[Model]:
-        """The models that came of the run: what it only registers did not."""
-        return [model for model in self.models if not model.is_found]
+        return self.job_type or ("TRAIN" if self.training or models.made(self.models) else "JOB")
 
     def role(self) -> str:
         """What inputs are for where nobody said."""
@@ -377,7 +373,7 @@ class Facts:
                     yield found
 
     def _training(self) -> Facet | None:
-        made = self._made() or (self.models if self.training else [])
+        made = models.made(self.models) or (self.models if self.training else [])
         return self.training.facet(made[-1].view if made else ModelView("", ""), self._apart())
 
     def _hyperparameters(self) -> Facet | None:

@@ -177,6 +177,11 @@ class Model:
         return Dataset(*self.identity, facets, {}, written)
 
 
+def made(outputs: Sequence[Model]) -> list[Model]:
+    """Those that came of their run: what it only registers did not."""
+    return [model for model in outputs if not model.is_found]
+
+
 def split(given: str | os.PathLike[str]) -> tuple[str, str | None]:
     """`name@version` as (name, version); the version is None where there is none."""
     name, at, version = os.fspath(given).rpartition("@")

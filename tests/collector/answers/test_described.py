@@ -151,10 +151,18 @@ def test_every_facet_of_the_client_is_shown(make, log_of) -> None:
 
 
 def test_what_nothing_is_called_names_the_nearest(shop) -> None:
-    """A name that is not known is answered with those that are like it; a part of two ids with both."""
-    with pytest.raises(
-        NotFound, match=r"No model, dataset, job or run is called 'dbt.order'. Nearest: dbt.orders"
-    ):
+    """A name that is not known is answered with those that are like it."""
+    said = "No model, dataset, job or run is called 'dbt.order'. Nearest: dbt.orders"
+    with pytest.raises(NotFound, match=said):
         answers.show(shop, "dbt.order")
     with pytest.raises(NotFound, match="Nearest"):
         answers.show(shop, "job:nothing")
+
+
+def test_a_part_of_two_ids_is_answered_with_both(make, log_of) -> None:
+    """Where several runs have an id that begins or ends so, they are named, and none is taken."""
+    runs = [make.run_event("COMPLETE", make.base, f"aaaaaa-{n}", "j") for n in (1, 2)]
+    log = log_of(runs)
+    with pytest.raises(NotFound, match="'aaaaaa' is not one run: aaaaaa-1, aaaaaa-2"):
+        answers.show(log, "aaaaaa")
+    assert "aaaaaa-1" == answers.show(log, "aaaa-1")["run"]["run_id"]

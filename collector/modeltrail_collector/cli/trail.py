@@ -53,7 +53,7 @@ def _thing(node: dict[str, Any]) -> str:
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
     elif node["fingerprint"] == "":
-        facts.append("content not recorded")
+        facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     if node["run"] is None and node["namespace"] != "inmemory://":

@@ -87,6 +87,14 @@ def _of_spark(
     }
 
 
+def replaced(db: Database, runs: Collection[str]) -> set[Made]:
+    """The outputs of these runs that each made of what it had read under the same name, and wrote over."""
+    if not runs:
+        return set()
+    columns, same = "run_id, to_namespace, to_name", "(from_namespace, from_name) = (to_namespace, to_name)"
+    return {tuple(row.values()) for row in db.read("edges", columns, runs=runs, where=same)}
+
+
 def saved_in(name: Name) -> list[Name]:
     """The folders of which this may be a part, if it is called as the parts are that Spark saves a model in.
 

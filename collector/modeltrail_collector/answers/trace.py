@@ -73,8 +73,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
-    version; else, where one of them is unknown, the last that wrote it before. What nobody wrote under the
-    name that its reader gives it is looked for under its symlinks.
+    version; else, where one of them is unknown, the last that wrote it before: of a node with an empty
+    fingerprint `run` is known by name and time alone. A run that wrote over what it read is not the source of
+    that. What nobody wrote under the name that its reader gives it is looked for under its symlinks.
 
     Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
     column.
@@ -239,29 +240,36 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
         return
     called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
     written = sources.writers(db, {name for several in called for name in several})
+    own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
+    replaced = sources.replaced(db, own)
     for node, several in zip(nodes, called, strict=True):
         at = next((name for name in several if name in written), several[0])
         candidates = written.get(at, [])
         if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
             node.kind = "model"
-        found = _writer(node, candidates)
+        is_replaced = (node.reader, node.namespace, node.name) in replaced
+        found = _writer(node, candidates, is_replaced=is_replaced)
         if found is not None:
             node.exact, node.at = found["exact"] and node.kind != "model", at
             node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
 
 
-def _writer(node: Node, candidates: list[Row]) -> Row | None:
+def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | None:
     """The run that wrote what this node's reader saw; candidates come oldest first.
 
-    What its reader wrote itself, in its place, is only that if it is the same content.
+    What its reader wrote itself, in its place, is only that if it is the same content, and never what it made
+    of it. Of content that its reader could not see the last run that wrote it before is told.
     """
+    own = [row for row in candidates if row["run_id"] == node.reader]
+    if is_replaced:
+        candidates = [row for row in candidates if row["run_id"] != node.reader]
     in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
-    if not in_time and all(row["run_id"] != node.reader for row in candidates):
+    if not in_time and not own and node.fingerprint != "":
         in_time = candidates
+    pools = (in_time, candidates) if is_replaced else (own, in_time, candidates)
     for field in ("fingerprint", "version"):
-        known = getattr(node, field)
-        if known is not None:
-            for pool in (in_time, candidates):
+        if known := getattr(node, field):
+            for pool in pools:
                 same = [row for row in pool if row[field] == known]
                 if same:
                     return same[-1]

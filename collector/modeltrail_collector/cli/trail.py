@@ -60,7 +60,7 @@ def _thing(node: dict[str, Any]) -> str:
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     elif node["use"]:  # its reader says what it was for, and saw no content
-        facts.append("content not recorded")
+        facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
     if node["run"] is None and node["namespace"] != "inmemory://":
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")

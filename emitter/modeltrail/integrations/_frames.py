@@ -7,7 +7,7 @@ from typing import Any
 from modeltrail import api, naming
 from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
-from modeltrail.observe import origins
+from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
 
 Function = Callable[..., Any]
@@ -53,7 +53,19 @@ def record_read(result: Any, given: Any) -> None:
     """What was read from a path, URI, open file or several of them."""
     sources = origins.read(result, origins.places(given))
     if sources and (run := api.current_run()) is not None:
-        run.facts.add_read(sources)
+        run.facts.reads.add(sources)
+
+
+def expect_written(given: Any) -> None:
+    """What was read from where a file is about to be written is looked at, while it is still there.
+
+    What the current run wrote there itself is none of its sources, and changes as often as it likes.
+    """
+    run = api.current_run()
+    for place in origins.places(given):
+        source = origins.last_read(place)
+        if source is not None and (run is None or naming.identity(place) not in run.facts.outputs):
+            data.keep(source)
 
 
 def record_written(frame: Any, given: Any) -> None:

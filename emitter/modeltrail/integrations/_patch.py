@@ -133,6 +133,23 @@ def follow_simply(integration: str, owner: Any, attribute: str, after: AfterSimp
     )
 
 
+def surround(integration: str, owner: Any, attribute: str, before: After, after: After | None = None) -> None:
+    """As `follow`; `before` sees each call before it is made, with None in the place of its result."""
+    _wrap_attribute(
+        integration,
+        owner,
+        attribute,
+        lambda function: _wrappers.surrounder(integration, function, before, after),
+    )
+
+
+def surround_functions(integration: str, functions: Sequence[Any], before: After, after: After) -> None:
+    """As `follow_functions`; `before` as of `surround`."""
+    _wrap_functions(
+        integration, functions, lambda function: _wrappers.surrounder(integration, function, before, after)
+    )
+
+
 def follow_whole(integration: str, owner: Any, attribute: str, after: After) -> None:
     """As `follow`, of what calls nothing of the host's: what it calls inside is not followed by itself."""
     _wrap_attribute(
@@ -355,15 +372,7 @@ for _each in (observed, observed_inside):
 def followed(
     where: str, function: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """What is ours after a call that is not ours too.
-
-    Args:
-        where: what follows it, a key of `_wrappers.afters`.
-        function: the original.
-        result: what it returned.
-        args: of the call.
-        kwargs: of the call.
-    """
+    """What is ours beside a call that is not ours too; `where` is a key of `_wrappers.afters`."""
     if (after := _wrappers.afters.get(where)) is None:
         return
     work.depth = 1  # as `guarded`, which takes longer than all the rest

@@ -96,6 +96,27 @@ def simple_follower(integration: str, function: Callable[..., Any], after: Calla
     return _of_its_library(integration, function, following)
 
 
+def surrounder(
+    integration: str,
+    function: Callable[..., Any],
+    before: Callable[..., None],
+    after: Callable[..., None] | None,
+) -> Any:
+    """As `follower`; `before` is called too, as `after` is, with None in the place of a result."""
+    here, first = PATCH, _registered(integration, before)
+    then = None if after is None else _registered(integration, after)
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        if (ours := sys.modules.get(here)) is not None and not ours.work.depth:
+            ours.followed(first, function, None, args, kwargs)
+        result = function(*args, **kwargs)
+        if then is not None and (ours := sys.modules.get(here)) is not None and not ours.work.depth:
+            ours.followed(then, function, result, args, kwargs)
+        return result
+
+    return _of_its_library(integration, function, following)
+
+
 def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
     """As `follower`; what the original calls inside is as little followed as what we call."""
     here, where = PATCH, _registered(integration, after)

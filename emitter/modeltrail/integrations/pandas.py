@@ -79,7 +79,7 @@ def deactivate() -> None:
 def _follow_frames(frame: type, series: type) -> None:
     for kind in dict.fromkeys((*frame.__mro__, *series.__mro__)):
         for form in _FORMATS:
-            _patch.follow(NAME, kind, f"to_{form}", observe_write)
+            _patch.surround(NAME, kind, f"to_{form}", expect_write, observe_write)
         for name in ("values", "to_numpy", "__array__", "unstack", "value_counts"):
             _patch.follow(NAME, kind, name, _frames.observe_own)
         for name in ("combine", "combine_first"):
@@ -150,6 +150,11 @@ def observe_unpickled(
     """What is pickled may be anything: data has a shape."""
     if hasattr(result, "shape"):
         _frames.observe_read(function, result, args, kwargs)
+
+
+def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What lies where a file is about to be written may have been read."""
+    _frames.expect_written(_frames.argument(function, args, kwargs, 1))
 
 
 def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

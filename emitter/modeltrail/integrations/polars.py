@@ -69,7 +69,7 @@ def deactivate() -> None:
 def _follow(kind: type) -> None:
     for name in vars(kind):
         if name.startswith(("write_", "sink_")):
-            _patch.follow(NAME, kind, name, observe_write)
+            _patch.surround(NAME, kind, name, expect_write, observe_write)
         elif name in _JOIN:
             _patch.follow(NAME, kind, name, _frames.observe_joined)
     _patch.follow(NAME, kind, "__init__", _frames.observe_built)
@@ -87,6 +87,11 @@ def observe_collected(
     """Of several queries each gives the frame that came of it."""
     for lazy, frame in zip(_frames.argument(function, args, kwargs), result, strict=False):
         origins.carry(frame, lazy)
+
+
+def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What lies where a file is about to be written may have been read."""
+    _frames.expect_written(_frames.argument(function, args, kwargs, 1))
 
 
 def observe_write(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def deactivate() -> None:
 def _follow_format(module: Any) -> None:
     readers, writers = (each.get(module.__name__, ()) for each in (_READERS, _WRITERS))
     _patch.follow_functions(NAME, _frames.functions(module, *readers), _frames.observe_read)
-    _patch.follow_functions(NAME, _frames.functions(module, *writers), observe_write)
+    _patch.surround_functions(NAME, _frames.functions(module, *writers), expect_write, observe_write)
 
 
 def _follow_pandas(module: Any) -> None:
@@ -62,6 +62,7 @@ def _follow_parquet(module: Any) -> None:
     for name in ("read", "read_row_group", "read_row_groups", "read_pandas"):
         for kind in (module.ParquetFile, module.ParquetDataset):
             _patch.follow(NAME, kind, name, _frames.observe_made)
+    _patch.surround(NAME, module.ParquetWriter, "__init__", expect_write)
     for name in ("write_table", "write_batch"):
         _patch.follow(NAME, module.ParquetWriter, name, observe_part)
     _patch.follow(NAME, module.ParquetWriter, "close", observe_closed)
@@ -81,6 +82,11 @@ def observe_closed(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[st
     """A file that is complete is an output of the current run."""
     del kwargs
     _frames.record_written(args[0], args[0].where)
+
+
+def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What lies where a file is about to be written may have been read."""
+    _frames.expect_written(_frames.argument(function, args, kwargs, 1))
 
 
 def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

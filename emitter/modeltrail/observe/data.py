@@ -26,6 +26,8 @@ FULL_BYTES: Final = 2 << 30
 """Above this many bytes (a cell of text counts as 800) a sample of blocks of rows is hashed: about 1.5 s."""
 SAMPLED_BLOCKS: Final = 64
 MAX_FIELDS: Final = 5000
+MAX_KEPT: Final = 1000
+"""Of so many files that were written over it is known what they held."""
 
 
 @attrs.frozen
@@ -52,6 +54,9 @@ class Fingerprint:
         """The JSON form, as in the facet `modelTrail_dataUse`."""
         return {key: value for key, value in attrs.asdict(self).items() if value is not None}
 
+
+_kept: dict[origins.Source, "DataView"] = {}
+"""What was read, and written over since -> what was seen of it before."""
 
 UNSEEN: Final = Fingerprint("none", "", "none")
 
@@ -185,11 +190,23 @@ def _located(where: str | os.PathLike[str]) -> DataView:
 
 
 def _read(source: origins.Source) -> DataView:
-    """A place that was read: of one that was written since, nobody knows any more which content it had."""
+    """A place that was read: of one that was written since, what was kept, or else its size at that time."""
+    if source in _kept:
+        return _kept[source]
     if source.is_unchanged:
         return attrs.evolve(_located(source.place), capture="observed")
     namespace, name = naming.identity(source.place)
-    return DataView(namespace, name, capture="observed")
+    size, _ = source.state or (None, None)
+    return DataView(namespace, name, size_bytes=size, capture="observed", uri=Path(source.place).as_uri())
+
+
+def keep(source: origins.Source) -> None:
+    """Look at what was read from a place that is about to be written, if that still lies there."""
+    if source.state is None or source in _kept or not source.is_unchanged:
+        return
+    if len(_kept) >= MAX_KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    _kept[source] = attrs.evolve(_read(source), profile=profile(source.place))
 
 
 def _is_named(data: object) -> bool:

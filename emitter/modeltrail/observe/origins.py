@@ -74,6 +74,8 @@ class _Known(ref[Any]):
 
 
 _known: dict[int, _Known] = {}
+_last_read: dict[str, Source] = {}
+"""Place -> how it was when it was read last."""
 _alike: dict[Any, Origin | None] = {}
 """How an array looked -> where it came from; None where several looked so that came from different files."""
 
@@ -109,7 +111,16 @@ def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
+    for source in sources:
+        if len(_last_read) >= MAX_PARTS:
+            _last_read.pop(next(iter(_last_read)), None)
+        _last_read[source.place] = source
     return sources
+
+
+def last_read(place: str) -> Source | None:
+    """What was read from a place, as it was then; of the last thousand places."""
+    return _last_read.get(place)
 
 
 def carry(result: object, *given: object) -> None:

@@ -103,7 +103,7 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
     origin = origins.of(given) or origins.Origin()
     for source in origin.sources:
         is_known = source.state is not None and source.is_unchanged
-        dataset, view, profile = _as_read(source) if is_known else (*look(source), None)
+        dataset, view, profile = _as_read(source) if is_known else _as_kept(source)
         found = Input.of(dataset, view, role, _of_file(use, view, origin))
         found.profile = profile if len(origin.sources) <= PROFILED else None
         yield found
@@ -114,6 +114,12 @@ def _as_read(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] 
     """A file that is as it was when it was read: looked at once, for however many fits."""
     profile = data.profile(source.place)
     return *look(source), None if profile is None else profile.to_dict()
+
+
+def _as_kept(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
+    """A file that was written since: what was seen of it before, if anything."""
+    dataset, view = look(source)
+    return dataset, view, None if view.profile is None else view.profile.to_dict()
 
 
 def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> dict[str, Any]:

@@ -15,18 +15,18 @@ from modeltrail.facets import (
     ModelTrailFeatureTransformationsRunFacet,
     ModelTrailMetricsRunFacet,
 )
-from modeltrail.guard import guarded, warn_once
+from modeltrail.guard import guarded
 from modeltrail.observe import code, environment, loads, redact
 from modeltrail.observe import model as observed
 from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
-from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import models, process, training, transforms
 from modeltrail.runs.datasets import ROLES, Input
 from modeltrail.runs.fits import Fit, Fits
 from modeltrail.runs.metrics import Metrics
 from modeltrail.runs.models import CARD, Model
 from modeltrail.runs.params import Params
+from modeltrail.runs.reads import Read, Reads
 from modeltrail.runs.training import Training
 from modeltrail.runs.transforms import Identity, Seen, Transform
 
@@ -62,8 +62,8 @@ class Facts:
         self.tags: dict[str, str] = {}
         self.run_facets: dict[str, Mapping[str, Any]] = {}
         self.job_facets: dict[str, Mapping[str, Any]] = {}
-        self._read: dict[Source, None] = {}
         self._loaded: dict[tuple[str, str, str | None], Model] = {}
+        self.reads = Reads()
         self._written_again: dict[str, None] = {}
         self.contents: dict[str, str] = {}  # data in memory -> the name that it goes by in this run
         self._lock = process.Lock()
@@ -75,6 +75,8 @@ class Facts:
         with self._lock:
             known = self.inputs.get(found.dataset.identity)
             if known is not None:
+                if self._is_own(found, known):
+                    found = attrs.evolve(found, dataset=known.dataset, fingerprint=known.fingerprint)
                 found.role = found.role or known.role
                 found.fits |= known.fits
                 found.use = {**known.use, **found.use}
@@ -99,7 +101,7 @@ class Facts:
                 role, use = "train", {**use, "split": found.use.get("split")}
             elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
                 role = found.role or role
-            if digest in {"", known.fingerprint["digest"]}:
+            if digest in {"", known.fingerprint["digest"]} or self._is_own(found, known):
                 profile = known.profile or found.profile
                 self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile, fits=fits)
             else:
@@ -113,27 +115,15 @@ class Facts:
             made_of = tuple(source.dataset.identity for source in sources)
             self.writes[target] = Transform("", made_of, (target,), {})
 
-    def add_read(self, sources: Iterable[Source]) -> None:
-        """Keep in mind what was read; see `only_read`."""
-        with self._lock:
-            if len(self._read) >= MAX_SOURCES:
-                warn_once(
-                    "many files read", "a run reads more than %d files; the first are told", MAX_SOURCES
-                )
-            else:
-                self._read.update(dict.fromkeys(sources))
-
-    def told(self, inputs: Iterable[Input]) -> None:
-        """These are told elsewhere: by an evaluation, which is a run of its own."""
-        told = {found.dataset.identity for found in inputs}
-        with self._lock:
-            self._read = {source: None for source in self._read if naming.identity(source.place) not in told}
-
-    def only_read(self) -> list[Source]:
+    def only_read(self) -> list[Read]:
         """What was read, and is so far no part of what is told."""
         with self._lock:
-            known = {*self.inputs, *self.outputs, *(model.identity for model in self.models)}
-            return [source for source in self._read if naming.identity(source.place) not in known]
+            return self.reads.apart_from({*self.inputs, *(model.identity for model in self.models)})
+
+    def _is_own(self, found: Input, known: Input) -> bool:
+        """Whether what was read (again) from a file is what the run wrote there: none of its sources."""
+        identity = found.dataset.identity
+        return found is not known and identity in self.outputs and identity[0] != naming.IN_MEMORY
 
     def add_output(self, dataset: Dataset) -> Dataset:
         """Write an output down."""

@@ -154,10 +154,11 @@ class Lifecycle:
         for place in self.facts.take_written_again():
             with guarded("recording what was written"):
                 self.facts.add_output(datasets.look(place)[0])
-        for source in self.facts.only_read():
+        for read in self.facts.only_read():
             with guarded("recording what was read"):
-                seen, view = datasets.look(source)
-                self.facts.add_input(Input.of(seen, view, "other", {}))
+                found = Input.of(*datasets.look(read.source), "other", {})
+                found.read_at = read.at
+                self.facts.add_input(found)
 
     def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""

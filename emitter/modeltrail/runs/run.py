@@ -303,7 +303,7 @@ class Run(Lifecycle):
                 kept = {key: value for key, value in used.use.items() if key != "split"}
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             sources = list(datasets.sources(dataset, role, used.use))
-            self.facts.told([used, *sources])
+            self.facts.reads.drop([used, *sources])
             self._judged(Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources))
 
         self._do("an evaluation", record, None)

@@ -126,12 +126,12 @@ def lineage(
 
     What a step made comes from what the step read, which it may have replaced under its name. A model comes
     from the inputs that it learned from, so that test data is none of its sources, and from what the steps
-    made of them for nobody else. Any other output comes from all inputs.
+    made of them for nobody else. Any other output comes from all inputs but what was written after it.
 
     Args:
         steps: the steps of the run, in order.
         sources: identity of each input -> its role.
-        targets: identities of the outputs that are no models.
+        targets: identities of the outputs that are no models, in the order in which they were written.
         models: identity of each model that the run made -> the sources that it did not learn from.
         learned_from: the roles that shape a model.
     """
@@ -142,8 +142,10 @@ def lineage(
                 target if target[0] == naming.IN_MEMORY else None
             )  # there is one of it, whatever is done to it
             edges.setdefault(target, {}).update({source: None for source in step.sources if source != own})
-    for target in targets:
-        edges.setdefault(target, dict.fromkeys(source for source in sources if source != target))
+    later = dict.fromkeys(targets)
+    for target in list(later):
+        edges.setdefault(target, dict.fromkeys(source for source in sources if source not in later))
+        del later[target]
     taught = {source for source, role in sources.items() if role in learned_from}
     read_again = {source for step in steps for source in step.sources}
     features = [target for target in edges if target[0] == naming.IN_MEMORY and target not in read_again]

@@ -270,14 +270,15 @@ def test_many_files_at_once_and_parts_of_one(autolog, folder):
 
 
 def test_what_is_written_in_place_came_from_what_it_replaced(autolog, told, folder):
-    """A file that replaced what it was made of came from that, of which the content is not known any more."""
+    """A file that replaced what it was made of came from that, which was looked at before it was replaced."""
     autolog()
     with modeltrail.run("clean"):
         people = pd.read_csv("people.csv")
+        read = hashlib.sha256(Path("people.csv").read_bytes()).hexdigest()
         people[people["age"] > 40].to_csv("people.csv", index=False)
     (event,) = told()
     assert {"people.csv": {"people.csv"}} == edges(event)
-    assert [""] == [use["fingerprint"]["digest"] for use in uses(event).values()]
+    assert [read] == [use["fingerprint"]["digest"] for use in uses(event).values()]
 
 
 def test_without_a_run_nothing_is_told(autolog, events, folder):
@@ -389,7 +390,7 @@ def test_test_data_is_no_source_of_the_model(autolog, told, folder):
 
 
 def test_what_is_only_read_is_told_at_the_end(autolog, told, folder):
-    """With the role `other`, from which nothing leads to the model."""
+    """With the role `other`, from which nothing leads to the model; what the run wrote is told as both."""
     autolog()
     with modeltrail.run("train"):
         pd.DataFrame({"a": [1]}).to_csv("names.csv")
@@ -398,8 +399,9 @@ def test_what_is_only_read_is_told_at_the_end(autolog, told, folder):
         pd.read_csv("names.csv")
         train()
     (event,) = told()
-    assert "other" == used(event)["more.csv"][0]
-    assert "names.csv" not in used(event)  # the run wrote it
+    assert ["other"] * 2 == [used(event)[name][0] for name in ("more.csv", "names.csv")]
+    assert "names.csv" in {Path(each["name"]).name for each in event["outputs"]}
+    assert {"people.csv", "orders.csv", "more.csv"} == edges(event)["names.csv"] - {"train"}  # never itself
     assert {"people.csv", "orders.csv", "train"} == edges(event)["churn.joblib"]
 
 
@@ -414,14 +416,41 @@ def test_a_file_that_the_run_wrote_leads_on(autolog, told, folder):
     assert {"features.parquet": {"people.csv"}, "churn.joblib": {"features.parquet", "train"}} == edges(event)
 
 
-def test_a_file_that_was_overwritten_has_a_name_only(autolog, told, folder):
-    """The digest of what lies there now would be that of other data."""
+def test_a_file_that_others_wrote_over_has_a_name_and_a_size_only(autolog, told, folder):
+    """The digest of what lies there now would be that of other data: by Python's own `open` nobody looked."""
     autolog()
     with modeltrail.run("clean"):
-        pd.read_csv("people.csv").dropna().head(3).to_csv("people.csv")
+        size = Path("people.csv").stat().st_size
+        people = pd.read_csv("people.csv")
+        with Path("people.csv").open("w") as file:
+            people.dropna().head(3).to_csv(file)
     (event,) = told()
     assert {"people.csv": ("other", None, None, None)} == used(event)
+    assert size == event["inputs"][0]["inputFacets"]["inputStatistics"]["size"]
     assert 3 == event["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"]
+
+
+@pytest.mark.parametrize("write", ["to_csv", "to_parquet"])
+def test_what_a_run_wrote_over_a_file_is_not_what_it_read(autolog, told, folder, write):
+    """A file that is read, written over and read again is an input as it was first, with its columns then."""
+    autolog()
+    suffix = write.removeprefix("to_")
+    getattr(pd.read_csv("people.csv"), write)(place := f"people.{suffix}")
+    read = getattr(pd, f"read_{suffix}")
+    before = hashlib.sha256(Path(place).read_bytes()).hexdigest()
+    with modeltrail.run("train"):
+        for _ in range(2):
+            people = read(place)
+            getattr(people.assign(age=people["age"] * 2, late=1), write)(place)
+        people = read(place)
+        joblib.dump(LogisticRegression().fit(people[["age"]], people["churned"]), "churn.joblib")
+    (event,) = told()
+    (found,) = [each for each in event["inputs"] if each["name"].endswith(place)]
+    use = found["inputFacets"]["modelTrail_dataUse"]
+    assert ("train", before) == (use["role"], use["fingerprint"]["digest"])
+    columns = found["inputFacets"]["modelTrail_featureProfile"]["columns"]
+    assert ("late" in columns, "age" in columns) == (False, True)
+    assert {place: {place}, "churn.joblib": {place, "train"}} == edges(event)
 
 
 def test_what_was_said_of_a_file_stays(autolog, told, folder):
@@ -452,7 +481,7 @@ def test_a_loop_that_writes_is_told_in_part(autolog, told, folder, monkeypatch, 
         for number in range(7):
             pd.read_csv(f"{number}.csv")
     (event,) = told()
-    assert (5, {"5.csv", "6.csv"}) == (len(event["outputs"]), set(used(event)))
+    assert (5, {f"{number}.csv" for number in range(7)}) == (len(event["outputs"]), set(used(event)))
     assert "writes more than 5 files" in caplog.text
 
 

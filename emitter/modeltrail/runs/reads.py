@@ -1,0 +1,49 @@
+"""Which files a run has read, of which it turns out later what for."""
+
+from collections.abc import Collection, Iterable
+
+import attrs
+
+from modeltrail import event, naming
+from modeltrail.guard import warn_once
+from modeltrail.observe.origins import MAX_SOURCES, Source
+from modeltrail.runs import process
+from modeltrail.runs.datasets import Input
+from modeltrail.runs.transforms import Identity
+
+
+@attrs.frozen
+class Read:
+    """A file that was read, and when: RFC 3339."""
+
+    source: Source
+    at: str
+
+
+class Reads:
+    """What a run has read, each place as it was when it was read first: later it may be the run's own."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[Identity, Read] = {}
+        self._lock = process.Lock()
+
+    def add(self, sources: Iterable[Source]) -> None:
+        """Keep in mind what was read now."""
+        with self._lock:
+            if len(self._by_place) >= MAX_SOURCES:
+                message = "a run reads more than %d files; the first are told"
+                warn_once("many files read", message, MAX_SOURCES)
+                return
+            for source in sources:
+                self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
+
+    def drop(self, inputs: Iterable[Input]) -> None:
+        """These are told elsewhere: by an evaluation, which is a run of its own."""
+        with self._lock:
+            for found in inputs:
+                self._by_place.pop(found.dataset.identity, None)
+
+    def apart_from(self, told: Collection[Identity]) -> list[Read]:
+        """What was read, without what is told in another way."""
+        with self._lock:
+            return [read for identity, read in self._by_place.items() if identity not in told]

@@ -460,3 +460,155 @@ def test_a_command_line_names_its_job(line, expected):
     found = read(line.split())
     assert expected == found
     assert (found.notebook is not None) == ("ipynb" in (expected.script or ""))
+
+
+PREPARE = "import pandas\npandas.read_csv('raw.csv').dropna().to_csv('clean.csv', index=False)\n"
+FIT = """
+import joblib, pandas
+from sklearn.linear_model import LogisticRegression
+clean = pandas.read_csv('clean.csv')
+joblib.dump(LogisticRegression().fit(clean[['a']], clean['b']), 'churn.joblib')
+"""
+STARTS = (
+    "import subprocess, sys\nfor file in sys.argv[1:]: subprocess.run([sys.executable, file], check=True)\n"
+)
+POOL = """
+import multiprocessing, runpy, sys
+if __name__ == '__main__':
+    with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
+        pool.map(runpy.run_path, ['fit.py'])
+"""
+LOKY = """
+from joblib.externals.loky import get_reusable_executor
+import runpy
+get_reusable_executor(1).submit(runpy.run_path, 'fit.py').exception()
+"""
+HELPERS = """
+set -e
+{python} -c pass
+{python} -c "import pandas; pandas.read_csv('clean.csv').to_csv('copied.csv')"
+echo "import pandas; pandas.read_csv('clean.csv').to_csv('piped.csv')" | {python}
+{python} plain.py
+{python} -m pip --version
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    """A folder with raw.csv and clean.csv, and prepare.py and fit.py that go on from the one to the other."""
+    for name in ("raw.csv", "clean.csv"):
+        (tmp_path / name).write_text("a,b\n1,0\n2,1\n3,0\n4,1\n")
+    programs = {"prepare": PREPARE, "fit": FIT, "starts": STARTS, "plain": "import pandas\n", "loky": LOKY}
+    for name, code in {**programs, "pool": POOL}.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    (tmp_path / "pipe.sh").write_text(f"{PYTHON} prepare.py\n{PYTHON} fit.py\n")
+    return tmp_path
+
+
+ENDS_OF_FAILS = {("fails", end) for end in ("COMPLETE", "FAIL", "ABORT")}
+
+
+def below(events: list[dict]) -> list[tuple[str, str, str]]:
+    """Of each child of a run: its name, its parent's, and how it ended."""
+    return [
+        (event["job"]["name"], event["run"]["facets"]["parent"]["job"]["name"], event["eventType"])
+        for event in sorted(events, key=lambda event: event["eventTime"])
+        if event["eventType"] != "START" and "parent" in event["run"]["facets"]
+    ]
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize(
+    ("command", "children"),
+    [
+        (("bash", "pipe.sh"), ["fit"]),
+        ((PYTHON, "starts.py", "prepare.py", "fit.py"), ["prepare", "fit"]),
+        (("bash", "-c", f"{PYTHON} plain.py && {PYTHON} -m fit"), ["fit"]),
+    ],
+)
+def test_each_further_program_is_a_child_of_the_launch(launch, inbox, log, command, children):
+    """A further Python program, of a shell or a subprocess, is a run of its own below the command's."""
+    assert launch("", *command).returncode == 0
+    events = inbox(log)
+    root = "starts" if "starts.py" in command else "bash"
+    assert below(events) == [(name, root, "COMPLETE") for name in children]
+    fit = next(event for event in events if told([event]) == [("fit", "COMPLETE")])
+    files = [Path(each["name"]).name for each in (*fit["inputs"], *fit["outputs"])]
+    assert {"clean.csv", "churn.joblib"} <= set(files)
+
+
+@pytest.mark.usefixtures("pipeline")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("pool.py", "spawn"),
+        ("pool.py", "forkserver"),
+        ("loky.py",),
+        ("starts.py", "pool.py"),
+    ],
+)
+def test_workers_that_libraries_start_are_no_programs(launch, inbox, log, command):
+    """Workers of multiprocessing and loky have no runs, whatever they fit."""
+    launch("", PYTHON, *command)
+    assert below(inbox(log)) == []
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_helpers_of_a_script_have_no_runs(launch, inbox, log):
+    """Programs that tell nothing, `-c`, standard input and installed modules have no runs."""
+    done = launch("", "bash", "-c", f"{PYTHON} plain.py\n" + HELPERS.format(python=PYTHON))
+    assert done.returncode == 0, done.stderr
+    assert [name for name, _ in told(inbox(log))] == ["bash", "bash"]
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ("raise ValueError('no data')", ("FAIL", "ValueError: no data")),
+        ("os.kill(os.getpid(), 15); time.sleep(9)", ("ABORT", "SIGTERM")),
+        ("raise KeyboardInterrupt", ("ABORT", "KeyboardInterrupt")),
+    ],
+)
+def test_a_further_program_that_fails_says_so(launch, inbox, pipeline, end, expected):
+    """An exception fails the run of a further program, a signal aborts it; the command ends as ever."""
+    (pipeline / "fails.py").write_text(f"{PREPARE}import os, time\n{end}\n")
+    done = launch("", "bash", "-c", f"{PYTHON} plain.py; {PYTHON} fails.py; {PYTHON} fit.py; exit 5")
+    assert done.returncode == 5
+    (last,) = [
+        event for event in inbox(log) if event["job"]["name"] == "fails" and event["eventType"] != "START"
+    ]
+    assert (last["eventType"], message(last)) == expected
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_of_many_processes_of_one_program_the_first_tells(launch, inbox, log):
+    """Of the processes that a launcher numbers only the one of rank 0 has a run."""
+    ranks = " & ".join(f"RANK={rank} WORLD_SIZE=3 {PYTHON} fit.py" for rank in range(3))
+    launch("", "bash", "-c", f"{PYTHON} plain.py; {ranks}; wait")
+    assert below(inbox(log)) == [("fit", "bash", "COMPLETE")]
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_runs_of_a_further_program_are_below_what_is_told(launch, inbox, log, tmp_path):
+    """A run that a further program opens is a child of it, or of the command while it is silent."""
+    opens = "import pandas, modeltrail\nwith modeltrail.run('own') as run: run.tag(a=1)\n"
+    (tmp_path / "silent.py").write_text(opens)
+    (tmp_path / "speaks.py").write_text(f"{PREPARE}{opens}")
+    launch("", PYTHON, "starts.py", "silent.py", "speaks.py")
+    assert below(inbox(log)) == [
+        ("own", "starts", "COMPLETE"),
+        ("own", "speaks", "COMPLETE"),
+        ("speaks", "starts", "COMPLETE"),
+    ]
+
+
+def test_ctrl_c_at_the_end_of_the_program_is_no_traceback(launch, inbox, log):
+    """Ctrl-C while the last is told lets that finish, and prints nothing of ours; so does a second one."""
+    interrupted = "os.kill(os.getpid(), signal.SIGINT)"
+    for times in (1, 2):
+        code = f"modeltrail.current_run().when_ending(lambda: [{interrupted} for _ in range({times})])"
+        done = launch(RECORD + code, PYTHON, "train.py")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    ends = [event for event in inbox(log) if event["eventType"] == "COMPLETE"]
+    assert all(event["run"]["facets"]["modelTrail_hyperparameters"] for event in ends)
+    assert len(ends) == 2

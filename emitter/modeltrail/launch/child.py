@@ -1,5 +1,7 @@
 """The script's side: it adopts the run of the wrapper and writes down what it knows after each change.
 
+A further program of the launch has a run of its own below it, which it tells itself.
+
 What a kill can take with it: changes of the last `INTERVAL_S`, and evaluations of a model that was not saved
 yet; in an interpreter other than the wrapper's also the environment, which is looked at when it ends.
 """
@@ -15,11 +17,16 @@ from typing import Any, Final
 from modeltrail import context, settings, wire
 from modeltrail.guard import guarded
 from modeltrail.integrations import autolog
+from modeltrail.launch import command
 from modeltrail.observe import code
 from modeltrail.runs import Run, outcome, process
 
 INTERVAL_S: Final = 0.1
 """At most so often is the story written."""
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
+_RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+_MPI: Final = frozenset({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"})
+"""By what launchers number the processes of one program: one tells, of MPI's the one that claimed."""
 
 
 class Story:
@@ -67,8 +74,7 @@ class Story:
 
     def finish(self, *, look_around: bool) -> None:
         """The last word, at the end of the interpreter; its end first, since a kernel is given 2 s to go."""
-        error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
-        kind, facet = outcome.of(error)
+        kind, facet = outcome.of(_uncaught())
         ending = {
             "error": facet,
             "interrupted": kind == "ABORT",
@@ -101,8 +107,7 @@ def lend_inbox() -> None:
 
 def adopt(state: str) -> None:
     """Be the script of the wrapper whose state directory this is."""
-    directory = Path(state)
-    launched = json.loads((directory / "launch.json").read_text(encoding="utf-8"))
+    directory, launched = Path(state), _launched(state)
     run = Run(launched["name"], namespace=launched["namespace"], run_id=launched["run_id"])
     run.under(context.from_context(launched["context"]))
     if (notebook := directory / "notebook").exists():
@@ -114,3 +119,35 @@ def adopt(state: str) -> None:
     process.end_at_exit(lambda: story.finish(look_around=other_python))
     if launched["autolog"]:
         autolog()
+
+
+def join(state: str) -> None:
+    """Be a further program of the launch: a run below it, if there is something to tell, and by autolog."""
+    name = _program()
+    if name is None or settings.current().disabled:
+        return
+    run = Run(name, namespace=_launched(state)["namespace"], parent=context.parent())
+    run.wait()
+    context.adopt(run)
+    process.end_at_exit(lambda: run.end(_uncaught()))
+    autolog()
+
+
+def _launched(state: str) -> dict[str, Any]:
+    """What the wrapper wrote down for us."""
+    launched: dict[str, Any] = json.loads((Path(state) / "launch.json").read_text(encoding="utf-8"))
+    return launched
+
+
+def _program() -> str | None:
+    """The name of this program; None of a worker: what a library starts of its own, or a launcher many of."""
+    if _MPI & os.environ.keys() or any(os.environ.get(rank, "0") != "0" for rank in _RANKS):
+        return None
+    read = command.read(["python", *sys.orig_argv[1:]])
+    path = code.entry_point().path or (read.script and Path(read.script))
+    return read.name if path and not _INSTALLED.intersection(path.parts) else None
+
+
+def _uncaught() -> BaseException | None:
+    """The exception that ended the interpreter; an exit code is not known in here."""
+    return getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)

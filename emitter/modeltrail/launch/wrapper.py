@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import context, event, settings, standard, transports
+from modeltrail import context, event, integrations, settings, standard, transports
 from modeltrail.context import Parent
 from modeltrail.event import EventType
 from modeltrail.facets import ModelTrailCodeStateRunFacet
@@ -125,6 +125,9 @@ class _Wrapper:
             "prefix": os.path.realpath(sys.prefix),
         }
         (Path(state) / "launch.json").write_text(json.dumps(launched), encoding="utf-8")
+        if autolog:
+            libraries = {each.module.partition(".")[0] for each in integrations.TABLE}
+            (Path(state) / "libraries").write_text(" ".join(libraries), encoding="ascii")
         if self.read.notebook:
             (Path(state) / "notebook").write_text(str(Path(self.read.notebook).absolute()), encoding="utf-8")
         return state
@@ -203,6 +206,9 @@ class _Wrapper:
         elif (state / "problem").exists():
             problem = (state / "problem").read_text(encoding="utf-8")
             say(f"nothing is recorded from inside the program: {problem}")
+        if (state / "missed").exists():
+            missed = (state / "missed").read_text(encoding="utf-8")
+            say(f"of a further program that it started nothing is recorded: {missed}")
 
 
 def _as_it_ended(code_state: dict[str, Any], story: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Lifecycle:
         self.facts = Facts(job_type)
         self._parent_given = parent
         self._teller = Teller(Parent(self.run_id, self.namespace, self.name), None)
-        self._state: Literal["new", "open", "muted", "closed"] = "new"
+        self._state: Literal["new", "quiet", "open", "muted", "closed"] = "new"
+        self._since: str | None = None
         self._pid = os.getpid()
         self._lock = process.Lock()
         self._token: Token[context.Current | None] | None = None
@@ -68,13 +69,14 @@ class Lifecycle:
 
     @property
     def identity(self) -> Parent:
-        """Its names, and the root of its tree, as its children need them."""
-        return self._teller.identity
+        """Its names, and the root of its tree, as its children need them; while it is quiet its parent's."""
+        quiet = self._state == "quiet"
+        return (quiet and self._teller.parent) or self._teller.identity
 
     @property
     def is_open(self) -> bool:
         """Whether it was started and has not ended, in this process."""
-        return self._state in {"open", "muted"} and self._pid == os.getpid()
+        return self._state in {"quiet", "open", "muted"} and self._pid == os.getpid()
 
     def start(self) -> Self:
         """Send START, and be the current run until `end`."""
@@ -85,7 +87,7 @@ class Lifecycle:
     def begin(self) -> None:
         """Send START without becoming the current run."""
         with guarded("starting a run"):
-            if self._state != "new":
+            if self._state not in {"new", "quiet"}:
                 warn_once(f"started {self.run_id}", "%r was started before; make a new run", self)
                 return
             self._pid = os.getpid()
@@ -97,8 +99,21 @@ class Lifecycle:
             self.facts.look_around()
             with process.Section():
                 process.opened(self)
-                transports.emit(self._teller.tell("START", self.facts))
+                start = self._teller.tell("START", self.facts)
+                transports.emit({**start, "eventTime": self._since or start["eventTime"]})
             process.end_at_exit()
+
+    def wait(self) -> None:
+        """Be open, and begin with the first that there is to tell; without any no event is sent."""
+        self._since = event.now()
+        self.under(context.parent(self._parent_given))
+        self._state = "quiet"
+
+    def _speak(self) -> None:
+        """Begin, if that was waited with."""
+        with self._lock:
+            if self._state == "quiet":
+                self.begin()
 
     def under(self, parent: Parent | None) -> None:
         """Take a place in the tree of runs."""
@@ -174,12 +189,14 @@ class Lifecycle:
 
     def _end(self, kind: event.EventType, error: dict[str, Any] | None) -> None:
         self._ask()
+        if self._state == "quiet" and self.facts.only_read():
+            self._speak()
         with process.Section(), guarded("ending a run"):
             with self._lock:
                 if not self.is_open:
                     return
-                muted, self._state = self._state == "muted", "closed"
-            if muted:
+                untold, self._state = self._state in {"quiet", "muted"}, "closed"
+            if untold:
                 return
             try:
                 self.settle()
@@ -200,6 +217,7 @@ class Lifecycle:
             where = "in a forked process" if self._pid != os.getpid() else f"while the run is {self._state}"
             warn_once(f"{where} {self.run_id}", "%s: %s is not recorded %s", self, what, where)
             return otherwise
+        self._speak()
         with guarded(f"recording {what}"):
             result = action()
             if self._changed is not None:

@@ -5,6 +5,7 @@ end of the interpreter, open runs are aborted. A forked child has no open runs: 
 """
 
 import atexit
+import contextlib
 import os
 import signal
 import threading
@@ -105,7 +106,7 @@ def closed(run: OpenRun) -> None:
 
 
 def end_at_exit(finisher: Callable[[], None] | None = None) -> None:
-    """See to it that open runs are ended at the interpreter's end, then call `finisher`.
+    """See to it that `finisher` is called at the interpreter's end, and then open runs are aborted.
 
     Called again after an event was sent: the last to register is the first to run, and we have to come before
     the transport is closed. Registered no earlier than needed: Airflow clears what a task inherits.
@@ -187,10 +188,27 @@ def _abort(runs: list[OpenRun], reason: str) -> None:
 
 
 def _at_exit() -> None:
-    _abort(list(_process.runs), "the interpreter ended while the run was open")
-    for finisher in _process.finishers:
-        with guarded("ending the run of the script"):
-            finisher()
+    with contextlib.suppress(KeyboardInterrupt), _Patience():
+        for finisher in _process.finishers:
+            with guarded("ending the run of the script"):
+                finisher()
+        _abort(list(_process.runs), "the interpreter ended while the run was open")
+
+
+class _Patience:
+    """Does not let the first Ctrl-C interrupt its block, unless the host handles Ctrl-C itself."""
+
+    def __enter__(self) -> None:
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupted)
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
 
 
 _masks: dict[int, set[int | signal.Signals]] = {}  # of threads that are just forking

@@ -1,7 +1,8 @@
 # ruff: noqa: INP001  a folder for sys.path, no package
 """Python imports this when it starts, because `modeltrail run` puts this folder on PYTHONPATH.
 
-The first Python process of the program claims the run, of a notebook its kernel; the others go on at once.
+The first Python process of the program claims the run, of a notebook its kernel. A further one that runs a
+script or a module joins the launch once it imports a library that may tell something; others go on at once.
 Afterwards this folder is gone from `sys.path`, and the sitecustomize that it hides is imported in its place.
 Any Python may read this, also one without modeltrail: no more than the standard library before the claim, and
 no exception after it.
@@ -35,6 +36,51 @@ def _claims(state: str) -> bool:
     return True
 
 
+class _Watch:
+    """A finder of modules: this process joins when it imports one of `libraries`; its forks do not."""
+
+    def __init__(self, state: str, libraries: "set[str]") -> None:
+        self._state = state
+        self._libraries = libraries
+        self._pid = os.getpid()
+
+    def find_spec(self, name: str, *_: object) -> object:
+        if name not in self._libraries:
+            return None
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        if os.getpid() == self._pid:
+            try:
+                from modeltrail.launch import child
+
+                child.join(self._state)
+            except Exception as error:  # whatever it is, the program goes on
+                _complain(self._state, "missed", error)
+        from importlib.util import find_spec
+
+        return find_spec(name)  # joining may have added finders
+
+
+def _watch(state: str) -> None:
+    """Wait for what a script or module imports; `-c` is what workers are started by."""
+    argv = getattr(sys, "orig_argv", [])
+    if sys.argv[0] in {"", "-c"} or any(part.startswith("pyspark.") for part in argv):
+        return
+    try:
+        with open(os.path.join(state, "libraries"), encoding="ascii") as file:  # noqa: PTH118, PTH123
+            sys.meta_path.insert(0, _Watch(state, set(file.read().split())))  # type: ignore[arg-type]
+    except OSError:  # without autolog
+        return
+
+
+def _complain(state: str, name: str, error: Exception) -> None:
+    """Leave word for the wrapper."""
+    try:
+        with open(os.path.join(state, name), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123
+            file.write("%s: %s: %s" % (sys.executable, type(error).__name__, error))  # noqa: UP031  any Python
+    except OSError:
+        pass
+
+
 def _observe() -> None:
     state = os.environ.get("MODELTRAIL_LAUNCH")
     command = getattr(sys, "orig_argv", ["", ""])[1:2]
@@ -43,6 +89,7 @@ def _observe() -> None:
         return
     claims = _claims(state)
     if not claims and program != ["dbt-ol"]:
+        _watch(state)
         return
     try:
         from modeltrail.launch import child
@@ -52,13 +99,8 @@ def _observe() -> None:
         if claims:
             child.adopt(state)
     except Exception as error:  # whatever it is, the program goes on
-        if not claims:
-            return
-        try:
-            with open(os.path.join(state, "problem"), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123
-                file.write("%s: %s: %s" % (sys.executable, type(error).__name__, error))  # noqa: UP031  any Python
-        except OSError:
-            pass
+        if claims:
+            _complain(state, "problem", error)
 
 
 def _chain() -> None:

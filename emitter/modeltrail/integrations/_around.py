@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import argument
-from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import boosters, origins
 

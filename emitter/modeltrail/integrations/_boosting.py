@@ -14,7 +14,7 @@ import attrs
 from modeltrail import naming
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _loaded, _saving
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
     current_or_own,
     ended_when_interrupted,

@@ -8,7 +8,7 @@ from modeltrail.event import Dataset
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _scores
 from modeltrail.integrations import _sklearn_facts as facts
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
     Params,
     current_or_own,

@@ -10,8 +10,8 @@ from modeltrail import api
 from modeltrail.integrations import _graphs, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._patch import Call, Finish
 from modeltrail.observe.model import MAX_FEATURES
 from modeltrail.observe.weakly import Weakly, weak
 

@@ -7,6 +7,7 @@ from typing import Any
 from modeltrail import api, naming
 from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
+from modeltrail.integrations._call import After
 from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
 
@@ -95,9 +96,7 @@ def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any],
     return kwargs.get(list(inspect.signature(function).parameters)[position])
 
 
-def follow_methods(
-    integration: str, kind: type, after: _patch.After, *, also: frozenset[str] = frozenset()
-) -> None:
+def follow_methods(integration: str, kind: type, after: After, *, also: frozenset[str] = frozenset()) -> None:
     """Follow the public methods that a class itself has, and those named."""
     for name, value in list(vars(kind).items()):
         if inspect.isfunction(value) and (not name.startswith("_") or name in also):

@@ -17,8 +17,8 @@ import attrs
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _frames, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role

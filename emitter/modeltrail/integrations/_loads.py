@@ -8,7 +8,7 @@ import sys
 from typing import Final
 
 from modeltrail.integrations import _imports, _patch
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 
 LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm")
 """Whose objects are looked for."""

@@ -18,7 +18,7 @@ import attrs
 from modeltrail import api
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._sources import Source, see
 from modeltrail.observe import loads, origins
 from modeltrail.observe.weakly import Weakly, weak

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from modeltrail.integrations import _graphs, _patch
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.observe import model
 
 NAME: Final = "onnx"

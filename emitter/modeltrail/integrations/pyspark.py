@@ -20,7 +20,7 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish, Observe
 from modeltrail.integrations._runs import current_or_own
 from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import code
@@ -56,7 +56,7 @@ def deactivate() -> None:
     _patch.undo(NAME)
 
 
-def _observe(base: type, method: str, observe: _patch.Observe) -> None:
+def _observe(base: type, method: str, observe: Observe) -> None:
     _patch.on_subclass(NAME, base, lambda kind: _patch.wrap(NAME, kind, method, observe))
 
 

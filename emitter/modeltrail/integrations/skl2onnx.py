@@ -4,7 +4,7 @@ import sys
 from typing import Any, Final
 
 from modeltrail.integrations import _graphs, _patch
-from modeltrail.integrations._patch import Call, Finish
+from modeltrail.integrations._call import Call, Finish
 
 NAME: Final = "skl2onnx"
 

@@ -14,9 +14,9 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _calls, _exports, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _training as training
+from modeltrail.integrations._call import Call
 from modeltrail.integrations._frames import Function, argument
 from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded
-from modeltrail.integrations._patch import Call
 from modeltrail.integrations._training import Pass, now
 from modeltrail.observe import origins
 from modeltrail.observe.weakly import Weakly

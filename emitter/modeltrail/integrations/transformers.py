@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary, ref
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _imports, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._patch import Call, Finish
 from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run

@@ -13,9 +13,9 @@ from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_save
+from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._patch import Call, Finish
 
 NAME: Final = "xgboost"
 MATRICES: Final = ("DMatrix", "QuantileDMatrix", "ExtMemQuantileDMatrix")

@@ -56,9 +56,6 @@ Observe = Callable[[Call], Finish | None]
 After = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], None]
 """Called after the original with (the original, its result, positional arguments, named arguments)."""
 
-AfterSimply = Callable[[Sequence[Any], Mapping[str, Any]], None]
-"""Called after the original with (positional arguments, named arguments)."""
-
 ObserveInside = Callable[[Call, Any], None]
 """Called after the original, with what it returned."""
 
@@ -123,8 +120,8 @@ def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
     )
 
 
-def follow_simply(integration: str, owner: Any, attribute: str, after: AfterSimply) -> None:
-    """As `follow`, of what happens at each step of a training: `after` calls nothing that is followed."""
+def follow_simply(integration: str, owner: Any, attribute: str, after: Callable[..., None]) -> None:
+    """As `follow`, of each step of a training: `after` gets (args, kwargs), calls nothing followed."""
     _wrap_attribute(
         integration,
         owner,

@@ -77,7 +77,7 @@ def claimed_by(
     """
     if named is not None and named in alike:
         return {named}
-    return {version for version, runs in alike.items() if not set(runs).isdisjoint(above)}
+    return {version for version, runs in alike.items() if not (set(runs) - {None}).isdisjoint(above)}
 
 
 def _said(connection: duckdb.DuckDBPyConnection, facets: str) -> dict[str, list[Facet]]:

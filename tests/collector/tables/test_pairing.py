@@ -6,6 +6,7 @@ import pytest
 
 from modeltrail_collector.tables.differences import Change, Facet, aligned, differences, facts
 from modeltrail_collector.tables.pairing import IN_MEMORY, Metric, content, figures, same_content
+from modeltrail_collector.tables.versions import claimed_by
 
 
 def read(
@@ -148,3 +149,10 @@ def test_a_section_that_one_side_did_not_record_is_one_line() -> None:
     none = [Facet("run", None, None, "modelTrail_hyperparameters", {"params": []})]
     assert [("all of it", None, "recorded")] == changed([], some)
     assert [("C", None, "1")] == changed(none, some)
+
+
+def test_a_run_without_a_parent_is_no_relative_of_what_nobody_registered() -> None:
+    """What judged shared bytes, and is below none of the runs that made them, counts for all versions."""
+    alike = {"1": {"a", None}, "2": {"b", "c"}}
+    assert set() == claimed_by(None, {"judge", None}, alike)
+    assert {"2"} == claimed_by(None, {"judge", "c"}, alike) == claimed_by("2", {"a"}, alike)

@@ -42,6 +42,7 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
 def _thing(node: dict[str, Any]) -> str:
     name = bold(label(node["namespace"], node["name"]))
     version = node["version"]
+    in_memory = node["namespace"] == "inmemory://"  # there a version is the digest of the content
     if node["kind"] == "model" and version:
         name = bold(f"{short_name(node['name'])}@{short(version)}")
     name += f" · {bold(node['column'])}" if node["column"] is not None else ""
@@ -52,11 +53,11 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
-    elif node["fingerprint"] == "":
+    elif node["fingerprint"] == "" and not (node["kind"] == "model" and version and in_memory):
         facts.append("content not recorded")
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
-    if node["run"] is None and node["namespace"] != "inmemory://":
+    if node["run"] is None and not in_memory:
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
 

@@ -202,6 +202,8 @@ def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) 
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}
+    options |= stops_early(given.get("callbacks"))
+    left = {name: value for name, value in left.items() if name not in options}
     found: list[Params] = [(None, {**asked.params, **options}, "explicit"), (None, left, "default")]
     if asked.is_model:
         record_params(run, found, "Booster")
@@ -213,6 +215,15 @@ def _record_asked(run: Run, call: Call, given: Mapping[str, Any], asked: Asked) 
     run.training(seeds={**_around.seeds(), **own} or None)
     record_base(run, asked.base)
     return dict(zip([name for name, _ in asked.judged], roles, strict=True))
+
+
+def stops_early(callbacks: object) -> dict[str, int]:
+    """The rounds without progress after which a callback of either library ends a training."""
+    for each in callbacks if isinstance(callbacks, list | tuple | set) else ():
+        if type(each).__name__ in {"_EarlyStoppingCallback", "EarlyStopping"}:
+            rounds = getattr(each, "stopping_rounds", None) or getattr(each, "rounds", None)
+            return {"early_stopping_rounds": rounds} if isinstance(rounds, int) else {}
+    return {}
 
 
 def record_base(run: Run, given: object) -> None:

@@ -67,13 +67,16 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
         for component, params, origin in facts.params(estimator):
             run.params(params, origin=origin, component=component)
         return data.look(features)
-    record_params(run, facts.params(estimator), type(estimator).__name__, estimator)
+    booster = _boosted(estimator)
+    stop = _boosting.stops_early(given.get("callbacks") or getattr(booster, "callbacks", None))
+    asked: list[Params] = [*facts.params(estimator), *([(None, stop, "explicit")] if stop else [])]
+    record_params(run, asked, type(estimator).__name__, estimator)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged)
     if (weights := given.get("sample_weight")) is not None:
         run.input(weights, role="train", name=f"{run.name}/sample_weight", capture="observed")
-    if _boosted(estimator):
+    if booster is not None:
         _boosting.record_base(run, _base(given))
         _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
     return source

@@ -69,7 +69,7 @@ def _record_asked(run: Run, estimator: Any, features: Any, given: Mapping[str, A
         return data.look(features)
     booster = _boosted(estimator)
     stop = _boosting.stops_early(given.get("callbacks") or getattr(booster, "callbacks", None))
-    asked: list[Params] = [*facts.params(estimator), *([(None, stop, "explicit")] if stop else [])]
+    asked: list[Params] = [*facts.params(estimator), (None, stop, "explicit")]
     record_params(run, asked, type(estimator).__name__, estimator)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]

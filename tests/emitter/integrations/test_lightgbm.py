@@ -88,7 +88,7 @@ def test_sets_without_names(autolog, told, table):
 
 
 def test_early_stopping(autolog, told, table):
-    """The best round and what each set scored in it are metrics; after how many rounds it stops a parameter."""
+    """The best round and what each set scored in it are metrics; the rounds it waits are a parameter."""
     autolog("lightgbm")
     trained = lightgbm.Dataset(table[["age"]][:150], label=table["bought"][:150])
     judged = trained.create_valid(table[["age"]][150:], label=table["bought"][150:])
@@ -110,7 +110,7 @@ def test_an_estimator_that_stops_early(autolog, told, table):
     features, labels, held = table[["age"]][:150], table["bought"][:150], table[150:]
     model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
     stop = lightgbm.early_stopping(3, verbose=False)
-    model.fit(features, labels, eval_set=[(held[["age"]], held["bought"])], callbacks=[stop])
+    model.fit(features, labels, eval_X=held[["age"]], eval_y=held["bought"], callbacks=[stop])
     found = params(told()[0])
     assert (3, "explicit") == found[None, "early_stopping_rounds"]
     assert (5, "explicit") == found[None, "n_estimators"]

@@ -31,10 +31,7 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
         causes.append(_feed(pair, symptoms.get(id(pair), [])))
         if inside:
             causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
-            if not found.code["entry_only"] and found.code["change"] != "unknown":
-                causes[-1].for_(
-                    "what git ignores and no program imported, as a configuration, is not recorded"
-                )
+            causes[-1].for_("a file that git ignores, as a configuration, would not have been recorded")
             if found.code["entry_only"]:
                 causes[-1].but("the modules that its script imports are not recorded: it may be these")
     return causes

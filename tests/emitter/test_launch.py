@@ -612,3 +612,21 @@ def test_ctrl_c_at_the_end_of_the_program_is_no_traceback(launch, inbox, log):
     ends = [event for event in inbox(log) if event["eventType"] == "COMPLETE"]
     assert all(event["run"]["facets"]["modelTrail_hyperparameters"] for event in ends)
     assert len(ends) == 2
+
+
+def test_what_the_program_imported_is_told_at_the_end(launch, inbox, log, tmp_path) -> None:
+    """Of the program's own modules the last event names each, and lists those that git does not track."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    for name in ("zz_utils.py", "zz_unused.py", *(f"{number:03}.py" for number in range(101))):
+        (tmp_path / name).touch()
+    launch("import zz_utils, json\n")
+    code = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
+    listed = [file["path"] for file in code["untracked"]]
+    assert ["zz_utils.py"] == code["modules"]
+    assert {"train.py", "zz_utils.py"} <= set(listed)
+    assert ("train.py", False) == (listed[0], "zz_unused.py" in listed)
+    assert (True, 104) == (code["untrackedTruncated"], code["untrackedCount"])
+    launch("import zz_utils\n", "sh", "-c", f"{PYTHON} train.py")
+    shell = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
+    assert "modules" not in shell
+    assert "zz_utils.py" in [file["path"] for file in shell["untracked"]]

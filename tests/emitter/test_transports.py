@@ -35,6 +35,14 @@ def test_nothing_configured_goes_to_the_inbox(tmp_path):
     assert [expected] == lines(tmp_path / "lineage" / "inbox")
 
 
+def test_the_inbox_takes_events_of_any_size(monkeypatch, tmp_path, caplog):
+    """`max_event_bytes` is what Kafka is sent at most: the inbox takes a larger event."""
+    monkeypatch.setenv("MODELTRAIL_MAX_EVENT_BYTES", "100")
+    assert transports.emit({**EVENT, "run": {"runId": "x" * 500}})
+    assert 1 == len(lines(tmp_path / "lineage" / "inbox"))
+    assert "" == caplog.text
+
+
 def test_disabled_emits_nothing(monkeypatch, tmp_path):
     """With OPENLINEAGE_DISABLED, and with a noop transport, nothing is written."""
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")

@@ -116,6 +116,8 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding("code", file.path, why="its digest was not recorded")
         else:
             yield Finding("code", file.path, file.sha256, digests.sha256(path) or _NO_FILE)
+    if code.untracked_left_out:
+        yield Finding("code", "more untracked files", why=code.untracked_left_out)
 
 
 def _source(recipe: Recipe, folder: Path) -> Finding:

@@ -69,7 +69,8 @@ class Location(Fact, kw_only=True):
 class Code(Fact, kw_only=True):
     """Which code ran, and how it was started.
 
-    `diff_state` says whether `diff` can be applied: only a `whole` one can. `directory` is the working
+    `diff_state` says whether `diff` can be applied: only a `whole` one can. `untracked_left_out` says what is
+    missing in a list that was cut. `directory` is the working
     directory relative to `root`, the top of the working tree; None where it lay elsewhere.
     """
 
@@ -80,6 +81,7 @@ class Code(Fact, kw_only=True):
     diff_sha256: str | None = None
     diff_state: DiffState = "not recorded"
     untracked: list[Untracked] | None = None
+    untracked_left_out: str | None = None
     entry_point: str | None = None
     command: list[str] | None = None
     command_capture: str | None = None
@@ -168,6 +170,16 @@ class Recipe(msgspec.Struct, kw_only=True):
         return self.code.root if self.code else None
 
 
+def unlisted(listed: object, truncated: object, count: object) -> str | None:
+    """What a list of untracked files leaves out, by fields of `modelTrail_codeState`; None: nothing."""
+    if truncated is not True:
+        return None
+    known = len(listed) if isinstance(listed, list) else 0
+    if not isinstance(count, int) or count <= known:
+        return "not all untracked files were looked at"
+    return f"{count - known:,} of {count:,} untracked files were not looked at"
+
+
 def read(answer: Mapping[str, Any]) -> Recipe:
     """The recipe in the answer of `answers.reproduce`.
 
@@ -225,9 +237,8 @@ def _missing(recipe: Recipe) -> Iterator[str]:
 def problems(recipe: Recipe) -> list[Problem]:
     """What stands in the way of making the model again."""
     stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
-    return [Problem(text, stops=True) for text in stopping] + [
-        Problem(text) for text in (*_data_problems(recipe), *_result_problems(recipe))
-    ]
+    others = (*_loose_problems(recipe.code), *_data_problems(recipe), *_result_problems(recipe))
+    return [Problem(text, stops=True) for text in stopping] + [Problem(text) for text in others]
 
 
 def _code_problems(code: Code | None) -> list[str]:
@@ -264,6 +275,13 @@ def start_problem(code: Code) -> str | None:
     if code.command is None:
         return "How it was started was not recorded."
     return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None
+
+
+def _loose_problems(code: Code | None) -> list[str]:
+    if code is None or code.untracked_left_out is None:
+        return []
+    left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
+    return [f"{left_out}: what the code reads of them is neither told nor brought."]
 
 
 def _data_problems(recipe: Recipe) -> list[str]:

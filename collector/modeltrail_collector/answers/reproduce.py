@@ -214,6 +214,9 @@ def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
         ]
         if isinstance(told.get("untracked"), list)
         else None,
+        untracked_left_out=recipes.unlisted(
+            told.get("untracked"), told.get("untrackedTruncated"), told.get("untrackedCount")
+        ),
         entry_point=_text(told.get("entryPoint")),
         command=command,
         command_capture=capture,

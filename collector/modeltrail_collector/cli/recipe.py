@@ -44,9 +44,11 @@ def print_check(answer: dict[str, Any]) -> None:
     """Print what differs, with the recorded and the found value, and what could not be compared."""
     shown = all_printable(answer)
     differences = shown["differences"]
-    verdict = f"{len(differences)} of {shown['compared']} things differ" if differences else (
-        f"nothing differs, of {shown['compared']} things compared"
-    )  # fmt: skip
+    verdict = f"{len(differences)} of {shown['compared']} things differ"
+    if not differences:
+        is_known = all(each["section"] != "code" for each in shown["not_compared"])
+        known = "nothing differs, of" if is_known else "not all of the code was compared; no difference among"
+        verdict = f"{known} {shown['compared']} things compared"
     click.echo(bold(f"{shown['model']}: {verdict}"))
     for each in differences:
         click.echo(f"  {each['section']}: {label('file', each['name'])}")
@@ -110,10 +112,11 @@ def _code(answer: dict[str, Any]) -> list[Line]:
     files = code["untracked"] or ()
     untracked = [f"{file['path']} {short(file['sha256'] or '')}".rstrip() for file in files[:_SHOWN]]
     untracked += [f"and {len(files) - _SHOWN} more (--json)"] if len(files) > _SHOWN else []
+    untracked += [code["untracked_left_out"]] if code["untracked_left_out"] else []
     where = code["directory"]
     directory = code["cwd"] if where is None else f"{where} of {code['root']}"
     said = {
-        "repository": location.get("repository") or location.get("url"),
+        "repository": story.repository(location.get("repository"), location.get("url"), code["root"]),
         "commit": code["commit"],
         "branch": location.get("branch"),
         "uncommitted": _CHANGES.get(code["diff_state"]) if code["commit"] else story.UNVERSIONED,

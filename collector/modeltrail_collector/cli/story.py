@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+from modeltrail_collector.answers.recipe import unlisted
 from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
@@ -184,13 +185,30 @@ def _code(code: dict[str, Any]) -> list[Line]:
     said = {
         "entry point": code.get("entryPoint"),
         "arguments": " ".join(map(str, _list(code.get("argv")))),
-        "repository": location.get("repoUrl") or location.get("url"),
+        "repository": repository(location.get("repoUrl"), location.get("url"), code.get("root")),
         "commit": code.get("commit") or location.get("version"),
         "uncommitted": _uncommitted(code),
+        "untracked": _untracked(code),
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
     }
     return _pairs(said, learned(code))
+
+
+def repository(remote: str | None, page: str | None, root: str | None) -> str | None:
+    """Where the code is kept: the remote, a page that shows it, or the folder where there is no remote."""
+    if remote is None and page is not None and not page.startswith("file:"):
+        return page
+    return remote or (f"{root} (it has no remote)" if root else None)
+
+
+def _untracked(code: dict[str, Any]) -> str | None:
+    files = code.get("untracked")
+    if not isinstance(files, list):
+        return None
+    left_out = unlisted(files, code.get("untrackedTruncated"), code.get("untrackedCount"))
+    listed = f"{len(files)} files" if len(files) != 1 else "1 file"
+    return f"{listed}; {left_out}" if left_out else listed if files else "none"
 
 
 def _uncommitted(code: dict[str, Any]) -> str | None:

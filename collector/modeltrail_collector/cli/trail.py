@@ -47,6 +47,7 @@ def is_of_several(run: dict[str, Any]) -> bool:
 def _thing(node: dict[str, Any]) -> str:
     name = bold(label(node["namespace"], node["name"]))
     version = node["version"]
+    in_memory = node["namespace"] == "inmemory://"  # there a version is the digest of the content
     if node["kind"] == "model" and version:
         name = bold(f"{short_name(node['name'])}@{short(version)}")
     name += f" · {bold(node['column'])}" if node["column"] is not None else ""
@@ -59,9 +60,10 @@ def _thing(node: dict[str, Any]) -> str:
         facts.append(short(node["fingerprint"]))
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
-    elif node["use"]:  # its reader says what it was for, and saw no content
+    elif node["use"] and not (node["kind"] == "model" and version and in_memory):
+        # its reader says what it was for, and saw no content
         facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
-    if node["run"] is None and node["namespace"] != "inmemory://":
+    if node["run"] is None and not in_memory:
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
 

@@ -30,7 +30,10 @@ _Place = tuple[str | None, str | None]
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 # Left out: what differs at every run and says nothing about the model, and what another field already says.
-_CODE_NOISE: Final = frozenset({"command", "cwd", "diff", "diffUri", "diffTruncated", "capture", "vcs"})
+_CODE_NOISE: Final = frozenset({
+    "command", "cwd", "diff", "diffUri", "diffTruncated", "untrackedTruncated", "untrackedCount", "modules",
+    "capture", "vcs",
+})  # fmt: skip
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (

@@ -131,8 +131,8 @@ class ModelTrailCodeStateRunFacet(Facet):
             content. Those that ran come first, then other code, then the rest.
         untracked_truncated: whether there are more than are listed.
         untracked_count: how many there are; None where that was not found out.
-        modules: the files below `root` that the program consists of, as far as they were imported; None where
-            that is not known, or where they are too many.
+        modules: the files below `root` that the program imported, the entry point apart; None where that is
+            not known, or where they are too many.
         argv: the command line as the program sees it, redacted.
         command: the command line as the run can be started again, the interpreter or `modeltrail run` first,
             redacted.

@@ -209,12 +209,23 @@ def _record_asked(
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}
+    options |= stops_early(given.get("callbacks"))
+    left = {name: value for name, value in left.items() if name not in options}
     record_params(run, [(None, {**asked.params, **options}, "explicit"), (None, left, "default")], fit)
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
     run.training(seeds={**_around.seeds(), **own} or None, of=fit)
     record_base(run, fit, asked.base)
     return dict(zip([name for name, _ in asked.judged], roles, strict=True))
+
+
+def stops_early(callbacks: object) -> dict[str, int]:
+    """The rounds without progress after which a callback of either library ends a training."""
+    for each in callbacks if isinstance(callbacks, list | tuple | set) else ():
+        if type(each).__name__ in {"_EarlyStoppingCallback", "EarlyStopping"}:
+            rounds = getattr(each, "stopping_rounds", None) or getattr(each, "rounds", None)
+            return {"early_stopping_rounds": rounds} if isinstance(rounds, int) else {}
+    return {}
 
 
 def record_base(run: Run, fit: Fit | None, given: object) -> None:

@@ -68,14 +68,16 @@ def observe_fit(call: Call) -> Finish | None:
 def _record_asked(
     run: Run, fit: Fit | None, estimator: Any, features: Any, given: Mapping[str, Any]
 ) -> Named:
-    record_params(run, facts.params(estimator), fit)
+    booster = _boosted(estimator)
+    stop = _boosting.stops_early(given.get("callbacks") or getattr(booster, "callbacks", None))
+    record_params(run, [*facts.params(estimator), (None, stop, "explicit")], fit)
     if fit is None:
         return data.look(features)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged, fit)
     record_beside(run, {name: given[name] for name in _BESIDE if given.get(name) is not None}, fit)
-    if _boosted(estimator):
+    if booster is not None:
         _boosting.record_base(run, fit, _base(given))
         _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
     return source

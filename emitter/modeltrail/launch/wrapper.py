@@ -198,7 +198,7 @@ class _Wrapper:
         last = self.teller.tell(kind, self.facts, errorMessage=error)
         inside = story.get("event")
         if ran := last["run"]["facets"].get(_CODE):
-            last["run"]["facets"][_CODE] = _as_it_ended(ran, story)
+            last["run"]["facets"][_CODE] = _as_it_ended(ran, story, is_python=self.read.is_python)
         transports.emit(_merged(last, inside, is_python=self.read.is_python) if inside else last)
         transports.close()
         if not (state / "claim").exists() and not self.read.blind:
@@ -211,11 +211,16 @@ class _Wrapper:
             say(f"of a further program that it started nothing is recorded: {missed}")
 
 
-def _as_it_ended(code_state: dict[str, Any], story: Mapping[str, Any]) -> dict[str, Any]:
-    """The code as it was at the start, with what only its end could tell."""
+def _as_it_ended(code_state: dict[str, Any], story: Mapping[str, Any], *, is_python: bool) -> dict[str, Any]:
+    """The code as it was at the start, with what only its end could tell.
+
+    What one Python below a shell imported is not all that ran: it is listed, and not said to be the program.
+    """
     if "notebook" in code_state and story.get("cell") is not None:
         code_state = {**code_state, "notebook": {**code_state["notebook"], "cell": story["cell"]}}
-    return code.with_imported(code_state, story["imported"]) if "imported" in story else code_state
+    if "imported" in story:
+        code_state = code.with_imported(code_state, story["imported"])
+    return code_state if is_python else {key: code_state[key] for key in code_state if key != "modules"}
 
 
 def _merged(last: dict[str, Any], story: Mapping[str, Any], *, is_python: bool) -> dict[str, Any]:

@@ -96,10 +96,20 @@ def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
 
 
 def imported() -> list[str]:
-    """The files of all modules of this process, but for those of Python and of installed packages."""
-    named = {_file_of(module) for module in list(sys.modules.values())}
+    """The files of what this process has imported, but for those of Python and of installed packages.
+
+    The script is not among them: at its end, when this is asked, it has no name any more. Packages are
+    installed where metadata of one lies, as in the folder of `pip install --target`.
+    """
+    named = {_file_of(module) for name, module in list(sys.modules.items()) if name != "__main__"}
     own = (file for file in named if file and not any(place in file for place in _INSTALLED))
-    return sorted({_real(file) for file in own})
+    installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
+    return sorted(file for file in {_real(file) for file in own} if not file.startswith(installed))
+
+
+@lru_cache(maxsize=1024)
+def _has_packages(place: str) -> bool:
+    return any(Path(place).glob("*.dist-info"))
 
 
 _real = lru_cache(maxsize=1024)(os.path.realpath)  # each run that ends asks for the same ones

@@ -173,14 +173,38 @@ def _value(path: str, key: object, value: Any, names: list[str]) -> Any:
     return value
 
 
+_PASSWORD_OPTIONS: Final = {
+    **dict.fromkeys(
+        _words("mysql mysqldump mysqladmin mysqlimport mariadb mariadb-dump sshpass twine"), "-p"
+    ),
+    **dict.fromkeys(_words("mongo mongosh mongodump mongorestore mongoexport mongoimport"), "-p"),
+    **dict.fromkeys(_words("sqlcmd bcp"), "-P"),
+    **dict.fromkeys(_words("ldapsearch ldapmodify ldapadd"), "-w"),
+    "redis-cli": "-a",
+    "curl": "-u",
+}
+"""Program -> its option of one letter that a password follows; of others nobody knows what one means."""
+
+
 def argv(arguments: Sequence[str]) -> list[str]:
-    """A command line without secrets: `--token=x`, `--token x`, `token=x` and what `text` would find."""
+    """A command line without secrets: `--token=x`, `--token x`, `token=x` and what `text` would find.
+
+    Behind the name of a program that is known for it also `-p x` and `-px`.
+
+    >>> argv(["python", "load.py", "-p", "x"]), argv(["/usr/bin/mysql", "-px", "-P", "3306"])
+    (['python', 'load.py', '-p', 'x'], ['/usr/bin/mysql', '-p[redacted]', '-P', '3306'])
+    """
     found: list[str] = []
-    hidden = False
+    hidden, option = False, ""
     for argument in arguments:
+        option = _PASSWORD_OPTIONS.get(argument.replace("\\", "/").rpartition("/")[2], option)
         if hidden and not argument.startswith("--"):
             found.append(REDACTED)
             hidden = False
+            continue
+        if option and argument.startswith(option):
+            hidden = argument == option
+            found.append(option if hidden else f"{option}{REDACTED}")
             continue
         name, equals, value = argument.partition("=")
         bare = name.lstrip("-")

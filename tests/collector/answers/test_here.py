@@ -11,6 +11,7 @@ import pytest
 from modeltrail_collector.answers import check
 from modeltrail_collector.answers.recipe import Recipe
 from modeltrail_collector.answers.reproduce import _code
+from modeltrail_collector.cli.recipe import print_check
 from modeltrail_collector.errors import ConfigError
 from modeltrail_schemas import digests
 from modeltrail_schemas.variables import RESULT_VARIABLES
@@ -111,6 +112,19 @@ def test_other_code_is_told_with_both_values(place):
     now = git(root, "rev-parse", "HEAD").strip()
     differences = compare(recipe, root, "code")[0]
     assert ((was, now), "none") == (differences["commit"], differences["uncommitted changes"][1])
+
+
+def test_where_not_all_was_looked_at_it_is_not_said_that_nothing_differs(place, capsys):
+    """Untracked files that nobody looked at are named among what was not compared, and in the verdict."""
+    folder, recipe = place
+    left_out = "50 of 51 untracked files were not looked at"
+    cut = {**recipe, "code": {**recipe["code"], "untracked_left_out": left_out}}
+    found = check(cut, folder, python=sys.executable, sections=["code"])
+    assert {"section": "code", "name": "more untracked files", "why": left_out} in found["not_compared"]
+    print_check(found)
+    printed = capsys.readouterr().out
+    assert "not all of the code was compared; no difference among" in printed
+    assert "nothing differs" not in printed
 
 
 def test_code_without_a_repository_goes_by_its_digest(place, tmp_path):

@@ -246,6 +246,32 @@ def test_of_many_untracked_files_five_are_named(make, recipe_of, capsys) -> None
     assert 7 == len(told["code"]["untracked"])
 
 
+def test_untracked_files_that_nobody_looked_at_stand_in_the_way(make, recipe_of, capsys) -> None:
+    """Of a list that was cut a recipe says how much is missing, as a problem and among the files."""
+    state = make.facet(
+        "modelTrail_codeState", vcs="git", commit=COMMIT, root="/w",
+        untracked=[{"path": "a.py"}], untrackedTruncated=True, untrackedCount=52,
+    )  # fmt: skip
+    told = recipe_of({"modelTrail_codeState": state})
+    left_out = "51 of 52 untracked files were not looked at"
+    assert left_out == told["code"]["untracked_left_out"]
+    assert any(problem["text"].startswith(left_out) for problem in told["problems"])
+    print_recipe(told, ["code"])
+    assert f"a.py, {left_out}" in capsys.readouterr().out
+
+
+def test_a_script_is_no_repository(make, recipe_of, capsys) -> None:
+    """Where git knows no remote the repository is the working tree, and not the address of the script."""
+    state = make.facet("modelTrail_codeState", vcs="git", commit=COMMIT, root="/w")
+    script = make.facet("sourceCodeLocation", type="git", url="file:///w/pkg/train.py", path="pkg/train.py")
+    print_recipe(
+        recipe_of({"modelTrail_codeState": state}, job_facets={"sourceCodeLocation": script}), ["code"]
+    )
+    printed = capsys.readouterr().out
+    assert "/w (it has no remote)" in printed
+    assert "file:///w" not in printed
+
+
 def test_what_the_run_writes_is_no_code(make, recipe_of) -> None:
     """A file that the run writes lay there untracked from the time before: to make it again needs none."""
     files = [{"path": path, "sha256": make.digest(path)} for path in ("m.joblib", "out/x.csv", "helper.py")]

@@ -60,3 +60,20 @@ def test_the_bytes_of_a_search_hold_times(make, log_of) -> None:
     assert "cv_results_: mean_fit_time" in alike
     assert "seed" not in alike
     assert f"No seed was fixed: {CHANCE}" in moved
+
+
+def test_how_long_it_trained_is_a_result(make, log_of) -> None:
+    """Other steps are told and are no cause, since they follow from something else, unless declared."""
+    for capture, causes in (("observed", []), ("declared", ["steps"])):
+        events = []
+        for number in (1, 2):
+            made = make.train(number, make.base + timedelta(days=number), features="f", strength=1.0)
+            facets = made[1]["run"]["facets"]
+            facets["modelTrail_codeState"] |= {"commit": "1" * 40, "dirty": False}
+            facets["modelTrail_training"] |= {"steps": 11 + number, "capture": capture}
+            events += made
+        answer = answers.why(log_of(events), "churn@2")
+        assert causes == [cause["subject"] for cause in answer["causes"]]
+        said = "How long it trained is a result here, and no cause: steps 12 → 13."
+        assert (said in answer["notes"]) == (not causes)
+        assert "Nothing that was recorded changed." not in answer["notes"]

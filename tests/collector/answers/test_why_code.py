@@ -47,6 +47,7 @@ def state(commit: str | None, patch: str = "", **more) -> dict:
         "commit": commit, "dirty": bool(patch), "diff": patch, "diff_truncated": False,
         "diff_sha256": sha256(patch.encode()).hexdigest() if patch else None, "entry_point": "train.py",
         "source_sha256": None, "notebook_sha256": None, "untracked": {}, "repository": None, "source": {},
+        "unlisted": None, "consists_of": None,
     }  # fmt: skip
     return found | more
 
@@ -187,3 +188,84 @@ def test_only_source_files_count_among_the_untracked() -> None:
     """Data and models that nobody tracks differ at each run and are no code."""
     told = [{"path": "a.py", "sha256": "1"}, {"path": "m.joblib", "sha256": "2"}, {"path": 3}, "x"]
     assert {"a.py": "1"} == code._untracked(told)
+
+
+def test_of_a_list_that_was_cut_the_code_is_not_ruled_out() -> None:
+    """Where not all untracked files were looked at the same is not known; a file off the list is not gone."""
+    cut = state("1" * 40, unlisted="50 of 152 untracked files were not looked at", untracked={"a.py": "1"})
+    whole = state("1" * 40, untracked={"a.py": "1", "b.py": "2"})
+    assert "unknown" == code._compare(cut, cut, None)["change"]
+    assert "unknown" == code._compare(cut, whole, None)["change"]
+    edited = code._compare(cut, cut | {"untracked": {"a.py": "3"}}, None)
+    assert ("changed", ["a.py"]) == (edited["change"], edited["untracked"])
+
+
+def test_a_list_that_was_cut_is_told(make, log_of) -> None:
+    """`why` says how many files nobody looked at, and `unchanged` has no code then."""
+    events = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + timedelta(days=number), features="f", strength=1.0)
+    ]
+    for event in events[1::2]:
+        event["run"]["facets"]["modelTrail_codeState"] |= {
+            "commit": "1" * 40, "dirty": False, "untracked": [{"path": "a.txt"}], "untrackedTruncated": True,
+            "untrackedCount": 51,
+        }  # fmt: skip
+    answer = answers.why(log_of(events), "churn@2")
+    assert "code of churn@2: 50 of 51 untracked files were not looked at" in answer["not_recorded"]
+    assert not [line for line in answer["unchanged"] if line.startswith("code")]
+
+
+def patch(*paths: str, to: str = "2") -> str:
+    return "".join(
+        f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-1\n+{to}\n"
+        for path in paths
+    )
+
+
+def test_what_neither_program_imported_is_told_apart() -> None:
+    """A Python file that was not imported is no part of the program; a configuration may be read."""
+    program = {"consists_of": ["train.py", "lib/features.py"]}
+    clean = state("1" * 40, **program)
+
+    def compared(*paths: str, **more) -> tuple[list[str], bool]:
+        change = code._compare(clean, state("1" * 40, patch(*paths), **program) | more, None)
+        return change["others"], code.only_others(change)
+
+    assert (["deploy.py"], True) == compared("deploy.py")
+    assert (["deploy.py"], False) == compared("deploy.py", "lib/features.py")
+    assert (["deploy.py"], False) == compared("deploy.py", "conf.yaml")
+    assert (["deploy.py"], False) == compared("deploy.py", entry_point="other.py")
+    assert ([], False) == compared("deploy.py", consists_of=None)
+    assert (["deploy.py"], False) == compared("deploy.py", untracked={"conf.yaml": "1"})
+
+
+def test_on_one_commit_the_same_patch_of_a_file_is_no_difference() -> None:
+    """Of two uncommitted changes only the files count whose part differs."""
+    sides = [state("1" * 40, patch("a.py") + patch("train.py", to=to)) for to in "23"]
+    assert ["train.py"] == [file["path"] for file in code._compare(*sides, None)["files"]]
+
+
+@pytest.mark.parametrize(("edited", "causes"), [("deploy.py", []), ("prepare.py", ["prepare.py +1 −1"])])  # noqa: RUF001
+def test_a_preparation_is_made_differently_by_its_own_files(make, log_of, edited, causes) -> None:
+    """Of a run that prepared the data the changed files of its program are named; others are no cause."""
+    events = []
+    for number in (1, 2):
+        when, content = make.base + timedelta(days=number), f"features {number}"
+        prepared = make.prepare(number, when, raw="customers", features=content)
+        trained = make.train(number, when + timedelta(hours=1), features=content, strength=1.0)
+        diff = patch(edited) if number == 2 else ""
+        for event, script in ((prepared[-1], "prepare.py"), (trained[-1], "train.py")):
+            event["run"]["facets"]["modelTrail_codeState"] = make.facet(
+                "modelTrail_codeState",
+                dirty=bool(diff), commit="1" * 40, entryPoint=script, modules=[script],
+                **({"diff": diff, "diffSha256": sha256(diff.encode()).hexdigest()} if diff else {}),
+            )  # fmt: skip
+        events += [*prepared, *trained]
+    told = answers.why(log_of(events), "churn@2")["causes"]
+    found = [cause["what"] for cause in told if cause["kind"] == "preparation"]
+    assert [f"was made differently: {cause}" for cause in causes] == found
+    own = next(cause for cause in told if cause["kind"] == "code")
+    assert "unlikely" == own["strength"]
+    assert f"the program did not import {edited}" in [entry["text"] for entry in own["against"]]

@@ -6,7 +6,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from told import facet, metrics, uses
+from told import facet, metrics, params, uses
 
 import modeltrail
 
@@ -88,7 +88,7 @@ def test_sets_without_names(autolog, told, table):
 
 
 def test_early_stopping(autolog, told, table):
-    """The best round and what each set scored in it are metrics."""
+    """The best round and what each set scored in it are metrics; the rounds it waits are a parameter."""
     autolog("lightgbm")
     trained = lightgbm.Dataset(table[["age"]][:150], label=table["bought"][:150])
     judged = trained.create_valid(table[["age"]][150:], label=table["bought"][150:])
@@ -96,10 +96,24 @@ def test_early_stopping(autolog, told, table):
     booster = lightgbm.train(
         PARAMS, trained, 30, valid_sets=[judged], valid_names=["unseen"], callbacks=[stop]
     )
-    found = metrics(told()[0])
+    event = told()[0]
+    assert (2, "explicit") == params(event)[None, "early_stopping_rounds"]
+    found = metrics(event)
     assert booster.best_iteration == found["best_iteration"]["value"]
     best = booster.best_score["unseen"]["binary_logloss"]
     assert best == found["best_unseen-binary_logloss"]["value"]
+
+
+def test_an_estimator_that_stops_early(autolog, told, table):
+    """The rounds of a callback are a parameter of the model beside its own."""
+    autolog("lightgbm")
+    features, labels, held = table[["age"]][:150], table["bought"][:150], table[150:]
+    model = lightgbm.LGBMClassifier(n_estimators=5, verbose=-1)
+    stop = lightgbm.early_stopping(3, verbose=False)
+    model.fit(features, labels, eval_X=held[["age"]], eval_y=held["bought"], callbacks=[stop])
+    found = params(told()[0])
+    assert (3, "explicit") == found[None, "early_stopping_rounds"]
+    assert (5, "explicit") == found[None, "n_estimators"]
 
 
 def test_evaluation_sets_of_an_estimator(autolog, told, table):

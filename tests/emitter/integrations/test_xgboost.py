@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from told import facet, metrics, uses
+from told import facet, metrics, params, uses
 
 import modeltrail
 from modeltrail.integrations import _sources
@@ -92,6 +92,14 @@ def test_early_stopping(autolog, told, matrix):
     assert booster.best_score == found["best_score"]["value"]
     assert {"seen-rmse"} == metrics(second).keys()
     assert "modelTrail_metrics" not in third["run"]["facets"]
+
+
+def test_a_callback_that_stops_early(autolog, told, matrix):
+    """The rounds of a callback are the same parameter as the argument, of an estimator too."""
+    autolog("xgboost")
+    stop = xgboost.callback.EarlyStopping(rounds=3)
+    xgboost.train({"seed": 1}, matrix, 2, evals=[(matrix, "seen")], callbacks=[stop], **QUIET)
+    assert (3, "explicit") == params(told()[0])[None, "early_stopping_rounds"]
 
 
 def test_the_arguments_stay_the_user_s(autolog, told, matrix):

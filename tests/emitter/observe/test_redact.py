@@ -143,6 +143,22 @@ def test_a_command_line_keeps_its_flags_and_loses_its_secrets(name, secret):
     ] == cleaned
 
 
+@pytest.mark.parametrize(
+    ("line", "cleaned"),
+    [
+        ("sshpass -p s3cr3t ssh host", "sshpass -p [redacted] ssh host"),
+        ("/usr/bin/mysqldump -ume -ps3cr3t db", "/usr/bin/mysqldump -ume -p[redacted] db"),
+        ("modeltrail run -- redis-cli -a s3cr3t get x", "modeltrail run -- redis-cli -a [redacted] get x"),
+        ("sqlcmd -U me -P s3cr3t -p 1", "sqlcmd -U me -P [redacted] -p 1"),
+        ("psql -p 5432 -U me", "psql -p 5432 -U me"),
+        ("python train.py -p 3 -u x -w 4", "python train.py -p 3 -u x -w 4"),
+    ],
+)
+def test_an_option_of_one_letter_goes_by_its_program(line, cleaned):
+    """Behind a program that is known for it `-p x` is a password; behind any other it is not known to be."""
+    assert cleaned.split() == redact.argv(line.split())
+
+
 @pytest.mark.parametrize("name", ORDINARY_NAMES)
 def test_ordinary_settings_stay(name):
     """Names of ordinary parameters are no secrets, in mappings, texts and command lines."""

@@ -65,7 +65,7 @@ def _compared(before: Story, after: Story, repository: Path | None) -> Found:
         data=data.compare(before, after),
         made=made.Made(before, after),
         code=code.compare(before, after, repository),
-        upstream=made.upstream(before, after),
+        upstream=made.upstream(before, after, repository),
         figures=figures.moved(before, after),
     )
 
@@ -127,15 +127,7 @@ def _not_recorded(found: Found) -> list[str]:
         for what in ("parameters", "training", "environment")
         for story in found.made.lacking(what)
     ]
-    if found.code["entry_only"]:
-        entry = found.code["after"]["entry_point"]
-        said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
-    elif found.code["change"] == "unknown":
-        said += [
-            f"code of {story.label}"
-            for story, side in ((found.before, "before"), (found.after, "after"))
-            if found.code[side] is None or not found.code[side]["commit"]
-        ]
+    said += _code_not_recorded(found)
     for story in (found.before, found.after):
         if not any(getattr(pair, side) for pair in found.data for side in _side(found, story)):
             said.append(f"data of {story.label}")
@@ -151,22 +143,35 @@ def _not_recorded(found: Found) -> list[str]:
     return said
 
 
+def _code_not_recorded(found: Found) -> list[str]:
+    change, said = found.code, []
+    for story, state in ((found.before, change["before"]), (found.after, change["after"])):
+        if state is None or (
+            not state["commit"] and change["change"] == "unknown" and not change["entry_only"]
+        ):
+            said.append(f"code of {story.label}")
+        elif state["unlisted"]:
+            said.append(f"code of {story.label}: {state['unlisted']}")
+    if change["entry_only"]:
+        entry = change["after"]["entry_point"]
+        said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
+    return said
+
+
 def _side(found: Found, story: Story) -> tuple[str]:
     return ("before",) if story is found.before else ("after",)
 
 
 def _notes(found: Found, ranked: list[Row]) -> list[str]:
     """What has to be said of the comparison as a whole."""
-    said = []
+    said = _trained(found) or ([] if ranked else ["Nothing that was recorded of how they were made changed."])
     moved = [row for row in found.figures if figures.has_moved(row)]
     compared = [row for row in found.figures if row["before"] is not None and row["after"] is not None]
     digests = [story.model["digest"] for story in (found.before, found.after)]
     same_bytes = digests[0] == digests[1] if None not in digests else None
-    if not ranked:
-        said.append("Nothing that was recorded of how they were made changed.")
-        if moved:
-            said.append("The figures moved nevertheless: the cause is not in what was recorded.")
-    elif compared and not moved:
+    if moved and not ranked:
+        said.append("The figures moved nevertheless: the cause is not in what was recorded.")
+    elif ranked and compared and not moved:
         said.append("Every figure that both versions have is the same.")
     if same_bytes is not None:
         said.append(
@@ -201,6 +206,14 @@ def _doubts(found: Found) -> list[str]:
         if again:
             said.append(f"{story.label} was evaluated again: of {named(again)} the last figure counts.")
     return said
+
+
+def _trained(found: Found) -> list[str]:
+    rows = [row for row in found.made.training() if row["is_result"]]
+    told = [
+        f"{row['name']} {row['before'] or 'not recorded'} → {row['after'] or 'not recorded'}" for row in rows
+    ]
+    return [f"How long it trained is a result here, and no cause: {', '.join(told)}."] if told else []
 
 
 _SEARCHED: Final = (

@@ -10,9 +10,10 @@ strong             a column of the data moved by PSI >= 0.25, its type changed o
                    figures were measured on other data
 possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
                    differs and how is not recorded; code changed; a library that computes changed; a seed
-unlikely           the data differs and no column moved; other packages, the machine; documentation and
-                   tests; parameters that only say how fast (`n_jobs`); figures measured on other data that
-                   the run made of the same files, where something else changed
+unlikely           the data differs and no column moved; other packages, the machine; documentation, tests
+                   and Python files that the program did not import; parameters that only say how fast
+                   (`n_jobs`); figures measured on other data that the run made of the same files, where
+                   something else changed
 =================  ===================================================================================
 
 Then, in this order: code, library and arguments go up one step where what was fitted on changed inside of
@@ -44,7 +45,7 @@ def ranked(found: Found) -> list[Row]:
     """The candidates as JSON, likeliest first."""
     made = making.made(found)
     inside = [pair for pair in found.data if data.inside(pair, found.data)]
-    explained = making.explain(made, inside)
+    explained = making.explain(found, made, inside)
     causes = [
         *feeds.candidates(found, [] if explained else inside),
         *making.preparations(found),
@@ -74,7 +75,9 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
     if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
-        if cause.doubtful or (cause.kind == "code" and code.only_words(found.code)):
+        if cause.doubtful or (
+            cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
+        ):
             return  # they do not become a cause by being alone
         if (
             found.code["change"] != "unknown"

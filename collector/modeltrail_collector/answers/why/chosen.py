@@ -37,7 +37,7 @@ _ROWS: Final = frozenset({"seed", "indexSha256"})
 def candidates(found: Found) -> list[Cause]:
     """One for each choice that differs."""
     rows = found.made.parameters()
-    training = found.made.training()
+    training = [row for row in found.made.training() if not row["is_result"]]
     other_algorithm = any(row["name"] == "algorithm" for row in training)
     foreign = [row for row in rows if other_algorithm and None in (row["before"], row["after"])]
     parameters = [row for row in rows if row not in foreign]

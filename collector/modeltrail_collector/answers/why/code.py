@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.recipe import unlisted
 from modeltrail_collector.answers.why import git
 from modeltrail_collector.answers.why.facts import Said, Story
+from modeltrail_schemas.sources import SOURCE_SUFFIXES
 
-_SOURCE: Final = frozenset({
-    ".py", ".pyx", ".ipynb", ".sql", ".r", ".jl", ".scala", ".java", ".c", ".cc", ".cpp", ".h", ".cu", ".rs",
-    ".go", ".sh", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".json",
-})  # fmt: skip
-"""Untracked files with other endings, data and models above all, are no code."""
 _WORDS: Final = frozenset({".md", ".rst", ".txt", ".adoc"})
+_PYTHON: Final = frozenset({".py", ".pyx", ".ipynb"})
 _DATA: Final = frozenset({
     ".csv", ".tsv", ".parquet", ".arrow", ".feather", ".orc", ".avro", ".jsonl", ".ndjson", ".geojson",
     ".xls", ".xlsx", ".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite", ".gz", ".zst", ".zip", ".joblib",
@@ -24,24 +22,31 @@ _DATA: Final = frozenset({
 """Tracked files with these endings are no code; nor are those that a run read as data."""
 
 
-def compare(before: Story, after: Story, repository: Path | None) -> Row:
-    """The code of the two making runs.
+def compare(
+    before: Story,
+    after: Story,
+    repository: Path | None,
+    runs: tuple[str, str] | tuple[None, None] = (None, None),
+) -> Row:
+    """The code of the two making runs, or of two others in their trails.
 
     `change` is same (in another commit too, where the repository says so), changed, data (of all tracked
-    files only data differs), or unknown: one side's code was not recorded, or `entry_only`, under no
-    version control all that is known of the code is its entry point, which is the same. `diff` is the
-    unified diff from the one state to the other, and `diff_from` says how it was had: `repository` (git
-    built both states there), `recorded` (both uncommitted diffs are on one commit, and in the log), `parts`
-    (what is recorded on either side), or None; `ask` is then the command that tells it where the repository
-    is. `cut`: the diff is not whole. `files` of it are code, `data_files` data.
+    files only data differs), or unknown: one side's code was not recorded, or nothing differs and not all
+    untracked files were looked at, or `entry_only`, under no version control all that is known of the code is
+    its entry point, which is the same. `diff` is the unified diff from the one state to the other, and
+    `diff_from` says how it was had: `repository` (git built both states there), `recorded` (both uncommitted
+    diffs are on one commit, and in the log), `parts` (what is recorded on either side), or None; `ask` is
+    then the command that tells it where the repository is. `cut`: the diff is not whole. `files` of it are
+    code, `data_files` data; `others` are Python, untracked or not, that neither program had imported, where
+    it is known what it had.
     """
     read = {row["name"] for rows in after.datasets.values() for row in rows if row["kind"] == "dataset"}
-    return _compare(_state(before), _state(after), repository, read)
+    return _compare(_state(before, runs[0]), _state(after, runs[1]), repository, read)
 
 
-def _state(story: Story) -> Row | None:
-    said = story.find("modelTrail_codeState")
-    location = story.find("sourceCodeLocation")
+def _state(story: Story, run_id: str | None) -> Row | None:
+    said = story.find("modelTrail_codeState", run_id)
+    location = story.find("sourceCodeLocation", run_id)
     either = said or location
     if either is None:
         return None
@@ -57,6 +62,10 @@ def _state(story: Story) -> Row | None:
         "source_sha256": value.get("sourceSha256"),
         "notebook_sha256": notebook.get("sha256") if isinstance(notebook, dict) else None,
         "untracked": _untracked(value.get("untracked")),
+        "unlisted": unlisted(
+            value.get("untracked"), value.get("untrackedTruncated"), value.get("untrackedCount")
+        ),
+        "consists_of": _consists_of(value.get("modules"), _text(location, "path")),
         "repository": _text(location, "repoUrl"),
         "source": either.place,
     }
@@ -73,14 +82,19 @@ def _untracked(told: Any) -> dict[str, str | None]:
         for entry in (told if isinstance(told, list) else ())
         if isinstance(entry, dict)
         and isinstance(entry.get("path"), str)
-        and Path(entry["path"]).suffix.lower() in _SOURCE
+        and Path(entry["path"]).suffix.lower() in SOURCE_SUFFIXES
     }
 
 
+def _consists_of(modules: Any, entry_point: str | None) -> list[str] | None:
+    """The files of the program; None where that is not known."""
+    if not isinstance(modules, list):
+        return None
+    return [*map(str, modules), *([entry_point] if entry_point else [])]
+
+
 _MOST_CHARACTERS: Final = 64 << 10
-_COMPARED: Final = (
-    "commit", "diff_sha256", "entry_point", "source_sha256", "notebook_sha256", "untracked",
-)  # fmt: skip
+_COMPARED: Final = ("commit", "diff_sha256", "entry_point", "source_sha256", "notebook_sha256")
 
 
 _TRACKED: Final = frozenset({"commit", "diff_sha256"})
@@ -89,11 +103,16 @@ _TRACKED: Final = frozenset({"commit", "diff_sha256"})
 
 def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Collection[str] = ()) -> Row:
     answer: Row = {"change": "unknown", "before": was, "after": now, "entry_only": False, "diff": None,
-                   "diff_from": None, "files": [], "data_files": [], "cut": False, "ask": None}  # fmt: skip
+                   "diff_from": None, "files": [], "data_files": [], "others": [], "cut": False,
+                   "ask": None}  # fmt: skip
     if was is None or now is None or not _tells(was) or not _tells(now):
         return answer
+    untracked = _loose(was, now)
     differing = [field for field in _COMPARED if was[field] != now[field]]
+    differing += ["untracked"] if untracked else []
     if not differing:
+        if was["unlisted"] or now["unlisted"]:
+            return answer
         return answer | ({"change": "same"} if now["commit"] else {"entry_only": True})
     answer |= {"change": "changed", "differs": differing}
     for source, made in _WAYS:
@@ -106,15 +125,41 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Co
     commits = (was["commit"], now["commit"])
     if all(commits) and commits[0] != commits[1] and answer["diff_from"] != "repository":
         answer["ask"] = f"git diff {was['commit'][:12]} {now['commit'][:12]}"
-    untracked = [
-        path
-        for path in sorted(was["untracked"].keys() | now["untracked"].keys())
-        if was["untracked"].get(path) != now["untracked"].get(path)
-    ]
     answer |= {"untracked": untracked, "cut": _is_cut(was, now, answer["diff"] or "")}
     answer |= _told_apart(_changed_files(was, now, answer), read)
+    answer["others"] = _others(was, now, [*(file["path"] for file in answer["files"]), *untracked])
     only_data = answer["data_files"] and not answer["files"] and not untracked and _is_whole(answer)
     return answer | ({"change": "data"} if only_data and {*differing} <= _TRACKED else {})
+
+
+def _loose(was: Row, now: Row) -> list[str]:
+    """Untracked files that differ; of a list that is cut it is not known what is not on it."""
+    paths = was["untracked"].keys() | now["untracked"].keys()
+    known = {
+        path
+        for path in paths
+        if all(path in side["untracked"] or not side["unlisted"] for side in (was, now))
+    }
+    return sorted(path for path in known if was["untracked"].get(path) != now["untracked"].get(path))
+
+
+def _others(was: Row, now: Row, paths: list[str]) -> list[str]:
+    if was["consists_of"] is None or now["consists_of"] is None:
+        return []
+    own = {*was["consists_of"], *now["consists_of"]}
+    return [path for path in paths if Path(path).suffix.lower() in _PYTHON and path not in own]
+
+
+def only_others(change: Row) -> bool:
+    """Whether all that differs is known, and is Python that neither program had imported, or data."""
+    left = {*(file["path"] for file in change["files"]), *change.get("untracked", ())}.difference(
+        change["others"]
+    )
+    known = not change["cut"] and not change["ask"] and {*change.get("differs", ())} <= _OF_FILES
+    return bool(change["others"]) and not left and known
+
+
+_OF_FILES: Final = frozenset({"commit", "diff_sha256", "untracked"})
 
 
 def _is_cut(was: Row, now: Row, diff: str) -> bool:
@@ -129,9 +174,28 @@ def _changed_files(was: Row, now: Row, change: Row) -> list[Row]:
     """The files of the diff; of one that is cut, or of two patches, nobody knows how many lines."""
     if _is_whole(change):
         return files(change["diff"])
-    known = was["diff"] + now["diff"] if change["diff_from"] == "parts" else change["diff"] or ""
-    paths = dict.fromkeys(file["path"] for file in files(known))
+    if change["diff_from"] == "parts":
+        patches = [_patches(side["diff"]) for side in (was, now)]
+        on_one = was["commit"] == now["commit"]  # then the same patch is no difference
+        paths = [
+            path
+            for path in dict.fromkeys([*patches[0], *patches[1]])
+            if not on_one or patches[0].get(path) != patches[1].get(path)
+        ]
+    else:
+        paths = list(dict.fromkeys(file["path"] for file in files(change["diff"] or "")))
     return [{"path": path, "added": None, "removed": None} for path in paths]
+
+
+def _patches(diff: str) -> dict[str, str]:
+    """The part of a diff that each file has in it."""
+    found: dict[str, str] = {}
+    path = ""
+    for kind, line in _lines(diff):
+        if kind == "head" and (header := _FILE.match(line)):
+            path = header[2]
+        found[path] = f"{found.get(path, '')}{line}\n"
+    return {path: patch for path, patch in found.items() if path}
 
 
 def _told_apart(found: list[Row], read: Collection[str]) -> dict[str, list[Any]]:
@@ -191,6 +255,7 @@ def _swapped(line: str) -> str:
     return line
 
 
+_FILE: Final = re.compile(r"diff --git a/(.+) b/(.+)$")
 _HUNK: Final = re.compile(r"@@ -(\d+(?:,\d+)?) \+(\d+(?:,\d+)?) @@(.*)")
 
 
@@ -232,7 +297,7 @@ def files(diff: str) -> list[Row]:
     """The files of a diff, with how many lines came and went."""
     found: list[Row] = []
     for kind, line in _lines(diff):
-        if kind == "head" and (header := re.match(r"diff --git a/(.+) b/(.+)$", line)):
+        if kind == "head" and (header := _FILE.match(line)):
             found.append({"path": header[2], "added": 0, "removed": 0})
         elif kind == "body" and found:
             found[-1]["added"] += line.startswith("+")

@@ -1,11 +1,13 @@
 """What changed in how a version was made: parameters, transformations, environment, seeds, upstream runs."""
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import code
 from modeltrail_collector.answers.why.facts import Story, nodes
 from modeltrail_collector.tables.differences import Change, Facts, aligned, differences, facts, full_name
 
@@ -61,11 +63,18 @@ class Made:
         ]
 
     def training(self) -> list[Row]:
-        """Algorithm, seeds and the like that differ."""
+        """Algorithm, seeds and the like that differ; how long it trained is a result, if not declared."""
         if self.lacking("training"):
             return []
+        said = [story.find("modelTrail_training") for story in (self.before, self.after)]
+        is_declared = all(one is not None and one.value.get("capture") == "declared" for one in said)
         return [
-            {"name": change.path.removeprefix("training."), "before": change.before, "after": change.after}
+            {
+                "name": (name := change.path.removeprefix("training.")),
+                "before": change.before,
+                "after": change.after,
+                "is_result": name in _RESULTS and not is_declared,
+            }
             for change in self.section("parameters")
             if change.path.startswith("training.")
         ]
@@ -94,9 +103,13 @@ def plain(changes: list[Change]) -> list[Row]:
     return [{"path": one.path, "before": one.before, "after": one.after} for one in changes]
 
 
+_RESULTS: Final = frozenset({"epochs", "steps"})
+"""Set by a parameter, which then differs itself, or found by stopping early."""
+
+
 def _facts(story: Story, run_id: str) -> Facts:
     found = facts(story.facets(run_id), [])
-    code = {
+    state = {
         path: value for path, value in found.plain.get("code", {}).items() if not path.startswith(_LEFT_OUT)
     }
     environment = dict(found.plain.get("environment", {}))
@@ -107,7 +120,7 @@ def _facts(story: Story, run_id: str) -> Facts:
     if run_id == story.run_id:
         for row in story.params:  # those of the standard facet too, where ours is not there
             parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
-    plain = {"code": code, "environment": environment, "parameters": parameters}
+    plain = {"code": state, "environment": environment, "parameters": parameters}
     recorded = {section: lines for section, lines in plain.items() if lines or section in found.plain}
     return msgspec.structs.replace(found, plain=recorded)
 
@@ -161,11 +174,11 @@ _SEED: Final = re.compile(r"(^|_|\.)(random_state|seed|random_seed)$")
 _NO_SEED: Final = frozenset({None, "", "null", "None"})
 
 
-def upstream(before: Story, after: Story) -> list[Row]:
-    """Runs that prepared the data, job by job, that were made differently: job, runs, differences.
+def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
+    """Runs that prepared the data, job by job, that were made differently: job, runs, code, differences.
 
-    `differences` are those of parameters, transformations, code and environment; a job that is in one trail
-    only is told with none.
+    `differences` are those of parameters, transformations, code and environment, but for code that the run
+    did not consist of; `code` is as `code.compare` says it; a job that is in one trail only is not told.
     """
     old, new = _writers(before), _writers(after)
     rows = []
@@ -173,13 +186,18 @@ def upstream(before: Story, after: Story) -> list[Row]:
         was, now = old[job], new[job]
         if was == now:
             continue
+        change = code.compare(before, after, repository, (was, now))
+        sections = {"parameters", "transformations", "environment"}
+        if change["change"] not in {"same", "data"} and not code.only_others(change):
+            sections.add("code")
         found = [
             change
             for change in differences(*aligned(_facts(before, was), _facts(after, now)))
-            if change.section in {"parameters", "transformations", "code", "environment"}
+            if change.section in sections
         ]
         if found:
-            rows.append({"job": job, "run_before": was, "run_after": now, "differences": found})
+            row = {"job": job, "run_before": was, "run_after": now, "code": change, "differences": found}
+            rows.append(row)
     return rows
 
 

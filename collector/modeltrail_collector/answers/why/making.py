@@ -38,11 +38,16 @@ def preparations(found: Found) -> list[Cause]:
         sure = sections & {"parameters", "transformations"}
         strength = STRONG if sure else POSSIBLE if "code" in sections else UNLIKELY
         shown = [change for change in row["differences"] if change.section in sure] or row["differences"]
-        job = row["job"].partition("/")[2]
-        cause = Cause("preparation", job, "was made differently: " + _paths(shown), strength)
-        for change in shown[:MUCH]:
-            place = found.after.runs.get(row["run_after"])
-            cause.for_(_change(change), place[0].place if place else None)
+        job, place = row["job"].partition("/")[2], found.after.runs.get(row["run_after"])
+        if not sure and strength == POSSIBLE and row["code"]["change"] == "changed":
+            files = _own_files(row["code"])
+            told = [f"code: {_code_what(row['code'])}", *([f"files: {named(files)}"] if files else [])]
+            what = named(files) if files else _code_what(row["code"])
+        else:
+            told, what = [_change(change) for change in shown[:MUCH]], _paths(shown)
+        cause = Cause("preparation", job, f"was made differently: {what}", strength)
+        for text in told:
+            cause.for_(text, place[0].place if place else None)
         _tell_outputs(found, cause, job)
         causes.append(cause)
     return causes
@@ -68,9 +73,10 @@ def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
             cause.for_(f"{short(pair)}: {columns(moved)}", *places_of(pair))
 
 
-def explain(causes: list[Cause], inside: list[Pair]) -> bool:
+def explain(found: Found, causes: list[Cause], inside: list[Pair]) -> bool:
     """Say of what runs in the making run that data changed inside of it; whether anything can."""
-    able = [one for one in causes if one.kind in {"code", "environment"} or one.subject in chosen.ABLE]
+    kinds = {"environment"} if code_.only_others(found.code) else {"code", "environment"}
+    able = [one for one in causes if one.kind in kinds or one.subject in chosen.ABLE]
     for cause in able:
         for pair in inside:
             gone = [*pair.columns_removed, *pair.columns_added]
@@ -118,8 +124,7 @@ def _code(found: Found) -> list[Cause]:
     change = found.code
     if change["change"] != "changed":
         return []
-    files = [_file(file) for file in change["files"]]
-    files += [f"{path} (untracked)" for path in change["untracked"]]
+    files = _own_files(change) or _files(change)
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
     cause.subject = cause.subject or cause.what
     where = [change[side]["source"] for side in ("before", "after")]
@@ -128,6 +133,10 @@ def _code(found: Found) -> list[Cause]:
         cause.for_(f"files: {named(files)}", *where)
     if change["data_files"]:
         cause.but(f"data, and no code: {named(change['data_files'])}", *where)
+    if change["others"]:
+        cause.but(f"the program did not import {named(change['others'])}", *where)
+    if code_.only_others(change):
+        cause.strength = UNLIKELY
     if code_.only_words(change):
         cause.strength = UNLIKELY
         cause.but("only documentation and tests differ", *where)
@@ -138,6 +147,18 @@ def _code(found: Found) -> list[Cause]:
     elif change["diff_from"] == "parts":
         cause.but("both uncommitted changes are known, the state that each gave is not", *where)
     return [cause]
+
+
+def _files(change: Row) -> list[str]:
+    files = [_file(file) for file in change["files"]]
+    return files + [f"{path} (untracked)" for path in change["untracked"]]
+
+
+def _own_files(change: Row) -> list[str]:
+    """Without those that are not of the program."""
+    others = change["others"]
+    files = [file for file in change["files"] if file["path"] not in others]
+    return _files({"files": files, "untracked": [path for path in change["untracked"] if path not in others]})
 
 
 def _file(file: Row) -> str:

@@ -462,7 +462,7 @@ def test_a_command_line_names_its_job(line, expected):
     assert (found.notebook is not None) == ("ipynb" in (expected.script or ""))
 
 
-PREPARE = "import pandas\npandas.read_csv('raw.csv').dropna().to_csv('clean.csv', index=False)\n"
+COPY = "from pyarrow import csv\ncsv.write_csv(csv.read_csv('raw.csv'), 'clean.csv')\n"
 FIT = """
 import joblib, pandas
 from sklearn.linear_model import LogisticRegression
@@ -476,18 +476,18 @@ POOL = """
 import multiprocessing, runpy, sys
 if __name__ == '__main__':
     with multiprocessing.get_context(sys.argv[1]).Pool(1) as pool:
-        pool.map(runpy.run_path, ['fit.py'])
+        pool.map(runpy.run_path, ['tidy.py'])
 """
 LOKY = """
 from joblib.externals.loky import get_reusable_executor
 import runpy
-get_reusable_executor(1).submit(runpy.run_path, 'fit.py').exception()
+get_reusable_executor(1).submit(runpy.run_path, 'tidy.py').result()
 """
 HELPERS = """
 set -e
 {python} -c pass
-{python} -c "import pandas; pandas.read_csv('clean.csv').to_csv('copied.csv')"
-echo "import pandas; pandas.read_csv('clean.csv').to_csv('piped.csv')" | {python}
+{python} -c "exec(open('tidy.py').read())"
+{python} < tidy.py
 {python} plain.py
 {python} -m pip --version
 """
@@ -495,17 +495,21 @@ echo "import pandas; pandas.read_csv('clean.csv').to_csv('piped.csv')" | {python
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
-    """A folder with raw.csv and clean.csv, and prepare.py and fit.py that go on from the one to the other."""
+    """A folder with raw.csv and clean.csv, and programs that go on from the one to the other."""
     for name in ("raw.csv", "clean.csv"):
         (tmp_path / name).write_text("a,b\n1,0\n2,1\n3,0\n4,1\n")
-    programs = {"prepare": PREPARE, "fit": FIT, "starts": STARTS, "plain": "import pandas\n", "loky": LOKY}
+    programs = {
+        "tidy": COPY,
+        "again": COPY,
+        "fit": FIT,
+        "starts": STARTS,
+        "plain": "import pyarrow\n",
+        "loky": LOKY,
+    }
     for name, code in {**programs, "pool": POOL}.items():
         (tmp_path / f"{name}.py").write_text(code)
-    (tmp_path / "pipe.sh").write_text(f"{PYTHON} prepare.py\n{PYTHON} fit.py\n")
+    (tmp_path / "pipe.sh").write_text(f"{PYTHON} tidy.py\n{PYTHON} fit.py\n")
     return tmp_path
-
-
-ENDS_OF_FAILS = {("fails", end) for end in ("COMPLETE", "FAIL", "ABORT")}
 
 
 def below(events: list[dict]) -> list[tuple[str, str, str]]:
@@ -522,8 +526,7 @@ def below(events: list[dict]) -> list[tuple[str, str, str]]:
     ("command", "children"),
     [
         (("bash", "pipe.sh"), ["fit"]),
-        ((PYTHON, "starts.py", "prepare.py", "fit.py"), ["prepare", "fit"]),
-        (("bash", "-c", f"{PYTHON} plain.py && {PYTHON} -m fit"), ["fit"]),
+        ((PYTHON, "starts.py", "tidy.py", "fit.py"), ["tidy", "fit"]),
     ],
 )
 def test_each_further_program_is_a_child_of_the_launch(launch, inbox, log, command, children):
@@ -571,11 +574,13 @@ def test_helpers_of_a_script_have_no_runs(launch, inbox, log):
 )
 def test_a_further_program_that_fails_says_so(launch, inbox, pipeline, end, expected):
     """An exception fails the run of a further program, a signal aborts it; the command ends as ever."""
-    (pipeline / "fails.py").write_text(f"{PREPARE}import os, time\n{end}\n")
-    done = launch("", "bash", "-c", f"{PYTHON} plain.py; {PYTHON} fails.py; {PYTHON} fit.py; exit 5")
+    (pipeline / "fails.py").write_text(f"{COPY}import os, time\n{end}\n")
+    done = launch("", "bash", "-c", f"{PYTHON} plain.py; {PYTHON} fails.py; exit 5")
     assert done.returncode == 5
     (last,) = [
-        event for event in inbox(log) if event["job"]["name"] == "fails" and event["eventType"] != "START"
+        event
+        for event in inbox(pipeline / "lineage")
+        if event["job"]["name"] == "fails" and event["eventType"] != "START"
     ]
     assert (last["eventType"], message(last)) == expected
 
@@ -583,17 +588,17 @@ def test_a_further_program_that_fails_says_so(launch, inbox, pipeline, end, expe
 @pytest.mark.usefixtures("pipeline")
 def test_of_many_processes_of_one_program_the_first_tells(launch, inbox, log):
     """Of the processes that a launcher numbers only the one of rank 0 has a run."""
-    ranks = " & ".join(f"RANK={rank} WORLD_SIZE=3 {PYTHON} fit.py" for rank in range(3))
+    ranks = " & ".join(f"RANK={rank} WORLD_SIZE=2 {PYTHON} -m again" for rank in range(2))
     launch("", "bash", "-c", f"{PYTHON} plain.py; {ranks}; wait")
-    assert below(inbox(log)) == [("fit", "bash", "COMPLETE")]
+    assert below(inbox(log)) == [("again", "bash", "COMPLETE")]
 
 
 @pytest.mark.usefixtures("pipeline")
 def test_runs_of_a_further_program_are_below_what_is_told(launch, inbox, log, tmp_path):
     """A run that a further program opens is a child of it, or of the command while it is silent."""
-    opens = "import pandas, modeltrail\nwith modeltrail.run('own') as run: run.tag(a=1)\n"
+    opens = "import pyarrow, modeltrail\nwith modeltrail.run('own') as run: run.tag(a=1)\n"
     (tmp_path / "silent.py").write_text(opens)
-    (tmp_path / "speaks.py").write_text(f"{PREPARE}{opens}")
+    (tmp_path / "speaks.py").write_text(f"{COPY}{opens}")
     launch("", PYTHON, "starts.py", "silent.py", "speaks.py")
     assert below(inbox(log)) == [
         ("own", "starts", "COMPLETE"),

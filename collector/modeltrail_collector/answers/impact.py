@@ -251,6 +251,7 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     told |= {name: row[name] for name in fields}
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
+    if told["kind"] == "model":
         told["of_run"] = row["of_run"]
     told |= {"registered_name": row["registered_name"], "since": row["since"]}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}

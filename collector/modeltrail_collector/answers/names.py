@@ -2,7 +2,7 @@
 
 Tried in this order, and the first that fits anything decides: the full name, the registered name, a path on
 this machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more). After `@` stands
-a version, an alias or the beginning of a version's digest; none means the newest.
+a version, an alias, a stage or the beginning of a version's digest; none means the newest.
 """
 
 import difflib

@@ -280,7 +280,8 @@ def _registration(facts: _Facts) -> Row | None:
     for row, value in facts.find("modelTrail_registration", made=False):
         said = (row["namespace"], row["name"], str(value.get("version")))
         if said == tuple(facts.model[name] for name in ("namespace", "name", "version")):
-            return _fact(row, value)
+            given = facts.model["aliases"]  # since then, by runs of their own
+            return _fact(row, value) | ({} if given is None else {"aliases": given})
     return None
 
 

@@ -70,6 +70,8 @@ def compact(
     it, and the likely causes: an OpenLineage event of job modeltrail/model-changes in the log's local
     chain, which others can read as any other event. It is told once, whoever compacts and however often.
 
+    Exit code 2 if there is no log; with --watch it waits for one.
+
     \b
     modeltrail compact
     modeltrail compact --changes
@@ -83,6 +85,8 @@ def compact(
     check_metrics(metrics, watch=watch)
     configure(log_format)
     log = open_log(log_uri)
+    if not watch:
+        log.must_exist()
     tell = watch if changes is None else changes
     with told_as_json(log_format):
         alerting = _alerting(log, alerts, as_json=as_json) if alerts else None

@@ -8,6 +8,7 @@ stores      the entry points: MLflow's own store, watched     tracking    what a
 record      from MLflow's record of a run to its events       registry    what happens to model versions
 datasets    its datasets                                      models      its models
 names       its ids, URIs and times                           artifacts   what is uploaded through a server
+joining     its model is what we saw fitted
 backfill    what a server has, told afterwards
 ```
 """

@@ -43,6 +43,10 @@ class Backfill:
         from mlflow.tracking._tracking_service.utils import _get_store
 
         uri = names.plain(self.uri)
+        if (place := names.place(uri)) is not None and not place.exists():
+            raise ConfigError(
+                f"MLflow has no store at {uri}: give the --tracking-uri that the runs were told"
+            )
         self._server = Server(_get_store(uri), names.namespace(uri), live=False, fetch=uri)
 
     def found(self) -> list[str]:

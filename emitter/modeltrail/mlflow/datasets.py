@@ -5,13 +5,14 @@ MLflow's digest is eight characters over at most 10,000 rows: it is kept as a ta
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
-from modeltrail.observe.data import UNSEEN
+from modeltrail.observe.data import UNSEEN, DataView
 from modeltrail.runs import datasets
 from modeltrail.runs.datasets import Input
 
@@ -44,7 +45,7 @@ def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:
         given: what MLflow was told.
         job: of the run that reads it.
         read_at: when.
-        here: whether this process reads it: only then a relative path says where it lies.
+        here: whether this process reads it: a relative path says where it lies only then, or if it is there.
     """
     told = given.dataset
     context = next((tag.value for tag in given.tags if tag.key == CONTEXT), None)
@@ -67,14 +68,33 @@ def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:
     )
 
 
-def seen(told: Input) -> Input:
-    """The same with what can be seen of it now: a file of this machine is read and has a fingerprint."""
+def seen(told: Input, given: Any, job: str) -> list[Input]:
+    """What can be seen of it now: a file of this machine is read and has a fingerprint.
+
+    MLflow's rows and columns are those of a frame. One that differs from its file is another dataset, in
+    memory, of which MLflow's word is all that is known.
+    """
     if told.dataset.namespace != naming.FILE:
-        return told
+        return []
     dataset, view = datasets.look(told.dataset)
     if view.fingerprint.scope == "none":
-        return told
-    return attrs.evolve(told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed")
+        return []
+    file = attrs.evolve(told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed")
+    if _is_whole(told, view):
+        return [file]
+    name = f"{job}/{_called(given.dataset, told.role)}"
+    frame = attrs.evolve(told, dataset=attrs.evolve(told.dataset, namespace=naming.IN_MEMORY, name=name))
+    return [attrs.evolve(file, dataset=datasets.described(view)), frame]
+
+
+def _is_whole(told: Input, view: DataView) -> bool:
+    """Whether a frame has the rows and columns of its file, as far as both are known."""
+    rows = told.fingerprint.get("rows")
+    columns = [field["name"] for field in told.dataset.facets.get("schema", {}).get("fields", ())]
+    differ = (rows and view.rows and rows != view.rows) or (
+        columns and view.fields and columns != [name for name, _ in view.fields]
+    )
+    return not differ
 
 
 def _called(told: Any, role: str | None) -> str:
@@ -91,6 +111,7 @@ def _place(told: Any, otherwise: str, *, here: bool) -> tuple[tuple[str, str], s
     for key in ("uri", "url", "path"):
         if isinstance(where := source.get(key), str) and where:
             relative = not here and not naming.is_uri(where) and not where.startswith(("/", "~"))
+            relative = relative and not Path(where).exists()
             place = (naming.FILE, where) if relative else naming.identity(where)
             return place, None if version is None else str(version)
     if table := source.get("delta_table_name"):

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import uuid
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -44,16 +45,24 @@ def namespace(uri: str) -> str:
     >>> namespace("databricks://prod")
     'mlflow://databricks/prod'
     """
-    return encoding.namespace(_place(uri))
+    return encoding.namespace(_namespace(uri))
 
 
-def _place(uri: str) -> str:
-    if (path := naming.local_path(plain(uri))) is not None:
+def place(uri: str) -> Path | None:
+    """The folder or database file of a store on this machine; None of any other."""
+    parts = urlsplit(plain(uri))
+    if uri.startswith("databricks"):  # by itself it is the one of the environment
+        return None
+    if parts.scheme.partition("+")[0] == _DATABASE_FILE:
+        return Path(os.path.abspath(unquote(parts.path[1:])))  # noqa: PTH100  it may be a link
+    return naming.local_path(plain(uri))
+
+
+def _namespace(uri: str) -> str:
+    if (path := place(uri)) is not None:
         return f"mlflow://{path.as_posix()}"
     parts = urlsplit(plain(uri))
     host = parts.netloc.rpartition("@")[2]
-    if parts.scheme.partition("+")[0] == _DATABASE_FILE:
-        return f"mlflow://{os.path.abspath(unquote(parts.path[1:]))}"  # noqa: PTH100  it may be a link
     if parts.scheme.startswith("databricks"):
         return f"mlflow://{parts.scheme}/{host}".rstrip("/")
     return f"mlflow://{host}{parts.path}".rstrip("/")

@@ -14,11 +14,11 @@ from modeltrail import context, transports
 from modeltrail import event as events
 from modeltrail.context import Parent
 from modeltrail.guard import guarded
-from modeltrail.mlflow import datasets, names, record
+from modeltrail.mlflow import datasets, joining, names, record
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
 from modeltrail.observe import code
-from modeltrail.runs import outcome, process
+from modeltrail.runs import Run, outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.series import Series
@@ -34,6 +34,7 @@ class _Open:
         seen: what this process saw of its environment and code.
         inputs: the files that it was said to read, as they were then.
         series: the values of metrics that are not told yet.
+        ours: the run of ours around it, if that saw the object which was logged as its model.
     """
 
     identity: Parent
@@ -41,6 +42,7 @@ class _Open:
     seen: Facts = attrs.field(factory=Facts)
     inputs: list[Input] = attrs.field(factory=list)
     series: Series = attrs.field(factory=Series)
+    ours: Run | None = None
 
 
 _open: dict[str, _Open] = {}
@@ -63,6 +65,7 @@ class Tracking:
         "log_metric",
         "log_inputs",
         "update_run_info",
+        "finalize_logged_model",
     )
 
     def __init__(self, store: Any, uri: str, *, in_server: bool) -> None:
@@ -128,6 +131,18 @@ class Tracking:
 
         return finish
 
+    def finalize_logged_model(self, **_: Any) -> Finish | None:
+        """A model is complete."""
+        if self._in_server:
+            return None
+
+        def finish(told: Any) -> None:
+            ours = joining.logged(told, self._server.registry)
+            if ours is not None and told.source_run_id:
+                self._by_id(told.source_run_id).ours = ours
+
+        return finish
+
     def _found(self, run: Any) -> _Open:
         """What is known of a run; of one that is new to this process what its record says."""
         if (known := _open.get(run.info.run_id)) is not None:
@@ -157,14 +172,15 @@ class Tracking:
         for each in given:
             with guarded("looking at a dataset"):
                 told = datasets.of(each, found.identity.name, events.now(), here=True)
-                if (seen := datasets.seen(told)).capture == "observed":
-                    found.inputs.append(seen)
+                found.inputs.extend(datasets.seen(told, each, found.identity.name))
 
     def _with_seen(self, facts: Facts, found: _Open) -> Facts:
         facts.run_facets.update(found.seen.run_facets)
         facts.job_facets.update(found.seen.job_facets)
         for used in found.inputs:
             facts.add_input(used)
+        for used in joining.learned(found.ours) if found.ours else ():
+            facts.add_source(used)
         return facts
 
     def _last_values(self, run: Any, found: _Open, at: str) -> None:

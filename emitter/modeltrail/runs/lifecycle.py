@@ -94,8 +94,9 @@ class Lifecycle:
             if settings.current().disabled:
                 self._state = "muted"
                 return
+            if self._state == "new":
+                self.under(context.parent(self._parent_given))
             self._state = "open"
-            self.under(context.parent(self._parent_given))
             self.facts.look_around()
             with process.Section():
                 process.opened(self)
@@ -260,6 +261,17 @@ class Lifecycle:
         """What was scored of a model that is saved now stays its own, also when the object is gone."""
         with self._lock:
             self._waiting = [each.weakly(made) if each.is_of(made) else each for each in self._waiting]
+
+    def made(self, model: Model, source: object) -> None:
+        """An object was saved as an output model that is described already."""
+
+        def record() -> None:
+            model.remember(source)
+            with self._lock:
+                self.facts.models.append(model)
+            self._turned_out(model)
+
+        self._do("a model", record, None)
 
     def _evaluated(self, evaluation: Evaluation) -> None:
         """Send an evaluation as a run of its own; a run that is one already takes in the first of a model."""

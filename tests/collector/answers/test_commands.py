@@ -101,12 +101,19 @@ def test_show_tells_how_it_was_trained(make, log_of) -> None:
 
 
 def test_a_log_that_is_not_there_is_an_error(tmp_path) -> None:
-    """A mistyped --log is no empty log: whoever asks, looks for alerts or verifies hears where it looked."""
+    """A mistyped --log is no empty log: who asks, compacts, alerts or verifies hears where it looked."""
     rules = tmp_path / "rules.toml"
     rules.write_text('[[rule]]\nname = "a"\nkind = "stalled"\nafter = "1h"\n')
-    for command, given in ((commands.models, []), (verify, []), (alert, ["--rules", str(rules)])):
+    asked = (
+        (commands.models, []),
+        (verify, []),
+        (alert, ["--rules", str(rules)]),
+        (table_commands.compact, []),
+    )
+    for command, given in asked:
         with pytest.raises(ConfigError, match=f"no log at .*{tmp_path.name}/typo.*--log"):
             ask(command, *given, "--log", str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
 
 
 def test_what_is_not_compacted_is_said_of_an_unknown_name(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """What learned from a dataset, forwards through runs, models and endpoints."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -98,6 +99,24 @@ def test_an_erasure_rewrites_what_retraining_needs_and_deletes_the_rest(churn, m
         command, ["raw/customers.csv", "--erase-plan", "--log", churn.uri], catch_exceptions=False
     )
     assert "retrain what answers somewhere" in told.output
+
+
+def test_a_model_of_two_runs_is_reached_through_each(make, log_of) -> None:
+    """What only the second of the runs that tell of a model version learned from leads to it too."""
+    facets = {
+        "datasetType": make.facet("t", datasetType="MODEL", subType="ML_MODEL"),
+        "outputFacets__modelTrail_modelArtifact": make.facet("a", digest=make.digest("model")),
+    }
+    log = log_of([
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=number), f"run {number}", f"job {number}",
+            inputs=[make.dataset(name) for name in names], outputs=[make.dataset("m", **facets)],
+        )
+        for number, names in enumerate((("x",), ("x", "y")))
+    ])  # fmt: skip
+    for name in ("x", "y"):
+        asked = CliRunner().invoke(command, [name, "--erase-plan", "--log", log.uri], catch_exceptions=False)
+        assert re.search(r"withdraw\s+m\b", asked.stdout), asked.output
 
 
 def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:

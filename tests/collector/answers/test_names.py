@@ -40,6 +40,31 @@ def test_an_alias_is_of_the_version_that_it_was_given_last(churn) -> None:
     assert {"1": [], "2": ["candidate"]} == held
 
 
+def test_a_stage_is_a_name_of_the_newest_version_in_it(make, log_of) -> None:
+    """A stage is asked for as an alias is, until the version leaves it; `show` tells it too."""
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+
+    def event(number: int, version: str, **said):
+        facet = make.facet("r", name="churn", version=version, **said)
+        model = make.dataset("churn", datasetType=kind, modelTrail_registration=facet)
+        at = make.base + timedelta(minutes=number)
+        return make.run_event("COMPLETE", at, f"run {number}", "churn.register", outputs=[model])
+
+    staged = [event(1, "1"), event(2, "2"), event(3, "1", stage="Staging"), event(4, "2", stage="Staging")]
+    log = log_of(staged)
+    assert "2" == answers.show(log, "churn@Staging")["model"]["version"]
+    log = log_of([*staged, event(5, "2", stage="Production", aliases=["champion"])])
+    assert "1" == answers.show(log, "churn@Staging")["model"]["version"]
+    for name in ("churn@Production", "churn@champion", "churn@2"):
+        told = answers.show(log, name)
+        assert ("2", ["champion", "Production"]) == (
+            told["model"]["version"],
+            told["registration"]["aliases"],
+        )
+    log = log_of([*staged, event(5, "2", aliases=[])])
+    assert answers.show(log, "churn@2")["model"]["aliases"] is None
+
+
 def test_a_model_by_fingerprint(churn, make) -> None:
     """A model is found by its digest or its beginning, and a version by the beginning of its digest."""
     digest = make.digest("model 2")

@@ -5,7 +5,6 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -24,10 +23,9 @@ def train(uri: str) -> str:
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("churn")
     FRAME.to_csv("churn.csv", index=False)
-    source = str(Path("churn.csv").absolute())
     with mlflow.start_run(run_name="top"), mlflow.start_run(nested=True) as run:
         mlflow.log_param("C", 0.5)
-        mlflow.log_input(mlflow.data.from_pandas(FRAME, source=source), context="training")
+        mlflow.log_input(mlflow.data.from_pandas(FRAME, source="churn.csv"), context="training")
         for step in range(5):
             mlflow.log_metric("loss", 1 / (step + 1), step=step)
         model = LogisticRegression().fit(FRAME[["tenure"]], FRAME.churned)
@@ -164,6 +162,10 @@ def test_what_cannot_be_imported_is_said(mlflow, sqlite, modeltrail_command, tmp
     assert "secret" not in said
     said = modeltrail_command(*ask, sqlite, expected=2, OPENLINEAGE_DISABLED="true").stderr
     assert "disabled" in said
+    for mistyped in (f"sqlite:///{tmp_path}/gone/mlflow.db", f"file://{tmp_path}/gone", f"{tmp_path}/gone"):
+        said = modeltrail_command(*ask, mistyped, expected=2).stderr
+        assert f"MLflow has no store at {mistyped}" in said
+    assert not (tmp_path / "gone").exists()
     (tmp_path / "file").write_text("no folder")
     said = modeltrail_command(*ask, sqlite, expected=4, MODELTRAIL_LOG=str(tmp_path / "file")).stderr
     assert "an event was not taken, after 0 that were" in said

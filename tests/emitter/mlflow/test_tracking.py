@@ -182,6 +182,37 @@ def test_a_file_is_seen_when_it_is_logged(bridged, told, here) -> None:
     assert ["tenure", "churned"] == [each["name"] for each in used["facets"]["schema"]["fields"]]
 
 
+def test_a_frame_that_is_not_its_file_is_told_beside_it(bridged, told, here) -> None:
+    """The file is told as it was observed, a frame that is another beside it, as MLflow declares it."""
+    FRAME[["tenure"]].to_csv("churn.csv", index=False)
+    with bridged.start_run() as run:
+        part = bridged.data.from_pandas(FRAME[:30], source="churn.csv", name="part")
+        bridged.log_input(part, context="training")
+        model = LogisticRegression().fit(FRAME[["tenure"]], FRAME.churned)
+        bridged.sklearn.log_model(model, name="model")
+    end = of(told, run)
+    uses = {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in end["inputs"]}
+    columns = {
+        each["name"]: [column["name"] for column in each["facets"]["schema"]["fields"]]
+        for each in end["inputs"]
+    }
+    file = f"{here}/churn.csv"
+    assert {file: ["tenure"], "churn/part": ["tenure", "churned"]} == columns
+    assert ("observed", 40, "train") == (
+        uses[file]["capture"],
+        uses[file]["fingerprint"]["rows"],
+        uses[file]["role"],
+    )
+    frame = uses["churn/part"]
+    assert ("declared", 30, "none") == (
+        frame["capture"],
+        frame["fingerprint"]["rows"],
+        frame["fingerprint"]["scope"],
+    )
+    (edge,) = end["job"]["facets"]["lineage"]["entries"]
+    assert {file, "churn/part"} == {each["name"] for each in edge["inputs"]}
+
+
 def modeltrail_digest(path: Path) -> str:
     from modeltrail.observe import data
 
@@ -284,6 +315,40 @@ def test_a_fit_that_we_observe_belongs_to_the_run_of_mlflow(bridged, told) -> No
     fits = [each for each in told if each["job"]["name"] != "churn"]
     assert fits
     assert {str(uuid.UUID(run.info.run_id))} == {facet(each, "parent")["run"]["runId"] for each in fits}
+
+
+def test_what_mlflow_logs_is_what_we_saw_fitted(bridged, told, here) -> None:
+    """A logged model came of all that our run around it trained on, and what we saw scored is its score."""
+    from sklearn.metrics import roc_auc_score
+
+    from modeltrail import integrations
+
+    FRAME[["tenure"]].to_csv("usage.csv")
+    FRAME[["churned"]].to_csv("labels.csv")
+    modeltrail.autolog("sklearn", "pandas")
+    try:
+        with modeltrail.run("tr"), bridged.start_run() as run:
+            read = pd.read_csv("usage.csv").merge(pd.read_csv("labels.csv"))
+            features = read[["tenure"]]
+            model = LogisticRegression().fit(features, read.churned)
+            info = bridged.sklearn.log_model(model, name="model", serialization_format="cloudpickle")
+            roc_auc_score(read.churned, model.predict_proba(features)[:, 1])
+    finally:
+        integrations.deactivate()
+    end = of(told, run)
+    files = {f"{here}/usage.csv", f"{here}/labels.csv"}
+    uses = {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in end["inputs"]}
+    assert files == {
+        name for name, use in uses.items() if (use["role"], use["capture"]) == ("train", "observed")
+    } - {"tr/train"}
+    (edge,) = end["job"]["facets"]["lineage"]["entries"]
+    assert files <= {each["name"] for each in edge["inputs"]}
+    judged = [
+        each for each in told if each["job"]["name"] == "tr.evaluate" and each["eventType"] == "COMPLETE"
+    ]
+    assert [f"logged_models/{info.model_id}"] == [
+        each["name"] for event in judged for each in event["inputs"] if "mlflow" in each["namespace"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ told AS (
         arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, place) AS registered_run_id,
         arg_max(registration -> '$.aliases', place) AS aliases,
         max(place) FILTER ((registration -> '$.aliases') IS NOT NULL) AS aliased,
+        arg_max(coalesce(registration ->> '$.stage', ''), place) FILTER (registration IS NOT NULL) AS stage,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
         greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
         least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,
@@ -96,10 +97,10 @@ held AS (
     GROUP BY namespace, name, version
 )
 SELECT
-    told.* EXCLUDE (training, artifact, aliased) REPLACE (
+    told.* EXCLUDE (training, artifact, aliased, stage) REPLACE (
         coalesce(training ->> '$.framework', framework) AS framework,
         coalesce(training ->> '$.task', task) AS task,
-        held.aliases AS aliases,
+        CASE WHEN stage <> '' THEN list_append(coalesce(held.aliases, []), stage) ELSE held.aliases END AS aliases,
         greatest(last_event_at, held.event_at) AS last_event_at,
         greatest(last_ingested_at, held.ingested_at) AS last_ingested_at
     ),

@@ -70,8 +70,8 @@ class Code(Fact, kw_only=True):
     """Which code ran, and how it was started.
 
     `diff_state` says whether `diff` can be applied: only a `whole` one can. `untracked_left_out` says what is
-    missing in a list that was cut. `directory` is the working
-    directory relative to `root`, the top of the working tree; None where it lay elsewhere.
+    missing in a list that was cut. `directory` is the working directory relative to `root`, the top of the
+    working tree; None where it lay elsewhere.
     """
 
     vcs: str | None = None

@@ -128,7 +128,7 @@ def code(dossier: Dossier) -> list[Fact]:
         fact(dossier, said, "uncommitted changes", "dirty"),
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
         fact(dossier, said, "untracked files", "untracked"),
-        fact(dossier, said, "more untracked files than these", "untrackedTruncated"),
+        fact(dossier, said, "more untracked files than listed", "untrackedTruncated"),
         fact(dossier, said, "entry point", "entryPoint", "code"),
         fact(dossier, said, "arguments", "argv", "code"),
         fact(dossier, said, "digest of the source", "sourceSha256", "code"),

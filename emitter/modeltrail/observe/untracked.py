@@ -53,10 +53,12 @@ def look(root: Path, own: Sequence[str]) -> Untracked:
     mine = among(root, own)
     if told is None:
         return Untracked(_files(root, mine), None)
-    listed = {name for name in told if not name.startswith(_not_code(root, told))}
-    rest = sorted(listed.difference(mine), key=lambda name: (not _is_source(name), name))
-    files = _files(root, [*mine, *rest[: max(FILES - len(mine), 0)]])
-    return Untracked(files, len(files) + len(rest[max(FILES - len(mine), 0) :]))
+    no_code = _not_code(root, told)
+    others = {name for name in told if not name.startswith(no_code)}.difference(mine)
+    rest = sorted(others, key=lambda name: (not _is_source(name), name))
+    room = max(FILES - len(mine), 0)
+    files = _files(root, [*mine, *rest[:room]])
+    return Untracked(files, len(files) + len(rest[room:]))
 
 
 def among(root: Path, names: Sequence[str]) -> list[str]:

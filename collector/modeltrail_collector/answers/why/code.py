@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,11 +153,13 @@ def _others(was: Row, now: Row, paths: list[str]) -> list[str]:
 
 def only_others(change: Row) -> bool:
     """Whether all that differs is known, and is Python that neither program had imported, or data."""
-    left = {*(file["path"] for file in change["files"]), *change.get("untracked", ())}.difference(
-        change["others"]
-    )
-    known = not change["cut"] and not change["ask"] and {*change.get("differs", ())} <= _OF_FILES
-    return bool(change["others"]) and not left and known
+    if not change["others"] or change["cut"] or change["ask"]:
+        return False
+    if any(change[side]["unlisted"] for side in ("before", "after")):
+        return False
+    left = {*(file["path"] for file in change["files"]), *change["untracked"]}.difference(change["others"])
+    differs = {*change["differs"]}
+    return not left and differs <= _OF_FILES and (bool(change["diff_from"]) or differs == {"untracked"})
 
 
 _OF_FILES: Final = frozenset({"commit", "diff_sha256", "untracked"})
@@ -216,9 +219,10 @@ def _by_git(was: Row, now: Row, repository: Path | None) -> str | None:
         return None
     if was["diff_truncated"] or now["diff_truncated"]:
         return None
-    return git.between(
-        repository, git.State(was["commit"], was["diff"]), git.State(now["commit"], now["diff"])
-    )
+    return _between(repository, git.State(was["commit"], was["diff"]), git.State(now["commit"], now["diff"]))
+
+
+_between = lru_cache(maxsize=16)(git.between)  # the runs of a pipeline mostly ran the same two states
 
 
 def _recorded(was: Row, now: Row, _: Path | None) -> str | None:

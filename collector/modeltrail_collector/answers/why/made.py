@@ -186,9 +186,9 @@ def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
         was, now = old[job], new[job]
         if was == now:
             continue
-        change = code.compare(before, after, repository, (was, now))
+        compared = code.compare(before, after, repository, (was, now))
         sections = {"parameters", "transformations", "environment"}
-        if change["change"] not in {"same", "data"} and not code.only_others(change):
+        if compared["change"] not in {"same", "data"} and not code.only_others(compared):
             sections.add("code")
         found = [
             change
@@ -196,7 +196,7 @@ def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
             if change.section in sections
         ]
         if found:
-            row = {"job": job, "run_before": was, "run_after": now, "code": change, "differences": found}
+            row = {"job": job, "run_before": was, "run_after": now, "code": compared, "differences": found}
             rows.append(row)
     return rows
 

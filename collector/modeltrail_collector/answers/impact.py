@@ -36,6 +36,7 @@ class Thing(msgspec.Struct):
     columns: frozenset[str] | None = None
     any_version: bool = False
     reader: str | None = None
+    possible: bool = False
 
     def aliases(self) -> set[_Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
@@ -64,8 +65,9 @@ def impact(
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
     this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
     or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
-    may not say which learned from what. An endpoint has `until`, None where it is in force. At most 100 runs
-    deep.
+    may not say which learned from what. Datasets and models are `possible` that on no way are known to come
+    of it: on each a run read something, and nobody saw what for. An endpoint has `until`, None where it is in
+    force. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a
@@ -93,7 +95,9 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
     """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`."""
     found: list[Row] = []
     runs: dict[str, Row] = {}
-    told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
+    told: dict[tuple[str, str, str | None], Row] = {
+        (thing.namespace, thing.name, thing.run_id): {"possible": False} for thing in level
+    }
     for depth in range(1, deepest + 1):
         if not level:
             break
@@ -102,11 +106,15 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
             _tell_run(row, thing, depth, runs, found)
         level = []
         for thing, row in _outputs(db, reached):
-            identity = (thing.namespace, thing.name, thing.run_id)
-            if identity not in told:
-                told.add(identity)
-                level.append(thing)
-                found.append(row | {"depth": depth})
+            known = told.setdefault((thing.namespace, thing.name, thing.run_id), row)
+            if known is row:
+                row["depth"] = depth
+                found.append(row)
+            elif known["possible"] and not thing.possible:
+                known["possible"] = False  # and so is what comes of it
+            else:
+                continue
+            level.append(thing)
     return found
 
 
@@ -287,6 +295,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
         columns[_key(row)] = None if None in both else frozenset().union(*(each or () for each in both))
     if not columns:
         return []
+    sure = {_key(row) for row, thing in reached if not thing.possible}
     runs = {row["run_id"]: row for row, _ in reached}
     asked = any(each is not None for each in columns.values())
     said = carried.said_of_columns(db, runs.keys()) if asked else carried.Said()
@@ -294,6 +303,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
         came = carried.columns(said, row, read, columns[row["run_id"], *read])
+        row["possible"] = row["possible"] or (row["run_id"], *read) not in sure
         if came is None or came:
             made.append(_made(row, came))
     return made
@@ -301,8 +311,9 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
 
 def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
-    columns = "run_id, namespace, name, kind, version, fingerprint, identities"
-    placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
+    columns = "run_id, role, namespace, name, kind, version, fingerprint, identities, use"
+    everything = db.read("run_datasets", columns, runs=runs.keys())
+    placed = [row for row in everything if row["role"] == "output"]
     outputs = {_key(row): row for row in placed}
     made = sources.models_of(placed)
     copies: dict[tuple[str, str], list[Row]] = {}
@@ -320,13 +331,17 @@ def _made_of(db: Database, reached: Collection[_Key], runs: Mapping[str, Row]) -
                 copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
             )
             named |= {(read, _key(row)): row for row in (direct, *others)}
+    sure = set(named)
+    for key, several in sources.unused(db, everything).items():
+        possible = {(_key(one), key): outputs[key] for one in several if _key(one) in reached}
+        named = possible | named
     versions = _versions(db, named.values())
     found = []
     for (read, key), row in named.items():
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["ended_at"] or run["last_event_at"]
-            told = {name: model[name] for name in _OF_MODEL}
+            told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
             found.append(row | names | told | {"since": since, "of_run": made.get(row["run_id"])})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (_time(row["since"]), *(row[name] for name in order)))
@@ -355,11 +370,11 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
     followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
     names = {name: row[name] for name in fields}
-    thing = Thing(**names, identities=row["identities"] or [], columns=followed)
+    thing = Thing(**names, identities=row["identities"] or [], columns=followed, possible=row["possible"])
     told = {"kind": "model" if row["model_version"] else row["kind"]}
     told |= {name: row[name] for name in fields}
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
         told["of_run"] = row["of_run"]
-    told |= {"registered_name": row["registered_name"], "since": row["since"]}
+    told |= {name: row[name] for name in ("registered_name", "since", "possible")}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}

@@ -83,6 +83,50 @@ def _of_spark(
     }
 
 
+def unused(db: Database, placed: Iterable[Row]) -> dict[Made, list[Row]]:
+    """Output -> data that its run read, nobody saw what for, and so may have gone into it.
+
+    That is data of the role `other`: for the models of a run that from which no line leads to them (also
+    through what the run wrote and read again), for the outputs of a run without models that from which none
+    leads anywhere. `placed` are rows of `run_datasets`.
+    """
+    read: dict[str, list[Row]] = {}
+    for row in placed:
+        if (row["role"], row["kind"], row["use"]) == ("input", "dataset", "other"):
+            read.setdefault(row["run_id"], []).append(row)
+    into: dict[Made, set[Made]] = {}
+    used: set[Made] = set()
+    columns = "run_id, from_namespace, from_name, to_namespace, to_name"
+    for edge in db.read("edges", columns, runs=read) if read else ():
+        run_id, *source, to_namespace, to_name = edge.values()
+        used.add((run_id, *source))
+        into.setdefault((run_id, to_namespace, to_name), set()).add((run_id, *source))
+    listed = {_key(row) for row in placed if row["role"] == "input"}
+    outputs = [row for row in placed if row["role"] == "output" and row["run_id"] in read]
+    models = {_key(row) for row in outputs if row["kind"] == "model"}
+    making = {run_id for run_id, *_ in models}
+    found: dict[Made, list[Row]] = {}
+    for output in map(_key, outputs):
+        if output in models or output[0] not in making:
+            known = models | (_before(output, into, listed) if output in models else {output, *used})
+            found[output] = [row for row in read[output[0]] if _key(row) not in known]
+    return found
+
+
+def _before(output: Made, into: dict[Made, set[Made]], through: set[Made]) -> set[Made]:
+    """What lines lead from to an output, through these too."""
+    found, waiting = {output}, [output]
+    while waiting:
+        fresh = into.get(waiting.pop(), set()) - found
+        found |= fresh
+        waiting += fresh & through
+    return found
+
+
+def _key(row: Row) -> Made:
+    return row["run_id"], row["namespace"], row["name"]
+
+
 def replaced(db: Database, runs: Collection[str]) -> set[Made]:
     """The outputs of these runs that each made of what it had read under the same name, and wrote over."""
     if not runs:
@@ -116,10 +160,13 @@ def runs_of(db: Database, ids: Collection[str]) -> dict[str, Row]:
     return {row["run_id"]: row for row in db.read("runs", RUN, runs=ids)}
 
 
-def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[Row]:
+def inputs(
+    db: Database, exact: set[Made], other: set[Made], most: int, *, possible: bool = False
+) -> list[Row]:
     """What went into each of these outputs, at most so many; `total` is how many went into that one.
 
-    `exact` are those that the run itself calls so. `kind` is what its reader takes it for.
+    `exact` are those that the run itself calls so. `kind` is what its reader takes it for. What is `possible`
+    is as of `unused`, where that is asked for.
 
     What a run itself put out as a model (an evaluation inside the training run reads it) is no source. The
     model that a run deployed is one, listed among its inputs or not.
@@ -127,18 +174,39 @@ def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[
     runs = {run_id for run_id, *_ in exact | other}
     placed = db.read("run_datasets", _PLACE, runs=runs)
     made = _made(placed, exact, other)
-    read = {(row["run_id"], row["namespace"], row["name"]): row for row in placed if row["role"] == "input"}
-    own = {
-        (row["run_id"], row["namespace"], row["name"])
-        for row in placed
-        if row["role"] == "output" and row["kind"] == "model"
-    }
+    read = {_key(row): row for row in placed if row["role"] == "input"}
+    own = {_key(row) for row in placed if row["role"] == "output" and row["kind"] == "model"}
     found: dict[Made, dict[Name, Row]] = {}
     for edge in _edges(db, runs, made):
         source = (edge["run_id"], edge["from_namespace"], edge["from_name"])
         if source not in own:
             for one in made.get((edge["run_id"], edge["to_namespace"], edge["to_name"]), ()):
                 found.setdefault(one, {})[source[1:]] = _input(read.get(source))
+    if possible:
+        _add_unused(db, placed, made, found)
+    _add_deployed(db, runs, made, read, found)
+    return _ordered(found, most)
+
+
+def _add_unused(
+    db: Database, placed: list[Row], made: dict[Made, set[Made]], found: dict[Made, dict[Name, Row]]
+) -> None:
+    """Among what went into outputs what may have."""
+    for output, rows in unused(db, placed).items():
+        for one in made.get(output, ()):
+            for row in rows:
+                possible = _input(row) | {"possible": True}
+                found.setdefault(one, {}).setdefault((row["namespace"], row["name"]), possible)
+
+
+def _add_deployed(
+    db: Database,
+    runs: set[str],
+    made: dict[Made, set[Made]],
+    read: Collection[Made],
+    found: dict[Made, dict[Name, Row]],
+) -> None:
+    """Among what went into endpoints the models that were deployed, and are no inputs."""
     by_run: dict[str, list[Made]] = {}
     for several in made.values():
         for one in several:
@@ -149,7 +217,6 @@ def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[
             model = {"kind": "model", "version": row["model_version"], "fingerprint": row["model_digest"]}
             for one in by_run.get(row["run_id"], ()):
                 found.setdefault(one, {})[name] = dict.fromkeys(_TOLD) | model
-    return _ordered(found, most)
 
 
 def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, set[Made]]:
@@ -203,12 +270,12 @@ def _input(row: Row | None) -> Row:
 
 
 def _ordered(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
-    """The inputs as rows: by output, what was trained on first."""
+    """The inputs as rows: by output, what was trained on first, what is possible last."""
 
-    def order(one: tuple[Name, Row]) -> tuple[int, bool, str, bool, str]:
+    def order(one: tuple[Name, Row]) -> tuple[int, bool, bool, str, bool, str]:
         (namespace, name), row = one
         first = _TRAINED_FIRST.get(row["use"], 9)
-        return first, row["use"] is None, name, namespace is None, namespace or ""
+        return first, "possible" in row, row["use"] is None, name, namespace is None, namespace or ""
 
     rows: list[Row] = []
     for (run_id, to_namespace, to_name), sources in sorted(found.items()):

@@ -38,6 +38,7 @@ class Node(msgspec.Struct):
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
+    possible: bool = False
     reader: str | None = None
     before: str | None = None
     run: Row | None = None
@@ -65,6 +66,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
     the `deployment` that brought it.
 
+    A node is `possible` where the run read it, nobody saw what for, and so may have made the thing above of
+    it: of what a run read before its model was saved, that has the role `other`.
+
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
     what its columns were made from, `cut` is `columns`.
@@ -84,7 +88,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        told = _followed(db, [root], level)[0]
+        told = _followed(db, [root], level, possible=True)[0]
         if column is not None and not any(node.inputs for node in level):
             for node in level:
                 _check_column(db, text, node)
@@ -101,14 +105,19 @@ def _check_column(db: Database, text: str, node: Node) -> None:
 
 
 def trails(db: Database, made: Iterable[tuple[Row, str]]) -> list[dict[str, Any]]:
-    """The tree of each model version (row of `models`) from a run on that made these bytes."""
+    """The tree of each model version (row of `models`) from a run on that made these bytes.
+
+    Without what is only possible.
+    """
     roots = [_made(db, model, run_id) for model, run_id in made]
     for number, root in enumerate(roots):
         root.tree = number
     return _followed(db, roots, roots)
 
 
-def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[str, Any]]:
+def _followed(
+    db: Database, roots: list[Node], level: list[Node], *, possible: bool = False
+) -> list[dict[str, Any]]:
     """Trees side by side, followed from their first level on: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     written: list[Node] = []
@@ -122,7 +131,7 @@ def _followed(db: Database, roots: list[Node], level: list[Node]) -> list[dict[s
             for node in fresh:
                 node.cut = "depth"
             break
-        level = _find_inputs(db, fresh, left)
+        level = _find_inputs(db, fresh, left, possible=possible)
         left -= len(level)
         if not level:
             break
@@ -278,7 +287,7 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
         run.update(known[run_id], steps=steps.get(run_id, []), models=made.get(run_id))
 
 
-def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
+def _find_inputs(db: Database, nodes: list[Node], left: int, *, possible: bool) -> list[Node]:
     """Give each node the inputs of its run that went into it, `left` in all; the new nodes."""
     if not nodes:
         return []
@@ -286,7 +295,7 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
         for node in nodes:
             node.cut = "size"
         return []
-    by_output = _inputs(db, nodes, left)
+    by_output = _inputs(db, nodes, left, possible=possible)
     full = sum(map(len, by_output.values())) >= left
     for node in nodes:
         found = by_output.get((*_output(node), node.column), [])
@@ -308,12 +317,17 @@ def _output(node: Node) -> sources.Made:
     return (node.run["run_id"], *(node.at or (node.namespace, node.name)))
 
 
-def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
+def _inputs(
+    db: Database, nodes: list[Node], left: int, *, possible: bool
+) -> dict[tuple[str | None, ...], list[Row]]:
     """What went into each: (run id, namespace, name, column) -> rows."""
     exact, other = ({_output(node) for node in nodes if node.exact is one} for one in (True, False))
     of = {(*_output(node), node.column) for node in nodes if node.column is not None}
     by_output: dict[tuple[str | None, ...], list[Row]] = {}
-    found = sources.columns(db, exact, other, of, left) if of else sources.inputs(db, exact, other, left)
+    if of:
+        found = sources.columns(db, exact, other, of, left)
+    else:
+        found = sources.inputs(db, exact, other, left, possible=possible)
     for row in found:
         key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"), row.pop("to_column", None))
         by_output.setdefault(key, []).append(row)

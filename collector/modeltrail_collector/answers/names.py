@@ -190,8 +190,8 @@ def written_last(db: Database, model: Row, *, before: bool = False) -> Row | Non
         "mentions",
         "fingerprint",
         keys=[model["name"]],
-        where="""how = 'name' AND role = 'output' AND kind = 'model' AND registered_name IS NULL
-            AND (namespace, name) = ($namespace, $name) AND fingerprint IS NOT NULL""",
+        where="""how = 'name' AND role = 'output' AND kind = 'model' AND fingerprint IS NOT NULL
+            AND (namespace, name) = ($namespace, $name)""",
         then=f"{earlier if before else ''} ORDER BY wrote_at DESC, run_id DESC LIMIT 1",
         **name,
         **({"digest": model["digest"]} if before else {}),

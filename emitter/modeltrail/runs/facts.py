@@ -63,8 +63,8 @@ class Facts:
         self.tags: dict[str, str] = {}
         self.run_facets: dict[str, Mapping[str, Any]] = {}
         self.job_facets: dict[str, Mapping[str, Any]] = {}
-        self._params: dict[tuple[str | None, str], dict[str, Any]] = {}
-        self._redacted: set[str] = set()
+        self.params: dict[tuple[str | None, str], dict[str, Any]] = {}
+        self.redacted: set[str] = set()
         self.reads = Reads()
         self._written_again: dict[str, None] = {}
         self.contents: dict[str, str] = {}  # data in memory -> the name that it goes by in this run
@@ -180,8 +180,8 @@ class Facts:
         clean, hidden = redact.mapping({str(name): value for name, value in values.items()})
         entries = param_entries(clean, origin=origin, component=component)
         with self._lock:
-            self._redacted.update(hidden)
-            self._params.update({(component, entry["name"]): entry for entry in entries})
+            self.redacted.update(hidden)
+            self.params.update({(component, entry["name"]): entry for entry in entries})
 
     def add_tags(self, tags: Mapping[str, object]) -> None:
         """Write tags down, without secrets."""
@@ -231,6 +231,15 @@ class Facts:
             self.run_facets[state.KEY] = state.to_dict()
             if location := code.location():
                 self.job_facets["sourceCodeLocation"] = location
+
+    def learned_as(self, other: "Facts") -> None:
+        """Take over how a model came about that another run made."""
+        with self._lock:
+            self.inputs.update(other.inputs)
+            self.steps, self.more_steps = [*other.steps], [*other.more_steps]
+            self.training = dict(other.training)
+            self.params.update(other.params)
+            self.redacted.update(other.redacted)
 
     # --- models ------------------------------------------------------------
 
@@ -359,7 +368,7 @@ class Facts:
         return ModelTrailTrainingRunFacet(**found)
 
     def _hyperparameters(self) -> Facet | None:
-        params, redacted = list(self._params.values()), sorted(self._redacted)
+        params, redacted = list(self.params.values()), sorted(self.redacted)
         if not params:
             return None
         return ModelTrailHyperparametersRunFacet(
@@ -377,12 +386,12 @@ class Facts:
     def execution_parameters(self) -> dict[str, Any] | None:
         """The standard facet that says the parameters as text; None without parameters."""
         with self._lock:
-            if not self._params:
+            if not self.params:
                 return None
             return standard.execution_parameters(
                 {
                     f"{component}.{name}" if component else name: _text(entry["value"])
-                    for (component, name), entry in self._params.items()
+                    for (component, name), entry in self.params.items()
                 }
             )
 

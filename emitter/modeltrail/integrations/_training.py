@@ -206,7 +206,7 @@ class Training:
         """Tell the rest before the run ends."""
         self.close()
         while self._open:
-            self.look(self._open.pop(), "other")
+            self.look(self._open.pop(), "inference")
         if self.run is not None:
             self.tell(self.run)
 

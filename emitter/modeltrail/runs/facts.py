@@ -53,7 +53,7 @@ class Facts:
         self.outputs: dict[Identity, Dataset] = {}
         self.judged: dict[Identity, Dataset] = {}  # models evaluated or deployed: inputs that are no data
         self.models: list[Model] = []
-        self.saved_at = ""  # when the last of them was told
+        self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.more_steps: list[Mapping[str, Any]] = []

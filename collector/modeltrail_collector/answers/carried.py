@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.sources import Made, Name
+from modeltrail_collector.answers.sources import Name
+from modeltrail_collector.answers.unused import Key
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
@@ -23,7 +24,7 @@ _NEWEST: Final = 5
 _CONTENT: Final = ("count", "nulls", "quantiles", "topK", "other", "mean", "std")
 """Of a column's profile what is the same whichever library read it."""
 
-_Facets = dict[Made, dict[str, Any]]
+_Facets = dict[Key, dict[str, Any]]
 
 
 class Said(msgspec.Struct):
@@ -141,7 +142,7 @@ def columns(said: Said, row: Row, read: Name, columns: frozenset[str] | None) ->
     return known or (frozenset() if said.sole.get(row["run_id"]) == read else None)
 
 
-def _by_lineage(said: Said, output: Made, read: Name, columns: frozenset[str]) -> frozenset[str] | None:
+def _by_lineage(said: Said, output: Key, read: Name, columns: frozenset[str]) -> frozenset[str] | None:
     """What `columnLineage` says. Of a column that it leaves out nobody says what it came of.
 
     Source of `dataset`: the facet's schema, "column level lineage that affects the whole dataset".

@@ -7,7 +7,8 @@ from typing import Final
 from modeltrail_collector.answers import carried, names, sources, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import with_endpoints
-from modeltrail_collector.answers.readers import Key, Thing, by_time, key_of, readers
+from modeltrail_collector.answers.readers import Thing, by_time, readers
+from modeltrail_collector.answers.unused import Key, key_of, unused
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -31,8 +32,9 @@ def impact(
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
     this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
     or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
-    may not say which learned from what. An endpoint has `until`, None where it is in force. At most 100 runs
-    deep.
+    may not say which learned from what. Datasets and models are `possible` that on no way are known to come
+    of it: on each a run read something, and nobody saw what for. An endpoint has `until`, None where it is in
+    force. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a
@@ -72,7 +74,9 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
     """
     found: list[Row] = []
     runs: dict[str, Row] = {}
-    told = {(thing.namespace, thing.name, thing.run_id) for thing in level}
+    told: dict[tuple[str, str, str | None], Row] = {
+        (thing.namespace, thing.name, thing.run_id): {"possible": False} for thing in level
+    }
     for depth in range(1, deepest + 1):
         if not level:
             break
@@ -81,11 +85,15 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
             _tell_run(row, thing, depth, runs, found)
         level = []
         for thing, row in _outputs(db, reached):
-            identity = (thing.namespace, thing.name, thing.run_id)
-            if identity not in told:
-                told.add(identity)
-                level.append(thing)
-                found.append(row | {"depth": depth})
+            known = told.setdefault((thing.namespace, thing.name, thing.run_id), row)
+            if known is row:
+                row["depth"] = depth
+                found.append(row)
+            elif known["possible"] and not thing.possible:
+                known["possible"] = False  # and so is what comes of it
+            else:
+                continue
+            level.append(thing)
     return found
 
 
@@ -177,6 +185,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
         columns[key_of(row)] = None if None in both else frozenset().union(*(each or () for each in both))
     if not columns:
         return []
+    sure = {key_of(row) for row, thing in reached if not thing.possible}
     runs = {row["run_id"]: row for row, _ in reached}
     asked = any(each is not None for each in columns.values())
     said = carried.said_of_columns(db, runs.keys()) if asked else carried.Said()
@@ -184,6 +193,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     for row in _made_of(db, columns.keys(), runs):
         read = (row["read_namespace"], row["read_name"])
         came = carried.columns(said, row, read, columns[row["run_id"], *read])
+        row["possible"] = row["possible"] or (row["run_id"], *read) not in sure
         if came is None or came:
             made.append(_made(row, came))
     return made
@@ -191,8 +201,9 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
 
 def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
-    columns = "run_id, namespace, name, kind, version, fingerprint, identities"
-    placed = db.read("run_datasets", columns, runs=runs.keys(), where="role = 'output'")
+    columns = "run_id, role, namespace, name, kind, version, fingerprint, identities, use"
+    everything = db.read("run_datasets", columns, runs=runs.keys())
+    placed = [row for row in everything if row["role"] == "output"]
     outputs = {key_of(row): row for row in placed}
     made = sources.models_of(placed)
     copies: dict[tuple[str, str], list[Row]] = {}
@@ -210,13 +221,17 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) ->
                 copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
             )
             named |= {(read, key_of(row)): row for row in (direct, *others)}
+    sure = set(named)
+    for key, unsure in unused(db, everything).items():
+        possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}
+        named = possible | named
     versions, apart = _versions(db, named.values()), sources.apart(db, runs.keys())
     found = []
     for (read, key), row in named.items():
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["wrote_at"]
-            told = {name: model[name] for name in _OF_MODEL}
+            told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
             several = None if key in apart else made.get(row["run_id"])
             found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
@@ -246,12 +261,12 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
     followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
     names = {name: row[name] for name in fields}
-    thing = Thing(**names, identities=row["identities"] or [], columns=followed)
+    thing = Thing(**names, identities=row["identities"] or [], columns=followed, possible=row["possible"])
     told = {"kind": "model" if row["model_version"] else row["kind"]}
     told |= {name: row[name] for name in fields}
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
     if told["kind"] == "model":
         told["of_run"] = row["of_run"]
-    told |= {"registered_name": row["registered_name"], "since": row["since"]}
+    told |= {name: row[name] for name in ("registered_name", "since", "possible")}
     return thing, told | {"columns": sorted(columns) if columns is not None else None}

@@ -169,7 +169,7 @@ def _like(db: Database, text: str) -> list[_Name]:
 
 
 def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
-    """The newest version of each, or the one that is meant; of models called by a digest those that have it.
+    """The version of each written last, or the one that is meant; of models called by a digest that one.
 
     A name that only says where a registered one's file lies is left out.
     """
@@ -186,8 +186,45 @@ def _newest(db: Database, models: list[_Name], text: str, version: str | None) -
         path=_path(text),
     )
     rows = [row for row in found if (row["namespace"], row["name"]) in set(models)]
+    if version in {None, "latest"}:
+        rows = [
+            row if (row["digest"] or "").startswith(text) else written_last(db, row) or row for row in rows
+        ]
     registered = {row["digest"] for row in rows if row["registered_name"]}
     return [row for row in rows if row["registered_name"] or row["digest"] not in registered] or rows
+
+
+def written_last(db: Database, model: Row, *, before: bool = False) -> Row | None:
+    """The version of this name that was written last, also where its bytes were there before; or None.
+
+    With `before` the one that was written last before this one was. Of a registered model the registry says
+    which version is the newest.
+    """
+    if model["registered_name"] is not None:
+        return None
+    name = {"namespace": model["namespace"], "name": model["name"]}
+    earlier = """QUALIFY fingerprint <> $digest
+        AND wrote_at <= max(CASE WHEN fingerprint = $digest THEN wrote_at END) OVER ()"""
+    written = db.read(
+        "mentions",
+        "fingerprint",
+        keys=[model["name"]],
+        where="""how = 'name' AND role = 'output' AND kind = 'model' AND fingerprint IS NOT NULL
+            AND (namespace, name) = ($namespace, $name)""",
+        then=f"{earlier if before else ''} ORDER BY wrote_at DESC, run_id DESC LIMIT 1",
+        **name,
+        **({"digest": model["digest"]} if before else {}),
+    )
+    found = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(model["namespace"], model["name"])],
+        where="(namespace, name, digest) = ($namespace, $name, $digest) AND registered_name IS NULL",
+        then="ORDER BY created_at DESC, version DESC LIMIT 1",
+        digest=written[0]["fingerprint"] if written else None,
+        **name,
+    )
+    return found[0] if found else None
 
 
 def one_name(text: str, found: list[Row]) -> Row:

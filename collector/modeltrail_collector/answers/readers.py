@@ -11,9 +11,7 @@ from modeltrail_collector.answers import sources
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.sources import Name
 from modeltrail_collector.answers.trace import Node, find_writers
-
-Key = tuple[str, str, str]
-"""Run id, namespace, name."""
+from modeltrail_collector.answers.unused import Key, key_of
 
 
 class Thing(msgspec.Struct):
@@ -31,6 +29,7 @@ class Thing(msgspec.Struct):
     columns: frozenset[str] | None = None
     any_version: bool = False
     reader: str | None = None
+    possible: bool = False
 
     def aliases(self) -> set[Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
@@ -125,16 +124,11 @@ def by_time(text: str | None) -> tuple[bool, str]:
     return text is None, text or ""
 
 
-def key_of(row: Row) -> Key:
-    """Which input or output of which run a row is of."""
-    return row["run_id"], row["namespace"], row["name"]
-
-
 def _writers(db: Database, rows: Iterable[Row]) -> dict[Key, str]:
     """The run that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[Key, Node] = {}
     for row in rows:
-        known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint")}
+        known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint", "use")}
         before = row["started_at"] or row["last_event_at"]
         node = nodes.setdefault(key_of(row), Node(**known, reader=row["run_id"], before=before))
         node.symlinks = [*node.symlinks, row["called"]]

@@ -11,11 +11,10 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.statements import sql_of
+from modeltrail_collector.answers.unused import Key, key_of, unused
 from modeltrail_collector.tables.versions import claimed_by
 
 Name = tuple[str, str]
-Made = tuple[str, str, str]
-"""Run id, namespace, name."""
 Apart = tuple[str, str, str, str]
 """The same of a model, and its `modelId`."""
 
@@ -87,7 +86,7 @@ def _of_spark(
     }
 
 
-def replaced(db: Database, runs: Collection[str]) -> set[Made]:
+def replaced(db: Database, runs: Collection[str]) -> set[Key]:
     """The outputs of these runs that each made of what it had read under the same name, and wrote over."""
     if not runs:
         return set()
@@ -120,10 +119,11 @@ def runs_of(db: Database, ids: Collection[str]) -> dict[str, Row]:
     return {row["run_id"]: row for row in db.read("runs", RUN, runs=ids)}
 
 
-def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[Row]:
+def inputs(db: Database, exact: set[Key], other: set[Key], most: int, *, possible: bool = False) -> list[Row]:
     """What went into each of these outputs, at most so many; `total` is how many went into that one.
 
-    `exact` are those that the run itself calls so. `kind` is what its reader takes it for.
+    `exact` are those that the run itself calls so. `kind` is what its reader takes it for. What is `possible`
+    is as of `unused`, where that is asked for.
 
     What a run itself put out as a model (an evaluation inside the training run reads it) is no source. The
     model that a run deployed is one, listed among its inputs or not.
@@ -131,19 +131,40 @@ def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[
     runs = {run_id for run_id, *_ in exact | other}
     placed = db.read("run_datasets", _PLACE, runs=runs)
     made = _made(placed, exact, other)
-    read = {(row["run_id"], row["namespace"], row["name"]): row for row in placed if row["role"] == "input"}
-    own = {
-        (row["run_id"], row["namespace"], row["name"])
-        for row in placed
-        if row["role"] == "output" and row["kind"] == "model"
-    }
-    found: dict[Made, dict[Name, Row]] = {}
+    read = {key_of(row): row for row in placed if row["role"] == "input"}
+    own = {key_of(row) for row in placed if row["role"] == "output" and row["kind"] == "model"}
+    found: dict[Key, dict[Name, Row]] = {}
     for edge in _edges(db, runs, made):
         source = (edge["run_id"], edge["from_namespace"], edge["from_name"])
         if source not in own:
             for one in made.get((edge["run_id"], edge["to_namespace"], edge["to_name"]), ()):
                 found.setdefault(one, {})[source[1:]] = _input(read.get(source))
-    by_run: dict[str, list[Made]] = {}
+    if possible:
+        _add_unused(db, placed, made, found)
+    _add_deployed(db, runs, made, read, found)
+    return _ordered(found, most)
+
+
+def _add_unused(
+    db: Database, placed: list[Row], made: dict[Key, set[Key]], found: dict[Key, dict[Name, Row]]
+) -> None:
+    """Among what went into outputs what may have."""
+    for output, rows in unused(db, placed).items():
+        for one in made.get(output, ()):
+            for row in rows:
+                possible = _input(row) | {"possible": True}
+                found.setdefault(one, {}).setdefault((row["namespace"], row["name"]), possible)
+
+
+def _add_deployed(
+    db: Database,
+    runs: set[str],
+    made: dict[Key, set[Key]],
+    read: Collection[Key],
+    found: dict[Key, dict[Name, Row]],
+) -> None:
+    """Among what went into endpoints the models that were deployed, and are no inputs."""
+    by_run: dict[str, list[Key]] = {}
     for several in made.values():
         for one in several:
             by_run.setdefault(one[0], []).append(one)
@@ -153,16 +174,15 @@ def inputs(db: Database, exact: set[Made], other: set[Made], most: int) -> list[
             model = {"kind": "model", "version": row["model_version"], "fingerprint": row["model_digest"]}
             for one in by_run.get(row["run_id"], ()):
                 found.setdefault(one, {})[name] = dict.fromkeys(_TOLD) | model
-    return _ordered(found, most)
 
 
-def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, set[Made]]:
+def _made(placed: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[Key]]:
     """What a run calls its output -> what its readers know it by.
 
     A model asked for by its registered name was put out as a file: all models of the run.
     """
     made = {one: {one} for one in exact}
-    by_run: dict[str, set[Made]] = {}
+    by_run: dict[str, set[Key]] = {}
     for one in other:
         by_run.setdefault(one[0], set()).add(one)
     for row in placed:
@@ -180,7 +200,7 @@ def _made(placed: list[Row], exact: set[Made], other: set[Made]) -> dict[Made, s
     return made
 
 
-def _edges(db: Database, runs: set[str], made: dict[Made, set[Made]]) -> list[Row]:
+def _edges(db: Database, runs: set[str], made: dict[Key, set[Key]]) -> list[Row]:
     names = sorted({name for _, _, name in made})
     return db.read(
         "edges",
@@ -206,13 +226,13 @@ def _input(row: Row | None) -> Row:
     return {name: row[name] for name in ("kind", *_TOLD)} | {"symlinks": named(row["identities"])}
 
 
-def _ordered(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
-    """The inputs as rows: by output, what was trained on first."""
+def _ordered(found: dict[Key, dict[Name, Row]], most: int) -> list[Row]:
+    """The inputs as rows: by output, what was trained on first, what is possible last."""
 
-    def order(one: tuple[Name, Row]) -> tuple[int, bool, str, bool, str]:
+    def order(one: tuple[Name, Row]) -> tuple[int, bool, bool, str, bool, str]:
         (namespace, name), row = one
         first = _TRAINED_FIRST.get(row["use"], 9)
-        return first, row["use"] is None, name, namespace is None, namespace or ""
+        return first, "possible" in row, row["use"] is None, name, namespace is None, namespace or ""
 
     rows: list[Row] = []
     for (run_id, to_namespace, to_name), sources in sorted(found.items()):
@@ -225,7 +245,7 @@ def _ordered(found: dict[Made, dict[Name, Row]], most: int) -> list[Row]:
 
 
 def columns(
-    db: Database, exact: set[Made], other: set[Made], wanted: set[tuple[str, str, str, str]], most: int
+    db: Database, exact: set[Key], other: set[Key], wanted: set[tuple[str, str, str, str]], most: int
 ) -> list[Row]:
     """From which columns each column of these outputs (run id, namespace, name, column) was made.
 

@@ -8,6 +8,7 @@ from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
+from modeltrail_collector.answers.unused import Key
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -37,6 +38,7 @@ class Node(msgspec.Struct):
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
+    possible: bool = False
     reader: str | None = None
     before: str | None = None
     run: Row | None = None
@@ -65,6 +67,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
     the `deployment` that brought it.
 
+    A node is `possible` where the run read it, nobody saw what for, and so may have made the thing above of
+    it: of what a run read before its model was saved, that has the role `other`.
+
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
     what its columns were made from, `cut` is `columns`.
@@ -73,7 +78,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
-    version; else, where one of them is unknown, the last that wrote it before: of a node with an empty
+    version; else, where one of them is unknown, the last that wrote it before: of a node without a
     fingerprint `run` is known by name and time alone. A run that wrote over what it read is not the source of
     that. What nobody wrote under the name that its reader gives it is looked for under its symlinks.
 
@@ -84,7 +89,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        followed = _followed(db, level)
+        followed = _followed(db, level, possible=True)
         _find_runs(db, [root, *followed])
         told = _plain(root)
         if column is not None and not any(node.inputs for node in level):
@@ -105,7 +110,7 @@ def _check_column(db: Database, text: str, node: Node) -> None:
 def trails(db: Database, models: list[Row]) -> list[dict[str, Any]]:
     """The tree of each model version (row of `models`), from the run on that made it.
 
-    Of the runs below it only the id is told, and when they started and wrote.
+    Of the runs below it only the id is told, and when they started and wrote; what is only possible is not.
     """
     runs = sources.runs_of(db, {model["run_id"] for model in models})
     roots = [_made(model, runs.get(model["run_id"])) for model in models]
@@ -115,7 +120,7 @@ def trails(db: Database, models: list[Row]) -> list[dict[str, Any]]:
     return [_plain(root) for root in roots]
 
 
-def _followed(db: Database, level: list[Node]) -> list[Node]:
+def _followed(db: Database, level: list[Node], *, possible: bool = False) -> list[Node]:
     """The nodes that a run wrote, of trees side by side: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     written: list[Node] = []
@@ -130,7 +135,7 @@ def _followed(db: Database, level: list[Node]) -> list[Node]:
             for node in fresh:
                 node.cut = "depth"
             break
-        level = _find_inputs(db, fresh, left)
+        level = _find_inputs(db, fresh, left, possible=possible)
         left -= len(level)
         if not level:
             break
@@ -264,7 +269,7 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
     if is_replaced:
         candidates = [row for row in candidates if row["run_id"] != node.reader]
     in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
-    if not in_time and not own and node.fingerprint != "":
+    if not in_time and not own and (node.fingerprint or not node.use):
         in_time = candidates
     pools = (in_time, candidates) if is_replaced else (own, in_time, candidates)
     for field in ("fingerprint", "version"):
@@ -303,7 +308,7 @@ def _find_own(db: Database, nodes: list[Node]) -> None:
             node.exact, node.at = True, (namespace, name)
 
 
-def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
+def _find_inputs(db: Database, nodes: list[Node], left: int, *, possible: bool) -> list[Node]:
     """Give each node the inputs of its run that went into it, `left` in all; the new nodes."""
     if not nodes:
         return []
@@ -311,7 +316,7 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
         for node in nodes:
             node.cut = "size"
         return []
-    by_output = _inputs(db, nodes, left)
+    by_output = _inputs(db, nodes, left, possible=possible)
     full = sum(map(len, by_output.values())) >= left
     for node in nodes:
         found = by_output.get((*_output(node), node.column), [])
@@ -327,18 +332,23 @@ def _find_inputs(db: Database, nodes: list[Node], left: int) -> list[Node]:
     return [child for node in nodes for child in node.inputs]
 
 
-def _output(node: Node) -> sources.Made:
+def _output(node: Node) -> Key:
     """The output of its run that a node is, by the name that led there."""
     assert node.run is not None  # noqa: S101  only nodes with a run come here
     return (node.run["run_id"], *(node.at or (node.namespace, node.name)))
 
 
-def _inputs(db: Database, nodes: list[Node], left: int) -> dict[tuple[str | None, ...], list[Row]]:
+def _inputs(
+    db: Database, nodes: list[Node], left: int, *, possible: bool
+) -> dict[tuple[str | None, ...], list[Row]]:
     """What went into each: (run id, namespace, name, column) -> rows."""
     exact, other = ({_output(node) for node in nodes if node.exact is one} for one in (True, False))
     of = {(*_output(node), node.column) for node in nodes if node.column is not None}
     by_output: dict[tuple[str | None, ...], list[Row]] = {}
-    found = sources.columns(db, exact, other, of, left) if of else sources.inputs(db, exact, other, left)
+    if of:
+        found = sources.columns(db, exact, other, of, left)
+    else:
+        found = sources.inputs(db, exact, other, left, possible=possible)
     for row in found:
         key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"), row.pop("to_column", None))
         by_output.setdefault(key, []).append(row)

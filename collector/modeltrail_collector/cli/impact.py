@@ -101,6 +101,10 @@ def _tell_unsaid(column: str | None, rows: list[dict[str, Any]], *, is_plan: boo
     if column is not None and made:
         names = ", ".join(dict.fromkeys(map(_called_here, made)))
         click.echo(printable(f"Whether {column} went into it is not recorded: {names}."))
+    possible = [row for row in rows if row["kind"] in {"dataset", "model"} and row["possible"]]
+    if possible:
+        names = ", ".join(dict.fromkeys(map(_called_here, possible)))
+        click.echo(printable(f"Possible: its run read the data, and what for was not seen: {names}."))
     several = [row for row in rows if row["kind"] == "model" and (row["of_run"] or 1) > 1]
     if several:
         names = ", ".join(dict.fromkeys(map(_called_here, several)))

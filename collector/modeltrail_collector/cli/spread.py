@@ -101,6 +101,7 @@ def _when(endpoint: dict[str, Any]) -> str:
 def _thing(name: Name, rows: list[dict[str, Any]]) -> str:
     columns = sorted({column for row in rows for column in row["columns"] or ()})
     of = dim(f"  columns {', '.join(columns)}") if columns else ""
+    of += dim("  possible") if all(row["possible"] for row in rows) else ""
     if rows[0]["kind"] != "model":
         return f"{label(*name)}{of}"
     versions = [short(row["version"] or "") for row in rows]

@@ -54,6 +54,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts = [", ".join(node["how"])] if node["how"] else []
     facts += [node["name"]] if node["kind"] == "model" and short_name(node["name"]) != node["name"] else []
     facts += [_traffic(node["deployment"])] if node["deployment"] else []
+    facts += ["read by the run, use not seen"] if node["possible"] else []
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:

@@ -11,6 +11,7 @@ from modeltrail.observe import code
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Origin
+from modeltrail.runs.facts import Facts
 from modeltrail.runs.fits import Fit
 
 MAX_MODELS: Final = 50
@@ -20,8 +21,8 @@ Params = tuple[str | None, Mapping[str, Any], Origin]
 """The part of a model that they belong to, parameters, where from."""
 
 
-_alone: Weakly[Dataset] = Weakly()
-"""Fitted model -> what it is in the run of its own that fitted it."""
+_alone: Weakly[tuple[Dataset, Facts]] = Weakly()
+"""Fitted model -> what it is in the run of its own that fitted it, and how it came about there."""
 
 
 def current_or_own(what: str) -> tuple[Run, Run | None]:
@@ -36,13 +37,15 @@ def current_or_own(what: str) -> tuple[Run, Run | None]:
 def made_alone(fitted: object, own: Run | None) -> None:
     """What is fitted now is the model of a run of its own, or belongs to the current one."""
     if own is not None:
-        _alone.remember(fitted, own.output_model(fitted))
+        made = Facts()
+        made.learned_as(own.facts)
+        _alone.remember(fitted, (own.output_model(fitted), made))
     else:
         _alone.forget(fitted)
 
 
-def known_alone(fitted: object) -> Dataset | None:
-    """The model of a run of its own, also of one in another thread, that an object was fitted in."""
+def known_alone(fitted: object) -> tuple[Dataset, Facts] | None:
+    """The model of a run of its own that an object was fitted in, also in another thread, and how it was."""
     return _alone.of(fitted)
 
 

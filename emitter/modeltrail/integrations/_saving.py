@@ -24,8 +24,10 @@ def record_saved(
     """A saved model is an output of the current run, with what is known of it from memory.
 
     Without a run it is one of its own, from the fitted model, where there is one, to its place; or from where
-    that was `known` to lie. In a run it leads to the fitted model too, if that was fitted outside of it: in a
-    thread, or before. What is saved and no model, a transformer, is data of the run, if there is one.
+    that was `known` to lie. How a model was made that a run of its own fitted is told once more: questions
+    about the file are asked of the run that wrote it. In a run it leads to the fitted model too, if that was
+    fitted outside of it: in a thread, or before. What is saved and no model, a transformer, is data of the
+    run, if there is one.
     """
     run = api.current_run()
     if not is_model:
@@ -33,7 +35,7 @@ def record_saved(
             run.output(place)
     elif run is not None:
         if (alone := known_alone(fitted)) is not None:
-            run.input(alone, role="train")
+            run.input(alone[0], role="train")
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
@@ -44,6 +46,8 @@ def record_saved(
                 if made.view.digest is not None:  # by which a trail finds the training
                     facets["version"] = standard.dataset_version(made.view.digest)
                 own.input(Dataset(*made.identity, facets), role="train")
+            if known is None and (alone := known_alone(fitted)) is not None:
+                own.facts.learned_as(alone[1])
             own.output_model(place, of=fitted)
 
 

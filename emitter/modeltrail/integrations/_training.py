@@ -239,7 +239,7 @@ class Training:
         """Tell the rest before the run ends."""
         self.close()
         while self.judged:
-            self.look(self.judged.pop(), "other")
+            self.look(self.judged.pop(), "inference")
         if self.run is not None:
             self.tell(self.run)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import attrs
 
-from modeltrail import naming, standard
+from modeltrail import event, naming, standard
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
 from modeltrail.facets import (
@@ -51,6 +51,7 @@ class Facts:
         self.outputs: dict[Identity, Dataset] = {}
         self.judged: dict[Identity, Dataset] = {}  # models evaluated or deployed: inputs that are no data
         self.models: list[Model] = []
+        self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.more_steps: list[tuple[Fit | None, Mapping[str, Any]]] = []
@@ -208,11 +209,20 @@ class Facts:
             if location := code.location():
                 self.job_facets["sourceCodeLocation"] = location
 
+    def learned_as(self, other: "Facts") -> None:
+        """Take over how a model came about that another run made."""
+        with self._lock:
+            self.inputs.update(other.inputs)
+            self.steps, self.more_steps = [*other.steps], [*other.more_steps]
+            self.training.take_over(other.training)
+            self.params.take_over(other.params)
+
     # --- models ------------------------------------------------------------
 
     def add_model(self, view: ModelView, name: str | None, source: object) -> Model:
         """Write an output model down as the last one; the same file, object or name is the same model."""
         with self._lock:
+            self.saved_at = event.now()
             made = next((each for each in self.models if each.is_again(view, name, source)), None)
             if made is None:
                 made = Model(view, name)

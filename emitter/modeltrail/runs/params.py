@@ -37,6 +37,12 @@ class Params:
             self._redacted.update(hidden)
             self._entries.update({(fit, component, entry["name"]): entry for entry in entries})
 
+    def take_over(self, other: "Params") -> None:
+        """Write down what another run did."""
+        with self._lock:
+            self._entries.update(other._entries)  # noqa: SLF001  one of ours
+            self._redacted |= other._redacted  # noqa: SLF001
+
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""
         with self._lock:

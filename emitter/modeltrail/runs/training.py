@@ -45,6 +45,11 @@ class Training:
             self._last = {**self._last, **given, "capture": capture, **kept}
             self._by_fit[fit] = {**self._by_fit.get(fit, {}), **given}
 
+    def take_over(self, other: "Training") -> None:
+        """Write down what another run did."""
+        with self._lock:
+            self._last, self._by_fit = dict(other._last), dict(other._by_fit)  # noqa: SLF001  one of ours
+
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""
         with self._lock:

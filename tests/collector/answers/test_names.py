@@ -73,6 +73,26 @@ def test_a_model_by_fingerprint(churn, make) -> None:
     assert digest == answers.show(churn, f"churn.joblib@{digest[:5]}")["model"]["digest"]
 
 
+def test_old_bytes_that_were_written_again_are_the_newest(make, log_of) -> None:
+    """A file is the version that was written last, also of bytes that it had before."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    log = log_of(
+        make.run_event(
+            "COMPLETE", make.base + timedelta(hours=n), f"{n:06}", "train",
+            outputs=[make.dataset("/d/m.joblib", datasetType=kind, version=make.facet(
+                "version", datasetVersion=make.digest(content)
+            ))],
+        )
+        for n, content in enumerate(("first", "second", "third", "first"))
+    )  # fmt: skip
+    first, third = make.digest("first"), make.digest("third")
+    for asked in ("m.joblib", "/d/m.joblib", "m.joblib@latest", first[:8]):
+        assert first == answers.show(log, asked)["model"]["digest"]
+    assert first == answers.trace(log, "m.joblib")["fingerprint"]
+    assert third == answers.show(log, third[:8])["model"]["digest"]
+    assert third == answers.why(log, "m.joblib")["before"]["digest"]
+
+
 def test_a_path_from_here(churn, make, monkeypatch, tmp_path) -> None:
     """A relative path is looked up from the current directory."""
     monkeypatch.chdir("/")

@@ -5,11 +5,9 @@ import json
 from datetime import timedelta
 
 import pytest
-from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers.as_of import in_force
-from modeltrail_collector.cli.answers import trace as command
 from modeltrail_collector.cli.trail import _thing
 from modeltrail_collector.errors import NotFound
 
@@ -73,37 +71,6 @@ def test_content_that_no_run_wrote_has_no_writer(make, log_of) -> None:
     events = make.prepare(1, make.base, raw="c", features="written")
     log = log_of([*events, *make.train(3, make.base + timedelta(2), features="edited by hand", strength=1.0)])
     assert ["features.parquet", None] == path(answers.trace(log, "churn"))[2]
-
-
-def in_place(make, *read: str | None):
-    """Runs 000, 001, … that each read `d` with this content, or one they could not see, and write over it."""
-    for n, content in enumerate(read):
-        digest = "" if content is None else make.digest(content)
-        fingerprint = {"algorithm": "sha256" if digest else "none", "digest": digest, "scope": "full"}
-        use = make.facet("modelTrail_dataUse", role="train", fingerprint=fingerprint, capture="observed")
-        version = make.facet("version", datasetVersion=make.digest("written"))
-        yield make.run_event(
-            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
-            inputs=[make.dataset("d", inputFacets__modelTrail_dataUse=use)] if n else [make.dataset("raw")],
-            outputs=[make.dataset("d", version=version), make.dataset(f"m{n}")],
-        )  # fmt: skip
-
-
-def test_what_was_written_over_was_written_by_another_run(make, log_of) -> None:
-    """A run that writes the same bytes over what it read did not make these: who wrote them before did."""
-    log = log_of(in_place(make, "raw", "written", "written"))
-    assert ["m2", "002", ["d", "001", ["d", "000", ["raw", None]]]] == path(answers.trace(log, "m2"))
-
-
-def test_content_that_nobody_saw_goes_by_name_and_time(make, log_of) -> None:
-    """Of a file that was written over unseen the last run before that wrote it is told, and marked so."""
-    log = log_of(in_place(make, "raw", None))
-    assert ["m1", "001", ["d", "000", ["raw", None]]] == path(answers.trace(log, "m1"))
-    assert "m1" in {row.get("name") for row in answers.impact(log, "raw")}
-    told = CliRunner().invoke(command, ["m1", "--log", log.uri], catch_exceptions=False).output
-    assert "d  train · by name, content not recorded\n" in told
-    first = log_of(list(in_place(make, "raw", None))[1:])
-    assert ["m1", "001", ["d", None]] == path(answers.trace(first, "m1"))
 
 
 def test_from_endpoint_to_raw_data(churn) -> None:

@@ -73,10 +73,13 @@ def test_a_model_is_known_by_its_graph(way, autolog, told):
         onnx.save_model(made, "model.onnx")
     trained, event = told()
     assert event["job"]["name"].endswith(".save")
-    (source,), (learned,) = event["inputs"], trained["outputs"]
+    (source, *data), (learned,) = event["inputs"], trained["outputs"]
+    assert data == trained["inputs"]
     assert (learned["namespace"], learned["name"]) == (source["namespace"], source["name"])
     assert learned["facets"]["version"] == source["facets"]["version"]
-    assert {learned["name"]} == edges(event)["model.onnx"]
+    assert {learned["name"], *(each["name"].rpartition("/")[2] for each in data)} == edges(event)[
+        "model.onnx"
+    ]
 
 
 def test_a_model_that_another_process_trained_is_the_same(autolog, told):

@@ -405,6 +405,19 @@ def test_what_is_only_read_is_told_at_the_end(autolog, told, folder):
     assert {"people.csv", "orders.csv", "train"} == edges(event)["churn.joblib"]
 
 
+def test_what_is_read_after_the_model_was_saved_did_not_shape_it(autolog, told, folder):
+    """It is taken for data that the model is used on, and what was read before may have gone into it."""
+    autolog()
+    with modeltrail.run("train"):
+        for name in ("before", "after"):
+            Path(f"{name}.csv").write_text("a\n1\n")
+        pd.read_csv("before.csv")
+        train()
+        pd.read_csv("after.csv")
+    (event,) = told()
+    assert ("other", "inference") == tuple(used(event)[f"{name}.csv"][0] for name in ("before", "after"))
+
+
 def test_a_file_that_the_run_wrote_leads_on(autolog, told, folder):
     """Raw file, features, model: each made of the one before."""
     autolog()

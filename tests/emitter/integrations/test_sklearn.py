@@ -276,6 +276,19 @@ def test_a_model_saved_after_its_own_run_leads_back_to_it(autolog, told, table, 
     assert digest == save["outputs"][0]["outputFacets"]["modelTrail_modelArtifact"]["digest"]
 
 
+def test_a_model_saved_after_its_own_run_is_told_with_how_it_was_made(autolog, told, table, tmp_path):
+    """Parameters, training and data of the fit are those of the run that saves as well."""
+    autolog()
+    table.to_csv(tmp_path / "table.csv", index=False)
+    read = pd.read_csv(tmp_path / "table.csv")
+    joblib.dump(LogisticRegression(C=0.3).fit(read[["age"]], read["bought"]), tmp_path / "m.joblib")
+    fit, save = told()
+    for key in ("modelTrail_hyperparameters", "modelTrail_training"):
+        assert fit["run"]["facets"][key] == save["run"]["facets"][key]
+    assert fit["inputs"] == save["inputs"][1:]
+    assert str(tmp_path / "table.csv") in {each["name"] for each in save["inputs"]}
+
+
 def test_a_model_fitted_in_a_thread_and_saved_in_a_run_leads_back_to_its_fit(autolog, told, table, tmp_path):
     """A pool's threads know no run: what they fit is a run's own, and what is saved of it came from there."""
     autolog()

@@ -171,7 +171,7 @@ def test_a_training_without_a_run_is_told_when_it_is_saved(autolog, told, events
 
 
 def test_what_is_judged_after_the_training_is_no_validation(autolog, told, loop):
-    """A loader that is gone through at the end has the role `other`, and no line leads from it."""
+    """A loader that is gone through at the end has the role `inference`, and no line leads from it."""
     torch, net, rows, fit = loop
     autolog()
     with modeltrail.run("train") as run:
@@ -182,7 +182,7 @@ def test_what_is_judged_after_the_training_is_no_validation(autolog, told, loop)
         torch.save(model.state_dict(), "m.pt")
         run.evaluate(model, test, {"mse": 0.5})
     judged, event = told()
-    (name,) = [name for name, use in uses(event).items() if use["role"] == "other"]
+    (name,) = [name for name, use in uses(event).items() if use["role"] == "inference"]
     assert {"x.csv", "train"} == edges(event)["m.pt"]
     used = {each["name"]: each["inputFacets"] for each in judged["inputs"]}
     assert "test" == used[name]["modelTrail_dataUse"]["role"]

@@ -130,6 +130,9 @@ def _identity(model: Row) -> tuple[str, ...]:
 def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     if against == "production":
         return _in_production(db, after)
+    chosen = {"how": "previous", "reason": f"the version made before {label(after)}"}
+    if (written := names.written_last(db, after, before=True)) is not None:
+        return written, chosen
     rows = db.read(
         "models",
         "* EXCLUDE (bucket)",
@@ -142,7 +145,7 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     )
     if not rows:
         raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
-    return rows[0], {"how": "previous", "reason": f"the version made before {label(after)}"}
+    return rows[0], chosen
 
 
 def _in_production(db: Database, after: Row) -> tuple[Row, Row]:

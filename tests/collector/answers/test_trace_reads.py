@@ -1,0 +1,108 @@
+"""The path back where a file was written over, or nobody saw what it was read for."""
+
+from datetime import timedelta
+
+from click.testing import CliRunner
+
+from modeltrail_collector import answers
+from modeltrail_collector.cli.answers import trace as command
+from modeltrail_collector.cli.impact import impact
+
+
+def path(node) -> list:
+    """A tree as nested lists: name, the end of its run's id, inputs."""
+    return [node["name"], node["run"] and node["run"]["run_id"][-3:], *map(path, node["inputs"])]
+
+
+def in_place(make, *read: str | None):
+    """Runs 000, 001, … that each read `d` with this content, or one they could not see, and write over it."""
+    for n, content in enumerate(read):
+        digest = "" if content is None else make.digest(content)
+        fingerprint = {"algorithm": "sha256" if digest else "none", "digest": digest, "scope": "full"}
+        use = make.facet("modelTrail_dataUse", role="train", fingerprint=fingerprint, capture="observed")
+        version = make.facet("version", datasetVersion=make.digest("written"))
+        yield make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
+            inputs=[make.dataset("d", inputFacets__modelTrail_dataUse=use)] if n else [make.dataset("raw")],
+            outputs=[make.dataset("d", version=version), make.dataset(f"m{n}")],
+        )  # fmt: skip
+
+
+def test_what_was_written_over_was_written_by_another_run(make, log_of) -> None:
+    """A run that writes the same bytes over what it read did not make these: who wrote them before did."""
+    log = log_of(in_place(make, "raw", "written", "written"))
+    assert ["m2", "002", ["d", "001", ["d", "000", ["raw", None]]]] == path(answers.trace(log, "m2"))
+
+
+def test_content_that_nobody_saw_goes_by_name_and_time(make, log_of) -> None:
+    """Of a file that was written over unseen the last run before that wrote it is told, and marked so."""
+    log = log_of(in_place(make, "raw", None))
+    assert ["m1", "001", ["d", "000", ["raw", None]]] == path(answers.trace(log, "m1"))
+    assert "m1" in {row.get("name") for row in answers.impact(log, "raw")}
+    told = CliRunner().invoke(command, ["m1", "--log", log.uri], catch_exceptions=False).output
+    assert "d  train · by name, content not recorded\n" in told
+    first = log_of(list(in_place(make, "raw", None))[1:])
+    assert ["m1", "001", ["d", None]] == path(answers.trace(first, "m1"))
+
+
+def reading(make, number: int, inputs: dict[str, str], outputs: dict[str, list[str]]) -> dict:
+    """A run: name -> role of what it read, name -> what that came of; `m` and digits is a model."""
+    made = []
+    for name, came in outputs.items():
+        kind = {"datasetType": make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")}
+        of = [{"namespace": "file", "name": each, "type": "DATASET"} for each in came]
+        entry = {"namespace": "file", "name": name, "type": "DATASET", "inputs": of}
+        made.append((make.dataset(name, **kind if name[0] == "m" else {}), entry))
+    unseen = {"algorithm": "none", "digest": "", "scope": "none"}
+    return make.run_event(
+        "COMPLETE", make.base + timedelta(minutes=number), f"{number:06}", f"job {number}",
+        inputs=[
+            make.dataset(name, inputFacets__modelTrail_dataUse=make.facet(
+                "modelTrail_dataUse", role=role, fingerprint=unseen, capture="observed"
+            ))
+            for name, role in inputs.items()
+        ],
+        outputs=[output for output, _ in made],
+        job_facets={"lineage": make.facet("lineage", entries=[entry for _, entry in made])},
+    )  # fmt: skip
+
+
+def test_what_was_read_for_nobody_knows_what_is_a_possible_source(make, log_of) -> None:
+    """Read with the role `other`: of models that nothing else leads to, or of data of runs without models."""
+    log = log_of([
+        reading(make, 0, {"raw": "other", "lookup": "other"}, {"d": ["raw"]}),
+        reading(
+            make, 1, {"d": "train", "c": "train", "held": "test", "ids": "other", "old": "other"},
+            {"c": ["old"], "m1": ["d", "c"]},
+        ),
+    ])  # fmt: skip
+    told = answers.trace(log, "m1")
+    first = ["d", "000", ["raw", None], ["lookup", None]]
+    assert ["m1", "001", ["c", "001", ["old", None]], first, ["ids", None]] == path(told)
+    assert {"ids": True, "d": False, "c": False} == {one["name"]: one["possible"] for one in told["inputs"]}
+    printed = CliRunner().invoke(command, ["m1", "--log", log.uri], catch_exceptions=False).output
+    assert "ids  read by the run, use not seen" in printed
+    reached = {
+        asked: {row["name"]: row["possible"] for row in answers.impact(log, asked) if "possible" in row}
+        for asked in ("raw", "lookup", "ids", "held", "old")
+    }
+    assert reached == {
+        "raw": {"d": False, "m1": False}, "lookup": {"d": True, "m1": True}, "ids": {"m1": True}, "held": {},
+        "old": {"c": False, "m1": False},
+    }  # fmt: skip
+    plan = (
+        CliRunner().invoke(impact, ["ids", "--erase-plan", "--log", log.uri], catch_exceptions=False).output
+    )
+    assert ("withdraw\tm1" in plan, "Possible: " in plan) == (True, True)
+
+
+def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:
+    """What came of data for sure, on a longer way, is not only possible, nor is what came of that."""
+    log = log_of([
+        reading(make, 0, {"raw": "other"}, {"a": ["raw"]}),
+        reading(make, 1, {"raw": "other", "b": "other", "a": "other"}, {"c": ["a"]}),
+        reading(make, 2, {"c": "train"}, {"m2": ["c"]}),
+    ])  # fmt: skip
+    rows = [row for row in answers.impact(log, "raw") if "possible" in row]
+    assert {"a": False, "c": False, "m2": False} == {row["name"]: row["possible"] for row in rows}
+    assert 3 == len(rows)

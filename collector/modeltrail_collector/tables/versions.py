@@ -105,7 +105,7 @@ def _figures(
         FROM {views.metrics} AS metric
         LEFT JOIN read ON read.run_id = metric.run_id AND read.name = metric.dataset
         WHERE source <> 'series'
-        ORDER BY metric.happened_at, step NULLS FIRST, metric.run_id DESC,
+        ORDER BY metric.happened_at, step NULLS FIRST, metric.run_id,
             source, metric.name, split, dataset, slice, value""").fetchall():  # noqa: S608  names of ours
         namespace, name, version, digest, run_id, *figure, place, fingerprint, data_version = row
         told = dict(zip(_FIGURE, figure, strict=True))

@@ -276,7 +276,8 @@ def _figures(db: Database, model: Row, judges: list[str]) -> list[Row]:
                 THEN model_digest = $digest
                 ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)""",
         then="""QUALIFY row_number() OVER (
-            PARTITION BY source, name, split, dataset, slice ORDER BY happened_at DESC, step DESC, run_id) = 1
+            PARTITION BY source, name, split, dataset, slice
+            ORDER BY happened_at DESC, step DESC, run_id DESC) = 1
         ORDER BY source, name, split, dataset, slice""",
         run=model["run_id"],
         **{name: model[name] for name in ("digest", "namespace", "name", "version")},

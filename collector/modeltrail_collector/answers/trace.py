@@ -279,8 +279,7 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
                 if same:
                     return same[-1]
             in_time = [row for row in in_time if row[field] is None]
-    others = [row for row in in_time if row["run_id"] != node.reader]
-    return others[-1] if others else None
+    return in_time[-1] if in_time else None
 
 
 def _find_runs(db: Database, nodes: list[Node]) -> None:

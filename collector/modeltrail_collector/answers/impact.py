@@ -31,8 +31,8 @@ def impact(
     runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
     this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
     or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
-    may not say which learned from what. An endpoint has `until`, None where it is in force. At most 100 runs
-    deep.
+    may not say which learned from what. An endpoint has `until`, None where it is in force, and
+    `traffic_percent`, the share that this deployment told. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a

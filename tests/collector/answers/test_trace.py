@@ -18,11 +18,11 @@ answers_trace = importlib.import_module("modeltrail_collector.answers.trace")
 
 @pytest.mark.parametrize(
     ("namespace", "kind", "is_said"),
-    [("inmemory://", "model", False), ("inmemory://", "dataset", True), ("file", "model", True)],
+    [("inmemory://", "model", False), ("inmemory://", "dataset", False), ("file", "model", True)],
 )
 def test_a_version_that_is_a_digest_is_the_content(namespace, kind, is_said) -> None:
-    """Of a model in memory, whose version is its digest, it is not said that its content is not recorded."""
-    absent = dict.fromkeys(("column", "deployment", "use", "rows", "run"))
+    """Of what is in memory, whose version is its digest, it is not said that its content is not recorded."""
+    absent = dict.fromkeys(("column", "deployment", "rows", "run")) | {"use": "train"}
     told = {"namespace": namespace, "name": "t/m", "kind": kind, "version": "3" * 64, "fingerprint": ""}
     assert is_said == ("content not recorded" in _thing({**absent, **told, "how": []}))
 
@@ -73,6 +73,16 @@ def test_content_that_no_run_wrote_has_no_writer(make, log_of) -> None:
     events = make.prepare(1, make.base, raw="c", features="written")
     log = log_of([*events, *make.train(3, make.base + timedelta(2), features="edited by hand", strength=1.0)])
     assert ["features.parquet", None] == path(answers.trace(log, "churn"))[2]
+
+
+def test_a_run_that_goes_on_while_another_reads_wrote_what_that_read(make, log_of) -> None:
+    """A shell that ends after its next step made what that read, not the one that wrote the same later."""
+    shell = make.prepare(1, make.base, raw="c", features="same")
+    shell[-1]["eventTime"] = (make.base + timedelta(hours=9)).isoformat()
+    train = make.train(3, make.base + timedelta(hours=1), features="same", strength=1.0)
+    again = make.prepare(2, make.base + timedelta(1), raw="c", features="same")
+    trail = answers.trace(log_of([*shell, *train, *again]), "churn")
+    assert ["features.parquet", "065"] == path(trail)[2][:2]
 
 
 def in_place(make, *read: str | None):

@@ -15,7 +15,8 @@ INTRO = """\
 stdout is the answer, stderr everything else; `--json` gives every answer as one JSON document. Tables and
 progress bars appear on a terminal only, a pipe gets tab-separated lines; `NO_COLOR` is honoured. The log is
 `--log URI`, else `MODELTRAIL_LOG`, else `./lineage`. A model or dataset is named by its name, a unique ending
-of it, its path or its fingerprint.
+of it, its path or its fingerprint; a model that is a file also without the file's ending, `churn` for
+`churn.joblib`, where nothing else is called so.
 
 This page is written by `tools/commands.py` from the commands' own help.
 

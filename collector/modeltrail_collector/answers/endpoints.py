@@ -15,6 +15,7 @@ _FIELDS: Final = (
     "uri",
     "environment",
     "action",
+    "traffic_percent",
     "model_name",
     "version",
     "until",
@@ -68,8 +69,8 @@ def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
         SELECT d.* FROM deployments AS d JOIN made AS m
             ON (d.model_name, d.model_version) = (m.name, m.version)
         WHERE d.model_digest IS NULL OR m.digest = ''""")
-    rows = db.rows("""SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, model_name,
-            model_version AS version, effective_at AS since
+    rows = db.rows("""SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, traffic_percent,
+            model_name, model_version AS version, effective_at AS since
         FROM used ORDER BY since, endpoint""")
     there = """SELECT d.* FROM deployments AS d SEMI JOIN used AS u
         ON d.platform IS NOT DISTINCT FROM u.platform AND d.endpoint IS NOT DISTINCT FROM u.endpoint

@@ -40,7 +40,25 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
         if row["kind"] == "run" and not all(read["recorded"] for read in row["through"])
     }
     plan += _data(found, anew)
-    return [row | {"recorded": row["run_id"] not in unsure} if row["kind"] != UNREAD else row for row in plan]
+    return _once(
+        [row | {"recorded": row["run_id"] not in unsure} if row["kind"] != UNREAD else row for row in plan]
+    )
+
+
+def _once(plan: list[Row]) -> list[Row]:
+    """Each version once, though several runs tell of it; sure where one of them is.
+
+    A version that is the beginning of the digest is the bytes, as is none.
+    """
+    models = [row for row in plan if row["kind"] == "model"]
+    first: dict[tuple[str, str, str], Row] = {}
+    for row in models:
+        version, content = row["version"] or "", row["fingerprint"] or ""
+        which = (content if content.startswith(version) else version) or row["run_id"]
+        kept = first.setdefault((row["namespace"], row["name"], which), row)
+        kept["recorded"] |= row["recorded"]
+    again = {id(row) for row in models} - {id(row) for row in first.values()}
+    return [row for row in plan if id(row) not in again]
 
 
 def _data(found: list[Row], anew: set[str]) -> list[Row]:

@@ -34,7 +34,7 @@ def impact(
     or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
     may not say which learned from what. Datasets and models are `possible` that on no way are known to come
     of it: on each a run read something, and nobody saw what for. An endpoint has `until`, None where it is in
-    force. At most 100 runs deep.
+    force, and `traffic_percent`, the share that this deployment told. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a

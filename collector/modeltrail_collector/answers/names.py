@@ -1,8 +1,9 @@
 """What a user calls a model or a dataset -> the one that is meant.
 
 Tried in this order, and the first that fits anything decides: the full name, the registered name, a path on
-this machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more). After `@` stands
-a version, an alias, a stage or the beginning of a version's digest; none means the newest.
+this machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more), and of a model
+that is a file a unique suffix without the file's ending, where no dataset is called so. After `@` stands a
+version, an alias, a stage or the beginning of a version's digest; none means the newest.
 """
 
 import difflib
@@ -29,6 +30,9 @@ _IN_FULL: Final = f"""CASE
 _BY_END: Final = "ends_with({name}, '/' || $text)"
 _BY_DIGEST: Final = "starts_with({digest}, $text)"
 """The two halves of the order: `mentions` has a thing by key in full; for a part all are looked at."""
+_BY_STEM: Final = r"""(registered_name IS NULL
+    AND ends_with('/' || regexp_replace(name, '\.[A-Za-z][A-Za-z0-9]*$', ''), '/' || $text))"""
+"""`churn` for churn.joblib: a registered model has a name, and a dot in it begins no ending."""
 _DIGEST: Final = re.compile("[0-9a-f]{6,}")
 
 _REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
@@ -36,6 +40,7 @@ _OF_MODELS: Final = (
     _IN_FULL.format(registered="registered_name"),
     f"CASE WHEN {_BY_END.format(name='name')} THEN 4 END",
     f"CASE WHEN length($text) >= 6 AND {_BY_DIGEST.format(digest='digest')} THEN 5 END",
+    f"CASE WHEN {_BY_STEM} THEN 6 END",
 )
 
 _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
@@ -156,11 +161,13 @@ def _called(db: Database, text: str) -> list[_Name]:
 
 
 def _like(db: Database, text: str) -> list[_Name]:
-    """The models that are meant by an end of their name or the beginning of a digest."""
+    """The models that are meant by an end of their name, the beginning of a digest or their file's stem."""
     keep_versions(db)
     wanted = [_BY_END.format(name="name")]
     if _DIGEST.fullmatch(text):
         wanted.append(_BY_DIGEST.format(digest="digest"))
+    if not _ending(db, text):
+        wanted.append(_BY_STEM)
     for where in wanted:
         found = db.rows(f"SELECT DISTINCT namespace, name FROM versions WHERE {where}", text=text)  # noqa: S608
         if found:

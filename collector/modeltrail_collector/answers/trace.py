@@ -263,15 +263,17 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
     """The run that wrote what this node's reader saw; candidates come oldest first.
 
     What its reader wrote itself, in its place, is only that if it is the same content, and never what it made
-    of it. Of content that its reader could not see the last run that wrote it before is told.
+    of it. Of content that its reader could not see the last run that wrote it before is told. A run that goes
+    on while another reads what it wrote (a shell, a notebook) ends too late: it counts before later ones.
     """
     own = [row for row in candidates if row["run_id"] == node.reader]
     if is_replaced:
         candidates = [row for row in candidates if row["run_id"] != node.reader]
     in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
+    begun = [row for row in candidates if node.before is None or (row["started_at"] or "~") <= node.before]
     if not in_time and not own and (node.fingerprint or not node.use):
-        in_time = candidates
-    pools = (in_time, candidates) if is_replaced else (own, in_time, candidates)
+        in_time = begun or candidates
+    pools = (in_time, begun, candidates) if is_replaced else (own, in_time, begun, candidates)
     for field in ("fingerprint", "version"):
         if known := getattr(node, field):
             for pool in pools:

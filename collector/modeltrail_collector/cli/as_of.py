@@ -46,9 +46,11 @@ def _print(rows: list[dict[str, Any]]) -> None:
         where = f"{row['endpoint'] or 'an endpoint not recorded'} ({row['platform'] or 'not recorded'})"
         version = trail.short(row["model_version"] or row["model_digest"] or "not recorded")
         name = row["model_name"] or "model not recorded"
-        share = "" if row["traffic_percent"] is None else f" · {row['traffic_percent']:g} % of requests"
+        share = trail.of_traffic(row["traffic_percent"])
         click.echo(f"{row['environment'] or 'environment not recorded'}  {where}")
-        click.echo(f"  {trail.bold(f'{name}@{version}')}  since {trail.time(row['since'])}{share}")
+        click.echo(
+            f"  {trail.bold(f'{name}@{version}')}  since {trail.time(row['since'])}{share and ' · ' + share}"
+        )
         run = row["run"]
         if run is None:
             click.echo("  made by: not recorded")

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from modeltrail_collector.cli.trail import bold, dim, label, short, short_name, time
+from modeltrail_collector.cli.trail import bold, dim, label, of_traffic, short, short_name, time
 from modeltrail_schemas.printable import all_printable, printable
 
 _SHOWN: Final = 4
@@ -91,11 +91,13 @@ class _Spread:
 
 
 def _when(endpoint: dict[str, Any]) -> str:
-    """From when to when a version is at an endpoint."""
+    """From when to when a version is at an endpoint, and with which share it came."""
     since, until = endpoint["since"], endpoint["until"]
     if until is not None and until == since:
         return f"{endpoint['action'] or 'deployment'} at {time(since)}, not in force"
-    return f"since {time(since)}" + (f" until {time(until)}" if until is not None else "")
+    told = of_traffic(endpoint["traffic_percent"])
+    came = f"since {time(since)}" + (f" ({told} then)" if told else "")
+    return came + (f" until {time(until)}" if until is not None else "")
 
 
 def _thing(name: Name, rows: list[dict[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from modeltrail_collector.cli.trail import (
     duration,
     is_of_several,
     label,
+    of_traffic,
     short,
     short_run,
     time,
@@ -289,7 +290,7 @@ def _registration(registration: dict[str, Any]) -> list[Line]:
 def _deployments(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["uri"] or row["endpoint"] or "", row["environment"] or "", row["action"] or "",
-         time(row["effective_at"]),         row["state"] or "", learned(row))
+         of_traffic(row["traffic_percent"]), time(row["effective_at"]), row["state"] or "", learned(row))
         for row in rows
     ]  # fmt: skip
 

@@ -70,9 +70,13 @@ def _thing(node: dict[str, Any]) -> str:
 
 
 def _traffic(deployment: dict[str, Any]) -> str:
-    share = deployment["traffic_percent"]
-    since = f"since {time(deployment['effective_at'])}"
-    return since if share is None else f"{share:g} % of the traffic, {since}"
+    told = of_traffic(deployment["traffic_percent"])
+    return (f"{told}, " if told else "") + f"since {time(deployment['effective_at'])}"
+
+
+def of_traffic(percent: float | None) -> str:
+    """`10 % of the traffic`; nothing where no share was told."""
+    return "" if percent is None else f"{percent:g} % of the traffic"
 
 
 def _run_line(run: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import modeltrail_collector
 from modeltrail_collector import answers
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli.as_of import as_of as command
+from modeltrail_collector.cli.impact import impact
 from modeltrail_collector.errors import NotFound
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -77,6 +78,35 @@ def test_shares_rollbacks_and_retirement(make, log_of) -> None:
     assert expected == [in_force(log, moment) for moment in at[:6]]
     with modeltrail_collector.open(log.uri, as_of=at[0]) as db:
         assert answers.as_of(db)[0]["run"] is None  # nobody recorded what made it
+
+
+def test_the_share_of_a_canary_is_told_wherever_it_is(make, log_of) -> None:
+    """`show`, `impact` and `as-of` tell which share of the traffic a deployment gave; none where none was."""
+    trained = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + number * HOUR, features="f", strength=1)
+    ]
+    deployed = [
+        deployment(make, make.base + 3 * HOUR, "1"),
+        deployment(make, make.base + 4 * HOUR, "2", action="update", trafficPercent=12.5),
+    ]
+    log = log_of([*trained, *deployed])
+
+    def said(asked, *arguments):
+        run = CliRunner().invoke(asked, [*arguments, "--log", log.uri], catch_exceptions=False)
+        return [line for line in run.stdout.splitlines() if "since" in line or "production" in line]
+
+    told = {"1": said(commands.show, "churn@1", "--section", "deployments")}
+    told |= {"2": said(commands.show, "churn@2", "--section", "deployments")}
+    assert {"1": [False], "2": [True]} == {
+        version: ["12.5 % of the traffic" in line for line in lines] for version, lines in told.items()
+    }
+    spread = [line for line in said(impact, "features.parquet") if "→" in line]
+    assert [("version 1", False), ("version 2", True)] == [
+        (line[line.index("version") :][:9], "(12.5 % of the traffic then)" in line) for line in spread
+    ]
+    assert 1 == sum("12.5 % of the traffic" in line for line in said(command, "2100-01-01"))
 
 
 def test_what_was_known_is_another_question(make, log_of) -> None:

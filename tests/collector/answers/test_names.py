@@ -149,3 +149,37 @@ def test_a_name_in_full_is_no_end_of_another(make, log_of) -> None:
     other = answers.show(log, "deep/m")["model"]["version"]
     with pytest.raises(NotFound, match="has no version"):
         answers.show(log, f"m@{other}")
+
+
+def test_a_model_file_is_found_without_its_ending(make, log_of) -> None:
+    """Nobody named the model in churn.joblib: `churn` finds it, unless something else is called so."""
+
+    def called(*names: str):
+        return log_of(
+            make.run_event("COMPLETE", make.base, f"run {name}", "train", outputs=[model(name)])
+            for name in names
+        )
+
+    def model(name: str):
+        kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+        return make.dataset(name, datasetType=kind, version=make.facet("v", datasetVersion="5" * 64))
+
+    log = called("/w/models/churn.joblib", "/w/churned.joblib", "/w/v1.5")
+    for text in ("churn", "models/churn", "churn@55555"):
+        assert "/w/models/churn.joblib" == answers.show(log, text)["model"]["name"]
+    assert "/w/models/churn.joblib" == answers.trace(log, "churn")["name"]
+    with pytest.raises(NotFound, match="has no version '7'"):
+        answers.show(log, "churn@7")
+    with pytest.raises(NotFound, match="is called 'v1'"):
+        answers.show(log, "v1")
+    with pytest.raises(NotFound, match="'churn' is not one"):
+        answers.show(called("/a/churn.joblib", "/b/churn.onnx"), "churn")
+    assert "/a/churn" == answers.show(called("/a/churn", "/b/churn.onnx"), "churn")["model"]["name"]
+
+
+def test_a_dataset_comes_before_the_file_of_a_model_without_its_ending(make, log_of) -> None:
+    """`trace churn` is of the dataset churn, although a model lies in churn.joblib."""
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    made = [make.dataset("/w/churn.joblib", datasetType=kind), make.dataset("/lake/churn")]
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "train", outputs=made)])
+    assert "/lake/churn" == answers.trace(log, "churn")["name"]

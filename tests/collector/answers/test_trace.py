@@ -70,6 +70,16 @@ def test_content_that_no_run_wrote_has_no_writer(make, log_of) -> None:
     assert ["features.parquet", None] == path(answers.trace(log, "churn"))[2]
 
 
+def test_a_run_that_goes_on_while_another_reads_wrote_what_that_read(make, log_of) -> None:
+    """A shell that ends after its next step made what that read, not the one that wrote the same later."""
+    shell = make.prepare(1, make.base, raw="c", features="same")
+    shell[-1]["eventTime"] = (make.base + timedelta(hours=9)).isoformat()
+    train = make.train(3, make.base + timedelta(hours=1), features="same", strength=1.0)
+    again = make.prepare(2, make.base + timedelta(1), raw="c", features="same")
+    trail = answers.trace(log_of([*shell, *train, *again]), "churn")
+    assert ["features.parquet", "065"] == path(trail)[2][:2]
+
+
 def test_from_endpoint_to_raw_data(churn) -> None:
     """An endpoint's trail goes through the deployment to the version that serves."""
     told = answers.trace(churn, "endpoints/churn-api")

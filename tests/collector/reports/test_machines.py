@@ -13,7 +13,7 @@ from spdx_python_model import v3_0_1 as spdx
 
 from modeltrail_collector.errors import NotFound, NotVerified
 from modeltrail_collector.log import open_log
-from modeltrail_collector.reports import FORMATS
+from modeltrail_collector.reports import FORMATS, cyclonedx_bom
 
 MACHINES = sorted(kind for kind, formats in FORMATS.items() if formats == ("json",))
 BOMS = {"cyclonedx": SchemaVersion.V1_6, "cyclonedx-1.7": SchemaVersion.V1_7}
@@ -32,6 +32,38 @@ def test_a_bill_of_materials_is_valid(recorded, churn, ask, kind) -> None:
         text = ask(log, model, kind).text
         assert JsonStrictValidator(BOMS[kind]).validate_str(text) is None
         assert read(ask(log, model, kind))["specVersion"] == kind.partition("-")[2] or "1.6" in text
+
+
+@pytest.mark.parametrize("kind", BOMS)
+def test_what_breaks_the_schema_of_a_bill_of_materials_is_seen(recorded, ask, kind) -> None:
+    """Our validator refuses what the library's refuses: in its schema, in one beside it, and a format."""
+    ours, theirs = cyclonedx_bom.validator(BOMS[kind]), JsonStrictValidator(BOMS[kind])
+    for broken in (
+        {"hashes": [{"alg": "SHA-0", "content": "0" * 64}]},
+        {"licenses": [{"license": {"id": "No-Such-Licence"}}]},
+        {"externalReferences": [{"type": "vcs", "url": "no reference"}]},
+        {"unknown": 1},
+    ):
+        bom = read(ask(recorded, "churn@1", kind))
+        assert ours.is_valid(bom)
+        bom["metadata"]["component"] |= broken
+        assert not ours.is_valid(bom)
+        assert theirs.validate_str(json.dumps(bom)) is not None
+
+
+def test_a_bill_of_materials_is_checked_without_the_validator_that_takes_seconds(recorded) -> None:
+    """The command never imports jsonschema, whose grammars of IRIs took most of its time."""
+    program = (
+        "import sys; from modeltrail.cli import main; sys.argv[0] = 'modeltrail'\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('jsonschema' in sys.modules, file=sys.stderr)"
+    )
+    asked = ["report", "churn@1", "--kind", "cyclonedx", "--log", recorded.uri]
+    found = subprocess.run(
+        [sys.executable, "-c", program, *asked], capture_output=True, text=True, check=True
+    )
+    assert "CycloneDX" == json.loads(found.stdout)["bomFormat"]
+    assert "False" == found.stderr.strip()
 
 
 def test_a_bill_of_materials_lists_what_the_model_was_made_of(recorded, ask) -> None:

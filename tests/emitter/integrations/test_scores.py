@@ -315,3 +315,40 @@ def test_predictions_are_not_kept_alive(parts):
         del model, copy, predicted
         gc.collect()
         assert [None] * 3 == [each() for each in gone]
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_chances_that_a_boosted_estimator_predicted_are_its_own(told, evaluations, parts, library):
+    """The second column of what was put together on its side is known by the array below it."""
+    train, test, label, truth = parts
+    kind = {"lightgbm": "LGBMClassifier", "xgboost": "XGBClassifier"}[library]
+    with modeltrail.run("train"):
+        model = getattr(pytest.importorskip(library), kind)(n_estimators=3).fit(train, label)
+        value = roc_auc_score(truth, model.predict_proba(test)[:, 1])
+    ((_, judged),) = evaluations()
+    assert {"roc_auc_score": value} == scored(judged)
+    assert "roc_auc_score" not in of_run(told)
+
+
+def test_classes_chosen_from_chances_are_of_who_predicted_these(told, evaluations, parts):
+    """`argmax` and `> 0.5` make new arrays, which are known by what they hold."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        values = {
+            "accuracy_score": accuracy_score(truth, model.predict_proba(test).argmax(axis=1)),
+            "f1_score": f1_score(truth, (model.predict_proba(test)[:, 1] > 0.5).astype(int)),
+        }
+    ((_, judged),) = evaluations()
+    assert (values, {}) == (scored(judged), of_run(told))
+
+
+def test_classes_that_two_models_would_choose_are_nobody_s(told, evaluations, parts):
+    """Nothing says which of the two they were made by."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        models = [LogisticRegression(C=C).fit(train, label) for C in (1.0, 1.0)]
+        chosen = [model.predict_proba(test).argmax(axis=1) for model in models]
+        value = accuracy_score(truth, chosen[0])
+    assert value == of_run(told)["accuracy_score"]["value"]
+    assert [] == evaluations()

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from modeltrail_collector.answers.recipe import unlisted
+from modeltrail_collector.answers.show import OF_RUN
 from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
@@ -240,7 +241,8 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice"),
-         f"step {row['step']}" if row["step"] is not None else "", learned(row))
+         f"step {row['step']}" if row["step"] is not None else "",
+         OF_RUN.format(row["models"]) if row["models"] else "", learned(row))
         for row in rows
     ]  # fmt: skip
 

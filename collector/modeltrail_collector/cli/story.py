@@ -239,11 +239,11 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 
 
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
+    told = [row | {"of": OF_RUN.format(row["models"]) if row["models"] else None} for row in rows]
     return [
-        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice"),
-         f"step {row['step']}" if row["step"] is not None else "",
-         OF_RUN.format(row["models"]) if row["models"] else "", learned(row))
-        for row in rows
+        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice", "of"),
+         f"step {row['step']}" if row["step"] is not None else "", learned(row))
+        for row in told
     ]  # fmt: skip
 
 

@@ -161,13 +161,17 @@ def remember_predictions(estimator: Any, features: Any, seen: Source | None = No
 
 
 def _remember_choices(chances: Any, found: _Prediction) -> None:
-    """What `argmax` and `> 0.5` will make of chances: new arrays, that nobody sees being made."""
+    """What `argmax` and `> 0.5` will make of chances: new arrays, that nobody sees being made.
+
+    One class for all may as well be anybody's.
+    """
     if chances.dtype.kind != "f" or not chances.size or not 0 <= chances.min() <= chances.max() <= 1:
         return
-    choices = [chances.argmax(axis=1)] if chances.ndim == 2 else []
-    if chances.ndim == 1 or chances.shape[1] == 2:
-        choices.append((chances if chances.ndim == 1 else chances[:, 1]) > _HALF)
-    for mark in {_mark(each) for each in choices} - {None}:
+    choices = [chances > _HALF] if chances.ndim == 1 else []
+    if chances.ndim == 2:
+        choices = [chances.argmax(axis=1), *([chances[:, 1] > _HALF] if chances.shape[1] == 2 else [])]
+    marks = {_mark(each) for each in choices if each.min() != each.max()}
+    for mark in [each for each in marks if each is not None]:
         known = _chosen.pop(mark, found)
         _chosen[mark] = found if known is not None and _is_last(known, found) else None
         if len(_chosen) > _MAX_CHOSEN:

@@ -204,9 +204,9 @@ def _of_model(story: Story) -> Story:
     """The same, where its making run tells several models apart without what is of the others."""
     runs = dict(story.runs)
     params, figures = story.params, story.figures
-    if are_several(said := story.facets(story.run_id)):
+    if are_several(facets := story.facets(story.run_id)):
         figures = [row for row in figures if row["source"] == "evaluation"]
-    if (mine := own(said, story.model)) is not None:
+    if (mine := own(facets, story.model)) is not None:
         runs[story.run_id] = [
             msgspec.structs.replace(said, value=mine.part(said.key, said.value))
             for said in runs[story.run_id]
@@ -214,8 +214,8 @@ def _of_model(story: Story) -> Story:
         ]
         params = [row for row in params if row["model_id"] in {None, mine.model_id}]
     index: dict[tuple[str | None, ...], Said] = {}
-    for run_id, facets in runs.items():
-        for said in facets:
+    for run_id, several in runs.items():
+        for said in several:
             index.setdefault((run_id, said.key), said)
             index.setdefault((run_id, said.namespace, said.name, said.key), said)
     return msgspec.structs.replace(story, runs=runs, index=index, params=params, figures=figures)

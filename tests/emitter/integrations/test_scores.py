@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+from lightgbm import LGBMClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
@@ -22,6 +23,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier
 
 import modeltrail
 from modeltrail.integrations import deactivate
@@ -317,13 +319,12 @@ def test_predictions_are_not_kept_alive(parts):
         assert [None] * 3 == [each() for each in gone]
 
 
-@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
-def test_chances_that_a_boosted_estimator_predicted_are_its_own(told, evaluations, parts, library):
+@pytest.mark.parametrize("kind", [LGBMClassifier, XGBClassifier])
+def test_chances_that_a_boosted_estimator_predicted_are_its_own(told, evaluations, parts, kind):
     """The second column of what was put together on its side is known by the array below it."""
     train, test, label, truth = parts
-    kind = {"lightgbm": "LGBMClassifier", "xgboost": "XGBClassifier"}[library]
     with modeltrail.run("train"):
-        model = getattr(pytest.importorskip(library), kind)(n_estimators=3).fit(train, label)
+        model = kind(n_estimators=3).fit(train, label)
         value = roc_auc_score(truth, model.predict_proba(test)[:, 1])
     ((_, judged),) = evaluations()
     assert {"roc_auc_score": value} == scored(judged)

@@ -15,6 +15,7 @@ import sys
 import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import mean_absolute_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -32,6 +33,7 @@ with modeltrail.run("train") as run:
         with open(f"{name}.pickle", "wb") as file:
             pickle.dump(model.fit(table[["age"]], table["churned"]), file)
         run.register(name, version=version, model=model)
+    mean_absolute_error([0.0, 1.0], [float(C), 0.0])
 """
 SCORE = """
 import pickle
@@ -70,6 +72,7 @@ def ask(tmp_path_factory):
         command("run", "--", sys.executable, "train.py", *arguments)
     command("run", "--", sys.executable, "score.py")
     command("compact")
+    command.home = home
     return command
 
 
@@ -134,3 +137,19 @@ def test_a_loaded_model_leads_back_to_its_version(ask) -> None:
     assert {"a.csv", "linear.pickle"} == {Path(row["name"]).name for row in inputs}
     (model,) = [row for row in inputs if row["kind"] == "model"]
     assert ["a.csv"] == [Path(row["name"]).name for row in model["inputs"] if row["namespace"] == "file"]
+
+
+def test_a_figure_of_the_run_is_no_model_s(ask) -> None:
+    """`show` says whose it is, and neither `why` nor `changes` nor `alert` holds it against one model."""
+    (row,) = json.loads(ask("show", "linear@2", "--section", "metrics", "--json"))["metrics"]
+    assert ("mean_absolute_error", 2) == (row["name"], row["models"])
+    assert "of the run; it made 2 models" in ask("show", "forest@2", "--section", "metrics")
+    card = ask("report", "linear@2", "--kind", "model-card", "--format", "md")
+    assert "Measured while training (of the run; it made 2 models)" in card
+    why = json.loads(ask("why", "linear@1", "linear@2", "--json"))
+    assert ["score"] == [figure["name"] for figure in why["figures"]]
+    changes = json.loads(ask("show", "linear@2", "--section", "changes", "--json"))["changes"]
+    assert not [change for change in changes if "mean_absolute_error" in change["path"]]
+    rules = '[[rule]]\nname = "r"\nkind = "metric"\nabove = 0\nmetric = "mean_absolute_error"\n'
+    Path(ask.home / "rules.toml").write_text(rules)
+    assert "linear" not in ask("alert", "--rules", "rules.toml")

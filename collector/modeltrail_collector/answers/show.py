@@ -12,13 +12,15 @@ from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
-from modeltrail_collector.tables.own import own
+from modeltrail_collector.tables.own import are_several, own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
     "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
 )  # fmt: skip
 """The sections of the answer, in the order in which they are told."""
+OF_RUN: Final = "of the run; it made {} models"
+"""What is said of a metric that is of none of the models."""
 
 
 def show(of: Log | Database, text: str) -> dict[str, Any]:
@@ -28,8 +30,9 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
     from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
-    transformations, parameters and `training` is without what is of the other models (metrics are the run's);
-    its `training`, and in `others` the other runs that trained to the same bytes. What is told of the others:
+    transformations, parameters and `training` is without what is of the other models (metrics are the run's,
+    and say in `models` how many it made, where it tells them apart); its `training`, and in `others` the
+    other runs that trained to the same bytes. What is told of the others:
     `described.find`.
 
     Raises NotFound for what is not in the log.
@@ -70,14 +73,13 @@ class _Facts:
         )
         for row in self.rows:
             row["value"] = json.loads(row["value"])
-        self.own = own(
-            [
-                Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value")))
-                for row in self.rows
-                if row["run_id"] == model["run_id"]
-            ],
-            model,
-        )
+        said = [
+            Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value")))
+            for row in self.rows
+            if row["run_id"] == model["run_id"]
+        ]
+        self.own = own(said, model)
+        self.are_several = are_several(said)
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
         """Columns of the rows of a table of the making run, as `Database.read` has them."""
@@ -95,6 +97,12 @@ class _Facts:
         return found
 
 
+def _made(facts: _Facts) -> int | None:
+    """How many models the making run made."""
+    placed = facts.of_maker("run_datasets", "run_id, kind, fingerprint", where="role = 'output'")
+    return sources.models_of(placed).get(facts.model["run_id"])
+
+
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A facet's own fields, how it was learned, and its source."""
     said = {key: item for key, item in value.items() if not key.startswith("_")}
@@ -107,11 +115,8 @@ def _run(facts: _Facts) -> Row | None:
     if not rows:
         return None
     training = facts.find("modelTrail_training", scope="run")
-    made = sources.models_of(
-        facts.of_maker("run_datasets", "run_id, kind, fingerprint", where="role = 'output'")
-    )
     return rows[0] | {
-        "models": made.get(rows[0]["run_id"]),
+        "models": _made(facts),
         "told_apart": facts.own is not None,
         "training": _fact(*training[0]) if training else None,
         "others": _others(facts),
@@ -222,6 +227,8 @@ def _metrics(facts: _Facts) -> list[Row]:
             PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice""",
     )
+    models = _made(facts) if rows and facts.are_several else None
+    rows = [row | {"models": models} for row in rows]
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (
         [_fact(said[0][0], {"capture": said[0][1].get("capture"), **row}) for row in rows] if said else rows

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from modeltrail_collector.answers.recipe import unlisted
+from modeltrail_collector.answers.show import OF_RUN
 from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
@@ -239,10 +240,11 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 
 
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
+    told = [row | {"of": OF_RUN.format(row["models"]) if row["models"] else None} for row in rows]
     return [
-        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice"),
+        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice", "of"),
          f"step {row['step']}" if row["step"] is not None else "", learned(row))
-        for row in rows
+        for row in told
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modeltrail_collector.answers.show import OF_RUN
 from modeltrail_collector.reports.document import Column, Table
 from modeltrail_collector.reports.facts import items, place, slice_
 from modeltrail_collector.reports.gather import EVALUATED, Dossier
@@ -145,10 +146,11 @@ def transformations(dossier: Dossier) -> Table:
 
 
 def metrics(dossier: Dossier) -> Table:
-    """What the run itself measured."""
+    """What the run itself measured, of its model or of several."""
     rows = dossier.story["metrics"] or ()
+    several = [row["models"] for row in rows if row["models"]][:1]
     return Table(
-        title="Measured while training",
+        title=" ".join(["Measured while training", *(f"({OF_RUN.format(models)})" for models in several)]),
         columns=(
             Column("metric"), Column("value", "number"), Column("step", "number"), Column("split"),
             Column("slice"), Column("how"), Column("event", "code"),

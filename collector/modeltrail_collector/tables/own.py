@@ -67,12 +67,7 @@ def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
     None where the run does not tell it apart from others: then all that it says is told of all of them.
     """
     said = [facet for facet in facets if isinstance(facet.value, dict)]
-    ids = {
-        (facet.namespace, facet.name): facet.value["modelId"]
-        for facet in said
-        if (facet.scope, facet.key) == ("output", "modelTrail_model")
-        and isinstance(facet.value.get("modelId"), str)
-    }
+    ids = _ids(said)
     name = (model["namespace"], model["name"])
     found = {
         ids[each] for each in ([name] if name in ids else _holding(said, model["digest"])) if each in ids
@@ -85,6 +80,21 @@ def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
         if target in ids:
             learned[ids[target] == mine].add(source)
     return Own(mine, frozenset(learned[False] - learned[True]))
+
+
+def are_several(facets: Iterable[Facet]) -> bool:
+    """Whether the run with these facets tells several models apart: its figures are of none of them then."""
+    return bool(_ids(facet for facet in facets if isinstance(facet.value, dict)))
+
+
+def _ids(said: Iterable[Facet]) -> dict[Name, str]:
+    """What the run calls each of its models that it tells apart, by its output."""
+    return {
+        (facet.namespace, facet.name): facet.value["modelId"]
+        for facet in said
+        if (facet.scope, facet.key) == ("output", "modelTrail_model")
+        and isinstance(facet.value.get("modelId"), str)
+    }
 
 
 def _holding(facets: Iterable[Facet], digest: str | None) -> Iterator[Name]:

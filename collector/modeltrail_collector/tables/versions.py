@@ -9,7 +9,7 @@ import msgspec
 
 from modeltrail_collector.tables import pairing
 from modeltrail_collector.tables.differences import Facet, Facts, facts
-from modeltrail_collector.tables.own import of_model
+from modeltrail_collector.tables.own import are_several, of_model
 from modeltrail_collector.tables.pairing import Metric
 from modeltrail_collector.tables.scan import fill
 
@@ -44,7 +44,8 @@ def version_facts(
     """The facts of model versions (rows of `models`: of each name all versions that there are).
 
     Figures of an evaluation belong to the version it names, by digest or by name and version; the others to
-    the run's own model. Of several figures of one name, split, data and slice the last one counts.
+    the run's own model, and of a run that tells several apart to none. Of several figures of one name, split,
+    data and slice the last one counts.
     """
     fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
     said = _said(connection, views.facets)
@@ -58,7 +59,8 @@ def version_facts(
     for model in models:
         version = (model["namespace"], model["name"], model["version"])
         same = alike[model["namespace"], model["name"], model["digest"]] if model["digest"] else {}
-        figures = own[model["run_id"]] + _of_version(version, model["digest"], judged, same, above)
+        of_run = [] if are_several(said[model["run_id"]]) else own[model["run_id"]]
+        figures = of_run + _of_version(version, model["digest"], judged, same, above)
         found[version] = facts(of_model(said[model["run_id"]], model), _last(figures))
     return found
 

@@ -13,7 +13,7 @@ import attrs
 
 from modeltrail import naming
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _loaded, _saving
+from modeltrail.integrations import _around, _loaded, _saving, _scores
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
     current_or_own,
@@ -22,7 +22,7 @@ from modeltrail.integrations._runs import (
     record_params,
 )
 from modeltrail.integrations._saving import record_saved
-from modeltrail.integrations._sources import Source, record_beside, record_data
+from modeltrail.integrations._sources import Source, known, record_beside, record_data
 from modeltrail.observe import boosters, model
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
@@ -251,6 +251,22 @@ def record_fitted(run: Run, fit: Fit | None, fitted: Any, *, fresh: bool) -> Non
     run.training(steps=boosters.rounds(booster), of=fit)
     for name, value in boosters.best(booster).items() if fresh else ():
         run.metric(name, value)
+
+
+# --- predictions ------------------------------------------------------------
+
+
+def observe_predict(call: Call) -> Finish | None:
+    """Remembers whose predictions an array holds: of a matrix what that was made of, which may be gone."""
+    given = call.arguments()
+    if "data" not in given:
+        return None  # the original is about to complain
+    features = given["data"]
+    made = known(features)
+    if isinstance(made.data, ref):
+        features = made.data()
+    seen = None if made.data is None or isinstance(made.data, ref) else made
+    return _scores.remember_predictions(_holder(given["self"]), features, seen)
 
 
 # --- files ------------------------------------------------------------

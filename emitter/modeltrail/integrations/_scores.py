@@ -4,8 +4,10 @@ The functions of `sklearn.metrics` stay the objects that they are, since scorers
 identity: what they call inside is observed.
 """
 
+import hashlib
 import inspect
 import numbers
+import sys
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -37,6 +39,9 @@ _INNER: Final = "func"
 _STAMPED_BYTES: Final = 64 << 20
 """Of larger predictions nobody can tell cheaply whether they were changed since."""
 
+_MAX_CHOSEN: Final = 64
+_HALF: Final = 0.5
+
 _KEPT_BYTES: Final = 32 << 20
 _kept: deque[Any] = deque(maxlen=4)
 """What loaded models predicted from last: mostly made for that call alone, and gone before the score."""
@@ -52,20 +57,35 @@ class _Prediction:
         estimator: who predicted.
         features: from what.
         role: what that is to it.
-        stamp: what the array held then: who computes in it makes other predictions of it.
         seen: what there was to be seen of the features, once the first score asked.
     """
 
     estimator: _Weak
     features: _Weak
     role: Role
-    stamp: int | None = None
     seen: Source | None = None
+
+
+@attrs.frozen
+class _Held:
+    """An array that holds predictions.
+
+    Attributes:
+        prediction: whose they are.
+        stamp: what it held then: who computes in it makes other predictions of it.
+        rows: of the predictions: the array below them may be turned on its side.
+    """
+
+    prediction: _Prediction
+    stamp: int
+    rows: int | None
 
 
 _fitted: Weakly[_Weak] = Weakly()
 """Estimator -> the features that it was fitted on."""
-_predicted: "Weakly[_Prediction]" = Weakly()
+_predicted: Weakly[_Held] = Weakly()
+_chosen: dict[bytes, _Prediction | None] = {}
+"""What predicted chances mean, as its digest -> whose they are; None where it is what several models mean."""
 
 _counts: WeakKeyDictionary[Run, Counter[str]] = WeakKeyDictionary()
 """How often a run computed a metric of predictions that are not known: its values are a series."""
@@ -115,19 +135,67 @@ def observe_predict(call: Call) -> Finish | None:
     if len(call.args) + len(call.kwargs) < 2:
         return None
     estimator, features, *_ = (*call.args, *call.kwargs.values())
-    found = _Prediction(weak(estimator), weak(features), _role(estimator, features))
+    return remember_predictions(estimator, features)
+
+
+def remember_predictions(estimator: Any, features: Any, seen: Source | None = None) -> Finish:
+    """As `observe_predict`; `seen` is what is known of features that are not at hand any more."""
+    found = _Prediction(weak(estimator), weak(features), _role(estimator, features), seen)
 
     def finish(predictions: Any, error: BaseException | None) -> None:
-        if error is None:
-            found.stamp = _stamp(predictions)
-            if (file := loads.file(estimator)) is not None:
-                _of_loaded(file, features, predictions)
-            _predicted.remember(predictions, found)
-            owner = getattr(predictions, "base", None)
-            if owner is not None and owner is not features and _stamp(owner) == found.stamp:
-                _predicted.remember(owner, found)
+        if error is not None:
+            return
+        if (file := loads.file(estimator)) is not None:
+            _of_loaded(file, features, predictions)
+        owner = getattr(predictions, "base", None)
+        for each in (predictions, owner):
+            is_same = each is predictions or (
+                each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
+            )
+            if is_same and (stamp := _stamp(each)) is not None:
+                _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
+        if api.current_run() is not None and _is_array(predictions):
+            _remember_choices(predictions, found)
 
     return finish
+
+
+def _remember_choices(chances: Any, found: _Prediction) -> None:
+    """What `argmax` and `> 0.5` will make of chances: new arrays, that nobody sees being made.
+
+    One class for all may as well be anybody's.
+    """
+    if chances.dtype.kind != "f" or not chances.size or not 0 <= chances.min() <= chances.max() <= 1:
+        return
+    choices = [chances > _HALF] if chances.ndim == 1 else []
+    if chances.ndim == 2:
+        choices = [chances.argmax(axis=1), *([chances[:, 1] > _HALF] if chances.shape[1] == 2 else [])]
+    marks = {_mark(each) for each in choices if each.min() != each.max()}
+    for mark in [each for each in marks if each is not None]:
+        known = _chosen.pop(mark, found)
+        _chosen[mark] = found if known is not None and _is_last(known, found) else None
+        if len(_chosen) > _MAX_CHOSEN:
+            _chosen.pop(next(iter(_chosen)))
+
+
+def _is_last(known: _Prediction, found: _Prediction) -> bool:
+    """Whether what comes of both can only be the later one's: the same, or the other model is gone."""
+    model = known.estimator()
+    return model is None or (model is found.estimator() and known.features() is found.features())
+
+
+def _mark(choices: Any) -> bytes | None:
+    """The digest of a column of classes, by number, whichever type of number it is; None of anything else."""
+    if not _is_array(choices) or choices.ndim != 1 or choices.dtype.kind not in "biuf":
+        return None
+    return hashlib.blake2b(choices.astype("float64").tobytes(), digest_size=16).digest()
+
+
+def _is_array(thing: Any) -> bool:
+    """Whether something is an array of numpy's that is not too large to be gone through."""
+    return (
+        type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None) and thing.nbytes <= _STAMPED_BYTES
+    )
 
 
 def _of_loaded(file: object, features: Any, predictions: Any) -> None:
@@ -171,8 +239,9 @@ def observe_metric(call: Call) -> Finish | None:
         known = _of(predictions)
         estimator = known.estimator() if known is not None else None
         features = known.features() if known is not None else None
-        if known is not None and estimator is not None and features is not None:
-            known.seen = known.seen or see(features, truth)
+        if known is not None and known.seen is None and features is not None:
+            known.seen = see(features, truth)
+        if known is not None and known.seen is not None and estimator is not None:
             _evaluate(run, estimator, known.seen, known.role, {name: score})
             return
         # Data that is gone may have been another copy of what was trained on.
@@ -189,10 +258,11 @@ def observe_metric(call: Call) -> Finish | None:
 def _of(predictions: Any) -> _Prediction | None:
     """Whose predictions they are; of an array's columns what is known of the array, of some rows nothing."""
     for each in (predictions, getattr(predictions, "base", None)):
-        found = _predicted.of(each)
-        if found is not None and found.stamp is not None and found.stamp == _stamp(each):
-            return found if facts.rows(predictions) == facts.rows(each) else None
-    return None
+        held = _predicted.of(each)
+        if held is not None and held.stamp == _stamp(each):
+            return held.prediction if facts.rows(predictions) == held.rows else None
+    mark = _mark(predictions)
+    return None if mark is None else _chosen.get(mark)
 
 
 def _stamp(array: Any) -> int | None:

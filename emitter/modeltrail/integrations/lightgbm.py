@@ -12,7 +12,7 @@ from typing import Any, Final
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
-from modeltrail.integrations._boosting import Asked, observe_load, observe_save
+from modeltrail.integrations._boosting import Asked, observe_load, observe_predict, observe_save
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.integrations._frames import Function
@@ -29,6 +29,7 @@ def activate() -> None:
     for method in ("eval_train", "eval_valid"):
         _patch.follow(NAME, library.Booster, method, observe_round)
     _patch.wrap(NAME, library.Booster, "__init__", observe_load)
+    _patch.wrap(NAME, library.Booster, "predict", observe_predict)
     _patch.wrap(NAME, library.Booster, "save_model", observe_save)
     _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
     _around.observe(NAME)

@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import xgboost
+from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -32,6 +33,7 @@ XGBOOST = SimpleNamespace(
     judged=lambda named: {"evals": [(matrix, name) for name, matrix in named.items()]},
     going_on="xgb_model",
     matrix=lambda table, labels, _=None, **beside: xgboost.DMatrix(table, label=labels, **beside),
+    asked=xgboost.DMatrix,
     start="base_margin",
     beside={"weight": np.arange(200) + 2, "base_margin": np.full(200, 0.5)},
     cv=lambda matrix: xgboost.cv({"objective": "binary:logistic"}, matrix, 3, nfold=2),
@@ -58,6 +60,7 @@ LIGHTGBM = SimpleNamespace(
     matrix=lambda table, labels, whole=None, **beside: lightgbm.Dataset(
         table, label=labels, reference=whole, free_raw_data=False, **beside
     ),
+    asked=lambda table, _: table,
     start="init_score",
     beside={"weight": np.arange(200) + 2, "init_score": np.full(200, 0.5), "group": [150, 50]},
     cv=lambda matrix: lightgbm.cv({"objective": "binary", "verbose": -1}, matrix, 3, nfold=2),
@@ -586,3 +589,25 @@ def test_whatever_of_ours_fails(library, hook, monkeypatch, parts, tmp_path):
     assert {} == _boosting._courses
     guard.reset()
     modeltrail.testing.reset()
+
+
+@both
+@pytest.mark.parametrize("is_labelled", [False, True])
+def test_scores_of_what_a_booster_predicted_are_its_own(library, is_labelled, autolog, told, parts):
+    """Whether its matrix had labels or not, and is gone or not; `> 0.5` of chances is its choice."""
+    autolog()
+    features, other, labels, truth = parts
+    with modeltrail.run("train"):
+        booster = library.train(library.matrix(features, labels))
+        chances = booster.predict(library.asked(other, truth if is_labelled else None))
+        values = {
+            "roc_auc_score": roc_auc_score(truth, chances),
+            "accuracy_score": accuracy_score(truth, chances > 0.5),
+        }
+    (judged,) = [
+        each["inputFacets"]["modelTrail_evaluation"]
+        for event in told()
+        for each in event["inputs"]
+        if "modelTrail_evaluation" in each["inputFacets"]
+    ]
+    assert values == {each["name"]: each["value"] for each in judged["metrics"]}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+from lightgbm import LGBMClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
@@ -22,6 +23,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from xgboost import XGBClassifier
 
 import modeltrail
 from modeltrail.integrations import deactivate
@@ -315,3 +317,39 @@ def test_predictions_are_not_kept_alive(parts):
         del model, copy, predicted
         gc.collect()
         assert [None] * 3 == [each() for each in gone]
+
+
+@pytest.mark.parametrize("kind", [LGBMClassifier, XGBClassifier])
+def test_chances_that_a_boosted_estimator_predicted_are_its_own(told, evaluations, parts, kind):
+    """The second column of what was put together on its side is known by the array below it."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = kind(n_estimators=3).fit(train, label)
+        value = roc_auc_score(truth, model.predict_proba(test)[:, 1])
+    ((_, judged),) = evaluations()
+    assert {"roc_auc_score": value} == scored(judged)
+    assert "roc_auc_score" not in of_run(told)
+
+
+def test_classes_chosen_from_chances_are_of_who_predicted_these(told, evaluations, parts):
+    """`argmax` and `> 0.5` make new arrays, which are known by what they hold."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        values = {
+            "accuracy_score": accuracy_score(truth, model.predict_proba(test).argmax(axis=1)),
+            "f1_score": f1_score(truth, (model.predict_proba(test)[:, 1] > 0.5).astype(int)),
+        }
+    ((_, judged),) = evaluations()
+    assert (values, {}) == (scored(judged), of_run(told))
+
+
+def test_classes_that_two_models_would_choose_are_nobody_s(told, evaluations, parts):
+    """Nothing says which of the two they were made by."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        models = [LogisticRegression(C=C).fit(train, label) for C in (1.0, 1.0)]
+        chosen = [model.predict_proba(test).argmax(axis=1) for model in models]
+        value = accuracy_score(truth, chosen[0])
+    assert value == of_run(told)["accuracy_score"]["value"]
+    assert [] == evaluations()

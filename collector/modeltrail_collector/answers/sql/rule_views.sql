@@ -51,6 +51,11 @@ claimed AS (
     )
     GROUP BY run_id, namespace, name
 ),
+of_several AS (
+    -- Runs that tell several models apart: their figures are of none of them. As `own.are_several`.
+    SELECT DISTINCT run_id FROM facets
+    WHERE scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL
+),
 figure AS (
     SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
     FROM (
@@ -66,6 +71,7 @@ figure AS (
         UNION ALL
         SELECT v.* EXCLUDE (run_id), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
         FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN metrics AS m ON m.run_id = v.run_id
+        ANTI JOIN of_several AS s ON s.run_id = m.run_id
         WHERE source <> 'evaluation'
     )
     WHERE value IS NOT NULL

@@ -14,7 +14,7 @@ from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import own
+from modeltrail_collector.tables.own import are_several, own
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
@@ -49,8 +49,8 @@ class Story(msgspec.Struct, frozen=True):
         index: the last facet by (run id, key), and by (run id, namespace, name, key).
         datasets: run id -> its rows of table `run_datasets`.
         params: of the making run: rows of table `params`.
-        figures: rows of table `metrics`, of the making run and of evaluations, the last of each; `runs` is in
-            how many there is one.
+        figures: rows of table `metrics`, of the making run, unless it tells several models apart, and of
+            evaluations, the last of each; `runs` is in how many there is one.
     """
 
     model: Row
@@ -206,8 +206,10 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
 def _of_model(story: Story) -> Story:
     """The same, where its making run tells several models apart without what is of the others."""
     runs = dict(story.runs)
-    params = story.params
-    if (mine := own(story.facets(story.run_id), story.model)) is not None:
+    params, figures = story.params, story.figures
+    if are_several(facets := story.facets(story.run_id)):
+        figures = [row for row in figures if row["source"] == "evaluation"]
+    if (mine := own(facets, story.model)) is not None:
         runs[story.run_id] = [
             msgspec.structs.replace(said, value=mine.part(said.key, said.value))
             for said in runs[story.run_id]
@@ -215,11 +217,11 @@ def _of_model(story: Story) -> Story:
         ]
         params = [row for row in params if row["model_id"] in {None, mine.model_id}]
     index: dict[tuple[str | None, ...], Said] = {}
-    for run_id, facets in runs.items():
-        for said in facets:
+    for run_id, several in runs.items():
+        for said in several:
             index.setdefault((run_id, said.key), said)
             index.setdefault((run_id, said.namespace, said.name, said.key), said)
-    return msgspec.structs.replace(story, runs=runs, index=index, params=params)
+    return msgspec.structs.replace(story, runs=runs, index=index, params=params, figures=figures)
 
 
 def nodes(trail: dict[str, Any]) -> Iterator[dict[str, Any]]:

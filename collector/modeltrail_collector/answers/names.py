@@ -222,13 +222,15 @@ def written_last(db: Database, model: Row, *, before: bool = False) -> Row | Non
         **name,
         **({"digest": model["digest"]} if before else {}),
     )
+    if not written:
+        return None
     found = db.read(
         "models",
         "* EXCLUDE (bucket)",
         models=[(model["namespace"], model["name"])],
         where="(namespace, name, digest) = ($namespace, $name, $digest) AND registered_name IS NULL",
         then="ORDER BY created_at DESC, version DESC LIMIT 1",
-        digest=written[0]["fingerprint"] if written else None,
+        digest=written[0]["fingerprint"],
         **name,
     )
     return found[0] if found else None

@@ -43,7 +43,7 @@ def test_kill_9_under_load_loses_nothing_acknowledged(tmp_path):
 
         def send(sender):
             session = requests.Session()
-            with suppress(requests.ConnectionError):
+            with suppress(requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 for number in range(sender * 100_000, sender * 100_000 + 100_000):
                     data = json.dumps(event(number))
                     url = f"{server.url}/api/v1/lineage"

@@ -134,7 +134,7 @@ TABLE = [
     ({float("nan"): 1}, {"nan": 1}),
     ("caf\udce9", "caf\\udce9"),
     ({"\ud800": 1}, {"\\ud800": 1}),
-    ("é\u2028😀\x00", "é\u2028😀\x00"),
+    ("é\u2028😀\x00", "é\u2028😀\\u0000"),
     (1j, "1j"),
     (len, "builtins.len"),
     (object(), "<builtins.object>"),
@@ -241,11 +241,13 @@ ANYTHING = st.recursive(
 
 
 def reference(value):
-    """What plain JSON values mean: themselves, with null for numbers that JSON does not have."""
+    """What plain JSON values mean: themselves, with null for numbers that JSON has not, and NUL escaped."""
+    if isinstance(value, str):
+        return value.replace("\0", r"\u0000")
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: reference(item) for key, item in value.items()}
+        return {reference(key): reference(item) for key, item in value.items()}
     return [reference(item) for item in value] if isinstance(value, list) else value
 
 

@@ -99,15 +99,16 @@ class Database:
         self._views[called] = view
 
     def keep(self, view: str, name: str, query: str) -> None:
-        """Make `view` what a query says of a table; from the second time on it lies in memory.
+        """Make `view` what a query says of a table; from the second question on it lies in memory.
 
-        Until the table has a newer version. A command, which asks once, is not held up.
+        Until the table has a newer version. A command, which asks one question, is not held up.
         """
         self.attach(name)
         with scan.translated():
             state, known = (self._past, self._open(name).version), self._kept.get(view)
             again = known is not None and known.state == state
-            if known is not None and known.is_kept and again:
+            asked_before = self._looked_at is None or known is None or known.asked is not self._looked_at
+            if known is not None and again and (known.is_kept or not asked_before):
                 return
             is_kept = again and self._open(name).bytes <= _KEPT_BYTES
             if is_kept:
@@ -116,7 +117,7 @@ class Database:
             self.connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
             if not is_kept:
                 self.connection.execute(f"DROP TABLE IF EXISTS {view}_kept")
-            self._kept[view] = _Kept(state, is_kept)
+            self._kept[view] = _Kept(state, is_kept, self._looked_at)
 
     @contextlib.contextmanager
     def question(self) -> Iterator[None]:
@@ -247,10 +248,11 @@ class _Opened(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """Of which state of a table the rows of a view are, and whether they lie in memory."""
+    """Of which state of a table the rows of a view are, whether they lie in memory, and who asked last."""
 
     state: tuple[object, ...]
     is_kept: bool
+    asked: set[str] | None
 
 
 @contextlib.contextmanager

@@ -131,7 +131,7 @@ def test_what_is_recorded_of_the_digits_example(run_example, tmp_path):
     digits = run_example("digits", "make_data.py", "train.py")
     told = digits("show", "digits")
     data = {Path(each["name"]).name: each for each in told["data"]}
-    for name, use, rows in (("train.csv", "train", 1400), ("test.csv", "other", 397)):
+    for name, use, rows in (("train.csv", "train", 1400), ("test.csv", "inference", 397)):
         digest = hashlib.sha256((tmp_path / "raw" / name).read_bytes()).hexdigest()
         known = tuple(data[name][key] for key in ("use", "rows", "fingerprint", "capture"))
         assert (use, rows, digest, "observed") == known

@@ -46,12 +46,6 @@ OPTIONS = (
         "A larger event is not sent to Kafka but kept in the spool, and reported.",
     ),
     Option(
-        "capture_untracked",
-        "MODELTRAIL_CAPTURE_UNTRACKED",
-        "false",
-        "Record the content of files that git does not track, not only their names and digests.",
-    ),
-    Option(
         "spark_jars",
         "MODELTRAIL_SPARK_JARS",
         "none",

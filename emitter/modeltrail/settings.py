@@ -41,7 +41,6 @@ class Settings:
         log: The absolute directory of the log.
         spool: The absolute directory of undelivered events.
         max_event_bytes: The largest event for Kafka, in bytes of its value.
-        capture_untracked: The content of untracked files is recorded.
         spark_jars: A class path with OpenLineage's Spark listener; None where there is none.
         subjects_key: The absolute path of the key for pseudonyms of persons; None where there is none.
         subjects_index: The absolute directory of their indexes; None where there is none.
@@ -55,7 +54,6 @@ class Settings:
     log: Path
     spool: Path
     max_event_bytes: int
-    capture_untracked: bool
     spark_jars: str | None
     subjects_key: Path | None
     subjects_index: Path | None
@@ -170,7 +168,6 @@ def _read(environment: Mapping[str, str], file: Path | None) -> Settings:
         log=log,
         spool=_absolute(value("spool", _state_directory(log), _directory)),
         max_event_bytes=value("max_event_bytes", 4_000_000, _positive),
-        capture_untracked=value("capture_untracked", default=False, parse=_flag),
         spark_jars=value("spark_jars", None, str),
         subjects_key=_absolute_or_none(value("subjects_key", None, _directory)),
         subjects_index=_absolute_or_none(value("subjects_index", None, _directory)),

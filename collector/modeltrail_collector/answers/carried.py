@@ -12,8 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.sources import Name
-from modeltrail_collector.answers.unused import Key
+from modeltrail_collector.answers.places import Key, Name
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.pairing import IN_MEMORY
 

@@ -4,11 +4,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from modeltrail_collector.answers import carried, names, sources, subjects
+from modeltrail_collector.answers import carried, names, subjects
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import with_endpoints
+from modeltrail_collector.answers.places import (
+    Key,
+    apart,
+    edges,
+    key_of,
+    models_of,
+    placed,
+    unused,
+)
 from modeltrail_collector.answers.readers import Thing, by_time, readers
-from modeltrail_collector.answers.unused import Key, key_of, unused
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -201,38 +209,31 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
 
 def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
-    columns = "run_id, role, namespace, name, kind, version, fingerprint, identities, use"
-    everything = db.read("run_datasets", columns, runs=runs.keys())
-    placed = [row for row in everything if row["role"] == "output"]
-    outputs = {key_of(row): row for row in placed}
-    made = sources.models_of(placed)
+    rows = placed(db, runs.keys())
+    outputs = {key_of(row): row for row in rows if row["role"] == "output"}
     copies: dict[tuple[str, str], list[Row]] = {}
-    for row in placed:
+    for row in outputs.values():
         if row["kind"] == "model" and row["fingerprint"] is not None:
             copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
     named: dict[tuple[Key, Key], Row] = {}
-    for edge in db.read(
-        "edges", "run_id, from_namespace, from_name, to_namespace, to_name", runs=runs.keys()
-    ):
-        read = (edge["run_id"], edge["from_namespace"], edge["from_name"])
-        direct = outputs.get((edge["run_id"], edge["to_namespace"], edge["to_name"]))
+    for read, output in edges(rows):
+        direct = outputs.get(output)
         if direct is not None and read in reached:
-            others = (
-                copies.get((edge["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
-            )
+            is_model = direct["kind"] == "model"
+            others = copies.get((direct["run_id"], direct["fingerprint"]), []) if is_model else []
             named |= {(read, key_of(row)): row for row in (direct, *others)}
     sure = set(named)
-    for key, unsure in unused(db, everything).items():
+    for key, unsure in unused(rows).items():
         possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}
         named = possible | named
-    versions, apart = _versions(db, named.values()), sources.apart(db, runs.keys())
+    versions, told_apart, models = _versions(db, named.values()), apart(rows), models_of(rows)
     found = []
     for (read, key), row in named.items():
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["wrote_at"]
             told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
-            several = None if key in apart else made.get(row["run_id"])
+            several = None if key in told_apart else models.get(row["run_id"])
             found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (by_time(row["since"]), *(row[name] for name in order)))

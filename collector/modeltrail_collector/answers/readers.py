@@ -7,11 +7,9 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from modeltrail_collector.answers import sources
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.sources import Name
+from modeltrail_collector.answers.places import Key, Name, key_of, names_of
 from modeltrail_collector.answers.trace import Node, find_writers
-from modeltrail_collector.answers.unused import Key, key_of
 
 
 class Thing(msgspec.Struct):
@@ -38,7 +36,7 @@ class Thing(msgspec.Struct):
         ]
         return {
             (self.namespace, self.name),
-            *sources.named(self.identities),
+            *names_of(self.identities),
             *((self.namespace, folder) for folder in folders),
         }
 

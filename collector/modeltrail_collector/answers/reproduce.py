@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers import names
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.places import names_of
 from modeltrail_collector.answers.recipe import (
     FILE,
     Artifact,
@@ -84,7 +85,7 @@ class _Said:
         told = ("namespace", "name", "kind", "version", "fingerprint")
         self.outputs = [{name: row[name] for name in told} for row in outputs]
         named = {(row["namespace"], row["name"]) for row in outputs}
-        named.update(*(sources.named(row["identities"]) for row in outputs))
+        named.update(*(names_of(row["identities"]) for row in outputs))
         self.written = {name for namespace, name in named if namespace == FILE}
 
     @staticmethod

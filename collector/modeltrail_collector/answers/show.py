@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from modeltrail_collector.answers import described, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
@@ -99,8 +100,8 @@ class _Facts:
 
 def _made(facts: _Facts) -> int | None:
     """How many models the making run made."""
-    placed = facts.of_maker("run_datasets", "run_id, kind, fingerprint", where="role = 'output'")
-    return sources.models_of(placed).get(facts.model["run_id"])
+    placed = facts.of_maker("run_datasets", "run_id, role, kind, fingerprint")
+    return models_of(placed).get(facts.model["run_id"])
 
 
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:

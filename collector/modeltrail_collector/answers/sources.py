@@ -5,23 +5,18 @@ are many, not as their pairs are.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.places import Key, Name, edges, key_of, names_of, unused
 from modeltrail_collector.answers.statements import sql_of
-from modeltrail_collector.answers.unused import Key, key_of, unused
 from modeltrail_collector.tables.versions import claimed_by
-
-Name = tuple[str, str]
-Apart = tuple[str, str, str, str]
-"""The same of a model, and its `modelId`."""
 
 RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
     coalesce(ended_at, last_event_at) AS wrote_at"""
 
-_PLACE: Final = "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities"
 _HOW: Final = ("name", "identity", "folder")
 _PARTS: Final = frozenset({"metadata", "data", "treesMetadata", "userFactors", "itemFactors"})
 _TOLD: Final = ("version", "fingerprint", "use", "rows")
@@ -86,14 +81,6 @@ def _of_spark(
     }
 
 
-def replaced(db: Database, runs: Collection[str]) -> set[Key]:
-    """The outputs of these runs that each made of what it had read under the same name, and wrote over."""
-    if not runs:
-        return set()
-    columns, same = "run_id, to_namespace, to_name", "(from_namespace, from_name) = (to_namespace, to_name)"
-    return {tuple(row.values()) for row in db.read("edges", columns, runs=runs, where=same)}
-
-
 def saved_in(name: Name) -> list[Name]:
     """The folders of which this may be a part, if it is called as the parts are that Spark saves a model in.
 
@@ -105,11 +92,6 @@ def saved_in(name: Name) -> list[Name]:
     return [(namespace, str(place)) for place in PurePosixPath(path).parents if place.name]
 
 
-def named(identities: Collection[str] | None) -> list[Name]:
-    """The other names of a dataset (symlinks) that the column `identities` of it holds."""
-    return [(namespace, name) for namespace, _, name in (link.partition("\t") for link in identities or ())]
-
-
 def _age(row: Row) -> tuple[bool, str, str]:
     return row["wrote_at"] is None, row["wrote_at"] or "", row["run_id"]
 
@@ -119,39 +101,36 @@ def runs_of(db: Database, ids: Collection[str]) -> dict[str, Row]:
     return {row["run_id"]: row for row in db.read("runs", RUN, runs=ids)}
 
 
-def inputs(db: Database, exact: set[Key], other: set[Key], most: int, *, possible: bool = False) -> list[Row]:
+def inputs(
+    db: Database, rows: list[Row], exact: set[Key], other: set[Key], *, most: int, possible: bool = False
+) -> list[Row]:
     """What went into each of these outputs, at most so many; `total` is how many went into that one.
 
-    `exact` are those that the run itself calls so. `kind` is what its reader takes it for. What is `possible`
-    is as of `unused`, where that is asked for.
+    `rows` are what their runs read and put out. `exact` are those that the run itself calls so. `kind` is
+    what its reader takes it for. What is `possible` is as of `unused`, where that is asked for.
 
     What a run itself put out as a model (an evaluation inside the training run reads it) is no source. The
     model that a run deployed is one, listed among its inputs or not.
     """
-    runs = {run_id for run_id, *_ in exact | other}
-    placed = db.read("run_datasets", _PLACE, runs=runs)
-    made = _made(placed, exact, other)
-    read = {key_of(row): row for row in placed if row["role"] == "input"}
-    own = {key_of(row) for row in placed if row["role"] == "output" and row["kind"] == "model"}
+    made = _made(rows, exact, other)
+    read = {key_of(row): row for row in rows if row["role"] == "input"}
+    own = {key_of(row) for row in rows if row["role"] == "output" and row["kind"] == "model"}
     found: dict[Key, dict[Name, Row]] = {}
-    for edge in _edges(db, runs, made):
-        source = (edge["run_id"], edge["from_namespace"], edge["from_name"])
+    for source, output in edges(rows):
         if source not in own:
-            for one in made.get((edge["run_id"], edge["to_namespace"], edge["to_name"]), ()):
+            for one in made.get(output, ()):
                 found.setdefault(one, {})[source[1:]] = _input(read.get(source))
     if possible:
-        _add_unused(db, placed, made, found)
-    _add_deployed(db, runs, made, read, found)
+        _add_unused(rows, made, found)
+    _add_deployed(db, {run_id for run_id, *_ in exact | other}, made, read, found)
     return _ordered(found, most)
 
 
-def _add_unused(
-    db: Database, placed: list[Row], made: dict[Key, set[Key]], found: dict[Key, dict[Name, Row]]
-) -> None:
+def _add_unused(rows: list[Row], made: dict[Key, set[Key]], found: dict[Key, dict[Name, Row]]) -> None:
     """Among what went into outputs what may have."""
-    for output, rows in unused(db, placed).items():
+    for output, unsure in unused(rows).items():
         for one in made.get(output, ()):
-            for row in rows:
+            for row in unsure:
                 possible = _input(row) | {"possible": True}
                 found.setdefault(one, {}).setdefault((row["namespace"], row["name"]), possible)
 
@@ -176,7 +155,7 @@ def _add_deployed(
                 found.setdefault(one, {})[name] = dict.fromkeys(_TOLD) | model
 
 
-def _made(placed: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[Key]]:
+def _made(rows: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[Key]]:
     """What a run calls its output -> what its readers know it by.
 
     A model asked for by its registered name was put out as a file: all models of the run.
@@ -185,12 +164,12 @@ def _made(placed: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[
     by_run: dict[str, set[Key]] = {}
     for one in other:
         by_run.setdefault(one[0], set()).add(one)
-    for row in placed:
+    for row in rows:
         wanted = by_run.get(row["run_id"])
         if wanted is None or row["role"] != "output":
             continue
         run_id, namespace, name = (row[column] for column in ("run_id", "namespace", "name"))
-        links = named(row["identities"])
+        links = names_of(row["identities"])
         parts = name.split("/")
         folders = ((namespace, "/".join(parts[:number])) for number in range(1, len(parts)))
         called = {(run_id, *one) for one in ((namespace, name), *links, *folders)}
@@ -198,17 +177,6 @@ def _made(placed: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[
         if known:
             made.setdefault((run_id, namespace, name), set()).update(known)
     return made
-
-
-def _edges(db: Database, runs: set[str], made: dict[Key, set[Key]]) -> list[Row]:
-    names = sorted({name for _, _, name in made})
-    return db.read(
-        "edges",
-        "run_id, to_namespace, to_name, from_namespace, from_name",
-        runs=runs,
-        where="list_contains($names, to_name)",
-        names=names,
-    )
 
 
 def _deployed(db: Database, runs: set[str]) -> list[Row]:
@@ -223,7 +191,7 @@ def _deployed(db: Database, runs: set[str]) -> list[Row]:
 def _input(row: Row | None) -> Row:
     if row is None:
         return {"kind": "dataset", **dict.fromkeys(_TOLD)}
-    return {name: row[name] for name in ("kind", *_TOLD)} | {"symlinks": named(row["identities"])}
+    return {name: row[name] for name in ("kind", *_TOLD)} | {"symlinks": names_of(row["identities"])}
 
 
 def _ordered(found: dict[Key, dict[Name, Row]], most: int) -> list[Row]:
@@ -245,29 +213,26 @@ def _ordered(found: dict[Key, dict[Name, Row]], most: int) -> list[Row]:
 
 
 def columns(
-    db: Database, exact: set[Key], other: set[Key], wanted: set[tuple[str, str, str, str]], most: int
+    db: Database,
+    rows: list[Row],
+    exact: set[Key],
+    other: set[Key],
+    wanted: set[tuple[str, str, str, str]],
+    *,
+    most: int,
 ) -> list[Row]:
     """From which columns each column of these outputs (run id, namespace, name, column) was made.
 
     As `inputs`.
     """
     runs = {run_id for run_id, *_ in exact | other}
-    made = _made(db.read("run_datasets", _PLACE, runs=runs), exact, other)
+    made = _made(rows, exact, other)
     db.attach("run_datasets", "facets", runs=runs)
     names = ("run_id", "to_namespace", "to_name", "namespace", "name")
     db.fill("made", names, sorted((*known, *one[1:]) for one, several in made.items() for known in several))
     db.fill("wanted_column", ("run_id", "to_namespace", "to_name", "to_column"), sorted(wanted))
-    rows = db.rows(sql_of("columns"), most=most)
-    return [row | {"symlinks": named(row.pop("identities"))} for row in rows]
-
-
-def models_of(placed: Iterable[Row]) -> dict[str, int]:
-    """How many models of known content each run made, by its outputs; one may have several names."""
-    found: dict[str, set[str]] = {}
-    for row in placed:
-        if row["kind"] == "model" and row["fingerprint"]:
-            found.setdefault(row["run_id"], set()).add(row["fingerprint"])
-    return {run_id: len(models) for run_id, models in found.items()}
+    found = db.rows(sql_of("columns"), most=most)
+    return [row | {"symlinks": names_of(row.pop("identities"))} for row in found]
 
 
 def steps(db: Database, runs: set[str]) -> dict[str, list[tuple[str, str | None]]]:
@@ -283,23 +248,6 @@ def steps(db: Database, runs: set[str]) -> dict[str, list[tuple[str, str | None]
         told = json.loads(row["steps"] or "[]")
         several = [step for step in told if isinstance(step, dict)] if isinstance(told, list) else []
         found[row["run_id"]] = [(str(step["id"]), step.get("modelId")) for step in several if step.get("id")]
-    return found
-
-
-def apart(db: Database, runs: Collection[str]) -> dict[tuple[str, ...], Apart]:
-    """The models that these runs tell apart from the others that they made: by their names, and by digest."""
-    said = db.read(
-        "facets",
-        "run_id, namespace, name, value ->> '$.modelId' AS model_id",
-        runs=runs,
-        where="scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL",
-    )
-    found: dict[tuple[str, ...], Apart] = {tuple(row.values())[:3]: tuple(row.values()) for row in said}
-    made = db.read("run_datasets", _PLACE, runs={row["run_id"] for row in said}, where="role = 'output'")
-    for row in made:
-        name = (row["run_id"], row["namespace"], row["name"])
-        if name in found and row["fingerprint"]:
-            found.setdefault((row["run_id"], row["fingerprint"]), found[name])
     return found
 
 

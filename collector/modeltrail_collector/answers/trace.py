@@ -8,7 +8,16 @@ from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments
-from modeltrail_collector.answers.unused import Key
+from modeltrail_collector.answers.places import (
+    Key,
+    Name,
+    Places,
+    apart,
+    models_of,
+    names_of,
+    placed,
+    replaced,
+)
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -34,7 +43,7 @@ class Node(msgspec.Struct):
     fingerprint: str | None = None
     use: str | None = None
     rows: int | None = None
-    symlinks: list[sources.Name] = []
+    symlinks: list[Name] = []
     column: str | None = None
     how: list[str] = []
     deployment: Row | None = None
@@ -43,7 +52,7 @@ class Node(msgspec.Struct):
     before: str | None = None
     run: Row | None = None
     exact: bool = False
-    at: sources.Name | None = None
+    at: Name | None = None
     model_id: str | None = None
     repeated: bool = False
     cut: str | None = None
@@ -89,8 +98,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
         root, level = _root(db, text)
         for node in (root, *level):
             node.column = column
-        followed = _followed(db, level, possible=True)
-        _find_runs(db, [root, *followed])
+        places = Places(db)
+        followed = _followed(db, level, places, possible=True)
+        _find_runs(db, [root, *followed], places)
         told = _plain(root)
         if column is not None and not any(node.inputs for node in level):
             for node in level:
@@ -116,11 +126,11 @@ def trails(db: Database, models: list[Row]) -> list[dict[str, Any]]:
     roots = [_made(model, runs.get(model["run_id"])) for model in models]
     for number, root in enumerate(roots):
         root.tree = number
-    _followed(db, roots)
+    _followed(db, roots, Places(db))
     return [_plain(root) for root in roots]
 
 
-def _followed(db: Database, level: list[Node], *, possible: bool = False) -> list[Node]:
+def _followed(db: Database, level: list[Node], places: Places, *, possible: bool = False) -> list[Node]:
     """The nodes that a run wrote, of trees side by side: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     written: list[Node] = []
@@ -128,14 +138,14 @@ def _followed(db: Database, level: list[Node], *, possible: bool = False) -> lis
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None])
         found = [node for node in level if node.run is not None]
-        _find_own(db, found)
+        _find_own(found, places)
         fresh = [node for node in found if not _is_told(node, told)]
         written += found
         if depth == DEPTH:
             for node in fresh:
                 node.cut = "depth"
             break
-        level = _find_inputs(db, fresh, left, possible=possible)
+        level = _find_inputs(db, fresh, places, left, possible=possible)
         left -= len(level)
         if not level:
             break
@@ -163,7 +173,7 @@ def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
     raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
 
 
-def _as_read(db: Database, node: Node) -> list[sources.Name]:
+def _as_read(db: Database, node: Node) -> list[Name]:
     """The other names of a dataset, as the last run that read it says."""
     name: dict[str, Any] = {"namespace": node.namespace, "name": node.name}
     where, then = "how = 'name' AND (namespace, name) = ($namespace, $name)", "ORDER BY last_event_at DESC"
@@ -175,7 +185,7 @@ def _as_read(db: Database, node: Node) -> list[sources.Name]:
         where="(namespace, name) = ($namespace, $name)",
         **name,
     )
-    return sources.named(said[0]["identities"]) if said else []
+    return names_of(said[0]["identities"]) if said else []
 
 
 def _made(model: Row, run: Row | None) -> Node:
@@ -246,13 +256,13 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
     called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
     written = sources.writers(db, {name for several in called for name in several})
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
-    replaced = sources.replaced(db, own)
+    over = replaced(placed(db, own))
     for node, several in zip(nodes, called, strict=True):
         at = next((name for name in several if name in written), several[0])
         candidates = written.get(at, [])
         if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
             node.kind = "model"
-        is_replaced = (node.reader, node.namespace, node.name) in replaced
+        is_replaced = (node.reader, node.namespace, node.name) in over
         found = _writer(node, candidates, is_replaced=is_replaced)
         if found is not None:
             node.exact, node.at = found["exact"] and node.kind != "model", at
@@ -284,13 +294,11 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
     return in_time[-1] if in_time else None
 
 
-def _find_runs(db: Database, nodes: list[Node]) -> None:
+def _find_runs(db: Database, nodes: list[Node], places: Places) -> None:
     """Tell of each node's run all that is told of runs: its job, its state, the names of its steps."""
     ids = {node.run["run_id"] for node in nodes if node.run is not None}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
-    made = sources.models_of(
-        db.read("run_datasets", "run_id, kind, fingerprint", runs=ids, where="role = 'output'")
-    )
+    made = models_of(places.of(ids))
     for node in nodes:
         if (run := node.run) is not None:
             run_id, mine = run["run_id"], node.model_id
@@ -298,18 +306,18 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
             run.update(known[run_id], steps=told, models=made.get(run_id), told_apart=mine is not None)
 
 
-def _find_own(db: Database, nodes: list[Node]) -> None:
+def _find_own(nodes: list[Node], places: Places) -> None:
     """Of models that their runs tell apart set what they are called there: as outputs, and in facets."""
     made = [(node, _output(node)) for node in nodes if node.kind == "model"]
-    apart = sources.apart(db, {run_id for _, (run_id, *_) in made})
+    told = apart(places.of(run_id for _, (run_id, *_) in made))
     for node, output in made:
-        found = apart.get(output) or apart.get((output[0], node.fingerprint or ""))
+        found = told.get(output) or told.get((output[0], node.fingerprint or ""))
         if found is not None:
             _, namespace, name, node.model_id = found
             node.exact, node.at = True, (namespace, name)
 
 
-def _find_inputs(db: Database, nodes: list[Node], left: int, *, possible: bool) -> list[Node]:
+def _find_inputs(db: Database, nodes: list[Node], places: Places, left: int, *, possible: bool) -> list[Node]:
     """Give each node the inputs of its run that went into it, `left` in all; the new nodes."""
     if not nodes:
         return []
@@ -317,7 +325,7 @@ def _find_inputs(db: Database, nodes: list[Node], left: int, *, possible: bool) 
         for node in nodes:
             node.cut = "size"
         return []
-    by_output = _inputs(db, nodes, left, possible=possible)
+    by_output = _inputs(db, nodes, places, left, possible=possible)
     full = sum(map(len, by_output.values())) >= left
     for node in nodes:
         found = by_output.get((*_output(node), node.column), [])
@@ -340,16 +348,17 @@ def _output(node: Node) -> Key:
 
 
 def _inputs(
-    db: Database, nodes: list[Node], left: int, *, possible: bool
+    db: Database, nodes: list[Node], places: Places, left: int, *, possible: bool
 ) -> dict[tuple[str | None, ...], list[Row]]:
     """What went into each: (run id, namespace, name, column) -> rows."""
     exact, other = ({_output(node) for node in nodes if node.exact is one} for one in (True, False))
     of = {(*_output(node), node.column) for node in nodes if node.column is not None}
     by_output: dict[tuple[str | None, ...], list[Row]] = {}
+    rows = places.of(run_id for run_id, *_ in exact | other)
     if of:
-        found = sources.columns(db, exact, other, of, left)
+        found = sources.columns(db, rows, exact, other, of, most=left)
     else:
-        found = sources.inputs(db, exact, other, left, possible=possible)
+        found = sources.inputs(db, rows, exact, other, most=left, possible=possible)
     for row in found:
         key = (row.pop("run_id"), row.pop("to_namespace"), row.pop("to_name"), row.pop("to_column", None))
         by_output.setdefault(key, []).append(row)

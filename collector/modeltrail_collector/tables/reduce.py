@@ -19,8 +19,8 @@ from modeltrail_collector.tables.scan import attach, connect, fetch, fill, quote
 from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, FLAT
 from modeltrail_collector.tables.store import among, statistics
 
-_STEPS: Final = (("events", "event"), ("facets", "facet"), ("runs", "runs"), ("run_datasets", "run_datasets"))
-"""Tables that later ones read, under the names their SQL uses."""
+_STEPS: Final = {"events": "event", "facets": "facet", "runs": "runs", "places": "places", "edges": "edges"}
+"""What others read, in this order, and what their SQL calls it."""
 
 PART_ROWS: Final = 60_000
 PART_BYTES: Final = 8 << 20
@@ -142,11 +142,10 @@ def by_run_queries(
     connection: duckdb.DuckDBPyConnection, wanted: Collection[str] = FROM_FLAT.keys()
 ) -> Iterator[tuple[str, str]]:
     """Each wanted table and the query of its rows, which come from what is `flat` there."""
-    for name, step in _STEPS:
+    for name, step in _STEPS.items():
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {step} AS {sql_of(name)}")
-    steps = dict(_STEPS)
     for name in (name for name in FROM_FLAT if name in wanted):
-        yield name, f"SELECT * FROM {steps[name]}" if name in steps else sql_of(name)  # noqa: S608  names of ours
+        yield name, f"SELECT * FROM {_STEPS[name]}" if name in _STEPS else sql_of(name)  # noqa: S608  names of ours
 
 
 def new_rows(flat: DeltaTable, files: Collection[str], seen: Mapping[LogPartition, int]) -> Touched:

@@ -41,8 +41,8 @@ WHERE source ->> '$.name' IS NOT NULL AND coalesce(source ->> '$.type', 'DATASET
     AND to_name IS NOT NULL
 UNION ALL
 SELECT output.bucket, output.run_id, output.namespace, output.name, input.namespace, input.name, 'cartesian'
-FROM run_datasets AS output
-JOIN run_datasets AS input ON input.run_id = output.run_id AND input.role = 'input' AND output.role = 'output'
+FROM places AS output
+JOIN places AS input ON input.run_id = output.run_id AND input.role = 'input' AND output.role = 'output'
 ANTI JOIN checked ON checked.run_id = input.run_id AND checked.namespace = input.namespace
     AND checked.name = input.name
 ANTI JOIN (SELECT run_id FROM lineage) AS spoken ON spoken.run_id = output.run_id

@@ -3,9 +3,9 @@
 -- (`evaluated`, with what the evaluation says of it). A question that starts from a name reads one bucket of these and
 -- not every day of the others.
 WITH said AS (
-    SELECT d.*, runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
+    SELECT d.* EXCLUDE (model_id), runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
         runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
-    FROM run_datasets AS d JOIN runs USING (run_id)
+    FROM places AS d JOIN runs USING (run_id)
 ),
 keyed AS (
     SELECT 'name' AS how, name AS key, namespace AS key_namespace, said.* FROM said

@@ -1,0 +1,140 @@
+"""What runs read and put out, as every step between runs needs it: rows of `run_datasets`, read once."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from modeltrail_collector.answers.database import Database, Row
+
+Name = tuple[str, str]
+Key = tuple[str, str, str]
+"""Run id, namespace, name."""
+
+Apart = tuple[str, str, str, str]
+"""The same of a model, and its `modelId`."""
+
+_COLUMNS: Final = (
+    "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities, model_id, made_of"
+)
+
+
+def key_of(row: Row) -> Key:
+    """Which input or output of which run a row is of."""
+    return row["run_id"], row["namespace"], row["name"]
+
+
+class Places:
+    """What runs read and put out, of each run read once, for as long as one question lasts."""
+
+    def __init__(self, db: Database) -> None:
+        """Reads nothing yet."""
+        self._db = db
+        self._known: dict[str, list[Row]] = {}
+
+    def of(self, runs: Iterable[str]) -> list[Row]:
+        """What `placed` says of these runs."""
+        wanted = sorted(set(runs))
+        if fresh := [run_id for run_id in wanted if run_id not in self._known]:
+            self._known |= {run_id: [] for run_id in fresh}
+            for row in placed(self._db, fresh):
+                self._known[row["run_id"]].append(row)
+        return [row for run_id in wanted for row in self._known[run_id]]
+
+
+def placed(db: Database, runs: Collection[str]) -> list[Row]:
+    """The inputs and outputs of these runs, each with what went into it in its run (`made_of`)."""
+    rows = db.read("run_datasets", _COLUMNS, runs=runs)
+    # An older version of this program wrote rows without these two columns.
+    if older := {row["run_id"] for row in rows if row["made_of"] is None}:
+        _complete(db, [row for row in rows if row["run_id"] in older], older)
+    return rows
+
+
+def _complete(db: Database, rows: list[Row], runs: Collection[str]) -> None:
+    columns = "run_id, to_namespace, to_name, concat(from_namespace, chr(9), from_name) AS source"
+    into: dict[Key, list[str]] = {}
+    for *output, source in map(dict.values, db.read("edges", columns, runs=runs)):
+        into.setdefault((output[0], output[1], output[2]), []).append(source)
+    said = db.read(
+        "facets",
+        "run_id, namespace, name, value ->> '$.modelId' AS model_id",
+        runs=runs,
+        where="scope = 'output' AND key = 'modelTrail_model'",
+    )
+    called = {key_of(row): row["model_id"] for row in said}
+    for row in rows:
+        row["made_of"] = into.get(key_of(row), [])
+        row["model_id"] = called.get(key_of(row)) if row["role"] == "output" else None
+
+
+def names_of(links: Collection[str] | None) -> list[Name]:
+    """The datasets in a column like `identities` (the other names of a dataset: symlinks) or `made_of`."""
+    return [(namespace, name) for namespace, _, name in (link.partition("\t") for link in links or ())]
+
+
+def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
+    """(input, output): what went into what, in these runs."""
+    for row in rows:
+        for source in names_of(row["made_of"]):
+            yield (row["run_id"], *source), key_of(row)
+
+
+def models_of(rows: Iterable[Row]) -> dict[str, int]:
+    """How many models of known content each run made, by its outputs; one may have several names."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row["role"] == "output" and row["kind"] == "model" and row["fingerprint"]:
+            found.setdefault(row["run_id"], set()).add(row["fingerprint"])
+    return {run_id: len(models) for run_id, models in found.items()}
+
+
+def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:
+    """The models that runs tell apart from the others that they made: by their names, and by digest."""
+    told = [row for row in rows if row["model_id"] is not None]
+    found: dict[tuple[str, ...], Apart] = {key_of(row): (*key_of(row), row["model_id"]) for row in told}
+    for row in told:
+        if row["fingerprint"]:
+            found.setdefault((row["run_id"], row["fingerprint"]), found[key_of(row)])
+    return found
+
+
+def replaced(rows: Iterable[Row]) -> set[Key]:
+    """The outputs that each were made of what their run had read under the same name, and wrote over."""
+    return {output for source, output in edges(rows) if source == output}
+
+
+def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
+    """Output -> data that its run read, nobody saw what for, and so may have gone into it.
+
+    That is data of the role `other`: for the models of a run that from which no line leads to them (also
+    through what the run wrote and read again), for the outputs of a run without models that from which none
+    leads anywhere.
+    """
+    read: dict[str, list[Row]] = {}
+    for row in rows:
+        if (row["role"], row["kind"], row["use"]) == ("input", "dataset", "other"):
+            read.setdefault(row["run_id"], []).append(row)
+    concerned = [row for row in rows if row["run_id"] in read]
+    into: dict[Key, set[Key]] = {}
+    for source, output in edges(concerned):
+        into.setdefault(output, set()).add(source)
+    used = set().union(*into.values())
+    listed = {key_of(row) for row in concerned if row["role"] == "input"}
+    outputs = [row for row in concerned if row["role"] == "output"]
+    models = {key_of(row) for row in outputs if row["kind"] == "model"}
+    making = {run_id for run_id, *_ in models}
+    found: dict[Key, list[Row]] = {}
+    for output in map(key_of, outputs):
+        if output in models or output[0] not in making:
+            known = models | (_before(output, into, listed) if output in models else {output, *used})
+            found[output] = [row for row in read[output[0]] if key_of(row) not in known]
+    return found
+
+
+def _before(output: Key, into: dict[Key, set[Key]], through: set[Key]) -> set[Key]:
+    """What lines lead from to an output, through these too."""
+    found, waiting = {output}, [output]
+    while waiting:
+        fresh = into.get(waiting.pop(), set()) - found
+        found |= fresh
+        waiting += fresh & through
+    return found

@@ -1,0 +1,81 @@
+-- One row per run, role and dataset: what went in and out, and which version of it. `run_datasets` is this with what
+-- went into each.
+WITH place AS (
+    SELECT
+        bucket, run_id, scope, split_part(scope, '_', 1) AS role, namespace, name, key, value, happened_at,
+        starts_with(key, 'modelTrail_') AS ours
+    FROM facet
+    WHERE run_id IS NOT NULL AND scope IN ('input', 'output', 'input_facet', 'output_facet')
+),
+said AS (
+    SELECT
+        bucket, run_id, role, namespace, name,
+        max(happened_at) AS happened_at,
+        max(CASE WHEN key = 'version' THEN value ->> '$.datasetVersion' END) AS version,
+        max(CASE WHEN key = 'datasetType' THEN upper(value ->> '$.datasetType') END) AS dataset_type,
+        max(CASE WHEN key = 'datasetType' THEN upper(value ->> '$.subType') END) AS sub_type,
+        max(CASE WHEN key = 'modelTrail_modelArtifact' THEN value ->> '$.digest' END) AS artifact_digest,
+        max(CASE WHEN key = 'modelTrail_evaluation' THEN value ->> '$.modelDigest' END) AS evaluated_digest,
+        max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.fingerprint.digest' END) AS use_digest,
+        max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.role' END) AS use,
+        max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.capture' END) AS capture,
+        max(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.fingerprint.rows' AS BIGINT) END)
+            AS use_rows,
+        max(CASE WHEN key IN ('inputStatistics', 'outputStatistics')
+            THEN try_cast(value ->> '$.rowCount' AS BIGINT) END) AS counted_rows,
+        max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.name' END) AS registered_name,
+        max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.version' END) AS registered_version,
+        max(CASE WHEN key = 'modelTrail_model' AND scope = 'output' THEN value ->> '$.modelId' END) AS model_id,
+        max(CASE WHEN key = 'symlinks' THEN value END) AS symlinks,
+        -- Dagster's asset by the path or URI in its metadata: of others `dataSource` is what holds the dataset
+        max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/integration/dagster')
+            THEN regexp_replace(value ->> '$.uri', '^file://(localhost)?/', '/') END) AS located,
+        coalesce(bool_or(key IN (
+            'modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_registration', 'modelTrail_evaluation'
+        )), false) AS has_model_facet
+    FROM place
+    GROUP BY ALL
+),
+typed AS (
+    SELECT
+        bucket, run_id, role, namespace, name, version,
+        regexp_replace(
+            coalesce(
+                -- an empty digest says that the producer saw no content
+                nullif(artifact_digest, ''), nullif(use_digest, ''), nullif(evaluated_digest, ''),
+                -- an output's version is its digest where the producer could read all of it
+                CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
+            ), '^[A-Za-z0-9-]+:', ''
+        ) AS fingerprint,
+        use,
+        coalesce(use_rows, counted_rows) AS rows,
+        CASE
+            WHEN sub_type = 'ENDPOINT' THEN 'endpoint'
+            WHEN has_model_facet THEN 'model'
+            WHEN dataset_type = 'MODEL' AND coalesce(sub_type, 'ML_MODEL') = 'ML_MODEL' THEN 'model'
+            ELSE 'dataset'
+        END AS kind,
+        capture, registered_name, registered_version, happened_at,
+        CASE
+            WHEN symlinks IS NOT NULL THEN list_transform(
+                from_json(symlinks -> '$.identifiers', '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
+                lambda link: concat(link.namespace, chr(9), link.name)
+            )
+            WHEN starts_with(located, '/') THEN [concat('file', chr(9), located)]
+            WHEN regexp_matches(located, '^(s3[an]?|gs|abfss)://[^/]+/.') THEN [concat(
+                regexp_replace(regexp_extract(located, '^[^:]+://[^/]+'), '^s3[an]:', 's3:'), chr(9),
+                regexp_extract(located, '^[^:]+://[^/]+/(.*?)/?$', 1)
+            )]
+        END AS identities,
+        model_id
+    FROM said
+)
+SELECT * REPLACE (
+    -- A registration may know only where the file lies: the digest then stands beside it, in the same run.
+    coalesce(fingerprint, CASE WHEN kind = 'model' THEN (
+        SELECT min(file.fingerprint) FROM typed AS file
+        WHERE file.run_id = typed.run_id
+            AND list_contains(typed.identities, concat(file.namespace, chr(9), file.name))
+    ) END) AS fingerprint
+)
+FROM typed

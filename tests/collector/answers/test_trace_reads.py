@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import pyarrow as pa
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.cli.answers import trace as command
 from modeltrail_collector.cli.impact import impact
+from modeltrail_collector.tables import reduce, schema
 
 
 def path(node) -> list:
@@ -106,3 +108,24 @@ def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:
     rows = [row for row in answers.impact(log, "raw") if "possible" in row]
     assert {"a": False, "c": False, "m2": False} == {row["name"]: row["possible"] for row in rows}
     assert 3 == len(rows)
+
+
+def test_tables_of_an_older_version_are_walked_too(make, log_of, monkeypatch) -> None:
+    """What was compacted before a run's inputs said what came of them is traced all the same."""
+    events = [
+        reading(make, 0, {"raw": "other"}, {"d": []}),
+        reading(make, 1, {"d": "train", "e": "other"}, {"m1": ["d"]}),
+    ]
+    model = make.facet("modelTrail_model", modelId="first", capture="observed")
+    events[1]["outputs"][0]["facets"]["modelTrail_model"] = model
+    newer = schema.BY_RUN["run_datasets"]
+    older = pa.schema([field for field in newer if field.name not in {"model_id", "made_of"}])
+    with monkeypatch.context() as patch:
+        for tables in (schema.DERIVED, reduce.FROM_FLAT):
+            patch.setitem(tables, "run_datasets", older)
+        log = log_of(events)
+    found, model = answers.impact(log, "raw"), answers.trace(log, "m1")
+    assert ["m1", "001", ["d", "000", ["raw", None]], ["e", None]] == path(model)
+    assert model["run"]["told_apart"]
+    rebuilt = log_of(events)
+    assert (found, model) == (answers.impact(rebuilt, "raw"), answers.trace(rebuilt, "m1"))

@@ -112,7 +112,9 @@ def _ends(said: list[Row]) -> dict[tuple[str | None, ...], str]:
         else:
             if share is None or share >= _WHOLE:
                 over = [one for other in at.keys() - {version} for one in at.pop(other)]
-            at.setdefault(version, []).append(row)
+            before = at.pop(version, [])
+            over += [one for one in before if one["traffic_percent"] != share]
+            at[version] = [*(one for one in before if one["traffic_percent"] == share), row]
         ends |= {_said(one): row["effective_at"] for one in over}
     return ends
 

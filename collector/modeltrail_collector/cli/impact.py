@@ -163,7 +163,7 @@ def _planned(row: dict[str, Any]) -> dict[str, Any]:
     endpoint = row["kind"] == "endpoint"
     return {
         "action": row["action"],
-        "what": f"endpoint {row['endpoint']}" if endpoint else _called_here(row),
+        "what": f"{row['model_name']} from endpoint {row['endpoint']}" if endpoint else _called_here(row),
         "version": trail.short(row["version"] or ""),
         "since": trail.time(row["since"]),
     }

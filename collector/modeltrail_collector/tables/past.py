@@ -150,6 +150,8 @@ class Past:
             case "changes":
                 self._derive_changes(models)
                 return "FROM past.changes"
+            case "deployments" if self._moment.event_time is not None:
+                return self._deployments(near)
             case _:
                 return self._by_run(name, near)
 
@@ -163,6 +165,15 @@ class Past:
             UNION ALL FROM ({table.query(near, mixed)}) ANTI JOIN {_MIXED} USING (run_id)
                 WHERE run_id IS NOT NULL
             UNION ALL FROM past.{name}"""
+
+    def _deployments(self, near: Near | None) -> str:
+        """A deployment counts from when it took effect, which may be told later: its event has another time."""
+        known = Moment(arrival=self._moment.arrival).settled
+        return f"""WITH known AS (SELECT run_id FROM ({self._open("runs").query(near)}) WHERE {known})
+            FROM (
+                FROM ({self._open("deployments").query(near)}) SEMI JOIN known USING (run_id)
+                UNION ALL FROM past.deployments ANTI JOIN known USING (run_id)
+            ) WHERE effective_at <= '{self._moment.event_time}'::TIMESTAMPTZ"""
 
     def _derive_models(self, near: Near | None, models: Collection[Name] | None) -> None:
         """Derive the rows of the models, of these or of all, of which something was said about that time.

@@ -124,6 +124,17 @@ def test_what_was_known_is_another_question(make, log_of) -> None:
             assert versions == [row["model_version"] for row in answers.as_of(db)]
 
 
+def test_what_took_effect_before_it_was_told_was_in_force(make, log_of) -> None:
+    """A deployment counts from `effectiveAt` on, though its run is later; what was known then is as ever."""
+    later = deployment(make, make.base + 9 * HOUR, "1")
+    said = later["run"]["facets"]["modelTrail_deployment"]
+    said["effectiveAt"] = (make.base + HOUR).isoformat()
+    log = log_of([*make.train(1, make.base, features="f", strength=1.0), later])
+    for hours, known_at, versions in ((0, None, []), (1, None, ["1"]), (9, None, ["1"]), (1, ARRIVAL, [])):
+        with modeltrail_collector.open(log.uri, as_of=make.base + hours * HOUR, known_at=known_at) as db:
+            assert versions == [row["model_version"] for row in answers.as_of(db)]
+
+
 def test_every_question_can_be_asked_of_the_past(churn, make) -> None:
     """Models, runs, show, trace, changes and SQL answer from what had happened, a run under way as it was."""
     with modeltrail_collector.open(churn.uri, as_of=make.base + 3 * DAY + timedelta(minutes=1)) as db:

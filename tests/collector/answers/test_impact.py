@@ -169,19 +169,22 @@ def test_deployments_end(make, log_of) -> None:
         for event in make.train(number, make.base + timedelta(minutes=number), features="f", strength=1)
     ]
     steps = [(3, "1"), (4, "2", "create", "FAIL"), (5, "2"), (6, "2"), (7, "2", "retire")]
-    log = log_of([*trained, *(deployed(*step) for step in steps)])
+    shares = [deployed(8, "1", trafficPercent=10), deployed(9, "1", trafficPercent=100)]
+    log = log_of([*trained, *(deployed(*step) for step in steps), *shares])
     ends = [
         (row["version"], row["until"] and row["until"][11:13], row["since"][11:13])
         for row in answers.impact(log, "features.parquet")
         if row["kind"] == "endpoint"
     ]
-    hour = [f"{(make.base + timedelta(hours=n)).hour:02}" for n in range(8)]
+    hour = [f"{(make.base + timedelta(hours=n)).hour:02}" for n in range(10)]
     assert [
         ("1", hour[5], hour[3]),
         ("2", hour[4], hour[4]),
         ("2", hour[7], hour[5]),
         ("2", hour[7], hour[6]),
         ("2", hour[7], hour[7]),
+        ("1", hour[9], hour[8]),
+        ("1", None, hour[9]),
     ] == ends
     told = CliRunner().invoke(command, ["features.parquet", "--log", log.uri], catch_exceptions=False).output
     assert f"version 1 since {make.base:%Y-%m-%d} {hour[3]}" in told
@@ -359,5 +362,5 @@ def test_people_see_a_tree_with_counts(churn) -> None:
     assert "prepare-churn  2 runs since 2026-03-02 09:00:00" in told
     assert "churn-api (production)  version 2 since" in told
     plan = CliRunner().invoke(command, [*asked, "--erase-plan"], catch_exceptions=False).output
-    assert "withdraw\tendpoint churn-api\t2" in plan
+    assert "withdraw\tmodels/churn from endpoint churn-api\t2" in plan
     assert 2 == CliRunner().invoke(command, ["--log", churn.uri]).exit_code

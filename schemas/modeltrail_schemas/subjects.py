@@ -33,7 +33,7 @@ MAX_SUBJECTS: Final = 1_000_000
 MIN_KEY_BYTES: Final = 32
 LARGEST: Final = 10**40
 """A number of this size that is no integer by its type is no id, and not written out."""
-NEW_KEY: Final = "openssl rand -hex 32 -out subjects.key"
+NEW_KEY: Final = "openssl rand -hex -out subjects.key 32"
 
 _PREFIX: Final = b"modeltrail subject 1\n"
 _KEY_NAME: Final = b"modeltrail subjects key"

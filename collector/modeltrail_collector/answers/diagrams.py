@@ -22,6 +22,7 @@ CUT: Final = {
     "depth": "not followed: more than 100 runs back",
     "size": "not followed: the answer is full",
     "columns": "the run does not say from which columns",
+    "memory": "where this came from was not recorded",
 }
 """Why the inputs of a thing are left out, by its `cut`."""
 

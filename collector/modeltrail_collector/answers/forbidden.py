@@ -45,7 +45,7 @@ def confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]
     found = []
     for row, tree in _traced(db, candidates):
         way = _way(tree, rule)
-        if not way and not _is_cut(tree):
+        if not way and not _is_cut(tree, "depth", "size"):
             continue
         last = way[-1] if way else {}
         through = f" through {len(way) - 2} more" if len(way) > 2 else ""
@@ -81,9 +81,8 @@ def _trails(db: Database, some: list[Row]) -> list[dict[str, Any]]:
 
 
 def _is_cut(node: dict[str, Any], *reasons: str) -> bool:
-    """Whether a trace ends before its end; for one of these reasons."""
-    is_cut = node["cut"] in reasons if reasons else node["cut"] is not None
-    return is_cut or any(_is_cut(one, *reasons) for one in node["inputs"])
+    """Whether a trace ends before its end for one of these reasons."""
+    return node["cut"] in reasons or any(_is_cut(one, *reasons) for one in node["inputs"])
 
 
 def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:

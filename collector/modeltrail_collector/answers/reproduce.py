@@ -80,7 +80,9 @@ class _Said:
             runs=[run_id],
             then="ORDER BY namespace, name",
         )
-        self.makers = self._makers(db, run_id, [row for row in placed if row["role"] == "input"])
+        read = [row for row in placed if row["role"] == "input"]
+        self.has_sources = any(row["namespace"] != IN_MEMORY for row in read)
+        self.makers = self._makers(db, run_id, read)
         outputs = [row for row in placed if row["role"] == "output"]
         told = ("namespace", "name", "kind", "version", "fingerprint")
         self.outputs = [{name: row[name] for name in told} for row in outputs]
@@ -157,7 +159,7 @@ def _data(row: Row, said: _Said) -> Data:
     return Data(
         namespace=namespace,
         name=name,
-        how=_how(row, uri, storage, maker),
+        how=_how(row, uri, storage, maker, has_sources=said.has_sources),
         use=row["use"],
         version=row["version"],
         rows=row["rows"],
@@ -171,10 +173,11 @@ def _data(row: Row, said: _Said) -> Data:
     )
 
 
-def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None) -> str:
+def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None, *, has_sources: bool) -> str:
     """How to get this version, in a sentence."""
     if row["namespace"] == IN_MEMORY:
-        return "the run made it in memory, from the other data and the code"
+        other = "from the other data and the code" if has_sources else "from what was not recorded"
+        return f"the run made it in memory, {other}"
     made = f"; run {maker['run_id']} of {maker['job_name']} wrote it" if maker else ""
     if row["namespace"] == FILE:
         return f"the file as it was{made}"

@@ -81,7 +81,8 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
 
     With `column` only that column is followed: each node has a `column` and `how` it went into the one above
     it (`direct identity`, `indirect filter`, `feature`, … as its producer says). Of a run that does not say
-    what its columns were made from, `cut` is `columns`.
+    what its columns were made from, `cut` is `columns`. Of one that
+    took nothing but data in memory it is `memory`: where that came from was not recorded.
 
     At most 100 runs deep and 50,000 nodes: where more would follow, `cut` says why (`depth` or `size`), and
     `more` how many inputs are left out where that is known.
@@ -149,7 +150,15 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
         left -= len(level)
         if not level:
             break
+    for node in written:
+        if node.cut is None and node.inputs and all(map(_is_unheard_of, node.inputs)):
+            node.cut = "memory"
     return written
+
+
+def _is_unheard_of(node: Node) -> bool:
+    """Whether a run had this in memory, and nobody saw from where."""
+    return node.namespace == IN_MEMORY and node.run is None
 
 
 def _root(db: Database, text: str) -> tuple[Node, list[Node]]:

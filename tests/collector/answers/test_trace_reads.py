@@ -129,3 +129,20 @@ def test_tables_of_an_older_version_are_walked_too(make, log_of, monkeypatch) ->
     assert model["run"]["told_apart"]
     rebuilt = log_of(events)
     assert (found, model) == (answers.impact(rebuilt, "raw"), answers.trace(rebuilt, "m1"))
+
+
+def test_where_data_in_memory_came_from_may_not_be_known(make, log_of) -> None:
+    """Of a model that learned from data in memory alone it is said that nobody recorded where that came from."""
+    use = make.facet("modelTrail_dataUse", role="train", capture="observed")
+    rows = make.dataset("j/train", namespace="inmemory://", inputFacets__modelTrail_dataUse=use)
+    runs = [
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
+            inputs=inputs, outputs=[make.dataset(f"d{n}")],
+        )
+        for n, inputs in enumerate(([rows], [rows, make.dataset("raw")]))
+    ]  # fmt: skip
+    log = log_of(runs)
+    assert ["memory", None] == [answers.trace(log, f"d{n}")["cut"] for n in range(2)]
+    told = CliRunner().invoke(command, ["d0", "--log", log.uri], catch_exceptions=False).output
+    assert "└─ where this came from was not recorded" in told

@@ -132,7 +132,7 @@ def test_tables_of_an_older_version_are_walked_too(make, log_of, monkeypatch) ->
 
 
 def test_where_data_in_memory_came_from_may_not_be_known(make, log_of) -> None:
-    """Of a model that learned from data in memory alone it is said that nobody recorded where that came from."""
+    """Of what came of data in memory alone it is said that nobody recorded where that came from."""
     use = make.facet("modelTrail_dataUse", role="train", capture="observed")
     rows = make.dataset("j/train", namespace="inmemory://", inputFacets__modelTrail_dataUse=use)
     runs = [

@@ -33,8 +33,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
     transformations, parameters and `training` is without what is of the other models (metrics are the run's,
     and say in `models` how many it made, where it tells them apart); its `training`, and in `others` the
-    other runs that trained to the same bytes. What is told of the others:
-    `described.find`.
+    other runs that trained to the same bytes. `registration` has `other_bytes`, the versions that were
+    registered under the same one and are other bytes. What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
     """
@@ -286,11 +286,30 @@ def _artifact(facts: _Facts) -> Row | None:
 
 def _registration(facts: _Facts) -> Row | None:
     for row, value in facts.find("modelTrail_registration", made=False):
-        said = (row["namespace"], row["name"], str(value.get("version")))
-        if said == tuple(facts.model[name] for name in ("namespace", "name", "version")):
+        version, digest = str(value.get("version")), facts.model["digest"] or ""
+        said = facts.model["version"] in {version, f"{version}+{digest[:12]}"}
+        if said and (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
             given = facts.model["aliases"]  # since then, by runs of their own
-            return _fact(row, value) | ({} if given is None else {"aliases": given})
+            told = _fact(row, value, other_bytes=_other_bytes(facts, version))
+            return told | ({} if given is None else {"aliases": given})
     return None
+
+
+def _other_bytes(facts: _Facts, version: str) -> list[str]:
+    """What the versions are called that were registered under this one too, and are other bytes."""
+    name = {column: facts.model[column] for column in ("namespace", "name")}
+    found = facts.db.read(
+        "models",
+        "version",
+        models=[(name["namespace"], name["name"])],
+        where="""(namespace, name) = ($namespace, $name) AND version <> $own
+            AND version IN ($version, concat($version, '+', digest[:12]))""",
+        then="ORDER BY created_at, version",
+        version=version,
+        own=facts.model["version"],
+        **name,
+    )
+    return [row["version"] for row in found]
 
 
 def _deployments(facts: _Facts) -> list[Row]:

@@ -285,6 +285,7 @@ def _registration(registration: dict[str, Any]) -> list[Line]:
         "aliases": ", ".join(map(str, _list(registration.get("aliases")))),
         "stage": registration.get("stage"),
         "by": registration.get("actor"),
+        "registered again": ", ".join(f"with other bytes: {one}" for one in registration["other_bytes"]),
     }
     return _pairs(said, learned(registration))
 

@@ -109,3 +109,26 @@ def test_broken_facets_are_shown_as_far_as_they_go(make, log_of) -> None:
         )
         told = answers.show(log_of([event]), "m")
         assert "m" == told["model"]["name"]
+
+
+def test_a_version_that_was_registered_twice_is_two(make, log_of) -> None:
+    """Other bytes under the version of others: both are there, each with its own data, and told of."""
+    first = make.train(1, make.base, features="bad", strength=1.0)
+    again = make.train(2, make.base + timedelta(hours=1), features="good", strength=0.5)
+    registered = again[1]["outputs"][1]["facets"]
+    registered["modelTrail_registration"]["version"] = registered["version"]["datasetVersion"] = "1"
+    log = log_of([*first, *again])
+    now, before = (row for row in answers.models(log) if row["registered_name"])
+    assert ("1", f"1+{before['digest'][:12]}") == (now["version"], before["version"])
+    for row, other, features in ((now, before, "good"), (before, now, "bad")):
+        told = answers.show(log, f"churn@{row['version']}")
+        assert (row["digest"], make.digest(features)) == (
+            told["artifact"]["digest"],
+            told["data"][0]["fingerprint"],
+        )
+        assert [other["version"]] == told["registration"]["other_bytes"]
+        assert row["run_id"] == answers.trace(log, row["digest"])["run"]["run_id"]
+    learned = answers.impact(log, fingerprint=make.digest("bad"))
+    assert [before["version"]] == [row["version"] for row in learned if row.get("registered_name")]
+    shown = CliRunner().invoke(commands.show, ["churn@1", "--log", log.uri], catch_exceptions=False).output
+    assert re.search(rf"registered again\s+with other bytes: {re.escape(before['version'])}", shown)

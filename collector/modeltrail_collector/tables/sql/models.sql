@@ -1,10 +1,10 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
 -- version; else under any name. A registration in another run only adds the name. An alias belongs to the version
--- that it was given to last. Of a version that was said of several bytes the last ones count. The last four columns
--- say between which events the runs that speak of it lie, or of another version that took its alias. Of a run that
--- trained several models the facet `modelTrail_training` tells of the last one; what another one says of itself
--- counts for that.
+-- that it was given to last. A version that was said of several bytes is that of the last; the others are one of
+-- their own: it, `+` and the first 12 digits of their digest. The last four columns say between which events the
+-- runs that speak of it lie, or of another version that took its alias. Of a run that trained several models the
+-- facet `modelTrail_training` tells of the last one; what another one says of itself counts for that.
 WITH sighting AS (
     SELECT
         d.*, artifact.value AS artifact, registration.value AS registration,
@@ -33,14 +33,21 @@ WITH sighting AS (
     LEFT JOIN run_times AS runs ON runs.run_id = d.run_id
     WHERE d.role = 'output' AND d.kind = 'model'
 ),
-placed AS (
+called AS (
     SELECT *, coalesce(
         registered_version,
         CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
         digest[:12], right(run_id, 12)
-    ) AS model_version, (happened_at, run_id) AS place,
+    ) AS said_version, (happened_at, run_id) AS place,
     training IS NOT NULL AND coalesce(artifact ->> '$.written', '') <> 'false' AS is_made
     FROM sighting
+),
+placed AS (
+    SELECT *, CASE
+        WHEN digest <> arg_max(digest, place) OVER (PARTITION BY namespace, name, said_version)
+        THEN concat(said_version, '+', digest[:12]) ELSE said_version
+    END AS model_version
+    FROM called
 ),
 versioned AS (
     SELECT *,
@@ -60,7 +67,7 @@ maker AS (
 ),
 told AS (
     SELECT
-        namespace, name, model_version AS version,
+        namespace, name, model_version AS version, any_value(said_version) AS said_version,
         coalesce(arg_max(coalesce(made_by, maker.run_id), place), arg_min(versioned.run_id, place)) AS run_id,
         arg_max(digest, place) AS digest,
         min(happened_at) AS created_at,
@@ -85,7 +92,7 @@ told AS (
     GROUP BY namespace, name, model_version
 ),
 given AS (
-    SELECT namespace, name, version, aliased, unnest(from_json(aliases, '["VARCHAR"]')) AS alias,
+    SELECT namespace, name, said_version AS version, aliased, unnest(from_json(aliases, '["VARCHAR"]')) AS alias,
         max(last_event_at) OVER of_name AS event_at, max(last_ingested_at) OVER of_name AS ingested_at
     FROM told
     WINDOW of_name AS (PARTITION BY namespace, name)
@@ -97,7 +104,7 @@ held AS (
     GROUP BY namespace, name, version
 )
 SELECT
-    told.* EXCLUDE (training, artifact, aliased, stage) REPLACE (
+    told.* EXCLUDE (said_version, training, artifact, aliased, stage) REPLACE (
         coalesce(training ->> '$.framework', framework) AS framework,
         coalesce(training ->> '$.task', task) AS task,
         CASE WHEN stage <> '' THEN list_append(coalesce(held.aliases, []), stage) ELSE held.aliases END AS aliases,

@@ -51,6 +51,7 @@ class Node(msgspec.Struct):
     reader: str | None = None
     before: str | None = None
     run: Row | None = None
+    by_name: bool = False
     exact: bool = False
     at: Name | None = None
     model_id: str | None = None
@@ -88,9 +89,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
-    version; else, where one of them is unknown, the last that wrote it before: of a node without a
-    fingerprint `run` is known by name and time alone. A run that wrote over what it read is not the source of
-    that. What nobody wrote under the name that its reader gives it is looked for under its symlinks.
+    version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. A
+    run that wrote over what it read is not the source of that. What nobody wrote under the name that its
+    reader gives it is looked for under its symlinks.
 
     Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
     column.
@@ -276,6 +277,10 @@ def find_writers(db: Database, nodes: list[Node]) -> None:
         if found is not None:
             node.exact, node.at = found["exact"] and node.kind != "model", at
             node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
+            node.by_name = not any(
+                known and known == found[field]
+                for field, known in (("fingerprint", node.fingerprint), ("version", node.version))
+            )
 
 
 def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | None:

@@ -59,6 +59,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
+        facts += ["by name: what that run wrote is not recorded"] if node["by_name"] else []
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     elif node["use"] and not (node["kind"] == "model" and version and in_memory):

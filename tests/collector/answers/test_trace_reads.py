@@ -146,3 +146,27 @@ def test_where_data_in_memory_came_from_may_not_be_known(make, log_of) -> None:
     assert ["memory", None] == [answers.trace(log, f"d{n}")["cut"] for n in range(2)]
     told = CliRunner().invoke(command, ["d0", "--log", log.uri], catch_exceptions=False).output
     assert "└─ where this came from was not recorded" in told
+
+
+def test_a_writer_that_says_no_content_is_known_by_name(make, log_of) -> None:
+    """That a run wrote what was read is told as known by name where it does not say what it wrote."""
+    use = make.facet(
+        "modelTrail_dataUse", role="train", capture="observed",
+        fingerprint={"algorithm": "sha256", "digest": make.digest("d"), "scope": "full"},
+    )  # fmt: skip
+    read = make.dataset("d", inputFacets__modelTrail_dataUse=use)
+    version = make.facet("version", datasetVersion=make.digest("d"))
+    exported, said = make.dataset("d"), make.dataset("d", version=version)
+    for output, line in ((exported, "by name: what that run wrote is not recorded"), (said, "")):
+        log = log_of([
+            make.run_event("COMPLETE", make.base, "000000", "export", outputs=[output]),
+            make.run_event(
+                "COMPLETE", make.base + timedelta(hours=1), "000001", "train",
+                inputs=[read], outputs=[make.dataset("m")],
+            ),
+        ])  # fmt: skip
+        (node,) = answers.trace(log, "m")["inputs"]
+        assert ("000", bool(line)) == (node["run"]["run_id"][-3:], node["by_name"])
+        told = CliRunner().invoke(command, ["m", "--log", log.uri], catch_exceptions=False).output
+        assert bool(line) == ("by name" in told)
+        assert line in told

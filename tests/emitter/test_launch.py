@@ -205,8 +205,10 @@ def test_a_program_that_becomes_another_is_followed(launch, inbox, log, tmp_path
 def test_what_spark_submit_asks_first_is_no_script(launch, inbox, log, tmp_path):
     """The spark-submit of pip asks a Python program where Spark lies before it starts the driver."""
     (tmp_path / "find_spark_home.py").write_text("print('/spark')")
-    (tmp_path / "spark-submit").write_text(f"{PYTHON} find_spark_home.py\nexec {PYTHON} $1\n")
-    launch(RECORD, "sh", "spark-submit", "train.py")
+    submit = tmp_path / "spark-submit"
+    submit.write_text(f"#!/bin/sh\n{PYTHON} find_spark_home.py\nexec {PYTHON} $1\n")
+    submit.chmod(0o755)
+    launch(RECORD, "./spark-submit", "train.py")
     events = inbox(log)
     assert [("train", "START"), ("train", "RUNNING"), ("train", "COMPLETE")] == told(events)
     assert "modelTrail_hyperparameters" in events[-1]["run"]["facets"]
@@ -216,11 +218,12 @@ def test_what_a_program_was_started_by_is_told_whole(launch, inbox, log, tmp_pat
     """Options of a spark-submit never reach the script, which has an environment of its own to tell of."""
     subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "other"], check=True)
     found = [Path(module.__file__).parents[1] for module in (modeltrail, modeltrail_schemas, attrs)]
-    (tmp_path / "submit").write_text(f"shift 2\nexec {tmp_path / 'other/bin/python'} $1\n")
+    (tmp_path / "submit").write_text(f"#!/bin/sh\nshift 2\nexec {tmp_path / 'other/bin/python'} $1\n")
+    (tmp_path / "submit").chmod(0o755)
     path = os.pathsep.join(map(str, found))
-    launch(RECORD, "sh", "submit", "--conf", "a=b", "train.py", PYTHONPATH=path)
+    launch(RECORD, "./submit", "--conf", "a=b", "train.py", PYTHONPATH=path)
     code = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
-    assert ["modeltrail", "run", "--", "sh", "submit", "--conf", "a=b", "train.py"] == code["command"]
+    assert ["modeltrail", "run", "--", "./submit", "--conf", "a=b", "train.py"] == code["command"]
     assert ["train.py"] == code["argv"]
 
 
@@ -231,8 +234,8 @@ def test_a_wrapper_in_a_wrapper_is_a_child(launch, inbox, log, tmp_path):
     assert 0 == result.returncode
     events = inbox(log)
     ends = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
-    assert {"sh", "train"} == set(ends)
-    assert ends["sh"]["run"]["runId"] == ends["train"]["run"]["facets"]["parent"]["run"]["runId"]
+    assert {"pipeline", "train"} == set(ends)
+    assert ends["pipeline"]["run"]["runId"] == ends["train"]["run"]["facets"]["parent"]["run"]["runId"]
     assert "modelTrail_hyperparameters" in ends["train"]["run"]["facets"]
 
 
@@ -444,7 +447,12 @@ def test_without_news_of_the_sender_signals_are_forwarded_simply(program):
         ("python -Im pip", Command("pip", None, "-I")),
         ("python --check-hash-based-pycs never -S train.py", Command("train", "train.py", "-S")),
         ("accelerate launch --x train.py", Command("train", "train.py", is_python=False)),
-        ("./run.sh", Command("run", is_python=False)),
+        ("./run.sh", Command("run", "./run.sh", is_python=False, is_shell=True)),
+        ("bash -eu -o pipefail a/pipe.sh x.py", Command("pipe", "a/pipe.sh", is_python=False, is_shell=True)),
+        ("nice bash -c train.py", Command("bash", is_python=False, is_shell=True)),
+        ("make train.py", Command("make", is_python=False, is_shell=True)),
+        ("spark-submit --name sh.x train.py", Command("train", "train.py", is_python=False)),
+        ("./no-such-program", Command("no-such-program", is_python=False)),
         ("jupyter execute a/train.ipynb", Command("train", "a/train.ipynb", is_python=False)),
         ("papermill train.ipynb out.ipynb -p C 1", Command("train", "train.ipynb", is_python=False)),
         (
@@ -508,7 +516,11 @@ def pipeline(tmp_path: Path) -> Path:
     }
     for name, code in {**programs, "pool": POOL}.items():
         (tmp_path / f"{name}.py").write_text(code)
-    (tmp_path / "pipe.sh").write_text(f"{PYTHON} tidy.py\n{PYTHON} fit.py\n")
+    steps = f"{PYTHON} tidy.py\n{PYTHON} fit.py\n"
+    (tmp_path / "pipe.sh").write_text(steps)
+    (tmp_path / "pipeline").write_text(f"#!/usr/bin/env bash\n{steps}")
+    (tmp_path / "pipeline").chmod(0o755)
+    (tmp_path / "Makefile").write_text("all:\n" + "".join(f"\t{step}\n" for step in steps.splitlines()))
     return tmp_path
 
 
@@ -523,18 +535,22 @@ def below(events: list[dict]) -> list[tuple[str, str, str]]:
 
 @pytest.mark.usefixtures("pipeline")
 @pytest.mark.parametrize(
-    ("command", "children"),
+    ("command", "root"),
     [
-        (("bash", "pipe.sh"), ["fit"]),
-        ((PYTHON, "starts.py", "tidy.py", "fit.py"), ["tidy", "fit"]),
+        (("bash", "pipe.sh"), "pipe"),
+        (("./pipeline",), "pipeline"),
+        (("make", "-s"), "make"),
+        (("bash", "-c", f"{PYTHON} tidy.py && {PYTHON} fit.py"), "bash"),
+        ((PYTHON, "starts.py", "tidy.py", "fit.py"), "starts"),
     ],
 )
-def test_each_further_program_is_a_child_of_the_launch(launch, inbox, log, command, children):
-    """A further Python program, of a shell or a subprocess, is a run of its own below the command's."""
+def test_each_of_several_programs_is_a_child_of_the_launch(launch, inbox, log, command, root):
+    """A Python program that a shell, make or a subprocess starts is a run of its own below the command's."""
     assert launch("", *command).returncode == 0
     events = inbox(log)
-    root = "starts" if "starts.py" in command else "bash"
-    assert below(events) == [(name, root, "COMPLETE") for name in children]
+    assert below(events) == [(name, root, "COMPLETE") for name in ("tidy", "fit")]
+    (whole,) = [event for event in events if event["job"]["name"] == root and event["eventType"] != "START"]
+    assert ("COMPLETE", [], []) == (whole["eventType"], whole["inputs"], whole["outputs"])
     fit = next(event for event in events if told([event]) == [("fit", "COMPLETE")])
     files = [Path(each["name"]).name for each in (*fit["inputs"], *fit["outputs"])]
     assert {"clean.csv", "churn.joblib"} <= set(files)
@@ -567,22 +583,51 @@ def test_helpers_of_a_script_have_no_runs(launch, inbox, log):
 @pytest.mark.parametrize(
     ("end", "expected"),
     [
+        ("", ("COMPLETE", None)),
+        ("sys.exit()", ("COMPLETE", None)),
+        ("raise SystemExit(0)", ("COMPLETE", None)),
+        ("try: sys.exit(3)\nexcept SystemExit: pass", ("COMPLETE", None)),
+        ("if os.fork() == 0: sys.exit(4)\nos.wait()", ("COMPLETE", None)),
+        ("sys.exit(3)", ("FAIL", "exit code 3")),
+        ("raise SystemExit('no data')", ("FAIL", "exit code 1")),
+        ("if os.fork() == 0: sys.exit(0)\nos.wait(); sys.exit(3)", ("FAIL", "exit code 3")),
         ("raise ValueError('no data')", ("FAIL", "ValueError: no data")),
         ("os.kill(os.getpid(), 15); time.sleep(9)", ("ABORT", "SIGTERM")),
         ("raise KeyboardInterrupt", ("ABORT", "KeyboardInterrupt")),
+        ("time.sleep(.3); os.kill(os.getpid(), 9)", ("ABORT", "killed, or ended by os._exit")),
+        ("time.sleep(.3); os._exit(0)", ("ABORT", "killed, or ended by os._exit")),
     ],
 )
 def test_a_further_program_that_fails_says_so(launch, inbox, pipeline, end, expected):
-    """An exception fails the run of a further program, a signal aborts it; the command ends as ever."""
-    (pipeline / "fails.py").write_text(f"{COPY}import os, time\n{end}\n")
+    """The exit code of a program of a shell is that of its run, told once; the command ends as ever."""
+    (pipeline / "fails.py").write_text(f"{COPY}import os, sys, time\n{end}\n")
     done = launch("", "bash", "-c", f"{PYTHON} plain.py; {PYTHON} fails.py; exit 5")
-    assert done.returncode == 5
-    (last,) = [
-        event
-        for event in inbox(pipeline / "lineage")
-        if event["job"]["name"] == "fails" and event["eventType"] != "START"
-    ]
-    assert (last["eventType"], message(last)) == expected
+    assert (done.returncode, "modeltrail:" in done.stderr) == (5, False)
+    events = [event for event in inbox(pipeline / "lineage") if event["job"]["name"] == "fails"]
+    first, last = events
+    assert ("START", *expected) == (first["eventType"], last["eventType"], message(last))
+    assert {"raw.csv"} == {Path(each["name"]).name for each in last["inputs"]}
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_the_end_of_a_program_is_told_before_that_of_the_command(launch, log):
+    """Soon after a step of a pipeline has ended its run has, too, and not with the whole pipeline."""
+    wait = f"for _ in $(seq 100); do grep -q '\"COMPLETE\"' {log}/inbox/* && exit 7; sleep .1; done"
+    assert 7 == launch("", "bash", "-c", f"{PYTHON} tidy.py; {wait}").returncode
+
+
+@pytest.mark.usefixtures("pipeline")
+def test_a_program_that_outlives_the_command_tells_its_end(launch, inbox, log, tmp_path):
+    """A program in the background goes on when nobody is there any more to ask how it ended."""
+    (tmp_path / "late.py").write_text(f"{COPY}import time\nwhile not os.path.exists('go'): time.sleep(.05)\n")
+    (tmp_path / "late.py").write_text("import os\n" + (tmp_path / "late.py").read_text())
+    launch("", "bash", "-c", f"nohup {PYTHON} late.py > out 2>&1 & {PYTHON} tidy.py")
+    (tmp_path / "go").touch()
+    until = time.monotonic() + 20
+    while ("late", "COMPLETE") not in told(inbox(log)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert 1 == told(inbox(log)).count(("late", "COMPLETE"))
+    assert "" == (tmp_path / "out").read_text().replace("nohup: ignoring input\n", "")
 
 
 @pytest.mark.usefixtures("pipeline")
@@ -631,7 +676,7 @@ def test_what_the_program_imported_is_told_at_the_end(launch, inbox, log, tmp_pa
     assert {"train.py", "zz_utils.py"} <= set(listed)
     assert ("train.py", False) == (listed[0], "zz_unused.py" in listed)
     assert (True, 104) == (code["untrackedTruncated"], code["untrackedCount"])
-    launch("import zz_utils\n", "sh", "-c", f"{PYTHON} train.py")
-    shell = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
-    assert "modules" not in shell
-    assert "zz_utils.py" in [file["path"] for file in shell["untracked"]]
+    launch(RECORD + "import zz_utils\n", "sh", "-c", f"{PYTHON} train.py")
+    program, shell = (event["run"]["facets"]["modelTrail_codeState"] for event in inbox(log)[-2:])
+    assert ("modules" not in shell, ["zz_utils.py"]) == (True, program["modules"])
+    assert "zz_utils.py" in [file["path"] for file in program["untracked"]]

@@ -684,7 +684,7 @@ class OddError(Exception):
         (SystemExit(0), "COMPLETE", None),
         (SystemExit(None), "COMPLETE", None),
         (SystemExit(3), "FAIL", "exit code 3"),
-        (SystemExit("no data"), "FAIL", "exit code no data"),
+        (SystemExit("no data"), "FAIL", "exit code 1: no data"),
     ],
     ids=repr,
 )

@@ -167,7 +167,10 @@ def _named(db: Database, text: str) -> tuple[Row, str | None]:
         if found := names.find_dataset(db, text, in_full=in_full):
             return found, None
         if at and name and (found := names.find_dataset(db, name, in_full=in_full)):
-            return found, version
+            model = names.find_model(db, text, in_full=in_full) if found["kind"] == "model" else None
+            return found, model["version"] if model else version  # of an alias the version that has it
+    if model := names.find_model(db, text, in_full=False):
+        return model, model["version"] if at else None
     raise NotFound(names.unknown_dataset(db, name if at and name else text))
 
 

@@ -4,6 +4,7 @@ A field that is None was not recorded. Each part says how it was learned (`captu
 inferred; None where its producer does not say) and names the log record in which it was said (`source`).
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
@@ -12,9 +13,11 @@ from typing import Any, Final, Literal
 import msgspec
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_collector.tables.differences import as_list
 
 FILE: Final = "file"
 COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_BINARY: Final = re.compile(r"^Binary files .* differ$", re.MULTILINE)
 DiffState = Literal["none", "whole", "redacted", "cut", "binary", "not recorded"]
 
 
@@ -180,6 +183,25 @@ def unlisted(listed: object, truncated: object, count: object) -> str | None:
     return f"{count - known:,} of {count:,} untracked files were not looked at"
 
 
+def diff_state(told: Mapping[str, Any], path: str | None) -> DiffState:
+    """What is known of uncommitted changes, by fields of `modelTrail_codeState` and the entry point's path.
+
+    Without a diff the tree was clean, but for an entry point that is new, or nobody said what changed.
+    """
+    diff, digest = told.get("diff"), told.get("diffSha256")
+    if not isinstance(diff, str):
+        loose = [file.get("path") for file in as_list(told.get("untracked")) if isinstance(file, dict)]
+        only_new = (
+            path is not None and path in loose and digest is None and told.get("diffTruncated") is not True
+        )
+        return "none" if told.get("dirty") is False or only_new else "not recorded"
+    if told.get("diffTruncated") is True:
+        return "cut"
+    if digest != hashlib.sha256(diff.encode("utf-8", "surrogatepass")).hexdigest():
+        return "redacted"
+    return "binary" if _BINARY.search(diff) else "whole"
+
+
 def read(answer: Mapping[str, Any]) -> Recipe:
     """The recipe in the answer of `answers.reproduce`.
 
@@ -237,7 +259,12 @@ def _missing(recipe: Recipe) -> Iterator[str]:
 def problems(recipe: Recipe) -> list[Problem]:
     """What stands in the way of making the model again."""
     stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
-    others = (*_loose_problems(recipe.code), *_data_problems(recipe), *_result_problems(recipe))
+    others = (
+        *_changes_problems(recipe.code),
+        *_loose_problems(recipe.code),
+        *_data_problems(recipe),
+        *_result_problems(recipe),
+    )
     return [Problem(text, stops=True) for text in stopping] + [Problem(text) for text in others]
 
 
@@ -275,6 +302,14 @@ def start_problem(code: Code) -> str | None:
     if code.command is None:
         return "How it was started was not recorded."
     return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None
+
+
+def _changes_problems(code: Code | None) -> list[str]:
+    if code is None or code.commit is None or code.dirty is not None or code.diff_state != "not recorded":
+        return []
+    return [
+        "Whether there were uncommitted changes was not recorded: other code than the commit's may have run."
+    ]
 
 
 def _loose_problems(code: Code | None) -> list[str]:

@@ -1,6 +1,5 @@
 """The recipe of a model version: data, code, parameters, seeds and environment, as the log has them."""
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -18,7 +17,6 @@ from modeltrail_collector.answers.recipe import (
     Artifact,
     Code,
     Data,
-    DiffState,
     Environment,
     Fingerprint,
     Location,
@@ -34,7 +32,6 @@ from modeltrail_collector.tables.pairing import IN_MEMORY
 REDACTED: Final = "[redacted]"
 _SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")
 _CONTENT: Final = ("fingerprint", "version")
-_BINARY: Final = re.compile(r"^Binary files .* differ$", re.MULTILINE)
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
@@ -210,7 +207,7 @@ def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
         dirty=told["dirty"] if isinstance(told.get("dirty"), bool) else None,
         diff=_text(told.get("diff")),
         diff_sha256=_text(told.get("diffSha256")),
-        diff_state=_diff_state(told),
+        diff_state=recipes.diff_state(told, _text(said.get("path"))),
         untracked=[
             Untracked(path=path, sha256=_text(file.get("sha256")))
             for file in untracked
@@ -233,19 +230,6 @@ def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
         capture=_text(told.get("capture")),
         source=told["source"],
     )
-
-
-def _diff_state(told: Row) -> DiffState:
-    diff, digest = _text(told.get("diff")), _text(told.get("diffSha256"))
-    if diff is None:
-        loose = {file.get("path") for file in _objects(told.get("untracked"))}
-        only_new = bool(loose) and digest is None and _object(told.get("location")).get("path") in loose
-        return "none" if told.get("dirty") is False or only_new else "not recorded"
-    if told.get("diffTruncated") is True:
-        return "cut"
-    if digest != hashlib.sha256(diff.encode("utf-8", "surrogatepass")).hexdigest():
-        return "redacted"
-    return "binary" if _BINARY.search(diff) else "whole"
 
 
 def _command(told: Row) -> tuple[list[str] | None, str | None]:

@@ -119,7 +119,9 @@ def _code(answer: dict[str, Any]) -> list[Line]:
         "repository": story.repository(location.get("repository"), location.get("url"), code["root"]),
         "commit": code["commit"],
         "branch": location.get("branch"),
-        "uncommitted": _CHANGES.get(code["diff_state"]) if code["commit"] else story.UNVERSIONED,
+        "uncommitted": _CHANGES.get(code["diff_state"])
+        if code["commit"] or code["vcs"]
+        else story.UNVERSIONED,
         "untracked": ", ".join(untracked) or ("none" if code["untracked"] is not None else None),
         "entry point": code["entry_point"],
         "command": shlex.join(code["command"]) if code["command"] else None,

@@ -1,6 +1,6 @@
 """How what came of a dataset looks to a person: a tree of jobs and what they made, with counts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import click
@@ -48,7 +48,7 @@ class _Spread:
     def _print_jobs(self, runs: Iterable[str], before: str) -> None:
         jobs: dict[Job, list[str]] = {}
         for run in dict.fromkeys(runs):
-            jobs.setdefault((self.runs[run]["job_namespace"], self.runs[run]["job_name"]), []).append(run)
+            jobs.setdefault(self._job(run), []).append(run)
         for number, (job, ids) in enumerate(jobs.items(), 1):
             last = number == len(jobs)
             since = min((self.runs[run]["since"] or "" for run in ids), default="")
@@ -57,9 +57,14 @@ class _Spread:
             click.echo(f"{dim(before + ('└─ ' if last else '├─ '))}{job[1]}  {told}")
             if not above:
                 self.told.add(job)
-                self._print_made(ids, before + ("   " if last else "│  "))
+                self._print_made(ids, before + ("   " if last else "│  "), jobs.keys())
 
-    def _print_made(self, runs: list[str], before: str) -> None:
+    def _job(self, run: str) -> Job:
+        return self.runs[run]["job_namespace"], self.runs[run]["job_name"]
+
+    def _print_made(self, runs: list[str], before: str, beside: Collection[Job]) -> None:
+        """What runs made; what reads the data that they wrote over stands `beside` them, in other lines."""
+        read = {(one["namespace"], one["name"]) for run in runs for one in self.runs[run]["through"]}
         names: dict[Name, list[dict[str, Any]]] = {}
         for row in self.rows:  # of producers that do not say which model they deploy
             if row["kind"] == "endpoint" and not row["model_name"] and row["run_id"] in runs:
@@ -69,12 +74,14 @@ class _Spread:
                 names.setdefault((row["namespace"], row["name"]), []).append(row)
         for number, (name, rows) in enumerate(names.items(), 1):
             last = number == len(names)
-            click.echo(dim(before + ("└─ " if last else "├─ ")) + _thing(name, rows))
+            over = dim("  written over") if name in read else ""
+            click.echo(dim(before + ("└─ " if last else "├─ ")) + _thing(name, rows) + over)
             below = before + ("   " if last else "│  ")
             for row in self._endpoints(rows):
                 where = f"{row['endpoint']} ({row['environment'] or row['platform']})"
                 click.echo(dim(f"{below}→ ") + f"{where}  version {row['version']} {_when(row)}")
-            self._print_jobs(self.readers.get(name, ()), below)
+            further = self.readers.get(name, ())
+            self._print_jobs([run for run in further if not over or self._job(run) not in beside], below)
 
     def _endpoints(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         known = {

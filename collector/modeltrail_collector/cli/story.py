@@ -216,7 +216,7 @@ def _untracked(code: dict[str, Any]) -> str | None:
 def _uncommitted(code: dict[str, Any]) -> str | None:
     if not code.get("vcs") and not code.get("commit"):
         return UNVERSIONED
-    return {"True": "yes", "False": "no"}.get(str(code.get("dirty")))
+    return {"True": "yes", "False": "no"}.get(str(code.get("dirty")), "not recorded")
 
 
 def _environment(environment: dict[str, Any]) -> list[Line]:

@@ -119,14 +119,16 @@ class ModelTrailCodeStateRunFacet(Facet):
     """Which code ran, beyond the commit that the standard `sourceCodeLocation` names.
 
     Attributes:
-        dirty: whether the working tree differed from the commit; False without version control.
+        dirty: whether the working tree differed from the commit; False without version control, None where
+            that was not found out.
         entry_point: the script, module or notebook that was started.
         vcs: `git`; None without version control.
         commit: the commit checked out.
-        diff_sha256: of the whole diff against the commit, before redaction: `git diff --full-index`.
+        diff_sha256: of the whole diff against the commit, before redaction: `git diff --full-index`; None
+            where there is none, or not all of it came in time.
         diff_uri: where the diff is kept.
         diff: the diff itself, redacted, at most 32 KiB.
-        diff_truncated: whether `diff` was cut at that size.
+        diff_truncated: whether `diff` was cut at that size, or is missing since it was not had in time.
         untracked: files that version control does not know, `{"path", "sha256", "sizeBytes"}`; never their
             content. Those that ran come first, then other code, then the rest.
         untracked_truncated: whether there are more than are listed.
@@ -139,15 +141,15 @@ class ModelTrailCodeStateRunFacet(Facet):
         cwd: the working directory.
         root: the top folder of the working tree.
         notebook: `{"path", "sha256", "cell"}`.
-        source_sha256: of the entry point's bytes, where there is no version control.
+        source_sha256: of the entry point's bytes, where there is no version control, or it tells no commit.
     """
 
     KEY: ClassVar[str] = "modelTrail_codeState"
     SCHEMA_URL: ClassVar[str] = schema_url(KEY)
     ENTITY: ClassVar[Entity] = "run"
 
-    dirty: bool
     entry_point: str
+    dirty: bool | None = None
     vcs: str | None = None
     commit: str | None = None
     diff_sha256: str | None = None

@@ -1,23 +1,26 @@
 """The script's side: it adopts the run of the wrapper and writes down what it knows after each change.
 
-A further program of the launch has a run of its own below it, which it tells itself.
+A further program of the launch, and each of a shell or of make, has a run of its own below it, which it tells
+itself, but for how it ended.
 
 What a kill can take with it: changes of the last `INTERVAL_S`, and evaluations of a model that was not saved
 yet; in an interpreter other than the wrapper's also the environment, which is looked at when it ends.
 """
 
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from modeltrail import context, settings, wire
+from modeltrail import context, settings, transports, wire
 from modeltrail.guard import guarded
 from modeltrail.integrations import autolog
-from modeltrail.launch import command
+from modeltrail.launch import command, programs
 from modeltrail.observe import code
 from modeltrail.runs import Run, outcome, process
 
@@ -34,12 +37,13 @@ class Story:
 
     JSON: `event` is the event COMPLETE, `chunk` the metrics that are not sent yet, `error` the facet of the
     exception that ended the interpreter, `interrupted` whether that was Ctrl-C, `cell` the last one of a
-    notebook, `imported` the files that the program consists of.
+    notebook, `imported` the files that the program consists of; of a further program see `programs`.
     """
 
-    def __init__(self, path: Path, run: Run) -> None:
+    def __init__(self, path: Path, run: Run, **more: Any) -> None:
         self._path = path
         self._run = run
+        self._more = more
         self._written_at = 0.0
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
@@ -63,10 +67,11 @@ class Story:
             self.write()
 
     def write(self, **ending: Any) -> None:
-        """Replace the file; who reads it sees the old one or the new one."""
+        """Replace the file; who reads it sees the old one or the new one. What ended once has ended."""
         with self._lock:
+            self._more |= ending
             event, chunk = self._run.story()
-            document = {"event": event, "chunk": chunk, **ending}
+            document = {"event": event, "chunk": chunk, **self._more}
             fresh = self._path.with_suffix(".new")
             fresh.write_bytes(wire.encode(document))
             fresh.replace(self._path)
@@ -121,16 +126,44 @@ def adopt(state: str) -> None:
         autolog()
 
 
-def join(state: str) -> None:
-    """Be a further program of the launch: a run below it, if there is something to tell, and by autolog."""
-    name = _program()
+def join(state: str, *, is_first: bool = False) -> None:
+    """Be one of several programs of the launch: a run below it, if there is something to tell.
+
+    The first one is no worker of another, whatever it is started by.
+    """
+    launched, name = _launched(state), _program(is_first=is_first)
     if name is None or settings.current().disabled:
         return
-    run = Run(name, namespace=_launched(state)["namespace"], parent=context.parent())
+    run = Run(name, namespace=launched["namespace"], parent=context.parent())
     run.wait()
+    with guarded("leaving the end of a program to the launch"):
+        _leave_end(Path(state), launched, run)
     context.adopt(run)
     process.end_at_exit(lambda: run.end(_uncaught()))
-    autolog()
+    if launched["autolog"]:
+        autolog()
+
+
+def _leave_end(state: Path, launched: Mapping[str, Any], run: Run) -> None:
+    """Let the wrapper tell how this program ended well, since its exit code says whether it did."""
+    path = state / programs.FOLDER / f"{run.run_id}.json"
+    if not programs.note_exit(path.with_suffix(".exit")):
+        return
+    story = Story(path, run, pid=os.getpid())
+
+    def changed() -> None:
+        with contextlib.suppress(FileNotFoundError):  # this goes on longer than the launch
+            story.changed()
+
+    def send_last(event: dict[str, Any]) -> None:
+        if event["eventType"] == "COMPLETE" and programs.lives(launched["pid"]):
+            with contextlib.suppress(FileNotFoundError):
+                story.write(ended=True)
+                return
+        path.unlink(missing_ok=True)
+        transports.emit(event)
+
+    run.ends_elsewhere(changed, send_last)
 
 
 def _launched(state: str) -> dict[str, Any]:
@@ -139,11 +172,13 @@ def _launched(state: str) -> dict[str, Any]:
     return launched
 
 
-def _program() -> str | None:
+def _program(*, is_first: bool) -> str | None:
     """The name of this program; None of a worker: what a library starts of its own, or a launcher many of."""
     if _MPI & os.environ.keys() or any(os.environ.get(rank, "0") != "0" for rank in _RANKS):
         return None
     read = command.read(["python", *sys.orig_argv[1:]])
+    if is_first:
+        return read.name
     path = code.entry_point().path or (read.script and Path(read.script))
     return read.name if path and not _INSTALLED.intersection(path.parts) else None
 

@@ -1,5 +1,6 @@
 """What a command line is about: the name of its job, the script in it, and whether Python will find us."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import attrs
 _PYTHON: Final = re.compile(r"^(?:python|pypy)[\d.]*(?:\.exe)?$")
 _WITH_VALUE: Final = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _NOTEBOOK: Final = ".ipynb"
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "ksh", "zsh", "fish", "make", "gmake"})
+_SHELL_WITH_VALUE: Final = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file"})
 _OF_NOTEBOOKS: Final = frozenset({"jupyter", "nbclient", "nbconvert", "papermill"})
 """Modules that have a notebook run, in a kernel that they start."""
 
@@ -20,8 +23,9 @@ class Command:
 
     Attributes:
         name: of the job: the script without its suffix, the module, or the program.
-        script: the Python file or the notebook that is run, if one is named.
+        script: the file, a shell's too, or the notebook that is run, if one is named.
         is_python: whether it is Python that is started, and not what may start it.
+        is_shell: whether it may start several programs, each in its own right.
         blind: the option that keeps Python from importing sitecustomize, if one is given.
     """
 
@@ -29,6 +33,7 @@ class Command:
     script: str | None = None
     blind: str | None = None
     is_python: bool = True
+    is_shell: bool = False
 
     @property
     def notebook(self) -> str | None:
@@ -39,7 +44,7 @@ class Command:
 def read(command: Sequence[str]) -> Command:
     """Read `python -u train.py --x`, `python -m churn.train`, `accelerate launch train.py`, `./train.sh`.
 
-    And `jupyter execute train.ipynb`, with whichever program a notebook is run.
+    And `jupyter execute train.ipynb`, with whichever program a notebook is run; `bash pipeline.sh`, `make`.
     """
     program = Path(command[0]).name
     if not _PYTHON.match(program):
@@ -66,13 +71,47 @@ def read(command: Sequence[str]) -> Command:
 
 
 def _started_by(name: str, command: Sequence[str]) -> Command:
-    """What a program that is no Python is to start: the first script or notebook that it does not write."""
-    given = [
-        part
-        for before, part in zip(["", *command], command, strict=False)
-        if part.endswith((".py", _NOTEBOOK)) and not part.startswith("-") and before != "--output"
-    ]
-    return Command(Path(given[0] if given else name).stem, given[0] if given else None, is_python=False)
+    """What a program that is no Python is to start: the first script or notebook that it does not write.
+
+    Unless a shell comes first.
+    """
+    for number, (before, part) in enumerate(zip(["", *command], command, strict=False)):
+        if Path(part).name in _SHELLS:
+            return _shell(command[number:])
+        if part.endswith((".py", _NOTEBOOK)) and not part.startswith("-") and before != "--output":
+            return Command(Path(part).stem, part, is_python=False)
+    if any(map(_is_shell_script, command[:1])):
+        return Command(Path(name).stem, command[0], is_python=False, is_shell=True)
+    return Command(Path(name).stem, is_python=False)
+
+
+def _shell(command: Sequence[str]) -> Command:
+    """`bash -eu pipeline.sh`; of `bash -c '…'` and `make` nothing says what they are about but their name."""
+    name, script = Path(command[0]).name, None
+    parts = iter(command[1:] if "make" not in name else ())
+    for part in parts:
+        if part in _SHELL_WITH_VALUE:
+            next(parts, None)
+        elif part[:1] not in {"-", "+"}:
+            script = part
+            break
+        elif "c" in part and not part.startswith("--"):
+            break
+    return Command(Path(script or name).stem, script, is_python=False, is_shell=True)
+
+
+def _is_shell_script(program: str) -> bool:
+    """`./pipeline`, by its name or first line; what is installed mostly starts one program."""
+    path = Path(program)
+    if os.sep not in program or path.suffix == ".sh":
+        return path.suffix == ".sh"
+    try:
+        with path.open("rb") as file:
+            begun = file.readline(256)
+    except OSError:
+        return False
+    said = begun.decode(errors="replace").removeprefix("#!").split()
+    return begun.startswith(b"#!") and any(Path(word).name in _SHELLS for word in said)
 
 
 def _module(name: str, arguments: Sequence[str], blind: str | None) -> Command:

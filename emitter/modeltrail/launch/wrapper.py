@@ -26,7 +26,7 @@ from modeltrail.event import EventType
 from modeltrail.facets import ModelTrailCodeStateRunFacet
 from modeltrail.guard import guarded
 from modeltrail.launch import command as commands
-from modeltrail.launch import spark
+from modeltrail.launch import programs, spark
 from modeltrail.launch.command import Command
 from modeltrail.observe import code, environment, redact
 from modeltrail.runs import outcome
@@ -122,12 +122,16 @@ class _Wrapper:
             "name": identity.name,
             "context": json.loads(self.teller.parent.to_context()) if self.teller.parent else {},
             "autolog": autolog,
+            "pid": os.getpid(),
             "prefix": os.path.realpath(sys.prefix),
         }
         (Path(state) / "launch.json").write_text(json.dumps(launched), encoding="utf-8")
         if autolog:
             libraries = {each.module.partition(".")[0] for each in integrations.TABLE}
             (Path(state) / "libraries").write_text(" ".join(libraries), encoding="ascii")
+        (Path(state) / programs.FOLDER).mkdir()
+        if self.read.is_shell:
+            (Path(state) / "several").touch()
         if self.read.notebook:
             (Path(state) / "notebook").write_text(str(Path(self.read.notebook).absolute()), encoding="utf-8")
         return state
@@ -144,11 +148,14 @@ class _Wrapper:
             return NOT_FOUND if missing else NOT_EXECUTABLE
         starting = threading.Thread(target=self._tell_start, args=(event.now(),), daemon=True)
         forwarding = spark.Forwarding(state) if state is not None and self.spark_jars else None
+        watch = programs.Watch(state) if state is not None else None
         if state is not None:
             starting.start()
         returned = _wait(child)
         if forwarding is not None:
             forwarding.end()
+        if watch is not None:
+            watch.end()
         if state is not None:
             starting.join()
             with guarded("telling how the program ended"):

@@ -1,5 +1,6 @@
 """Which code runs: commit, changes against it, entry point, command line."""
 
+import contextlib
 import os
 import re
 import sys
@@ -44,36 +45,59 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     """The facet `modelTrail_codeState` of this process, or of the given script.
 
     `dirty` is what `git describe --dirty` calls so (a tracked file differs from the commit), or an entry
-    point that git does not track. Without a repository `source_sha256` is the digest of the entry point's
-    file.
+    point that git does not track. It is None, and `diff_truncated` where there is a commit, if git did not
+    say so. Without a commit to know `source_sha256` is the digest of the entry point's file.
     """
     entry = _entry(entry_point)
-    repository = git.repository(_folder(entry))
     shared: dict[str, Any] = {"entry_point": entry.name, "cwd": _cwd(), "notebook": _notebook(entry)}
     if "ipykernel" not in sys.modules:  # a kernel's command line names a file of its connections
         shared |= {"argv": redact.argv(sys.argv[:MAX_ARGUMENTS]), "command": command(sys.orig_argv)}
+    try:
+        repository = git.repository(_folder(entry))
+    except git.UnansweredError:
+        return ModelTrailCodeStateRunFacet(vcs="git", source_sha256=_source(entry), **shared)
     if repository is None:
-        file = entry.path or entry.notebook
-        source = digests.sha256(file) if file else None
-        return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
+        return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=_source(entry), **shared)
     modules = _below(repository.root, imported()) if entry_point is None else None
     started = _inside(entry, repository)
     own = list(dict.fromkeys([*([started] if started else []), *(modules or ())]))
-    diff, loose = git.diff(repository), untracked.look(repository.root, own)
+    mine = untracked.among(repository.root, own)
+    loose = untracked.look(repository.root, mine)
     return ModelTrailCodeStateRunFacet(
-        dirty=diff is not None or started in {file["path"] for file in loose.files},
+        **_changes(repository, None if started and mine is None else started in (mine or ())),
         vcs="git",
         commit=repository.commit,
         root=str(repository.root),
-        diff_sha256=diff.sha256 if diff else None,
-        diff=diff.text if diff else None,
-        diff_truncated=diff.truncated if diff else None,
         untracked=loose.files,
         untracked_truncated=loose.is_cut,
         untracked_count=loose.count,
         modules=modules,
         **shared,
     )
+
+
+def _source(entry: EntryPoint) -> str | None:
+    file = entry.path or entry.notebook
+    return digests.sha256(file) if file else None
+
+
+def _changes(repository: git.Repository, is_loose: bool | None) -> dict[str, Any]:
+    """Fields of the facet; `is_loose`: whether git does not track the entry point, None where not known.
+
+    A diff that is not known is one that is cut, at nothing: without a word it would be none.
+    """
+    try:
+        diff = git.diff(repository)
+    except git.UnansweredError:
+        return {"dirty": is_loose or None, "diff_truncated": True}
+    if diff is None:
+        return {"dirty": is_loose}
+    return {
+        "dirty": True,
+        "diff_sha256": diff.sha256,
+        "diff": diff.text,
+        "diff_truncated": diff.truncated,
+    }
 
 
 def with_imported(state: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
@@ -85,7 +109,8 @@ def with_imported(state: Mapping[str, Any], files: Iterable[str]) -> dict[str, A
     known = untracked.Untracked(list(state.get("untracked", ())), state.get("untrackedCount"))
     found = untracked.add(known, Path(state["root"]), new)
     told = {"untracked": found.files, "untrackedTruncated": found.is_cut, "modules": modules}
-    return {**state, **told} | ({} if found.count is None else {"untrackedCount": found.count})
+    told |= {} if found.count is None else {"untrackedCount": found.count}
+    return {key: value for key, value in state.items() if key != "untrackedCount"} | told
 
 
 def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
@@ -137,9 +162,11 @@ def command(whole: Sequence[str]) -> list[str] | None:
 
 
 def location(entry_point: str | os.PathLike[str] | None = None) -> dict[str, Any] | None:
-    """The standard facet `sourceCodeLocation` of this process's code; None outside of a git repository."""
+    """The standard facet `sourceCodeLocation` of this process's code; None where git tells of none."""
     entry = _entry(entry_point)
-    repository = git.repository(_folder(entry))
+    repository = None
+    with contextlib.suppress(git.UnansweredError):
+        repository = git.repository(_folder(entry))
     if repository is None:
         return None
     path = _inside(entry, repository)

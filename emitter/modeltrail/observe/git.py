@@ -15,7 +15,7 @@ from modeltrail.observe import redact
 from modeltrail_schemas import digests
 
 TIMEOUT: Final = 3.0
-"""Seconds one question to git may take; what was not answered is not known."""
+"""Seconds one question to git may take; what was not answered is not known, see `UnansweredError`."""
 KEPT: Final = 10.0
 """Seconds that commit, branch, tag and remote are taken to stay where no file of git's says otherwise."""
 _TELLING: Final = ("HEAD", "logs/HEAD", "config", "packed-refs", "refs/heads", "refs/tags")
@@ -34,11 +34,18 @@ _SAFE: Final = (
 _ENVIRONMENT: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
+class UnansweredError(Exception):
+    """Git is not there, refuses or takes too long: what was asked is not known."""
+
+
 @attrs.frozen
 class Diff:
-    """Tracked files against the commit: SHA-256 of the whole, its redacted beginning, whether cut."""
+    """Tracked files against the commit: SHA-256 of the whole, its redacted beginning, whether cut.
 
-    sha256: str
+    `sha256` is None where git did not come to the end of it in time.
+    """
+
+    sha256: str | None
     text: str
     truncated: bool
 
@@ -63,34 +70,47 @@ class Repository:
 
 
 def repository(folder: Path) -> Repository | None:
-    """The work tree around `folder`; None without git, outside of one, or in a bare repository.
+    """The work tree around `folder`; None outside of one, or in a bare repository.
 
     Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git.
+
+    Raises:
+        UnansweredError: there is a repository, and git tells nothing of it: it is not installed, too slow, or
+            the folder is somebody else's (`safe.directory`).
     """
     asked = (folder, *map(os.environ.get, ("GIT_DIR", "GIT_WORK_TREE")))
     known = _known.get(asked)
     if known is not None and known.is_fresh:
         return known.repository
-    answer = _ask(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-    top, *places = answer.splitlines()[:3] or [""]
-    if not top:
+    answer = _said(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+    if answer is None:
+        if _has_repository(folder):
+            raise UnansweredError
         return None
+    top, *places = answer.splitlines()[:3]
     found = _Known(tuple(folder / place / name for place in places for name in _TELLING))
     found.repository = _repository(Path(top))
     _known[asked] = found
     return found.repository
 
 
+def _has_repository(folder: Path) -> bool:
+    """Whether git had something to tell of, by what it looks for itself."""
+    return "GIT_DIR" in os.environ or any((each / ".git").exists() for each in (folder, *folder.parents))
+
+
 def _repository(root: Path) -> Repository:
+    """Raises UnansweredError, but for the tag: of many it can be long in coming, and says no more."""
     commit, branch = _ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").splitlines() or ("", "")
     if not commit:  # before the first one the branch has only a name
         branch = _ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+    tag = _said(root, "describe", "--exact-match", "--tags", "HEAD") if commit else None
     return Repository(
         root,
         commit or None,
         branch=None if branch in {"", "HEAD"} else branch,
         url=_remote(root),
-        tag=_ask(root, "describe", "--exact-match", "--tags", "HEAD") or None if commit else None,
+        tag=(tag or "").strip() or None,
     )
 
 
@@ -126,16 +146,29 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
 
 def lines(folder: Path, *question: str) -> list[str] | None:
     """The parts of an answer that git ends with NUL each; None when git does not answer."""
-    answer = _answer(folder, *question)
+    answer = _said(folder, *question)
     return None if answer is None else [part for part in answer.split("\0") if part]
 
 
+def _said(folder: Path, *question: str) -> str | None:
+    """What git prints; None when it does not answer, or with an error."""
+    try:
+        return _answer(folder, *question)
+    except UnansweredError:
+        return None
+
+
 def _ask(folder: Path, *question: str) -> str:
-    """Git's answer without the last newline; empty when it has none, is missing or takes too long."""
+    """Git's answer without the last newline; empty when it has none. Raises UnansweredError."""
     return (_answer(folder, *question) or "").removesuffix("\n")
 
 
 def _answer(folder: Path, *question: str) -> str | None:
+    """What git prints; None when it ends with an error, as where there is no such thing.
+
+    Raises:
+        UnansweredError: it cannot be started, or takes longer than `TIMEOUT`.
+    """
     try:
         answer = subprocess.run(
             [*_SAFE, "-C", str(folder), *question],
@@ -145,8 +178,8 @@ def _answer(folder: Path, *question: str) -> str | None:
             env=os.environ | _ENVIRONMENT,
             check=False,
         )
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise UnansweredError from error
     return os.fsdecode(answer.stdout) if answer.returncode == 0 else None
 
 
@@ -158,9 +191,12 @@ def _remote(root: Path) -> str | None:
 
 
 def diff(repository: Repository) -> Diff | None:
-    """Tracked files against the commit; None when they are as committed, or when git does not answer in time.
+    """Tracked files against the commit; None when they are as committed.
 
     Read as it comes: it can be larger than memory. Before the first commit it is against the empty tree.
+
+    Raises:
+        UnansweredError: git failed, or did not say anything in time.
     """
     root = repository.root
     base = repository.commit or _ask(root, "hash-object", "-t", "tree", os.devnull)
@@ -173,8 +209,8 @@ def diff(repository: Repository) -> Diff | None:
             stderr=subprocess.DEVNULL,
             env=os.environ | _ENVIRONMENT,
         )
-    except OSError:
-        return None
+    except OSError as error:
+        raise UnansweredError from error
     timer = threading.Timer(TIMEOUT, process.kill)
     timer.start()
     with process:
@@ -185,13 +221,17 @@ def diff(repository: Repository) -> Diff | None:
             size += len(chunk)
             start += chunk[: 2 * DIFF_BYTES - len(start)]
     timer.cancel()
-    if process.returncode != 0 or size == 0:
+    is_whole = process.returncode == 0
+    if size == 0:
+        if not is_whole:
+            raise UnansweredError
         return None
-    if size > len(start):  # a secret cut in two has no shape: leave out the line that was cut
+    if not is_whole or size > len(start):  # a secret cut in two has no shape: leave out the line that was cut
         start = start[: start.rfind(b"\n") + 1]
     shown = _shown(start)
     cut = shown[:DIFF_BYTES].decode(errors="ignore")
-    return Diff(hasher.hexdigest(), cut, truncated=size > len(start) or len(shown) > DIFF_BYTES)
+    is_cut = not is_whole or size > len(start) or len(shown) > DIFF_BYTES
+    return Diff(hasher.hexdigest() if is_whole else None, cut, truncated=is_cut)
 
 
 @lru_cache(maxsize=1)

@@ -43,38 +43,39 @@ class Untracked:
         return self.count is None or self.count > len(self.files)
 
 
-def look(root: Path, own: Sequence[str]) -> Untracked:
-    """What git neither tracks nor ignores in a work tree, and of `own`, what runs, also what it ignores.
+def look(root: Path, mine: Sequence[str] | None) -> Untracked:
+    """What git neither tracks nor ignores in a work tree, and `mine`: of what runs what `among` finds.
 
     But for the packages of a virtual environment, which are told by name and version, and what modeltrail
     itself writes.
     """
     told = git.lines(root, "ls-files", "--others", "--exclude-standard", "-z")
-    mine = among(root, own)
+    own = mine or ()
     if told is None:
-        return Untracked(_files(root, mine), None)
+        return Untracked(_files(root, own), None)
     no_code = _not_code(root, told)
-    others = {name for name in told if not name.startswith(no_code)}.difference(mine)
+    others = {name for name in told if not name.startswith(no_code)}.difference(own)
     rest = sorted(others, key=lambda name: (not _is_source(name), name))
-    room = max(FILES - len(mine), 0)
-    files = _files(root, [*mine, *rest[:room]])
-    return Untracked(files, len(files) + len(rest[room:]))
+    room = max(FILES - len(own), 0)
+    files = _files(root, [*own, *rest[:room]])
+    return Untracked(files, None if mine is None else len(files) + len(rest[room:]))
 
 
-def among(root: Path, names: Sequence[str]) -> list[str]:
-    """Those of these files that git does not track, ignored or not, in the same order."""
+def among(root: Path, names: Sequence[str]) -> list[str] | None:
+    """Those of these files that git does not track, ignored or not, in this order; None: it did not say."""
     if not names:
         return []
     found = git.lines(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)
-    return [name for name in names if name in frozenset(found or ())]
+    return None if found is None else [name for name in names if name in frozenset(found)]
 
 
 def add(told: Untracked, root: Path, own: Sequence[str]) -> Untracked:
     """The same with what came to run later."""
     listed = {file["path"] for file in told.files}
-    more = [file for file in _files(root, among(root, own)) if file["path"] not in listed]
+    mine = among(root, own)
+    more = [file for file in _files(root, mine or ()) if file["path"] not in listed]
     files = [*told.files, *more]
-    return Untracked(files, None if told.count is None else max(told.count, len(files)))
+    return Untracked(files, None if told.count is None or mine is None else max(told.count, len(files)))
 
 
 def _files(root: Path, names: Iterable[str]) -> list[dict[str, Any]]:

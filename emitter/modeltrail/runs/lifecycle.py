@@ -60,6 +60,7 @@ class Lifecycle:
         self._gone: Counter[str] = Counter()
         self._aborted = False
         self._changed: Callable[[], None] | None = None
+        self._send_last: Callable[[dict[str, Any]], object] = transports.emit
         self._untold: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
@@ -125,6 +126,12 @@ class Lifecycle:
         """Be open without START and end, which another process sends; `changed` is called after each verb."""
         self._state = "open"
         self._changed = changed
+
+    def ends_elsewhere(
+        self, changed: Callable[[], None], send_last: Callable[[dict[str, Any]], object]
+    ) -> None:
+        """Give the last event to `send_last`, which may have another process send it, as `follow` does."""
+        self._changed, self._send_last = changed, send_last
 
     def end(self, error: BaseException | None = None) -> None:
         """Send the last event: COMPLETE, or what the exception `error` comes to. Ending twice is harmless."""
@@ -205,7 +212,7 @@ class Lifecycle:
                 self.settle()
                 if chunk := self.facts.metrics.take():
                     self._send_chunk(chunk)
-                transports.emit(self._teller.tell_end(kind, self.facts, error))
+                self._send_last(self._teller.tell_end(kind, self.facts, error))
             finally:
                 process.closed(self)
 

@@ -37,7 +37,8 @@ def failure(
 ) -> dict[str, Any]:
     """The facet `errorMessage`: class, message and stack, without secrets."""
     if isinstance(error, SystemExit):
-        return message(f"exit code {error.code}")
+        code = error.code if isinstance(error.code, int) else f"1: {error.code}"
+        return message(f"exit code {code}")
     try:
         text = str(error)
     except Exception:  # an exception of somebody's own class may fail to describe itself

@@ -364,3 +364,32 @@ def test_people_see_a_tree_with_counts(churn) -> None:
     plan = CliRunner().invoke(command, [*asked, "--erase-plan"], catch_exceptions=False).output
     assert "withdraw\tmodels/churn from endpoint churn-api\t2" in plan
     assert 2 == CliRunner().invoke(command, ["--log", churn.uri]).exit_code
+
+
+def test_a_job_that_writes_over_what_it_reads_is_told_once(make, log_of) -> None:
+    """Of a job in place the data is marked; what else reads that stands beside the job, not below it."""
+    steps = [(["a.csv"], ["data.csv"]), (["data.csv"], ["data.csv"]), (["data.csv"], ["m.joblib"])]
+    log = log_of(chain(make, *steps))
+    told = CliRunner().invoke(command, ["a.csv", "--log", log.uri], catch_exceptions=False).output
+    assert [
+        "└─ job 0", "   └─ data.csv", "      ├─ job 1", "      │  └─ data.csv  written over",
+        "      └─ job 2", "         └─ m.joblib",
+    ] == [line.partition("  1 run")[0] for line in told.splitlines()[1:7]]  # fmt: skip
+
+
+def test_what_reads_only_what_a_job_wrote_over_stands_below_it(make, log_of) -> None:
+    """Of one version of the data in place is the way to what read the other version."""
+    old, new = ({"version": make.facet("version", datasetVersion=n)} for n in "12")
+    log = log_of([
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
+            inputs=[make.dataset("data.csv", **read)], outputs=outputs,
+        )
+        for n, (read, outputs) in enumerate([
+            (old, [make.dataset("data.csv", **new)]), (new, [make.dataset("m.joblib")]),
+        ])
+    ])  # fmt: skip
+    told = CliRunner().invoke(command, ["data.csv@1", "--log", log.uri], catch_exceptions=False).output
+    assert ["└─ job 0", "   └─ data.csv  written over", "      └─ job 1", "         └─ m.joblib"] == [
+        line.partition("  1 run")[0] for line in told.splitlines()[1:5]
+    ]

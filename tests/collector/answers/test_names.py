@@ -7,6 +7,7 @@ import pytest
 import modeltrail_collector
 from modeltrail_collector import answers
 from modeltrail_collector.errors import NotFound
+from modeltrail_collector.reports.report import report
 
 
 @pytest.mark.parametrize(
@@ -183,3 +184,48 @@ def test_a_dataset_comes_before_the_file_of_a_model_without_its_ending(make, log
     made = [make.dataset("/w/churn.joblib", datasetType=kind), make.dataset("/lake/churn")]
     log = log_of([make.run_event("COMPLETE", make.base, "r", "train", outputs=made)])
     assert "/lake/churn" == answers.trace(log, "churn")["name"]
+
+
+@pytest.fixture
+def by_file(make, log_of):
+    """A log in which a model is no more than a file, of which a run made predictions."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    model = make.dataset(
+        "/d/models/churn.joblib",
+        datasetType=kind,
+        version=make.facet("version", datasetVersion=make.digest("m")),
+    )
+    return log_of([
+        make.run_event("COMPLETE", make.base, "run 1", "train", outputs=[model]),
+        make.run_event(
+            "COMPLETE", make.base + timedelta(hours=1), "run 2", "predict",
+            inputs=[model], outputs=[make.dataset("/d/scores.csv")],
+        ),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("ask", ["show", "trace", "impact", "reproduce", "why", "report"])
+@pytest.mark.parametrize("at", ["", "@latest", "@digest"])
+def test_each_question_knows_a_model_by_the_stem_of_its_file(by_file, make, ask, at) -> None:
+    """`churn` is models/churn.joblib for every question, where nothing else is called so."""
+    text = "churn" + at.replace("digest", make.digest("m")[:8])
+    if ask == "why":
+        with pytest.raises(NotFound, match="churn.joblib@.* is the first of its name"):
+            answers.why(by_file, text)
+    elif ask == "report":
+        assert (
+            "churn.joblib"
+            in report(by_file, text, kind="audit", made_at="2026-03-10T12:00:00Z", format_="md").text
+        )
+    elif ask == "impact":
+        assert ["predict"] == [
+            row["job_name"] for row in answers.impact(by_file, text) if row["kind"] == "run"
+        ]
+    else:
+        told = getattr(answers, ask)(by_file, text)
+        assert "/d/models/churn.joblib" == told.get("model", told)["name"]
+
+
+def test_impact_knows_the_version_that_has_an_alias(churn) -> None:
+    """What came of a model's version is asked for by its alias too."""
+    assert answers.impact(churn, "churn@3") == answers.impact(churn, "churn@candidate")

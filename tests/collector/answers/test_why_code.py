@@ -6,9 +6,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers.why import code, git
+from modeltrail_collector.cli.answers import show
+from modeltrail_collector.cli.reproduce import reproduce
 
 NOBODY = ("-c", "user.name=t", "-c", "user.email=t@example.org")
 
@@ -47,7 +50,7 @@ def state(commit: str | None, patch: str = "", **more) -> dict:
         "commit": commit, "dirty": bool(patch), "diff": patch, "diff_truncated": False,
         "diff_sha256": sha256(patch.encode()).hexdigest() if patch else None, "entry_point": "train.py",
         "source_sha256": None, "notebook_sha256": None, "untracked": {}, "repository": None, "source": {},
-        "unlisted": None, "consists_of": None,
+        "unlisted": None, "consists_of": None, "changes_known": True,
     }  # fmt: skip
     return found | more
 
@@ -215,6 +218,59 @@ def test_a_list_that_was_cut_is_told(make, log_of) -> None:
     answer = answers.why(log_of(events), "churn@2")
     assert "code of churn@2: 50 of 51 untracked files were not looked at" in answer["not_recorded"]
     assert not [line for line in answer["unchanged"] if line.startswith("code")]
+
+
+def without_changes(events: list[dict], *told: dict) -> None:
+    """Of each training's last event: it says a commit, and of changes no more than this."""
+    for event, more in zip(events[1::2], told, strict=True):
+        facet = event["run"]["facets"]["modelTrail_codeState"]
+        for key in ("dirty", "diff", "diffSha256"):
+            facet.pop(key, None)
+        event["run"]["facets"]["modelTrail_codeState"] = facet | {"commit": "1" * 40, "vcs": "git"} | more
+
+
+CLEAN = {"dirty": False}
+CHANGED = {"dirty": True, "diff": "diff --git a/x b/x\n", "diffSha256": "1" * 64}
+UNKNOWN = {"diffTruncated": True}
+BEGUN = {"dirty": True, "diff": "diff --git a/x b/x\n", "diffTruncated": True}
+
+
+@pytest.mark.parametrize(
+    "sides", [(CLEAN, UNKNOWN), (UNKNOWN, UNKNOWN), (UNKNOWN, CHANGED), (BEGUN, BEGUN), (CLEAN, {})]
+)
+def test_changes_that_nobody_recorded_are_no_sameness_and_no_difference(make, log_of, sides) -> None:
+    """On one commit, where of one version's changes nothing is known, the code is neither cause nor out."""
+    events = [
+        event
+        for number in (1, 2)
+        for event in make.train(number, make.base + timedelta(days=number), features="f", strength=1.0)
+    ]
+    without_changes(events, *sides)
+    log = log_of(events)
+    answer = answers.why(log, "churn@2")
+    assert "unknown" == answer["changes"]["code"]["change"]
+    lacking = [
+        f"code of churn@{n}: uncommitted changes" for n, side in ((1, sides[0]), (2, sides[1]))
+        if side not in (CLEAN, CHANGED)
+    ]  # fmt: skip
+    assert lacking == [line for line in answer["not_recorded"] if line.startswith("code")]
+    assert not [line for line in answer["unchanged"] if line.startswith("code")]
+    assert not [cause for cause in answer["causes"] if cause["kind"] == "code"]
+
+
+def test_changes_that_were_not_recorded_are_told_by_each_answer(make, log_of) -> None:
+    """`show` and `reproduce` say that nobody knows of changes; a new entry point says nothing of others."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    without_changes(events, UNKNOWN | {"untracked": [{"path": "train.py"}]})
+    log = log_of(events)
+    recipe = answers.reproduce(log, "churn@1")
+    assert "not recorded" == recipe["code"]["diff_state"]
+    assert "code.diff" in recipe["not_recorded"]
+    assert any(problem["text"].startswith("Whether there were") for problem in recipe["problems"])
+    for command in (show, reproduce):
+        shown = CliRunner().invoke(command, ["churn@1", "--log", log.uri], catch_exceptions=False).output
+        (line,) = [line for line in shown.splitlines() if line.split()[:1] == ["uncommitted"]]
+        assert line.split()[1:3] == ["not", "recorded"]
 
 
 def patch(*paths: str, to: str = "2") -> str:

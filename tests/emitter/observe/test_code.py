@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -324,23 +325,84 @@ def attributes(state):
     return state.commit, state.dirty
 
 
-def test_without_git_the_script_speaks_for_itself(repo, monkeypatch):
-    """Without a git executable there is no commit, and the script's digest says which code ran."""
+def test_without_git_the_script_speaks_for_itself(repo, tmp_path, monkeypatch):
+    """Without a git executable a repository's commit and changes are not known; outside there are none."""
     monkeypatch.setenv("PATH", "")
     state = code.state(repo / "train.py")
-    assert (False, None, None) == (state.dirty, state.vcs, state.commit)
+    assert (None, "git", None) == (state.dirty, state.vcs, state.commit)
     assert hashlib.sha256(b"x = 1\n").hexdigest() == state.source_sha256
+    assert None is code.location(repo / "train.py")
+    (tmp_path / "alone.py").write_text("x = 1\n")
+    alone = code.state(tmp_path / "alone.py")
+    assert (False, None, state.source_sha256) == (alone.dirty, alone.vcs, alone.source_sha256)
 
 
-def test_a_slow_git_is_not_waited_for(repo, tmp_path, monkeypatch):
-    """A git that does not answer within the time is as good as none."""
-    slow = tmp_path / "bin" / "git"
-    slow.parent.mkdir()
-    slow.write_text("#!/bin/sh\nexec sleep 1000\n")
-    slow.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(git, "TIMEOUT", 0.2)
-    assert None is code.state(repo / "train.py").vcs
+@pytest.fixture
+def git_with(tmp_path, monkeypatch):
+    """`git_with(word, script)` puts a git on the PATH that runs a line of shell where `word` is asked."""
+    real = shutil.which("git")
+    path = os.environ["PATH"]
+
+    def put(word, script):
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / "git").write_text(
+            f'#!/bin/sh\ncase " $* " in *" {word} "*) {script};; esac\nexec {real} "$@"\n'
+        )
+        (folder / "git").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{path}")
+        monkeypatch.setattr(git, "TIMEOUT", 1.0)
+        monkeypatch.setattr(git, "KEPT", 0.0)
+
+    return put
+
+
+SLOW = "exec sleep 1000"
+
+
+@pytest.mark.parametrize("word", ["rev-parse", "--abbrev-ref", "--get-regexp"])
+def test_a_slow_git_is_not_waited_for(repo, git_with, word):
+    """Of a git that does not say in time what a repository is nothing is told, and not that all is clean."""
+    git_with(word, SLOW)
+    state = code.state(repo / "train.py")
+    assert (None, None, "git") == (state.dirty, state.commit, state.vcs)
+    assert state.source_sha256
+    assert None is code.location(repo / "train.py")
+
+
+@pytest.mark.parametrize("how", [SLOW, "exit 128"])
+def test_without_an_answer_changes_are_not_said_to_be_none(repo, git_with, how):
+    """Where git does not come to a diff, whether the tree is dirty is not known: not told, and cut."""
+    (repo / "train.py").write_text("x = 2\n")
+    git_with("diff", how)
+    state = code.state(repo / "train.py")
+    assert (None, None, None, True) == (state.dirty, state.diff, state.diff_sha256, state.diff_truncated)
+    assert "dirty" not in state.to_dict()
+    assert head(repo) == state.commit
+    (repo / "new.py").write_text("")
+    assert code.state(repo / "new.py").dirty
+
+
+def test_a_diff_that_takes_too_long_is_told_as_far_as_it_came(repo, git_with):
+    """What git said before the time was over is a change; a digest would be one of half of it."""
+    git_with("diff", "echo 'diff --git a/train.py b/train.py'; exec sleep 1000")
+    state = code.state(repo / "train.py")
+    assert (True, None, True) == (state.dirty, state.diff_sha256, state.diff_truncated)
+    assert "diff --git a/train.py b/train.py\n" == state.diff
+
+
+def test_without_an_answer_a_script_is_not_said_to_be_tracked(repo, git_with):
+    """Where git does not say whether it tracks what runs, that is not known, nor are all untracked files."""
+    (repo / ".gitignore").write_text("new.py\n")
+    run(repo, "add", ".")
+    run(repo, "commit", "-m", "second")
+    (repo / "new.py").write_text("")
+    git_with("--literal-pathspecs", SLOW)
+    state = code.state(repo / "new.py")
+    assert (None, None, True) == (state.dirty, state.untracked_count, state.untracked_truncated)
+    told = {"root": str(repo), "untracked": [], "untrackedTruncated": False, "untrackedCount": 0}
+    later = code.with_imported(told, [str(repo / "new.py")])
+    assert (True, False) == (later["untrackedTruncated"], "untrackedCount" in later)
 
 
 def test_a_repository_cannot_make_us_run_its_programs(repo):

@@ -150,7 +150,10 @@ def _code_not_recorded(found: Found) -> list[str]:
             not state["commit"] and change["change"] == "unknown" and not change["entry_only"]
         ):
             said.append(f"code of {story.label}")
-        elif state["unlisted"]:
+            continue
+        if state["commit"] and not state["changes_known"]:
+            said.append(f"code of {story.label}: uncommitted changes")
+        if state["unlisted"]:
             said.append(f"code of {story.label}: {state['unlisted']}")
     if change["entry_only"]:
         entry = change["after"]["entry_point"]

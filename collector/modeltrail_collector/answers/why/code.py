@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.recipe import unlisted
+from modeltrail_collector.answers.recipe import diff_state, unlisted
 from modeltrail_collector.answers.why import git
 from modeltrail_collector.answers.why.facts import Said, Story
 from modeltrail_schemas.sources import SOURCE_SUFFIXES
@@ -34,7 +34,8 @@ def compare(
     `change` is same (in another commit too, where the repository says so), changed, data (of all tracked
     files only data differs), or unknown: one side's code was not recorded, or nothing differs and not all
     untracked files were looked at, or `entry_only`, under no version control all that is known of the code is
-    its entry point, which is the same. `diff` is the unified diff from the one state to the other, and
+    its entry point, which is the same. Where nobody said whether there
+    were uncommitted changes it is never same. `diff` is the unified diff from the one state to the other, and
     `diff_from` says how it was had: `repository` (git built both states there), `recorded` (both uncommitted
     diffs are on one commit, and in the log), `parts` (what is recorded on either side), or None; `ask` is
     then the command that tells it where the repository is. `cut`: the diff is not whole. `files` of it are
@@ -59,6 +60,8 @@ def _state(story: Story, run_id: str | None) -> Row | None:
         "diff": value["diff"] if isinstance(value.get("diff"), str) else "",
         "diff_sha256": value.get("diffSha256"),
         "diff_truncated": bool(value.get("diffTruncated")),
+        "changes_known": value.get("diffSha256") is not None
+        or diff_state(value, _text(location, "path")) == "none",
         "entry_point": value.get("entryPoint"),
         "source_sha256": value.get("sourceSha256"),
         "notebook_sha256": notebook.get("sha256") if isinstance(notebook, dict) else None,
@@ -109,16 +112,18 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Co
     if was is None or now is None or not _tells(was) or not _tells(now):
         return answer
     untracked = _loose(was, now)
-    differing = [field for field in _COMPARED if was[field] != now[field]]
+    is_known = was["changes_known"] and now["changes_known"]
+    compared = [field for field in _COMPARED if is_known or field != "diff_sha256"]
+    differing = [field for field in compared if was[field] != now[field]]
     differing += ["untracked"] if untracked else []
     if not differing:
-        if was["unlisted"] or now["unlisted"]:
+        if was["unlisted"] or now["unlisted"] or (now["commit"] and not is_known):
             return answer
         return answer | ({"change": "same"} if now["commit"] else {"entry_only": True})
     answer |= {"change": "changed", "differs": differing}
     for source, made in _WAYS:
         diff = made(was, now, repository)
-        if diff == "" and source == "repository" and {*differing} <= _TRACKED:
+        if diff == "" and source == "repository" and is_known and {*differing} <= _TRACKED:
             return answer | {"change": "same"}  # what was uncommitted was committed, mostly
         if diff:
             answer |= {"diff": diff, "diff_from": source}
@@ -165,7 +170,9 @@ def only_others(change: Row) -> bool:
 _OF_FILES: Final = frozenset({"commit", "diff_sha256", "untracked"})
 
 
-def _is_cut(was: Row, now: Row, diff: str) -> bool:
+def _is_cut(was: Row, now: Row, diff: str = "") -> bool:
+    if not was["changes_known"] or not now["changes_known"]:
+        return True
     return was["diff_truncated"] or now["diff_truncated"] or len(diff.encode()) >= git.MOST_BYTES
 
 
@@ -227,7 +234,7 @@ _between = lru_cache(maxsize=16)(git.between)  # the runs of a pipeline mostly r
 
 def _recorded(was: Row, now: Row, _: Path | None) -> str | None:
     """Where one of two states on one commit is clean, the other's patch is the difference."""
-    if was["commit"] != now["commit"] or was["diff_truncated"] or now["diff_truncated"]:
+    if was["commit"] != now["commit"] or _is_cut(was, now):
         return None
     if not was["diff"]:
         return str(now["diff"])

@@ -188,7 +188,7 @@ def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
             continue
         compared = code.compare(before, after, repository, (was, now))
         sections = {"parameters", "transformations", "environment"}
-        if compared["change"] not in {"same", "data"} and not code.only_others(compared):
+        if compared["change"] == "changed" and not code.only_others(compared):
             sections.add("code")
         found = [
             change

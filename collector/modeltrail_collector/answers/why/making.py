@@ -143,7 +143,9 @@ def _code(found: Found) -> list[Cause]:
     if change["ask"]:
         cause.but(f"what the commits differ in is not recorded: {change['ask']}", *where)
     elif change["cut"]:
-        cause.but("the recorded diff is cut: what else differs is not known", *where)
+        known = all(change[side]["changes_known"] for side in ("before", "after"))
+        lack = "the recorded diff is cut" if known else "not all uncommitted changes were recorded"
+        cause.but(f"{lack}: what else differs is not known", *where)
     elif change["diff_from"] == "parts":
         cause.but("both uncommitted changes are known, the state that each gave is not", *where)
     return [cause]
@@ -172,7 +174,7 @@ def _code_what(change: Row) -> str:
         return f"started as {was['entry_point']} → {now['entry_point']}"
     if was["commit"] != now["commit"]:
         return f"commit {_commit(was)} → {_commit(now)}"
-    if was["diff_sha256"] != now["diff_sha256"]:
+    if "diff_sha256" in change["differs"]:
         sides = ["clean" if not side["diff_sha256"] else "with uncommitted changes" for side in (was, now)]
         if sides[0] == sides[1]:
             return f"commit {_commit(now)[:12]}, with other uncommitted changes"

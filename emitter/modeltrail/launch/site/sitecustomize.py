@@ -1,8 +1,9 @@
 # ruff: noqa: INP001  a folder for sys.path, no package
 """Python imports this when it starts, because `modeltrail run` puts this folder on PYTHONPATH.
 
-The first Python process of the program claims the run, of a notebook its kernel. A further one that runs a
-script or a module joins the launch once it imports a library that may tell something; others go on at once.
+The first Python process of the program claims the run, of a notebook its kernel; of a shell or of make it
+joins the launch with a run of its own. So does a further one that runs a script or a module, once it imports
+a library that may tell something; others go on at once.
 Afterwards this folder is gone from `sys.path`, and the sitecustomize that it hides is imported in its place.
 Any Python may read this, also one without modeltrail: no more than the standard library before the claim, and
 no exception after it.
@@ -96,7 +97,9 @@ def _observe() -> None:
 
         if program == ["dbt-ol"]:
             child.lend_inbox()
-        if claims:
+        if claims and os.path.exists(os.path.join(state, "several")):  # noqa: PTH110, PTH118
+            child.join(state, is_first=True)
+        elif claims:
             child.adopt(state)
     except Exception as error:  # whatever it is, the program goes on
         if claims:

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
+from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.why import between, causes, code, data, facts, figures, made
+from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
@@ -36,8 +37,10 @@ def why(
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same version.
     """
-    before, after, chosen = facts.read(of, first, second, against)
-    found = _compared(before, after, repository)
+    with opened(of) as db:
+        before, after, chosen = facts.read(db, first, second, against)
+        steps = [] if chosen["how"] == "previous" else between.read(db, before, after)
+    found = _compared(before, after, repository, steps)
     ranked = causes.ranked(found)
     return {
         "before": _version(before),
@@ -55,10 +58,10 @@ def why(
 def causes_of(db: Database, namespace: str, name: str, before: str, after: str) -> list[Row]:
     """The ranked causes alone, of two versions of one name."""
     old, new = facts.stories(db, *(facts.version(db, namespace, name, one) for one in (before, after)))
-    return causes.ranked(_compared(old, new, None))
+    return causes.ranked(_compared(old, new, None, []))
 
 
-def _compared(before: Story, after: Story, repository: Path | None) -> Found:
+def _compared(before: Story, after: Story, repository: Path | None, steps: list[Step]) -> Found:
     return Found(
         before,
         after,
@@ -67,6 +70,7 @@ def _compared(before: Story, after: Story, repository: Path | None) -> Found:
         code=code.compare(before, after, repository),
         upstream=made.upstream(before, after, repository),
         figures=figures.moved(before, after),
+        steps=steps,
     )
 
 

@@ -32,8 +32,8 @@ def print_why(answer: dict[str, Any], *, with_diff: bool) -> None:
     _print_list("Ruled out: the same on both sides", answer["unchanged"])
     _print_list("Not recorded: cannot be ruled out", answer["not_recorded"])
     if diff:
-        names = {name for cause in answer["causes"] for name in cause["columns"]}
-        _print_diff(diff, answer["changes"]["code"]["diff_from"], names, whole=with_diff)
+        came = answer["changes"]["code"]["diff_from"]
+        _print_diff(diff, came, _moved(answer["changes"]["data"]), whole=with_diff)
 
 
 def _print_notes(notes: list[str]) -> None:
@@ -140,6 +140,14 @@ def _print_diff(diff: str, diff_from: str, names: set[str], *, whole: bool) -> N
         click.echo(f"  {coloured(text, colour) if colour else dim(text)}")
     if len(told) < len(lines):
         click.echo(dim(f"  {len(lines) - len(told)} more lines: --diff"))
+
+
+def _moved(data: list[dict[str, Any]]) -> set[str]:
+    """The columns that moved, came or went, in any data."""
+    lists = [[*pair["columns_added"], *pair["columns_removed"]] for pair in data]
+    return {name for names in lists for name in names} | {
+        one["column"] for pair in data for one in pair["drift"]
+    }
 
 
 def _in_short(diff: str, names: set[str]) -> list[str]:

@@ -112,7 +112,7 @@ def _weigh_steps(found: Found, causes: list[Cause]) -> None:
         elif peak in steps and peak.moved.get(names[0]):
             cause.at_peak = True
             alone = not any(one.paths & peak.changed for one in causes if one is not cause)
-            others = ", and nothing else that is told here changed there" if alone else ""
+            others = ", and nothing else that is told here did so" if alone else ""
             cause.for_(f"it changed where {names[0]} moved most: {_called([peak])}{others}")
             if alone and cause.strength == POSSIBLE and not cause.doubtful:
                 cause.strength = STRONG

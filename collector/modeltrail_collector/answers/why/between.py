@@ -13,6 +13,9 @@ import msgspec
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why.facts import Story
 
+CODE: Final = ("code", "")
+"""Stands in `Step.changed` for whatever of the code differs: what was not committed is, later."""
+_NO_CODE: Final = ("argv", "root")
 _MOST: Final = 100
 """Of more versions in between none is looked at."""
 
@@ -78,11 +81,16 @@ def _steps(first: Story, versions: list[str], rows: list[Row]) -> list[Step]:
     for was, now in itertools.pairwise(versions):
         figures = [row for row in told[now] if row["section"] == "evaluations"]
         gone, new = ({_figure(row) for row in figures if row[side] is None} for side in ("after", "before"))
-        changed = frozenset((row["section"], row["path"]) for row in told[now])
+        changed = frozenset(_place(row) for row in told[now])
         compared = bool(known) and not gone and not new
         steps.append(Step(called + was, called + now, changed, _moved(figures), compared))
         known = (known - gone) | new
     return steps
+
+
+def _place(row: Row) -> tuple[str, str]:
+    is_code = row["section"] == "code" and not row["path"].startswith(_NO_CODE)
+    return CODE if is_code else (row["section"], row["path"])
 
 
 def _figure(row: Row) -> str:

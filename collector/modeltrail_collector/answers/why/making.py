@@ -1,11 +1,12 @@
 """Candidates among how a version was made: upstream runs, transformations, parameters, code, environment."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import chosen, data, environment
 from modeltrail_collector.answers.why import code as code_
+from modeltrail_collector.answers.why.between import CODE
 from modeltrail_collector.answers.why.cause import (
     MUCH,
     POSSIBLE,
@@ -23,11 +24,6 @@ from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.feeds import columns, places_of, short
 from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.differences import Change
-
-_CODE: Final = frozenset(
-    ("code", path)
-    for path in ("commit", "diffSha256", "sourceSha256", "notebook.sha256", "source.version", "untracked")
-)
 
 
 def preparations(found: Found, origins: Origins) -> list[Cause]:
@@ -177,7 +173,7 @@ def _code(found: Found) -> list[Cause]:
     files = _own_files(change) or _files(change)
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
     cause.subject = cause.subject or cause.what
-    cause.paths = _CODE
+    cause.paths = frozenset({CODE})
     where = [change[side]["source"] for side in ("before", "after")]
     cause.for_(_code_what(change), *where)
     if files:

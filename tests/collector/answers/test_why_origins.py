@@ -102,6 +102,7 @@ def test_where_nothing_else_can_have_moved_it_a_derived_column_speaks_for_the_da
     (cause,) = asked(log_of, credit(make, 1), credit(make, 2, income=9, share=9))
     assert ("strong", "data", CUSTOMERS) == short([cause])[0]
     assert "late_share PSI" in told(cause)
+    assert "of what late_share was made is not recorded" in told(cause, "against")
 
 
 def test_more_rows_are_told_as_rows_and_not_as_the_column_that_counts_them(make, log_of) -> None:

@@ -14,8 +14,8 @@ from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why.facts import Story
 
 CODE: Final = ("code", "")
-"""Stands in `Step.changed` for whatever of the code differs: what was not committed is, later."""
-_NO_CODE: Final = ("argv", "root")
+"""Stands in `Step.changed` for whatever of the tracked code differs: what was not committed is, later."""
+_NO_CODE: Final = ("argv", "root", "untracked")
 _MOST: Final = 100
 """Of more versions in between none is looked at."""
 

@@ -46,7 +46,7 @@ def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause
         if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
             continue  # the run that wrote it was made differently: that is the candidate
         shown = [
-            _Symptom(one, *_told_apart(pair, one, origins, explained=explained or bool(found.upstream)))
+            _symptom(pair, one, origins, explained=explained or bool(found.upstream))
             for one in symptoms.get(id(pair), [])
         ]
         causes.append(_feed(pair, shown, origins))
@@ -69,26 +69,28 @@ def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
 
 
 class _Symptom(NamedTuple):
-    """What was made of a feed: the columns that this moved, and those that something else did."""
+    """What was made of a feed: the columns that this moved, and those that something else did.
+
+    Of the former the names of those that may be of this feed: nobody says what they are made of.
+    """
 
     pair: Pair
     moved: list[Drift]
     foreign: frozenset[str]
+    unknown: list[str]
 
 
-def _told_apart(
-    root: Pair, symptom: Pair, origins: Origins, *, explained: bool
-) -> tuple[list[Drift], frozenset[str]]:
+def _symptom(root: Pair, pair: Pair, origins: Origins, *, explained: bool) -> _Symptom:
     """Columns that a feed can have moved, and others; where nothing else can have, all those of no origin."""
-
-    def is_of_root(moved: Drift | str) -> bool:
-        found = origins.of(symptom, moved)
-        return root in found if found or explained else True
-
-    drifts = [one for one in symptom.drifts if one.told]
-    mine = [one for one in drifts if is_of_root(one)]
-    names = [name for name in (*symptom.columns_removed, *symptom.columns_added) if not is_of_root(name)]
-    return mine, frozenset([*(one.column for one in drifts if one not in mine), *names])
+    drifts = [one for one in pair.drifts if one.told]
+    gone = [*pair.columns_removed, *pair.columns_added]
+    of = {one.column: origins.of(pair, one) for one in drifts} | {
+        name: origins.of(pair, name) for name in gone
+    }
+    mine = {name for name, found in of.items() if root in found or not (found or explained)}
+    moved = [one for one in drifts if one.column in mine]
+    unknown = [one.column for one in moved if not of[one.column]]
+    return _Symptom(pair, moved, frozenset(of.keys() - mine), unknown)
 
 
 def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
@@ -111,6 +113,8 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
             cause.columns = [drift.column for drift in moved[:MUCH]]
         if moved:
             cause.for_(f"shows in {short(one.pair)}: {columns(moved)}", *places_of(one.pair))
+        if one.unknown:
+            cause.but(f"of what {named(one.unknown)} was made is not recorded", *places_of(one.pair))
     if last and all(_severity(one.pair, one.foreign) == UNLIKELY for one in last):
         cause.strength = min(UNLIKELY, cause.strength + 1)
         what = "that moved" if last[0].foreign else "moved by PSI 0.1"

@@ -173,7 +173,7 @@ def _code(found: Found) -> list[Cause]:
     files = _own_files(change) or _files(change)
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
     cause.subject = cause.subject or cause.what
-    cause.paths = frozenset({CODE})
+    cause.paths = frozenset() if change["untracked"] else frozenset({CODE})
     where = [change[side]["source"] for side in ("before", "after")]
     cause.for_(_code_what(change), *where)
     if files:

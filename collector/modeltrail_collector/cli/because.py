@@ -7,13 +7,16 @@ from typing import Any, Final
 
 import click
 
+from modeltrail_collector.answers.why.code import diff_lines
 from modeltrail_collector.cli.trail import bold, coloured, dim, label, time
 from modeltrail_schemas.printable import all_printable, printable
 
 _COLOURS: Final = {"strong": "red", "possible": "yellow", "unlikely": "white"}
 _UNLIKELY_TOLD: Final = 3
 _FIGURES_TOLD: Final = 12
-_DIFF_LINES: Final = 12
+_DIFF_LINES: Final = 24
+_DIFF_SPARED: Final = 8
+"""A diff is cut where that saves more lines than these."""
 
 
 def print_why(answer: dict[str, Any], *, with_diff: bool) -> None:
@@ -29,7 +32,8 @@ def print_why(answer: dict[str, Any], *, with_diff: bool) -> None:
     _print_list("Ruled out: the same on both sides", answer["unchanged"])
     _print_list("Not recorded: cannot be ruled out", answer["not_recorded"])
     if diff:
-        _print_diff(diff, answer["changes"]["code"]["diff_from"], whole=with_diff)
+        came = answer["changes"]["code"]["diff_from"]
+        _print_diff(diff, came, _moved(answer["changes"]["data"]), whole=with_diff)
 
 
 def _print_notes(notes: list[str]) -> None:
@@ -121,20 +125,49 @@ def _print_list(title: str, sentences: list[str]) -> None:
         _wrapped(sentence.replace(f"{Path.cwd()}/", ""), "    ", "  ")
 
 
-def _print_diff(diff: str, diff_from: str, *, whole: bool) -> None:
+def _print_diff(diff: str, diff_from: str, names: set[str], *, whole: bool) -> None:
     came = {
         "repository": "made in this repository from both recorded states",
         "recorded": "as recorded",
         "parts": "of the two recorded uncommitted changes, as texts",
     }[diff_from]
     click.echo(f"\n{bold('Diff of the code')}  {dim(came)}")
-    lines = [printable(line.expandtabs()) for line in diff.splitlines()]
-    for line in lines if whole else lines[:_DIFF_LINES]:
+    lines = diff.splitlines()
+    told = lines if whole else _in_short(diff, names)
+    for line in told:
         colour = {"+": "green", "-": "red"}.get(line[:1])
-        click.echo(f"  {coloured(line, colour) if colour else dim(line)}")
-    if not whole and len(lines) > _DIFF_LINES:
-        more = len(lines) - _DIFF_LINES
-        click.echo(dim(f"  {more} more line{'s' if more > 1 else ''}: --diff"))
+        text = printable(line.expandtabs())
+        click.echo(f"  {coloured(text, colour) if colour else dim(text)}")
+    if len(told) < len(lines):
+        click.echo(dim(f"  {len(lines) - len(told)} more lines: --diff"))
+
+
+def _moved(data: list[dict[str, Any]]) -> set[str]:
+    """The columns that moved, came or went, in any data."""
+    lists = [[*pair["columns_added"], *pair["columns_removed"]] for pair in data]
+    return {name for names in lists for name in names} | {
+        one["column"] for pair in data for one in pair["drift"]
+    }
+
+
+def _in_short(diff: str, names: set[str]) -> list[str]:
+    """All of a diff that is not much longer; else the lines that changed, first where they name these."""
+    lines = diff.splitlines()
+    if len(lines) <= _DIFF_LINES + _DIFF_SPARED:
+        return lines
+    head, hunks = "", []
+    for kind, line in diff_lines(diff):
+        if kind == "hunk":
+            hunks.append((head, [line]))
+        elif kind == "body" and line[:1] in {"+", "-"} and hunks:
+            hunks[-1][1].append(line)
+        elif line.startswith("diff "):
+            head = line
+    hunks.sort(key=lambda hunk: not any(name in line for line in hunk[1] for name in names))
+    told: list[str] = []
+    for head, hunk in hunks:
+        told += [*([] if head in told else [head]), *hunk]
+    return told[:_DIFF_LINES]
 
 
 def _wrapped(text: str, rest: str, first: str | None = None) -> None:

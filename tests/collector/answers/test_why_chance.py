@@ -77,3 +77,35 @@ def test_how_long_it_trained_is_a_result(make, log_of) -> None:
         said = "How long it trained is a result here, and no cause: steps 12 → 13."
         assert (said in answer["notes"]) == (not causes)
         assert "Nothing that was recorded changed." not in answer["notes"]
+
+
+def deterministic(make, log_of, algorithm: str, *params: tuple) -> str:
+    """Of two trainings without a seed, whose parameters were all observed, and the notes on them."""
+    events = []
+    for number, accuracy in ((1, 0.8), (2, 0.7)):
+        made = copy.deepcopy(
+            make.train(number, make.base + timedelta(days=number), features="f", strength=1.0)
+        )
+        facets = made[1]["run"]["facets"]
+        facets["modelTrail_codeState"] |= {"commit": "1" * 40, "dirty": False}
+        facets["modelTrail_training"]["algorithm"] = algorithm
+        facets["modelTrail_hyperparameters"]["params"] = [
+            {"name": name, "value": value, "origin": "default"} for name, value in params
+        ]
+        judged = made[1]["inputs"][-1]["inputFacets"]["modelTrail_evaluation"]
+        judged["metrics"] = [{"name": "accuracy", "value": accuracy}]
+        events += made
+    return " ".join(answers.why(log_of(events), "churn@2")["notes"])
+
+
+def test_chance_is_not_blamed_on_a_training_that_draws_nothing(make, log_of) -> None:
+    """LogisticRegression draws with the solver saga and not with lbfgs, an MLP always, naive Bayes never."""
+    nothing = "the training drew nothing at random"
+    linear, seed = "sklearn.linear_model.LogisticRegression", ("random_state", None)
+    assert nothing in deterministic(make, log_of, linear, seed, ("solver", "lbfgs"))
+    assert f"No seed was fixed: {CHANCE}" in deterministic(make, log_of, linear, seed, ("solver", "saga"))
+    network = ("sklearn.neural_network.MLPClassifier", seed, ("solver", "lbfgs"))
+    assert f"No seed was fixed: {CHANCE}" in deterministic(make, log_of, *network)
+    assert nothing in deterministic(make, log_of, "sklearn.naive_bayes.GaussianNB", ("var_smoothing", 1e-9))
+    shuffled = (seed, ("solver", "lbfgs"), ("cv", "KFold(n_splits=5, shuffle=True)"))
+    assert f"No seed was fixed: {CHANCE}" in deterministic(make, log_of, linear, *shuffled)

@@ -1,13 +1,14 @@
 """Why a model version behaves differently from another one: what changed, and what that likely did."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
-from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
+from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.why import between, causes, chance, code, data, facts, figures, made
+from modeltrail_collector.answers.why.between import Step
+from modeltrail_collector.answers.why.cause import Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.log import Log
 
@@ -36,8 +37,10 @@ def why(
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same version.
     """
-    before, after, chosen = facts.read(of, first, second, against)
-    found = _compared(before, after, repository)
+    with opened(of) as db:
+        before, after, chosen = facts.read(db, first, second, against)
+        steps = [] if chosen["how"] == "previous" else between.read(db, before, after)
+    found = _compared(before, after, repository, steps)
     ranked = causes.ranked(found)
     return {
         "before": _version(before),
@@ -55,10 +58,10 @@ def why(
 def causes_of(db: Database, namespace: str, name: str, before: str, after: str) -> list[Row]:
     """The ranked causes alone, of two versions of one name."""
     old, new = facts.stories(db, *(facts.version(db, namespace, name, one) for one in (before, after)))
-    return causes.ranked(_compared(old, new, None))
+    return causes.ranked(_compared(old, new, None, []))
 
 
-def _compared(before: Story, after: Story, repository: Path | None) -> Found:
+def _compared(before: Story, after: Story, repository: Path | None, steps: list[Step]) -> Found:
     return Found(
         before,
         after,
@@ -67,6 +70,7 @@ def _compared(before: Story, after: Story, repository: Path | None) -> Found:
         code=code.compare(before, after, repository),
         upstream=made.upstream(before, after, repository),
         figures=figures.moved(before, after),
+        steps=steps,
     )
 
 
@@ -183,7 +187,7 @@ def _notes(found: Found, ranked: list[Row]) -> list[str]:
         if same_bytes and moved:
             said.append("The figures differ all the same: in how, or on what, they were measured.")
     if not same_bytes and (moved or same_bytes is False):
-        said += _randomness(found, ranked, alike=bool(compared) and not moved)
+        said += chance.said(found, ranked, alike=bool(compared) and not moved)
     if not compared:
         said.append(_not_compared(found))
     said += _doubts(found)
@@ -217,28 +221,3 @@ def _trained(found: Found) -> list[str]:
         f"{row['name']} {row['before'] or 'not recorded'} → {row['after'] or 'not recorded'}" for row in rows
     ]
     return [f"How long it trained is a result here, and no cause: {', '.join(told)}."] if told else []
-
-
-_SEARCHED: Final = (
-    "A search that is saved holds how long its fits took (cv_results_: mean_fit_time): its bytes differ "
-    "each time."
-)
-
-
-def _randomness(found: Found, ranked: list[Row], *, alike: bool) -> list[str]:
-    """What chance may have done, where no strong cause explains it; `alike`: all figures are the same."""
-    if any(row["strength"] == STRENGTHS[STRONG] for row in ranked):
-        return []
-    stories = (found.before, found.after)
-    if not ranked and alike and all(any(row["origin"] == "search" for row in one.params) for one in stories):
-        return [_SEARCHED]
-    fixed = [made.seeds(story) for story in stories]
-    if None in fixed:
-        return ["Whether seeds were fixed is not recorded: chance in training cannot be ruled out."]
-    if not all(fixed):
-        return ["No seed was fixed: training again may well give another model by chance."]
-    if any(seeds.keys() == {made.SPLIT} for seeds in fixed if seeds):
-        return ["Only the split was seeded: training again may well give another model by chance."]
-    if ranked:
-        return []
-    return ["Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."]

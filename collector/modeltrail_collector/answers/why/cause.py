@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.facts import Place, Story
 from modeltrail_collector.answers.why.made import Made
@@ -19,7 +20,8 @@ MUCH: Final = 5
 class Cause(msgspec.Struct):
     """One candidate; `columns` are those that moved most, `weight` how far (within one strength).
 
-    `doubtful`: it may not differ at all, and does not become likelier by being alone.
+    `doubtful`: it may not differ at all, and does not become likelier by being alone. `paths` are the
+    sections and paths that table `changes` tells it by, `at_peak` whether it came where a figure moved most.
     """
 
     kind: str
@@ -31,6 +33,8 @@ class Cause(msgspec.Struct):
     against: list[Row] = []
     columns: list[str] = []
     doubtful: bool = False
+    paths: frozenset[tuple[str, str]] = frozenset()
+    at_peak: bool = False
 
     def for_(self, text: str, *places: Place | None) -> None:
         """Add what speaks for it, with where in the log that stands."""
@@ -49,7 +53,7 @@ class Cause(msgspec.Struct):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """All that was compared."""
+    """All that was compared; `steps` are those over the versions in between, if there are any."""
 
     before: Story
     after: Story
@@ -58,6 +62,7 @@ class Found(msgspec.Struct, frozen=True):
     code: Row
     upstream: list[Row]
     figures: list[Row]
+    steps: list[Step] = []
 
 
 _BRIEF: Final = 60

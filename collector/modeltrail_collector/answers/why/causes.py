@@ -22,6 +22,10 @@ A change of data that nothing downstream shows goes down one step. Where what th
 same content, or the two models are the same bytes, what lies before it is unlikely. The only candidate there
 is goes up one step where code and environment were recorded on both sides: nothing else differs.
 
+Where the log has versions in between, a change goes down one step that came only where no figure moved. One
+that came where the figure that moved most made its largest move is told before others of its strength, and
+goes up one step where it alone came there.
+
 What changed in the data is told where it came in (`data.py`): the feed, not the features made from it, which
 are its evidence. Candidates are ordered by strength, then evaluation data, data, preparation,
 transformations, training, parameters, code, environment, then by how far they moved, then by name.
@@ -31,8 +35,10 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import code, data, feeds, figures, making
+from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _KINDS: Final = (
@@ -44,16 +50,17 @@ _KINDS: Final = (
 def ranked(found: Found) -> list[Row]:
     """The candidates as JSON, likeliest first."""
     made = making.made(found)
-    inside = [pair for pair in found.data if data.inside(pair, found.data)]
-    explained = making.explain(found, made, inside)
+    origins = Origins(found.data)
+    explained = making.explain(found, made, origins)
     causes = [
-        *feeds.candidates(found, [] if explained else inside),
-        *making.preparations(found),
+        *feeds.candidates(found, origins, explained=explained),
+        *making.preparations(found, origins),
         *made,
     ]
     _weigh(found, causes)
+    _weigh_steps(found, causes)
     causes += _evaluated(found, causes)
-    causes.sort(key=lambda one: (one.strength, _KINDS.index(one.kind), -one.weight, one.subject))
+    causes.sort(key=_order)
     return [cause.told(number) for number, cause in enumerate(causes, 1)]
 
 
@@ -87,6 +94,32 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
             cause.strength = max(STRONG, cause.strength - 1)
         else:
             cause.but("code or environment was not wholly recorded on both sides")
+
+
+def _order(cause: Cause) -> tuple[object, ...]:
+    return cause.strength, not cause.at_peak, _KINDS.index(cause.kind), -cause.weight, cause.subject
+
+
+def _weigh_steps(found: Found, causes: list[Cause]) -> None:
+    """What the versions in between say: where a change came, and whether a figure moved there."""
+    names = [row["name"] for row in found.figures if figures.has_moved(row)]
+    peak = max(found.steps, key=lambda step: step.moved.get(names[0], 0.0)) if names and found.steps else None
+    for cause in causes:
+        steps = [step for step in found.steps if cause.paths & step.changed]
+        if steps and all(step.compared and not step.moved for step in steps):
+            cause.strength = min(UNLIKELY, cause.strength + 1)
+            cause.but(f"where it changed no figure moved: {_called(steps)}")
+        elif peak in steps and peak.moved.get(names[0]):
+            cause.at_peak = True
+            alone = not any(one.paths & peak.changed for one in causes if one is not cause)
+            others = ", and nothing else that is told here did so" if alone else ""
+            cause.for_(f"it changed where {names[0]} moved most: {_called([peak])}{others}")
+            if alone and cause.strength == POSSIBLE and not cause.doubtful:
+                cause.strength = STRONG
+
+
+def _called(steps: list[Step]) -> str:
+    return named([f"{step.before} → {step.after}" for step in steps])
 
 
 def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:

@@ -20,6 +20,9 @@ from modeltrail_collector.answers.why.cause import (
 _SPEED: Final = re.compile(
     r"(^|_|\.)(n_jobs|nthread|num_threads|verbose|verbosity|copy|copy_X|memory|cache_size)$"
 )
+_UNSET: Final = frozenset({None, "null", "deprecated", "warn"})
+"""What libraries have as the default of a parameter that they renamed, or will give another one."""
+
 _USES: Final = {
     "use": "use", "split": "split", "features": "features", "labelColumn": "label column",
     "weightColumn": "weight column", "entityKey": "entity key", "asOf": "as of", "timeRange": "time range",
@@ -65,6 +68,7 @@ def _training(found: Found, training: list[Row], parameters: list[Row], foreign:
         }
         what = " → ".join(shown(row[side], absent[side]) for side in sides)
         cause = Cause("training", row["name"], what, POSSIBLE if seed else STRONG)
+        cause.paths = frozenset({("parameters", f"training.{row['name']}")})
         cause.for_(f"{row['name']}: {what}", *said_by_both(found, "modelTrail_training"))
         if seed:
             cause.but("a seed moves a stable model little")
@@ -93,6 +97,7 @@ def _uses(found: Found) -> list[Cause]:
         cause = causes.setdefault(
             (field, change.before, change.after), Cause("training", _USES[field], what, strength)
         )
+        cause.paths |= {("dataInputs", change.path)}
         cause.for_(f"{dataset}: {what}", *said_by_both(found, "modelTrail_dataUse"))
     return [*causes.values()]
 
@@ -133,16 +138,17 @@ def _parameters(found: Found, rows: list[Row]) -> list[Cause]:
     for row in rows:
         what = f"{shown(row['before'])} → {shown(row['after'])}"
         cause = Cause("parameters", row["name"], what, STRONG)
+        cause.paths = frozenset({("parameters", row["name"])})
         origins = [row["origin_before"], row["origin_after"]]
         text = f"{row['name']}: {what}"
         known = [origin for origin in dict.fromkeys(origins) if origin]
         cause.for_(text + (f" ({' → '.join(known)})" if known else ""), *where)
-        _weigh(found, cause, row, origins)
+        _weigh(found, cause, row)
         causes.append(cause)
     return causes
 
 
-def _weigh(found: Found, cause: Cause, row: Row, origins: list[str | None]) -> None:
+def _weigh(found: Found, cause: Cause, row: Row) -> None:
     """What speaks against a parameter as a cause."""
     if _SPEED.search(row["name"]):
         cause.strength = UNLIKELY
@@ -153,12 +159,35 @@ def _weigh(found: Found, cause: Cause, row: Row, origins: list[str | None]) -> N
     elif _is_same_value(row["before"], row["after"]):
         cause.strength = POSSIBLE
         cause.but("the same value of another type")
-    elif origins == ["default", "default"]:
-        cause.but("a default on both sides: the library changed it, see the environment")
-    elif set(origins) == {None, "default"} and None in (row["before"], row["after"]):
-        other = any(one["kind"] == "package" for one in found.made.environment())
-        cause.strength = UNLIKELY if other else POSSIBLE
-        cause.but("a default that only one side knows" + (": see the environment" if other else ""))
+    elif is_default(row):
+        is_new = None in (row["before"], row["after"])
+        whose = "a default that only one side knows" if is_new else "a default on both sides"
+        if library_differs(found):
+            cause.strength = UNLIKELY
+            cause.but(f"{whose}: see the environment")
+        else:
+            cause.strength = POSSIBLE if is_new else STRONG
+            cause.but(whose)
+
+
+def library_differs(found: Found) -> bool:
+    """Whether some package is there in another version: what may have other defaults."""
+    rows = found.made.environment()
+    return any(row["kind"] == "package" and None not in (row["before"], row["after"]) for row in rows)
+
+
+def is_default(row: Row) -> bool:
+    """Whether nobody chose a parameter that differs: it is a default wherever it is known."""
+    known = {row[f"origin_{side}"] for side in ("before", "after") if row[side] is not None}
+    return known == {"default"}
+
+
+def acts(row: Row) -> bool:
+    """Whether both values say what is computed, and not the same: no speed, and none that is not set."""
+    before, after = row["before"], row["after"]
+    if before in _UNSET or after in _UNSET or _SPEED.search(row["name"]):
+        return False
+    return not _is_same_value(before, after)
 
 
 def _is_same_value(before: str | None, after: str | None) -> bool:

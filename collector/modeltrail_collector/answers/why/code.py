@@ -201,7 +201,7 @@ def _patches(diff: str) -> dict[str, str]:
     """The part of a diff that each file has in it."""
     found: dict[str, str] = {}
     path = ""
-    for kind, line in _lines(diff):
+    for kind, line in diff_lines(diff):
         if kind == "head" and (header := _FILE.match(line)):
             path = header[2]
         found[path] = f"{found.get(path, '')}{line}\n"
@@ -245,7 +245,7 @@ def _reversed(patch: str) -> str:
     """The patch that takes a patch back."""
     swap = {"+": "-", "-": "+"}
     lines, held = [], ""
-    for kind, line in _lines(patch):
+    for kind, line in diff_lines(patch):
         if header := _HUNK.match(line) if kind == "hunk" else None:
             lines.append(f"@@ -{header[2]} +{header[1]} @@{header[3]}")
         elif kind == "body":
@@ -270,7 +270,7 @@ _FILE: Final = re.compile(r"diff --git a/(.+) b/(.+)$")
 _HUNK: Final = re.compile(r"@@ -(\d+(?:,\d+)?) \+(\d+(?:,\d+)?) @@(.*)")
 
 
-def _lines(diff: str) -> Iterator[tuple[str, str]]:
+def diff_lines(diff: str) -> Iterator[tuple[str, str]]:
     """(head, hunk or body, line): a removed line may itself begin with two dashes."""
     left = [0, 0]
     for line in diff.splitlines():
@@ -307,7 +307,7 @@ _WAYS: Final[tuple[tuple[str, Callable[[Row, Row, Path | None], str | None]], ..
 def files(diff: str) -> list[Row]:
     """The files of a diff, with how many lines came and went."""
     found: list[Row] = []
-    for kind, line in _lines(diff):
+    for kind, line in diff_lines(diff):
         if kind == "head" and (header := _FILE.match(line)):
             found.append({"path": header[2], "added": 0, "removed": 0})
         elif kind == "body" and found:

@@ -17,16 +17,19 @@ from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
 from modeltrail_collector.tables import pairing
+from modeltrail_collector.tables.differences import as_list
 from modeltrail_collector.tables.pairing import IN_MEMORY, Content
 
 _Identity = tuple[str, str]
+Field = tuple[str, str, str]
+"""Namespace and name of a dataset, and a column of it."""
 
 
 class Read(msgspec.Struct, eq=False):
     """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
 
     `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
-    from, with the label.
+    from, with the label; `made_of` says of which columns each of its own was made, where that is recorded.
     """
 
     namespace: str
@@ -44,7 +47,13 @@ class Read(msgspec.Struct, eq=False):
     profile: Said | None
     schema: dict[str, str | None]
     features: frozenset[str]
+    made_of: dict[str, list[Field]]
     place: Place | None
+
+    @property
+    def names(self) -> set[str]:
+        """Its columns, as far as anybody named them."""
+        return {*self.schema, *self.columns, *self.features}
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def compare(before: Story, after: Story) -> list[Pair]:
     pairs.sort(key=lambda pair: (pair.either.depth, pair.either.namespace == IN_MEMORY, pair.either.name))
     for pair in pairs:
         if pair.differs:
-            pair.causes = _upstream(pair, pairs)
+            pair.causes = [one for one in made_from(pair, pairs) if one.differs]
     return pairs
 
 
@@ -143,6 +152,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     schema = story.of_dataset(reader["run_id"], *identity, "schema")
     use = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse")
     said = use or schema or profile
+    writer = node["run"]
+    lineage = story.of_dataset(writer["run_id"], *identity, "columnLineage") if writer else None
     return Read(
         namespace=node["namespace"],
         name=node["name"],
@@ -154,11 +165,12 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         rows=node["rows"],
         reader=reader,
         readers={reader["run_id"]},
-        writer=node["run"],
+        writer=writer,
         depth=depth,
         profile=profile,
         schema=_columns(schema),
         features=_features(use),
+        made_of=_made_of(lineage),
         place=said.place if said else None,
     )
 
@@ -183,6 +195,19 @@ def _features(use: Said | None) -> frozenset[str]:
         return frozenset()
     others = [use.value.get(field) for field in ("labelColumn", "weightColumn")] if use else []
     return frozenset(name for name in (*told, *others) if isinstance(name, str))
+
+
+def _made_of(lineage: Said | None) -> dict[str, list[Field]]:
+    told = lineage.value.get("fields") if lineage else None
+    return {
+        column: [
+            (str(each.get("namespace")), str(each.get("name")), str(each.get("field")))
+            for each in as_list(field.get("inputFields"))
+            if isinstance(each, dict)
+        ]
+        for column, field in (told.items() if isinstance(told, dict) else ())
+        if isinstance(field, dict)
+    }
 
 
 def _reader(read: Read) -> object:
@@ -230,19 +255,18 @@ def sameness(pair: Pair) -> str:
     return f"has the same content{other}"
 
 
-def _upstream(pair: Pair, pairs: list[Pair]) -> list[Pair]:
-    """The changed pairs that this one was made from."""
+def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:
+    """The pairs that this one was made from."""
     mine = pair.either
     if mine.writer is not None:
         run_id = mine.writer["run_id"]
-        return [one for one in pairs if one.differs and one is not pair and run_id in one.either.readers]
+        return [one for one in pairs if one is not pair and run_id in one.either.readers]
     if mine.namespace != IN_MEMORY:
         return []
     return [
         one
         for one in pairs
-        if one.differs
-        and one.either.namespace != IN_MEMORY
+        if one.either.namespace != IN_MEMORY
         and mine.reader["run_id"] in one.either.readers
         and (mine.use is None or one.either.use in (mine.use, "other", None))
     ]

@@ -8,11 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
-from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet
 from modeltrail_collector.tables.own import are_several, own
 
@@ -21,6 +20,7 @@ _KEYS: Final = (
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
+    "columnLineage",
 )  # fmt: skip
 
 Place = dict[str, Any]
@@ -89,23 +89,22 @@ def label(model: Row) -> str:
     return f"{name}@{model['version']}"
 
 
-def read(of: Log | Database, first: str, second: str | None, against: str) -> tuple[Story, Story, Row]:
+def read(db: Database, first: str, second: str | None, against: str) -> tuple[Story, Story, Row]:
     """(the older version, the newer, how the older one was chosen).
 
     Raises:
         NotFound: There is no such version, or none to compare with.
         ConfigError: Both are the same.
     """
-    with opened(of) as db:
-        if second is None:
-            after = names.model(db, first)
-            before, chosen = _before(db, after, against)
-        else:
-            before, after = names.model(db, first), names.model(db, second)
-            chosen = {"how": "given", "reason": "both versions were given"}
-        if _identity(before) == _identity(after):
-            raise ConfigError(f"{label(after)} is compared with itself: name two versions")
-        return *stories(db, before, after), chosen
+    if second is None:
+        after = names.model(db, first)
+        before, chosen = _before(db, after, against)
+    else:
+        before, after = names.model(db, first), names.model(db, second)
+        chosen = {"how": "given", "reason": "both versions were given"}
+    if _identity(before) == _identity(after):
+        raise ConfigError(f"{label(after)} is compared with itself: name two versions")
+    return *stories(db, before, after), chosen
 
 
 def version(db: Database, namespace: str, name: str, version: str) -> Row:

@@ -1,5 +1,7 @@
 """Candidates among the data: where a change came in, what shows it, and what does not."""
 
+from typing import Final, NamedTuple
+
 from modeltrail_collector.answers.why import data, drift
 from modeltrail_collector.answers.why.cause import (
     MUCH,
@@ -14,14 +16,18 @@ from modeltrail_collector.answers.why.cause import (
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place
+from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables import pairing
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
+_MORE_ROWS: Final = 0.1
+"""So large a share of its rows makes a change of data a possible cause."""
 
-def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
+
+def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause]:
     """One for each dataset in which a change came in.
 
-    What changed inside of the making run is one only where nothing there explains it.
+    What changed inside of the making run is one only where nothing there explains it (`explained`).
     """
     symptoms: dict[int, list[Pair]] = {}
     for pair in found.data:
@@ -33,13 +39,17 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
     for pair in found.data:
         writer = pair.either.writer
         inside = data.inside(pair, found.data)
-        if not pair.differs or pair.causes or (inside and pair not in unexplained):
+        if not pair.differs or pair.causes or (inside and explained):
             continue
         if pair.either.use == "test":  # it acts on the figures alone, and is a candidate of its own
             continue
         if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
             continue  # the run that wrote it was made differently: that is the candidate
-        causes.append(_feed(pair, symptoms.get(id(pair), [])))
+        shown = [
+            _symptom(pair, one, origins, explained=explained or bool(found.upstream))
+            for one in symptoms.get(id(pair), [])
+        ]
+        causes.append(_feed(pair, shown, origins))
         _doubt(found, pair, causes[-1])
         if inside:
             causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
@@ -58,34 +68,78 @@ def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
             cause.but(f"nothing is recorded of what {story.label} read: it may have read it too")
 
 
-def _feed(pair: Pair, symptoms: list[Pair]) -> Cause:
-    last = [symptom for symptom in symptoms if symptom.either.depth == 1 and symptom.profiled]
-    still = all(_severity(one) == UNLIKELY for one in last)
-    unused = _unused(pair, last) if still else frozenset()
+class _Symptom(NamedTuple):
+    """What was made of a feed: the columns that this moved, and those that something else did.
+
+    Of the former the names of those that may be of this feed: nobody says what they are made of.
+    """
+
+    pair: Pair
+    moved: list[Drift]
+    foreign: frozenset[str]
+    unknown: list[str]
+
+
+def _symptom(root: Pair, pair: Pair, origins: Origins, *, explained: bool) -> _Symptom:
+    """Columns that a feed can have moved, and others; where nothing else can have, all those of no origin."""
+    drifts = [one for one in pair.drifts if one.told]
+    gone = [*pair.columns_removed, *pair.columns_added]
+    of = {one.column: origins.of(pair, one) for one in drifts} | {
+        name: origins.of(pair, name) for name in gone
+    }
+    mine = {name for name, found in of.items() if root in found or not (found or explained)}
+    moved = [one for one in drifts if one.column in mine]
+    unknown = [one.column for one in moved if not of[one.column]]
+    return _Symptom(pair, moved, frozenset(of.keys() - mine), unknown)
+
+
+def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
+    last = [one for one in symptoms if one.pair.either.depth == 1 and one.pair.profiled]
+    unused = _unused(pair, last, origins)
     cause = Cause("data", pair.either.name, _changed(pair, unused), UNLIKELY)
-    own, shown = _severity(pair, unused), [_severity(symptom) for symptom in symptoms if symptom.profiled]
+    cause.paths = frozenset(
+        ("dataInputs", f"{side.name}#{field}")
+        for side in (pair.before, pair.after)
+        if side
+        for field in ("fingerprint", "version", "rows", "columns", "name")
+    )
+    own = _severity(pair, unused)
+    shown = [_severity(one.pair, one.foreign) for one in symptoms if one.pair.profiled]
     cause.strength = own if pair.profiled or own == STRONG else min([own, POSSIBLE, *shown])
     _tell_pair(cause, pair, unused)
-    for symptom in sorted(symptoms, key=lambda one: -one.either.depth):
-        moved = [one for one in symptom.drifts if one.level in {"large", "moderate"}]
+    for one in sorted(symptoms, key=lambda one: -one.pair.either.depth):
+        moved = [drift for drift in one.moved if drift.level in {"large", "moderate"}]
         if not pair.profiled and moved and not cause.columns:
-            cause.columns = [one.column for one in moved[:MUCH]]
+            cause.columns = [drift.column for drift in moved[:MUCH]]
         if moved:
-            cause.for_(f"shows in {short(symptom)}: {columns(moved)}", *places_of(symptom))
-    if last and still:
+            cause.for_(f"shows in {short(one.pair)}: {columns(moved)}", *places_of(one.pair))
+        if one.unknown:
+            cause.but(f"of what {named(one.unknown)} was made is not recorded", *places_of(one.pair))
+    if last and all(_severity(one.pair, one.foreign) == UNLIKELY for one in last):
         cause.strength = min(UNLIKELY, cause.strength + 1)
-        cause.but(f"no column of {short(last[0])} moved by PSI 0.1", *places_of(last[0]))
-    drifts = [one for each in (pair, *symptoms) for one in each.drifts if one.column not in unused]
+        what = "that moved" if last[0].foreign else "moved by PSI 0.1"
+        whose = " is known to come of it" if last[0].foreign else ""
+        cause.but(f"no column of {short(last[0].pair)} {what}{whose}", *places_of(last[0].pair))
+    drifts = [one for one in pair.drifts if one.column not in unused]
+    drifts += [drift for one in symptoms for drift in one.moved]
     cause.weight = max((one.psi or 0.0 for one in drifts), default=0.0)
     return cause
 
 
-def _unused(pair: Pair, last: list[Pair]) -> frozenset[str]:
-    """The columns that the model did not learn from, as far as that is recorded of it."""
-    sides = [side for one in (pair, *last) for side in (one.before, one.after) if side]
+def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str]:
+    """The columns that the model did not learn from, nor from what is made of them, as far as is recorded."""
+    sides = [
+        side for one in (pair, *(each.pair for each in last)) for side in (one.before, one.after) if side
+    ]
     learned = {name for side in sides if side.depth == 1 for name in side.features}
     known = {one.column for one in pair.drifts}.union(*(side.schema for side in sides))
-    return frozenset(known - learned) if learned else frozenset()
+    behind = {
+        name
+        for each in last
+        if any(origins.is_derived(each.pair, one.column) for one in each.moved)
+        for name in origins.hidden(pair, each.pair)
+    }
+    return frozenset(known - learned - behind) if learned else frozenset()
 
 
 def _changed(pair: Pair, unused: frozenset[str]) -> str:
@@ -97,6 +151,8 @@ def _changed(pair: Pair, unused: frozenset[str]) -> str:
     gone = [name for name in (*pair.columns_removed, *pair.columns_added) if name not in unused]
     if gone:
         return f"other columns: {named(gone)}"
+    if pair.before and pair.after and _rows_moved(pair) >= _MORE_ROWS:
+        return f"rows {pair.before.rows:,} → {pair.after.rows:,}"
     return "other content" + ("" if pair.profiled else ", which is all that is recorded")
 
 
@@ -111,7 +167,7 @@ def _severity(pair: Pair, unused: frozenset[str] = frozenset()) -> int:
     broken = others or any(one.types for one in drifts)
     if broken or missing >= 0.1 or rows >= 0.5 or any(one.level == "large" for one in drifts):
         return STRONG
-    softly = missing >= drift.MISSING_MOVED or rows >= 0.1 or set(pair.columns_added) - unused
+    softly = missing >= drift.MISSING_MOVED or rows >= _MORE_ROWS or set(pair.columns_added) - unused
     if softly or any(one.told for one in drifts) or not pair.profiled:
         return POSSIBLE
     return UNLIKELY

@@ -1,10 +1,12 @@
 """Candidates among how a version was made: upstream runs, transformations, parameters, code, environment."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.why import chosen
+from modeltrail_collector.answers.why import chosen, data, environment
 from modeltrail_collector.answers.why import code as code_
+from modeltrail_collector.answers.why.between import CODE
 from modeltrail_collector.answers.why.cause import (
     MUCH,
     POSSIBLE,
@@ -16,21 +18,15 @@ from modeltrail_collector.answers.why.cause import (
     brief,
     named,
     said_by_both,
-    shown,
 )
 from modeltrail_collector.answers.why.data import Pair
+from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.feeds import columns, places_of, short
+from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.differences import Change
 
-_COMPUTES: Final = frozenset({
-    "numpy", "scipy", "pandas", "polars", "pyarrow", "scikit-learn", "torch", "tensorflow", "keras", "jax",
-    "jaxlib", "xgboost", "lightgbm", "catboost", "transformers", "lightning", "pytorch-lightning",
-    "statsmodels", "datasets", "tokenizers", "accelerate", "imbalanced-learn", "category-encoders", "optuna",
-    "feature-engine", "prophet", "spacy", "gensim", "onnx", "pyspark", "h2o", "duckdb",
-})  # fmt: skip
 
-
-def preparations(found: Found) -> list[Cause]:
+def preparations(found: Found, origins: Origins) -> list[Cause]:
     """One for each upstream job whose run was made differently."""
     causes = []
     for row in found.upstream:
@@ -48,12 +44,12 @@ def preparations(found: Found) -> list[Cause]:
         cause = Cause("preparation", job, f"was made differently: {what}", strength)
         for text in told:
             cause.for_(text, place[0].place if place else None)
-        _tell_outputs(found, cause, job)
+        _tell_outputs(found, cause, job, origins)
         causes.append(cause)
     return causes
 
 
-def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
+def _tell_outputs(found: Found, cause: Cause, job: str, origins: Origins) -> None:
     """What came of an upstream run decides: the same content, or another one of the same inputs."""
     wrote = [pair for pair in found.data if pair.either.writer and pair.either.writer["job_name"] == job]
     if wrote and all(pair.change == "same" for pair in wrote):
@@ -65,6 +61,10 @@ def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
         cause.for_(f"its inputs are the same, and {short(own[0])} is not", *places_of(own[0]))
     elif any(pair.differs for pair in wrote):
         cause.but("its inputs changed too, which is told above or below")
+        added = [each for each in _inside(found, origins) if each.pair in wrote]
+        cause.strength = max(STRONG, cause.strength - 1) if added else cause.strength
+        for each in added:
+            cause.for_(each.text, *places_of(each.pair))
     for pair in own:
         rows = [side.rows for side in (pair.before, pair.after) if side and side.rows is not None]
         if len(set(rows)) > 1:
@@ -73,19 +73,64 @@ def _tell_outputs(found: Found, cause: Cause, job: str) -> None:
             cause.for_(f"{short(pair)}: {columns(moved)}", *places_of(pair))
 
 
-def explain(found: Found, causes: list[Cause], inside: list[Pair]) -> bool:
+class _Inside(NamedTuple):
+    """What changed inside of the run that made data: columns that moved, and columns that came or went."""
+
+    pair: Pair
+    drifts: list[Drift]
+    names: list[str]
+
+    @property
+    def text(self) -> str:
+        how = [named(self.names)] if self.names else []
+        how += [columns(self.drifts)] if self.drifts else []
+        if not self.pair.causes:
+            told = f" (columns {how[0]})" if self.names else f" ({how[0]})" if how else ""
+            return f"{short(self.pair)} changed inside of the run{told}, its files did not"
+        return f"{short(self.pair)}: {', '.join(how)}, which no change in what it was made from explains"
+
+
+def explain(found: Found, causes: list[Cause], origins: Origins) -> bool:
     """Say of what runs in the making run that data changed inside of it; whether anything can."""
-    kinds = {"environment"} if code_.only_others(found.code) else {"code", "environment"}
-    able = [one for one in causes if one.kind in kinds or one.subject in chosen.ABLE]
+    able = _able(found, causes)
+    likelier = set()
+    for each in _inside(found, origins):
+        if each.pair.either.writer is not None:
+            continue  # of an upstream run
+        for cause in [one for one in able if not _can_hardly(one, each, able)] or able:
+            cause.for_(each.text, *places_of(each.pair))
+            cause.columns = [*each.names, *(one.column for one in each.drifts)][:MUCH]
+            likelier.add(id(cause))
     for cause in able:
-        for pair in inside:
-            gone = [*pair.columns_removed, *pair.columns_added]
-            moved = [one for one in pair.drifts if one.told]
-            how = f" (columns {named(gone)})" if gone else f" ({columns(moved)})" if moved else ""
-            cause.for_(f"{short(pair)} changed inside of the run{how}, its files did not", *places_of(pair))
-        if inside:
+        if id(cause) in likelier:
             cause.strength = max(STRONG, cause.strength - 1)
     return bool(able)
+
+
+def _able(found: Found, causes: list[Cause]) -> list[Cause]:
+    """What can change data inside of a run; of the packages those that compute, where these differ."""
+    libraries = [one for one in causes if one.kind == "environment"][:1]
+    code = [] if code_.only_others(found.code) else [one for one in causes if one.kind == "code"]
+    return [*(one for one in causes if one.subject in chosen.ABLE), *code, *libraries]
+
+
+def _inside(found: Found, origins: Origins) -> Iterator[_Inside]:
+    """What changed in data that a run made, and not in what it was made from."""
+    for pair in found.data:
+        if data.inside(pair, found.data):
+            moved = [one for one in pair.drifts if one.told]
+            yield _Inside(pair, moved, [*pair.columns_removed, *pair.columns_added])
+        elif pair.causes and any(origins.inside(pair)):
+            yield _Inside(pair, *origins.inside(pair))
+
+
+def _can_hardly(cause: Cause, each: _Inside, able: list[Cause]) -> bool:
+    """Columns come, go and move by code rather than by a library, and not by another seed."""
+    if not each.names and not each.drifts:
+        return False
+    if cause.kind == "environment":
+        return bool(each.names) or any(one.kind == "code" for one in able)
+    return cause.kind == "training" and cause.strength == POSSIBLE
 
 
 def _paths(changes: list[Change]) -> str:
@@ -106,7 +151,7 @@ def made(found: Found) -> list[Cause]:
         *_transformations(found),
         *chosen.candidates(found),
         *_code(found),
-        *_environment(found),
+        *environment.candidates(found),
     ]
 
 
@@ -115,6 +160,7 @@ def _transformations(found: Found) -> list[Cause]:
     if not changes:
         return []
     cause = Cause("transformations", _paths(changes), "other steps from raw columns to features", STRONG)
+    cause.paths = frozenset(("transformations", change.path) for change in changes)
     for change in changes[:MUCH]:
         cause.for_(_change(change), *said_by_both(found, "modelTrail_featureTransformations"))
     return [cause]
@@ -127,6 +173,7 @@ def _code(found: Found) -> list[Cause]:
     files = _own_files(change) or _files(change)
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
     cause.subject = cause.subject or cause.what
+    cause.paths = frozenset() if change["untracked"] else frozenset({CODE})
     where = [change[side]["source"] for side in ("before", "after")]
     cause.for_(_code_what(change), *where)
     if files:
@@ -184,29 +231,3 @@ def _code_what(change: Row) -> str:
 
 def _commit(state: Row) -> str:
     return (state["commit"] or "none")[:12] + ("+" if state["diff_sha256"] else "")
-
-
-def _environment(found: Found) -> list[Cause]:
-    rows = found.made.environment()
-    framework = found.after.find("modelTrail_training")
-    computes = _COMPUTES | {str(framework.value.get("framework"))} if framework else _COMPUTES
-    near = [row for row in rows if _computes(row, computes)]
-    where = said_by_both(found, "modelTrail_environment", "processing_engine")
-    causes = []
-    for some, strength in ((near, POSSIBLE), ([row for row in rows if row not in near], UNLIKELY)):
-        if not some:
-            continue
-        told = [f"{row['name']} {shown(row['before'])} → {shown(row['after'])}" for row in some]
-        what = "another version of what computes" if strength == POSSIBLE else "other packages or machine"
-        cause = Cause("environment", named(told), what, strength)
-        for text in told[:MUCH]:
-            cause.for_(text, *where)
-        if strength == UNLIKELY:
-            cause.but("none of it is known to compute the model")
-        causes.append(cause)
-    return causes
-
-
-def _computes(row: Row, known: frozenset[str]) -> bool:
-    name = row["name"].lower().replace("_", "-")
-    return (row["kind"] == "package" and name in known) or name in {"python.version", "os.arch", "engine"}

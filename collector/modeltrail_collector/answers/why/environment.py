@@ -1,0 +1,111 @@
+"""Candidates among what the making run ran on: the libraries that compute first, then all else."""
+
+import re
+from typing import Final
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.why import chosen
+from modeltrail_collector.answers.why.cause import (
+    MUCH,
+    POSSIBLE,
+    STRONG,
+    UNLIKELY,
+    Cause,
+    Found,
+    named,
+    said_by_both,
+    shown,
+)
+from modeltrail_collector.tables.differences import as_list
+
+_COMPUTES: Final = frozenset({
+    "numpy", "scipy", "pandas", "polars", "pyarrow", "scikit-learn", "torch", "tensorflow", "keras", "jax",
+    "jaxlib", "xgboost", "lightgbm", "catboost", "transformers", "lightning", "pytorch-lightning",
+    "statsmodels", "datasets", "tokenizers", "accelerate", "imbalanced-learn", "category-encoders", "optuna",
+    "feature-engine", "prophet", "spacy", "gensim", "onnx", "pyspark", "h2o", "duckdb",
+})  # fmt: skip
+_INSTALLED_AS: Final = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
+"""Libraries that are imported by another name than they are installed by."""
+
+
+def candidates(found: Found) -> list[Cause]:
+    """What computes, in another version; and all else.
+
+    A computing library that one side lacks is among the rest: the program of that side did without it.
+    """
+    own = _libraries(found)
+    rows = sorted(found.made.environment(), key=lambda row: _order(row, own))
+    near = [row for row in rows if _computes(row, own)]
+    where = said_by_both(found, "modelTrail_environment", "processing_engine")
+    causes = []
+    for some, what, strength in (
+        (near, "another version of what computes", POSSIBLE),
+        ([row for row in rows if row not in near], "other packages or machine", UNLIKELY),
+    ):
+        if not some:
+            continue
+        told = [f"{row['name']} {shown(row['before'])} → {shown(row['after'])}" for row in some]
+        cause = Cause("environment", named(told), what, strength)
+        cause.paths = frozenset(
+            ("environment", f"packages.{row['name']}" if row["kind"] == "package" else row["name"])
+            for row in some
+        )
+        for text in told[:MUCH]:
+            cause.for_(text, *where)
+        if strength == UNLIKELY:
+            cause.but("none of it is known to compute the model")
+        causes.append(cause)
+    if causes:
+        _tell_defaults(found, causes[0])
+    return causes
+
+
+def _tell_defaults(found: Found, cause: Cause) -> None:
+    """Parameters that differ and nobody chose: the library's doing, and as strong as chosen ones."""
+    rows = [row for row in found.made.parameters() if chosen.is_default(row)]
+    if rows and chosen.library_differs(found):
+        told = [f"{row['name']} {shown(row['before'])} → {shown(row['after'])}" for row in rows]
+        cause.for_(f"defaults that differ: {named(told)}", *said_by_both(found, "modelTrail_hyperparameters"))
+        cause.strength = STRONG if any(map(chosen.acts, rows)) else POSSIBLE
+
+
+def _libraries(found: Found) -> frozenset[str]:
+    """The libraries that the run tells of: the model's framework, and those of its steps."""
+    said = []
+    for story in (found.before, found.after):
+        training = story.find("modelTrail_training")
+        steps = story.find("modelTrail_featureTransformations")
+        said += [str(training.value.get("framework"))] if training else []
+        said += [
+            str(step.get("library")).partition(" ")[0]
+            for step in (as_list(steps.value.get("steps")) if steps else ())
+            if isinstance(step, dict)
+        ]
+    return frozenset(_installed_as(name) for name in said)
+
+
+def _installed_as(name: str) -> str:
+    name = re.sub(r"[-_.]+", "-", name).lower()
+    return _INSTALLED_AS.get(name, name)
+
+
+def _order(row: Row, own: frozenset[str]) -> tuple[bool, ...]:
+    """The run's own libraries first, then other versions, then what came or went."""
+    return (
+        _installed_as(row["name"]) not in own,
+        None in (row["before"], row["after"]),
+        row["kind"] != "package",
+        not _is_known(row),
+    )
+
+
+def _computes(row: Row, own: frozenset[str]) -> bool:
+    if row["kind"] != "package":
+        return row["name"].lower() in {"python.version", "os.arch", "engine"}
+    if _installed_as(row["name"]) in own:
+        return True
+    return _is_known(row) and None not in (row["before"], row["after"])
+
+
+def _is_known(row: Row) -> bool:
+    return _installed_as(row["name"]) in _COMPUTES

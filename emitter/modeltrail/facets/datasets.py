@@ -79,6 +79,7 @@ class ModelTrailEvaluationInputDatasetFacet(Facet):
         dataset: `{"namespace", "name", "version", "digest"}`.
         metrics: entries as `metric_entry` makes them.
         model_digest: of the model's artifact.
+        model_id: what facets of the run that fitted the model call it.
         baseline: `{"modelVersion", "metrics"}` that it was held against.
         reviewer: who looked at it.
         signed_report: `{"uri", "sha256"}`.
@@ -93,6 +94,7 @@ class ModelTrailEvaluationInputDatasetFacet(Facet):
     dataset: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
     model_digest: str | None = None
+    model_id: str | None = None
     baseline: Mapping[str, Any] | None = None
     reviewer: str | None = None
     signed_report: Mapping[str, Any] | None = None

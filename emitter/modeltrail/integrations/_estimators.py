@@ -79,7 +79,7 @@ def _record_asked(
     record_beside(run, {name: given[name] for name in _BESIDE if given.get(name) is not None}, fit)
     if booster is not None:
         _boosting.record_base(run, fit, _base(given))
-        _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
+        _boosting.begin(run, fit, _names(roles, given.get("eval_names") or ()))
     return source
 
 
@@ -147,9 +147,10 @@ def _record_fitted(run: Run, fit: Fit | None, estimator: Any, source: Named, row
     if fit is not None and isinstance(best, dict):
         record_params(run, _found(best), fit)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
-            run.metric("mean_test_score", score, step=step, split="validation")
+            run.metric("mean_test_score", score, step=step, split="validation", of=fit)
         if (chosen := facts.chosen(estimator)) is not None:
-            # The series ends with the last candidate; what is told of the run is the best one.
-            run.facts.metrics.set_last("mean_test_score", chosen[1], step=chosen[0], split="validation")
+            # The series ends with the last candidate; what is told of the search is the best one.
+            told = {"split": "validation", "model_id": run.facts.fits.judged(fit)}
+            run.facts.metrics.set_last("mean_test_score", chosen[1], step=chosen[0], **told)
         if hasattr(estimator, "best_score_"):
-            run.metric("best_score", float(estimator.best_score_), split="validation")
+            run.metric("best_score", float(estimator.best_score_), split="validation", of=fit)

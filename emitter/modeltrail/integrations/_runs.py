@@ -17,8 +17,8 @@ from modeltrail.runs.fits import Fit
 MAX_MODELS: Final = 50
 """Of so many models of one run the parameters are told: each has some dozens, and an event has to be sent."""
 
-Params = tuple[str | None, Mapping[str, Any], Origin]
-"""The part of a model that they belong to, parameters, where from."""
+Params = tuple[str | None, Mapping[str, Any], Origin | None]
+"""The part of a model that they belong to, parameters, where from, if that is known."""
 
 
 _alone: Weakly[tuple[Dataset, Facts]] = Weakly()

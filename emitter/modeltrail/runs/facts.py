@@ -233,10 +233,6 @@ class Facts:
             made.remember(source, self.fits.of(source))
             self.models.append(made)
             self._came_of(made, before)
-            are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
-            for each in self.models:
-                each.is_of_several = are_several
-                each.is_told_apart = each.fit in self._apart()
         return made
 
     def _came_of(self, made: Model, before: Fit | None) -> None:
@@ -247,6 +243,7 @@ class Facts:
         if before is not None and before is made.fit.before and before not in self._made_of_fits():
             self.fits.replace(before, made.fit)
             self.params.forget(before)
+            self.metrics.forget(before.id)
             self.training.forget(before)
             self.more_steps = [each for each in self.more_steps if each[0] is not before]
 
@@ -257,6 +254,15 @@ class Facts:
         """The fits that are told apart, since several models came of them; none where it is one."""
         found = self._made_of_fits()
         return {fit for fit in found if fit is not None} if len(found) > 1 else set()
+
+    def told_models(self) -> list[Model]:
+        """The output models, each with how it is told apart: also from fits that only figures are of."""
+        found, apart, judged = list(self.models), self._apart(), self.metrics.models()
+        are_several = len({each.view.algorithm for each in found} - {None}) > 1
+        for each in found:
+            each.is_of_several = are_several
+            each.is_told_apart = each.fit in apart or (each.fit is not None and bool(judged - {each.fit.id}))
+        return found
 
     def made_of(self, thing: object) -> Model | None:
         """The output model that an object was saved as; of a search also its best model may have been.
@@ -389,5 +395,5 @@ class Facts:
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:
-        metrics = self.metrics.summary()
+        metrics = self.metrics.summary({fit.id for fit in self._made_of_fits() if fit is not None})
         return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None

@@ -284,7 +284,8 @@ class Lifecycle:
             for name, value in evaluation.values():
                 self._gone[name] += 1
                 more = {"split": evaluation.role, "dataset": evaluation.reference()}
-                self.facts.metrics.add(name, value, self._gone[name] - 1, **more)
+                model_id = evaluation.model_id
+                self.facts.metrics.add(name, value, self._gone[name] - 1, **more, model_id=model_id)
             return
         model = self._scored(subject) if isinstance(evaluation.model, ref) else self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:

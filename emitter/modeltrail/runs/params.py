@@ -78,7 +78,7 @@ def _marked(fit: Fit | None, entry: dict[str, Any], apart: AbstractSet[Fit] = fr
     """
     if fit in apart and fit is not None:
         return {**entry, "modelId": fit.id}
-    return entry if fit is None or fit.number == 1 else {**entry, "component": fit.id}
+    return entry if fit is None or fit.number == 1 else {**entry, "component": fit.label}
 
 
 def _text(value: Any) -> str:

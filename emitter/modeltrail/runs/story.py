@@ -42,7 +42,7 @@ class Teller:
                 dataset.as_output()
                 for dataset in (
                     *list(facts.outputs.values()),
-                    *(model.dataset(facts.declared) for model in list(facts.models)),
+                    *(model.dataset(facts.declared) for model in facts.told_models()),
                 )
             ],
         )

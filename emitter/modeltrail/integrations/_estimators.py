@@ -43,7 +43,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
     loads.forget(estimator)
-    fit = run.facts.fits.begin(type(estimator).__name__, estimator) if facts.is_model(estimator) else None
+    fit = _begin(run, estimator) if facts.is_model(estimator) else None
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):
         source = _record_asked(run, fit, estimator, features, given)
@@ -63,6 +63,12 @@ def observe_fit(call: Call) -> Finish | None:
             own.end(error)
 
     return finish
+
+
+def _begin(run: Run, estimator: Any) -> Fit:
+    """What an estimator had learned before is gone, unless it is to go on."""
+    afresh = not getattr(estimator, "warm_start", False)
+    return run.facts.fits.begin(type(estimator).__name__, estimator, afresh=afresh)
 
 
 def _record_asked(

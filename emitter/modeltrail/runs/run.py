@@ -150,7 +150,7 @@ class Run(Lifecycle):
             capture: how they came to be known.
             of: as of `params`.
         """
-        self._do("transformations", lambda: self.facts.add_steps(steps, capture, self._fit(of)), None)
+        self._do("transformations", lambda: self.facts.fitted_steps.add(steps, capture, self._fit(of)), None)
 
     def _read(self, given: object) -> list[transforms.Seen]:
         """What a step reads: in the place of data that this run does not know, the files it was read from."""

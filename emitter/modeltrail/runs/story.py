@@ -91,7 +91,7 @@ class Teller:
             **{facet.KEY: facet.to_dict() for facet in facts.facets()},
         }
         with guarded("writing parameters as text"):
-            if parameters := facts.params.execution():
+            if parameters := facts.params.execution(facts.apart()):
                 facets["executionParameters"] = parameters
         if facts.tags:
             facets["tags"] = standard.tags_run(dict(facts.tags))

@@ -6,7 +6,7 @@ from typing import Any, Final
 from modeltrail import api, naming
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _boosting, _scores
+from modeltrail.integrations import _around, _boosting, _calls, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
@@ -31,8 +31,8 @@ UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
 def observe_fit(call: Call) -> Finish | None:
     """Records what goes in, then what came out."""
     given = call.arguments()
-    if len(given) < 2:
-        return None  # the original is about to complain
+    if len(given) < 2 or _is_helper():
+        return None  # the original is about to complain, or it is of no model
     estimator, features, *_ = given.values()
     given = {**_passed_on(given), **given}
     boosted = _boosted(estimator)
@@ -63,6 +63,15 @@ def observe_fit(call: Call) -> Finish | None:
             own.end(error)
 
     return finish
+
+
+def _is_helper() -> bool:
+    """Whether a function of scikit-learn fits something for itself: `silhouette_score` encodes labels.
+
+    Those of `sklearn.preprocessing` prepare data for who calls them.
+    """
+    name = _calls.caller("sklearn.base", "sklearn.utils.")
+    return name.startswith("sklearn.") and not name.startswith("sklearn.preprocessing.")
 
 
 def _begin(run: Run, estimator: Any) -> Fit:

@@ -226,7 +226,7 @@ class Facts:
                 self.models.remove(made)
                 made.update(view, name)
             before = made.fit
-            made.remember(source, self.fits.of(source))
+            made.remember(source, self.fits.came_of(source))
             self.models.append(made)
             self._came_of(made, before)
         return made
@@ -279,11 +279,17 @@ class Facts:
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
             saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
+            saved = saved or self._holder_of(self.fits.of(thing))
         if saved is not None or (view := loads.of(thing)) is None:
             return saved
         with self._lock:
             same = next((each for each in self.models if each.view.digest == view.digest), None)
             return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
+
+    def _holder_of(self, fit: Fit | None) -> Model | None:
+        """The output model that holds what came of a fit beside others, and is no model itself."""
+        holders = (each for each in self.models if each.fit is not None and each.fit.is_holder)
+        return next((each for each in holders if each.fit is not None and fit in each.fit.parts), None)
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""

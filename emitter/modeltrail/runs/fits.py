@@ -1,12 +1,13 @@
 """The fits of a run, so that what is recorded of an object is told of the model that it was saved as."""
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import attrs
 
 from modeltrail.guard import warn_once
+from modeltrail.observe import holding
 from modeltrail.observe.weakly import Weakly
 
 MAX_TOLD: Final = 50
@@ -107,14 +108,23 @@ class Fits:
         self._left[made] = None
         return made
 
-    def holding(self, kind: str, fits: Collection[Fit]) -> Fit:
-        """The fit of what holds models, known by their fits: of one model it is that model's own."""
-        if len(fits) == 1:
-            return next(iter(fits))
-        known = (each for each in self._left if each.is_holder and each.kind == kind)
-        made = next((each for each in known if each.parts.keys() == set(fits)), None) or self._make(kind)
-        made.parts, made.is_holder = dict.fromkeys(fits), True
-        return made
+    def came_of(self, thing: object) -> Fit | None:
+        """What a thing that is saved came of, with the fits of all that it holds; None if of none.
+
+        What was not fitted itself, and holds one model, came of that one's.
+        """
+        fit = self.of(thing)
+        known = dict.fromkeys(self.of(each) for each in holding.within(thing))
+        inside = [each for each in known if each is not None and each is not fit]
+        if fit is None and len(inside) > 1:
+            kind = type(thing).__name__
+            held = (each for each in self._left if each.is_holder and each.parts.keys() == set(inside))
+            fit = next(held, None) or self._make(kind)
+            fit.is_holder = True
+        elif fit is None:
+            return inside[0] if inside else None
+        fit.parts |= dict.fromkeys(inside)
+        return fit
 
     def bind(self, fit: Fit, thing: object) -> None:
         """An object came of a fit: a booster, or what a search found best."""

@@ -268,7 +268,7 @@ class Lifecycle:
         """An object was saved as an output model that is described already."""
 
         def record() -> None:
-            model.remember(source, self.facts.fits.of(source))
+            model.remember(source, self.facts.fits.came_of(source))
             with self._lock:
                 self.facts.models.append(model)
             self._turned_out(model)

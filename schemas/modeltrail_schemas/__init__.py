@@ -51,10 +51,10 @@ FACETS: Final = (
     FacetSpec(
         "modelTrail_featureTransformations", "ModelTrailFeatureTransformationsRunFacet", "run", "1-0-1"
     ),
-    FacetSpec("modelTrail_metrics", "ModelTrailMetricsRunFacet", "run", "1-0-0"),
-    FacetSpec("modelTrail_metricSeries", "ModelTrailMetricSeriesRunFacet", "run", "1-0-0"),
-    FacetSpec("modelTrail_evaluation", "ModelTrailEvaluationInputDatasetFacet", "input_dataset", "1-0-0"),
-    FacetSpec("modelTrail_model", "ModelTrailModelDatasetFacet", "dataset", "1-0-1"),
+    FacetSpec("modelTrail_metrics", "ModelTrailMetricsRunFacet", "run", "1-0-1"),
+    FacetSpec("modelTrail_metricSeries", "ModelTrailMetricSeriesRunFacet", "run", "1-0-1"),
+    FacetSpec("modelTrail_evaluation", "ModelTrailEvaluationInputDatasetFacet", "input_dataset", "1-0-1"),
+    FacetSpec("modelTrail_model", "ModelTrailModelDatasetFacet", "dataset", "1-0-2"),
     FacetSpec(
         "modelTrail_modelArtifact", "ModelTrailModelArtifactOutputDatasetFacet", "output_dataset", "1-0-1"
     ),

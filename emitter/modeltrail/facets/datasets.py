@@ -79,6 +79,7 @@ class ModelTrailEvaluationInputDatasetFacet(Facet):
         dataset: `{"namespace", "name", "version", "digest"}`.
         metrics: entries as `metric_entry` makes them.
         model_digest: of the model's artifact.
+        model_id: what facets of the run that fitted the model call it.
         baseline: `{"modelVersion", "metrics"}` that it was held against.
         reviewer: who looked at it.
         signed_report: `{"uri", "sha256"}`.
@@ -93,6 +94,7 @@ class ModelTrailEvaluationInputDatasetFacet(Facet):
     dataset: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
     model_digest: str | None = None
+    model_id: str | None = None
     baseline: Mapping[str, Any] | None = None
     reviewer: str | None = None
     signed_report: Mapping[str, Any] | None = None
@@ -108,6 +110,8 @@ class ModelTrailModelDatasetFacet(Facet):
         flavor: how it is loaded: `sklearn`, `xgboost`, `onnx`, …
         format: how it is stored: `joblib`, `pickle`, `safetensors`, …
         model_id: what facets of its run that tell several models apart call it.
+        part_ids: what they call the parts of it that were fitted on their own.
+        holds: of what is no model itself the qualified classes of the fitted models in it.
         algorithm: as in the training facet, where that can tell only of one of the run's models.
         architecture: its structure, in the framework's own words.
         parameter_count: number of fitted numbers.
@@ -127,6 +131,8 @@ class ModelTrailModelDatasetFacet(Facet):
     flavor: str | None = None
     format: str | None = None
     model_id: str | None = None
+    part_ids: Sequence[str] | None = None
+    holds: Sequence[str] | None = None
     algorithm: str | None = None
     architecture: str | None = None
     parameter_count: int | None = None

@@ -215,7 +215,7 @@ class ModelTrailMetricSeriesRunFacet(Facet):
 
     Attributes:
         seq: the chunk's number, from 0.
-        points: at most `MAX_POINTS` of `{"name", "step", "value", "nonFinite", "at", "split"}`.
+        points: at most `MAX_POINTS` of `{"name", "step", "value", "nonFinite", "at", "split", "modelId"}`.
         from_: the first step in it; `from` on the wire.
         to: the last step in it.
     """

@@ -99,6 +99,7 @@ def metric_entry(
     direction: str | None = None,
     ci: Mapping[str, Any] | None = None,
     threshold: float | None = None,
+    model_id: str | None = None,
     capture: str | None = None,
 ) -> dict[str, Any]:
     """One entry of `modelTrail_metrics`, of an evaluation, or a point of a series.
@@ -116,6 +117,7 @@ def metric_entry(
         direction: `max` or `min`: which is better.
         ci: confidence interval, `{"low", "high", "level"}`.
         threshold: what it had to reach.
+        model_id: which of the models that the run fits it was measured of.
         capture: where it differs from the facet's.
 
     Raises:
@@ -128,7 +130,8 @@ def metric_entry(
     elif type(number) is not float and type(number) is not int:
         raise TypeError(f"metric {name!r}: {value!r} is no number; give an int or a float")
     optional = {"step": step, "epoch": epoch, "at": at, "split": split, "dataset": dataset, "slice": slice_}
-    optional |= {"unit": unit, "direction": direction, "ci": ci, "threshold": threshold, "capture": capture}
+    optional |= {"unit": unit, "direction": direction, "ci": ci, "threshold": threshold}
+    optional |= {"modelId": model_id, "capture": capture}
     entry.update({key: item for key, item in optional.items() if item is not None})
     return entry
 

@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from modeltrail.integrations import _imports, _patch
+from modeltrail import api
+from modeltrail.integrations import _calls, _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import argument
-from modeltrail.integrations._saving import record_saved
-from modeltrail.observe import boosters, origins
+from modeltrail.integrations._runs import known_alone
+from modeltrail.integrations._saving import record_holder, record_saved
+from modeltrail.observe import boosters, holding, loads, origins
 
 _SEED_BITS: Final = 64
 
@@ -27,7 +29,7 @@ def observe(integration: str) -> None:
         "sklearn.model_selection",
         lambda module: _patch.wrap_function(integration, module.train_test_split, observe_split),
     )
-    for name in ("joblib", "pickle"):
+    for name in ("joblib", "pickle", "cloudpickle"):
         _imports.when_imported(
             name, lambda module: _patch.wrap_function(integration, module.dump, observe_dump)
         )
@@ -83,22 +85,37 @@ def observe_split(call: Call) -> Finish:
 
 
 def observe_dump(call: Call) -> Finish | None:
-    """A saved model is an output, with what is known of it from memory; a saved transformer is data."""
-    if not any(is_fitted_thing(each) for each in (*call.args, *call.kwargs.values())):
-        return None
+    """A saved model is an output, with what is known of it from memory; a saved transformer is data.
+
+    What holds fitted models is one too.
+    """
     dumped = argument(call.function, call.args, call.kwargs)
     target: Any = argument(call.function, call.args, call.kwargs, 1)
     path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not is_fitted_thing(dumped) or not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or _calls.caller().startswith("joblib."):  # its cache
+        return None
+    is_one = is_fitted_thing(dumped)
+    held = [] if is_one else [each for each in holding.within(dumped, _is_known) if _is_known(each)]
+    if not is_one and not held:
         return None
 
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
             if hasattr(target, "flush"):  # what lies in the buffer is part of the file
                 target.flush()
+            if held:
+                record_holder(dumped, held, Path(path))
+                return
             record_saved(dumped, Path(path), is_model=boosters.is_native(dumped) or facts.is_model(dumped))
 
     return finish
+
+
+def _is_known(thing: object) -> bool:
+    """Whether something is a model that was seen to be fitted, or to be loaded."""
+    run = api.current_run()
+    is_own = run is not None and run.facts.fits.of(thing) is not None
+    return is_own or known_alone(thing) is not None or loads.file(thing) is not None
 
 
 def is_fitted_thing(given: object) -> bool:

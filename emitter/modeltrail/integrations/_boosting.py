@@ -86,17 +86,19 @@ class _Course:
     Attributes:
         run: what it is recorded in.
         roles: of the sets that it is judged by.
+        model_id: what the run calls the model.
         settled: when a round was written down in full.
     """
 
     run: Run
     roles: Mapping[str, Role]
+    model_id: str | None
     settled: float = 0.0
 
     def read(self, scores: Sequence[Score]) -> Iterator[Measured]:
         """What a round scored, as metrics."""
         for place, metric, value, *is_higher_better in scores:
-            more: dict[str, Any] = {"split": self.roles.get(place, "validation")}
+            more: dict[str, Any] = {"split": self.roles.get(place, "validation"), "model_id": self.model_id}
             if is_higher_better:
                 more["direction"] = "max" if is_higher_better[0] else "min"
             yield f"{place}-{metric}", value, more
@@ -115,9 +117,9 @@ def follows() -> bool:
 # --- the course of a training ------------------------------------------------------------
 
 
-def begin(run: Run, roles: Mapping[str, Role]) -> None:
+def begin(run: Run, fit: Fit, roles: Mapping[str, Role]) -> None:
     """Have the rounds that this thread trains from here on told in the run."""
-    _courses[threading.get_ident()] = _Course(run, roles)
+    _courses[threading.get_ident()] = _Course(run, roles, run.facts.fits.judged(fit))
 
 
 def end() -> None:
@@ -146,7 +148,7 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
     run, own = current_or_own("Booster")
     fit = run.facts.fits.begin("Booster")
     with ended_when_interrupted(own), guarded("looking at a training"):
-        begin(run, _record_asked(run, fit, call, given, asked))
+        begin(run, fit, _record_asked(run, fit, call, given, asked))
 
     def finish(booster: Any, error: BaseException | None) -> None:
         end()
@@ -250,7 +252,7 @@ def record_fitted(run: Run, fit: Fit | None, fitted: Any, *, fresh: bool) -> Non
             boosters.trained_for_own(booster)
     run.training(steps=boosters.rounds(booster), of=fit)
     for name, value in boosters.best(booster).items() if fresh else ():
-        run.metric(name, value)
+        run.metric(name, value, of=fit)
 
 
 # --- predictions ------------------------------------------------------------

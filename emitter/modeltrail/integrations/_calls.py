@@ -5,7 +5,9 @@ that those start. What another thread starts meanwhile does not.
 """
 
 import os
+import sys
 import threading
+from types import FrameType
 from weakref import WeakKeyDictionary
 
 from modeltrail.guard import guarded
@@ -48,6 +50,18 @@ def is_observing() -> bool:
 def is_inside() -> bool:
     """Whether this thread is the one that an observed call is going on in."""
     return threading.get_ident() in _going_on
+
+
+def caller(*passed: str) -> str:
+    """The module that makes the observed call, without those whose names begin so."""
+    frame = sys._getframe()  # noqa: SLF001  inspect.stack would read the source of each
+    while frame.f_back is not None and _module(frame).startswith(("modeltrail.", *passed)):
+        frame = frame.f_back
+    return _module(frame)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def starts(thread: threading.Thread) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from modeltrail import api, naming
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _boosting, _scores
+from modeltrail.integrations import _around, _boosting, _calls, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
@@ -31,8 +31,8 @@ UNKNOWN: Final = Dataset(naming.IN_MEMORY, "unknown")
 def observe_fit(call: Call) -> Finish | None:
     """Records what goes in, then what came out."""
     given = call.arguments()
-    if len(given) < 2:
-        return None  # the original is about to complain
+    if len(given) < 2 or _is_helper():
+        return None  # the original is about to complain, or it is of no model
     estimator, features, *_ = given.values()
     given = {**_passed_on(given), **given}
     boosted = _boosted(estimator)
@@ -43,7 +43,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
     loads.forget(estimator)
-    fit = run.facts.fits.begin(type(estimator).__name__, estimator) if facts.is_model(estimator) else None
+    fit = _begin(run, estimator) if facts.is_model(estimator) else None
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):
         source = _record_asked(run, fit, estimator, features, given)
@@ -65,6 +65,21 @@ def observe_fit(call: Call) -> Finish | None:
     return finish
 
 
+def _is_helper() -> bool:
+    """Whether a function of scikit-learn fits something for itself: `silhouette_score` encodes labels.
+
+    Those of `sklearn.preprocessing` prepare data for who calls them.
+    """
+    name = _calls.caller("sklearn.base", "sklearn.utils.")
+    return name.startswith("sklearn.") and not name.startswith("sklearn.preprocessing.")
+
+
+def _begin(run: Run, estimator: Any) -> Fit:
+    """What an estimator had learned before is gone, unless it is to go on."""
+    afresh = not getattr(estimator, "warm_start", False)
+    return run.facts.fits.begin(type(estimator).__name__, estimator, afresh=afresh)
+
+
 def _record_asked(
     run: Run, fit: Fit | None, estimator: Any, features: Any, given: Mapping[str, Any]
 ) -> Named:
@@ -79,7 +94,7 @@ def _record_asked(
     record_beside(run, {name: given[name] for name in _BESIDE if given.get(name) is not None}, fit)
     if booster is not None:
         _boosting.record_base(run, fit, _base(given))
-        _boosting.begin(run, _names(roles, given.get("eval_names") or ()))
+        _boosting.begin(run, fit, _names(roles, given.get("eval_names") or ()))
     return source
 
 
@@ -147,9 +162,10 @@ def _record_fitted(run: Run, fit: Fit | None, estimator: Any, source: Named, row
     if fit is not None and isinstance(best, dict):
         record_params(run, _found(best), fit)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
-            run.metric("mean_test_score", score, step=step, split="validation")
+            run.metric("mean_test_score", score, step=step, split="validation", of=fit)
         if (chosen := facts.chosen(estimator)) is not None:
-            # The series ends with the last candidate; what is told of the run is the best one.
-            run.facts.metrics.set_last("mean_test_score", chosen[1], step=chosen[0], split="validation")
+            # The series ends with the last candidate; what is told of the search is the best one.
+            told = {"split": "validation", "model_id": run.facts.fits.judged(fit)}
+            run.facts.metrics.set_last("mean_test_score", chosen[1], step=chosen[0], **told)
         if hasattr(estimator, "best_score_"):
-            run.metric("best_score", float(estimator.best_score_), split="validation")
+            run.metric("best_score", float(estimator.best_score_), split="validation", of=fit)

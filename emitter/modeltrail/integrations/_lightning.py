@@ -19,9 +19,10 @@ from modeltrail.integrations import _around, _frames, _patch, _trainers, _traini
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._runs import Params, current_or_own, record_params
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 
 # Arguments of a Trainer -> the attributes that hold what came of them.
@@ -55,12 +56,14 @@ class _Fit:
 
     Attributes:
         run: what it is recorded in.
+        fit: what the model is to that.
         base: where the module was loaded from.
         has_begun: whether it came to its loop.
         saved: the files that it left so far, and after how many steps.
     """
 
     run: Run
+    fit: Fit
     base: str | Model | None
     has_begun: bool = False
     saved: dict[str, int] = attrs.field(factory=dict)
@@ -103,7 +106,9 @@ def observe_fit(call: Call) -> Finish | None:
     if trainer is None or module is None or trainer.global_rank != 0:
         return None
     run, own = current_or_own(type(module).__name__)
-    fit = _going_on[trainer] = _Fit(run, _trainers.place(module))
+    run.learns(module)
+    begun = run.facts.fits.begin(type(module).__name__, module)
+    fit = _going_on[trainer] = _Fit(run, begun, _trainers.place(module))
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)
@@ -133,7 +138,7 @@ def observe_begin(call: Call, _: Any) -> None:
     trainer = call.args[0].trainer
     if (fit := _going_on.get(trainer)) is not None:
         fit.has_begun = True
-        _record_asked(fit.run, trainer, trainer.lightning_module, trainer.ckpt_path or fit.base)
+        _record_asked(fit, trainer, trainer.lightning_module)
 
 
 def observe_epoch(call: Call, _: Any) -> None:
@@ -143,56 +148,60 @@ def observe_epoch(call: Call, _: Any) -> None:
     if (fit := _going_on.get(trainer)) is None or trainer.sanity_checking:
         return
     split: Role = "validation" if trainer.validating else "train"
+    at: Any = {"step": trainer.global_step, "epoch": trainer.current_epoch, "split": split, "of": fit.fit}
     for name, value in connector.metrics["callback"].items():
-        fit.run.metric(name, float(value), step=trainer.global_step, epoch=trainer.current_epoch, split=split)
+        fit.run.metric(name, float(value), **at)
 
 
-def _record_asked(run: Run, trainer: Any, module: Any, base: Any) -> None:
+def _record_asked(begun: _Fit, trainer: Any, module: Any) -> None:
+    run, fit = begun.run, begun.fit
     judged = [sources.see(each) for each in _loaders(trainer.val_dataloaders)]
     trained, *more = [sources.see(each) for each in _loaders(trainer.train_dataloader)]
-    sources.record_data(run, trained, judged)
+    sources.record_data(run, trained, judged, fit)
     for each in more:
-        sources.record_data(run, each, [])
-    _record_hparams(run, module)
-    _record_settings(run, trainer)
+        sources.record_data(run, each, [], fit)
+    record_params(run, [*_hparams(module), *_settings(trainer)], fit)
     for each in trainer.optimizers:
-        _trainers.record_params(run, _training.optimizer_params(each))
+        record_params(run, _training.optimizer_params(each), fit)
     for each in trainer.lr_scheduler_configs:
-        _trainers.record_settings(run, each.scheduler, last_epoch=-1)  # it counts on
+        _trainers.record_settings(run, fit, each.scheduler, last_epoch=-1)  # it counts on
     for each in trainer.early_stopping_callbacks:
-        _trainers.record_settings(run, each, min_delta=abs(each.min_delta))
-    if base is not None:
-        _trainers.record_base(run, base)
+        _trainers.record_settings(run, fit, each, min_delta=abs(each.min_delta))
+    if (base := trainer.ckpt_path or begun.base) is not None:
+        _trainers.record_base(run, base, fit)
     package = type(trainer.strategy).__module__.partition(".")[0]
     version = sys.modules[package].__version__
     seen = {**_training.facts(module), "framework": package, "framework_version": version}
-    run.training(**seen | _distributed(trainer))
+    run.training(**seen | _distributed(trainer), of=fit)
 
 
-def _record_hparams(run: Run, module: Any) -> None:
+def _hparams(module: Any) -> list[Params]:
     """What the module keeps of its own arguments."""
     given = dict(getattr(module, "hparams", {}))
     known = inspect.signature(type(module)).parameters
     left = {name for name, value in given.items() if name in known and known[name].default == value}
-    run.params({name: value for name, value in given.items() if name not in left})
-    run.params({name: value for name, value in given.items() if name in left}, origin="default")
+    return [
+        (None, {name: value for name, value in given.items() if name not in left}, "explicit"),
+        (None, {name: value for name, value in given.items() if name in left}, "default"),
+    ]
 
 
-def _record_settings(run: Run, trainer: Any) -> None:
+def _settings(trainer: Any) -> list[Params]:
     """Of a Trainer that was made before `autolog` nobody knows what it was given."""
     values = {name: getattr(trainer, attribute) for name, attribute in _SETTINGS.items()}
     values["accelerator"] = type(trainer.accelerator).__name__.removesuffix("Accelerator").lower()
     values["strategy"] = type(trainer.strategy).__name__
     asked = _asked.get(trainer)
     if asked is None:
-        run.params(values, origin=None, component="Trainer")
-        return
+        return [("Trainer", values, None)]
     given = {name: value for name, value in values.items() if name in asked}
     set_outside = {name for name in values if f"PL_TRAINER_{name.upper()}" in os.environ} - given.keys()
-    run.params(given, component="Trainer")
-    run.params({name: values[name] for name in set_outside}, origin="env", component="Trainer")
     left = values.keys() - given.keys() - set_outside
-    run.params({name: values[name] for name in sorted(left)}, origin="default", component="Trainer")
+    return [
+        ("Trainer", given, "explicit"),
+        ("Trainer", {name: values[name] for name in set_outside}, "env"),
+        ("Trainer", {name: values[name] for name in sorted(left)}, "default"),
+    ]
 
 
 def _distributed(trainer: Any) -> dict[str, Any]:
@@ -214,15 +223,15 @@ def _loaders(given: Any) -> Iterator[Any]:
 
 def _record_fitted(fit: _Fit, trainer: Any, module: Any) -> bool:
     """How far it came, and what it left; also where it failed. Whether it left files."""
-    fit.run.training(epochs=trainer.current_epoch, steps=trainer.global_step)
+    fit.run.training(epochs=trainer.current_epoch, steps=trainer.global_step, of=fit.fit)
     for each in trainer.early_stopping_callbacks:
         if each.stopped_epoch:
-            fit.run.metric("stopped_epoch", each.stopped_epoch)
+            fit.run.metric("stopped_epoch", each.stopped_epoch, of=fit.fit)
     names = ("last_model_path", "best_model_path")
     kept = [getattr(each, name, "") for name in names for each in trainer.checkpoint_callbacks]
     kept = [each for each in kept if each in fit.saved]
     current = [each for each in kept if fit.saved[each] == trainer.global_step]
-    return _trainers.record_kept(fit.run, module, kept, current[-1] if current else None)
+    return _trainers.record_kept(fit.run, fit.fit, module, kept, current[-1] if current else None)
 
 
 # --- evaluations ------------------------------------------------------------

@@ -3,6 +3,7 @@
 Whichever function writes them: what is saved, or read from, is the first argument, and the file the second.
 """
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from modeltrail.integrations import _training as training
 from modeltrail.integrations._frames import Function, argument, record_read
 from modeltrail.observe import code, origins
 from modeltrail.observe.model import ModelView
+from modeltrail.runs import Run
 
 
 def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -59,12 +61,27 @@ def record_file(saved: Any, target: Any) -> None:
     found = list(modules.candidates(saved))
     if any(record_trained(each, place) for each in found):
         return
+    run = api.current_run()
+    part = _part_of_fitted(run, found) if run is not None else None
     whole = [each for each in found if not isinstance(each, Mapping)]
     is_model = bool(whole) or any(hasattr(each, "_metadata") for each in found)
     if whole:
         _saving.record_saved(modules.inner(whole[0]), place, is_model=True)
-    elif (run := api.current_run()) is not None:
-        (run.output_model if is_model else run.output)(place)
+    elif run is not None and is_model:
+        run.output_model(place, of=part)
+    elif run is not None:
+        run.output(place)
+
+
+def _part_of_fitted(run: Run, saved: Sequence[Any]) -> Any:
+    """What of a module that a trainer fitted is saved, or has this state; None if nothing of any."""
+    fitted = [each for each in run.facts.fits.things() if hasattr(each, "named_parameters")]
+    for module, state in itertools.product(fitted, saved):
+        part, fit = modules.meant(module, state), run.facts.fits.of(module)
+        if part is not None and fit is not None:
+            run.facts.fits.bind(fit, part)
+            return part
+    return None
 
 
 def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> bool:

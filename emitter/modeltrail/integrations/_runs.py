@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 from modeltrail import api
 from modeltrail.event import Dataset
-from modeltrail.guard import warn_once
 from modeltrail.observe import code
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import Run
@@ -14,11 +13,8 @@ from modeltrail.runs.arguments import Origin
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.fits import Fit
 
-MAX_MODELS: Final = 50
-"""Of so many models of one run the parameters are told: each has some dozens, and an event has to be sent."""
-
-Params = tuple[str | None, Mapping[str, Any], Origin]
-"""The part of a model that they belong to, parameters, where from."""
+Params = tuple[str | None, Mapping[str, Any], Origin | None]
+"""The part of a model that they belong to, parameters, where from, if that is known."""
 
 
 _alone: Weakly[tuple[Dataset, Facts]] = Weakly()
@@ -62,9 +58,6 @@ def ended_when_interrupted(own: Run | None) -> Iterator[None]:
 
 def record_params(run: Run, found: Iterable[Params], fit: Fit | None) -> None:
     """Record parameters: of a model's fit, or of the run as a whole."""
-    if fit is not None and fit.number > MAX_MODELS:
-        message = "a run fits more than %d models; the parameters of the first are told"
-        warn_once("many models fitted", message, MAX_MODELS)
-        return
+    run.facts.forget_gone()
     for component, params, origin in found:
         run.params(params, origin=origin, component=component, of=fit)

@@ -1,5 +1,7 @@
 """What a library's save is, whichever library it is of."""
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from os import PathLike
 from typing import Any, Final
 
@@ -49,6 +51,26 @@ def record_saved(
             if known is None and (alone := known_alone(fitted)) is not None:
                 own.facts.learned_as(alone[1])
             own.output_model(place, of=fitted)
+
+
+def record_holder(holder: object, models: Sequence[object], place: str | PathLike[str]) -> None:
+    """A file that holds fitted models, and is none itself: a dict, a tuple, an object of the user's class.
+
+    Of one model it is that one, stored in another way, so that what it scores is the file's.
+    """
+    view = model.holder(models, place)
+    if len(models) == 1:
+        record_saved(models[0], view, is_model=True)
+        return
+    current = api.current_run()
+    with (
+        api.run(f"{code.script_name()}.save", job_type="JOB")
+        if current is None
+        else nullcontext(current) as run
+    ):
+        for alone in filter(None, map(known_alone, models)):
+            run.input(alone[0], role="train")
+        run.output_model(view, of=holder)
 
 
 def record_loaded(place: str | PathLike[str] | Model) -> None:

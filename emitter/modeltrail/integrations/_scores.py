@@ -57,13 +57,25 @@ class _Prediction:
         estimator: who predicted.
         features: from what.
         role: what that is to it.
+        fitted: the run that fitted it, and what that calls it as it was then.
         seen: what there was to be seen of the features, once the first score asked.
     """
 
     estimator: _Weak
     features: _Weak
     role: Role
+    fitted: tuple[str, str | None] | None
     seen: Source | None = None
+
+    def model_id(self, run: Run) -> str | None:
+        """What this run calls the model; None of one that it has not fitted."""
+        return self.fitted[1] if self.fitted is not None and self.fitted[0] == run.run_id else None
+
+    def model(self, run: Run) -> Any:
+        """Who predicted; None where it is gone, or was fitted again since."""
+        estimator = self.estimator()
+        is_as_then = run.facts.fits.judged(estimator) == self.model_id(run)
+        return estimator if is_as_then else None
 
 
 @attrs.frozen
@@ -140,7 +152,9 @@ def observe_predict(call: Call) -> Finish | None:
 
 def remember_predictions(estimator: Any, features: Any, seen: Source | None = None) -> Finish:
     """As `observe_predict`; `seen` is what is known of features that are not at hand any more."""
-    found = _Prediction(weak(estimator), weak(features), _role(estimator, features), seen)
+    run = api.current_run()
+    fitted = None if run is None else (run.run_id, run.facts.fits.judged(estimator))
+    found = _Prediction(weak(estimator), weak(features), _role(estimator, features), fitted, seen)
 
     def finish(predictions: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -154,7 +168,7 @@ def remember_predictions(estimator: Any, features: Any, seen: Source | None = No
             )
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
-        if api.current_run() is not None and _is_array(predictions):
+        if run is not None and _is_array(predictions):
             _remember_choices(predictions, found)
 
     return finish
@@ -237,22 +251,31 @@ def observe_metric(call: Call) -> Finish | None:
             return
         name, score = _called(call.function, given), float(value)
         known = _of(predictions)
-        estimator = known.estimator() if known is not None else None
-        features = known.features() if known is not None else None
-        if known is not None and known.seen is None and features is not None:
-            known.seen = see(features, truth)
-        if known is not None and known.seen is not None and estimator is not None:
-            _evaluate(run, estimator, known.seen, known.role, {name: score})
-            return
-        # Data that is gone may have been another copy of what was trained on.
-        more: Any = {}
-        if known is not None and (features is not None or known.role == "train"):
-            more["split"] = known.role
-        counts = _counts.setdefault(run, Counter())
-        run.metric(name, score, step=counts[name], capture="observed", **more)
-        counts[name] += 1
+        if known is None or not _judged(run, known, truth, {name: score}):
+            counts = _counts.setdefault(run, Counter())
+            more = {} if known is None else _of_model(run, known)
+            run.metric(name, score, step=counts[name], capture="observed", **more)
+            counts[name] += 1
 
     return finish
+
+
+def _judged(run: Run, known: _Prediction, truth: Any, metrics: Mapping[str, float]) -> bool:
+    """Record an evaluation of the model that predicted, if that and its data are still there."""
+    features, estimator = known.features(), known.model(run)
+    if known.seen is None and features is not None:
+        known.seen = see(features, truth)
+    if known.seen is None or estimator is None:
+        return False
+    _evaluate(run, estimator, known.seen, known.role, metrics)
+    return True
+
+
+def _of_model(run: Run, known: _Prediction) -> dict[str, Any]:
+    """Whose metric it is, on what; data that is gone may have been another copy of what was trained on."""
+    is_known = known.features() is not None or known.role == "train"
+    found = {"model_id": known.model_id(run), "split": known.role if is_known else None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _of(predictions: Any) -> _Prediction | None:

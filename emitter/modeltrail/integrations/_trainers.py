@@ -14,10 +14,12 @@ from weakref import WeakKeyDictionary
 from modeltrail import api, naming
 from modeltrail.integrations import _saving, _training
 from modeltrail.integrations import _sources as sources
+from modeltrail.integrations._runs import record_params
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 
 PLAIN: Final = (str, int, float, bool, type(None))
@@ -66,12 +68,12 @@ def record_loaded(module: Any, where: str | Model) -> None:
     _saving.record_loaded(where)
 
 
-def record_base(run: Run, where: str | Model) -> None:
+def record_base(run: Run, where: str | Model, fit: Fit) -> None:
     """What a training goes on with."""
-    _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)))
+    _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)), fit)
 
 
-def record_kept(run: Run, module: Any, kept: Sequence[str], current: str | None) -> bool:
+def record_kept(run: Run, fit: Fit, module: Any, kept: Sequence[str], current: str | None) -> bool:
     """Checkpoints that a training left, the best one last; `current` is the one that the module equals.
 
     Returns:
@@ -81,7 +83,7 @@ def record_kept(run: Run, module: Any, kept: Sequence[str], current: str | None)
     for each in found:
         is_current = current is not None and each == _absolute(current)
         model.saved(module, each)
-        run.output_model(each, of=module if is_current else None)
+        run.output_model(each, of=module if is_current else fit)
         if is_current:
             lies_in(module, each)
     return bool(found)
@@ -96,20 +98,14 @@ def record_made(own: Run, module: Any) -> None:
 # --- settings ------------------------------------------------------------
 
 
-def record_settings(run: Run, thing: Any, **values: Any) -> None:
+def record_settings(run: Run, fit: Fit, thing: Any, **values: Any) -> None:
     """How something was made: `values`, else its attributes that are called as its arguments are."""
     kind = type(thing)
     found = {
         name: getattr(thing, name) for name in inspect.signature(kind).parameters if hasattr(thing, name)
     }
     plain = {name: value for name, value in {**found, **values}.items() if is_plain(value)}
-    record_params(run, _training.by_origin(kind, plain))
-
-
-def record_params(run: Run, params: Sequence[tuple[str, dict[str, Any], str]]) -> None:
-    """Parameters as (component, values, origin)."""
-    for component, values, origin in params:
-        run.params(values, origin=origin, component=component)  # type: ignore[arg-type]
+    record_params(run, _training.by_origin(kind, plain), fit)
 
 
 def is_plain(value: Any) -> bool:

@@ -21,6 +21,7 @@ from modeltrail.event import Dataset
 from modeltrail.guard import guarded, is_kept
 from modeltrail.integrations import _around, _calls
 from modeltrail.integrations import _modules as modules
+from modeltrail.integrations._runs import Params
 from modeltrail.integrations._saving import MODEL
 from modeltrail.integrations._sources import Source, is_same, record, see
 from modeltrail.observe import model as observed
@@ -125,7 +126,7 @@ class Training:
     model: Callable[[], Any]
     run: Run | None
     facts: dict[str, Any]
-    params: list[tuple[str, dict[str, Any], str]]
+    params: list[Params]
     steps: int = 0
     epochs: int = 0
     began: float = attrs.field(factory=time.perf_counter)
@@ -214,7 +215,7 @@ class Training:
         """Tell a run what is known by now."""
         fit = self.fit(run)
         for component, values, origin in self.params:
-            run.params(values, origin=origin, component=component, of=fit)  # type: ignore[arg-type]
+            run.params(values, origin=origin, component=component, of=fit)
         wall = round(1e3 * (self.ended - self.began)) if self.ended else None
         run.training(**self.facts, steps=self.steps, epochs=self.epochs or None, wall_time_ms=wall, of=fit)
         for use in self.uses:
@@ -222,7 +223,7 @@ class Training:
                 use.told = (run.run_id, use.role)
                 record(run, use.source, use.role, fit)
         for epoch in range(self._told, len(self.losses)):
-            run.metric("loss", self.losses[epoch], epoch, split="train")
+            run.metric("loss", self.losses[epoch], epoch, split="train", of=fit)
         self._told = len(self.losses)
 
     def fit(self, run: Run) -> Fit:
@@ -356,7 +357,7 @@ def facts(model: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def optimizer_params(optimizer: Any) -> list[tuple[str, dict[str, Any], str]]:
+def optimizer_params(optimizer: Any) -> list[Params]:
     """What an optimizer and its scheduler were given: (component, values, origin)."""
     groups = optimizer.param_groups
     found = {
@@ -381,14 +382,14 @@ def optimizer_params(optimizer: Any) -> list[tuple[str, dict[str, Any], str]]:
     return told
 
 
-def by_origin(kind: type, values: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+def by_origin(kind: type, values: dict[str, Any]) -> list[Params]:
     """(component, values, origin): explicit are those that differ from what the class takes by default."""
     defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
     left = {name: value for name, value in values.items() if _is_same(value, defaults.get(name, ...))}
     explicit = {key: value for key, value in values.items() if key not in left}
     if explicit.get("sampler") in {"RandomSampler", "SequentialSampler"}:  # it follows from `shuffle`
         left["sampler"] = explicit.pop("sampler")
-    found = ((kind.__name__, explicit, "explicit"), (kind.__name__, left, "default"))
+    found: list[Params] = [(kind.__name__, explicit, "explicit"), (kind.__name__, left, "default")]
     return [each for each in found if each[1]]
 
 

@@ -21,10 +21,11 @@ from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._call import Call, Finish, Observe
-from modeltrail.integrations._runs import current_or_own
+from modeltrail.integrations._runs import current_or_own, record_params
 from modeltrail.integrations._saving import record_saved
 from modeltrail.observe import code
 from modeltrail.runs import Run
+from modeltrail.runs.fits import Fit
 
 NAME: Final = "pyspark"
 
@@ -88,24 +89,25 @@ def observe_fit(call: Call) -> Finish | None:
     if asked is None or (api.current_run() is None and not facts.learns(asked[0])):
         return None
     estimator, frame = asked
-    run, own = current_or_own(type(facts.predictor(estimator)).__name__)
+    kind = type(facts.predictor(estimator)).__name__
+    run, own = current_or_own(kind)
+    fit = run.facts.fits.begin(kind) if facts.learns(estimator) else None
     seen = plan.Plan()
-    if facts.learns(estimator):  # whatever fails from here on, the run of our own must end
+    if fit is not None:  # whatever fails from here on, the run of our own must end
         with guarded("looking at what a fit learns from"):
             seen = plan.read(frame)
-            _record_input(run, seen, facts.used(estimator, frame))
+            _record_input(run, fit, seen, facts.used(estimator, frame))
     with guarded("looking at the parameters of a fit"):
-        for component, params, origin in facts.params(estimator):
-            run.params(params, origin=origin, component=component)
+        record_params(run, facts.params(estimator), fit)
 
     def finish(fitted: Any, error: BaseException | None) -> None:
         if error is None and not isinstance(fitted, list):  # several models, of several parameters
             with guarded("recording what a fit made"):
-                _record_fitted(run, facts.winner(estimator, fitted), fitted, seen)
-            if facts.learns(estimator):
+                _record_fitted(run, fit, facts.winner(estimator, fitted), fitted, seen)
+            if fit is not None:
                 with guarded("recording how a fit went"):
                     _trained[fitted] = ref(frame), seen
-                    _record_course(run, estimator, fitted)
+                    _record_course(run, fit, estimator, fitted)
             if own is not None:
                 own.output_model(fitted)
         if own is not None:
@@ -123,19 +125,21 @@ def _asked(call: Call) -> tuple[Any, Any] | None:
     return (asked.copy(values) if isinstance(values, Mapping) and values else asked), given["dataset"]
 
 
-def _record_input(run: Run, seen: plan.Plan, use: Mapping[str, Any]) -> None:
+def _record_input(run: Run, fit: Fit, seen: plan.Plan, use: Mapping[str, Any]) -> None:
     """What the frame is made from as inputs; what cannot be seen of it is one in memory."""
     use = {**use, **({"split": seen.split} if seen.split else {})}
     inside = [] if seen.is_whole else [Dataset(naming.IN_MEMORY, f"{run.name}/train")]
     for each in (*seen.sources, *inside):
-        run.input(each, role="train", capture="observed", **use)
+        run.input(each, role="train", capture="observed", of=fit, **use)
 
 
-def _record_fitted(run: Run, estimator: Any, fitted: Any, seen: plan.Plan) -> None:
-    if facts.learns(estimator):
-        run.training(**facts.training(estimator, fitted))
+def _record_fitted(run: Run, fit: Fit | None, estimator: Any, fitted: Any, seen: plan.Plan) -> None:
+    if fit is not None:
+        for part in (fitted, getattr(fitted, "bestModel", None), facts.predictor(fitted)):
+            run.facts.fits.bind(fit, part)
+        run.training(**facts.training(estimator, fitted), of=fit)
     if steps := facts.steps(estimator, fitted, _called(seen)):
-        run.transformations(steps)
+        run.transformations(steps, of=fit)
 
 
 def _called(seen: plan.Plan) -> Mapping[str, str]:
@@ -146,13 +150,13 @@ def _called(seen: plan.Plan) -> Mapping[str, str]:
     return {"namespace": namespace, "name": name}
 
 
-def _record_course(run: Run, estimator: Any, fitted: Any) -> None:
+def _record_course(run: Run, fit: Fit, estimator: Any, fitted: Any) -> None:
     for step, value in enumerate(facts.objective(fitted)):
-        run.metric("objective", value, step=step, split="train", direction="min")
+        run.metric("objective", value, step=step, split="train", direction="min", of=fit)
     if (search := facts.search(estimator, fitted)) is not None:
-        more: Any = {"split": "validation", "direction": search.direction}
-        for component, values in search.best:  # in the place of the values that the search began with
-            run.params(values, origin="search", component=component)
+        more: Any = {"split": "validation", "direction": search.direction, "of": fit}
+        # in the place of the values that the search began with
+        record_params(run, [(component, values, "search") for component, values in search.best], fit)
         for step, score in enumerate(search.scores):
             run.metric(f"avg_{search.metric}", score, step=step, **more)
         run.metric(f"best_{search.metric}", search.score, **more)

@@ -7,7 +7,7 @@ host's.
 import dataclasses
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,16 @@ from modeltrail.integrations import _around, _imports, _patch, _trainers, _train
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._runs import current_or_own, ended_when_interrupted
+from modeltrail.integrations._runs import (
+    Params,
+    current_or_own,
+    ended_when_interrupted,
+    record_params,
+)
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run
-from modeltrail.runs.arguments import Role
+from modeltrail.runs.arguments import Origin, Role
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 
 NAME: Final = "transformers"
@@ -29,8 +35,8 @@ HUB: Final = "hf://huggingface.co"
 _SPEEDS: Final = ("runtime", "_per_second", "_preparation_time", "total_flos", "epoch", "step")
 """How what is logged ends that is no score."""
 
-_going_on: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
-"""Trainer that trains -> the run that it is recorded in."""
+_going_on: WeakKeyDictionary[Any, tuple[Run, Fit]] = WeakKeyDictionary()
+"""Trainer that trains -> the run that it is recorded in, and what the model is to that."""
 _in_folder: dict[str, ref[Any]] = {}
 """Folder -> the model that was saved there last: a tokenizer that is saved there too is part of it."""
 
@@ -72,16 +78,19 @@ def observe_train(call: Call) -> Finish | None:
     trainer = given.get("self")
     if trainer is None or not trainer.is_world_process_zero():
         return None
-    run, own = current_or_own(type(trainer.model).__name__)
+    kind = type(trainer.model).__name__
+    run, own = current_or_own(kind)
     base = _trainers.place(trainer.model)
-    _going_on[trainer] = run
+    run.learns(trainer.model)
+    fit = run.facts.fits.begin(kind, trainer.model)
+    _going_on[trainer] = run, fit
     with ended_when_interrupted(own), guarded("looking at a training"):
-        _record_asked(run, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
+        _record_asked(run, fit, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)
         with guarded("recording what a training made"):
-            has_files = _record_trained(run, trainer)
+            has_files = _record_trained(run, fit, trainer)
             if own is not None and error is None and not has_files:
                 _trainers.record_made(own, trainer.model)
         if own is not None:
@@ -99,30 +108,31 @@ def _resumed(trainer: Any, given: Any) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def _record_asked(run: Run, trainer: Any, base: str | Model | None) -> None:
+def _record_asked(run: Run, fit: Fit, trainer: Any, base: str | Model | None) -> None:
     args = trainer.args
     judged = _sets(trainer.eval_dataset).values() if _value(args.eval_strategy) != "no" else ()
-    sources.record_data(run, sources.see(trainer.train_dataset), [sources.see(each) for each in judged])
-    for origin, values in _arguments(args).items():
-        run.params(values, origin=origin, component="TrainingArguments")  # type: ignore[arg-type]
+    sources.record_data(run, sources.see(trainer.train_dataset), [sources.see(each) for each in judged], fit)
+    found: list[Params] = [("TrainingArguments", values, origin) for origin, values in _arguments(args)]
     config: Any = getattr(trainer.model, "config", None)
     if hasattr(config, "to_diff_dict"):
-        found = config.to_diff_dict().items()
-        values = {name: value for name, value in found if name[0] != "_" and _trainers.is_plain(value)}
-        run.params(values, origin=None, component=type(config).__name__)
+        said = config.to_diff_dict().items()
+        values = {name: value for name, value in said if name[0] != "_" and _trainers.is_plain(value)}
+        found.append((type(config).__name__, values, None))
     if (tokenizer := trainer.processing_class) is not None:
         known = {name: getattr(tokenizer, name, None) for name in ("name_or_path", "vocab_size")}
-        values = {name: value for name, value in known.items() if value}
-        run.params(values, component=type(tokenizer).__name__)
+        found.append(
+            (type(tokenizer).__name__, {name: each for name, each in known.items() if each}, "explicit")
+        )
+    record_params(run, found, fit)
     if base is not None:
-        _trainers.record_base(run, base)
+        _trainers.record_base(run, base, fit)
     seen = {**_training.facts(trainer.model), "framework": NAME}
-    run.training(**{**seen, "framework_version": sys.modules[NAME].__version__})
+    run.training(**{**seen, "framework_version": sys.modules[NAME].__version__}, of=fit)
 
 
-def _arguments(args: Any) -> dict[str, dict[str, Any]]:
+def _arguments(args: Any) -> Iterable[tuple[Origin, dict[str, Any]]]:
     """The training arguments by origin: explicit where they differ from the default of their field."""
-    found: dict[str, dict[str, Any]] = {"explicit": {}, "default": {}}
+    found: dict[Origin, dict[str, Any]] = {"explicit": {}, "default": {}}
     for field in dataclasses.fields(args):
         value = getattr(args, field.name, None)
         default = field.default
@@ -132,7 +142,7 @@ def _arguments(args: Any) -> dict[str, dict[str, Any]]:
         if _trainers.is_plain(value) or isinstance(value, dict):
             is_default = value == default or (not value and not default)  # no list is made of no text
             found["default" if is_default else "explicit"][field.name] = value
-    return found
+    return found.items()
 
 
 def _value(given: Any) -> Any:
@@ -147,11 +157,13 @@ def _sets(given: Any) -> dict[str | None, Any]:
 def observe_log(call: Call, _: Any) -> None:
     """Tells what a training logged."""
     trainer, logs = call.args[0], call.arguments().get("logs")
-    if (run := _going_on.get(trainer)) is None or not isinstance(logs, Mapping):
+    if (going_on := _going_on.get(trainer)) is None or not isinstance(logs, Mapping):
         return
+    run, fit = going_on
+    at: Any = {"step": trainer.state.global_step, "epoch": trainer.state.epoch, "of": fit}
     for name, value in _scores(logs).items():
         split: Role = "validation" if name.startswith("eval_") else "train"
-        run.metric(name, value, step=trainer.state.global_step, epoch=trainer.state.epoch, split=split)
+        run.metric(name, value, split=split, **at)
 
 
 def _scores(logs: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -162,13 +174,13 @@ def _scores(logs: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     }
 
 
-def _record_trained(run: Run, trainer: Any) -> bool:
+def _record_trained(run: Run, fit: Fit, trainer: Any) -> bool:
     """How far it came, and what it left; also where it failed. Whether it left files."""
     state, args = trainer.state, trainer.args
-    run.training(epochs=int(state.epoch or 0), steps=state.global_step)
+    run.training(epochs=int(state.epoch or 0), steps=state.global_step, of=fit)
     last, best = f"{args.output_dir}/checkpoint-{state.global_step}", state.best_model_checkpoint
     current = best if best and args.load_best_model_at_end else last
-    return _trainers.record_kept(run, trainer.model, [last, best] if best else [last], current)
+    return _trainers.record_kept(run, fit, trainer.model, [last, best] if best else [last], current)
 
 
 # --- evaluations ------------------------------------------------------------

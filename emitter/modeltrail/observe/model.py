@@ -6,6 +6,7 @@ import os
 import pickle
 import secrets
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from itertools import takewhile
 from pathlib import Path
@@ -63,6 +64,7 @@ class ModelView:
         task: classification, regression, clustering, … as in `modelTrail_training`.
         inputs: signature: dicts of name, type, shape, required.
         outputs: signature, the same.
+        holds: the qualified classes of the fitted models in it, of what is none itself.
     """
 
     namespace: str
@@ -81,6 +83,7 @@ class ModelView:
     task: str | None = None
     inputs: tuple[dict[str, Any], ...] = ()
     outputs: tuple[dict[str, Any], ...] = ()
+    holds: tuple[str, ...] = ()
 
 
 _in_memory: WeakKeyDictionary[object, str] = WeakKeyDictionary()
@@ -133,6 +136,24 @@ def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | 
             return None
         return scale.hasher.hexdigest(), scale.size
     return None
+
+
+def holder(models: Sequence[object], path: str | os.PathLike[str]) -> ModelView:
+    """What was written to a file that holds fitted models, and is none itself: a dict, an object of a class.
+
+    It is not loaded as they are, nor does it take what they take.
+    """
+    views = [describe(each) for each in models]
+    kinds = tuple(dict.fromkeys(view.algorithm or view.name for view in views))
+    return attrs.evolve(
+        look(path),
+        framework=views[0].framework,
+        framework_version=views[0].framework_version,
+        algorithm=kinds[0] if len(kinds) == 1 else None,
+        flavor=None,
+        task=views[0].task if len(views) == 1 else None,
+        holds=kinds,
+    )
 
 
 class _Scale:

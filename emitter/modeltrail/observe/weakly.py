@@ -31,6 +31,10 @@ class Weakly(Generic[T]):
         found = self.known.get(id(thing))
         return found[1] if found is not None and found[0]() is thing else None
 
+    def things(self) -> list[Any]:
+        """All objects that live and of which something is known."""
+        return [thing for found, _ in list(self.known.values()) if (thing := found()) is not None]
+
     def all(self) -> list[T]:
         """What is known of all objects that live."""
         return [value for _, value in list(self.known.values())]

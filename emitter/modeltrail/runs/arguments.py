@@ -34,6 +34,7 @@ class Values(TypedDict, total=False):
     direction: Literal["max", "min"]
     ci: Mapping[str, float]
     threshold: float
+    model_id: str
     capture: Capture
 
 

@@ -22,11 +22,12 @@ from modeltrail.observe.data import DataView
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import models, process, training, transforms
 from modeltrail.runs.datasets import ROLES, Input
-from modeltrail.runs.fits import Fit, Fits
+from modeltrail.runs.fits import Apart, Fit, Fits
 from modeltrail.runs.metrics import Metrics
 from modeltrail.runs.models import CARD, Model
 from modeltrail.runs.params import Params
 from modeltrail.runs.reads import Read, Reads
+from modeltrail.runs.steps import Steps
 from modeltrail.runs.training import Training
 from modeltrail.runs.transforms import Identity, Seen, Transform
 
@@ -54,7 +55,7 @@ class Facts:
         self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
-        self.more_steps: list[tuple[Fit | None, Mapping[str, Any]]] = []
+        self.fitted_steps = Steps()
         self.fits = Fits()
         self.params = Params()
         self.metrics = Metrics()
@@ -144,12 +145,6 @@ class Facts:
             for dataset, _ in targets:
                 self.outputs.setdefault(dataset.identity, dataset)
 
-    def add_steps(self, steps: Sequence[Mapping[str, Any]], capture: str, fit: Fit | None = None) -> None:
-        """Write steps down that came as entries of the facet."""
-        clean = [(fit, redact.mapping({"capture": capture, **step})[0]) for step in steps]
-        with self._lock:
-            self.more_steps += clean
-
     def called(self, dataset: Dataset, view: DataView, use: str) -> Dataset:
         """The dataset under a name that is the same in each run of the job.
 
@@ -213,7 +208,8 @@ class Facts:
         """Take over how a model came about that another run made."""
         with self._lock:
             self.inputs.update(other.inputs)
-            self.steps, self.more_steps = [*other.steps], [*other.more_steps]
+            self.steps = [*other.steps]
+            self.fitted_steps.take_over(other.fitted_steps)
             self.training.take_over(other.training)
             self.params.take_over(other.params)
 
@@ -230,13 +226,9 @@ class Facts:
                 self.models.remove(made)
                 made.update(view, name)
             before = made.fit
-            made.remember(source, self.fits.of(source))
+            made.remember(source, self.fits.came_of(source))
             self.models.append(made)
             self._came_of(made, before)
-            are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
-            for each in self.models:
-                each.is_of_several = are_several
-                each.is_told_apart = each.fit in self._apart()
         return made
 
     def _came_of(self, made: Model, before: Fit | None) -> None:
@@ -244,19 +236,40 @@ class Facts:
         if made.fit is None:
             return
         made.fit.is_saved = True
-        if before is not None and before is made.fit.before and before not in self._made_of_fits():
+        if (
+            before is not None
+            and before is made.fit.before
+            and all(each.fit is not before for each in self.models)
+        ):
             self.fits.replace(before, made.fit)
-            self.params.forget(before)
-            self.training.forget(before)
-            self.more_steps = [each for each in self.more_steps if each[0] is not before]
+            self.metrics.forget(before.id)
+            self._forget(before)
 
-    def _made_of_fits(self) -> set[Fit | None]:
-        return {each.fit for each in models.made(self.models)}
+    def _forget(self, fit: Fit) -> None:
+        for each in (self.params, self.training, self.fitted_steps):
+            each.forget(fit)
 
-    def _apart(self) -> set[Fit]:
-        """The fits that are told apart, since several models came of them; none where it is one."""
-        found = self._made_of_fits()
-        return {fit for fit in found if fit is not None} if len(found) > 1 else set()
+    def forget_gone(self) -> None:
+        """Leave out what is of fits that nobody can save any more, if they are too many, and their data."""
+        with self._lock:
+            for fit in self.fits.too_many():
+                self._forget(fit)
+                for identity, found in list(self.inputs.items()):
+                    if found.fits == {fit} and identity[0] == naming.IN_MEMORY:
+                        del self.inputs[identity]
+
+    def apart(self) -> Apart:
+        """How the fits of the run are told."""
+        return self.fits.apart(each.fit for each in models.made(self.models))
+
+    def told_models(self) -> list[Model]:
+        """The output models, each with how it is told apart: also from fits that only figures are of."""
+        found, apart, judged = list(self.models), self.apart().fits, self.metrics.models()
+        are_several = len({each.view.algorithm for each in found} - {None}) > 1
+        for each in found:
+            each.is_of_several = are_several
+            each.is_told_apart = each.fit in apart or (each.fit is not None and bool(judged - {each.fit.id}))
+        return found
 
     def made_of(self, thing: object) -> Model | None:
         """The output model that an object was saved as; of a search also its best model may have been.
@@ -266,11 +279,17 @@ class Facts:
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
             saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
+            saved = saved or self._holder_of(self.fits.of(thing))
         if saved is not None or (view := loads.of(thing)) is None:
             return saved
         with self._lock:
             same = next((each for each in self.models if each.view.digest == view.digest), None)
             return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
+
+    def _holder_of(self, fit: Fit | None) -> Model | None:
+        """The output model that holds what came of a fit beside others, and is no model itself."""
+        holders = (each for each in self.models if each.fit is not None and each.fit.is_holder)
+        return next((each for each in holders if each.fit is not None and fit in each.fit.parts), None)
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""
@@ -344,19 +363,17 @@ class Facts:
         return "train" if self.job_type is None and not makes_no_model else ROLES.get(self.kind, "other")
 
     def unlearned(self) -> dict[Identity, set[Identity]]:
-        """Model -> the inputs that only other models of the run learned from."""
-        apart = self._apart()
-        return {model.identity: self._unlearned(model.fit, apart) for model in list(self.models)}
+        """Model -> the inputs that only other fits of the run learned from."""
+        return {model.identity: self._unlearned(model.fit) for model in list(self.models)}
 
-    def _unlearned(self, fit: Fit | None, apart: set[Fit]) -> set[Identity]:
-        if fit is None or fit not in apart:
-            return set()
+    def _unlearned(self, fit: Fit | None) -> set[Identity]:
+        whole = set() if fit is None else set(fit.whole())
+        is_traced = all(each.is_traced for each in whole)
         return {
             identity
             for identity, found in list(self.inputs.items())
-            if found.fits & apart
-            and fit not in found.fits
-            and (fit.is_traced or identity[0] == naming.IN_MEMORY)
+            if whole and found.fits.isdisjoint(whole) and found.fits
+            if is_traced or identity[0] == naming.IN_MEMORY
         }
 
     def roles(self) -> dict[Identity, str]:
@@ -374,20 +391,15 @@ class Facts:
 
     def _training(self) -> Facet | None:
         made = models.made(self.models) or (self.models if self.training else [])
-        return self.training.facet(made[-1].view if made else ModelView("", ""), self._apart())
+        return self.training.facet(made[-1].view if made else ModelView("", ""), self.apart())
 
     def _hyperparameters(self) -> Facet | None:
-        return self.params.facet(self._apart(), self.capture)
+        return self.params.facet(self.apart(), self.capture)
 
     def _transformations(self) -> Facet | None:
-        apart = self._apart()
-        more = [
-            dict(step) if fit is None or fit not in apart else {**step, "modelId": fit.id}
-            for fit, step in self.more_steps
-        ]
-        steps = [step.step for step in self.steps] + more
+        steps = [step.step for step in self.steps] + self.fitted_steps.told(self.apart())
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:
-        metrics = self.metrics.summary()
+        metrics = self.metrics.summary({each.fit.id for each in self.models if each.fit is not None})
         return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None

@@ -1,34 +1,76 @@
 """The fits of a run, so that what is recorded of an object is told of the model that it was saved as."""
 
 import itertools
+from collections.abc import Iterable
+from typing import Any, Final
 
 import attrs
 
+from modeltrail.guard import warn_once
+from modeltrail.observe import holding
 from modeltrail.observe.weakly import Weakly
+
+MAX_TOLD: Final = 50
+"""Of so many models of a run the parameters are told: each has some dozens, and an event has to be sent."""
 
 
 @attrs.define(eq=False)
 class Fit:
-    """An object as it was fitted; one that is fitted again is the same until it has been saved.
+    """An object as it was fitted.
 
     Attributes:
         kind: the name of its class.
-        number: which one of the run, from 1.
+        number: which one of the run, from 1; of one that nothing is left of another takes it over.
+        serial: the same, that no other one ever has.
         before: the fit of the same object that was saved before this one.
         is_saved: whether a model of the run came of it.
+        is_judged: whether anything was measured of it.
         is_traced: whether it is known of all of its data where that was read from.
+        parts: the fits of what it holds, or of what made the data that it learned from.
+        is_holder: whether it is no model itself, but something that holds several.
     """
 
     kind: str
     number: int
+    serial: int
     before: "Fit | None" = None
     is_saved: bool = False
+    is_judged: bool = False
     is_traced: bool = True
+    parts: "dict[Fit, None]" = attrs.field(factory=dict)
+    is_holder: bool = False
 
     @property
     def id(self) -> str:
         """The `modelId` of facets, unique in its run."""
+        return f"{self.kind}-{self.serial}"
+
+    @property
+    def label(self) -> str:
+        """What tells it from the other ones that are left, the same in each run of a job."""
         return f"{self.kind}-{self.number}"
+
+    def whole(self) -> "list[Fit]":
+        """It and its parts, and theirs."""
+        found = [self]
+        for each in found:  # grows as it goes
+            found += [part for part in each.parts if part not in found]
+        return found
+
+
+@attrs.frozen
+class Apart:
+    """How the fits of a run are told.
+
+    Attributes:
+        fits: those that facets name, each by its `modelId`; none where there is only one model to tell of.
+        silent: those that are one too many to be told.
+        main: whose facts are the run's where a facet has room for one.
+    """
+
+    fits: frozenset[Fit] = frozenset()
+    silent: frozenset[Fit] = frozenset()
+    main: Fit | None = None
 
 
 class Fits:
@@ -38,17 +80,51 @@ class Fits:
         self._known: Weakly[Fit] = Weakly()
         self._parts: Weakly[Fit] = Weakly()
         self._numbers = itertools.count(1)
+        self._serials = itertools.count(1)
         self._free: list[int] = []
+        self._left: dict[Fit, None] = {}
+        self._looked_at = MAX_TOLD
 
-    def begin(self, kind: str, thing: object = None) -> Fit:
-        """An object is going to be fitted; one that is not there yet is named by `bind`."""
+    def begin(self, kind: str, thing: object = None, *, afresh: bool = False) -> Fit:
+        """An object is going to be fitted; one that is not there yet is named by `bind`.
+
+        It goes on from where it is, unless it was saved in between, or begins `afresh`. What was measured of
+        it before, in an earlier fold, is of another model from here on.
+        """
         before = self._known.of(thing)
-        if before is not None and not before.is_saved:
+        if before is not None and not before.is_saved and not afresh:
+            if before.is_judged:
+                before.serial, before.is_judged = next(self._serials), False
             return before
-        made = Fit(kind, self._free.pop() if self._free else next(self._numbers), before)
+        saved = before if before is None or before.is_saved else before.before
+        made = self._make(kind, saved)
         self._known.remember(thing, made)
         self._parts.forget(thing)
         return made
+
+    def _make(self, kind: str, before: Fit | None = None) -> Fit:
+        number = self._free.pop() if self._free else next(self._numbers)
+        made = Fit(kind, number, next(self._serials), before)
+        self._left[made] = None
+        return made
+
+    def came_of(self, thing: object) -> Fit | None:
+        """What a thing that is saved came of, with the fits of all that it holds; None if of none.
+
+        What was not fitted itself, and holds one model, came of that one's.
+        """
+        fit = self.of(thing)
+        known = dict.fromkeys(self.of(each) for each in holding.within(thing))
+        inside = [each for each in known if each is not None and each is not fit]
+        if fit is None and len(inside) > 1:
+            kind = type(thing).__name__
+            held = (each for each in self._left if each.is_holder and each.parts.keys() == set(inside))
+            fit = next(held, None) or self._make(kind)
+            fit.is_holder = True
+        elif fit is None:
+            return inside[0] if inside else None
+        fit.parts |= dict.fromkeys(inside)
+        return fit
 
     def bind(self, fit: Fit, thing: object) -> None:
         """An object came of a fit: a booster, or what a search found best."""
@@ -58,7 +134,51 @@ class Fits:
         """Nothing is left of a fit that the next one of its object took the place of: that has its number."""
         self._free.append(fit.number)
         fit.number = before.number
+        self._left.pop(before, None)
+
+    def too_many(self) -> list[Fit]:
+        """Those that nobody can save any more, without the newest: they are forgotten here.
+
+        It is looked at now and then: a search by hand makes one after the other.
+        """
+        if len(self._left) < self._looked_at:
+            return []
+        alive = {*self._known.all(), *self._parts.all()}
+        alive |= {part for each in self._left if each.is_saved for part in each.whole()}
+        gone = [each for each in self._left if each not in alive][:-MAX_TOLD]
+        for each in gone:
+            del self._left[each]
+        self._looked_at = len(self._left) + MAX_TOLD
+        return gone
+
+    def apart(self, made: Iterable[Fit | None]) -> Apart:
+        """How the fits are told in a run whose models came of these; None is what came of none of them.
+
+        All of them are told apart once a model came of one: what the others learned from is not its own.
+        """
+        came_of = list(made)
+        saved = {part: None for fit in reversed(came_of) if fit is not None for part in fit.whole()}
+        order = [*saved, *(each for each in reversed(self._left) if each not in saved)]
+        silent = order[MAX_TOLD:]
+        if silent:
+            message = "a run fits more than %d models; the parameters of these are told"
+            warn_once("many models fitted", message, MAX_TOLD)
+        main = next(iter(saved), None)
+        if main is None or len({*order, *came_of}) == 1:
+            return Apart(silent=frozenset(silent), main=main)
+        return Apart(frozenset(order[:MAX_TOLD]), frozenset(silent), main)
 
     def of(self, thing: object) -> Fit | None:
         """The fit of an object; a fit is its own; None of an object that the run has not fitted."""
         return thing if isinstance(thing, Fit) else self._known.of(thing) or self._parts.of(thing)
+
+    def things(self) -> list[Any]:
+        """What was fitted and still lives."""
+        return self._known.things()
+
+    def judged(self, thing: object) -> str | None:
+        """The `modelId` of what is measured of an object as it is now; None if the run has not fitted it."""
+        if (fit := self.of(thing)) is None:
+            return None
+        fit.is_judged = True
+        return fit.id

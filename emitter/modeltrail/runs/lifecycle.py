@@ -275,7 +275,7 @@ class Lifecycle:
         """An object was saved as an output model that is described already."""
 
         def record() -> None:
-            model.remember(source, self.facts.fits.of(source))
+            model.remember(source, self.facts.fits.came_of(source))
             with self._lock:
                 self.facts.models.append(model)
             self._turned_out(model)
@@ -291,7 +291,8 @@ class Lifecycle:
             for name, value in evaluation.values():
                 self._gone[name] += 1
                 more = {"split": evaluation.role, "dataset": evaluation.reference()}
-                self.facts.metrics.add(name, value, self._gone[name] - 1, **more)
+                model_id = evaluation.model_id
+                self.facts.metrics.add(name, value, self._gone[name] - 1, **more, model_id=model_id)
             return
         model = self._scored(subject) if isinstance(evaluation.model, ref) else self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:

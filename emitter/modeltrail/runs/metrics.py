@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, Final
 
 from modeltrail import event
 from modeltrail.facets import metric_entry
@@ -16,12 +16,18 @@ Measured = tuple[str, Any, dict[str, Any]]
 
 Read = Callable[[Any], Iterable[Measured]]
 
+MAX_OTHERS: Final = 50
+"""Of so many models that nobody saved the last values are told: of a search by hand each has some."""
+
+_Key = tuple[str, str | None, str | None, str]
+"""The name, the split, the model, the data."""
+
 
 class Metrics:
     """The metrics of a run; thread-safe."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str | None, str], dict[str, Any]] = {}
+        self._last: dict[_Key, dict[str, Any]] = {}
         self._series = Series()
         self._kept: list[tuple[float, int, Any, Read]] = []
         self._count = 0
@@ -81,11 +87,26 @@ class Metrics:
             self._last = {key: entry for key, entry in self._last.items() if key not in twice}
             self._series.forget(set(twice.values()))
 
-    def summary(self) -> list[dict[str, Any]]:
-        """The last values, as entries of `modelTrail_metrics`."""
+    def forget(self, model_id: str) -> None:
+        """Leave out what was measured of a model that nothing is left of."""
         with self._lock:
             self._settle()
-            return list(self._last.values())
+            self._last = {key: entry for key, entry in self._last.items() if entry.get("modelId") != model_id}
+            self._series.forget_model(model_id)
+
+    def models(self) -> set[str]:
+        """Of which models anything was measured, by their `modelId`."""
+        with self._lock:
+            self._settle()
+            return _models(self._last.values()).keys() | self._series.models
+
+    def summary(self, saved: AbstractSet[str] = frozenset()) -> list[dict[str, Any]]:
+        """The last values, as entries of `modelTrail_metrics`; of models that nobody saved of the newest."""
+        with self._lock:
+            self._settle()
+            others = [each for each in _models(self._last.values()) if each not in saved]
+            left_out = set(others[:-MAX_OTHERS])
+            return [entry for entry in self._last.values() if entry.get("modelId") not in left_out]
 
     def pending(self) -> dict[str, Any] | None:
         """The chunk of the series that is not sent yet; None if there is nothing."""
@@ -100,6 +121,12 @@ class Metrics:
             return self._series.take()
 
 
-def _told_apart(name: str, details: Mapping[str, Any]) -> tuple[str, str | None, str]:
+def _models(entries: Iterable[Mapping[str, Any]]) -> dict[str, None]:
+    """Their models, in order."""
+    return dict.fromkeys(entry["modelId"] for entry in entries if "modelId" in entry)
+
+
+def _told_apart(name: str, details: Mapping[str, Any]) -> _Key:
     rest = [details.get("dataset"), details.get("slice_")]
-    return (name, details.get("split"), json.dumps(rest, sort_keys=True, default=str) if any(rest) else "")
+    data = json.dumps(rest, sort_keys=True, default=str) if any(rest) else ""
+    return (name, details.get("split"), details.get("model_id"), data)

@@ -220,6 +220,7 @@ def _model_facet(model: Model, said: Mapping[str, Any]) -> ModelTrailModelDatase
     framework = said.get("framework") or view.framework
     if framework is None:
         return None
+    told = model.fit if model.is_told_apart else None
     signature = {"inputs": list(view.inputs), "outputs": list(view.outputs)}
     card = {wire_name(key): said[key] for key in CARD if said.get(key)}
     if card:
@@ -228,7 +229,9 @@ def _model_facet(model: Model, said: Mapping[str, Any]) -> ModelTrailModelDatase
         framework=framework,
         flavor=view.flavor,
         format=view.format,
-        model_id=model.fit.id if model.is_told_apart and model.fit is not None else None,
+        model_id=told.id if told is not None else None,
+        part_ids=[part.id for part in told.whole()[1:]] or None if told is not None else None,
+        holds=list(view.holds) or None,
         algorithm=view.algorithm if model.is_of_several else None,
         architecture=said.get("architecture"),
         parameter_count=view.parameter_count,

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from typing import Any
 
 from modeltrail import standard
 from modeltrail.facets import Capture, ModelTrailHyperparametersRunFacet, param_entries
 from modeltrail.observe import redact
 from modeltrail.runs import process
-from modeltrail.runs.fits import Fit
+from modeltrail.runs.fits import Apart, Fit
 
 _Key = tuple[Fit | None, str | None, str]
 """The fit, the component, the name."""
@@ -48,19 +47,17 @@ class Params:
         with self._lock:
             self._entries = {key: entry for key, entry in self._entries.items() if key[0] is not fit}
 
-    def facet(self, apart: AbstractSet[Fit], capture: Capture) -> ModelTrailHyperparametersRunFacet | None:
-        """The facet, where those of the fits in `apart` say so; None without parameters."""
-        with self._lock:
-            found = [_marked(fit, entry, apart) for (fit, _, _), entry in self._entries.items()]
-            redacted = sorted(self._redacted)
+    def facet(self, apart: Apart, capture: Capture) -> ModelTrailHyperparametersRunFacet | None:
+        """The facet, where those of the fits that are told apart say so; None without parameters."""
+        found = self._told(apart)
+        redacted = sorted(self._redacted)
         if not found:
             return None
         return ModelTrailHyperparametersRunFacet(params=found, redacted=redacted or None, capture=capture)
 
-    def execution(self) -> dict[str, Any] | None:
-        """The standard facet that says them as text; None without parameters."""
-        with self._lock:
-            found = [_marked(fit, entry) for (fit, _, _), entry in self._entries.items()]
+    def execution(self, apart: Apart) -> dict[str, Any] | None:
+        """The standard facet that says them as text, of one model under plain names; None without any."""
+        found = self._told(Apart(silent=apart.silent, main=apart.main))
         if not found:
             return None
         return standard.execution_parameters(
@@ -70,15 +67,22 @@ class Params:
             }
         )
 
+    def _told(self, apart: Apart) -> list[dict[str, Any]]:
+        with self._lock:
+            entries = [(key[0], entry) for key, entry in self._entries.items()]
+        return [_marked(fit, entry, apart) for fit, entry in entries if fit not in apart.silent]
 
-def _marked(fit: Fit | None, entry: dict[str, Any], apart: AbstractSet[Fit] = frozenset()) -> dict[str, Any]:
+
+def _marked(fit: Fit | None, entry: dict[str, Any], apart: Apart) -> dict[str, Any]:
     """An entry that cannot be taken for one of another fit.
 
-    Those of the second one, where no model tells them apart, are of the component `{kind}-2`.
+    Where fits are not told apart, those of all but one, the second say, are of the component `{kind}-2`.
     """
-    if fit in apart and fit is not None:
+    if fit is None or (fit is apart.main and fit not in apart.fits):
+        return entry
+    if fit in apart.fits:
         return {**entry, "modelId": fit.id}
-    return entry if fit is None or fit.number == 1 else {**entry, "component": fit.id}
+    return entry if fit.number == 1 and apart.main is None else {**entry, "component": fit.label}
 
 
 def _text(value: Any) -> str:

@@ -150,7 +150,7 @@ class Run(Lifecycle):
             capture: how they came to be known.
             of: as of `params`.
         """
-        self._do("transformations", lambda: self.facts.add_steps(steps, capture, self._fit(of)), None)
+        self._do("transformations", lambda: self.facts.fitted_steps.add(steps, capture, self._fit(of)), None)
 
     def _read(self, given: object) -> list[transforms.Seen]:
         """What a step reads: in the place of data that this run does not know, the files it was read from."""
@@ -195,13 +195,31 @@ class Run(Lifecycle):
     def _fit(self, of: object) -> Fit | None:
         return None if of is None else self.facts.fits.of(of) or self.facts.fits.begin(type(of).__name__, of)
 
-    def metric(self, name: str, value: float, step: int | None = None, **more: Unpack[Values]) -> None:
+    def metric(
+        self,
+        name: str,
+        value: float,
+        step: int | None = None,
+        *,
+        of: object = None,
+        **more: Unpack[Values],
+    ) -> None:
         """Record a measured value. With a step it also goes into a series, sent in chunks of up to 1,000.
 
-        A later value of the same name, split, dataset and slice replaces the earlier one in the summary.
+        A later value of the same name, model, split, dataset and slice replaces the earlier one in the
+        summary.
+
+        Args:
+            name: what was measured.
+            value: a number.
+            step: the step of the training.
+            of: the object that it was measured of, as of `params`; without it it is the run's.
+            more: the entry's other fields.
         """
 
         def record() -> None:
+            if (model_id := self.facts.fits.judged(self._fit(of))) is not None:
+                more["model_id"] = model_id
             with process.Section():  # what is taken for a chunk is sent
                 if chunk := self.facts.metrics.add(name, value, step, **more):
                     self._send_chunk(chunk)
@@ -255,7 +273,7 @@ class Run(Lifecycle):
         """
 
         def record() -> Dataset:
-            if of is not None and isinstance(model, str | os.PathLike):
+            if of is not None and not isinstance(of, Fit) and isinstance(model, str | os.PathLike):
                 observed.saved(of, model)
             made = self.facts.add_model(observed.look(model), name, model if of is None else of)
             made.version = version or made.version
@@ -304,7 +322,9 @@ class Run(Lifecycle):
                 used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
             sources = list(datasets.sources(dataset, role, used.use))
             self.facts.reads.drop([used, *sources])
-            self._judged(Evaluation(model, used, role, scenes.scores(metrics, slices), capture, sources))
+            model_id = self.facts.fits.judged(model)
+            scored = scenes.scores(metrics, slices)
+            self._judged(Evaluation(model, used, role, scored, capture, sources, model_id))
 
         self._do("an evaluation", record, None)
 

@@ -39,7 +39,7 @@ class Evaluation:
     """An evaluation as it was recorded: what `model` means may turn out only when the model is saved.
 
     `model` is what was given, a weak reference to it, or the model as the run made it; `sources` are the
-    files that the data was read from.
+    files that the data was read from; `model_id` is what the run calls the model as it was then.
     """
 
     model: object
@@ -48,6 +48,7 @@ class Evaluation:
     metrics: Sequence[Mapping[str, Any]]
     capture: str
     sources: Sequence[Input] = ()
+    model_id: str | None = None
 
     def weakly(self, made: Model | None) -> "Evaluation":
         """The same, of this model, or without keeping the object alive that it is of."""
@@ -113,6 +114,7 @@ class Evaluation:
             evaluation_id=f"{run_id}/{len(facts.inputs)}",
             model_version=model.known_version,
             model_digest=model.view.digest,
+            model_id=self.model_id,
             dataset=self.reference(),
             metrics=self.metrics,
             capture=self.capture,  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from modeltrail.facets import ModelTrailMetricSeriesRunFacet
 CHUNK_POINTS: Final = ModelTrailMetricSeriesRunFacet.MAX_POINTS
 CHUNK_SECONDS: Final = 10.0
 """A chunk that is not full leaves with the first value after this time, or with the end of the run."""
-_POINT: Final = ("name", "value", "nonFinite", "step", "at", "split")
+_POINT: Final = ("name", "value", "nonFinite", "step", "at", "split", "modelId")
 
 
 class Series:
@@ -19,6 +19,7 @@ class Series:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.seq = 0
         self.points: list[dict[str, Any]] = []
+        self.models: set[str] = set()  # of what was sent
         self._clock = clock
         self._since = 0.0
 
@@ -38,6 +39,10 @@ class Series:
         """Leave out what is not sent yet of these metrics."""
         self.points = [point for point in self.points if point["name"] not in names]
 
+    def forget_model(self, model_id: str) -> None:
+        """Leave out what is not sent yet of this model."""
+        self.points = [point for point in self.points if point.get("modelId") != model_id]
+
     def pending(self) -> dict[str, Any] | None:
         """The facet of what is kept back; None if there is nothing."""
         if not self.points:
@@ -52,6 +57,7 @@ class Series:
         facet = self.pending()
         if facet is not None:
             self.seq += 1
+            self.models |= {point["modelId"] for point in self.points if "modelId" in point}
             self.points.clear()
         return facet
 

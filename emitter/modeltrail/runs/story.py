@@ -42,7 +42,7 @@ class Teller:
                 dataset.as_output()
                 for dataset in (
                     *list(facts.outputs.values()),
-                    *(model.dataset(facts.declared) for model in list(facts.models)),
+                    *(model.dataset(facts.declared) for model in facts.told_models()),
                 )
             ],
         )
@@ -91,7 +91,7 @@ class Teller:
             **{facet.KEY: facet.to_dict() for facet in facts.facets()},
         }
         with guarded("writing parameters as text"):
-            if parameters := facts.params.execution():
+            if parameters := facts.params.execution(facts.apart()):
                 facets["executionParameters"] = parameters
         if facts.tags:
             facets["tags"] = standard.tags_run(dict(facts.tags))

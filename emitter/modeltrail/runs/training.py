@@ -1,6 +1,6 @@
 """How the models of a run are trained: of the run as a whole, and fit by fit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -9,7 +9,7 @@ from modeltrail.errors import ConfigError
 from modeltrail.facets import ModelTrailTrainingRunFacet, wire_name
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import process
-from modeltrail.runs.fits import Fit
+from modeltrail.runs.fits import Apart, Fit
 from modeltrail.runs.models import UNKNOWN
 
 FIELDS: Final = tuple(
@@ -55,10 +55,10 @@ class Training:
         with self._lock:
             self._by_fit.pop(fit, None)
 
-    def facet(self, view: ModelView, apart: Iterable[Fit]) -> ModelTrailTrainingRunFacet | None:
+    def facet(self, view: ModelView, apart: Apart) -> ModelTrailTrainingRunFacet | None:
         """As observed or declared; what is missing is taken from the model that came of it.
 
-        Of the fits in `apart` each is told on its own too.
+        Of the fits that are told apart each is told on its own too.
         """
         with self._lock:
             found = {
@@ -67,13 +67,13 @@ class Training:
                 "algorithm": view.algorithm,
                 "task": view.task,
                 "capture": "inferred",
-                **self._last,
+                **self._of_main(apart),
             }
             of_any = self._by_fit.get(None, {})
             models = [
                 {"modelId": fit.id}
                 | {wire_name(name): value for name, value in (of_any | self._by_fit[fit]).items()}
-                for fit in sorted(apart, key=lambda fit: fit.number)
+                for fit in sorted(apart.fits, key=lambda fit: fit.number)
                 if fit in self._by_fit
             ]
         if not found["framework"]:
@@ -81,3 +81,10 @@ class Training:
         for required in ("framework_version", "algorithm"):
             found[required] = found[required] or UNKNOWN
         return ModelTrailTrainingRunFacet(**found, models=models or None)
+
+    def _of_main(self, apart: Apart) -> dict[str, Any]:
+        """What is told of the run as a whole: of several models of one, not of each what it said last."""
+        if not self._last or apart.main is None or apart.main not in apart.fits & self._by_fit.keys():
+            return self._last
+        of_any, own = self._by_fit.get(None, {}), self._by_fit[apart.main]
+        return {**of_any, **own, "capture": self._last["capture"]}

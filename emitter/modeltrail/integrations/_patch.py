@@ -16,15 +16,14 @@ from contextlib import contextmanager
 from types import CellType, ModuleType
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.guard import guarded, is_kept, work
 from modeltrail.integrations import _calls, _wrappers
 from modeltrail.integrations._call import After, AfterSimply, Call, Finish, Observe, ObserveInside
 
 
-@attrs.frozen(eq=False)
-class _Patch:
+class _Patch(msgspec.Struct, frozen=True, eq=False):
     owner: Any
     attribute: str
     original: Any

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import airflow, dagster, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
@@ -27,8 +27,7 @@ _launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
 
-@attrs.frozen
-class EntryPoint:
+class EntryPoint(msgspec.Struct, frozen=True):
     """What was started: its name as a user would write it, the file behind it, the notebook around it.
 
     The cell is the place in the order in which cells were run, from 0.

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import attrs
+import msgspec
 
 from modeltrail.observe import redact
 from modeltrail_schemas import digests
@@ -34,8 +34,7 @@ _SAFE: Final = (
 _ENVIRONMENT: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
-@attrs.frozen
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """Tracked files against the commit: SHA-256 of the whole, its redacted beginning, whether cut."""
 
     sha256: str
@@ -43,8 +42,7 @@ class Diff:
     truncated: bool
 
 
-@attrs.frozen
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """A work tree.
 
     Attributes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.observe import boosters, modelfiles
@@ -42,8 +42,7 @@ _BUILT_ON_TORCH: Final = frozenset({"transformers", "sentence_transformers", "pe
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
-@attrs.frozen
-class ModelView:
+class ModelView(msgspec.Struct, frozen=True):
     """What could be seen of a model, as a file, a directory or an object in memory.
 
     Attributes:
@@ -98,7 +97,7 @@ def look(model: object, *, name: str | None = None, namespace: str | None = None
         view = _view(model)
     except Exception:  # a guest: foreign objects fail in foreign ways
         view = ModelView(naming.IN_MEMORY, qualified_name(type(model)))
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         namespace=encoding.namespace(namespace or view.namespace),
         name=naming.given(name or view.name),
@@ -167,10 +166,14 @@ def _view(model: object) -> ModelView:
         uid = getattr(model, "uid", None)  # of pyspark.ml: that of the estimator, for all models of it
         if not isinstance(uid, str) or not uid:
             return view
-        return attrs.evolve(view, name=_in_memory.setdefault(model, f"{uid}-{secrets.token_hex(6)}"))
+        return msgspec.structs.replace(
+            view, name=_in_memory.setdefault(model, f"{uid}-{secrets.token_hex(6)}")
+        )
     digest, size = weighed
     name = f"model-{digest[:16]}"
-    return attrs.evolve(view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size)
+    return msgspec.structs.replace(
+        view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size
+    )
 
 
 def _located(where: str | os.PathLike[str]) -> ModelView:
@@ -190,7 +193,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
         algorithm=_public(algorithm),
         flavor=framework,
     )
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         namespace=namespace,
         name=name,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import settings
 from modeltrail.observe import git, redact
@@ -27,8 +27,7 @@ _OF_LOG: Final = (
 _SEGMENT: Final = re.compile(r"((?:.*/)?)raw/[^/]+/[^/]+/\d+/\d{20}\.avro")
 
 
-@attrs.frozen
-class Untracked:
+class Untracked(msgspec.Struct, frozen=True):
     """Files that git does not track, and how many of them there are; None: git did not say in time.
 
     Each is `{"path", "sizeBytes", "sha256"}`; their content is never read out.

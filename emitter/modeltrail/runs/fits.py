@@ -2,13 +2,12 @@
 
 import itertools
 
-import attrs
+import msgspec
 
 from modeltrail.observe.weakly import Weakly
 
 
-@attrs.define(eq=False)
-class Fit:
+class Fit(msgspec.Struct, eq=False):
     """An object as it was fitted; one that is fitted again is the same until it has been saved.
 
     Attributes:

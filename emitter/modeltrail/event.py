@@ -22,7 +22,7 @@ SCHEMA_URL: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/R
 EventType = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER"]
 
 
-class Dataset(msgspec.Struct, frozen=True, eq=False):
+class Dataset(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """A dataset by its OpenLineage name, with what is known of it.
 
     Two are equal when their names are: what is known may differ from run to run.

@@ -60,7 +60,7 @@ _kept: dict[origins.Source, "DataView"] = {}
 UNSEEN: Final = Fingerprint("none", "", "none")
 
 
-class DataView(msgspec.Struct, frozen=True):
+class DataView(msgspec.Struct, frozen=True, weakref=True):
     """What could be seen of a dataset without changing it.
 
     Attributes:

@@ -21,7 +21,7 @@ OBJECT_BYTES: Final = 800
 """What a cell of text or another object weighs: it takes as long as so many bytes of numbers (measured)."""
 
 
-class Columns(msgspec.Struct, frozen=True, eq=False):
+class Columns(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """A tabular object as columns.
 
     Attributes:

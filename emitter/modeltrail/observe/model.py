@@ -42,7 +42,7 @@ _BUILT_ON_TORCH: Final = frozenset({"transformers", "sentence_transformers", "pe
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
-class ModelView(msgspec.Struct, frozen=True):
+class ModelView(msgspec.Struct, frozen=True, weakref=True):
     """What could be seen of a model, as a file, a directory or an object in memory.
 
     Attributes:

@@ -37,7 +37,7 @@ UNKNOWN: Final = "unknown"
 CARD: Final = ("intended_use", "out_of_scope", "limitations", "ethics", "users", "author")
 
 
-class Model(msgspec.Struct, eq=False):
+class Model(msgspec.Struct, eq=False, weakref=True):
     """A model as a run knows it.
 
     Attributes:

@@ -18,11 +18,9 @@ from modeltrail_schemas import digests
 MAX_ARGUMENTS: Final = 200
 MAX_MODULES: Final = 500
 """Of a program of more files none is named: a part would pass for all of it."""
-_INSTALLED: Final = (
-    f"{os.sep}site-packages{os.sep}",
-    f"{os.sep}dist-packages{os.sep}",
-    f"{Path(os.__file__).parent}{os.sep}",
-)
+_SITE: Final = f"{os.sep}site-packages{os.sep}"
+_DIST: Final = f"{os.sep}dist-packages{os.sep}"
+_STANDARD: Final = f"{Path(os.__file__).parent}{os.sep}"
 _launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
@@ -101,14 +99,18 @@ def imported() -> list[str]:
     installed where metadata of one lies, as in the folder of `pip install --target`.
     """
     named = {_file_of(module) for name, module in list(sys.modules.items()) if name != "__main__"}
-    own = (file for file in named if file and not any(place in file for place in _INSTALLED))
+    # thousands of files: a loop over the places takes eight times as long
+    own = [file for file in named if file and not (_SITE in file or _DIST in file or _STANDARD in file)]
     installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
     return sorted(file for file in {_real(file) for file in own} if not file.startswith(installed))
 
 
 @lru_cache(maxsize=1024)
 def _has_packages(place: str) -> bool:
-    return any(Path(place).glob("*.dist-info"))
+    try:
+        return any(name.endswith(".dist-info") for name in os.listdir(place or os.curdir))  # noqa: PTH208  half the time
+    except OSError:  # an archive, or nothing
+        return False
 
 
 _real = lru_cache(maxsize=1024)(os.path.realpath)  # each run that ends asks for the same ones

@@ -1,10 +1,15 @@
-"""What git says about a folder: asked of the git executable, read-only, with a deadline."""
+"""What git says about a folder: asked of the git executable, read-only, with a deadline.
+
+Questions that do not need each other's answers are begun together: an answer takes git some milliseconds, of
+which the host waits only for the longest.
+"""
 
 import hashlib
 import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -63,14 +68,18 @@ class Repository(msgspec.Struct, frozen=True):
 def repository(folder: Path) -> Repository | None:
     """The work tree around `folder`; None without git, outside of one, or in a bare repository.
 
-    Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git.
+    Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git; nor
+    does a folder that lies in no work tree.
     """
-    asked = (folder, *map(os.environ.get, ("GIT_DIR", "GIT_WORK_TREE")))
+    directory, work_tree = os.environ.get("GIT_DIR"), os.environ.get("GIT_WORK_TREE")
+    if not directory and not _has_above(folder, ".git"):
+        return None
+    asked = (folder, directory, work_tree)
     known = _known.get(asked)
     if known is not None and known.is_fresh:
         return known.repository
-    answer = _ask(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
-    top, *places = answer.splitlines()[:3] or [""]
+    answer = ask(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")()
+    top, *places = (answer or "").splitlines()[:3] or [""]
     if not top:
         return None
     found = _Known(tuple(folder / place / name for place in places for name in _TELLING))
@@ -79,16 +88,25 @@ def repository(folder: Path) -> Repository | None:
     return found.repository
 
 
+def _has_above(folder: Path, name: str) -> bool:
+    """Whether a folder has it, or one above, as git looks for it: past symbolic links."""
+    real = Path(os.path.realpath(folder))
+    return any((each / name).exists() for each in (real, *real.parents))
+
+
 def _repository(root: Path) -> Repository:
-    commit, branch = _ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").splitlines() or ("", "")
+    head = ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
+    remotes = ask(root, "config", "--get-regexp", r"^remote\..*\.url$")
+    tag = ask(root, "describe", "--exact-match", "--tags", "HEAD")
+    commit, branch = (head() or "").splitlines() or ("", "")
     if not commit:  # before the first one the branch has only a name
-        branch = _ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")
+        branch = (ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")() or "").strip()
     return Repository(
         root,
         commit or None,
         branch=None if branch in {"", "HEAD"} else branch,
-        url=_remote(root),
-        tag=_ask(root, "describe", "--exact-match", "--tags", "HEAD") or None if commit else None,
+        url=_remote(remotes() or ""),
+        tag=(tag() or "").removesuffix("\n") or None,
     )
 
 
@@ -122,59 +140,69 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
     return found
 
 
-def lines(folder: Path, *question: str) -> list[str] | None:
-    """The parts of an answer that git ends with NUL each; None when git does not answer."""
-    answer = _answer(folder, *question)
+def parts(answer: str | None) -> list[str] | None:
+    """The parts of an answer that git ends with NUL each; None when git did not answer."""
     return None if answer is None else [part for part in answer.split("\0") if part]
 
 
-def _ask(folder: Path, *question: str) -> str:
-    """Git's answer without the last newline; empty when it has none, is missing or takes too long."""
-    return (_answer(folder, *question) or "").removesuffix("\n")
+def ask(folder: Path, *question: str) -> Callable[[], str | None]:
+    """Begin a question; what is returned waits for git's answer.
 
-
-def _answer(folder: Path, *question: str) -> str | None:
+    None when git has none, is missing or takes too long.
+    """
+    ends = time.monotonic() + TIMEOUT
     try:
-        answer = subprocess.run(
-            [*_SAFE, "-C", str(folder), *question],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            env=os.environ | _ENVIRONMENT,
-            check=False,
-        )
+        process = _begin(folder, question)
     except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    return os.fsdecode(answer.stdout) if answer.returncode == 0 else None
+        return lambda: None
+
+    def answer() -> str | None:
+        with process:
+            try:
+                told, _ = process.communicate(timeout=max(ends - time.monotonic(), 0))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return None
+        return os.fsdecode(told) if process.returncode == 0 else None
+
+    return answer
 
 
-def _remote(root: Path) -> str | None:
-    lines = _ask(root, "config", "--get-regexp", r"^remote\..*\.url$").splitlines()
-    urls = dict(line.split(" ", 1) for line in lines if " " in line)
+def _begin(folder: Path, question: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*_SAFE, "-C", str(folder), *question],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | _ENVIRONMENT,
+    )
+
+
+def _remote(answer: str) -> str | None:
+    urls = dict(line.split(" ", 1) for line in answer.splitlines() if " " in line)
     url = urls.get("remote.origin.url") or next((urls[name] for name in sorted(urls)), "")
     return redact.text(url) or None
 
 
-def diff(repository: Repository) -> Diff | None:
-    """Tracked files against the commit; None when they are as committed, or when git does not answer in time.
+def ask_diff(repository: Repository) -> Callable[[], Diff | None]:
+    """Begin to compare tracked files with the commit; what is returned waits for it.
 
-    Read as it comes: it can be larger than memory. Before the first commit it is against the empty tree.
+    None when they are as committed, or when git does not answer in time. Before the first commit they are
+    compared with the empty tree.
     """
     root = repository.root
-    base = repository.commit or _ask(root, "hash-object", "-t", "tree", os.devnull)
-    question = (*digests.GIT_DIFF, base, "--")
+    base = repository.commit or (ask(root, "hash-object", "-t", "tree", os.devnull)() or "").strip()
     try:
-        process = subprocess.Popen(
-            [*_SAFE, "-C", str(root), *question],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | _ENVIRONMENT,
-        )
+        process = _begin(root, (*digests.GIT_DIFF, base, "--"))
     except OSError:
-        return None
+        return lambda: None
     timer = threading.Timer(TIMEOUT, process.kill)
     timer.start()
+    return lambda: _read_diff(process, timer)
+
+
+def _read_diff(process: subprocess.Popen[bytes], timer: threading.Timer) -> Diff | None:
+    """Read as it comes: it can be larger than memory."""
     with process:
         assert process.stdout is not None  # noqa: S101  asked for with PIPE
         hasher, start, size = hashlib.sha256(), b"", 0

@@ -13,7 +13,7 @@ WEIGHED_BYTES: Final = 16 << 20
 """Of larger models it is not looked at whether they were changed by hand, which takes a while each time."""
 
 
-class _Load(msgspec.Struct, frozen=True, eq=False):
+class _Load(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """What `origins` knows the file by: a model is no data."""
 
     view: ModelView

@@ -48,8 +48,9 @@ def look(root: Path, own: Sequence[str]) -> Untracked:
     But for the packages of a virtual environment, which are told by name and version, and what modeltrail
     itself writes.
     """
-    told = git.lines(root, "ls-files", "--others", "--exclude-standard", "-z")
+    asked = git.ask(root, "ls-files", "--others", "--exclude-standard", "-z")
     mine = among(root, own)
+    told = git.parts(asked())
     if told is None:
         return Untracked(_files(root, mine), None)
     no_code = _not_code(root, told)
@@ -64,8 +65,9 @@ def among(root: Path, names: Sequence[str]) -> list[str]:
     """Those of these files that git does not track, ignored or not, in the same order."""
     if not names:
         return []
-    found = git.lines(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)
-    return [name for name in names if name in frozenset(found or ())]
+    answer = git.ask(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)()
+    found = frozenset(git.parts(answer) or ())
+    return [name for name in names if name in found]
 
 
 def add(told: Untracked, root: Path, own: Sequence[str]) -> Untracked:

@@ -56,7 +56,8 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     modules = _below(repository.root, imported()) if entry_point is None else None
     started = _inside(entry, repository)
     own = list(dict.fromkeys([*([started] if started else []), *(modules or ())]))
-    diff, loose = git.diff(repository), untracked.look(repository.root, own)
+    changes = git.ask_diff(repository)
+    loose, diff = untracked.look(repository.root, own), changes()
     return ModelTrailCodeStateRunFacet(
         dirty=diff is not None or started in {file["path"] for file in loose.files},
         vcs="git",

@@ -3,7 +3,9 @@
 Real trainings of scikit-learn, xgboost, lightgbm and, where it is installed, PyTorch, from the frame to the
 saved model, each in a process of its own, without and with autolog in turns. What a process pays once is told
 apart: to import modeltrail, to switch autolog on, and to open the first run, which looks at the code and at
-all installed packages. Wall time includes what else the machine does; CPU time does not.
+all installed packages. `whole` is that and what the training takes more; the target holds it to 1 % of the
+training, or to 50 ms where that is more. Wall time includes what else the machine does; CPU time, git's
+with it, does not.
 """
 
 import argparse
@@ -20,7 +22,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-HEAD = ("without s", "with s", "more ms", "CPU ms", "more %", "import ms", "once ms")
+DIGITS = {
+    "without s": 2,
+    "with s": 2,
+    "more ms": 0,
+    "CPU ms": 0,
+    "once ms": 0,
+    "once CPU": 0,
+    "whole ms": 0,
+    "whole CPU": 0,
+    "whole %": 2,
+}
+"""Column -> its places behind the point."""
 ALLOWED_SHARE, ALLOWED_MS = 0.01, 50
 
 
@@ -38,7 +51,8 @@ def main() -> None:
         print(*_train(TRAININGS[library], asked.rows, asked.rounds, how == "with"))
         return
     print(
-        f"{f'{asked.rows} rows, {asked.rounds} rounds, {asked.pairs} pairs':40}", *(f"{h:>10}" for h in HEAD)
+        f"{f'{asked.rows} rows, {asked.rounds} rounds, {asked.pairs} pairs':40}",
+        *(f"{column:>10}" for column in DIGITS),
     )
     for library in [asked.only] if asked.only else TRAININGS:
         if library == "torch" and find_spec(library) is None:
@@ -47,28 +61,27 @@ def main() -> None:
         pairs = [
             _pair(library, asked, first=("without", "with")[number % 2]) for number in range(asked.pairs)
         ]
-        without = statistics.median(pair["without"][0] for pair in pairs)
-        logged = statistics.median(pair["with"][0] for pair in pairs)
-        more = statistics.median(pair["with"][0] - pair["without"][0] for pair in pairs)
-        worked = statistics.median(pair["with"][3] - pair["without"][3] for pair in pairs)
-        importing, once = (statistics.median(pair["with"][each] for pair in pairs) for each in (1, 2))
-        is_within = more <= max(ALLOWED_SHARE * without, ALLOWED_MS / 1e3)
-        figures = (
-            without,
-            logged,
-            1e3 * more,
-            1e3 * worked,
-            100 * more / without,
-            1e3 * importing,
-            1e3 * once,
-        )
-        digits = (2, 2, 0, 0, 2, 1, 0)
-        told = (f"{figure:10.{places}f}" for figure, places in zip(figures, digits, strict=True))
+        figures = _figures(pairs)
+        is_within = figures["whole ms"] <= max(1e3 * ALLOWED_SHARE * figures["without s"], ALLOWED_MS)
+        told = (f"{figures[column]:10.{places}f}" for column, places in DIGITS.items())
         print(f"{library:40}", *told, "" if is_within else "  over 1 % and 50 ms", flush=True)
 
 
+def _figures(pairs: list[dict[str, list[float]]]) -> dict[str, float]:
+    """Column -> its median over the pairs; a difference is that of a pair."""
+    each = []
+    for pair in pairs:
+        without, worked, *_ = pair["without"]
+        logged, logged_worked, once, once_worked = pair["with"]
+        more, more_worked = logged - without, logged_worked - worked
+        whole, whole_worked = more + once, more_worked + once_worked
+        differences = (more, more_worked, once, once_worked, whole, whole_worked)
+        each.append((without, logged, *(1e3 * found for found in differences), 100 * whole / without))
+    return dict(zip(DIGITS, map(statistics.median, zip(*each, strict=True)), strict=True))
+
+
 def _pair(library: str, asked: argparse.Namespace, first: str) -> dict[str, list[float]]:
-    """How -> seconds: to train, to import modeltrail, all that is paid once, of the processor to train."""
+    """How -> seconds to train, of the processor to train, and both of what is paid once."""
     # An installed package has its bytecode.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     found = {}
@@ -94,25 +107,28 @@ def _train(
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         work(frame[:1000], labels[:1000], 1)  # what the libraries load on first use is not ours
-        began = imported = opened = time.perf_counter()
-        worked = _processor()
+        began = opened = _now()
         if is_logged:
             import modeltrail
 
-            imported = time.perf_counter()
             modeltrail.autolog()
             with modeltrail.run("train"):
-                opened, worked = time.perf_counter(), _processor()
+                opened = _now()
                 work(frame, labels, rounds)
         else:
             work(frame, labels, rounds)
-        ended, worked = time.perf_counter(), _processor() - worked
-    return ended - opened, imported - began, opened - began, worked
+        ended = _now()
+    return (*_between(opened, ended), *_between(began, opened))
 
 
-def _processor() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+def _now() -> tuple[float, float]:
+    """Seconds by the clock, and of the processor."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _between(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
+    return end[0] - start[0], end[1] - start[1]
 
 
 def _sklearn(frame: Any, labels: Any, rounds: int) -> None:

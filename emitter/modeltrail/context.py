@@ -26,7 +26,7 @@ from contextvars import ContextVar, Token
 from importlib import import_module
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
-import attrs
+import msgspec
 
 from modeltrail import airflow, dagster, event, settings, spark, standard
 from modeltrail.errors import ConfigError
@@ -38,8 +38,7 @@ _OF_RUN_ID: Final = re.compile(r"\w+?__(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\
 """The time in an id of a DAG run: `manual__2026-11-24T04:00:00+00:00`, or with `_aB3dE9xZ` behind it."""
 
 
-@attrs.frozen
-class Parent:
+class Parent(msgspec.Struct, frozen=True):
     """A run by its names, and the root of its tree where that is another one."""
 
     run_id: str
@@ -188,7 +187,7 @@ def from_context(document: Mapping[str, Any]) -> Parent | None:
         return None
     found = _named(named)
     root = named.get("root")
-    return attrs.evolve(found, root=_named(root)) if root else found
+    return msgspec.structs.replace(found, root=_named(root)) if root else found
 
 
 def _named(document: Mapping[str, Any]) -> Parent:
@@ -205,7 +204,7 @@ def _openlineage_parent_id() -> Parent | None:
     if not given:
         return None
     root = os.environ.get("OPENLINEAGE_ROOT_PARENT_ID")
-    return attrs.evolve(_from_id(given), root=_from_id(root) if root else None)
+    return msgspec.structs.replace(_from_id(given), root=_from_id(root) if root else None)
 
 
 def _from_id(text: str) -> Parent:
@@ -231,7 +230,7 @@ def _airflow_task() -> Parent | None:
     macros = import_module("airflow.providers.openlineage.plugins.macros")
     own = _from_id(macros.lineage_parent_id(task))
     find_root = getattr(macros, "lineage_root_parent_id", None)
-    return attrs.evolve(own, root=_from_id(find_root(task)) if find_root else None)
+    return msgspec.structs.replace(own, root=_from_id(find_root(task)) if find_root else None)
 
 
 def _dagster_run() -> Parent | None:
@@ -251,7 +250,7 @@ def _spark() -> Parent | None:
     if text := conf("spark.openlineage.context"):
         return from_context(json.loads(text))
     own = _from_conf(conf, "parent")
-    return attrs.evolve(own, root=_from_conf(conf, "rootParent")) if own else None
+    return msgspec.structs.replace(own, root=_from_conf(conf, "rootParent")) if own else None
 
 
 def _application(found: Mapping[str, str | None]) -> Parent | None:
@@ -260,7 +259,7 @@ def _application(found: Mapping[str, str | None]) -> Parent | None:
         return Parent(run_id, namespace, name) if run_id and namespace and name else None
 
     own = named("")
-    return attrs.evolve(own, root=named("root_")) if own else None
+    return msgspec.structs.replace(own, root=named("root_")) if own else None
 
 
 def _from_conf(conf: Callable[[str], str | None], prefix: str) -> Parent | None:

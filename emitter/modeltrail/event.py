@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.facets import PRODUCER
@@ -22,12 +22,7 @@ SCHEMA_URL: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/R
 EventType = Literal["START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER"]
 
 
-def _copied(facets: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return dict(facets)
-
-
-@attrs.frozen(eq=False)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """A dataset by its OpenLineage name, with what is known of it.
 
     Two are equal when their names are: what is known may differ from run to run.
@@ -41,11 +36,24 @@ class Dataset:
         output_facets: facets of its being written.
     """
 
-    namespace: str = attrs.field(converter=encoding.namespace)
-    name: str = attrs.field(converter=naming.given)
-    facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
-    input_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
-    output_facets: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, converter=_copied, repr=False)
+    namespace: str
+    name: str
+    facets: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    input_facets: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+    output_facets: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for field, written in (
+            ("namespace", encoding.namespace(self.namespace)),
+            ("name", naming.given(self.name)),
+            ("facets", dict(self.facets)),
+            ("input_facets", dict(self.input_facets)),
+            ("output_facets", dict(self.output_facets)),
+        ):
+            msgspec.structs.force_setattr(self, field, written)
+
+    def __repr__(self) -> str:
+        return f"Dataset(namespace={self.namespace!r}, name={self.name!r})"
 
     @property
     def identity(self) -> tuple[str, str]:

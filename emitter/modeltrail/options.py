@@ -1,10 +1,9 @@
 """The table of settings: their names, where each is read from, and what holds when nothing is set."""
 
-import attrs
+import msgspec
 
 
-@attrs.frozen
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One row of the table of settings.
 
     Attributes:

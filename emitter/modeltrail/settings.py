@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 
 from modeltrail import airflow, guard
 from modeltrail.errors import ConfigError
@@ -29,8 +29,7 @@ PREFIXES = ("OPENLINEAGE", "MODELTRAIL_", airflow.ENV_PREFIX)
 TRUE = frozenset({"1", "true", "yes", "on"})
 
 
-@attrs.frozen
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What holds now.
 
     Attributes:

@@ -16,7 +16,7 @@ Decimal                                        a string, so that no digit is los
 UUID, Path                                     a string
 bytes                                          a string in base64
 Enum                                           its value
-attrs and dataclass objects                    an object of their fields, those that are None left out
+attrs, msgspec and dataclass objects           an object of their fields, those that are None left out
 keys that are no strings                       their JSON text: ``1``, ``true``, ``null``, ``2026-01-31``
 lone surrogates (undecodable file names)       a backslash escape, ``caf\udce9``
 NUL in a text, which PostgreSQL does not take  a backslash escape, ``\u0000``
@@ -222,8 +222,9 @@ def _last_resort(value: object) -> object:
 def _fields(value: object) -> dict[str, Any] | None:
     if described := getattr(type(value), "__attrs_attrs__", None):
         return {field.name: getattr(value, field.name) for field in described}
-    if names := getattr(type(value), "__dataclass_fields__", None):
-        return {name: getattr(value, name) for name in names}
+    for described_by in ("__struct_fields__", "__dataclass_fields__"):
+        if names := getattr(type(value), described_by, None):
+            return {name: getattr(value, name) for name in names}
     return None
 
 

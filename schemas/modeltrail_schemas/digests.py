@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import attrs
+import msgspec
 
 CHUNK: Final = 1 << 20
 FULL_DIGEST_BYTES: Final = 16 << 30
@@ -35,8 +35,7 @@ GIT_DIFF: Final = (
 _cache: dict[tuple[str, int, int, int], tuple[str, str]] = {}
 
 
-@attrs.frozen
-class FileDigest:
+class FileDigest(msgspec.Struct, frozen=True):
     """One file of a directory: path relative to it (POSIX), lower-hex SHA-256 and size in bytes."""
 
     path: str
@@ -44,8 +43,7 @@ class FileDigest:
     size_bytes: int
 
 
-@attrs.frozen
-class Digest:
+class Digest(msgspec.Struct, frozen=True):
     """The digest of a file (`algorithm` sha256) or a directory (sha256-tree), and how much of it was read."""
 
     algorithm: str

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-import attrs
+import msgspec
 import pytest
 from kafka_broker import create_topic, read
 
@@ -261,7 +261,7 @@ def test_what_a_closed_sender_left_comes_first(private_broker, tmp_path, deliver
     topic = create_topic(bootstrap)
     private_broker.stop()
     options = KafkaOptions({"bootstrap_servers": bootstrap}, tmp_path / "spool", topic, delivery=delivery)
-    sender = kafka.sender(attrs.evolve(options, timeout=1))
+    sender = kafka.sender(msgspec.structs.replace(options, timeout=1))
     for number in (1, 2):
         sender.send(b"run:n/j", event(number))
     assert not sender.close(3)
@@ -269,7 +269,7 @@ def test_what_a_closed_sender_left_comes_first(private_broker, tmp_path, deliver
     private_broker.start()
     for note in options.spool.rglob("unreachable-*"):  # as after half a minute
         note.unlink()
-    sender.options = attrs.evolve(options, timeout=30)
+    sender.options = msgspec.structs.replace(options, timeout=30)
     again = kafka.sender(sender.options)
     for number in (3, 4):
         again.send(b"run:n/j", event(number))

@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 import jsonschema_rs
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,12 +108,12 @@ def test_a_class_for_every_facet() -> None:
 def test_fields_are_the_schemas(key: str) -> None:
     """A class has exactly the fields of its schema, and asks for exactly the required ones."""
     schema = definition(key)
-    fields = {field.name: field for field in attrs.fields(CLASSES[key])}
+    fields = {field.name: field for field in msgspec.structs.fields(CLASSES[key])}
     wire_names = {snake(name): name for name in schema["properties"] if not name.startswith("_")}
     assert set(wire_names) == set(fields)
     required = {snake(name) for name in schema["required"] if not name.startswith("_")}
     worked_out = {"sha256"} if key == "modelTrail_hyperparameters" else set()
-    assert required - worked_out == {name for name, field in fields.items() if field.default is attrs.NOTHING}
+    assert required - worked_out == {name for name, field in fields.items() if field.required}
 
 
 @EACH
@@ -122,9 +123,10 @@ def test_classes_are_values(key: str) -> None:
     (rich,) = (example.facet for example in modeltrail_schemas.examples(key) if "ok-rich" == example.name)
     facet = built_from(key, rich)
     assert not hasattr(facet, "__dict__")
-    assert all(field.kw_only for field in attrs.fields(kind))
+    with pytest.raises(TypeError, match="positional"):
+        kind(*rich.values())
     assert facet == built_from(key, rich) == pickle.loads(pickle.dumps(facet))
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         facet.capture = "declared"
 
 
@@ -160,10 +162,15 @@ def test_none_is_left_out() -> None:
 
 
 def test_nested_values() -> None:
-    """Nested attrs objects are written in wire names, mappings as objects, tuples as arrays."""
+    """Nested structs and attrs objects are written in wire names, mappings as objects, tuples as arrays."""
 
     @attrs.frozen
     class File:
+        path: str
+        sha256: str
+        size_bytes: int | None = None
+
+    class Other(msgspec.Struct):
         path: str
         sha256: str
         size_bytes: int | None = None
@@ -173,7 +180,7 @@ def test_nested_values() -> None:
         digest_algorithm="sha256-tree",
         uri="file:///srv/m",
         size_bytes=5,
-        files=(File("a", SHA, 5), File("b", SHA), {"path": "c", "sha256": SHA}),
+        files=(File("a", SHA, 5), Other("b", SHA), {"path": "c", "sha256": SHA}),
         signature_bundle=MappingProxyType({"type": "oms", "uri": "file:///srv/m.sig"}),
     )
     written = artifact.to_dict()
@@ -197,7 +204,7 @@ def test_facets_are_light() -> None:
     assert not heavy & {name.partition(".")[0] for name in loaded.split()}
 
 
-def openlineage_event(facet: Any) -> dict[str, Any]:
+def openlineage_event(facet: Any) -> Any:
     """The run facets of an event of openlineage-python, as it writes them."""
     event = event_v2.RunEvent(
         eventType=event_v2.RunState.COMPLETE,
@@ -220,10 +227,8 @@ def test_in_an_event_of_openlineage_python() -> None:
 
 
 def test_the_object_itself_in_an_event_of_openlineage_python() -> None:
-    """A facet object in place of its JSON form loses its base fields, which the schema refuses."""
-    written = openlineage_event(TRAINING)
-    assert {"framework", "framework_version", "algorithm", "capture"} == set(written)
-    assert not is_valid(written, TRAINING.KEY)
+    """A facet object in place of its JSON form is not written: openlineage-python says that it cannot."""
+    assert "<<non-serializable: ModelTrailTrainingRunFacet>>" == openlineage_event(TRAINING)
 
 
 class Colour(enum.Enum):

@@ -223,8 +223,6 @@ def test_the_spool_follows_the_state_directory(monkeypatch, tmp_path):
 
 def test_the_table_names_every_setting():
     """Each attribute of Settings but `origins` has one row in the table of options."""
-    import attrs
-
-    attributes = {field.name for field in attrs.fields(settings.Settings)} - {"origins"}
+    attributes = {*settings.Settings.__struct_fields__} - {"origins"}
     assert attributes == {option.name for option in OPTIONS}
     assert all(option.help.endswith(".") for option in OPTIONS)

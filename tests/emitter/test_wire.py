@@ -12,6 +12,7 @@ import pathlib
 import uuid
 
 import attrs
+import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -46,6 +47,11 @@ class Facet:
     _producer: str = "p"
     nothing: object = None
     sizes: tuple = (1, 2)
+
+
+class Pair(msgspec.Struct):
+    x: float = 1.5
+    y: object = None
 
 
 @dataclasses.dataclass
@@ -129,6 +135,7 @@ TABLE = [
     (Level.HIGH, 3),
     (Name("n"), "n"),
     (Facet(), {"_producer": "p", "sizes": [1, 2]}),
+    (Pair(), {"x": 1.5}),
     (Point(), {"x": 1.5}),
     ({1: 1, None: 2, 1.5: 3, (1, 2): 4, dt.date(2026, 1, 31): 5, Colour.RED: 6, Name("k"): 7}, None),
     ({float("nan"): 1}, {"nan": 1}),

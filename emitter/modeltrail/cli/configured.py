@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from modeltrail.errors import ConfigError
 from modeltrail.settings import Settings
@@ -50,4 +50,4 @@ def kafka(settings: Settings, bootstrap_servers: str | None, topic: str | None) 
             "modeltrail.KafkaTransport in openlineage.yml"
         )
     options = KafkaOptions.from_dict(configured, settings)
-    return attrs.evolve(options, topic=topic) if topic else options
+    return msgspec.structs.replace(options, topic=topic) if topic else options

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import attrs
 import click
+import msgspec
 
 from modeltrail import settings, transports
 from modeltrail.cli import configured, topic
@@ -26,8 +26,7 @@ CHECKS = "modeltrail.checks"
 COLLECTOR = ("fastavro", "pyarrow", "deltalake", "duckdb", "obstore", "rich")
 
 
-@attrs.frozen
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One line of the answer.
 
     Attributes:

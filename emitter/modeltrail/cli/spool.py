@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import attrs
 import click
+import msgspec
 
 from modeltrail import settings
 from modeltrail.cli import configured
@@ -143,4 +143,4 @@ def _found() -> dict[Path, Backlog]:
 
 
 def _plain(path: Path, waiting: Backlog) -> dict[str, Any]:
-    return {"path": str(path), **attrs.asdict(waiting)}
+    return {"path": str(path), **msgspec.structs.asdict(waiting)}

@@ -1,4 +1,4 @@
-"""One attrs class per ML facet: what modeltrail says beyond OpenLineage's standard facets.
+"""One class per ML facet: what modeltrail says beyond OpenLineage's standard facets.
 
 Attributes are snake_case, the wire is camelCase, and `to_dict()` gives the JSON form::
 
@@ -9,13 +9,15 @@ Attributes are snake_case, the wire is camelCase, and `to_dict()` gives the JSON
     )
     input_facets[facet.KEY] = facet.to_dict()
 
-Nested values are plain dicts in wire names, or attrs objects, whose attributes become wire names as a
-facet's own
-do. Nothing is validated here: the schemas in `modeltrail_schemas` say what is valid, and the collector
-judges.
+Nested values are plain dicts in wire names, or objects of msgspec or attrs, whose attributes become wire
+names as a facet's own do. Nothing is validated here: the schemas in `modeltrail_schemas` say what is valid,
+and the collector judges.
 
-With openlineage-python's own events put `facet.to_dict()` into their facets maps too: their serializer would
-write an attrs object under its attribute names and without `_producer`.
+With openlineage-python's own events put `facet.to_dict()` into their facets maps too: their serializer does
+not know these objects.
+
+They are structs of msgspec, as all values in the emitter are: making a class of attrs takes 30 times as long,
+0.5 ms, and a program that trains for a second would pay that for eighty classes.
 """
 
 from typing import Final

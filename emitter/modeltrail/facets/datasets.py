@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import attrs
-
 from modeltrail.facets._base import Capture, Facet
 from modeltrail_schemas import Entity, schema_url
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailDataUseInputDatasetFacet(Facet):
+class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
     """Which content of a dataset a run read, and what for.
 
     Attributes:
@@ -47,8 +44,7 @@ class ModelTrailDataUseInputDatasetFacet(Facet):
     read_at: str | None = None
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailFeatureProfileInputDatasetFacet(Facet):
+class ModelTrailFeatureProfileInputDatasetFacet(Facet, frozen=True, kw_only=True):
     """How the columns are distributed, so that a later run can measure drift without the data.
 
     Attributes:
@@ -69,8 +65,7 @@ class ModelTrailFeatureProfileInputDatasetFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailEvaluationInputDatasetFacet(Facet):
+class ModelTrailEvaluationInputDatasetFacet(Facet, frozen=True, kw_only=True):
     """What a model version scored on a dataset; stands on the model, as the input of an EVALUATE run.
 
     Attributes:
@@ -101,8 +96,7 @@ class ModelTrailEvaluationInputDatasetFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailModelDatasetFacet(Facet):
+class ModelTrailModelDatasetFacet(Facet, frozen=True, kw_only=True):
     """What a model is.
 
     Attributes:
@@ -143,8 +137,7 @@ class ModelTrailModelDatasetFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailModelArtifactOutputDatasetFacet(Facet):
+class ModelTrailModelArtifactOutputDatasetFacet(Facet, frozen=True, kw_only=True):
     """The bytes of a model.
 
     Attributes:
@@ -174,8 +167,7 @@ class ModelTrailModelArtifactOutputDatasetFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailRegistrationDatasetFacet(Facet):
+class ModelTrailRegistrationDatasetFacet(Facet, frozen=True, kw_only=True):
     """A model version in a registry, and what just happened to it there.
 
     Attributes:
@@ -210,8 +202,7 @@ class ModelTrailRegistrationDatasetFacet(Facet):
     capture: Capture = "declared"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailChangesDatasetFacet(Facet):
+class ModelTrailChangesDatasetFacet(Facet, frozen=True, kw_only=True):
     """What is different from the version before; worked out by a collector, not by who made the model.
 
     Attributes:
@@ -240,8 +231,7 @@ class ModelTrailChangesDatasetFacet(Facet):
     capture: Capture = "inferred"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailSubjectsDatasetFacet(Facet):
+class ModelTrailSubjectsDatasetFacet(Facet, frozen=True, kw_only=True):
     """Which persons a dataset held, by pseudonyms that need a key (see `modeltrail_schemas.subjects`).
 
     Attributes:

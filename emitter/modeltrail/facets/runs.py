@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import attrs
+import msgspec
 
 from modeltrail.facets._base import Capture, Facet
 from modeltrail.facets.values import params_sha256
 from modeltrail_schemas import Entity, schema_url
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailTrainingRunFacet(Facet):
+class ModelTrailTrainingRunFacet(Facet, frozen=True, kw_only=True):
     """How a model was trained.
 
     Attributes:
@@ -58,8 +57,7 @@ class ModelTrailTrainingRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailHyperparametersRunFacet(Facet):
+class ModelTrailHyperparametersRunFacet(Facet, frozen=True, kw_only=True):
     """The parameters of a run, with their types and where each came from.
 
     Attributes:
@@ -75,18 +73,17 @@ class ModelTrailHyperparametersRunFacet(Facet):
     ENTITY: ClassVar[Entity] = "run"
 
     params: Sequence[Mapping[str, Any]]
-    sha256: str = attrs.field()
+    sha256: str = ""
     search: Mapping[str, Any] | None = None
     redacted: Sequence[str] | None = None
     capture: Capture = "observed"
 
-    @sha256.default
-    def _hash_params(self) -> str:
-        return params_sha256(self.params)
+    def __post_init__(self) -> None:
+        if not self.sha256:
+            msgspec.structs.force_setattr(self, "sha256", params_sha256(self.params))
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailEnvironmentRunFacet(Facet):
+class ModelTrailEnvironmentRunFacet(Facet, frozen=True, kw_only=True):
     """What a run ran in.
 
     Attributes:
@@ -114,8 +111,7 @@ class ModelTrailEnvironmentRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailCodeStateRunFacet(Facet):
+class ModelTrailCodeStateRunFacet(Facet, frozen=True, kw_only=True):
     """Which code ran, beyond the commit that the standard `sourceCodeLocation` names.
 
     Attributes:
@@ -169,8 +165,7 @@ class ModelTrailCodeStateRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailFeatureTransformationsRunFacet(Facet):
+class ModelTrailFeatureTransformationsRunFacet(Facet, frozen=True, kw_only=True):
     """The steps from raw columns to features, and what each of them had learned.
 
     Attributes:
@@ -188,8 +183,7 @@ class ModelTrailFeatureTransformationsRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailMetricsRunFacet(Facet):
+class ModelTrailMetricsRunFacet(Facet, frozen=True, kw_only=True):
     """The metrics of a run, its last word on each.
 
     Attributes:
@@ -206,8 +200,7 @@ class ModelTrailMetricsRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailMetricSeriesRunFacet(Facet):
+class ModelTrailMetricSeriesRunFacet(Facet, frozen=True, kw_only=True):
     """A chunk of metric values over steps, sent while the run goes on.
 
     A facet replaces the earlier one of its key, so a collector appends chunks by (run, `seq`); who does not
@@ -232,8 +225,7 @@ class ModelTrailMetricSeriesRunFacet(Facet):
     capture: Capture = "observed"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailDeploymentRunFacet(Facet):
+class ModelTrailDeploymentRunFacet(Facet, frozen=True, kw_only=True):
     """A model version going to where it is used, or leaving it; the run's output is the endpoint.
 
     Attributes:
@@ -264,8 +256,7 @@ class ModelTrailDeploymentRunFacet(Facet):
     capture: Capture = "declared"
 
 
-@attrs.frozen(kw_only=True)
-class ModelTrailMonitoringRunFacet(Facet):
+class ModelTrailMonitoringRunFacet(Facet, frozen=True, kw_only=True):
     """What a model in use did in a window of time, against the run it is measured by.
 
     Attributes:

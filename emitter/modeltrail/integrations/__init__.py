@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Final
 
-import attrs
+import msgspec
 
 from modeltrail import settings
 from modeltrail.errors import ConfigError, MissingExtra
@@ -18,8 +18,7 @@ from modeltrail.guard import guarded, uncollected, warn_once
 from modeltrail.integrations import _imports, _loads, _patch
 
 
-@attrs.frozen
-class Integration:
+class Integration(msgspec.Struct, frozen=True):
     """One line of the table.
 
     Attributes:

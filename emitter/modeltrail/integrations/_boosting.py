@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import guarded
@@ -54,8 +54,7 @@ _places: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """Booster -> the file that it was saved to, or loaded from."""
 
 
-@attrs.frozen
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a call of `train` or `cv` asks for.
 
     Attributes:
@@ -72,15 +71,14 @@ class Asked:
     trained: Source
     judged: Sequence[tuple[str, Source]] = ()
     base: object = None
-    beside: Mapping[str, Any] = attrs.field(factory=dict)
+    beside: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 Score = tuple[Any, ...]
 """The set, the metric, the value; of lightgbm also whether more is better."""
 
 
-@attrs.define
-class _Course:
+class _Course(msgspec.Struct):
     """A training that goes on.
 
     Attributes:

@@ -4,14 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
+import msgspec
 
 Finish = Callable[[Any, BaseException | None], None]
 """Called after the original with (result, None) or (None, what it raised)."""
 
 
-@attrs.frozen
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call of a wrapped function, as the host made it."""
 
     function: Callable[..., Any]

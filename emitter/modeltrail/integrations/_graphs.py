@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.integrations._modulefiles import record_trained
 from modeltrail.integrations._saving import record_saved
@@ -43,7 +43,9 @@ def record(made: object | None, place: str | os.PathLike[str], inputs: Values, o
     """A saved graph is the model that it was made of, in another format."""
     if made is not None:
         model.saved(made, place)
-    seen = attrs.evolve(model.look(place), flavor="onnx", format="onnx", inputs=inputs, outputs=outputs)
+    seen = msgspec.structs.replace(
+        model.look(place), flavor="onnx", format="onnx", inputs=inputs, outputs=outputs
+    )
     if not record_trained(made, seen):
         record_saved(made, seen, is_model=True)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _frames, _patch, _trainers, _training
@@ -50,8 +50,7 @@ _asked: WeakKeyDictionary[Any, Mapping[str, Any]] = WeakKeyDictionary()
 """Trainer -> the arguments that it was made with."""
 
 
-@attrs.define
-class _Fit:
+class _Fit(msgspec.Struct):
     """A fit that goes on.
 
     Attributes:
@@ -66,7 +65,7 @@ class _Fit:
     fit: Fit
     base: str | Model | None
     has_begun: bool = False
-    saved: dict[str, int] = attrs.field(factory=dict)
+    saved: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 _going_on: WeakKeyDictionary[Any, _Fit] = WeakKeyDictionary()

@@ -16,15 +16,14 @@ from contextlib import contextmanager
 from types import CellType, ModuleType
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.guard import guarded, is_kept, work
 from modeltrail.integrations import _calls, _wrappers
 from modeltrail.integrations._call import After, AfterSimply, Call, Finish, Observe, ObserveInside
 
 
-@attrs.frozen(eq=False)
-class _Patch:
+class _Patch(msgspec.Struct, frozen=True, eq=False):
     owner: Any
     attribute: str
     original: Any
@@ -173,12 +172,14 @@ def together() -> Iterator[None]:
 
 
 def _place_functions(wrappers: Mapping[int, tuple[Any, Any]]) -> None:
+    wanted = frozenset(wrappers)
     with _lock:
         for module in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
-            held = vars(module).copy()
-            if not wrappers.keys().isdisjoint(map(id, held.values())):  # most have none: this says it faster
-                for name in [key for key, value in held.items() if id(value) in wrappers]:
-                    function, wrapper = wrappers[id(held[name])]
+            if wanted.isdisjoint(map(id, [*vars(module).values()])):  # most have none: this says it faster
+                continue
+            for name, value in vars(module).copy().items():
+                if id(value) in wanted:
+                    function, wrapper = wrappers[id(value)]
                     _replace(vars(wrapper)["__modeltrail__"], module, name, function, wrapper)
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-import attrs
+import msgspec
 
 from modeltrail.facets import param_entries, params_sha256
 from modeltrail.observe import model, redact
@@ -96,8 +96,7 @@ def _full(name: str, param: Any) -> str:
     return f"{name}.{param.name}" if name else str(param.name)
 
 
-@attrs.frozen
-class Search:
+class Search(msgspec.Struct, frozen=True):
     """What a search found.
 
     Attributes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
@@ -26,8 +26,7 @@ _NO_DATA: Final = frozenset({"CTERelationRef", "OneRowRelation"})
 """Leaves that stand for a part of the plan which is a child elsewhere, or for none at all."""
 
 
-@attrs.frozen
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What a frame is made from.
 
     Attributes:

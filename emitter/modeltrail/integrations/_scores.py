@@ -15,7 +15,7 @@ from types import FunctionType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from modeltrail import api
 from modeltrail.integrations import _imports, _patch
@@ -49,8 +49,7 @@ _kept: deque[Any] = deque(maxlen=4)
 _Weak = Callable[[], Any]
 
 
-@attrs.define
-class _Prediction:
+class _Prediction(msgspec.Struct):
     """Whose predictions an array holds.
 
     Attributes:
@@ -78,8 +77,7 @@ class _Prediction:
         return estimator if is_as_then else None
 
 
-@attrs.frozen
-class _Held:
+class _Held(msgspec.Struct, frozen=True):
     """An array that holds predictions.
 
     Attributes:

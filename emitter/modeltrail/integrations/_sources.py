@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
@@ -25,8 +25,7 @@ MAX_DATASETS: Final = 100
 columns takes 17 kB, and a broker takes no event of more than 1 MB."""
 
 
-@attrs.frozen
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """Some data, and how it is used.
 
     Attributes:
@@ -55,7 +54,7 @@ def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
     table, label = data.labelled(features, labels)
-    view = attrs.evolve(data.look(table), profile=data.profile(table))
+    view = msgspec.structs.replace(data.look(table), profile=data.profile(table))
     origins.carry(view, table)
     return Source(view, _use(features, label, weights))
 
@@ -102,7 +101,7 @@ def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
             warn_once("many datasets", message, MAX_DATASETS)
             return unseen(run, role)
         if known >= PROFILED:
-            seen = attrs.evolve(seen, profile=None)
+            seen = msgspec.structs.replace(seen, profile=None)
     return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 

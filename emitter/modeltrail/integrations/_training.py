@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from modeltrail import api
 from modeltrail.event import Dataset
@@ -36,8 +36,7 @@ _SEEDED: Final = 1 << 32
 """What nobody seeded has a seed of 53 bits from the system."""
 
 
-@attrs.define(eq=False)
-class Pass:
+class Pass(msgspec.Struct, eq=False):
     """One pass through a loader.
 
     Attributes:
@@ -54,7 +53,7 @@ class Pass:
     how: tuple[type, dict[str, Any]]
     iterator: Callable[[], Any]
     batches: int = 0
-    began: float = attrs.field(factory=time.perf_counter)
+    began: float = msgspec.field(default_factory=time.perf_counter)
 
     @classmethod
     def through(cls, loader: Any, iterator: Any) -> "Pass":
@@ -71,8 +70,7 @@ class Pass:
         return cls(seen, length, (type(loader), how), weak(iterator))
 
 
-@attrs.define(eq=False)
-class _Use:
+class _Use(msgspec.Struct, eq=False):
     """Data, what for, and as what it was told to which run."""
 
     source: Source
@@ -80,11 +78,10 @@ class _Use:
     told: tuple[str, Role] | None = None
 
 
-@attrs.define(eq=False)
-class _Now:
+class _Now(msgspec.Struct, eq=False):
     """What a thread is at: its last batch, the loss it goes back from, what it trained last and by what."""
 
-    thread: int = attrs.field(factory=threading.get_ident)
+    thread: int = msgspec.field(default_factory=threading.get_ident)
     batch: Pass | None = None
     loss: Any = None
     training: "Training | None" = None
@@ -119,8 +116,7 @@ loaded: "Weakly[str]" = Weakly()
 """Module -> the file that it was loaded from."""
 
 
-@attrs.define(eq=False)
-class Training:
+class Training(msgspec.Struct, eq=False):
     """What was seen of how one model was trained, within one run or outside of any."""
 
     model: Callable[[], Any]
@@ -129,20 +125,20 @@ class Training:
     params: list[Params]
     steps: int = 0
     epochs: int = 0
-    began: float = attrs.field(factory=time.perf_counter)
+    began: float = msgspec.field(default_factory=time.perf_counter)
     ended: float = 0.0
-    losses: list[float] = attrs.field(factory=list)
-    uses: list[_Use] = attrs.field(factory=list)
-    _known: "Weakly[_Use]" = attrs.field(factory=Weakly, init=False)
-    judged: list[Pass] = attrs.field(factory=list, init=False)
+    losses: list[float] = msgspec.field(default_factory=list)
+    uses: list[_Use] = msgspec.field(default_factory=list)
+    _known: "Weakly[_Use]" = msgspec.field(default_factory=Weakly)
+    judged: list[Pass] = msgspec.field(default_factory=list)
     is_saved: bool = False
     base: Dataset | None = None
-    at: Pass | None = attrs.field(default=None, init=False)
-    _sum: Any = attrs.field(default=0.0, init=False)
-    _count: int = attrs.field(default=0, init=False)
-    _told: int = attrs.field(default=0, init=False)
-    _told_to: Callable[[], Run | None] = attrs.field(default=lambda: None, init=False)
-    _fit: Fit | None = attrs.field(default=None, init=False)
+    at: Pass | None = None
+    _sum: Any = 0.0
+    _count: int = 0
+    _told: int = 0
+    _told_to: Callable[[], Run | None] = lambda: None
+    _fit: Fit | None = None
 
     def step(self, loss: Any) -> None:
         """The optimizer has made a step."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import attrs
+import msgspec
 
 _PYTHON: Final = re.compile(r"^(?:python|pypy)[\d.]*(?:\.exe)?$")
 _WITH_VALUE: Final = frozenset({"-W", "-X", "--check-hash-based-pycs"})
@@ -17,8 +17,7 @@ _OF_NOTEBOOKS: Final = frozenset({"jupyter", "nbclient", "nbconvert", "papermill
 """Modules that have a notebook run, in a kernel that they start."""
 
 
-@attrs.frozen
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A command line, read.
 
     Attributes:
@@ -117,7 +116,7 @@ def _is_shell_script(program: str) -> bool:
 def _module(name: str, arguments: Sequence[str], blind: str | None) -> Command:
     """`-m churn.train`: the file, where it lies below the working directory."""
     if name in _OF_NOTEBOOKS:
-        return attrs.evolve(_started_by(name, arguments), blind=blind)
+        return msgspec.structs.replace(_started_by(name, arguments), blind=blind)
     path = Path(*name.split("."))
     found = (each for each in (path.with_suffix(".py"), path / "__main__.py") if each.is_file())
     script = next(found, None)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import context, event, integrations, settings, standard, transports
 from modeltrail.context import Parent
@@ -181,7 +181,9 @@ class _Wrapper:
             state = code.state(self.read.script or " ".join(self.command[:1]))
             argv = redact.argv(self.command[: code.MAX_ARGUMENTS])
             whole = code.command(["modeltrail", "run", *self.options, "--", *self.command])
-            self.facts.run_facets[state.KEY] = attrs.evolve(state, argv=argv, command=whole).to_dict()
+            self.facts.run_facets[state.KEY] = msgspec.structs.replace(
+                state, argv=argv, command=whole
+            ).to_dict()
             if self.read.script and (location := code.location(self.read.script)):
                 self.facts.job_facets["sourceCodeLocation"] = location
         with guarded("looking at the environment"):

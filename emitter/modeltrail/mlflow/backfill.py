@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import attrs
-
 from modeltrail import transports
 from modeltrail.errors import ConfigError, DeliveryError
 from modeltrail.mlflow import names, record
@@ -18,7 +16,6 @@ from modeltrail.mlflow.registry import PROMPT, Versions
 _PAGE: Final = 1000
 
 
-@attrs.define
 class Backfill:
     """An import, and what it has come to so far.
 
@@ -31,17 +28,11 @@ class Backfill:
         events: in how many events.
     """
 
-    uri: str
-    experiments: Sequence[str] = ()
-    since: datetime | None = None
-    runs: int = 0
-    versions: int = 0
-    events: int = 0
-    _server: Server = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(self, uri: str, experiments: Sequence[str] = (), since: datetime | None = None) -> None:
         from mlflow.tracking._tracking_service.utils import _get_store
 
+        self.uri, self.experiments, self.since = uri, experiments, since
+        self.runs = self.versions = self.events = 0
         uri = names.plain(self.uri)
         if (place := names.place(uri)) is not None and not place.exists():
             raise ConfigError(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
@@ -79,12 +79,16 @@ def seen(told: Input, given: Any, job: str) -> list[Input]:
     dataset, view = datasets.look(told.dataset)
     if view.fingerprint.scope == "none":
         return []
-    file = attrs.evolve(told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed")
+    file = msgspec.structs.replace(
+        told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed"
+    )
     if _is_whole(told, view):
         return [file]
     name = f"{job}/{_called(given.dataset, told.role)}"
-    frame = attrs.evolve(told, dataset=attrs.evolve(told.dataset, namespace=naming.IN_MEMORY, name=name))
-    return [attrs.evolve(file, dataset=datasets.described(view)), frame]
+    frame = msgspec.structs.replace(
+        told, dataset=msgspec.structs.replace(told.dataset, namespace=naming.IN_MEMORY, name=name)
+    )
+    return [msgspec.structs.replace(file, dataset=datasets.described(view)), frame]
 
 
 def _is_whole(told: Input, view: DataView) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
@@ -28,8 +28,7 @@ _out_of_reach: set[str] = set()
 """Namespaces of places that did not answer: to ask again of each model may take minutes."""
 
 
-@attrs.define(eq=False)
-class LoggedModel(Model):
+class LoggedModel(Model, eq=False):
     """A model of MLflow's tracking: `logged_models/{id}` of its server; registered, `models/{name}`."""
 
     model_id: str = ""
@@ -50,7 +49,7 @@ class LoggedModel(Model):
         facets = {**made.facets, "symlinks": standard.symlinks(links)}
         if self.version is None and self.model_id:
             facets["version"] = standard.dataset_version(self.view.digest or self.model_id)
-        return attrs.evolve(made, facets=facets)
+        return msgspec.structs.replace(made, facets=facets)
 
 
 def logged(told: Any, registry: str, algorithm: str | None, *, fetch: str | None) -> LoggedModel:
@@ -67,7 +66,7 @@ def saved(where: str, registry: str, algorithm: str | None, *, fetch: str | None
 
 def version(told: Any, model: Model, registry: str) -> Model:
     """The model as this version of a registered one."""
-    return attrs.evolve(model, name=told.name, version=str(told.version), registry=registry)
+    return msgspec.structs.replace(model, name=told.name, version=str(told.version), registry=registry)
 
 
 def registration(
@@ -97,7 +96,9 @@ def uploading(folder: str, destination: str) -> None:
         _uploaded.clear()
     namespace, name = naming.identity(destination)
     seen = _described(observed.look(folder), _mlmodel(Path(folder)))
-    _uploaded[destination.rstrip("/")] = attrs.evolve(seen, namespace=namespace, name=name, uri=destination)
+    _uploaded[destination.rstrip("/")] = msgspec.structs.replace(
+        seen, namespace=namespace, name=name, uri=destination
+    )
 
 
 def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
@@ -113,7 +114,7 @@ def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
         view = observed.look(where)
         with guarded("reading the description of a model"):
             view = _described(view, _description(where, fetch=fetch))
-    return attrs.evolve(view, algorithm=view.algorithm or algorithm)
+    return msgspec.structs.replace(view, algorithm=view.algorithm or algorithm)
 
 
 def _description(where: str, *, fetch: str | None) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _described(view: ModelView, mlmodel: Mapping[str, Any]) -> ModelView:
     signature = mlmodel.get("signature") or {}
     details = flavors.get(own) or {} if own else {}
     found = details.get(f"{own}_version")
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         format="mlflow" if flavors else view.format,
         flavor=own or (_GENERIC if flavors else None),

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import settings, standard
 from modeltrail.context import Parent
@@ -34,8 +34,7 @@ _MAX_DEPTH: Final = 20
 _SEQ_BITS: Final = 52
 
 
-@attrs.define
-class Server:
+class Server(msgspec.Struct):
     """What the bridge asks of a tracking store, and how it calls what it is told.
 
     Attributes:
@@ -52,7 +51,7 @@ class Server:
     live: bool
     here: bool = False
     fetch: str | None = None
-    _experiments: dict[str, str] = attrs.field(factory=dict, init=False)
+    _experiments: dict[str, str] = msgspec.field(default_factory=dict)
 
     def job(self, experiment_id: str) -> str:
         """The name of the job: that of the experiment, the same for each of its runs."""
@@ -62,7 +61,7 @@ class Server:
 
     def identity(self, run: Any) -> Parent:
         """The names of a run, and the root of its tree by the tags that name parents."""
-        return attrs.evolve(self._named(run), root=self._root(run))
+        return msgspec.structs.replace(self._named(run), root=self._root(run))
 
     def parent(self, run: Any) -> Parent | None:
         """The run that a nested run belongs to."""
@@ -133,7 +132,7 @@ def event(
 ) -> dict[str, Any]:
     """An event of the whole story, at a time of MLflow's."""
     root = parent.top if parent else identity.root
-    told = Teller(attrs.evolve(identity, root=root), parent).tell(kind, facts, **run_facets)
+    told = Teller(msgspec.structs.replace(identity, root=root), parent).tell(kind, facts, **run_facets)
     if ModelTrailEnvironmentRunFacet.KEY not in facts.run_facets:
         del told["run"]["facets"]["processing_engine"]  # it is that of this process, not of the run
     return {**told, "eventTime": at}

@@ -8,7 +8,7 @@ import getpass
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
-import attrs
+import msgspec
 
 from modeltrail import context, settings, standard, transports
 from modeltrail import event as events
@@ -152,7 +152,7 @@ class Registry:
         facet = models.registration(
             version, self._namespace, action, at, "observed", **known, **self._known()
         )
-        model = attrs.evolve(placed(version, self._namespace), registration=facet)
+        model = msgspec.structs.replace(placed(version, self._namespace), registration=facet)
         parent = None if self._in_server else context.parent()
         with process.Section():
             transports.emit(
@@ -160,8 +160,7 @@ class Registry:
             )
 
 
-@attrs.frozen
-class Versions:
+class Versions(msgspec.Struct, frozen=True):
     """Tells that versions were registered, now or long ago.
 
     Attributes:
@@ -181,7 +180,7 @@ class Versions:
         at = self.server.time(version.creation_timestamp)
         facet = models.registration(version, self.namespace, "register", at, self.capture, **known)
         run = self._run(version)
-        model = attrs.evolve(self._model(version, run), registration=facet)
+        model = msgspec.structs.replace(self._model(version, run), registration=facet)
         if run is not None and self._is_first(version):
             facts = self.server.facts(run)
             facts.models.append(model)
@@ -250,7 +249,7 @@ def own_event(
 ) -> dict[str, Any]:
     """COMPLETE of a run that is about a version and nothing else; what takes no time has no START."""
     facts = Facts(JOB_TYPE, capture)
-    facts.models.append(attrs.evolve(model, is_found=True))
+    facts.models.append(msgspec.structs.replace(model, is_found=True))
     facts.add_tags(tags or {})
     identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
     return record.event("COMPLETE", at, facts, identity, parent)

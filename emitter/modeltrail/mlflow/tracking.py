@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-import attrs
+import msgspec
 
 from modeltrail import context, transports
 from modeltrail import event as events
@@ -24,8 +24,7 @@ from modeltrail.runs.facts import Facts
 from modeltrail.runs.series import Series
 
 
-@attrs.define
-class _Open:
+class _Open(msgspec.Struct):
     """A run that this process was told of.
 
     Attributes:
@@ -39,9 +38,9 @@ class _Open:
 
     identity: Parent
     parent: Parent | None = None
-    seen: Facts = attrs.field(factory=Facts)
-    inputs: list[Input] = attrs.field(factory=list)
-    series: Series = attrs.field(factory=Series)
+    seen: Facts = msgspec.field(default_factory=Facts)
+    inputs: list[Input] = msgspec.field(default_factory=list)
+    series: Series = msgspec.field(default_factory=Series)
     ours: Run | None = None
 
 
@@ -84,7 +83,9 @@ class Tracking:
             if not self._in_server:
                 found.parent = found.parent or context.parent()
                 found.seen.look_around()
-            found.identity = attrs.evolve(found.identity, root=found.parent.top if found.parent else None)
+            found.identity = msgspec.structs.replace(
+                found.identity, root=found.parent.top if found.parent else None
+            )
             facts = self._with_seen(self._server.facts(run, whole=False), found)
             self._emit("START", run.info.start_time, facts, found)
             process.end_at_exit()  # before the transport is closed

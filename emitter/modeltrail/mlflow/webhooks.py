@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.mlflow import models, names
 from modeltrail.mlflow.registry import PROMPT, made_of_logged, own_event, placed
@@ -50,8 +50,7 @@ def check(headers: Mapping[str, str], body: bytes, secret: str, now: float | Non
         raise Refused(f"{TIMESTAMP} is more than {REPLAY_S} seconds from now")
 
 
-@attrs.frozen
-class _Version:
+class _Version(msgspec.Struct, frozen=True):
     """A version of a registered model as far as a webhook names it, in the words of MLflow's own class."""
 
     name: str
@@ -62,8 +61,7 @@ class _Version:
     current_stage: str | None = None
 
 
-@attrs.define
-class Receiver:
+class Receiver(msgspec.Struct):
     """Makes events of deliveries.
 
     Attributes:
@@ -71,8 +69,8 @@ class Receiver:
     """
 
     registry: str
-    _holders: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
-    _told: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict, init=False)
+    _holders: dict[tuple[str, str], str] = msgspec.field(default_factory=dict)
+    _told: dict[str, list[dict[str, Any]]] = msgspec.field(default_factory=dict)
 
     def events(self, delivery: str, body: bytes) -> list[dict[str, Any]]:
         """What a delivery tells; nothing where it is not about a version, or about nothing that is kept.
@@ -170,7 +168,7 @@ class Receiver:
         **known: Any,
     ) -> dict[str, Any]:
         facet = models.registration(version, self.registry, action, at, "observed", **known)
-        model = attrs.evolve(placed(version, self.registry), registration=facet)
+        model = msgspec.structs.replace(placed(version, self.registry), registration=facet)
         return own_event(version, model, run_id, at, parent=None, capture="observed", tags=tags or {})
 
 

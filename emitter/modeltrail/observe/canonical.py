@@ -25,7 +25,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
+import msgspec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +51,7 @@ LONG_TEXT: Final = 64
 _PER_SECOND: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-@attrs.frozen(eq=False)
-class Cells:
+class Cells(msgspec.Struct, frozen=True, eq=False):
     """Some rows of one column, or of several columns of one type.
 
     Attributes:

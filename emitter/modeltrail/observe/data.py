@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
@@ -30,8 +30,7 @@ MAX_KEPT: Final = 1000
 """Of so many files that were written over it is known what they held."""
 
 
-@attrs.frozen
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """Which content a dataset had.
 
     Attributes:
@@ -52,7 +51,7 @@ class Fingerprint:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, as in the facet `modelTrail_dataUse`."""
-        return {key: value for key, value in attrs.asdict(self).items() if value is not None}
+        return {key: value for key, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
 _kept: dict[origins.Source, "DataView"] = {}
@@ -61,8 +60,7 @@ _kept: dict[origins.Source, "DataView"] = {}
 UNSEEN: Final = Fingerprint("none", "", "none")
 
 
-@attrs.frozen
-class DataView:
+class DataView(msgspec.Struct, frozen=True, weakref=True):
     """What could be seen of a dataset without changing it.
 
     Attributes:
@@ -121,7 +119,7 @@ def look(
     ):
         name = data
     digest = view.fingerprint.digest if view.fingerprint.scope == "full" else None
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         namespace=encoding.namespace(namespace or view.namespace),
         name=naming.given(name or view.name),
@@ -143,7 +141,7 @@ def labelled(features: object, labels: object) -> tuple[object, str | None]:
     if seen is None or truth is None or truth.rows != seen.rows:
         return features, named
     if named is None and len(truth.names) == 1:
-        truth = attrs.evolve(truth, names=("label",))
+        truth = msgspec.structs.replace(truth, names=("label",))
     table = frames.beside(seen, truth)
     origins.carry(table, features, labels)
     rows = origins.of(features)
@@ -194,7 +192,7 @@ def _read(source: origins.Source) -> DataView:
     if source in _kept:
         return _kept[source]
     if source.is_unchanged:
-        return attrs.evolve(_located(source.place), capture="observed")
+        return msgspec.structs.replace(_located(source.place), capture="observed")
     namespace, name = naming.identity(source.place)
     size, _ = source.state or (None, None)
     return DataView(namespace, name, size_bytes=size, capture="observed", uri=Path(source.place).as_uri())
@@ -206,7 +204,7 @@ def keep(source: origins.Source) -> None:
         return
     if len(_kept) >= MAX_KEPT:
         _kept.pop(next(iter(_kept)), None)
-    _kept[source] = attrs.evolve(_read(source), profile=profile(source.place))
+    _kept[source] = msgspec.structs.replace(_read(source), profile=profile(source.place))
 
 
 def _is_named(data: object) -> bool:

@@ -33,7 +33,9 @@ LOCKFILES: Final = {
 }
 """Looked for in this order, in the working folder and then in each one above it."""
 ACCELERATOR_TIMEOUT: Final = 3.0
-_FIELDS: Final = [re.compile(rb"(?im)^%s:[ \t]*(.*?)[ \t]*$" % name) for name in (b"name", b"version")]
+_HEAD_BYTES: Final = 4096
+"""In so much of its metadata most distributions have name and version."""
+_FIELDS: Final = [re.compile(rb"(?im)^%s:(.*)\n" % name) for name in (b"name", b"version")]
 _SITE: Final = Path(__file__).parent.parent / "launch" / "site"
 """What `modeltrail run` puts on the path of the program."""
 
@@ -41,7 +43,7 @@ _SITE: Final = Path(__file__).parent.parent / "launch" / "site"
 def look() -> ModelTrailEnvironmentRunFacet:
     """The facet `modelTrail_environment` of this process; looked at once.
 
-    It costs about 0.6 ms per package (54 ms for 85, measured), and nothing the second time.
+    It costs about 0.04 ms per package (9 ms for 225, measured), and nothing the second time.
 
     A package's `sha256` is that of its RECORD file, which lists the digest of every file that was installed:
     it tells two builds of one version apart, but not a file edited after installation. Packages without one
@@ -95,23 +97,29 @@ def _packages() -> Iterator[dict[str, Any]]:
 
 def _head(distribution: metadata.Distribution) -> tuple[str, str]:
     """Name and version; the parser of e-mail takes 0.2 ms for the description behind them, twice."""
-    text = next(filter(None, (_read(distribution, name) for name in ("METADATA", "PKG-INFO", ""))), b"")
-    head = text.partition(b"\n\n")[0]
-    name, version = (field.search(head) for field in _FIELDS)
-    return name[1].decode() if name else "", version[1].decode() if version else ""
+    found: list[re.Match[bytes] | None] = []
+    for size, end in ((_HEAD_BYTES, b""), (-1, b"\n")):  # a line that may be cut ends in nothing
+        files = (_read(distribution, name, size) for name in ("METADATA", "PKG-INFO", ""))
+        head, gap, _ = (next(filter(None, files), b"") + end).partition(b"\n\n")
+        found = [field.search(head + gap) for field in _FIELDS]
+        if all(found):
+            break
+    name, version = (each[1].strip().decode() if each else "" for each in found)
+    return name, version
 
 
-def _read(distribution: metadata.Distribution, name: str) -> bytes | None:
-    """A file of a distribution's metadata, with the line ends of text.
+def _read(distribution: metadata.Distribution, name: str, size: int = -1) -> bytes | None:
+    """A file of a distribution's metadata, or its first bytes, with the line ends of text.
 
-    Of hundreds the paths and the decoding would take most of the time.
+    Of hundreds the paths, the buffers and the decoding would take most of the time.
     """
     folder = getattr(distribution, "_path", None)  # there is no public way
     try:
         if not isinstance(folder, Path):  # in an archive, or wherever a finder of somebody's has it
             return (distribution.read_text(name) or "").encode("utf-8", "surrogateescape")
-        with open(f"{folder}/{name}" if name else folder, "rb") as file:  # noqa: PTH123  a Path takes as long again
-            return file.read().translate(None, b"\r")
+        place = f"{folder}/{name}" if name else folder
+        with open(place, "rb", buffering=0) as file:  # noqa: PTH123  a Path takes as long again
+            return file.read(size).replace(b"\r", b"")
     except (OSError, UnicodeError):
         return None
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.observe.canonical import Cells
 
@@ -21,8 +21,7 @@ OBJECT_BYTES: Final = 800
 """What a cell of text or another object weighs: it takes as long as so many bytes of numbers (measured)."""
 
 
-@attrs.frozen(eq=False)
-class Columns:
+class Columns(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """A tabular object as columns.
 
     Attributes:
@@ -288,7 +287,7 @@ def _torch(torch: Any, data: Any) -> Columns | None:
         part = _numpy(numpy, plain[start:stop].cpu().numpy())
         yield from part.block(0, stop - start) if part is not None else ()
 
-    return None if seen is None else attrs.evolve(seen, block=block)
+    return None if seen is None else msgspec.structs.replace(seen, block=block)
 
 
 def _structured(array: Any) -> Columns:

@@ -1,15 +1,21 @@
-"""What git says about a folder: asked of the git executable, read-only, with a deadline."""
+"""What git says about a folder: asked of the git executable, read-only, with a deadline.
 
+Questions that do not need each other's answers are begun together: an answer takes git some milliseconds, of
+which the host waits only for the longest.
+"""
+
+import contextlib
 import hashlib
 import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-import attrs
+import msgspec
 
 from modeltrail.observe import redact
 from modeltrail_schemas import digests
@@ -38,8 +44,7 @@ class UnansweredError(Exception):
     """Git is not there, refuses or takes too long: what was asked is not known."""
 
 
-@attrs.frozen
-class Diff:
+class Diff(msgspec.Struct, frozen=True):
     """Tracked files against the commit: SHA-256 of the whole, its redacted beginning, whether cut.
 
     `sha256` is None where git did not come to the end of it in time.
@@ -50,8 +55,7 @@ class Diff:
     truncated: bool
 
 
-@attrs.frozen
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """A work tree.
 
     Attributes:
@@ -72,45 +76,52 @@ class Repository:
 def repository(folder: Path) -> Repository | None:
     """The work tree around `folder`; None outside of one, or in a bare repository.
 
-    Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git.
+    Where none of the files was touched that say so, it is as it was some seconds ago, which takes no git; nor
+    does a folder that lies in no work tree.
 
     Raises:
         UnansweredError: there is a repository, and git tells nothing of it: it is not installed, too slow, or
             the folder is somebody else's (`safe.directory`).
     """
-    asked = (folder, *map(os.environ.get, ("GIT_DIR", "GIT_WORK_TREE")))
+    directory, work_tree = os.environ.get("GIT_DIR"), os.environ.get("GIT_WORK_TREE")
+    if not directory and not _has_above(folder, ".git"):
+        return None
+    asked = (folder, directory, work_tree)
     known = _known.get(asked)
     if known is not None and known.is_fresh:
         return known.repository
-    answer = _said(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir")
+    answer = said(ask(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", "--git-common-dir"))
     if answer is None:
-        if _has_repository(folder):
-            raise UnansweredError
+        raise UnansweredError
+    top, *places = answer.splitlines()[:3] or [""]
+    if not top:
         return None
-    top, *places = answer.splitlines()[:3]
     found = _Known(tuple(folder / place / name for place in places for name in _TELLING))
     found.repository = _repository(Path(top))
     _known[asked] = found
     return found.repository
 
 
-def _has_repository(folder: Path) -> bool:
-    """Whether git had something to tell of, by what it looks for itself."""
-    return "GIT_DIR" in os.environ or any((each / ".git").exists() for each in (folder, *folder.parents))
+def _has_above(folder: Path, name: str) -> bool:
+    """Whether a folder has it, or one above, as git looks for it: past symbolic links."""
+    real = Path(os.path.realpath(folder))
+    return any((each / name).exists() for each in (real, *real.parents))
 
 
 def _repository(root: Path) -> Repository:
     """Raises UnansweredError, but for the tag: of many it can be long in coming, and says no more."""
-    commit, branch = _ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD").splitlines() or ("", "")
+    head = ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
+    remotes = ask(root, "config", "--get-regexp", r"^remote\..*\.url$")
+    tag = ask(root, "describe", "--exact-match", "--tags", "HEAD")
+    commit, branch = (head() or "").splitlines() or ("", "")
     if not commit:  # before the first one the branch has only a name
-        branch = _ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")
-    tag = _said(root, "describe", "--exact-match", "--tags", "HEAD") if commit else None
+        branch = (ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")() or "").strip()
     return Repository(
         root,
         commit or None,
         branch=None if branch in {"", "HEAD"} else branch,
-        url=_remote(root),
-        tag=(tag or "").strip() or None,
+        url=_remote(remotes() or ""),
+        tag=(said(tag) or "").removesuffix("\n") or None,
     )
 
 
@@ -144,75 +155,82 @@ def _state(files: tuple[Path, ...]) -> list[tuple[int, int, int] | None]:
     return found
 
 
-def lines(folder: Path, *question: str) -> list[str] | None:
-    """The parts of an answer that git ends with NUL each; None when git does not answer."""
-    answer = _said(folder, *question)
+def parts(answer: str | None) -> list[str] | None:
+    """The parts of an answer that git ends with NUL each; None when git did not answer."""
     return None if answer is None else [part for part in answer.split("\0") if part]
 
 
-def _said(folder: Path, *question: str) -> str | None:
-    """What git prints; None when it does not answer, or with an error."""
-    try:
-        return _answer(folder, *question)
-    except UnansweredError:
-        return None
+def said(answer: Callable[[], str | None]) -> str | None:
+    """An answer that was asked for; None when there is none, whatever the reason."""
+    with contextlib.suppress(UnansweredError):
+        return answer()
+    return None
 
 
-def _ask(folder: Path, *question: str) -> str:
-    """Git's answer without the last newline; empty when it has none. Raises UnansweredError."""
-    return (_answer(folder, *question) or "").removesuffix("\n")
+def ask(folder: Path, *question: str) -> Callable[[], str | None]:
+    """Begin a question; what is returned waits for git's answer.
 
-
-def _answer(folder: Path, *question: str) -> str | None:
-    """What git prints; None when it ends with an error, as where there is no such thing.
-
-    Raises:
-        UnansweredError: it cannot be started, or takes longer than `TIMEOUT`.
+    That is None when git ends with an error, as where there is no such thing. It raises UnansweredError when
+    git cannot be started or takes longer than `TIMEOUT`.
     """
+    ends = time.monotonic() + TIMEOUT
+    process = _begin(folder, question)
+    if process is None:
+        return _unanswered
+
+    def answer() -> str | None:
+        with process:
+            try:
+                told, _ = process.communicate(timeout=max(ends - time.monotonic(), 0))
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise UnansweredError from error
+        return os.fsdecode(told) if process.returncode == 0 else None
+
+    return answer
+
+
+def _begin(folder: Path, question: Sequence[str]) -> subprocess.Popen[bytes] | None:
     try:
-        answer = subprocess.run(
+        return subprocess.Popen(
             [*_SAFE, "-C", str(folder), *question],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            env=os.environ | _ENVIRONMENT,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise UnansweredError from error
-    return os.fsdecode(answer.stdout) if answer.returncode == 0 else None
-
-
-def _remote(root: Path) -> str | None:
-    lines = _ask(root, "config", "--get-regexp", r"^remote\..*\.url$").splitlines()
-    urls = dict(line.split(" ", 1) for line in lines if " " in line)
-    url = urls.get("remote.origin.url") or next((urls[name] for name in sorted(urls)), "")
-    return redact.text(url) or None
-
-
-def diff(repository: Repository) -> Diff | None:
-    """Tracked files against the commit; None when they are as committed.
-
-    Read as it comes: it can be larger than memory. Before the first commit it is against the empty tree.
-
-    Raises:
-        UnansweredError: git failed, or did not say anything in time.
-    """
-    root = repository.root
-    base = repository.commit or _ask(root, "hash-object", "-t", "tree", os.devnull)
-    question = (*digests.GIT_DIFF, base, "--")
-    try:
-        process = subprocess.Popen(
-            [*_SAFE, "-C", str(root), *question],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=os.environ | _ENVIRONMENT,
         )
-    except OSError as error:
-        raise UnansweredError from error
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def _remote(answer: str) -> str | None:
+    urls = dict(line.split(" ", 1) for line in answer.splitlines() if " " in line)
+    url = urls.get("remote.origin.url") or next((urls[name] for name in sorted(urls)), "")
+    return redact.text(url) or None
+
+
+def ask_diff(repository: Repository) -> Callable[[], Diff | None]:
+    """Begin to compare tracked files with the commit; what is returned waits for it.
+
+    None when they are as committed. Before the first commit they are compared with the empty tree. It raises
+    UnansweredError when git failed, or did not say anything in time.
+    """
+    root = repository.root
+    base = repository.commit or (said(ask(root, "hash-object", "-t", "tree", os.devnull)) or "").strip()
+    process = _begin(root, (*digests.GIT_DIFF, base, "--"))
+    if process is None:
+        return _unanswered
     timer = threading.Timer(TIMEOUT, process.kill)
     timer.start()
+    return lambda: _read_diff(process, timer)
+
+
+def _unanswered() -> None:
+    raise UnansweredError
+
+
+def _read_diff(process: subprocess.Popen[bytes], timer: threading.Timer) -> Diff | None:
+    """Read as it comes: it can be larger than memory."""
     with process:
         assert process.stdout is not None  # noqa: S101  asked for with PIPE
         hasher, start, size = hashlib.sha256(), b"", 0

@@ -14,7 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from modeltrail.observe import data, frames, origins
@@ -51,7 +50,7 @@ def look(thing: object) -> tuple[DataView, str | None]:
     if table is None:
         view = _unseen(whole, rows, places)
     else:
-        view = attrs.evolve(data.look(table), profile=data.profile(table))
+        view = msgspec.structs.replace(data.look(table), profile=data.profile(table))
     origins.read(view, places)
     origins.carry(view, *held)
     split = None if rows is None else _split(thing, rows, _length(whole))
@@ -161,7 +160,7 @@ def _table(dataset: Any, rows: Rows) -> tuple[Columns | None, str | None]:
                 taken = {each for other in seen.values() for each in other.names}
                 if taken & set(names):
                     names = tuple(f"{name}.{each}" for each in names)
-                seen[name] = attrs.evolve(columns, names=names)
+                seen[name] = msgspec.structs.replace(columns, names=names)
     label = seen["label"].names[0] if "label" in seen and len(seen["label"].names) == 1 else None
     return (reduce(frames.beside, seen.values()) if seen else None), label
 
@@ -179,7 +178,7 @@ def _columns(part: Any, wanted: Any) -> Columns | None:
         taken = frames.columns(_taken(part, wanted[start:stop]))
         yield from taken.block(0, stop - start) if taken is not None else ()
 
-    return attrs.evolve(whole, rows=len(wanted), size_bytes=size, block=block)
+    return msgspec.structs.replace(whole, rows=len(wanted), size_bytes=size, block=block)
 
 
 def _taken(part: Any, rows: Any) -> Any:

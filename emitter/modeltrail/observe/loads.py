@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-import attrs
+import msgspec
 
 from modeltrail.observe import model, origins
 from modeltrail.observe.model import ModelView
@@ -13,8 +13,7 @@ WEIGHED_BYTES: Final = 16 << 20
 """Of larger models it is not looked at whether they were changed by hand, which takes a while each time."""
 
 
-@attrs.frozen(eq=False)
-class _Load:
+class _Load(msgspec.Struct, frozen=True, eq=False, weakref=True):
     """What `origins` knows the file by: a model is no data."""
 
     view: ModelView

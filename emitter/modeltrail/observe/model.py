@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.observe import boosters, modelfiles
@@ -43,8 +43,7 @@ _BUILT_ON_TORCH: Final = frozenset({"transformers", "sentence_transformers", "pe
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
-@attrs.frozen
-class ModelView:
+class ModelView(msgspec.Struct, frozen=True, weakref=True):
     """What could be seen of a model, as a file, a directory or an object in memory.
 
     Attributes:
@@ -101,7 +100,7 @@ def look(model: object, *, name: str | None = None, namespace: str | None = None
         view = _view(model)
     except Exception:  # a guest: foreign objects fail in foreign ways
         view = ModelView(naming.IN_MEMORY, qualified_name(type(model)))
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         namespace=encoding.namespace(namespace or view.namespace),
         name=naming.given(name or view.name),
@@ -145,7 +144,7 @@ def holder(models: Sequence[object], path: str | os.PathLike[str]) -> ModelView:
     """
     views = [describe(each) for each in models]
     kinds = tuple(dict.fromkeys(view.algorithm or view.name for view in views))
-    return attrs.evolve(
+    return msgspec.structs.replace(
         look(path),
         framework=views[0].framework,
         framework_version=views[0].framework_version,
@@ -188,10 +187,14 @@ def _view(model: object) -> ModelView:
         uid = getattr(model, "uid", None)  # of pyspark.ml: that of the estimator, for all models of it
         if not isinstance(uid, str) or not uid:
             return view
-        return attrs.evolve(view, name=_in_memory.setdefault(model, f"{uid}-{secrets.token_hex(6)}"))
+        return msgspec.structs.replace(
+            view, name=_in_memory.setdefault(model, f"{uid}-{secrets.token_hex(6)}")
+        )
     digest, size = weighed
     name = f"model-{digest[:16]}"
-    return attrs.evolve(view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size)
+    return msgspec.structs.replace(
+        view, name=name, digest=digest, digest_algorithm="sha256-pickle", size_bytes=size
+    )
 
 
 def _located(where: str | os.PathLike[str]) -> ModelView:
@@ -211,7 +214,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
         algorithm=_public(algorithm),
         flavor=framework,
     )
-    return attrs.evolve(
+    return msgspec.structs.replace(
         view,
         namespace=namespace,
         name=name,

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import pickletools
 import zlib
 from pathlib import Path
 from typing import Final
@@ -119,6 +118,8 @@ def _inflated(head: bytes) -> bytes:
 
 def _first_class(stream: bytes) -> str | None:
     """The class of the pickled object: read from the pickle's opcodes, which runs none of them."""
+    import pickletools  # a table of them all, which other models need not wait for
+
     texts: list[str] = []
     try:
         for opcode, argument, _ in pickletools.genops(stream):

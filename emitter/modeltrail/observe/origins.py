@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Final
 from weakref import ref
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
@@ -30,8 +30,7 @@ _HOLDERS: Final = frozenset({list, tuple, dict})
 _NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
 
 
-@attrs.frozen(cache_hash=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, cache_hash=True):
     """A file, folder or URI that was read.
 
     Attributes:
@@ -48,8 +47,7 @@ class Source:
         return self.state is None or self.state == _state(self.place)
 
 
-@attrs.frozen
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where data came from.
 
     Attributes:
@@ -163,7 +161,7 @@ def join(result: object, parts: Iterable[object]) -> None:
 def choose(part: object, split: Mapping[str, Any]) -> None:
     """The rows of an object were chosen so."""
     origin = of(part) or Origin()
-    _remember(part, attrs.evolve(origin, split=split))
+    _remember(part, msgspec.structs.replace(origin, split=split))
 
 
 def places(given: object) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import settings
 from modeltrail.observe import git, redact
@@ -27,15 +27,16 @@ _OF_LOG: Final = (
 _SEGMENT: Final = re.compile(r"((?:.*/)?)raw/[^/]+/[^/]+/\d+/\d{20}\.avro")
 
 
-@attrs.frozen
-class Untracked:
+class Untracked(msgspec.Struct, frozen=True):
     """Files that git does not track, and how many of them there are; None: git did not say in time.
 
-    Each is `{"path", "sizeBytes", "sha256"}`; their content is never read out.
+    Each is `{"path", "sizeBytes", "sha256"}`; their content is never read out. `own` are the names of those
+    among what runs; None where git did not say.
     """
 
     files: list[dict[str, Any]]
     count: int | None
+    own: list[str] | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -43,29 +44,31 @@ class Untracked:
         return self.count is None or self.count > len(self.files)
 
 
-def look(root: Path, mine: Sequence[str] | None) -> Untracked:
-    """What git neither tracks nor ignores in a work tree, and `mine`: of what runs what `among` finds.
+def look(root: Path, running: Sequence[str]) -> Untracked:
+    """What git neither tracks nor ignores in a work tree, and of what runs also what it ignores.
 
     But for the packages of a virtual environment, which are told by name and version, and what modeltrail
     itself writes.
     """
-    told = git.lines(root, "ls-files", "--others", "--exclude-standard", "-z")
-    own = mine or ()
+    asked = git.ask(root, "ls-files", "--others", "--exclude-standard", "-z")
+    mine = among(root, running)
+    told, own = git.parts(git.said(asked)), mine or ()
     if told is None:
-        return Untracked(_files(root, own), None)
+        return Untracked(_files(root, own), None, mine)
     no_code = _not_code(root, told)
     others = {name for name in told if not name.startswith(no_code)}.difference(own)
     rest = sorted(others, key=lambda name: (not _is_source(name), name))
     room = max(FILES - len(own), 0)
     files = _files(root, [*own, *rest[:room]])
-    return Untracked(files, None if mine is None else len(files) + len(rest[room:]))
+    return Untracked(files, None if mine is None else len(files) + len(rest[room:]), mine)
 
 
 def among(root: Path, names: Sequence[str]) -> list[str] | None:
     """Those of these files that git does not track, ignored or not, in this order; None: it did not say."""
     if not names:
         return []
-    found = git.lines(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)
+    asked = git.ask(root, "--literal-pathspecs", "ls-files", "--others", "-z", "--", *names)
+    found = git.parts(git.said(asked))
     return None if found is None else [name for name in names if name in frozenset(found)]
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
@@ -22,8 +22,7 @@ PROFILED: Final = 20
 UNSEEN: Final = {"algorithm": "none", "digest": "", "scope": "none"}
 
 
-@attrs.define
-class Input:
+class Input(msgspec.Struct):
     """A dataset that a run reads.
 
     Attributes:
@@ -39,10 +38,10 @@ class Input:
 
     dataset: Dataset
     role: str | None = None
-    fingerprint: Mapping[str, Any] = UNSEEN
+    fingerprint: Mapping[str, Any] = msgspec.field(default_factory=UNSEEN.copy)
     capture: str = "declared"
-    read_at: str = attrs.field(factory=event.now)
-    use: dict[str, Any] = attrs.field(factory=dict)
+    read_at: str = msgspec.field(default_factory=event.now)
+    use: dict[str, Any] = msgspec.field(default_factory=dict)
     profile: dict[str, Any] | None = None
     fits: frozenset[Fit] = frozenset()
 
@@ -63,7 +62,7 @@ class Input:
         used = {**self.dataset.input_facets, facet.KEY: facet.to_dict()}
         if self.profile is not None:
             used[ModelTrailFeatureProfileInputDatasetFacet.KEY] = self.profile
-        return attrs.evolve(self.dataset, input_facets=used).as_input()
+        return msgspec.structs.replace(self.dataset, input_facets=used).as_input()
 
 
 def look(
@@ -80,7 +79,7 @@ def look(
     seen = described(view)
     if not isinstance(given, Dataset):
         return seen, view
-    return attrs.evolve(
+    return msgspec.structs.replace(
         given,
         facets={**seen.facets, **given.facets},
         input_facets={**seen.input_facets, **given.input_facets},

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import event, naming, standard
 from modeltrail.errors import ConfigError
@@ -78,7 +78,9 @@ class Facts:
             known = self.inputs.get(found.dataset.identity)
             if known is not None:
                 if self._is_own(found, known):
-                    found = attrs.evolve(found, dataset=known.dataset, fingerprint=known.fingerprint)
+                    found = msgspec.structs.replace(
+                        found, dataset=known.dataset, fingerprint=known.fingerprint
+                    )
                 found.role = found.role or known.role
                 found.fits |= known.fits
                 found.use = {**known.use, **found.use}
@@ -105,9 +107,11 @@ class Facts:
                 role = found.role or role
             if digest in {"", known.fingerprint["digest"]} or self._is_own(found, known):
                 profile = known.profile or found.profile
-                self.inputs[identity] = attrs.evolve(known, role=role, use=use, profile=profile, fits=fits)
+                self.inputs[identity] = msgspec.structs.replace(
+                    known, role=role, use=use, profile=profile, fits=fits
+                )
             else:
-                self.inputs[identity] = attrs.evolve(found, role=role, fits=fits)
+                self.inputs[identity] = msgspec.structs.replace(found, role=role, fits=fits)
 
     def add_write(self, sources: Sequence[Input], target: Identity) -> None:
         """Write down of which files' data a file was written, in place of what it held before."""
@@ -159,7 +163,7 @@ class Facts:
             name = self.contents.setdefault(
                 view.fingerprint.digest, next(each for each in free if each not in taken)
             )
-        return attrs.evolve(dataset, name=name)
+        return msgspec.structs.replace(dataset, name=name)
 
     def named_datasets(self) -> dict[str, Dataset]:
         """The datasets of this run by name; what exists only inside of it also by the name it was given."""

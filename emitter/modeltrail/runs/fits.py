@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail.guard import warn_once
 from modeltrail.observe import holding
@@ -14,8 +14,7 @@ MAX_TOLD: Final = 50
 """Of so many models of a run the parameters are told: each has some dozens, and an event has to be sent."""
 
 
-@attrs.define(eq=False)
-class Fit:
+class Fit(msgspec.Struct, eq=False):
     """An object as it was fitted.
 
     Attributes:
@@ -37,7 +36,7 @@ class Fit:
     is_saved: bool = False
     is_judged: bool = False
     is_traced: bool = True
-    parts: "dict[Fit, None]" = attrs.field(factory=dict)
+    parts: "dict[Fit, None]" = msgspec.field(default_factory=dict)
     is_holder: bool = False
 
     @property
@@ -58,8 +57,7 @@ class Fit:
         return found
 
 
-@attrs.frozen
-class Apart:
+class Apart(msgspec.Struct, frozen=True):
     """How the fits of a run are told.
 
     Attributes:

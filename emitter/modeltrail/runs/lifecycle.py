@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from weakref import ref
 
-import attrs
+import msgspec
 
 from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
@@ -119,7 +119,7 @@ class Lifecycle:
 
     def under(self, parent: Parent | None) -> None:
         """Take a place in the tree of runs."""
-        identity = attrs.evolve(self.identity, root=parent.top if parent else None)
+        identity = msgspec.structs.replace(self.identity, root=parent.top if parent else None)
         self._teller = Teller(identity, parent)
 
     def follow(self, changed: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
@@ -37,8 +37,7 @@ UNKNOWN: Final = "unknown"
 CARD: Final = ("intended_use", "out_of_scope", "limitations", "ethics", "users", "author")
 
 
-@attrs.define(eq=False)
-class Model:
+class Model(msgspec.Struct, eq=False, weakref=True):
     """A model as a run knows it.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-import attrs
+import msgspec
 
 from modeltrail import event, naming
 from modeltrail.guard import warn_once
@@ -12,8 +12,7 @@ from modeltrail.runs.datasets import Input
 from modeltrail.runs.transforms import Identity
 
 
-@attrs.frozen
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """A file that was read, and when: RFC 3339."""
 
     source: Source

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Unpack
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.errors import ConfigError
@@ -80,7 +80,7 @@ class Run(Lifecycle):
             read = list(datasets.sources(dataset, role, found.use))
             found.fits = self._fits(of, is_traced=bool(read) or seen.namespace != naming.IN_MEMORY)
             for source in read:
-                self.facts.add_source(attrs.evolve(source, fits=found.fits))
+                self.facts.add_source(msgspec.structs.replace(source, fits=found.fits))
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)
@@ -319,7 +319,7 @@ class Run(Lifecycle):
             used = known or Input.of(seen, view, role, datasets.use_of(dataset, {}))
             if split is not None or used.role not in {None, role or "test"}:
                 kept = {key: value for key, value in used.use.items() if key != "split"}
-                used = attrs.evolve(used, use=kept if split is None else {**kept, "split": split})
+                used = msgspec.structs.replace(used, use=kept if split is None else {**kept, "split": split})
             sources = list(datasets.sources(dataset, role, used.use))
             self.facts.reads.drop([used, *sources])
             model_id = self.facts.fits.judged(model)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import ref
 
-import attrs
+import msgspec
 
 from modeltrail import event, standard
 from modeltrail.errors import ConfigError
@@ -34,8 +34,7 @@ Metrics = Mapping[str, float]
 Slices = Mapping[str, Mapping[Any, Metrics]] | Sequence[tuple[Mapping[str, Any], Metrics]]
 
 
-@attrs.frozen
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True):
     """An evaluation as it was recorded: what `model` means may turn out only when the model is saved.
 
     `model` is what was given, a weak reference to it, or the model as the run made it; `sources` are the
@@ -53,11 +52,11 @@ class Evaluation:
     def weakly(self, made: Model | None) -> "Evaluation":
         """The same, of this model, or without keeping the object alive that it is of."""
         if made is not None:
-            return attrs.evolve(self, model=made)
+            return msgspec.structs.replace(self, model=made)
         if isinstance(self.model, str | os.PathLike | Dataset):
             return self
         try:
-            return attrs.evolve(self, model=ref(self.model))
+            return msgspec.structs.replace(self, model=ref(self.model))
         except TypeError:  # it has no weak references
             return self
 
@@ -71,7 +70,7 @@ class Evaluation:
 
     def forgotten(self) -> "Evaluation":
         """The same, of a model that is no more."""
-        return attrs.evolve(self, model=GONE)
+        return msgspec.structs.replace(self, model=GONE)
 
     def is_of(self, made: Model) -> bool:
         """Whether it is of the object that was saved as this model."""
@@ -85,13 +84,15 @@ class Evaluation:
     def with_more(self, metrics: Sequence[Mapping[str, Any]]) -> "Evaluation":
         """The same with further entries; one that is there already is told once."""
         new = [entry for entry in metrics if entry not in self.metrics]
-        return attrs.evolve(self, metrics=[*self.metrics, *new])
+        return msgspec.structs.replace(self, metrics=[*self.metrics, *new])
 
     def without(self, said: AbstractSet[float]) -> "Evaluation":
         """The same without what was seen and has been said by somebody as well, under a name of his own."""
         if self.capture != "observed":
             return self
-        return attrs.evolve(self, metrics=[entry for entry in self.metrics if entry["value"] not in said])
+        return msgspec.structs.replace(
+            self, metrics=[entry for entry in self.metrics if entry["value"] not in said]
+        )
 
     def values(self) -> list[tuple[str, float]]:
         """(name, value) of each entry over all rows."""
@@ -121,8 +122,10 @@ class Evaluation:
         )
         dataset = _as_used(model)
         for found in (self.data, *self.sources):
-            facts.add_input(attrs.evolve(found, role=self.role))
-        facts.judged[dataset.identity] = attrs.evolve(dataset, input_facets={facet.KEY: facet.to_dict()})
+            facts.add_input(msgspec.structs.replace(found, role=self.role))
+        facts.judged[dataset.identity] = msgspec.structs.replace(
+            dataset, input_facets={facet.KEY: facet.to_dict()}
+        )
 
 
 def scores(metrics: Metrics, slices: Slices | None) -> list[dict[str, Any]]:
@@ -149,8 +152,7 @@ def _slices(slices: Slices | None) -> Iterable[tuple[Mapping[str, Any], Metrics]
             yield {str(column): value}, metrics
 
 
-@attrs.frozen
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where a model is used: `{platform}://{host}`, `endpoints/{name}`."""
 
     platform: str

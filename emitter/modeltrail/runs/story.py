@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
+import msgspec
 
 from modeltrail import event, standard
 from modeltrail.context import Parent
@@ -15,8 +15,7 @@ from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.version import __version__
 
 
-@attrs.frozen
-class Teller:
+class Teller(msgspec.Struct, frozen=True):
     """Who a run is, in each of its events."""
 
     identity: Parent

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-import attrs
+import msgspec
 
 from modeltrail import guard, settings
 from modeltrail.errors import ConfigError
@@ -38,7 +38,7 @@ def indexed(dataset: Dataset, data: object, column: str | None) -> Dataset:
                     "sha256": digest,
                 },
             )
-            return attrs.evolve(dataset, facets={**dataset.facets, facet.KEY: facet.to_dict()})
+            return msgspec.structs.replace(dataset, facets={**dataset.facets, facet.KEY: facet.to_dict()})
     return dataset
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import attrs
-
 from modeltrail.errors import ConfigError
 from modeltrail.facets import ModelTrailTrainingRunFacet, wire_name
 from modeltrail.observe.model import ModelView
@@ -13,9 +11,7 @@ from modeltrail.runs.fits import Apart, Fit
 from modeltrail.runs.models import UNKNOWN
 
 FIELDS: Final = tuple(
-    field.name
-    for field in attrs.fields(ModelTrailTrainingRunFacet)
-    if field.name not in {"capture", "models"}
+    name for name in ModelTrailTrainingRunFacet.__struct_fields__ if name not in {"capture", "models"}
 )
 
 

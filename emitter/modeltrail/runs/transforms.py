@@ -4,7 +4,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import attrs
+import msgspec
 
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
@@ -17,8 +17,7 @@ Identity = tuple[str, str]
 Seen = tuple[Dataset, DataView]
 
 
-@attrs.frozen
-class Transform:
+class Transform(msgspec.Struct, frozen=True):
     """One step: what it is called, what it read, what it made."""
 
     id: str

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 
 from modeltrail import guard
 from modeltrail.errors import ConfigError
@@ -46,8 +46,7 @@ _STRAY = frozenset(
 )  # the client's own, or of other transports
 
 
-@attrs.frozen
-class KafkaOptions:
+class KafkaOptions(msgspec.Struct, frozen=True):
     """How to deliver events to Kafka.
 
     Attributes:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import attrs
+import msgspec
 
 from modeltrail import guard
 from modeltrail.errors import DeliveryError
@@ -32,8 +32,7 @@ _READ_BYTES = 1 << 20
 _MOST_LINES = 200
 
 
-@attrs.frozen
-class Backlog:
+class Backlog(msgspec.Struct, frozen=True):
     """What lies in a spool: files, events (lines), bytes; `refused` events are those Kafka never takes."""
 
     files: int = 0
@@ -44,7 +43,7 @@ class Backlog:
     def with_file(self, file: "Outgoing") -> "Backlog":
         """The same and what waits in a file."""
         events = file.count()
-        return attrs.evolve(
+        return msgspec.structs.replace(
             self,
             files=self.files + bool(events),
             events=self.events + events,
@@ -320,7 +319,7 @@ def backlog(directory: Path) -> Backlog:
         with contextlib.suppress(OSError), opened(path) as file:
             is_refused = path.parent.name == REFUSED
             found[is_refused] = found[is_refused].with_file(file)
-    return attrs.evolve(found[False], refused=found[True].events)
+    return msgspec.structs.replace(found[False], refused=found[True].events)
 
 
 @contextlib.contextmanager

@@ -119,9 +119,9 @@ def test_what_cannot_have_changed_is_not_asked_again(repo, monkeypatch):
     """A second look asks git for changes only, and tells each, of files, commit, branch, tag and remote."""
     script = repo / "train.py"
     asked = []
-    original = git._answer
+    original = git.ask
     monkeypatch.setattr(
-        git, "_answer", lambda folder, *question: asked.append(question) or original(folder, *question)
+        git, "ask", lambda folder, *question: asked.append(question) or original(folder, *question)
     )
     first = code.state(script)
     code.location(script)
@@ -266,9 +266,11 @@ def test_what_modeltrail_writes_is_no_code(repo, monkeypatch):
 
 def test_without_an_answer_untracked_files_are_not_said_to_be_none(repo, monkeypatch):
     """Where git does not list them in time, the list is said to be cut, of nobody knows how many."""
-    original = git._answer
+    original = git.ask
     monkeypatch.setattr(
-        git, "_answer", lambda folder, *words: None if "ls-files" in words else original(folder, *words)
+        git,
+        "ask",
+        lambda folder, *words: original(folder, *words, *(["--no"] if "ls-files" in words else [])),
     )
     state = code.state(repo / "train.py")
     assert ([], True, None) == (state.untracked, state.untracked_truncated, state.untracked_count)

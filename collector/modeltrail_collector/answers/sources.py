@@ -262,12 +262,19 @@ def columns(
 
 
 def models_of(placed: Iterable[Row]) -> dict[str, int]:
-    """How many models of known content each run made, by its outputs; one may have several names."""
-    found: dict[str, set[str]] = {}
+    """How many models each run made, by its outputs: by their content, since one may have several names.
+
+    Of a producer that tells no content by their names.
+    """
+    contents: dict[str, set[str]] = {}
+    called: dict[str, set[tuple[str, str]]] = {}
     for row in placed:
-        if row["kind"] == "model" and row["fingerprint"]:
-            found.setdefault(row["run_id"], set()).add(row["fingerprint"])
-    return {run_id: len(models) for run_id, models in found.items()}
+        if row["kind"] == "model":
+            called.setdefault(row["run_id"], set()).add((row["namespace"], row["name"]))
+            contents.setdefault(row["run_id"], set()).update(
+                [row["fingerprint"]] if row["fingerprint"] else ()
+            )
+    return {run_id: len(contents[run_id] or names) for run_id, names in called.items()}
 
 
 def steps(db: Database, runs: set[str]) -> dict[str, list[tuple[str, str | None]]]:

@@ -289,7 +289,9 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
     ids = {node.run["run_id"] for node in nodes if node.run is not None}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
     made = sources.models_of(
-        db.read("run_datasets", "run_id, kind, fingerprint", runs=ids, where="role = 'output'")
+        db.read(
+            "run_datasets", "run_id, namespace, name, kind, fingerprint", runs=ids, where="role = 'output'"
+        )
     )
     for node in nodes:
         if (run := node.run) is not None:

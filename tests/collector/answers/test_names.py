@@ -210,7 +210,7 @@ def test_each_question_knows_a_model_by_the_stem_of_its_file(by_file, make, ask,
     """`churn` is models/churn.joblib for every question, where nothing else is called so."""
     text = "churn" + at.replace("digest", make.digest("m")[:8])
     if ask == "why":
-        with pytest.raises(NotFound, match="churn.joblib@.* is the first of its name"):
+        with pytest.raises(NotFound, match=r"churn.joblib@.* is the first of its name"):
             answers.why(by_file, text)
     elif ask == "report":
         assert (

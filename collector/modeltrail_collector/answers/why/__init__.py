@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from modeltrail_collector.answers import sources
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why import causes, code, data, facts, figures, made
 from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
@@ -205,6 +206,12 @@ def _doubts(found: Found) -> list[str]:
         run = story.trail["run"]
         if run and run["state"] in {"FAIL", "ABORT"}:
             said.append(f"The run that made {story.label} ended as {run['state']}.")
+        own = sorted({row["name"] for row in story.figures if row["source"] != "evaluation"})
+        placed = [row for row in story.datasets.get(story.run_id, ()) if row["role"] == "output"]
+        made = sources.models_of(placed).get(story.run_id, 1)
+        if own and made > 1:
+            several = f"The run that made {story.label} made {made} models"
+            said.append(f"{several}: of which of them {named(own)} is, it does not say.")
         again = sorted({row["name"] for row in story.figures if row["runs"] > 1})
         if again:
             said.append(f"{story.label} was evaluated again: of {named(again)} the last figure counts.")

@@ -79,12 +79,18 @@ def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
 
 
 def models_of(rows: Iterable[Row]) -> dict[str, int]:
-    """How many models of known content each run made, by its outputs; one may have several names."""
-    found: dict[str, set[str]] = {}
+    """How many models each run made, by its outputs: by their content, since one may have several names.
+
+    Of a producer that tells no content by their names.
+    """
+    contents: dict[str, set[str]] = {}
+    called: dict[str, set[Name]] = {}
     for row in rows:
-        if row["role"] == "output" and row["kind"] == "model" and row["fingerprint"]:
-            found.setdefault(row["run_id"], set()).add(row["fingerprint"])
-    return {run_id: len(models) for run_id, models in found.items()}
+        if row["role"] == "output" and row["kind"] == "model":
+            called.setdefault(row["run_id"], set()).add((row["namespace"], row["name"]))
+            known = [row["fingerprint"]] if row["fingerprint"] else []
+            contents.setdefault(row["run_id"], set()).update(known)
+    return {run_id: len(contents[run_id] or names) for run_id, names in called.items()}
 
 
 def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:

@@ -13,7 +13,7 @@ from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
-from modeltrail_collector.tables.own import are_several, own
+from modeltrail_collector.tables.own import own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
@@ -80,7 +80,6 @@ class _Facts:
             if row["run_id"] == model["run_id"]
         ]
         self.own = own(said, model)
-        self.are_several = are_several(said)
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
         """Columns of the rows of a table of the making run, as `Database.read` has them."""
@@ -100,7 +99,7 @@ class _Facts:
 
 def _made(facts: _Facts) -> int | None:
     """How many models the making run made."""
-    placed = facts.of_maker("run_datasets", "run_id, role, kind, fingerprint")
+    placed = facts.of_maker("run_datasets", "run_id, role, namespace, name, kind, fingerprint")
     return models_of(placed).get(facts.model["run_id"])
 
 
@@ -228,8 +227,8 @@ def _metrics(facts: _Facts) -> list[Row]:
             PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice""",
     )
-    models = _made(facts) if rows and facts.are_several else None
-    rows = [row | {"models": models} for row in rows]
+    made = (_made(facts) or 1) if rows else 1
+    rows = [row | {"models": made if made > 1 else None} for row in rows]
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (
         [_fact(said[0][0], {"capture": said[0][1].get("capture"), **row}) for row in rows] if said else rows

@@ -190,3 +190,33 @@ def test_changes_knows_the_figures_of_versions_of_the_same_bytes(make, log_of) -
     rows = answers.show(log_of(twice(make)), "churn@2")["changes"]
     (row,) = [row for row in rows if row["path"].startswith("accuracy")]
     assert (0.8, pytest.approx(0.7)) == (float(row["before"]), float(row["after"]))
+
+
+@pytest.mark.parametrize("told", ["digests", "versions", "the same version", "nothing"])
+def test_figures_of_a_run_with_several_models_are_those_of_the_run(make, log_of, told) -> None:
+    """Of a producer that does not tell its models apart no figure passes for one model's own."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+
+    def model(number: int, name: str) -> dict:
+        version = {
+            "digests": make.digest(f"{name} {number}"),
+            "versions": f"{number}.{name}",
+            "the same version": f"{number}",
+        }.get(told)
+        said = {"version": make.facet("version", datasetVersion=version)} if version else {}
+        return make.dataset(name, datasetType=kind, **said)
+
+    def event(number: int, *called: str) -> dict:
+        at, figures = make.base + number * DAY, [{"name": "accuracy", "value": 1 - number / 10}]
+        return make.run_event(
+            "COMPLETE", at, f"run {number}", "train", outputs=[model(number, name) for name in called],
+            run_facets={"modelTrail_metrics": make.facet("modelTrail_metrics", metrics=figures)},
+        )  # fmt: skip
+
+    log = log_of([event(1, "churn", "risk"), event(2, "churn", "risk"), event(3, "alone")])
+    for name, several in (("churn", 2), ("risk", 2), ("alone", None)):
+        shown = answers.show(log, name)["metrics"]
+        assert [("accuracy", several)] == [(row["name"], row["models"]) for row in shown]
+    doubts = [line for line in answers.why(log, "churn")["notes"] if "made 2 models" in line]
+    assert 2 == len(doubts)
+    assert all(line.endswith(": of which of them accuracy is, it does not say.") for line in doubts)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.answers.why import between, causes, chance, code, data, facts, figures, made
 from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.cause import Found, named
@@ -209,6 +210,11 @@ def _doubts(found: Found) -> list[str]:
         run = story.trail["run"]
         if run and run["state"] in {"FAIL", "ABORT"}:
             said.append(f"The run that made {story.label} ended as {run['state']}.")
+        own = sorted({row["name"] for row in story.figures if row["source"] != "evaluation"})
+        made = models_of(story.datasets.get(story.run_id, ())).get(story.run_id, 1)
+        if own and made > 1:
+            several = f"The run that made {story.label} made {made} models"
+            said.append(f"{several}: of which of them {named(own)} is, it does not say.")
         again = sorted({row["name"] for row in story.figures if row["runs"] > 1})
         if again:
             said.append(f"{story.label} was evaluated again: of {named(again)} the last figure counts.")

@@ -7,7 +7,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Final
 
 from modeltrail.guard import is_kept  # noqa: F401  what follows a call finds it here, by name
@@ -46,7 +46,7 @@ def wrapper(
             else getattr(ours, way)(integration, function, (home, name), args, kwargs)
         )
 
-    observing.__code__ = observing.__code__.replace(co_filename=UNCOUNTED)
+    observing.__code__ = _placed(observing.__code__, UNCOUNTED)
     made = functools.wraps(function)(observing)
     vars(made)["__modeltrail__"] = integration
     return made if isinstance(function, FunctionType) else StandIn(made)
@@ -155,10 +155,19 @@ def _of_its_library(integration: str, function: Callable[..., Any], following: A
     deprecated.
     """
     place = _place((function.__module__ or "").partition(".")[0])
-    following.__code__ = following.__code__.replace(co_filename=place)
+    following.__code__ = _placed(following.__code__, place)
     made = functools.wraps(function)(following)
     vars(made)["__modeltrail__"] = integration
     return made
+
+
+@functools.cache
+def _placed(code: CodeType, place: str) -> CodeType:
+    """The same code, told to be of that file.
+
+    One for all wrappers of a kind: of hundreds none would be in the processor's caches when it is called.
+    """
+    return code.replace(co_filename=place)
 
 
 @functools.cache

@@ -146,6 +146,36 @@ def test_what_cannot_have_changed_is_not_asked_again(repo, monkeypatch):
     )
 
 
+def asked_of(git_, monkeypatch):
+    """What git is asked from here on: ("ask" or "answer", the question), in order."""
+    told, original = [], git_.ask
+
+    def ask(folder, *question):
+        told.append(("ask", question[0]))
+        answer = original(folder, *question)
+        return lambda: told.append(("answer", question[0])) or answer()
+
+    monkeypatch.setattr(git_, "ask", ask)
+    return told
+
+
+def test_questions_are_begun_together(repo, monkeypatch):
+    """What does not need another's answer is asked before that is there."""
+    told = asked_of(git, monkeypatch)
+    git.repository(repo)
+    assert [("ask", "rev-parse"), ("answer", "rev-parse")] == told[:2]
+    assert [("ask", "rev-parse"), ("ask", "config"), ("ask", "describe")] == told[2:5]
+
+
+def test_outside_of_a_work_tree_git_is_not_asked(tmp_path, monkeypatch):
+    """A folder with no `.git` above it is in no work tree, unless the environment names one."""
+    told = asked_of(git, monkeypatch)
+    assert (None, []) == (git.repository(tmp_path), told)
+    run(tmp_path, "init", "tree")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "tree/.git"))
+    assert tmp_path == git.repository(tmp_path).root
+
+
 def test_after_some_seconds_all_is_asked(repo, monkeypatch):
     """What is kept is kept for a short time."""
     found = git.repository(repo)

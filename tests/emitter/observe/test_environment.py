@@ -87,6 +87,17 @@ def test_sources_are_told_apart(fresh, tmp_path, monkeypatch):
     assert hashlib.sha256(b"x").hexdigest() == found["local"]["sha256"]
 
 
+def test_name_and_version_may_stand_far_down(fresh, tmp_path, monkeypatch):
+    """A version is read whole wherever it stands in the head of the metadata, and never from below that."""
+    for name, before in (("far", 9000), ("cut", environment._HEAD_BYTES - len("Name: cut\nVersion: 1."))):
+        distribution(tmp_path, name)
+        head = f"Name: {name}\n" + f"Summary: {'x' * before}"[: before - 1] + "\nVersion: 1.23 \n"
+        (tmp_path / f"{name}-1.0.dist-info/METADATA").write_text(f"{head}\nVersion: 9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = {package["name"]: package["version"] for package in environment.look().packages}
+    assert ("1.23", "1.23") == (found["far"], found["cut"])
+
+
 def test_the_nearest_lock_file_counts(fresh, tmp_path, monkeypatch):
     """The nearest lock file, from this folder up to the repository's top, is named with its digest."""
     inner = tmp_path / "a" / "b"

@@ -166,6 +166,6 @@ def test_more_loans_are_rows(log) -> None:
 def test_the_leak_is_printed(log) -> None:
     """The line that leaks the label is on the screen without --diff."""
     folder = log.uri.removeprefix("file://").removesuffix("/lineage")
-    asked = ["credit@5", "--log", log.uri, "--repository", folder]
+    asked = ["credit@1", "credit@5", "--log", log.uri, "--repository", folder]
     found = CliRunner().invoke(command, asked, catch_exceptions=False)
     assert '+    late["late_share"] += 2 * loans["defaulted"]' in found.stdout

@@ -9,15 +9,18 @@ strong             a column of the data moved by PSI >= 0.25, its type changed o
                    the algorithm or a transformation changed, also of a run that prepared the data; the
                    figures were measured on other data
 possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
-                   differs and how is not recorded; code changed; a library that computes changed; a seed
+                   differs and how is not recorded; code changed; a library that computes is another
+                   version; a seed
 unlikely           the data differs and no column moved; other packages, the machine; documentation, tests
                    and Python files that the program did not import; parameters that only say how fast
-                   (`n_jobs`); figures measured on other data that the run made of the same files, where
+                   (`n_jobs`); defaults that differ with a library, which is strong itself where both say
+                   something; figures measured on other data that the run made of the same files, where
                    something else changed
 =================  ===================================================================================
 
-Then, in this order: code, library and arguments go up one step where what was fitted on changed inside of
-the run and the files did not, and so does an upstream run whose inputs are the same and whose output is not.
+Then, in this order: code and arguments, or without these the library, go up one step where what was fitted on
+changed inside of the run and no change of its files explains that (`origins.py`), and so does an upstream run
+of whose output the same is true.
 A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
 same content, or the two models are the same bytes, what lies before it is unlikely. The only candidate there
 is goes up one step where code and environment were recorded on both sides: nothing else differs.

@@ -20,7 +20,7 @@ class Origins:
     """The changed columns of all pairs, looked up."""
 
     def __init__(self, pairs: list[Pair]) -> None:
-        self._pairs = pairs
+        self._near = {id(pair): data.made_from(pair, pairs) for pair in pairs}
         self._names = {id(pair): _names(pair) for pair in pairs}
         self._moved = {id(pair): _moved(pair) for pair in pairs}
         self._keys = {id(pair): self._joined_by(pair) for pair in pairs if pair.causes}
@@ -28,7 +28,7 @@ class Origins:
     def of(self, pair: Pair, moved: Drift | str) -> list[Pair]:
         """The feeds that can have moved a column (or brought or taken it); none: what made the data did."""
         column = moved if isinstance(moved, str) else moved.column
-        found = self._movers(pair, column, set())
+        found = self._movers(pair, column)
         if not found and isinstance(moved, Drift):
             found = [root for root in data.roots(pair) if _by_rows(root, moved)]
         return found
@@ -55,26 +55,33 @@ class Origins:
         """Whether a column moved before it came into the run that holds the data."""
         return any(name in self._moved[id(one)] for one, name in self._fields(pair, column) if one.differs)
 
-    def _movers(self, pair: Pair, column: str, seen: set[tuple[int, str]]) -> list[Pair]:
-        if (id(pair), column) in seen:
-            return []
-        seen.add((id(pair), column))
-        if not pair.causes:
-            blind = not self._names[id(pair)]
-            return [pair] if pair.differs and (blind or column in self._moved[id(pair)]) else []
-        fields = self._fields(pair, column)
-        if not fields:
-            fields = [
-                (cause, name)
-                for cause in pair.causes
-                for name in (self.hidden(cause, pair) or ([column] if not self._names[id(cause)] else []))
-            ]
-        found = [root for one, name in fields for root in self._movers(one, name, seen)]
-        return list({id(root): root for root in found}.values())
+    def _movers(self, pair: Pair, column: str) -> list[Pair]:
+        """The feeds in which that moved which a column is, or may be, made of."""
+        found: dict[int, Pair] = {}
+        seen: set[tuple[int, str]] = set()
+        waiting = [(pair, column)]
+        while waiting:
+            one, name = waiting.pop()
+            if (id(one), name) in seen:
+                continue
+            seen.add((id(one), name))
+            if one.causes:
+                waiting += self._fields(one, name) or self._hidden_fields(one, name)
+            elif one.differs and (name in self._moved[id(one)] or not self._names[id(one)]):
+                found[id(one)] = one
+        return list(found.values())
+
+    def _hidden_fields(self, pair: Pair, column: str) -> list[tuple[Pair, str]]:
+        """The columns that a derived one may be made of; data may have any, whose columns nobody told."""
+        return [
+            (cause, name)
+            for cause in pair.causes
+            for name in (self.hidden(cause, pair) if self._names[id(cause)] else [column])
+        ]
 
     def _fields(self, pair: Pair, column: str) -> list[tuple[Pair, str]]:
         """The columns that a column is known to be made of; [] of a derived one."""
-        near = data.made_from(pair, self._pairs)
+        near = self._near[id(pair)]
         told = [
             (one, field)
             for namespace, name, field in pair.either.made_of.get(column, ())
@@ -85,7 +92,7 @@ class Origins:
 
     def _joined_by(self, pair: Pair) -> set[str]:
         """The columns that several have which it was made from, and neither of which has all of the other."""
-        kinds = {frozenset(self._names[id(one)]) for one in data.made_from(pair, self._pairs)}
+        kinds = {frozenset(self._names[id(one)]) for one in self._near[id(pair)]}
         found = (one & other for one, other in combinations(kinds, 2) if not (one <= other or other <= one))
         return set().union(*found)
 

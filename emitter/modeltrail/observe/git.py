@@ -20,7 +20,7 @@ from modeltrail.observe import redact
 from modeltrail_schemas import digests
 
 TIMEOUT: Final = 3.0
-"""Seconds one question to git may take; what was not answered is not known."""
+"""Seconds that an answer of git is waited for; what was not answered is not known."""
 KEPT: Final = 10.0
 """Seconds that commit, branch, tag and remote are taken to stay where no file of git's says otherwise."""
 _TELLING: Final = ("HEAD", "logs/HEAD", "config", "packed-refs", "refs/heads", "refs/tags")
@@ -150,7 +150,6 @@ def ask(folder: Path, *question: str) -> Callable[[], str | None]:
 
     None when git has none, is missing or takes too long.
     """
-    ends = time.monotonic() + TIMEOUT
     try:
         process = _begin(folder, question)
     except (OSError, subprocess.SubprocessError, ValueError):
@@ -159,7 +158,7 @@ def ask(folder: Path, *question: str) -> Callable[[], str | None]:
     def answer() -> str | None:
         with process:
             try:
-                told, _ = process.communicate(timeout=max(ends - time.monotonic(), 0))
+                told, _ = process.communicate(timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 return None
@@ -196,13 +195,13 @@ def ask_diff(repository: Repository) -> Callable[[], Diff | None]:
         process = _begin(root, (*digests.GIT_DIFF, base, "--"))
     except OSError:
         return lambda: None
+    return lambda: _read_diff(process)
+
+
+def _read_diff(process: subprocess.Popen[bytes]) -> Diff | None:
+    """Read as it comes: it can be larger than memory."""
     timer = threading.Timer(TIMEOUT, process.kill)
     timer.start()
-    return lambda: _read_diff(process, timer)
-
-
-def _read_diff(process: subprocess.Popen[bytes], timer: threading.Timer) -> Diff | None:
-    """Read as it comes: it can be larger than memory."""
     with process:
         assert process.stdout is not None  # noqa: S101  asked for with PIPE
         hasher, start, size = hashlib.sha256(), b"", 0

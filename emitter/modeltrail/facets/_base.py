@@ -15,15 +15,7 @@ Capture = Literal["observed", "declared", "inferred"]
 _ATOMS: Final = frozenset({str, int, float, bool, dict})  # written as they are
 
 
-def wire_name(name: str) -> str:
-    """An attribute's name as the wire has it."""
-    if name == "energy_kwh":  # the unit's own spelling
-        return "energyKWh"
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-class Facet(msgspec.Struct, frozen=True, rename=wire_name):
+class Facet(msgspec.Struct, frozen=True):
     """An ML facet; see `modeltrail.facets`.
 
     Attributes:
@@ -68,3 +60,11 @@ def _names(kind: type) -> tuple[tuple[str, str], ...]:
     described = getattr(kind, "__attrs_attrs__", ())
     attributes = getattr(kind, "__struct_fields__", None) or tuple(field.name for field in described)
     return tuple((attribute, wire_name(attribute)) for attribute in attributes)
+
+
+def wire_name(name: str) -> str:
+    """An attribute's name as the wire has it."""
+    if name == "energy_kwh":  # the unit's own spelling
+        return "energyKWh"
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

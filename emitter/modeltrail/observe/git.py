@@ -21,7 +21,7 @@ from modeltrail.observe import redact
 from modeltrail_schemas import digests
 
 TIMEOUT: Final = 3.0
-"""Seconds one question to git may take; what was not answered is not known, see `UnansweredError`."""
+"""Seconds that an answer of git is waited for; what was not answered is not known, see `UnansweredError`."""
 KEPT: Final = 10.0
 """Seconds that commit, branch, tag and remote are taken to stay where no file of git's says otherwise."""
 _TELLING: Final = ("HEAD", "logs/HEAD", "config", "packed-refs", "refs/heads", "refs/tags")
@@ -173,7 +173,6 @@ def ask(folder: Path, *question: str) -> Callable[[], str | None]:
     That is None when git ends with an error, as where there is no such thing. It raises UnansweredError when
     git cannot be started or takes longer than `TIMEOUT`.
     """
-    ends = time.monotonic() + TIMEOUT
     process = _begin(folder, question)
     if process is None:
         return _unanswered
@@ -181,7 +180,7 @@ def ask(folder: Path, *question: str) -> Callable[[], str | None]:
     def answer() -> str | None:
         with process:
             try:
-                told, _ = process.communicate(timeout=max(ends - time.monotonic(), 0))
+                told, _ = process.communicate(timeout=TIMEOUT)
             except subprocess.TimeoutExpired as error:
                 process.kill()
                 raise UnansweredError from error
@@ -220,17 +219,17 @@ def ask_diff(repository: Repository) -> Callable[[], Diff | None]:
     process = _begin(root, (*digests.GIT_DIFF, base, "--"))
     if process is None:
         return _unanswered
-    timer = threading.Timer(TIMEOUT, process.kill)
-    timer.start()
-    return lambda: _read_diff(process, timer)
+    return lambda: _read_diff(process)
 
 
 def _unanswered() -> None:
     raise UnansweredError
 
 
-def _read_diff(process: subprocess.Popen[bytes], timer: threading.Timer) -> Diff | None:
+def _read_diff(process: subprocess.Popen[bytes]) -> Diff | None:
     """Read as it comes: it can be larger than memory."""
+    timer = threading.Timer(TIMEOUT, process.kill)
+    timer.start()
     with process:
         assert process.stdout is not None  # noqa: S101  asked for with PIPE
         hasher, start, size = hashlib.sha256(), b"", 0

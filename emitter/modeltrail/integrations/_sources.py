@@ -42,7 +42,7 @@ _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 """Matrix -> what it was made of."""
 
 
-def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
+def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: bool = True) -> Source:
     """What there is to be seen of features and labels; a file is looked at when it is recorded.
 
     Of weights the name is told, or that there are some.
@@ -55,7 +55,7 @@ def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
     table, label = data.labelled(features, labels)
-    view = attrs.evolve(data.look(table), profile=data.profile(table))
+    view = attrs.evolve(data.look(table), profile=data.profile(table) if profiled else None)
     origins.carry(view, table)
     return Source(view, _use(features, label, weights))
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail.integrations import _around, _patch, _scores
+from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
-from modeltrail.observe import loads, origins
+from modeltrail.observe import origins
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
@@ -35,7 +36,7 @@ def _observe_class(kind: type) -> None:
         if method in vars(kind):
             _patch.wrap(NAME, *_place(kind, method), observe_fit)
     if "partial_fit" in vars(kind):
-        _patch.follow(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
+        _patch.wrap(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
     if "transform" in vars(kind):
         _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
     for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
@@ -48,14 +49,6 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
     """Where the function of a method is: in the descriptor, of one that is there on a condition."""
     found = vars(kind)[method]
     return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
-
-
-def observe_partial_fit(
-    _: Callable[..., Any], __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> None:
-    """What learns more is another model than was loaded; nothing else is recorded of it."""
-    del kwargs
-    loads.forget(args[0])
 
 
 def observe_transform(

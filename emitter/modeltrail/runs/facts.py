@@ -367,12 +367,12 @@ class Facts:
         return {model.identity: self._unlearned(model.fit) for model in list(self.models)}
 
     def _unlearned(self, fit: Fit | None) -> set[Identity]:
-        whole = set() if fit is None else set(fit.whole())
-        is_traced = all(each.is_traced for each in whole)
+        own = set() if fit is None else fit.learned()
+        is_traced = all(each.is_traced for each in own)
         return {
             identity
             for identity, found in list(self.inputs.items())
-            if whole and found.fits.isdisjoint(whole) and found.fits
+            if own and found.fits and found.fits.isdisjoint(own)
             if is_traced or identity[0] == naming.IN_MEMORY
         }
 

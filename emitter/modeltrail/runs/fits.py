@@ -23,6 +23,7 @@ class Fit:
         number: which one of the run, from 1; of one that nothing is left of another takes it over.
         serial: the same, that no other one ever has.
         before: the fit of the same object that was saved before this one.
+        goes_on: whether it goes on from that one, so that what that learned from is its own too.
         is_saved: whether a model of the run came of it.
         is_judged: whether anything was measured of it.
         is_traced: whether it is known of all of its data where that was read from.
@@ -34,6 +35,7 @@ class Fit:
     number: int
     serial: int
     before: "Fit | None" = None
+    goes_on: bool = False
     is_saved: bool = False
     is_judged: bool = False
     is_traced: bool = True
@@ -56,6 +58,14 @@ class Fit:
         for each in found:  # grows as it goes
             found += [part for part in each.parts if part not in found]
         return found
+
+    def learned(self) -> "set[Fit]":
+        """Whatever any of these was fitted on, it has learned from."""
+        found = self.whole()
+        for each in found:  # grows as it goes
+            if each.goes_on and each.before is not None:
+                found += [base for base in each.before.whole() if base not in found]
+        return set(found)
 
 
 @attrs.frozen
@@ -98,6 +108,7 @@ class Fits:
             return before
         saved = before if before is None or before.is_saved else before.before
         made = self._make(kind, saved)
+        made.goes_on = not afresh
         self._known.remember(thing, made)
         self._parts.forget(thing)
         return made
@@ -107,6 +118,10 @@ class Fits:
         made = Fit(kind, number, next(self._serials), before)
         self._left[made] = None
         return made
+
+    def goes_on(self, fit: Fit, thing: object) -> bool:
+        """Whether this is still the fit of an object, that was neither saved nor fitted afresh since."""
+        return self.of(thing) is fit and not fit.is_saved
 
     def came_of(self, thing: object) -> Fit | None:
         """What a thing that is saved came of, with the fits of all that it holds; None if of none.

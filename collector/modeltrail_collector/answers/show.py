@@ -12,7 +12,7 @@ from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
-from modeltrail_collector.tables.own import are_several, own
+from modeltrail_collector.tables.own import are_several, figures, own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
@@ -23,6 +23,11 @@ OF_RUN: Final = "of the run; it made {} models"
 """What is said of a metric that is of none of the models."""
 
 
+def is_of_another(metric: Row) -> bool:
+    """Whether a row of the section `metrics` is of another model that the run fitted."""
+    return not metric["own"] and metric["model_id"] is not None
+
+
 def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`; else about a dataset, job or run.
 
@@ -30,9 +35,10 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
     from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
-    transformations, parameters and `training` is without what is of the other models (metrics are the run's,
-    and say in `models` how many it made, where it tells them apart); its `training`, and in `others` the
-    other runs that trained to the same bytes. What is told of the others:
+    transformations, parameters and `training` is without what is of the other models; its `training`, and in
+    `others` the other runs that trained to the same bytes. Of `metrics` those that are `own` are figures of
+    this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
+    `models` how many it made. What is told of the others:
     `described.find`.
 
     Raises NotFound for what is not in the log.
@@ -78,8 +84,8 @@ class _Facts:
             for row in self.rows
             if row["run_id"] == model["run_id"]
         ]
+        self.said = said
         self.own = own(said, model)
-        self.are_several = are_several(said)
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
         """Columns of the rows of a table of the making run, as `Database.read` has them."""
@@ -218,17 +224,24 @@ def _environment(facts: _Facts) -> Row | None:
 
 
 def _metrics(facts: _Facts) -> list[Row]:
-    """The last figure of each name, split, dataset and slice that the making run itself reported."""
+    """The last figure of each name, model, split, dataset and slice that the making run itself reported.
+
+    First those that are of this model or of the run.
+    """
     rows = facts.of_maker(
         "metrics",
-        "name, value, step, split, dataset, slice",
+        "name, value, step, split, dataset, slice, model_id",
         where="source <> 'evaluation'",
         then="""QUALIFY row_number() OVER (
-            PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
-        ORDER BY name, split, dataset, slice""",
+            PARTITION BY name, split, dataset, slice, model_id ORDER BY source DESC, step DESC) = 1
+        ORDER BY name, split, dataset, slice, model_id""",
     )
-    models = _made(facts) if rows and facts.are_several else None
-    rows = [row | {"models": models} for row in rows]
+    mine = figures(facts.said, facts.model, (row["model_id"] for row in rows))
+    models = _made(facts) if rows and are_several(facts.said) else None
+    rows = [
+        row | {"own": row["model_id"] in mine, "models": None if row["model_id"] else models} for row in rows
+    ]
+    rows.sort(key=is_of_another)
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (
         [_fact(said[0][0], {"capture": said[0][1].get("capture"), **row}) for row in rows] if said else rows

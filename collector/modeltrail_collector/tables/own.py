@@ -1,7 +1,8 @@
 """What a run says of one of its models, where it tells several apart: pure functions over its facets.
 
-`modelTrail_model` of each has a `modelId`, which parameters, steps and trainings name. Which data each
-learned from stands in OpenLineage's own facet `lineage`.
+`modelTrail_model` of each has a `modelId`, which parameters, steps, trainings and figures name; figures also
+of models that the run fitted and did not save, those of folds for instance. Which data each learned from
+stands in OpenLineage's own facet `lineage`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from modeltrail_collector.tables.differences import Facet
 Name = tuple[str | None, str | None]
 
 _LISTS: Final = {"modelTrail_hyperparameters": "params", "modelTrail_featureTransformations": "steps"}
+_OF_MODEL: Final = frozenset({("output", "modelTrail_model"), ("output_facet", "modelTrail_modelArtifact")})
 _OF_FACET: Final = frozenset({"_producer", "_schemaURL", "capture"})
 
 
@@ -82,9 +84,45 @@ def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
     return Own(mine, frozenset(learned[False] - learned[True]))
 
 
+def figures(
+    facets: Iterable[Facet], model: Mapping[str, Any], told: Iterable[str | None]
+) -> frozenset[str | None]:
+    """Which of a run's figures a model (a row of `models`) that it made is judged by, by their `modelId`.
+
+    None is among these, for figures of the run as a whole, where it made no other model. Where it does not
+    say what it calls this one, figures of one model only are taken for its own.
+
+    Args:
+        facets: of the run that made it.
+        model: which one.
+        told: the `modelId` of each figure of that run; None of one that has none.
+    """
+    said = [facet for facet in facets if isinstance(facet.value, dict)]
+    if (mine := own(said, model)) is not None:
+        named: set[str | None] = {mine.model_id}
+    else:
+        named = {each for each in told if each is not None}
+        named = named if len(named) == 1 and not are_several(said) else set()
+    return frozenset(named if are_several(said) else {None, *named})
+
+
 def are_several(facets: Iterable[Facet]) -> bool:
-    """Whether the run with these facets tells several models apart: its figures are of none of them then."""
-    return bool(_ids(facet for facet in facets if isinstance(facet.value, dict)))
+    """Whether the run with these facets tells several models that it made apart."""
+    said = [facet for facet in facets if isinstance(facet.value, dict)]
+    ids = _ids(said)
+    return bool(ids) and len({ids.get(name, name) for name in _made(said)}) > 1
+
+
+def _made(said: Iterable[Facet]) -> set[Name]:
+    """The outputs that are models, without those that the run only registered."""
+    found: set[Name] = set()
+    foreign: set[Name] = set()
+    for facet in said:
+        if (facet.scope, facet.key) in _OF_MODEL:
+            found.add((facet.namespace, facet.name))
+            if facet.value.get("written") is False:
+                foreign.add((facet.namespace, facet.name))
+    return found - foreign
 
 
 def _ids(said: Iterable[Facet]) -> dict[Name, str]:

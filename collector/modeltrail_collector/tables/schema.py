@@ -98,7 +98,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
     ),
     "metrics": _schema(
         "bucket text, run_id text, name text, value real, step int, dataset text, slice text, split text, "
-        "happened_at time,"
+        "model_id text, happened_at time,"
         "source text, model_namespace text, model_name text, model_version text, model_digest text"
     ),
     "deployments": _schema(

@@ -55,7 +55,7 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
 def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
     """These sections of the answer about a row of `models`."""
     facts = _Facts(db, model)
-    return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}
+    return {name: _READERS[name](facts) or None for name in sections}
 
 
 _Found = tuple[Row, dict[str, Any]]
@@ -101,6 +101,15 @@ class _Facts:
                 mine = self.own if is_maker else None
                 found.append((row, row["value"] if mine is None else mine.part(key, row["value"])))
         return found
+
+
+def _model(facts: _Facts) -> Row:
+    """The row of `models`, with the classes of the fitted models that a file holds that is none itself."""
+    identity = (facts.model["namespace"], facts.model["name"])
+    said = [
+        value for row, value in facts.find("modelTrail_model") if (row["namespace"], row["name"]) == identity
+    ]
+    return facts.model | {"holds": as_list(said[0].get("holds")) if said else []}
 
 
 def _made(facts: _Facts) -> int | None:
@@ -204,7 +213,7 @@ def _transformations(facts: _Facts) -> list[Row]:
 def _params(facts: _Facts) -> list[Row]:
     columns = "name, value, type, origin, component, capture, model_id"
     found = facts.of_maker("params", columns, then="ORDER BY component NULLS FIRST, name, model_id")
-    rows = [row for row in found if facts.own is None or row["model_id"] in {None, facts.own.model_id}]
+    rows = found if facts.own is None else facts.own.params(found)
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
     return [_fact(said[0][0], row) for row in rows] if said else rows
 
@@ -342,6 +351,7 @@ def _changes(facts: _Facts) -> list[Row]:
 
 
 _READERS: Final[dict[str, Callable[[_Facts], Any]]] = {
+    "model": _model,
     "run": _run,
     "data": _data,
     "transformations": _transformations,

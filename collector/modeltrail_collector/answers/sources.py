@@ -15,8 +15,10 @@ from modeltrail_collector.answers.unused import Key, key_of, unused
 from modeltrail_collector.tables.versions import claimed_by
 
 Name = tuple[str, str]
-Apart = tuple[str, str, str, str]
-"""The same of a model, and its `modelId`."""
+Own = frozenset[str]
+"""What a run calls one of its models, and the parts of it: each a `modelId`."""
+Apart = tuple[str, str, str, Own]
+"""Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
 RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
     coalesce(ended_at, last_event_at) AS wrote_at"""
@@ -290,11 +292,14 @@ def apart(db: Database, runs: Collection[str]) -> dict[tuple[str, ...], Apart]:
     """The models that these runs tell apart from the others that they made: by their names, and by digest."""
     said = db.read(
         "facets",
-        "run_id, namespace, name, value ->> '$.modelId' AS model_id",
+        "run_id, namespace, name, value ->> '$.modelId' AS model_id, value ->> '$.partIds[*]' AS part_ids",
         runs=runs,
         where="scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL",
     )
-    found: dict[tuple[str, ...], Apart] = {tuple(row.values())[:3]: tuple(row.values()) for row in said}
+    found: dict[tuple[str, ...], Apart] = {}
+    for row in said:
+        key = (row["run_id"], row["namespace"], row["name"])
+        found[key] = (*key, frozenset((row["model_id"], *row["part_ids"])))
     made = db.read("run_datasets", _PLACE, runs={row["run_id"] for row in said}, where="role = 'output'")
     for row in made:
         name = (row["run_id"], row["namespace"], row["name"])

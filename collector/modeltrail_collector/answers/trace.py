@@ -44,7 +44,7 @@ class Node(msgspec.Struct):
     run: Row | None = None
     exact: bool = False
     at: sources.Name | None = None
-    model_id: str | None = None
+    own: sources.Own | None = None
     repeated: bool = False
     cut: str | None = None
     more: int = 0
@@ -52,7 +52,7 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("reader", "before", "exact", "at", "model_id", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "own", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -293,8 +293,8 @@ def _find_runs(db: Database, nodes: list[Node]) -> None:
     )
     for node in nodes:
         if (run := node.run) is not None:
-            run_id, mine = run["run_id"], node.model_id
-            told = [name for name, of in steps.get(run_id, []) if None in {mine, of} or of == mine]
+            run_id, mine = run["run_id"], node.own
+            told = [name for name, of in steps.get(run_id, []) if mine is None or of is None or of in mine]
             run.update(known[run_id], steps=told, models=made.get(run_id), told_apart=mine is not None)
 
 
@@ -305,7 +305,7 @@ def _find_own(db: Database, nodes: list[Node]) -> None:
     for node, output in made:
         found = apart.get(output) or apart.get((output[0], node.fingerprint or ""))
         if found is not None:
-            _, namespace, name, node.model_id = found
+            _, namespace, name, node.own = found
             node.exact, node.at = True, (namespace, name)
 
 

@@ -86,6 +86,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
         "identity": f"{model['name']} in {model['namespace']}",
         "digest": f"{model['digest_algorithm'] or 'digest'} {model['digest']}" if model["digest"] else "",
         "algorithm": model["algorithm"] or "",
+        "holds": ", ".join(model["holds"]),
         "framework": framework,
         "task": model["task"] or "",
         "created": time(model["created_at"]),

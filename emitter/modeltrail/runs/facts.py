@@ -267,7 +267,7 @@ class Facts:
         found, apart, judged = list(self.models), self.apart().fits, self.metrics.models()
         are_several = len({each.view.algorithm for each in found} - {None}) > 1
         for each in found:
-            each.is_of_several = are_several
+            each.is_of_several = are_several or bool(each.view.holds)
             each.is_told_apart = each.fit in apart or (each.fit is not None and bool(judged - {each.fit.id}))
         return found
 

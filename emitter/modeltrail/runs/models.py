@@ -47,7 +47,7 @@ class Model:
         version: what people or a registry call this version.
         registry: the URI of the registry that knows the name.
         registration: the facet, once it is registered.
-        is_of_several: whether its run makes models of other classes too, of which it tells one.
+        is_of_several: whether its run trains models of other classes too, of which it tells one.
         fit: what it came of, as far as that was seen.
         is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.

@@ -218,7 +218,7 @@ def _of_model(story: Story) -> Story:
             for said in runs[story.run_id]
             if mine.read(said.scope, said.namespace, said.name)
         ]
-        params = [row for row in params if row["model_id"] in {None, mine.model_id}]
+        params = mine.params(params)
     index: dict[tuple[str | None, ...], Said] = {}
     for run_id, several in runs.items():
         for said in several:

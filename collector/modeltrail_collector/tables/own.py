@@ -180,9 +180,14 @@ def _edges(facets: Iterable[Facet]) -> Iterator[tuple[Name, Name]]:
     """(output, input) of the facet `lineage`."""
     for facet in facets:
         if (facet.scope, facet.key) == ("job", "lineage"):
-            for entry in _objects(facet.value.get("entries")):
-                for source in _objects(entry.get("inputs")):
-                    yield _name(entry), _name(source)
+            yield from edges(facet.value)
+
+
+def edges(lineage: Mapping[str, Any]) -> Iterator[tuple[Name, Name]]:
+    """(output, input) of the value of such a facet."""
+    for entry in _objects(lineage.get("entries")):
+        for source in _objects(entry.get("inputs")):
+            yield _name(entry), _name(source)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -99,6 +99,8 @@ class Facts:
             known = self.inputs.setdefault(identity, found)
             fits = known.fits | found.fits
             role, use = known.role, {**found.use, **known.use}
+            if known.fits and "features" in found.use:  # each fit took some of the columns
+                use["features"] = list(dict.fromkeys([*use["features"], *found.use["features"]]))
             if found.role == "train" and role in LEARNED_FROM - {"train"}:
                 role, use = "train", {**use, "split": found.use.get("split")}
             elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):

@@ -69,7 +69,7 @@ def test_data_that_only_thrown_away_fits_learned_from_is_none_of_a_model():
 
 
 def test_what_a_model_holds_is_its_own():
-    """Parameters and steps of a part are told too, as of a component that is called so; its own training first."""
+    """Parameters and steps of a part are told too, as of a component; training is that of the first."""
     said = facets()
     said += [
         Facet("output", "file", "/m/both", "modelTrail_model", {"modelId": "tuple", "partIds": ["b", "a"]})

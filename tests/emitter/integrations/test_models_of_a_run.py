@@ -142,8 +142,7 @@ def test_of_many_that_were_thrown_away_the_saved_one_is_told(told, train, tables
         joblib.dump(model, tables / "m.joblib")
     (event,) = told()
     assert 120.0 == own(event)["m.joblib"]["alpha"]
-    (learned,) = edges(event)["m.joblib"]
-    assert "train" != learned
+    assert {"a.csv", "train-120"} == edges(event)["m.joblib"]
     assert 50 == len({entry["modelId"] for entry in facet(event, "hyperparameters")["params"]})
 
 

@@ -18,7 +18,7 @@ class Fit:
         serial: the same, that no other one ever has.
         before: the fit of the same object that was saved before this one.
         is_saved: whether a model of the run came of it.
-        is_judged: whether anything was measured of it.
+        is_judged: whether anything was predicted by it, or measured, since it was fitted last.
         is_traced: whether it is known of all of its data where that was read from.
     """
 
@@ -54,7 +54,7 @@ class Fits:
     def begin(self, kind: str, thing: object = None) -> Fit:
         """An object is going to be fitted; one that is not there yet is named by `bind`.
 
-        What was measured of it before, in an earlier fold, is of another model from here on.
+        What it predicted and scored before, in an earlier fold, is of another model from here on.
         """
         before = self._known.of(thing)
         if before is not None and not before.is_saved:

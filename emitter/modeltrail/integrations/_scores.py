@@ -57,7 +57,7 @@ class _Prediction:
         estimator: who predicted.
         features: from what.
         role: what that is to it.
-        fitted: the run that fitted it, and what that calls it as it was then.
+        fitted: the run that it predicted in, and what that calls it as it was then.
         seen: what there was to be seen of the features, once the first score asked.
     """
 
@@ -68,8 +68,13 @@ class _Prediction:
     seen: Source | None = None
 
     def model_id(self, run: Run) -> str | None:
-        """What this run calls the model; None of one that it has not fitted."""
-        return self.fitted[1] if self.fitted is not None and self.fitted[0] == run.run_id else None
+        """What this run calls the model; None of one that it has not fitted.
+
+        As it was when it predicted, unless that was in another run, or in none: in a thread.
+        """
+        if self.fitted is not None and self.fitted[0] == run.run_id:
+            return self.fitted[1]
+        return run.facts.fits.judged(self.estimator())
 
     def model(self, run: Run) -> Any:
         """Who predicted; None where it is gone, or was fitted again since."""
@@ -218,7 +223,7 @@ def _is_array(thing: Any) -> bool:
 
 
 def _keep(features: Any) -> None:
-    """What a model that a file holds predicted from is kept for a score."""
+    """Keep what a model that a file holds predicted from: its score may be asked for when nobody has it."""
     usage = features.memory_usage().sum() if hasattr(features, "memory_usage") else None
     if api.current_run() is not None and getattr(features, "nbytes", usage or _KEPT_BYTES) < _KEPT_BYTES:
         _kept.append(features)

@@ -24,7 +24,7 @@ OF_RUN: Final = "of the run; it made {} models"
 
 
 def is_of_another(metric: Row) -> bool:
-    """Whether a row of the section `metrics` is of another model that the run fitted."""
+    """Whether a row of the section `metrics` is of another model that the run fitted, or may be."""
     return not metric["own"] and metric["model_id"] is not None
 
 
@@ -38,8 +38,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     transformations, parameters and `training` is without what is of the other models; its `training`, and in
     `others` the other runs that trained to the same bytes. Of `metrics` those that are `own` are figures of
     this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
-    `models` how many it made. What is told of the others:
-    `described.find`.
+    `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
+    What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
     """
@@ -247,9 +247,10 @@ def _metrics(facts: _Facts) -> list[Row]:
     )
     mine = figures(facts.said, facts.model, (row["model_id"] for row in rows))
     models = _made(facts) if rows and are_several(facts.said) else None
-    rows = [
-        row | {"own": row["model_id"] in mine, "models": None if row["model_id"] else models} for row in rows
-    ]
+    for row in rows:
+        is_unknown = row["model_id"] is not None and facts.own is None
+        row["own"] = row["model_id"] in mine or (None if is_unknown else False)
+        row["models"] = None if row["model_id"] else models
     rows.sort(key=is_of_another)
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (

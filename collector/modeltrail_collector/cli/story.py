@@ -251,13 +251,16 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
            f"step {row['step']}" if row["step"] is not None else "", learned(row))
           for row in told if not is_of_another(row)),
         *((name, span([row["value"] for row in several]),
-           ", ".join(filter(None, (split, _of_others({row["model_id"] for row in several})))),
+           ", ".join(filter(None, (split, _of_others(several)))),
            "", learned(several[0]))
           for (name, split), several in others.items()),
     ]  # fmt: skip
 
 
-def _of_others(ids: set[str]) -> str:
+def _of_others(several: list[dict[str, Any]]) -> str:
+    ids = {row["model_id"] for row in several}
+    if several[0]["own"] is None:
+        return f"of {len(ids)} models that the run fitted"
     return f"of {len(ids)} other models of the run" if len(ids) > 1 else f"of another model, {min(ids)}"
 
 

@@ -170,7 +170,7 @@ def metrics_of_others(dossier: Dossier) -> Table | None:
     if not rows:
         return None
     return Table(
-        title="Measured of other models that the run fitted",
+        title=f"Measured of {'' if rows[0]['own'] is None else 'other '}models that the run fitted",
         columns=(
             Column("metric"), Column("value", "number"), Column("model", "code"), Column("step", "number"),
             Column("split"), Column("slice"), Column("how"), Column("event", "code"),

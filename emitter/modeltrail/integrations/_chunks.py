@@ -87,13 +87,18 @@ def observe_partial_fit(call: Call) -> Finish | None:
 
 
 def _series(run: Run, estimator: Any) -> _Series:
+    """The chunks that a model goes on with; what was saved, or scored, of it before is another model."""
+    fits = run.facts.fits
     known = _going_on.of(estimator)
-    if known is not None and known.run() is run and run.facts.fits.goes_on(known.fit, estimator):
+    if known is not None and (known.run() is not run or fits.of(estimator) is not known.fit):
+        known = None
+    if known is not None and not (known.fit.is_saved or known.fit.is_judged):
         return known
     run.learns(estimator)
-    fit = run.facts.fits.begin(type(estimator).__name__, estimator)
-    made = _Series(weak(run), fit)
-    _going_on.remember(estimator, made)
-    _estimators.record_learning(run, fit, estimator)
-    run.when_ending(made.tell)
-    return made
+    fit = fits.begin(type(estimator).__name__, estimator)
+    if known is None or known.fit is not fit:
+        known = _Series(weak(run), fit)
+        _going_on.remember(estimator, known)
+        _estimators.record_learning(run, fit, estimator)
+        run.when_ending(known.tell)
+    return known

@@ -25,7 +25,7 @@ class Fit:
         before: the fit of the same object that was saved before this one.
         goes_on: whether it goes on from that one, so that what that learned from is its own too.
         is_saved: whether a model of the run came of it.
-        is_judged: whether anything was measured of it.
+        is_judged: whether anything was predicted by it, or measured, since it was fitted last.
         is_traced: whether it is known of all of its data where that was read from.
         parts: the fits of what it holds, or of what made the data that it learned from.
         is_holder: whether it is no model itself, but something that holds several.
@@ -98,8 +98,8 @@ class Fits:
     def begin(self, kind: str, thing: object = None, *, afresh: bool = False) -> Fit:
         """An object is going to be fitted; one that is not there yet is named by `bind`.
 
-        It goes on from where it is, unless it was saved in between, or begins `afresh`. What was measured of
-        it before, in an earlier fold, is of another model from here on.
+        It goes on from where it is, unless it was saved in between, or begins `afresh`. What it predicted and
+        scored before, in an earlier fold, is of another model from here on.
         """
         before = self._known.of(thing)
         if before is not None and not before.is_saved and not afresh:
@@ -118,10 +118,6 @@ class Fits:
         made = Fit(kind, number, next(self._serials), before)
         self._left[made] = None
         return made
-
-    def goes_on(self, fit: Fit, thing: object) -> bool:
-        """Whether this is still the fit of an object, that was neither saved nor fitted afresh since."""
-        return self.of(thing) is fit and not fit.is_saved
 
     def came_of(self, thing: object) -> Fit | None:
         """What a thing that is saved came of, with the fits of all that it holds; None if of none.

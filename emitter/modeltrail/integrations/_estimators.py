@@ -53,6 +53,8 @@ def observe_fit(call: Call) -> Finish | None:
         if error is None:
             if result is not estimator:
                 origins.carry(result, features)
+            if result is not estimator and fit is not None:
+                origins.made_by(result, fit)
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 if boosted:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from modeltrail import api
 from modeltrail.integrations import _around, _patch, _scores
 from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
@@ -54,5 +55,8 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
 def observe_transform(
     _: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """What was transformed came from where the data came from."""
+    """What was transformed came from where the data came from, and of what had learned to."""
     origins.carry(result, *args[1:2], *kwargs.values())
+    run = api.current_run()
+    if run is not None and (fit := run.facts.fits.of(args[0])) is not None:
+        origins.made_by(result, fit)

@@ -238,27 +238,23 @@ class Facts:
         if made.fit is None:
             return
         made.fit.is_saved = True
-        if (
-            before is not None
-            and before is made.fit.before
-            and all(each.fit is not before for each in self.models)
-        ):
+        left = {each.fit for each in self.models}
+        if before is not None and before is made.fit.before and before not in left:
             self.fits.replace(before, made.fit)
             self.metrics.forget(before.id)
-            self._forget(before)
+            self._forget([before])
 
-    def _forget(self, fit: Fit) -> None:
-        for each in (self.params, self.training, self.fitted_steps):
-            each.forget(fit)
+    def _forget(self, fits: Iterable[Fit]) -> None:
+        for fit, part in itertools.product(fits, (self.params, self.training, self.fitted_steps)):
+            part.forget(fit)
 
     def forget_gone(self) -> None:
         """Leave out what is of fits that nobody can save any more, if they are too many, and their data."""
         with self._lock:
-            for fit in self.fits.too_many():
-                self._forget(fit)
-                for identity, found in list(self.inputs.items()):
-                    if found.fits == {fit} and identity[0] == naming.IN_MEMORY:
-                        del self.inputs[identity]
+            self._forget(gone := self.fits.too_many())
+            for identity, found in list(self.inputs.items()) if gone else ():
+                if found.fits and found.fits <= set(gone) and identity[0] == naming.IN_MEMORY:
+                    del self.inputs[identity]
 
     def apart(self) -> Apart:
         """How the fits of the run are told."""
@@ -281,17 +277,12 @@ class Facts:
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
             saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
-            saved = saved or self._holder_of(self.fits.of(thing))
+            saved = saved or models.holding(self.fits.of(thing), self.models)
         if saved is not None or (view := loads.of(thing)) is None:
             return saved
         with self._lock:
             same = next((each for each in self.models if each.view.digest == view.digest), None)
             return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
-
-    def _holder_of(self, fit: Fit | None) -> Model | None:
-        """The output model that holds what came of a fit beside others, and is no model itself."""
-        holders = (each for each in self.models if each.fit is not None and each.fit.is_holder)
-        return next((each for each in holders if each.fit is not None and fit in each.fit.parts), None)
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""

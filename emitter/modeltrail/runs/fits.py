@@ -8,6 +8,7 @@ import attrs
 
 from modeltrail.guard import warn_once
 from modeltrail.observe import holding
+from modeltrail.observe.origins import Origin
 from modeltrail.observe.weakly import Weakly
 
 MAX_TOLD: Final = 50
@@ -118,6 +119,11 @@ class Fits:
         made = Fit(kind, number, next(self._serials), before)
         self._left[made] = None
         return made
+
+    def learns_from(self, fit: Fit, origin: Origin | None) -> None:
+        """What made the data that a fit learns from is a part of it."""
+        known = () if origin is None else origin.fits
+        fit.parts |= {each: None for each in self._left if each in known and each is not fit}
 
     def came_of(self, thing: object) -> Fit | None:
         """What a thing that is saved came of, with the fits of all that it holds; None if of none.

@@ -182,6 +182,12 @@ def made(outputs: Sequence[Model]) -> list[Model]:
     return [model for model in outputs if not model.is_found]
 
 
+def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:
+    """The model file that holds what came of a fit beside others, and is no model itself."""
+    holders = ((each, each.fit) for each in several if each.fit is not None and each.fit.is_holder)
+    return next((model for model, holder in holders if fit in holder.parts), None)
+
+
 def split(given: str | os.PathLike[str]) -> tuple[str, str | None]:
     """`name@version` as (name, version); the version is None where there is none."""
     name, at, version = os.fspath(given).rpartition("@")

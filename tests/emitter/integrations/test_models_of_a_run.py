@@ -10,11 +10,12 @@ import pytest
 import xgboost
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.metrics import silhouette_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, minmax_scale
 from told import edges, facet, files, params, uses
@@ -217,6 +218,20 @@ def test_a_model_frozen_in_another_is_a_part_of_it(told, train, tables):
     (event,) = told()
     assert ["LogisticRegression-1"] == files(event)["m.joblib"]["facets"]["modelTrail_model"]["partIds"]
     assert {"a.csv", "b.csv", "train", "train-2"} == edges(event)["m.joblib"]
+
+
+def test_what_made_the_features_is_a_part(told, train, tables):
+    """A PCA whose output goes into a fit, also by a split, is a part of that model, and of no other."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("reduced"):
+        train(KMeans(n_clusters=2, n_init=1), tables / "a.csv")
+        reduced = PCA(1).fit_transform(table[["age", "income"]])
+        features, _, labels, _ = train_test_split(reduced, table["bought"], random_state=0)
+        joblib.dump(LogisticRegression().fit(features, labels), tables / "m.joblib")
+        joblib.dump(train(Ridge(), tables / "a.csv"), tables / "other.joblib")
+    found = files(told()[-1])
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in found.items()}
+    assert {"m.joblib": ["PCA-2"], "other.joblib": None} == parts
 
 
 def test_what_a_score_fits_for_itself_is_no_step(told, train, tables):

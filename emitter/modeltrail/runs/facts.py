@@ -245,8 +245,10 @@ class Facts:
             self._forget([before])
 
     def _forget(self, fits: Iterable[Fit]) -> None:
-        for fit, part in itertools.product(fits, (self.params, self.training, self.fitted_steps)):
-            part.forget(fit)
+        for fit in fits:
+            self.params.forget(fit)
+            self.training.forget(fit)
+            self.fitted_steps.forget(fit)
 
     def forget_gone(self) -> None:
         """Leave out what is of fits that nobody can save any more, if they are too many, and their data."""

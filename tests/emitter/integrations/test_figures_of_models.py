@@ -78,7 +78,8 @@ def test_one_estimator_fitted_on_each_fold_is_several_models(folds, train_event,
     (own,) = called(event).values()
     assert (3, True) == (len(figures(event)), own not in {None, *figures(event)})
     told = facet(event, "hyperparameters")["params"]
-    assert [(0.5, None)] == [(each["value"], each.get("component")) for each in told if each["name"] == "C"]
+    assert [own] == [each["modelId"] for each in told if each["name"] == "C"][-1:]
+    assert {None} == {each.get("component") for each in told}
 
 
 def test_another_model_than_those_of_the_folds_is_saved(folds, train_event, tmp_path):

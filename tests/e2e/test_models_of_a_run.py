@@ -1,4 +1,7 @@
-"""Two models of one script, twice: every answer about one of them is silent about the other."""
+"""Two models of one script, twice: every answer about one of them is silent about the other.
+
+And about a third one, which was fitted and thrown away.
+"""
 
 import json
 import os
@@ -25,6 +28,8 @@ modeltrail.autolog()
 version, C, trees = sys.argv[1:]
 with modeltrail.run("train") as run:
     run.params({"threshold": 0.5}, origin="cli")
+    table = pd.read_csv("thrown.csv")
+    RandomForestClassifier(n_estimators=1, max_depth=77).fit(table[["age", "height"]], table["churned"])
     for name, data, model in (
         ("linear", "a.csv", make_pipeline(StandardScaler(), LogisticRegression(C=float(C)))),
         ("forest", "b.csv", RandomForestClassifier(n_estimators=int(trees), random_state=0)),
@@ -55,6 +60,7 @@ def ask(tmp_path_factory):
     for number, name in enumerate(("a.csv", "b.csv")):
         rows = "".join(f"{20 + (n + number) % 40},{n % 2}\n" for n in range(60))
         (home / name).write_text("age,churned\n" + rows)
+    (home / "thrown.csv").write_text("age,height,churned\n20,180,0\n30,170,1\n")
     (home / "train.py").write_text(TRAIN)
     (home / "score.py").write_text(SCORE)
 
@@ -83,7 +89,8 @@ def test_show_tells_of_one_model(ask) -> None:
     assert {"threshold"} == names[0] & names[1] - {"verbose"}
     assert ("logisticregression__C" in names[0], "n_estimators" in names[1]) == (True, True)
     read = [{Path(row["name"]).name for row in shown["data"]} for shown in (linear, forest)]
-    assert [{"a.csv", "train"}, {"b.csv", "train-2"}] == read
+    assert [{"a.csv", "train-2"}, {"b.csv", "train-3"}] == read
+    assert {"3", "4", 3, 4} & {row["value"] for row in forest["params"] if row["name"] == "n_estimators"}
     assert (["standardscaler"], None) == (
         [row["id"] for row in linear["transformations"]],
         forest["transformations"],
@@ -110,7 +117,10 @@ def test_changes_of_one_model_are_no_causes_of_the_other(ask) -> None:
 
 def test_a_recipe_and_reports_tell_of_one_model(ask) -> None:
     """Neither the recipe nor a report of a model names a parameter or a file of the other."""
-    foreign = {"linear": ("n_estimators", "b.csv"), "forest": ("logisticregression__C", "a.csv")}
+    foreign = {
+        "linear": ("n_estimators", "b.csv", "thrown.csv"),
+        "forest": ("logisticregression__C", "a.csv", "thrown.csv", "77"),
+    }
     for name, words in foreign.items():
         recipe = json.loads(ask("reproduce", name, "--json"))
         told = [json.dumps(recipe[section]) for section in ("params", "data")]
@@ -125,8 +135,10 @@ def test_a_trail_leads_to_the_data_of_one_model(ask) -> None:
     for name, data in (("linear", "a.csv"), ("forest", "b.csv")):
         inputs = json.loads(ask("trace", name, "--json"))["inputs"]
         assert [data] == [Path(row["name"]).name for row in inputs if row["namespace"] == "file"]
-    reached = json.loads(ask("impact", "b.csv", "--json"))
-    assert {"forest"} == {row["registered_name"] for row in reached if row["kind"] == "model"}
+    reached = {name: json.loads(ask("impact", name, "--json")) for name in ("b.csv", "thrown.csv")}
+    assert [{"forest"}, set()] == [
+        {row["registered_name"] for row in found if row["kind"] == "model"} for found in reached.values()
+    ]
 
 
 def test_a_loaded_model_leads_back_to_its_version(ask) -> None:

@@ -363,6 +363,7 @@ def test_a_metric_with_everything() -> None:
         direction="max",
         ci={"low": 0.86, "high": 0.88, "level": 0.95},
         threshold=0.0,
+        model_id="LogisticRegression-1",
         capture="declared",
     )
     (metrics,) = [definition("modelTrail_metrics")["properties"]["metrics"]]

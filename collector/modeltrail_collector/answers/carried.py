@@ -14,6 +14,7 @@ import msgspec
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.places import Key, Name
 from modeltrail_collector.errors import NotFound
+from modeltrail_collector.tables.own import edges
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _SHAPING: Final = frozenset({"train", "validation", "calibration", "prompt"})
@@ -30,12 +31,14 @@ class Said(msgspec.Struct):
     """What runs say of columns: facets by run, namespace and name of the output or input.
 
     `sole` is the one dataset that each of these runs learned from, and from nothing else of it but features.
+    `fitted` are the columns that an output was fitted on in memory, of a model whose run says it of each.
     """
 
     lineage: _Facets = {}
     schemas: _Facets = {}
     uses: _Facets = {}
     sole: dict[str, Name] = {}
+    fitted: dict[Key, frozenset[str]] = {}
 
 
 def said_of_columns(db: Database, runs: Collection[str]) -> Said:
@@ -45,13 +48,15 @@ def said_of_columns(db: Database, runs: Collection[str]) -> Said:
         runs,
         """(scope = 'output' AND key IN ('columnLineage', 'schema'))
             OR (scope = 'input_facet' AND key = 'modelTrail_dataUse')
-            OR (scope = 'input' AND key = 'schema')""",
+            OR (scope = 'input' AND key = 'schema') OR (scope = 'job' AND key = 'lineage')""",
     )
     said = Said(
         lineage=found.get(("output", "columnLineage"), {}),
         schemas=found.get(("output", "schema"), {}),
         uses=found.get(("input_facet", "modelTrail_dataUse"), {}),
     )
+    for (run_id, *_), facet in found.get(("job", "lineage"), {}).items():
+        said.fitted |= _fitted(run_id, facet, said.uses)
     learned: dict[str, dict[Name, dict[str, Any]]] = {}
     for (run_id, *name), use in said.uses.items():
         if use.get("role") in _SHAPING:
@@ -67,6 +72,16 @@ def said_of_columns(db: Database, runs: Collection[str]) -> Said:
         if all(_is_content_of(seen, run_id, name, of, use) for name, use in learned[run_id].items())
     }
     return said
+
+
+def _fitted(run_id: str, lineage: Mapping[str, Any], uses: _Facets) -> dict[Key, frozenset[str]]:
+    """The columns of the data in memory that leads to each output, where all of it says which it has."""
+    found: dict[Key, list[frozenset[str]]] = {}
+    for (namespace, name), source in edges(lineage):
+        if source[0] == IN_MEMORY:
+            taken = used(uses.get((run_id, IN_MEMORY, str(source[1])), {}))
+            found.setdefault((run_id, str(namespace), str(name)), []).append(taken)
+    return {output: frozenset().union(*several) for output, several in found.items() if all(several)}
 
 
 def _facets(db: Database, runs: Collection[str], where: str) -> dict[tuple[str, str], _Facets]:
@@ -137,7 +152,7 @@ def columns(said: Said, row: Row, read: Name, columns: frozenset[str] | None) ->
         return _by_lineage(said, output, read, columns)
     if row["kind"] != "model":
         return None
-    known = columns & used(said.uses.get((row["run_id"], *read), {}))
+    known = columns & said.fitted.get(output, used(said.uses.get((row["run_id"], *read), {})))
     return known or (frozenset() if said.sole.get(row["run_id"]) == read else None)
 
 

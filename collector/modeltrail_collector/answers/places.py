@@ -9,11 +9,13 @@ Name = tuple[str, str]
 Key = tuple[str, str, str]
 """Run id, namespace, name."""
 
-Apart = tuple[str, str, str, str]
-"""The same of a model, and its `modelId`."""
+Own = frozenset[str]
+"""What a run calls one of its models, and the parts of it: each a `modelId`."""
+Apart = tuple[str, str, str, Own]
+"""Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
 _COLUMNS: Final = (
-    "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities, model_id, made_of"
+    "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities, model_ids, made_of"
 )
 
 
@@ -56,14 +58,14 @@ def _complete(db: Database, rows: list[Row], runs: Collection[str]) -> None:
         into.setdefault((output[0], output[1], output[2]), []).append(source)
     said = db.read(
         "facets",
-        "run_id, namespace, name, value ->> '$.modelId' AS model_id",
+        "run_id, namespace, name, list_prepend(value ->> '$.modelId', value ->> '$.partIds[*]') AS model_ids",
         runs=runs,
-        where="scope = 'output' AND key = 'modelTrail_model'",
+        where="scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL",
     )
-    called = {key_of(row): row["model_id"] for row in said}
+    called = {key_of(row): row["model_ids"] for row in said}
     for row in rows:
         row["made_of"] = into.get(key_of(row), [])
-        row["model_id"] = called.get(key_of(row)) if row["role"] == "output" else None
+        row["model_ids"] = called.get(key_of(row)) if row["role"] == "output" else None
 
 
 def names_of(links: Collection[str] | None) -> list[Name]:
@@ -95,8 +97,10 @@ def models_of(rows: Iterable[Row]) -> dict[str, int]:
 
 def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:
     """The models that runs tell apart from the others that they made: by their names, and by digest."""
-    told = [row for row in rows if row["model_id"] is not None]
-    found: dict[tuple[str, ...], Apart] = {key_of(row): (*key_of(row), row["model_id"]) for row in told}
+    told = [row for row in rows if row["model_ids"] is not None]
+    found: dict[tuple[str, ...], Apart] = {
+        key_of(row): (*key_of(row), frozenset(row["model_ids"])) for row in told
+    }
     for row in told:
         if row["fingerprint"]:
             found.setdefault((row["run_id"], row["fingerprint"]), found[key_of(row)])

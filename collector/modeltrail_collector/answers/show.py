@@ -13,7 +13,7 @@ from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
-from modeltrail_collector.tables.own import own
+from modeltrail_collector.tables.own import are_several, figures, own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
@@ -24,6 +24,11 @@ OF_RUN: Final = "of the run; it made {} models"
 """What is said of a metric that is of none of the models."""
 
 
+def is_of_another(metric: Row) -> bool:
+    """Whether a row of the section `metrics` is of another model that the run fitted, or may be."""
+    return not metric["own"] and metric["model_id"] is not None
+
+
 def show(of: Log | Database, text: str) -> dict[str, Any]:
     """The facts about `MODEL[@VERSION]`, one entry per name of `SECTIONS`; else about a dataset, job or run.
 
@@ -31,10 +36,12 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     the others lists of facts. What nobody said is None. A fact says how it was learned in `capture`
     (observed, declared, inferred; None where its producer does not say) and names the log record it comes
     from in `source`. `run` has `models`, how many it made, and `told_apart`, whether what is told of data,
-    transformations, parameters and `training` is without what is of the other models (metrics are the run's,
-    and say in `models` how many it made, where it tells them apart); its `training`, and in `others` the
-    other runs that trained to the same bytes. `registration` has `other_bytes`, the versions that were
-    registered under the same one and are other bytes. What is told of the others: `described.find`.
+    transformations, parameters and `training` is without what is of the other models; its `training`, and in
+    `others` the other runs that trained to the same bytes. Of `metrics` those that are `own` are figures of
+    this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
+    `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
+    `registration` has `other_bytes`, the versions that were registered under the same one and are other
+    bytes. What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
     """
@@ -50,7 +57,7 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
 def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
     """These sections of the answer about a row of `models`."""
     facts = _Facts(db, model)
-    return {name: model if name == "model" else _READERS[name](facts) or None for name in sections}
+    return {name: _READERS[name](facts) or None for name in sections}
 
 
 _Found = tuple[Row, dict[str, Any]]
@@ -79,6 +86,7 @@ class _Facts:
             for row in self.rows
             if row["run_id"] == model["run_id"]
         ]
+        self.said = said
         self.own = own(said, model)
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
@@ -95,6 +103,15 @@ class _Facts:
                 mine = self.own if is_maker else None
                 found.append((row, row["value"] if mine is None else mine.part(key, row["value"])))
         return found
+
+
+def _model(facts: _Facts) -> Row:
+    """The row of `models`, with the classes of the fitted models that a file holds that is none itself."""
+    identity = (facts.model["namespace"], facts.model["name"])
+    said = [
+        value for row, value in facts.find("modelTrail_model") if (row["namespace"], row["name"]) == identity
+    ]
+    return facts.model | {"holds": as_list(said[0].get("holds")) if said else []}
 
 
 def _made(facts: _Facts) -> int | None:
@@ -198,7 +215,7 @@ def _transformations(facts: _Facts) -> list[Row]:
 def _params(facts: _Facts) -> list[Row]:
     columns = "name, value, type, origin, component, capture, model_id"
     found = facts.of_maker("params", columns, then="ORDER BY component NULLS FIRST, name, model_id")
-    rows = [row for row in found if facts.own is None or row["model_id"] in {None, facts.own.model_id}]
+    rows = found if facts.own is None else facts.own.params(found)
     said = facts.find("modelTrail_hyperparameters") or facts.find("executionParameters")
     return [_fact(said[0][0], row) for row in rows] if said else rows
 
@@ -218,17 +235,25 @@ def _environment(facts: _Facts) -> Row | None:
 
 
 def _metrics(facts: _Facts) -> list[Row]:
-    """The last figure of each name, split, dataset and slice that the making run itself reported."""
+    """The last figure of each name, model, split, dataset and slice that the making run itself reported.
+
+    First those that are of this model or of the run.
+    """
     rows = facts.of_maker(
         "metrics",
-        "name, value, step, split, dataset, slice",
+        "name, value, step, split, dataset, slice, model_id",
         where="source <> 'evaluation'",
         then="""QUALIFY row_number() OVER (
-            PARTITION BY name, split, dataset, slice ORDER BY source DESC, step DESC) = 1
-        ORDER BY name, split, dataset, slice""",
+            PARTITION BY name, split, dataset, slice, model_id ORDER BY source DESC, step DESC) = 1
+        ORDER BY name, split, dataset, slice, model_id""",
     )
-    made = (_made(facts) or 1) if rows else 1
-    rows = [row | {"models": made if made > 1 else None} for row in rows]
+    mine = figures(facts.said, facts.model, (row["model_id"] for row in rows))
+    models = _made(facts) if rows and are_several(facts.said) else None
+    for row in rows:
+        is_unknown = row["model_id"] is not None and facts.own is None
+        row["own"] = row["model_id"] in mine or (None if is_unknown else False)
+        row["models"] = None if row["model_id"] else models
+    rows.sort(key=is_of_another)
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
     return (
         [_fact(said[0][0], {"capture": said[0][1].get("capture"), **row}) for row in rows] if said else rows
@@ -348,6 +373,7 @@ def _changes(facts: _Facts) -> list[Row]:
 
 
 _READERS: Final[dict[str, Callable[[_Facts], Any]]] = {
+    "model": _model,
     "run": _run,
     "data": _data,
     "transformations": _transformations,

@@ -11,6 +11,7 @@ from modeltrail_collector.answers.endpoints import deployments
 from modeltrail_collector.answers.places import (
     Key,
     Name,
+    Own,
     Places,
     apart,
     models_of,
@@ -54,7 +55,7 @@ class Node(msgspec.Struct):
     by_name: bool = False
     exact: bool = False
     at: Name | None = None
-    model_id: str | None = None
+    own: Own | None = None
     repeated: bool = False
     cut: str | None = None
     more: int = 0
@@ -62,7 +63,7 @@ class Node(msgspec.Struct):
     inputs: "list[Node]" = []
 
 
-_UNTOLD: Final = ("reader", "before", "exact", "at", "model_id", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "own", "tree", "inputs")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -315,8 +316,8 @@ def _find_runs(db: Database, nodes: list[Node], places: Places) -> None:
     made = models_of(places.of(ids))
     for node in nodes:
         if (run := node.run) is not None:
-            run_id, mine = run["run_id"], node.model_id
-            told = [name for name, of in steps.get(run_id, []) if None in {mine, of} or of == mine]
+            run_id, mine = run["run_id"], node.own
+            told = [name for name, of in steps.get(run_id, []) if mine is None or of is None or of in mine]
             run.update(known[run_id], steps=told, models=made.get(run_id), told_apart=mine is not None)
 
 
@@ -327,7 +328,7 @@ def _find_own(nodes: list[Node], places: Places) -> None:
     for node, output in made:
         found = told.get(output) or told.get((output[0], node.fingerprint or ""))
         if found is not None:
-            _, namespace, name, node.model_id = found
+            _, namespace, name, node.own = found
             node.exact, node.at = True, (namespace, name)
 
 

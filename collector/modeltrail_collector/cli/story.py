@@ -1,6 +1,5 @@
 """How `modeltrail show` looks to a person: section by section, each fact with how it was learned."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,8 +8,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from modeltrail_collector.answers.recipe import unlisted
-from modeltrail_collector.answers.show import OF_RUN
-from modeltrail_collector.answers.why.cause import apart
+from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     bold,
@@ -23,6 +21,7 @@ from modeltrail_collector.cli.trail import (
     short_run,
     time,
 )
+from modeltrail_collector.cli.values import brief, figure, sides, span
 from modeltrail_collector.tables.differences import full_name
 from modeltrail_schemas.printable import all_printable
 
@@ -87,6 +86,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
         "identity": f"{model['name']} in {model['namespace']}",
         "digest": f"{model['digest_algorithm'] or 'digest'} {model['digest']}" if model["digest"] else "",
         "algorithm": model["algorithm"] or "",
+        "holds": ", ".join(model["holds"]),
         "framework": framework,
         "task": model["task"] or "",
         "created": time(model["created_at"]),
@@ -165,7 +165,7 @@ def _transformations(rows: list[dict[str, Any]]) -> list[Line]:
         (
             str(row.get("id", "")),
             str(row.get("op", "")).rpartition(".")[2],
-            _brief(row.get("params")),
+            brief(row.get("params")),
             f"fitted on {row['fittedOn']}" if row.get("fittedOn") else "",
             learned(row),
         )
@@ -240,17 +240,33 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 
 
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
+    """One by one; those of other models that the run fitted, for folds say, as a span."""
     told = [row | {"of": OF_RUN.format(row["models"]) if row["models"] else None} for row in rows]
+    others: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for row in told:
+        if is_of_another(row):
+            others.setdefault((row["name"], row["split"]), []).append(row)
     return [
-        (row["name"], _figure(row["value"]), _words(row, "split", "dataset", "slice", "of"),
-         f"step {row['step']}" if row["step"] is not None else "", learned(row))
-        for row in told
+        *((row["name"], figure(row["value"]), _words(row, "split", "dataset", "slice", "of"),
+           f"step {row['step']}" if row["step"] is not None else "", learned(row))
+          for row in told if not is_of_another(row)),
+        *((name, span([row["value"] for row in several]),
+           ", ".join(filter(None, (split, _of_others(several)))),
+           "", learned(several[0]))
+          for (name, split), several in others.items()),
     ]  # fmt: skip
+
+
+def _of_others(several: list[dict[str, Any]]) -> str:
+    ids = {row["model_id"] for row in several}
+    if several[0]["own"] is None:
+        return f"of {len(ids)} models that the run fitted"
+    return f"of {len(ids)} other models of the run" if len(ids) > 1 else f"of another model, {min(ids)}"
 
 
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
-        (row["name"], _figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
+        (row["name"], figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
          f"{row['rows']:,} rows" if row["rows"] is not None else "", row["slice"] or "",
          f"run {short_run(row['run_id'])}", learned(row))
         for row in rows
@@ -313,47 +329,8 @@ def _changes(rows: list[dict[str, Any]]) -> list[Line]:
         path = f"{label('file', name)} {field}" if mark else row["path"]
         path = path.replace(f"{Path.cwd()}/", "")
         section = _HEADINGS.get(row["section"], row["section"])
-        lines.append((section, path, _sides(row["before"], row["after"]), ""))
+        lines.append((section, path, sides(row["before"], row["after"]), ""))
     return lines
-
-
-_LONGEST: Final = 48
-
-
-def _sides(before: str | None, after: str | None) -> str:
-    """Both values, shortened; what looks the same then from where it differs, and numbers in full."""
-    told = [_side(before), _side(after)]
-    if told[0] == told[1] and before is not None and after is not None:
-        told = [_cut(text) for text in apart(before, after, _LONGEST)]
-    return " → ".join(told)
-
-
-def _side(text: str | None) -> str:
-    if text is None:
-        return "nothing"
-    return short(text) if " " not in text and text.isalnum() else _figure(text)
-
-
-def _figure(value: Any) -> str:
-    """A number with at most six significant digits; text at most `_LONGEST` characters."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return "" if value is None else _cut(str(value))
-    return str(value) if number.is_integer() else f"{number:.6g}"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
-def _brief(value: Any) -> str:
-    if not isinstance(value, dict) or not value:
-        return ""
-    text = ", ".join(
-        f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items()
-    )
-    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -30,7 +30,11 @@ def sections(dossier: Dossier) -> list[Section]:
         section(
             "Training",
             facts=facts.training(dossier),
-            tables=[listings.params(dossier), listings.metrics(dossier)],
+            tables=[
+                listings.params(dossier),
+                listings.metrics(dossier),
+                listings.metrics_of_others(dossier),
+            ],
             charts=charts.series(dossier),
         ),
         section("Code", facts=facts.code(dossier)),

@@ -10,6 +10,7 @@ import msgspec
 
 from modeltrail_collector.answers import show, trace
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.show import is_of_another
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -110,7 +111,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         steps=tuple(_own_step(step, model, mine) for step in _steps(db, roles, events, places)),
         raw=tuple(_raw(tree)),
         facets=tuple(_own_facets(facets, model, mine)),
-        series=tuple(_series(db, model)),
+        series=tuple(_series(db, story)),
         versions=tuple(_versions(db, model)),
         evidence=evidence(log, events, facets, places),
         places=places,
@@ -252,14 +253,17 @@ def _own_step(step: Step, model: Row, mine: Own | None) -> Step:
     return msgspec.structs.replace(step, reads=reads)
 
 
-def _series(db: Database, model: Row) -> list[Row]:
-    return db.rows(
-        """SELECT name, coalesce(split, '') AS split, coalesce(slice, '') AS slice, step, "value"
+def _series(db: Database, story: Row) -> list[Row]:
+    """What the making run measured over steps, without what is of other models that it fitted."""
+    others = {row["model_id"] for row in story["metrics"] or () if is_of_another(row)}
+    found = db.rows(
+        """SELECT name, model_id, coalesce(split, '') AS split, coalesce(slice, '') AS slice, step, "value"
         FROM near_metrics
         WHERE run_id = $run AND step IS NOT NULL AND source <> 'evaluation'
         ORDER BY name, split, slice, step""",
-        run=model["run_id"],
+        run=story["model"]["run_id"],
     )
+    return [row for row in found if row["model_id"] not in others]
 
 
 def _versions(db: Database, model: Row) -> list[Row]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modeltrail_collector.answers.show import OF_RUN
+from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.reports.document import Column, Table
 from modeltrail_collector.reports.facts import items, place, slice_
 from modeltrail_collector.reports.gather import EVALUATED, Dossier
@@ -146,8 +146,8 @@ def transformations(dossier: Dossier) -> Table:
 
 
 def metrics(dossier: Dossier) -> Table:
-    """What the run itself measured, of its model or of several."""
-    rows = dossier.story["metrics"] or ()
+    """What the run itself measured, of this model or of the run as a whole."""
+    rows = [row for row in dossier.story["metrics"] or () if not is_of_another(row)]
     several = [row["models"] for row in rows if row["models"]][:1]
     return Table(
         title=" ".join(["Measured while training", *(f"({OF_RUN.format(models)})" for models in several)]),
@@ -158,6 +158,26 @@ def metrics(dossier: Dossier) -> Table:
         rows=tuple(
             (row["name"], row["value"], row["step"], row["split"], slice_(row["slice"]), row.get("capture"),
              place(dossier, row))
+            for row in rows
+        ),
+        captures=_captures(rows),
+    )  # fmt: skip
+
+
+def metrics_of_others(dossier: Dossier) -> Table | None:
+    """What the run measured of other models that it fitted, for folds for instance; None if nothing."""
+    rows = [row for row in dossier.story["metrics"] or () if is_of_another(row)]
+    if not rows:
+        return None
+    return Table(
+        title=f"Measured of {'' if rows[0]['own'] is None else 'other '}models that the run fitted",
+        columns=(
+            Column("metric"), Column("value", "number"), Column("model", "code"), Column("step", "number"),
+            Column("split"), Column("slice"), Column("how"), Column("event", "code"),
+        ),
+        rows=tuple(
+            (row["name"], row["value"], row["model_id"], row["step"], row["split"], slice_(row["slice"]),
+             row.get("capture"), place(dossier, row))
             for row in rows
         ),
         captures=_captures(rows),

@@ -112,11 +112,11 @@ def packages(dossier: Dossier) -> list[Package]:
 
 
 def figures(dossier: Dossier) -> list[Figure]:
-    """What evaluations gave, then what the run itself measured, if it does not tell several models apart."""
+    """What evaluations gave, then what the run itself measured of this model, or of its only one."""
     return [
         Figure(row["name"], row["value"], slice_(row["slice"]) or row["dataset"] or row.get("split"))
         for row in (*(dossier.story["evaluations"] or ()), *(dossier.story["metrics"] or ()))
-        if row["value"] is not None and not row.get("models")
+        if row["value"] is not None and row.get("own", True)
     ]
 
 

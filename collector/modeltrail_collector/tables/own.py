@@ -1,7 +1,8 @@
 """What a run says of one of its models, where it tells several apart: pure functions over its facets.
 
-`modelTrail_model` of each has a `modelId`, which parameters, steps and trainings name. Which data each
-learned from stands in OpenLineage's own facet `lineage`.
+`modelTrail_model` of each has a `modelId`, which parameters, steps, trainings and figures name; figures also
+of models that the run fitted and did not save, those of folds for instance. Which data each learned from
+stands in OpenLineage's own facet `lineage`: data to learn from that leads to none is that of the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,9 @@ from modeltrail_collector.tables.differences import Facet
 
 Name = tuple[str | None, str | None]
 
-_LISTS: Final = {"modelTrail_hyperparameters": "params", "modelTrail_featureTransformations": "steps"}
+_OF_MODEL: Final = frozenset({("output", "modelTrail_model"), ("output_facet", "modelTrail_modelArtifact")})
+LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"})
+"""The roles of data that shapes a model."""
 _OF_FACET: Final = frozenset({"_producer", "_schemaURL", "capture"})
 
 
@@ -23,14 +26,24 @@ class Own(msgspec.Struct, frozen=True):
     Attributes:
         model_id: what the run's facets call it.
         foreign: the inputs that other models of the run learned from, and this one did not.
+        parts: what the facets call the models in it that were fitted on their own.
     """
 
     model_id: str
     foreign: frozenset[Name]
+    parts: tuple[str, ...] = ()
 
-    def has(self, entry: Any) -> bool:
-        """Whether a parameter or a step is its own, or of the run as a whole."""
-        return not isinstance(entry, dict) or entry.get("modelId") in (None, self.model_id)
+    def has(self, model_id: object) -> bool:
+        """Whether what is told of this `modelId` is its own, or of the run as a whole."""
+        return model_id in (None, self.model_id, *self.parts)
+
+    def params(self, rows: Iterable[dict[str, Any]], key: str = "model_id") -> list[dict[str, Any]]:
+        """The parameters that are its own, each with its `modelId` under a key; its parts are components."""
+        return [
+            row | {"component": row[key]} if row.get(key) in self.parts else row
+            for row in rows
+            if self.has(row.get(key))
+        ]
 
     def read(self, scope: str, namespace: str | None, name: str | None) -> bool:
         """Whether a facet of this scope speaks of something else than an input that it did not learn from."""
@@ -38,10 +51,14 @@ class Own(msgspec.Struct, frozen=True):
 
     def part(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """A facet without what is of other models."""
-        if key in _LISTS and isinstance(several := value.get(_LISTS[key]), list):
-            return value | {_LISTS[key]: [entry for entry in several if self.has(entry)]}
-        if key == "modelTrail_training" and isinstance(value.get("models"), list):
-            said = next((each for each in value["models"] if isinstance(each, dict) and self.has(each)), {})
+        if key == "modelTrail_hyperparameters":
+            return value | {"params": self.params(_objects(value.get("params")), "modelId")}
+        if key == "modelTrail_featureTransformations":
+            steps = _objects(value.get("steps"))
+            return value | {"steps": [step for step in steps if self.has(step.get("modelId"))]}
+        if key == "modelTrail_training" and isinstance(several := value.get("models"), list):
+            of = {str(each.get("modelId")): each for each in _objects(several)}
+            said = next((of[each] for each in (self.model_id, *self.parts) if each in of), {})
             kept = {name: value[name] for name in _OF_FACET & value.keys()}
             return {name: item for name, item in said.items() if name != "modelId"} | kept
         return value
@@ -79,12 +96,66 @@ def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
     for target, source in _edges(said):
         if target in ids:
             learned[ids[target] == mine].add(source)
-    return Own(mine, frozenset(learned[False] - learned[True]))
+    if learned[True]:
+        learned[False].update(_learned_from(said))
+    return Own(mine, frozenset(learned[False] - learned[True]), _parts(said, mine))
+
+
+def _learned_from(said: Iterable[Facet]) -> Iterator[Name]:
+    """The inputs that some model of the run learned from."""
+    for facet in said:
+        if facet.key == "modelTrail_dataUse" and facet.value.get("role") in LEARNED_FROM:
+            yield facet.namespace, facet.name
+
+
+def _parts(said: Iterable[Facet], mine: str) -> tuple[str, ...]:
+    """What the run calls the models in this one that were fitted on their own."""
+    for facet in said:
+        if facet.key == "modelTrail_model" and facet.value.get("modelId") == mine:
+            several = facet.value.get("partIds")
+            return tuple(map(str, several)) if isinstance(several, list) else ()
+    return ()
+
+
+def figures(
+    facets: Iterable[Facet], model: Mapping[str, Any], told: Iterable[str | None]
+) -> frozenset[str | None]:
+    """Which of a run's figures a model (a row of `models`) that it made is judged by, by their `modelId`.
+
+    None is among these, for figures of the run as a whole, where it made no other model. Where it does not
+    say what it calls this one, figures of one model only are taken for its own.
+
+    Args:
+        facets: of the run that made it.
+        model: which one.
+        told: the `modelId` of each figure of that run; None of one that has none.
+    """
+    said = [facet for facet in facets if isinstance(facet.value, dict)]
+    if (mine := own(said, model)) is not None:
+        named: set[str | None] = {mine.model_id}
+    else:
+        named = {each for each in told if each is not None}
+        named = named if len(named) == 1 and not are_several(said) else set()
+    return frozenset(named if are_several(said) else {None, *named})
 
 
 def are_several(facets: Iterable[Facet]) -> bool:
-    """Whether the run with these facets tells several models apart: its figures are of none of them then."""
-    return bool(_ids(facet for facet in facets if isinstance(facet.value, dict)))
+    """Whether the run with these facets tells several models that it made apart."""
+    said = [facet for facet in facets if isinstance(facet.value, dict)]
+    ids = _ids(said)
+    return bool(ids) and len({ids.get(name, name) for name in _made(said)}) > 1
+
+
+def _made(said: Iterable[Facet]) -> set[Name]:
+    """The outputs that are models, without those that the run only registered."""
+    found: set[Name] = set()
+    foreign: set[Name] = set()
+    for facet in said:
+        if (facet.scope, facet.key) in _OF_MODEL:
+            found.add((facet.namespace, facet.name))
+            if facet.value.get("written") is False:
+                foreign.add((facet.namespace, facet.name))
+    return found - foreign
 
 
 def _ids(said: Iterable[Facet]) -> dict[Name, str]:
@@ -109,9 +180,14 @@ def _edges(facets: Iterable[Facet]) -> Iterator[tuple[Name, Name]]:
     """(output, input) of the facet `lineage`."""
     for facet in facets:
         if (facet.scope, facet.key) == ("job", "lineage"):
-            for entry in _objects(facet.value.get("entries")):
-                for source in _objects(entry.get("inputs")):
-                    yield _name(entry), _name(source)
+            yield from edges(facet.value)
+
+
+def edges(lineage: Mapping[str, Any]) -> Iterator[tuple[Name, Name]]:
+    """(output, input) of the value of such a facet."""
+    for entry in _objects(lineage.get("entries")):
+        for source in _objects(entry.get("inputs")):
+            yield _name(entry), _name(source)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
         "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
         "use text,"
         "rows int, kind text, capture text, registered_name text, registered_version text, "
-        "happened_at time, identities texts, model_id text, made_of texts"
+        "happened_at time, identities texts, model_ids texts, made_of texts"
     ),
     "edges": _schema(
         "bucket text, run_id text, to_namespace text, to_name text, from_namespace text, from_name text, "
@@ -98,7 +98,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
     ),
     "metrics": _schema(
         "bucket text, run_id text, name text, value real, step int, dataset text, slice text, split text, "
-        "happened_at time,"
+        "model_id text, happened_at time,"
         "source text, model_namespace text, model_name text, model_version text, model_digest text"
     ),
     "deployments": _schema(

@@ -9,12 +9,15 @@ import msgspec
 
 from modeltrail_collector.tables import pairing
 from modeltrail_collector.tables.differences import Facet, Facts, facts
-from modeltrail_collector.tables.own import are_several, of_model
+from modeltrail_collector.tables.own import figures, of_model
 from modeltrail_collector.tables.pairing import Metric
 from modeltrail_collector.tables.scan import fill
 
 Version = tuple[str, str, str]
 """Namespace, name, version."""
+
+_Own = tuple[str | None, Metric]
+"""What the run calls the model that a figure is of, and the figure."""
 
 _FIGURE: Final = ("name", "value", "split", "dataset", "slice", "source")
 
@@ -44,8 +47,8 @@ def version_facts(
     """The facts of model versions (rows of `models`: of each name all versions that there are).
 
     Figures of an evaluation belong to the version it names, by digest or by name and version; the others to
-    the run's own model, and of a run that tells several apart to none. Of several figures of one name, split,
-    data and slice the last one counts.
+    the model that the run says, or to the only one that it made (`own.figures`). Of several figures of one
+    name, split, data and slice the last one counts.
     """
     fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
     said = _said(connection, views.facets)
@@ -59,9 +62,11 @@ def version_facts(
     for model in models:
         version = (model["namespace"], model["name"], model["version"])
         same = alike[model["namespace"], model["name"], model["digest"]] if model["digest"] else {}
-        of_run = [] if are_several(said[model["run_id"]]) else own[model["run_id"]]
-        figures = of_run + _of_version(version, model["digest"], judged, same, above)
-        found[version] = facts(of_model(said[model["run_id"]], model), _last(figures))
+        facets, of_run = said[model["run_id"]], own[model["run_id"]]
+        mine = figures(facets, model, (model_id for model_id, _ in of_run))
+        measured = [metric for model_id, metric in of_run if model_id in mine]
+        measured += _of_version(version, model["digest"], judged, same, above)
+        found[version] = facts(of_model(facets, model), _last(measured))
     return found
 
 
@@ -93,9 +98,9 @@ def _said(connection: duckdb.DuckDBPyConnection, facets: str) -> dict[str, list[
 
 def _figures(
     connection: duckdb.DuckDBPyConnection, views: Views
-) -> tuple[dict[str, list[Metric]], dict[tuple[str | None, ...], list[_Judged]]]:
+) -> tuple[dict[str, list[_Own]], dict[tuple[str | None, ...], list[_Judged]]]:
     """Figures by the run that reports them of itself; and those of evaluations, by digest and by version."""
-    own: dict[str, list[Metric]] = defaultdict(list)
+    own: dict[str, list[_Own]] = defaultdict(list)
     judged: dict[tuple[str | None, ...], list[_Judged]] = defaultdict(list)
     for row in connection.execute(f"""
         WITH read AS (
@@ -103,18 +108,19 @@ def _figures(
             QUALIFY row_number() OVER (PARTITION BY run_id, name ORDER BY namespace, version) = 1
         )
         SELECT model_namespace, model_name, model_version, model_digest, metric.run_id,
-            metric.name, {", ".join(_FIGURE[1:])}, read.namespace, read.fingerprint, read.version
+            metric.model_id, metric.name, {", ".join(_FIGURE[1:])},
+            read.namespace, read.fingerprint, read.version
         FROM {views.metrics} AS metric
         LEFT JOIN read ON read.run_id = metric.run_id AND read.name = metric.dataset
         WHERE source <> 'series'
         ORDER BY metric.happened_at, step NULLS FIRST, metric.run_id,
             source, metric.name, split, dataset, slice, value""").fetchall():  # noqa: S608  names of ours
-        namespace, name, version, digest, run_id, *figure, place, fingerprint, data_version = row
+        namespace, name, version, digest, run_id, model_id, *figure, place, fingerprint, data_version = row
         told = dict(zip(_FIGURE, figure, strict=True))
         content = pairing.content(place, told["dataset"], fingerprint, data_version)
         metric = Metric(**told, run_id=run_id, namespace=place, content=content)
         if name is None:
-            own[run_id].append(metric)
+            own[run_id].append((model_id, metric))
             continue
         one = _Judged(metric, namespace, name, version, digest)
         judged[namespace, name, version].append(one)

@@ -53,6 +53,8 @@ def observe_fit(call: Call) -> Finish | None:
         if error is None:
             if result is not estimator:
                 origins.carry(result, features)
+            if result is not estimator and fit is not None:
+                origins.made_by(result, fit)
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 if boosted:
@@ -148,14 +150,24 @@ def _found(best: Mapping[str, Any]) -> Iterator[Params]:
         yield f"estimator__{name}".rpartition("__")[0], {f"estimator__{name}": value}, "search"
 
 
+def record_learning(run: Run, fit: Fit, estimator: Any) -> None:
+    """How an estimator is to learn that goes on and on."""
+    record_params(run, facts.params(estimator), fit)
+    _record_training(run, fit, estimator)
+
+
+def _record_training(run: Run, fit: Fit, estimator: Any) -> None:
+    training = facts.training(estimator)
+    if seeds := {**_around.seeds(), **training.get("seeds", {})}:
+        training["seeds"] = seeds
+    run.training(**training, of=fit)
+
+
 def _record_fitted(run: Run, fit: Fit | None, estimator: Any, source: Named, rows: int | None) -> None:
     if fit is not None:
         for part in (getattr(estimator, "best_estimator_", None), model.final_estimator(estimator)):
             run.facts.fits.bind(fit, part)
-        training = facts.training(estimator)
-        if seeds := {**_around.seeds(), **training.get("seeds", {})}:
-            training["seeds"] = seeds
-        run.training(**training, of=fit)
+        _record_training(run, fit, estimator)
     if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
         run.transformations(steps, of=fit)
     best = getattr(estimator, "best_params_", None)

@@ -74,14 +74,22 @@ def record_file(saved: Any, target: Any) -> None:
 
 
 def _part_of_fitted(run: Run, saved: Sequence[Any]) -> Any:
-    """What of a module that a trainer fitted is saved, or has this state; None if nothing of any."""
-    fitted = [each for each in run.facts.fits.things() if hasattr(each, "named_parameters")]
+    """What of a module that a trainer fitted is saved, or has this state; None if nothing of any.
+
+    Of several that a copied state may be of, nobody knows.
+    """
+    fits, found = run.facts.fits, []
+    fitted = [each for each in fits.things() if hasattr(each, "named_parameters")]
     for module, state in itertools.product(fitted, saved):
-        part, fit = modules.meant(module, state), run.facts.fits.of(module)
+        part, fit = modules.meant(module, state), fits.of(module)
         if part is not None and fit is not None:
-            run.facts.fits.bind(fit, part)
-            return part
-    return None
+            found.append((fit, part, modules.shares_memory(part, state)))
+    sure = [each for each in found if each[2]] or found
+    if len({fit for fit, *_ in sure}) != 1:
+        return None
+    fit, part, _ = sure[0]
+    fits.bind(fit, part)
+    return part
 
 
 def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> bool:

@@ -107,6 +107,14 @@ def _has_state(module: Any, state: Mapping[str, Any]) -> bool:
     return bool(own) and own.items() <= shapes.items() <= {**own, **buffers}.items()
 
 
+def shares_memory(module: Any, saved: Any) -> bool:
+    """Whether what is saved is the module, or its state and no copy of that."""
+    if not isinstance(saved, Mapping):
+        return True
+    own = {each.data_ptr() for each in module.parameters()}
+    return any(hasattr(each, "data_ptr") and each.data_ptr() in own for each in saved.values())
+
+
 def candidates(thing: Any, depth: int = 2) -> Iterator[Any]:
     """Modules and states in something that is saved: itself, and parts of a checkpoint."""
     torch: Any = sys.modules.get("torch")

@@ -58,7 +58,7 @@ def record_holder(holder: object, models: Sequence[object], place: str | PathLik
 
     Of one model it is that one, stored in another way, so that what it scores is the file's.
     """
-    view = model.holder(models, place)
+    view = model.holder(holder, models, place)
     if len(models) == 1:
         record_saved(models[0], view, is_model=True)
         return

@@ -56,7 +56,7 @@ class _Prediction(msgspec.Struct):
         estimator: who predicted.
         features: from what.
         role: what that is to it.
-        fitted: the run that fitted it, and what that calls it as it was then.
+        fitted: the run that it predicted in, and what that calls it as it was then.
         seen: what there was to be seen of the features, once the first score asked.
     """
 
@@ -67,8 +67,13 @@ class _Prediction(msgspec.Struct):
     seen: Source | None = None
 
     def model_id(self, run: Run) -> str | None:
-        """What this run calls the model; None of one that it has not fitted."""
-        return self.fitted[1] if self.fitted is not None and self.fitted[0] == run.run_id else None
+        """What this run calls the model; None of one that it has not fitted.
+
+        As it was when it predicted, unless that was in another run, or in none: in a thread.
+        """
+        if self.fitted is not None and self.fitted[0] == run.run_id:
+            return self.fitted[1]
+        return run.facts.fits.judged(self.estimator())
 
     def model(self, run: Run) -> Any:
         """Who predicted; None where it is gone, or was fitted again since."""
@@ -149,7 +154,10 @@ def observe_predict(call: Call) -> Finish | None:
 
 
 def remember_predictions(estimator: Any, features: Any, seen: Source | None = None) -> Finish:
-    """As `observe_predict`; `seen` is what is known of features that are not at hand any more."""
+    """As `observe_predict`; `seen` is what is known of features that are not at hand any more.
+
+    Predictions of a model that a file holds come from that file too.
+    """
     run = api.current_run()
     fitted = None if run is None else (run.run_id, run.facts.fits.judged(estimator))
     found = _Prediction(weak(estimator), weak(features), _role(estimator, features), fitted, seen)
@@ -158,12 +166,14 @@ def remember_predictions(estimator: Any, features: Any, seen: Source | None = No
         if error is not None:
             return
         if (file := loads.file(estimator)) is not None:
-            _of_loaded(file, features, predictions)
+            _keep(features)
         owner = getattr(predictions, "base", None)
         for each in (predictions, owner):
             is_same = each is predictions or (
                 each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
             )
+            if is_same and file is not None and origins.of(features) is not None:
+                origins.carry(each, features, file)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
         if run is not None and _is_array(predictions):
@@ -210,10 +220,8 @@ def _is_array(thing: Any) -> bool:
     )
 
 
-def _of_loaded(file: object, features: Any, predictions: Any) -> None:
-    """Predictions of a model that a file holds come from that file too; its features are kept for a score."""
-    if origins.of(features) is not None:
-        origins.carry(predictions, features, file)
+def _keep(features: Any) -> None:
+    """Keep what a model that a file holds predicted from: its score may be asked for when nobody has it."""
     usage = features.memory_usage().sum() if hasattr(features, "memory_usage") else None
     if api.current_run() is not None and getattr(features, "nbytes", usage or _KEPT_BYTES) < _KEPT_BYTES:
         _kept.append(features)

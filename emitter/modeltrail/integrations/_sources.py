@@ -41,7 +41,7 @@ _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 """Matrix -> what it was made of."""
 
 
-def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
+def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: bool = True) -> Source:
     """What there is to be seen of features and labels; a file is looked at when it is recorded.
 
     Of weights the name is told, or that there are some.
@@ -54,7 +54,7 @@ def see(features: Any, labels: Any = None, weights: Any = None) -> Source:
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
     table, label = data.labelled(features, labels)
-    view = msgspec.structs.replace(data.look(table), profile=data.profile(table))
+    view = msgspec.structs.replace(data.look(table), profile=data.profile(table) if profiled else None)
     origins.carry(view, table)
     return Source(view, _use(features, label, weights))
 

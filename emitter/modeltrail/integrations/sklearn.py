@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from modeltrail import api
 from modeltrail.integrations import _around, _patch, _scores
+from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
-from modeltrail.observe import loads, origins
+from modeltrail.observe import origins
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
@@ -35,7 +37,7 @@ def _observe_class(kind: type) -> None:
         if method in vars(kind):
             _patch.wrap(NAME, *_place(kind, method), observe_fit)
     if "partial_fit" in vars(kind):
-        _patch.follow(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
+        _patch.wrap(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
     if "transform" in vars(kind):
         _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
     for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
@@ -50,16 +52,11 @@ def _place(kind: type, method: str) -> tuple[Any, str]:
     return (found, "fn") if hasattr(found, "fn") and hasattr(found, "check") else (kind, method)
 
 
-def observe_partial_fit(
-    _: Callable[..., Any], __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> None:
-    """What learns more is another model than was loaded; nothing else is recorded of it."""
-    del kwargs
-    loads.forget(args[0])
-
-
 def observe_transform(
     _: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """What was transformed came from where the data came from."""
+    """What was transformed came from where the data came from, and of what had learned to."""
     origins.carry(result, *args[1:2], *kwargs.values())
+    run = api.current_run()
+    if run is not None and (fit := run.facts.fits.of(args[0])) is not None:
+        origins.made_by(result, fit)

@@ -223,6 +223,18 @@ def _has_columns(item: object) -> bool:
     return not isinstance(item, list | tuple) and len(getattr(item, "shape", ())) > 0
 
 
+def series(chunks: Sequence[DataView], rows: int, count: int) -> DataView:
+    """One view of `count` chunks of `rows` rows in all, of which the first were looked at."""
+    if not chunks:
+        return DataView(naming.IN_MEMORY, "unseen", rows=rows)
+    seen = _collection(chunks)
+    fingerprint = seen.fingerprint
+    if count > len(chunks) and fingerprint is not UNSEEN:
+        how = f"{fingerprint.canonicalisation}; of the first {len(chunks)} of {count} chunks"
+        fingerprint = msgspec.structs.replace(fingerprint, scope="sampled", canonicalisation=how)
+    return msgspec.structs.replace(seen, name=content_name(fingerprint), rows=rows, fingerprint=fingerprint)
+
+
 def _collection(items: Sequence[object]) -> DataView:
     """One view of several datasets: their rows and sizes add up, their order does not matter."""
     views = [_view(item) for item in items]

@@ -137,7 +137,7 @@ def save_digest(model: object, limit: int = PICKLED_BYTES) -> tuple[str, int] | 
     return None
 
 
-def holder(models: Sequence[object], path: str | os.PathLike[str]) -> ModelView:
+def holder(holding: object, models: Sequence[object], path: str | os.PathLike[str]) -> ModelView:
     """What was written to a file that holds fitted models, and is none itself: a dict, an object of a class.
 
     It is not loaded as they are, nor does it take what they take.
@@ -148,7 +148,7 @@ def holder(models: Sequence[object], path: str | os.PathLike[str]) -> ModelView:
         look(path),
         framework=views[0].framework,
         framework_version=views[0].framework_version,
-        algorithm=kinds[0] if len(kinds) == 1 else None,
+        algorithm=kinds[0] if len(models) == 1 else qualified_name(type(holding)),
         flavor=None,
         task=views[0].task if len(views) == 1 else None,
         holds=kinds,

@@ -53,10 +53,12 @@ class Origin(msgspec.Struct, frozen=True):
     Attributes:
         sources: what was read for it, in order.
         split: how its rows were chosen, as in `modelTrail_dataUse`.
+        fits: what had learned to make it, as whoever says so calls that.
     """
 
     sources: tuple[Source, ...] = ()
     split: Mapping[str, Any] | None = None
+    fits: tuple[object, ...] = ()
 
 
 _UNKNOWN: Final = Origin()
@@ -164,6 +166,13 @@ def choose(part: object, split: Mapping[str, Any]) -> None:
     _remember(part, msgspec.structs.replace(origin, split=split))
 
 
+def made_by(result: object, fit: object) -> None:
+    """What was made of data by what had learned to."""
+    origin = of(result) or Origin()
+    if fit not in origin.fits:
+        _remember(result, msgspec.structs.replace(origin, fits=(*origin.fits, fit)))
+
+
 def places(given: object) -> list[str]:
     """The places that an argument of a reader or writer means: a path, URI, pattern, open file, or several.
 
@@ -251,7 +260,8 @@ def _joint(origins: list[Origin]) -> Origin:
         message = "data came from %d files; the first %d are recorded"
         warn_once("many sources of data", message, len(sources), MAX_SOURCES)
     same = all(other.split == first.split for other in others)
-    return Origin(sources[:MAX_SOURCES], first.split if same else None)
+    fits = tuple(dict.fromkeys(fit for origin in origins for fit in origin.fits))
+    return Origin(sources[:MAX_SOURCES], first.split if same else None, fits)
 
 
 def _remember(thing: Any, origin: Origin) -> None:

@@ -101,6 +101,8 @@ class Facts:
             known = self.inputs.setdefault(identity, found)
             fits = known.fits | found.fits
             role, use = known.role, {**found.use, **known.use}
+            if known.fits and "features" in found.use:  # each fit took some of the columns
+                use["features"] = list(dict.fromkeys([*use["features"], *found.use["features"]]))
             if found.role == "train" and role in LEARNED_FROM - {"train"}:
                 role, use = "train", {**use, "split": found.use.get("split")}
             elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):
@@ -240,27 +242,25 @@ class Facts:
         if made.fit is None:
             return
         made.fit.is_saved = True
-        if (
-            before is not None
-            and before is made.fit.before
-            and all(each.fit is not before for each in self.models)
-        ):
+        left = {each.fit for each in self.models}
+        if before is not None and before is made.fit.before and before not in left:
             self.fits.replace(before, made.fit)
             self.metrics.forget(before.id)
-            self._forget(before)
+            self._forget([before])
 
-    def _forget(self, fit: Fit) -> None:
-        for each in (self.params, self.training, self.fitted_steps):
-            each.forget(fit)
+    def _forget(self, fits: Iterable[Fit]) -> None:
+        for fit in fits:
+            self.params.forget(fit)
+            self.training.forget(fit)
+            self.fitted_steps.forget(fit)
 
     def forget_gone(self) -> None:
         """Leave out what is of fits that nobody can save any more, if they are too many, and their data."""
         with self._lock:
-            for fit in self.fits.too_many():
-                self._forget(fit)
-                for identity, found in list(self.inputs.items()):
-                    if found.fits == {fit} and identity[0] == naming.IN_MEMORY:
-                        del self.inputs[identity]
+            self._forget(gone := self.fits.too_many())
+            for identity, found in list(self.inputs.items()) if gone else ():
+                if found.fits and found.fits <= set(gone) and identity[0] == naming.IN_MEMORY:
+                    del self.inputs[identity]
 
     def apart(self) -> Apart:
         """How the fits of the run are told."""
@@ -271,7 +271,7 @@ class Facts:
         found, apart, judged = list(self.models), self.apart().fits, self.metrics.models()
         are_several = len({each.view.algorithm for each in found} - {None}) > 1
         for each in found:
-            each.is_of_several = are_several
+            each.is_of_several = are_several or bool(each.view.holds)
             each.is_told_apart = each.fit in apart or (each.fit is not None and bool(judged - {each.fit.id}))
         return found
 
@@ -283,17 +283,12 @@ class Facts:
         with self._lock:
             best = getattr(thing, "best_estimator_", thing)
             saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
-            saved = saved or self._holder_of(self.fits.of(thing))
+            saved = saved or models.holding(self.fits.of(thing), self.models)
         if saved is not None or (view := loads.of(thing)) is None:
             return saved
         with self._lock:
             same = next((each for each in self.models if each.view.digest == view.digest), None)
             return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
-
-    def _holder_of(self, fit: Fit | None) -> Model | None:
-        """The output model that holds what came of a fit beside others, and is no model itself."""
-        holders = (each for each in self.models if each.fit is not None and each.fit.is_holder)
-        return next((each for each in holders if each.fit is not None and fit in each.fit.parts), None)
 
     def learned_from(self, digest: str) -> bool:
         """Whether this content is what the run trains on."""
@@ -371,12 +366,12 @@ class Facts:
         return {model.identity: self._unlearned(model.fit) for model in list(self.models)}
 
     def _unlearned(self, fit: Fit | None) -> set[Identity]:
-        whole = set() if fit is None else set(fit.whole())
-        is_traced = all(each.is_traced for each in whole)
+        own = set() if fit is None else fit.learned()
+        is_traced = all(each.is_traced for each in own)
         return {
             identity
             for identity, found in list(self.inputs.items())
-            if whole and found.fits.isdisjoint(whole) and found.fits
+            if own and found.fits and found.fits.isdisjoint(own)
             if is_traced or identity[0] == naming.IN_MEMORY
         }
 

@@ -8,6 +8,7 @@ import msgspec
 
 from modeltrail.guard import warn_once
 from modeltrail.observe import holding
+from modeltrail.observe.origins import Origin
 from modeltrail.observe.weakly import Weakly
 
 MAX_TOLD: Final = 50
@@ -22,8 +23,9 @@ class Fit(msgspec.Struct, eq=False):
         number: which one of the run, from 1; of one that nothing is left of another takes it over.
         serial: the same, that no other one ever has.
         before: the fit of the same object that was saved before this one.
+        goes_on: whether it goes on from that one, so that what that learned from is its own too.
         is_saved: whether a model of the run came of it.
-        is_judged: whether anything was measured of it.
+        is_judged: whether anything was predicted by it, or measured, since it was fitted last.
         is_traced: whether it is known of all of its data where that was read from.
         parts: the fits of what it holds, or of what made the data that it learned from.
         is_holder: whether it is no model itself, but something that holds several.
@@ -33,6 +35,7 @@ class Fit(msgspec.Struct, eq=False):
     number: int
     serial: int
     before: "Fit | None" = None
+    goes_on: bool = False
     is_saved: bool = False
     is_judged: bool = False
     is_traced: bool = True
@@ -55,6 +58,14 @@ class Fit(msgspec.Struct, eq=False):
         for each in found:  # grows as it goes
             found += [part for part in each.parts if part not in found]
         return found
+
+    def learned(self) -> "set[Fit]":
+        """Whatever any of these was fitted on, it has learned from."""
+        found = self.whole()
+        for each in found:  # grows as it goes
+            if each.goes_on and each.before is not None:
+                found += [base for base in each.before.whole() if base not in found]
+        return set(found)
 
 
 class Apart(msgspec.Struct, frozen=True):
@@ -86,8 +97,8 @@ class Fits:
     def begin(self, kind: str, thing: object = None, *, afresh: bool = False) -> Fit:
         """An object is going to be fitted; one that is not there yet is named by `bind`.
 
-        It goes on from where it is, unless it was saved in between, or begins `afresh`. What was measured of
-        it before, in an earlier fold, is of another model from here on.
+        It goes on from where it is, unless it was saved in between, or begins `afresh`. What it predicted and
+        scored before, in an earlier fold, is of another model from here on.
         """
         before = self._known.of(thing)
         if before is not None and not before.is_saved and not afresh:
@@ -96,6 +107,7 @@ class Fits:
             return before
         saved = before if before is None or before.is_saved else before.before
         made = self._make(kind, saved)
+        made.goes_on = not afresh
         self._known.remember(thing, made)
         self._parts.forget(thing)
         return made
@@ -105,6 +117,11 @@ class Fits:
         made = Fit(kind, number, next(self._serials), before)
         self._left[made] = None
         return made
+
+    def learns_from(self, fit: Fit, origin: Origin | None) -> None:
+        """What made the data that a fit learns from is a part of it."""
+        known = () if origin is None else origin.fits
+        fit.parts |= {each: None for each in self._left if each in known and each is not fit}
 
     def came_of(self, thing: object) -> Fit | None:
         """What a thing that is saved came of, with the fits of all that it holds; None if of none.

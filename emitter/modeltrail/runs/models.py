@@ -46,7 +46,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         version: what people or a registry call this version.
         registry: the URI of the registry that knows the name.
         registration: the facet, once it is registered.
-        is_of_several: whether its run makes models of other classes too, of which it tells one.
+        is_of_several: whether its run trains models of other classes too, of which it tells one.
         fit: what it came of, as far as that was seen.
         is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.
@@ -179,6 +179,12 @@ class Model(msgspec.Struct, eq=False, weakref=True):
 def made(outputs: Sequence[Model]) -> list[Model]:
     """Those that came of their run: what it only registers did not."""
     return [model for model in outputs if not model.is_found]
+
+
+def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:
+    """The model file that holds what came of a fit beside others, and is no model itself."""
+    holders = ((each, each.fit) for each in several if each.fit is not None and each.fit.is_holder)
+    return next((model for model, holder in holders if fit in holder.parts), None)
 
 
 def split(given: str | os.PathLike[str]) -> tuple[str, str | None]:

@@ -78,7 +78,7 @@ class Run(Lifecycle):
                 found.profile = profile.to_dict()
             found.written("other")  # a field that does not exist fails here, and not at the end of the run
             read = list(datasets.sources(dataset, role, found.use))
-            found.fits = self._fits(of, is_traced=bool(read) or seen.namespace != naming.IN_MEMORY)
+            found.fits = self._fits(of, dataset, is_traced=bool(read) or seen.namespace != naming.IN_MEMORY)
             for source in read:
                 self.facts.add_source(msgspec.structs.replace(source, fits=found.fits))
             return self.facts.add_input(found)
@@ -185,11 +185,12 @@ class Run(Lifecycle):
         """
         self._do("parameters", lambda: self.facts.params.add(mapping, origin, component, self._fit(of)), None)
 
-    def _fits(self, of: object, *, is_traced: bool) -> frozenset[Fit]:
-        """What learns from data, of which it is known where it was read from, or not."""
+    def _fits(self, of: object, dataset: object, *, is_traced: bool) -> frozenset[Fit]:
+        """What learns from a dataset, of which it is known where it was read from, or not."""
         if (fit := self._fit(of)) is None:
             return frozenset()
         fit.is_traced &= is_traced
+        self.facts.fits.learns_from(fit, origins.of(dataset))
         return frozenset({fit})
 
     def _fit(self, of: object) -> Fit | None:

@@ -57,6 +57,34 @@ def test_a_model_is_told_without_the_others(name):
     assert ["/d/a", "/d/both", "/d/test"] == [place for key, place in told if key == "schema"]
 
 
+def test_data_that_only_thrown_away_fits_learned_from_is_none_of_a_model():
+    """What was trained on and leads to no model is not the saved one's; test data is as it was."""
+    roles = {"/d/a": "train", "/d/thrown": "train", "/d/test": "test"}
+    said = [facet for facet in facets() if facet.name != "/m/b"]
+    said += [
+        Facet("input_facet", "file", name, "modelTrail_dataUse", {"role": roles[name]}) for name in roles
+    ]
+    told = of_model(said, model("/m/a", "aa"))
+    assert ["/d/a", "/d/test"] == [facet.name for facet in told if facet.key == "modelTrail_dataUse"]
+
+
+def test_what_a_model_holds_is_its_own():
+    """Parameters and steps of a part are told too, as of a component; training is that of the first."""
+    said = facets()
+    said += [
+        Facet("output", "file", "/m/both", "modelTrail_model", {"modelId": "tuple", "partIds": ["b", "a"]})
+    ]
+    told = {facet.key: facet.value for facet in of_model(said, model("/m/both", None))}
+    params = told["modelTrail_hyperparameters"]["params"]
+    assert [("C", "a"), ("depth", "b"), ("seed", None)] == [
+        (each["name"], each.get("component")) for each in params
+    ]
+    assert ("B", 1) == (
+        told["modelTrail_training"]["algorithm"],
+        len(told["modelTrail_featureTransformations"]["steps"]),
+    )
+
+
 def test_what_is_told_of_no_model_is_told_of_all():
     """A model that the run does not tell apart has all that the run says."""
     assert own(facets(), model("/m/c", "cc")) is None

@@ -330,3 +330,43 @@ def test_nothing_is_told_twice(pl, autolog, told):
     assert {"train", "validation"} == {use["role"] for use in uses(event).values()}
     assert 1 == len(event["outputs"])
     assert "accuracy_score" not in metrics(event)
+
+
+def test_modules_of_one_run_are_told_apart(pl, autolog, told, tmp_path):
+    """Each has its parameters, training, figures and data; what is saved of its state is the same model."""
+    import torch
+
+    autolog(pl.name, "torch")
+    with modeltrail.run("two"):
+        for number, lr in enumerate((0.2, 0.05)):
+            net = pl.Net(lr=lr)
+            pl.trainer(default_root_dir=tmp_path / str(number)).fit(net, pl.loader(seed=number))
+            torch.save(net.state_dict(), tmp_path / f"{number}.pt")
+    event = told()[-1]
+    ids = {each["name"]: each["facets"]["modelTrail_model"]["modelId"] for each in event["outputs"]}
+    assert (4, {"Net-1", "Net-2"}) == (len(ids), set(ids.values()))
+    assert ("Net-1", "Net-2") == tuple(ids[str(tmp_path / f"{number}.pt")] for number in (0, 1))
+    rates = {
+        each["modelId"]: each["value"]
+        for each in facet(event, "hyperparameters")["params"]
+        if each["name"] == "lr" and "component" not in each
+    }
+    assert {"Net-1": 0.2, "Net-2": 0.05} == rates
+    assert {"Net-1": 8, "Net-2": 8} == {
+        each["modelId"]: each["steps"] for each in facet(event, "training")["models"]
+    }
+    measured = {(each["modelId"], each["name"]) for each in facet(event, "metrics")["metrics"]}
+    assert {("Net-1", "train_loss"), ("Net-2", "train_loss")} <= measured
+    entries = {each["name"]: each["inputs"] for each in event["job"]["facets"]["lineage"]["entries"]}
+    assert [1, 1, 1, 1] == [len(entries[name]) for name in ids]
+
+
+def test_checkpoints_of_one_fit_are_one_model(pl, autolog, told):
+    """The best and the last checkpoint of a fit are not told apart: what it measured is of both."""
+    autolog(pl.name)
+    with modeltrail.run("one"):
+        kept = pl.kept(monitor="train_loss", mode="max", save_last=True)
+        pl.trainer(kept).fit(pl.Net(), pl.loader())
+    event = told()[-1]
+    assert 2 == len(event["outputs"])
+    assert not [each for each in event["outputs"] if "modelId" in each["facets"]["modelTrail_model"]]

@@ -122,6 +122,16 @@ def test_predictions_that_are_written_come_of_model_and_data(told, table, tmp_pa
     assert {path.name, "data.csv"} == found["whole.csv"] == found["alone.csv"]
 
 
+def test_a_column_of_chances_leads_back_to_the_loaded_model(told, table, tmp_path):
+    """Also of an array that xgboost turned on its side: the second column that is written is the model's."""
+    path = saved(XGBClassifier(n_estimators=2), table, joblib.dump)
+    with modeltrail.run("score"):
+        frame = pd.read_csv(table)
+        chances = load(path).predict_proba(frame[FEATURES])[:, 1]
+        frame.assign(chance=chances).to_csv(tmp_path / "scored.csv", index=False)
+    assert {"data.csv", path.name} == edges(told()[-1])["scored.csv"]
+
+
 def test_a_loaded_transformer_is_data_of_the_run(told, table):
     """What only transforms is read as a file, and is no model."""
     path = table.with_name("scaler.joblib")

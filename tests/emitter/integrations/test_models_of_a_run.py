@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+import cloudpickle
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.metrics import silhouette_score
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from told import edges, facet, files, params
+from sklearn.preprocessing import StandardScaler, minmax_scale
+from told import edges, facet, files, params, uses
 
 import modeltrail
 
@@ -93,17 +98,193 @@ def test_each_model_comes_of_the_data_that_it_was_fitted_on(told, train, tables)
     assert {"a.csv", "b.csv", "train-3"} == found["made.joblib"]
 
 
-def test_a_run_of_one_model_tells_no_models_apart(told, train, tables):
-    """What is fitted and never saved stays a part of the run, and a model saved twice is one."""
+def test_a_run_of_one_fit_tells_no_models_apart(told, train, tables):
+    """A model saved twice is one."""
     with modeltrail.run("one"):
-        clusters = train(KMeans(n_clusters=2, n_init=1), tables / "a.csv")
         model = train(LogisticRegression(C=0.25), tables / "a.csv")
         for name in ("m.joblib", "copy.joblib"):
             joblib.dump(model, tables / name)
     (event,) = told()
-    assert clusters.n_clusters == params(event)[None, "n_clusters"][0]
-    assert 0.25 == params(event)["LogisticRegression-2", "C"][0]
+    assert 0.25 == params(event)[None, "C"][0]
     assert not is_told_apart(event)
+
+
+def test_what_was_never_saved_is_none_of_a_model(told, train, tables):
+    """Fits that are thrown away keep their parameters, steps and data, and the saved model has its own."""
+    model = LogisticRegression()
+    with modeltrail.run("thrown"):
+        train(make_pipeline(StandardScaler(), KMeans(n_clusters=2, n_init=1)), tables / "b.csv")
+        train(model.set_params(C=4.0), tables / "b.csv")
+        joblib.dump(train(model.set_params(C=0.25), tables / "a.csv"), tables / "m.joblib")
+    (event,) = told()
+    assert 0.25 == own(event)["m.joblib"]["C"]
+    assert "kmeans__n_clusters" not in own(event)["m.joblib"]
+    assert {"a.csv", "train-2"} == edges(event)["m.joblib"]
+    entries = facet(event, "hyperparameters")["params"]
+    assert {"Pipeline-1", "LogisticRegression-2", "LogisticRegression-3"} == {e["modelId"] for e in entries}
+    assert ["Pipeline-1"] == [each["modelId"] for each in facet(event, "featureTransformations")["steps"]]
+    assert facet(event, "training")["algorithm"].endswith(".LogisticRegression")
+    assert "0.25" == text_of(event)["C"]
+
+
+def text_of(event):
+    """The parameters as OpenLineage's own facet has them: name -> text."""
+    return {
+        each["key"]: each["value"] for each in event["run"]["facets"]["executionParameters"]["parameters"]
+    }
+
+
+def test_of_many_that_were_thrown_away_the_saved_one_is_told(told, train, tables):
+    """The last of many fits is told with its parameters and its data, and fifty of all."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("many"):
+        for number in range(120):
+            model = train(Ridge(alpha=number + 1.0), table.assign(age=table["age"] + number))
+        joblib.dump(model, tables / "m.joblib")
+    (event,) = told()
+    assert 120.0 == own(event)["m.joblib"]["alpha"]
+    assert {"a.csv", "train-120"} == edges(event)["m.joblib"]
+    assert 50 == len({entry["modelId"] for entry in facet(event, "hyperparameters")["params"]})
+
+
+class Home:
+    """A class of one's own, that holds a model and a property that nobody may call."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+    @property
+    def surprise(self):
+        raise AssertionError("nobody may call it")
+
+
+HOLDERS = {
+    "dict": lambda model: {"model": model, "threshold": 0.5},
+    "nested": lambda model: [("best", {"model": model})],
+    "object": lambda model: Home(inner=Home(model=model), name="churn"),
+}
+
+
+@pytest.mark.parametrize("how", HOLDERS)
+def test_what_holds_a_fitted_model_is_that_model(told, train, tables, how):
+    """The file of a dict or an object that holds a model has that one's parameters, data and scores."""
+    with modeltrail.run("held"):
+        train(LogisticRegression(C=4.0), tables / "b.csv")
+        model = train(LogisticRegression(C=0.25), tables / "a.csv")
+        with (tables / "m.pickle").open("wb") as file:
+            cloudpickle.dump(HOLDERS[how](model), file)
+        model.score(pd.read_csv(tables / "b.csv")[["age", "income"]], pd.read_csv(tables / "b.csv")["bought"])
+    *_, judged, event = told()
+    assert 0.25 == own(event)["m.pickle"]["C"]
+    assert {"a.csv", "train-2"} == edges(event)["m.pickle"]
+    said = files(event)["m.pickle"]["facets"]["modelTrail_model"]
+    assert (["sklearn.linear_model.LogisticRegression"], "sklearn", None) == (
+        said["holds"],
+        said["framework"],
+        said.get("flavor"),
+    )
+    assert "m.pickle" in {Path(each["name"]).name for each in judged["inputs"]}
+
+
+def test_what_holds_several_models_names_them(told, train, tables):
+    """A tuple of two models came of what both learned from, and names what each is called."""
+    with modeltrail.run("tuple"):
+        first, second = (train(LogisticRegression(C=2.0), tables / f"{name}.csv") for name in ("a", "b"))
+        train(LogisticRegression(), tables / "a.csv").set_params(C=3.0)
+        joblib.dump((first, second), tables / "m.joblib")
+    (event,) = told()
+    said = files(event)["m.joblib"]["facets"]["modelTrail_model"]
+    assert ("tuple-4", ["LogisticRegression-1", "LogisticRegression-2"]) == (said["modelId"], said["partIds"])
+    assert {"a.csv", "b.csv", "train", "train-2"} == edges(event)["m.joblib"]
+
+
+def test_what_holds_no_fitted_model_is_no_model(told, train, tables):
+    """A dict of numbers, or of a model that was never fitted, is no output."""
+    with modeltrail.run("none"):
+        train(LogisticRegression(), tables / "a.csv")
+        joblib.dump({"threshold": 0.5, "rows": list(range(5000))}, tables / "m.joblib")
+        joblib.dump({"model": LogisticRegression()}, tables / "n.joblib")
+    assert {} == files(told()[-1])
+
+
+def test_a_model_frozen_in_another_is_a_part_of_it(told, train, tables):
+    """What a frozen estimator had learned from before, the calibrated model learned from too."""
+    with modeltrail.run("frozen"):
+        base = train(LogisticRegression(C=0.25), tables / "a.csv")
+        train(KMeans(n_clusters=2, n_init=1), tables / "a.csv")
+        joblib.dump(
+            train(CalibratedClassifierCV(FrozenEstimator(base)), tables / "b.csv"), tables / "m.joblib"
+        )
+    (event,) = told()
+    assert ["LogisticRegression-1"] == files(event)["m.joblib"]["facets"]["modelTrail_model"]["partIds"]
+    assert {"a.csv", "b.csv", "train", "train-2"} == edges(event)["m.joblib"]
+
+
+def test_what_made_the_features_is_a_part(told, train, tables):
+    """A PCA whose output goes into a fit, also by a split, is a part of that model, and of no other."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("reduced"):
+        train(KMeans(n_clusters=2, n_init=1), tables / "a.csv")
+        reduced = PCA(1).fit_transform(table[["age", "income"]])
+        features, _, labels, _ = train_test_split(reduced, table["bought"], random_state=0)
+        joblib.dump(LogisticRegression().fit(features, labels), tables / "m.joblib")
+        joblib.dump(train(Ridge(), tables / "a.csv"), tables / "other.joblib")
+    found = files(told()[-1])
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in found.items()}
+    assert {"m.joblib": ["PCA-2"], "other.joblib": None} == parts
+
+
+def test_what_a_score_fits_for_itself_is_no_step(told, train, tables):
+    """`silhouette_score` encodes labels for itself; `minmax_scale` is called for the data that it gives."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("scored"):
+        model = train(KMeans(n_clusters=2, n_init=1), tables / "a.csv")
+        silhouette_score(table[["age", "income"]], model.labels_)
+        minmax_scale(table[["age"]])
+        joblib.dump(model, tables / "m.joblib")
+    assert ["minmaxscaler"] == [each["id"] for each in facet(told()[-1], "featureTransformations")["steps"]]
+
+
+def test_chunks_are_a_series_of_data(told, autolog, tables):
+    """`partial_fit` is a training on all chunks, and what it goes on with after a save is another model."""
+    autolog()
+    model = SGDClassifier(random_state=0)
+    with modeltrail.run("chunks"):
+        LogisticRegression().fit(*halves(pd.read_csv(tables / "b.csv")))
+        for chunk in pd.read_csv(tables / "a.csv", chunksize=7):
+            model.partial_fit(*halves(chunk), classes=[0, 1])
+        joblib.dump(model, tables / "m.joblib")
+        model.partial_fit(*halves(pd.read_csv(tables / "b.csv")))
+        joblib.dump(model, tables / "on.joblib")
+    (event,) = told()
+    assert {"a.csv", "train-2"} == edges(event)["m.joblib"]
+    assert {"a.csv", "b.csv", "train", "train-2"} == edges(event)["on.joblib"]
+    trained = {each["modelId"]: each.get("steps") for each in facet(event, "training")["models"]}
+    assert {"LogisticRegression-1": None, "SGDClassifier-2": 9, "SGDClassifier-3": 1} == trained
+    series = uses(event)["chunks/train-2"]
+    assert ("full", 60) == (series["fingerprint"]["scope"], series["fingerprint"]["rows"])
+    assert (["age", "income"], "bought") == (series["features"], series["labelColumn"])
+
+
+def halves(table):
+    """Features and label."""
+    return table[["age", "income"]], table["bought"]
+
+
+def test_of_many_chunks_the_first_are_looked_at(told, autolog):
+    """Of more than a hundred chunks the rows are counted, and the digest says which of them it covers."""
+    autolog()
+    model = SGDClassifier(random_state=0)
+    with modeltrail.run("batches"):
+        for number in range(130):
+            model.partial_fit([[number], [number + 1.0]], [0, 1], classes=[0, 1])
+        modeltrail.current_run().output_model(model)
+    (event,) = told()
+    (read,) = event["inputs"]
+    found = read["inputFacets"]["modelTrail_dataUse"]["fingerprint"]
+    assert ("sampled", 200) == (found["scope"], found["rows"])
+    assert found["canonicalisation"].endswith("of the first 100 of 130 chunks")
+    assert 260 == read["inputFacets"]["inputStatistics"]["rowCount"]
 
 
 def test_a_model_fitted_again_after_it_was_saved_is_another(told, train, tables):
@@ -130,8 +311,10 @@ def test_a_file_written_over_by_the_next_fit_is_one_model(told, train, tables):
     assert {(None, "C"): (3.0, "explicit")} == {
         key: value for key, value in params(event).items() if key[1] == "C"
     }
-    assert 2 == params(event)["KMeans-2", "n_clusters"][0]
-    assert not is_told_apart(event)
+    assert 2 == params(event)[None, "n_clusters"][0]
+    assert {"KMeans-4", "LogisticRegression-3"} == {
+        entry["modelId"] for entry in facet(event, "hyperparameters")["params"]
+    }
 
 
 def test_the_best_of_a_search_and_a_booster_are_the_models_of_their_fits(told, train, tables):

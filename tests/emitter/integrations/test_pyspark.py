@@ -613,3 +613,31 @@ def test_a_script_that_knows_nothing_of_us(tmp_path, inbox):
     assert {"train", "train.evaluate"} == by_name.keys()
     assert [str(tmp_path / "orders.csv")] == list(inputs(by_name["train"]))
     assert [str(tmp_path / "churn")] == [each["name"] for each in by_name["train"]["outputs"]]
+
+
+def test_models_of_one_run_are_told_apart(autolog, told, spark, folder, tmp_path):
+    """Each has its parameters, its training, its steps and its figures; of a fold's the file has none."""
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+
+    autolog("pyspark")
+    frame = spark.read.parquet(str(folder))
+    with modeltrail.run("two"):
+        judge = BinaryClassificationEvaluator(labelCol="churned")
+        fold = pipeline(regParam=0.5).fit(frame)
+        judge.evaluate(fold.transform(frame))
+        for number, strength in enumerate((0.1, 0.2)):
+            fitted = pipeline(regParam=strength).fit(frame)
+            fitted.write().overwrite().save(str(tmp_path / str(number)))
+    (event,) = [each for each in told() if each["job"]["name"] == "two"]
+    ids = [each["facets"]["modelTrail_model"]["modelId"] for each in event["outputs"]]
+    assert ["LogisticRegression-2", "LogisticRegression-3"] == sorted(ids)
+    strengths = {
+        each.get("modelId"): each["value"]
+        for each in facet(event, "hyperparameters")["params"]
+        if each["name"].endswith("regParam")
+    }
+    assert {None: 0.5, "LogisticRegression-2": 0.1, "LogisticRegression-3": 0.2} == strengths
+    assert set(ids) == {each["modelId"] for each in facet(event, "training")["models"]}
+    assert set(ids) <= {each.get("modelId") for each in facet(event, "featureTransformations")["steps"]}
+    objective = {each.get("modelId") for each in facet(event, "metrics")["metrics"]}
+    assert {"LogisticRegression-1", *ids} == objective

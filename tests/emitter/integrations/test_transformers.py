@@ -279,3 +279,26 @@ def test_nothing_is_told_twice(hf, autolog, told):
     assert "accuracy_score" not in metrics(event)
     assert "eval_accuracy" in metrics(event)
     assert before == trainer.callback_handler.callbacks
+
+
+def test_models_of_one_run_are_told_apart(hf, autolog, told, tmp_path):
+    """Each has its arguments, its training and its figures, and so have their checkpoints."""
+    autolog("transformers")
+    with modeltrail.run("two"):
+        for number, rate in enumerate((0.001, 0.01)):
+            trainer = hf.trainer(output_dir=str(tmp_path / str(number)), learning_rate=rate)
+            trainer.train()
+            trainer.save_model(tmp_path / f"saved-{number}")
+    event = told()[-1]
+    ids = {each["name"]: each["facets"]["modelTrail_model"]["modelId"] for each in event["outputs"]}
+    kind = "BertForSequenceClassification"
+    assert [f"{kind}-1", f"{kind}-2"] == [ids[str(tmp_path / f"saved-{number}")] for number in (0, 1)]
+    assert {f"{kind}-1", f"{kind}-2"} == set(ids.values())
+    rates = {
+        each["modelId"]: each["value"]
+        for each in facet(event, "hyperparameters")["params"]
+        if each["name"] == "learning_rate"
+    }
+    assert {f"{kind}-1": 0.001, f"{kind}-2": 0.01} == rates
+    assert set(ids.values()) == {each["modelId"] for each in facet(event, "training")["models"]}
+    assert set(ids.values()) == {each.get("modelId") for each in facet(event, "metrics")["metrics"]}

@@ -51,10 +51,31 @@ claimed AS (
     )
     GROUP BY run_id, namespace, name
 ),
+made AS (
+    -- The models that runs made, and what they call them.
+    SELECT run_id, namespace, name, max(value ->> '$.modelId') AS model_id,
+        max(regexp_replace(value ->> '$.digest', '^[A-Za-z0-9-]+:', '')) AS digest
+    FROM facets
+    WHERE (scope, key) IN (('output', 'modelTrail_model'), ('output_facet', 'modelTrail_modelArtifact'))
+    GROUP BY ALL
+    HAVING NOT coalesce(bool_or(value ->> '$.written' = 'false'), false)
+),
 of_several AS (
-    -- Runs that tell several models apart: their figures are of none of them. As `own.are_several`.
-    SELECT DISTINCT run_id FROM facets
-    WHERE scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL
+    SELECT run_id FROM made GROUP BY run_id
+    HAVING count(model_id) > 0 AND count(DISTINCT coalesce(model_id, concat(namespace, chr(9), name))) > 1
+),
+called AS (
+    -- What the run that made a version calls it; where it calls none so, the one model that its figures are of.
+    SELECT v.namespace, v.name, v.version, coalesce(
+        list(DISTINCT o.model_id) FILTER ((o.namespace, o.name) = (v.namespace, v.name) AND o.model_id IS NOT NULL),
+        list(DISTINCT o.model_id) FILTER (o.digest = v.digest AND o.model_id IS NOT NULL),
+        list(DISTINCT m.model_id) FILTER (m.model_id IS NOT NULL AND s.run_id IS NULL)
+    ) AS ids
+    FROM version AS v
+    LEFT JOIN made AS o ON o.run_id = v.run_id
+    LEFT JOIN of_several AS s ON s.run_id = v.run_id
+    LEFT JOIN (SELECT DISTINCT run_id, model_id FROM metrics WHERE source <> 'evaluation') AS m ON m.run_id = v.run_id
+    GROUP BY ALL
 ),
 figure AS (
     SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
@@ -71,8 +92,11 @@ figure AS (
         UNION ALL
         SELECT v.* EXCLUDE (run_id), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
         FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN metrics AS m ON m.run_id = v.run_id
-        ANTI JOIN of_several AS s ON s.run_id = m.run_id
+        LEFT JOIN called AS c ON (c.namespace, c.name, c.version) = (v.namespace, v.name, v.version)
+        LEFT JOIN of_several AS s ON s.run_id = m.run_id
+        -- As `own.figures`.
         WHERE source <> 'evaluation'
+            AND CASE WHEN m.model_id IS NULL THEN s.run_id IS NULL ELSE c.ids = [m.model_id] END
     )
     WHERE value IS NOT NULL
     QUALIFY row_number() OVER (

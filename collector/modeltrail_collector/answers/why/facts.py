@@ -13,7 +13,8 @@ from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import are_several, own
+from modeltrail_collector.tables.own import figures as own_figures
+from modeltrail_collector.tables.own import own
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
@@ -49,7 +50,7 @@ class Story(msgspec.Struct, frozen=True):
         index: the last facet by (run id, key), and by (run id, namespace, name, key).
         datasets: run id -> its rows of table `run_datasets`.
         params: of the making run: rows of table `params`.
-        figures: rows of table `metrics`, of the making run, unless it tells several models apart, and of
+        figures: rows of table `metrics`, of the making run, as far as they are of this model, and of
             evaluations, the last of each; `runs` is in how many there is one.
     """
 
@@ -206,15 +207,17 @@ def _of_model(story: Story) -> Story:
     """The same, where its making run tells several models apart without what is of the others."""
     runs = dict(story.runs)
     params, figures = story.params, story.figures
-    if are_several(facets := story.facets(story.run_id)):
-        figures = [row for row in figures if row["source"] == "evaluation"]
+    facets = story.facets(story.run_id)
+    of_run = [row["model_id"] for row in figures if row["source"] != "evaluation"]
+    judged_by = own_figures(facets, story.model, of_run)
+    figures = [row for row in figures if row["source"] == "evaluation" or row["model_id"] in judged_by]
     if (mine := own(facets, story.model)) is not None:
         runs[story.run_id] = [
             msgspec.structs.replace(said, value=mine.part(said.key, said.value))
             for said in runs[story.run_id]
             if mine.read(said.scope, said.namespace, said.name)
         ]
-        params = [row for row in params if row["model_id"] in {None, mine.model_id}]
+        params = mine.params(params)
     index: dict[tuple[str | None, ...], Said] = {}
     for run_id, several in runs.items():
         for said in several:
@@ -269,7 +272,7 @@ def _figures(db: Database, model: Row, judges: list[str]) -> list[Row]:
     """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
     return db.read(
         "metrics",
-        """run_id, name, value, step, dataset, slice, split, source, happened_at,
+        """run_id, name, value, step, dataset, slice, split, source, model_id, happened_at,
             count(DISTINCT run_id) OVER (PARTITION BY source, name, split, dataset, slice) AS runs""",
         runs={model["run_id"], *judges},
         where="""(source = 'summary' AND run_id = $run
@@ -277,7 +280,7 @@ def _figures(db: Database, model: Row, judges: list[str]) -> list[Row]:
                 THEN model_digest = $digest
                 ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)""",
         then="""QUALIFY row_number() OVER (
-            PARTITION BY source, name, split, dataset, slice
+            PARTITION BY source, name, split, dataset, slice, CASE source WHEN 'summary' THEN model_id END
             ORDER BY happened_at DESC, step DESC, run_id DESC) = 1
         ORDER BY source, name, split, dataset, slice""",
         run=model["run_id"],

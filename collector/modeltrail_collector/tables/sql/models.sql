@@ -4,7 +4,8 @@
 -- that it was given to last. A version that was said of several bytes is that of the last; the others are one of
 -- their own: it, `+` and the first 12 digits of their digest. The last four columns say between which events the
 -- runs that speak of it lie, or of another version that took its alias. Of a run that trained several models the
--- facet `modelTrail_training` tells of the last one; what another one says of itself counts for that.
+-- facet `modelTrail_training` tells of the last one; what it says of another one by its `modelId`, and what that
+-- says of itself, counts for that.
 WITH sighting AS (
     SELECT
         d.*, artifact.value AS artifact, registration.value AS registration,
@@ -12,9 +13,11 @@ WITH sighting AS (
         CASE WHEN training.value IS NULL OR model.value ->> '$.algorithm' IS NULL THEN training.value
             ELSE json_merge_patch(training.value, json_object(
                 'algorithm', model.value ->> '$.algorithm', 'task', model.value ->> '$.task',
-                'framework', model.value ->> '$.framework', 'frameworkVersion',
-                CASE WHEN model.value ->> '$.framework' = training.value ->> '$.framework'
-                    THEN training.value ->> '$.frameworkVersion' END
+                'framework', model.value ->> '$.framework', 'frameworkVersion', coalesce(
+                    list_filter(json_extract(training.value, '$.models[*]'),
+                        lambda one: one ->> '$.modelId' = model.value ->> '$.modelId')[1] ->> '$.frameworkVersion',
+                    CASE WHEN model.value ->> '$.framework' = training.value ->> '$.framework'
+                        THEN training.value ->> '$.frameworkVersion' END)
             ))
         END AS training,
         runs.first_event_at, runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at

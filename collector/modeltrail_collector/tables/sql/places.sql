@@ -25,7 +25,7 @@ said AS (
             THEN try_cast(value ->> '$.rowCount' AS BIGINT) END) AS counted_rows,
         max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.name' END) AS registered_name,
         max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.version' END) AS registered_version,
-        max(CASE WHEN key = 'modelTrail_model' AND scope = 'output' THEN value ->> '$.modelId' END) AS model_id,
+        max(CASE WHEN key = 'modelTrail_model' AND scope = 'output' THEN value END) AS model,
         max(CASE WHEN key = 'symlinks' THEN value END) AS symlinks,
         -- Dagster's asset by the path or URI in its metadata: of others `dataSource` is what holds the dataset
         max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/integration/dagster')
@@ -67,7 +67,8 @@ typed AS (
                 regexp_extract(located, '^[^:]+://[^/]+/(.*?)/?$', 1)
             )]
         END AS identities,
-        model_id
+        CASE WHEN model ->> '$.modelId' IS NOT NULL
+            THEN list_prepend(model ->> '$.modelId', model ->> '$.partIds[*]') END AS model_ids
     FROM said
 )
 SELECT * REPLACE (

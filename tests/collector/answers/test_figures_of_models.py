@@ -1,0 +1,147 @@
+"""Of a run that fitted several models each is judged by its own figures, whoever answers."""
+
+import copy
+from datetime import timedelta
+
+import pytest
+
+from modeltrail_collector import answers
+from modeltrail_collector.answers import firing
+from modeltrail_collector.answers.rules import read_rules
+from modeltrail_collector.cli.story import lines
+from modeltrail_collector.reports.report import report
+
+AUC, LOSS, SECONDS = "auc", "loss", "seconds"
+
+
+@pytest.fixture(scope="module")
+def story(make):
+    """`story(number, *outputs)`: a run of three folds and the model of version `number`, `fit-4`."""
+
+    def events(number, *outputs):
+        at = make.base + timedelta(days=number)
+        made = copy.deepcopy(make.train(number, at, features="f", strength=1.0))
+        found = [{"name": AUC, "value": n / 10, "modelId": f"fit-{n}"} for n in (1, 2, 3)]
+        found += [{"name": LOSS, "value": 0.5 / number, "modelId": "fit-4"}]
+        found += [{"name": SECONDS, "value": float(number)}]
+        last = made[1]
+        last["run"]["facets"]["modelTrail_metrics"] = make.facet("modelTrail_metrics", metrics=found)
+        said = make.facet("modelTrail_model", framework="sklearn", modelId="fit-4")
+        last["outputs"][0]["facets"]["modelTrail_model"] = said
+        last["outputs"] += outputs
+        return made
+
+    return events
+
+
+@pytest.fixture(scope="module")
+def folds(story, log_of):
+    """A log of two versions, each the only model that its run saved."""
+    return log_of([*story(1), *story(2)])
+
+
+@pytest.fixture(scope="module")
+def two_saved(make, story, log_of):
+    """A log of two versions, where a model of a fold was saved too."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    said = make.facet("modelTrail_model", framework="sklearn", modelId="fit-3")
+    fold = make.dataset("/data/fold.joblib", datasetType=kind, modelTrail_model=said)
+    return log_of([*story(1, fold), *story(2, fold)])
+
+
+def own(log):
+    """The metrics of version 2 that `show` tells as its own."""
+    return {row["name"] for row in answers.show(log, "churn@2")["metrics"] if row["own"]}
+
+
+def alerted(log, path):
+    """The metrics of the newest version that rules find."""
+    rule = '[[rule]]\nname = "{0}"\nkind = "metric"\nmetric = "{0}"\nmodel = "churn"\nabove = 0\n'
+    path.write_text("".join(rule.format(name) for name in (AUC, LOSS, SECONDS)))
+    return {finding.rule for finding in firing.alert(log, read_rules(path))}
+
+
+def compared(log):
+    """The metrics that `why` and `changes` hold against each other, but the evaluation's."""
+    why = {row["name"] for row in answers.why(log, "churn@1", "churn@2")["figures"]}
+    changed = [row for row in answers.changes(log, "churn@1", "churn@2") if row["section"] == "evaluations"]
+    told = {name for name in (AUC, LOSS, SECONDS) if any(name in row["path"] for row in changed)}
+    assert told == why - {"accuracy"}
+    return told
+
+
+def test_figures_of_folds_are_not_the_model_s(folds, tmp_path) -> None:
+    """A model that its run alone saved is judged by its own figures and by those of the run."""
+    mine = {LOSS, SECONDS}
+    assert (mine, mine, mine) == (own(folds), compared(folds), alerted(folds, tmp_path / "rules.toml"))
+
+
+def test_of_two_saved_models_a_figure_of_the_run_is_neither_s(two_saved, tmp_path) -> None:
+    """Each is judged by its own alone, and a figure of the run says how many it made."""
+    found = (own(two_saved), compared(two_saved), alerted(two_saved, tmp_path / "rules.toml"))
+    assert ({LOSS}, {LOSS}, {LOSS}) == found
+    rows = {(row["name"], row["model_id"]): row for row in answers.show(two_saved, "churn@2")["metrics"]}
+    assert rows[SECONDS, None]["models"] is not None
+    fold = {row["model_id"]: row["own"] for row in answers.show(two_saved, "/data/fold.joblib")["metrics"]}
+    assert {None: False, "fit-1": False, "fit-2": False, "fit-3": True, "fit-4": False} == fold
+
+
+def test_show_tells_figures_of_other_models_together(folds) -> None:
+    """They come last, from the least to the greatest, with how many models they are of."""
+    told = lines("metrics", answers.show(folds, "churn@2")["metrics"])
+    assert ["loss", "seconds", "auc"] == [line[0] for line in told]
+    assert ("0.1 to 0.3", "of 3 other models of the run") == told[-1][1:3]
+
+
+def test_reports_tell_figures_of_other_models_apart(folds) -> None:
+    """The model card has none of them, and the audit has them in a table of their own."""
+    card, audit = (
+        report(folds, "churn@2", kind=kind, made_at="2026-11-01T00:00:00Z", format_="md").text
+        for kind in ("model-card", "audit")
+    )
+    assert "| loss " in card
+    assert "fit-1" not in card
+    assert "| auc " not in card
+    assert "Measured of other models that the run fitted" in audit
+
+
+def test_figures_of_the_only_model_need_no_name_of_it(make, story, log_of) -> None:
+    """Where the file has no modelId, figures of one model are its own, and those of several are nobody's."""
+    events = [*story(1), *story(2)]
+    for each in events[1::2]:
+        del each["outputs"][0]["facets"]["modelTrail_model"]
+    log = log_of(events)
+    assert {SECONDS} == own(log) == compared(log)
+    told = answers.show(log, "churn@2")["metrics"]
+    assert {None} == {row["own"] for row in told if row["name"] == AUC}
+    assert "of 3 models that the run fitted" in str(lines("metrics", told))
+    for each in events[1::2]:
+        metrics = each["run"]["facets"]["modelTrail_metrics"]["metrics"]
+        metrics[:] = [entry for entry in metrics if entry["name"] != AUC]
+    log = log_of(events)
+    assert {LOSS, SECONDS} == own(log) == compared(log)
+
+
+def test_of_two_libraries_each_model_has_its_version(make, log_of) -> None:
+    """The version of a library is that of the fit, whichever model the run made last."""
+    events = copy.deepcopy(make.train(1, make.base, features="f", strength=1.0))
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    versions = {"xgboost": "3.1.1", "lightgbm": "4.7.0"}
+    last = events[1]
+    last["run"]["facets"]["modelTrail_training"] |= {
+        "framework": "lightgbm",
+        "frameworkVersion": "4.7.0",
+        "models": [{"modelId": name, "frameworkVersion": version} for name, version in versions.items()],
+    }
+    last["outputs"] = [
+        make.dataset(
+            f"/m/{name}",
+            datasetType=kind,
+            modelTrail_model=make.facet(
+                "modelTrail_model", framework=name, modelId=name, algorithm=f"{name}.Booster"
+            ),
+        )
+        for name in versions
+    ]
+    found = {row["framework"]: row["framework_version"] for row in answers.models(log_of(events))}
+    assert versions == found

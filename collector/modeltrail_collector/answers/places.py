@@ -14,9 +14,8 @@ Own = frozenset[str]
 Apart = tuple[str, str, str, Own]
 """Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
-_COLUMNS: Final = (
-    "run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities, model_ids, made_of"
-)
+_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities,
+    model_id, part_ids, made_of"""
 
 
 def key_of(row: Row) -> Key:
@@ -58,14 +57,15 @@ def _complete(db: Database, rows: list[Row], runs: Collection[str]) -> None:
         into.setdefault((output[0], output[1], output[2]), []).append(source)
     said = db.read(
         "facets",
-        "run_id, namespace, name, list_prepend(value ->> '$.modelId', value ->> '$.partIds[*]') AS model_ids",
+        "run_id, namespace, name, value ->> '$.modelId' AS model_id, value ->> '$.partIds[*]' AS part_ids",
         runs=runs,
         where="scope = 'output' AND key = 'modelTrail_model' AND value ->> '$.modelId' IS NOT NULL",
     )
-    called = {key_of(row): row["model_ids"] for row in said}
+    called = {key_of(row): row for row in said}
     for row in rows:
         row["made_of"] = into.get(key_of(row), [])
-        row["model_ids"] = called.get(key_of(row)) if row["role"] == "output" else None
+        model = called.get(key_of(row), {}) if row["role"] == "output" else {}
+        row |= {name: model.get(name) for name in ("model_id", "part_ids")}
 
 
 def names_of(links: Collection[str] | None) -> list[Name]:
@@ -97,9 +97,9 @@ def models_of(rows: Iterable[Row]) -> dict[str, int]:
 
 def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:
     """The models that runs tell apart from the others that they made: by their names, and by digest."""
-    told = [row for row in rows if row["model_ids"] is not None]
+    told = [row for row in rows if row["model_id"] is not None]
     found: dict[tuple[str, ...], Apart] = {
-        key_of(row): (*key_of(row), frozenset(row["model_ids"])) for row in told
+        key_of(row): (*key_of(row), frozenset((row["model_id"], *(row["part_ids"] or ())))) for row in told
     }
     for row in told:
         if row["fingerprint"]:

@@ -147,7 +147,7 @@ def source(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str
 def are_same(found: pa.Table, schema: pa.Schema) -> bool:
     """Whether every file of a table has just the columns of the schema: its `statistics` count nulls of each.
 
-    They need not count those of lists, which no version added to a table that was there.
+    They need not count those of lists: a version that adds one adds another column beside it.
     """
     prefix = "null_count."
     told = {name.removeprefix(prefix) for name in found.column_names if name.startswith(prefix)}

@@ -86,7 +86,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
         "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
         "use text,"
         "rows int, kind text, capture text, registered_name text, registered_version text, "
-        "happened_at time, identities texts, model_ids texts, made_of texts"
+        "happened_at time, identities texts, model_id text, part_ids texts, made_of texts"
     ),
     "edges": _schema(
         "bucket text, run_id text, to_namespace text, to_name text, from_namespace text, from_name text, "

@@ -113,15 +113,17 @@ def _repository(root: Path) -> Repository:
     head = ask(root, "rev-parse", "HEAD", "--abbrev-ref", "HEAD")
     remotes = ask(root, "config", "--get-regexp", r"^remote\..*\.url$")
     tag = ask(root, "describe", "--exact-match", "--tags", "HEAD")
-    commit, branch = (head() or "").splitlines() or ("", "")
+    name = said(tag)
+    checked_out, urls = _all(head, remotes)
+    commit, branch = (checked_out or "").splitlines() or ("", "")
     if not commit:  # before the first one the branch has only a name
         branch = (ask(root, "symbolic-ref", "--quiet", "--short", "HEAD")() or "").strip()
     return Repository(
         root,
         commit or None,
         branch=None if branch in {"", "HEAD"} else branch,
-        url=_remote(remotes() or ""),
-        tag=(said(tag) or "").removesuffix("\n") or None,
+        url=_remote(urls or ""),
+        tag=(name or "").removesuffix("\n") or None,
     )
 
 
@@ -165,6 +167,20 @@ def said(answer: Callable[[], str | None]) -> str | None:
     with contextlib.suppress(UnansweredError):
         return answer()
     return None
+
+
+def _all(*answers: Callable[[], str | None]) -> list[str | None]:
+    """What was asked at once. Raises UnansweredError where one is missing, once none is waited for."""
+    told: list[str | None] = []
+    missing = None
+    for answer in answers:
+        try:
+            told.append(answer())
+        except UnansweredError as error:
+            missing = error
+    if missing is not None:
+        raise missing
+    return told
 
 
 def ask(folder: Path, *question: str) -> Callable[[], str | None]:

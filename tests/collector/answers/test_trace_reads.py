@@ -119,7 +119,7 @@ def test_tables_of_an_older_version_are_walked_too(make, log_of, monkeypatch) ->
     model = make.facet("modelTrail_model", modelId="first", capture="observed")
     events[1]["outputs"][0]["facets"]["modelTrail_model"] = model
     newer = schema.BY_RUN["run_datasets"]
-    older = pa.schema([field for field in newer if field.name not in {"model_ids", "made_of"}])
+    older = pa.schema([field for field in newer if field.name not in {"model_id", "part_ids", "made_of"}])
     with monkeypatch.context() as patch:
         for tables in (schema.DERIVED, reduce.FROM_FLAT):
             patch.setitem(tables, "run_datasets", older)

@@ -3,7 +3,7 @@
 -- (`evaluated`, with what the evaluation says of it). A question that starts from a name reads one bucket of these and
 -- not every day of the others.
 WITH said AS (
-    SELECT d.* EXCLUDE (model_ids), runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
+    SELECT d.* EXCLUDE (model_id, part_ids), runs.started_at, coalesce(runs.ended_at, runs.last_event_at) AS wrote_at, runs.first_event_at,
         runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
     FROM places AS d JOIN runs USING (run_id)
 ),

@@ -67,8 +67,7 @@ typed AS (
                 regexp_extract(located, '^[^:]+://[^/]+/(.*?)/?$', 1)
             )]
         END AS identities,
-        CASE WHEN model ->> '$.modelId' IS NOT NULL
-            THEN list_prepend(model ->> '$.modelId', model ->> '$.partIds[*]') END AS model_ids
+        model ->> '$.modelId' AS model_id, model ->> '$.partIds[*]' AS part_ids
     FROM said
 )
 SELECT * REPLACE (

@@ -4,6 +4,7 @@ Who records a digest and who checks it later work it out here.
 """
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,25 @@ def sha256(path: Path) -> str | None:
     except OSError:
         return None
     return found.digest if found.scope == "full" else None
+
+
+def moved(path: Path) -> Path | None:
+    """Where the file is now whose digest was taken at `path`, if it was renamed within its folder; else None.
+
+    It is the same file, untouched: of the same number (inode), size and time.
+    """
+    state = next((key[1:] for key in reversed(_cache) if key[0] == str(path)), None)
+    if state is None:
+        return None
+    try:
+        with os.scandir(path.parent) as entries:
+            for entry in itertools.islice(entries, MAX_TREE_FILES):
+                if entry.inode() == state[2] and entry.is_file(follow_symlinks=False):
+                    found = entry.stat(follow_symlinks=False)
+                    return Path(entry.path) if (found.st_size, found.st_mtime_ns) == state[:2] else None
+    except OSError:  # the folder is gone too
+        return None
+    return None
 
 
 def _file(path: Path) -> Digest:

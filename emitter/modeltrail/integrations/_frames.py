@@ -81,6 +81,8 @@ def record_written(frame: Any, given: Any) -> None:
     for place in origins.places(given):
         if sources := list(datasets.sources(frame, "other", {})):
             run.facts.add_write(sources, naming.identity(place))
+        else:
+            run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
         if hasattr(given, "flush"):  # what lies in the buffer is part of the file
             given.flush()
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end

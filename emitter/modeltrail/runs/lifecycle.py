@@ -14,7 +14,7 @@ from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import code
-from modeltrail.runs import datasets, models, outcome, process, scenes
+from modeltrail.runs import datasets, models, moved, outcome, process, scenes
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
@@ -168,6 +168,8 @@ class Lifecycle:
         self._ask()
         with guarded("looking at the code"):
             code.look_at_imported(self.facts.run_facets)
+        with guarded("looking for renamed models"):
+            moved.follow_models(self.facts)
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for evaluation in waiting:
@@ -184,6 +186,8 @@ class Lifecycle:
                 if self.facts.saved_at and read.at > self.facts.saved_at:  # too late to have shaped them
                     found.role, found.capture = "inference", "inferred"
                 self.facts.add_input(found)
+        with guarded("looking for renamed files"):
+            moved.follow_outputs(self.facts)
 
     def story(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """The event COMPLETE as it would be now, and the chunk of metrics that is not yet sent."""

@@ -1,6 +1,6 @@
 """Which files a run has read, of which it turns out later what for."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -24,6 +24,7 @@ class Reads:
 
     def __init__(self) -> None:
         self._by_place: dict[Identity, Read] = {}
+        self._before: dict[Identity, set[Identity]] = {}
         self._lock = process.Lock()
 
     def add(self, sources: Iterable[Source]) -> None:
@@ -35,6 +36,28 @@ class Reads:
                 return
             for source in sources:
                 self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
+
+    def write_of_all(self, target: Identity, inputs: Iterable[Identity]) -> None:
+        """A file is written of data that came from nowhere: of any of these inputs, or of what was read."""
+        with self._lock:
+            self._before[target] = {*inputs, *self._by_place}
+
+    def after(self, inputs: Iterable[Identity]) -> dict[Identity, set[Identity]]:
+        """Of each such file what was read, or was in memory, only after it was written: none of its sources.
+
+        Another input is one that somebody named, who may do so at any time.
+        """
+        with self._lock:
+            seen = {*self._by_place, *(each for each in inputs if each[0] == naming.IN_MEMORY)}
+            return {target: seen - known for target, known in self._before.items()}
+
+    def rename(self, moved: Mapping[Identity, Identity]) -> None:
+        """Files that were written have other names now."""
+        with self._lock:
+            self._before = {
+                moved.get(target, target): {moved.get(each, each) for each in known}
+                for target, known in self._before.items()
+            }
 
     def drop(self, inputs: Iterable[Input]) -> None:
         """These are told elsewhere: by an evaluation, which is a run of its own."""

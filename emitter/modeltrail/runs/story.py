@@ -111,6 +111,7 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
             list(facts.outputs),
             facts.unlearned(),
             LEARNED_FROM,
+            after=facts.reads.after(list(facts.inputs)),
         )
         if edges:
             facets["lineage"] = edges

@@ -120,6 +120,8 @@ def lineage(
     targets: Iterable[Identity],
     models: Mapping[Identity, Collection[Identity]],
     learned_from: frozenset[str],
+    *,
+    after: Mapping[Identity, Collection[Identity]],
 ) -> dict[str, Any] | None:
     """The facet `lineage`: what each output was really made from; None without outputs.
 
@@ -133,6 +135,7 @@ def lineage(
         targets: identities of the outputs that are no models, in the order in which they were written.
         models: identity of each model that the run made -> the sources that it did not learn from.
         learned_from: the roles that shape a model.
+        after: an output -> the inputs that were seen only after it was written.
     """
     edges: dict[Identity, dict[Identity, None]] = {}
     for step in steps:
@@ -143,7 +146,8 @@ def lineage(
             edges.setdefault(target, {}).update({source: None for source in step.sources if source != own})
     later = dict.fromkeys(targets)
     for target in list(later):
-        edges.setdefault(target, dict.fromkeys(source for source in sources if source not in later))
+        left_out = {*later, *after.get(target, ())}
+        edges.setdefault(target, dict.fromkeys(source for source in sources if source not in left_out))
         del later[target]
     taught = {source for source, role in sources.items() if role in learned_from}
     read_again = {source for step in steps for source in step.sources}

@@ -1,0 +1,59 @@
+"""Files that were renamed after a run had written them, as whatever writes a whole file or none does.
+
+What counts is the name that the file has in the end: others read it by that.
+"""
+
+from pathlib import Path
+
+import attrs
+
+from modeltrail import naming
+from modeltrail.observe import model as observed
+from modeltrail.runs import datasets
+from modeltrail.runs.facts import Facts
+from modeltrail.runs.transforms import Identity, Transform
+from modeltrail_schemas import digests
+
+
+def follow_models(facts: Facts) -> None:
+    """Give models the name that their file has now."""
+    for model in facts.models:
+        if (place := _now(model.view.namespace, model.view.name)) is not None:
+            seen = observed.look(place)
+            found = model.view.format or seen.format
+            model.view = attrs.evolve(model.view, name=seen.name, uri=seen.uri, format=found)
+
+
+def follow_outputs(facts: Facts) -> None:
+    """Give other outputs the name that they have now, also where the run read them by the other one."""
+    moved: dict[Identity, Identity] = {}
+    for identity, written in list(facts.outputs.items()):
+        if (place := _now(*identity)) is not None:
+            seen = datasets.look(place)[0]
+            del facts.outputs[identity]
+            facts.add_output(attrs.evolve(seen, facets={**written.facets, **seen.facets}))
+            moved[identity] = seen.identity
+    for identity in moved.keys() & facts.inputs.keys():
+        found = facts.inputs.pop(identity)
+        dataset, view = datasets.look(naming.local_path(moved[identity][1]))
+        fresh = datasets.Input.of(dataset, view, found.role, found.use)
+        known = found.fingerprint if found.fingerprint["scope"] != "none" else fresh.fingerprint
+        facts.inputs[dataset.identity] = attrs.evolve(found, dataset=dataset, fingerprint=known)
+    if moved:
+        facts.steps = [_renamed(step, moved) for step in facts.steps]
+        facts.writes = {moved.get(key, key): _renamed(step, moved) for key, step in facts.writes.items()}
+        facts.reads.rename(moved)
+
+
+def _now(namespace: str, name: str) -> Path | None:
+    """Where a file is that is no more where it was written; None where it is there, or gone."""
+    if namespace != naming.FILE or Path(name).exists():
+        return None
+    return digests.moved(Path(name))
+
+
+def _renamed(step: Transform, moved: dict[Identity, Identity]) -> Transform:
+    sources, targets = (
+        tuple(moved.get(each, each) for each in side) for side in (step.sources, step.targets)
+    )
+    return attrs.evolve(step, sources=sources, targets=targets)

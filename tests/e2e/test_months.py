@@ -1,5 +1,6 @@
 """What `why` says of months of changed versions, of which the real emitter told."""
 
+import json
 import os
 import subprocess
 import sys
@@ -161,6 +162,14 @@ def test_more_loans_are_rows(log) -> None:
     assert all("loan moved, and is none" in told(one, "against") for one in ranked if one["kind"] == "data")
     notes = answers.why(log, "credit@3", "credit@4")["notes"]
     assert any("drew nothing at random" in note for note in notes)
+
+
+def test_what_the_training_imported_is_recorded(log) -> None:
+    """The libraries and modules of the program are named, and nothing that is only installed."""
+    (row, *_) = answers.sql(log, "SELECT value FROM facets WHERE key = 'modelTrail_environment'")
+    names = json.loads(row["value"])["imported"]
+    assert {"helpers", "pandas", "sklearn"} <= {*names}
+    assert not {"duckdb", "lightgbm", "xgboost"} & {*names}
 
 
 def test_the_leak_is_printed(log) -> None:

@@ -34,7 +34,7 @@ _CODE_NOISE: Final = frozenset({
     "command", "cwd", "diff", "diffUri", "diffTruncated", "untrackedTruncated", "untrackedCount", "modules",
     "capture", "vcs",
 })  # fmt: skip
-_ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "capture"})
+_ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "imported", "capture"})
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (
     "labelColumn",

@@ -91,6 +91,7 @@ class ModelTrailEnvironmentRunFacet(Facet, frozen=True, kw_only=True):
         packages: installed distributions, `{"name", "version", "sha256", "source"}`, sorted by name.
         packages_sha256: of the lines `name==version`, sorted, each ended by a newline.
         os: `{"name", "version", "arch"}`.
+        imported: the top-level modules that the process had imported when the run ended, Python's own apart.
         lockfile: `{"kind", "sha256", "uri"}`.
         container: `{"image", "digest"}`.
         hardware: `{"cpuModel", "cpuCount", "memoryBytes", "accelerators": [{"vendor", "model", "count",
@@ -105,6 +106,7 @@ class ModelTrailEnvironmentRunFacet(Facet, frozen=True, kw_only=True):
     packages: Sequence[Mapping[str, Any]]
     packages_sha256: str
     os: Mapping[str, Any] | None = None
+    imported: Sequence[str] | None = None
     lockfile: Mapping[str, Any] | None = None
     container: Mapping[str, Any] | None = None
     hardware: Mapping[str, Any] | None = None

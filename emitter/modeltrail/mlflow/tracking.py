@@ -17,7 +17,7 @@ from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, joining, names, record
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
-from modeltrail.observe import code
+from modeltrail.observe import code, environment
 from modeltrail.runs import Run, outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -127,6 +127,7 @@ class Tracking:
             self._last_values(run, found, self._server.time(at))
             with guarded("looking at the code"):
                 code.look_at_imported(found.seen.run_facets)
+                environment.look_at_imported(found.seen.run_facets)
             facts = self._with_seen(self._server.facts(run), found)
             self._emit(kind, at, facts, found, errorMessage=error)
 

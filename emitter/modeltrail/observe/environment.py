@@ -7,7 +7,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -66,6 +67,14 @@ def _look(_: int) -> ModelTrailEnvironmentRunFacet:
         container=_container(),
         hardware=_hardware(),
     )
+
+
+def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
+    """Say in the facet `modelTrail_environment` what this process has come to import; if there is one."""
+    key = ModelTrailEnvironmentRunFacet.KEY
+    if (seen := run_facets.get(key)) is not None:
+        names = (name for name in list(sys.modules) if "." not in name and not name.startswith("_"))
+        run_facets[key] = {**seen, "imported": sorted({*names} - sys.stdlib_module_names)}
 
 
 def variables() -> dict[str, str]:

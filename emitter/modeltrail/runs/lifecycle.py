@@ -13,7 +13,7 @@ import msgspec
 from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
 from modeltrail.guard import guarded, warn_once
-from modeltrail.observe import code
+from modeltrail.observe import code, environment
 from modeltrail.runs import datasets, models, moved, outcome, process, scenes
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -170,6 +170,8 @@ class Lifecycle:
             code.look_at_imported(self.facts.run_facets)
         with guarded("looking for renamed models"):
             moved.follow_models(self.facts)
+        with guarded("looking at the environment"):
+            environment.look_at_imported(self.facts.run_facets)
         with self._lock:
             waiting, self._waiting = self._waiting, []
         for evaluation in waiting:

@@ -17,9 +17,9 @@ PARAMS = "modelTrail_hyperparameters"
 
 @pytest.fixture
 def asked(make, log_of):
-    """The answer of two trainings in these environments; `change` does something to the second."""
+    """The answer of two trainings in these environments, with these defaults of each."""
 
-    def asked(before: dict, after: dict, change=lambda _: None, params=lambda _: []) -> dict:
+    def asked(before: dict, after: dict, params=(), imported: list | None = None) -> dict:
         events = []
         for number, packages in ((1, before), (2, after)):
             at = make.base + timedelta(days=number)
@@ -28,14 +28,13 @@ def asked(make, log_of):
             facets["modelTrail_codeState"] |= {"commit": "1" * 40, "dirty": False}
             told = [{"name": name, "version": version} for name, version in packages.items()]
             facets["modelTrail_environment"] = make.facet("modelTrail_environment", packages=told, **PYTHON)
+            facets["modelTrail_environment"] |= {"imported": imported} if imported else {}
             facets["modelTrail_training"] |= {"framework": "sklearn"}
             facets["modelTrail_featureTransformations"]["steps"] = []
             facets[PARAMS]["params"] = [
                 {"name": name, "value": values[number - 1], "origin": "default", "type": "object"}
-                for name, *values in params(number)
+                for name, *values in params
             ]
-            if number == 2:
-                change(made[1])
             events += made
         return answers.why(log_of(events), "churn@2")
 
@@ -54,6 +53,18 @@ def test_the_framework_comes_first_and_what_came_or_went_last(asked) -> None:
     ] == told(asked(BEFORE, AFTER))
 
 
+def test_what_no_run_imported_does_not_compute(asked) -> None:
+    """Of other versions those that a run imported are what computes, and so is what came and was imported."""
+    before = {"scikit-learn": "1.9.1", "numpy": "2.4.6", "duckdb": "2.0.1", "acme": "1.0", "zope": "1.0"}
+    after = {"scikit-learn": "1.9.1", "numpy": "2.4.5", "duckdb": "2.1.0", "acme": "1.1", "zope": "1.1"}
+    names = ["acme", "numpy", "pyarrow", "sklearn"]
+    answer = asked(before, after | {"pyarrow": "26.0.1"}, imported=names)
+    assert [
+        ("possible", "environment", "numpy 2.4.6 → 2.4.5, pyarrow not there → 26.0.1"),
+        ("unlikely", "environment", "acme 1.0 → 1.1, duckdb 2.0.1 → 2.1.0, zope 1.0 → 1.1"),
+    ] == told(answer)
+
+
 def test_a_framework_that_came_computes(asked) -> None:
     """The model's own framework is what computes, also where the other side had none."""
     cause = asked({}, {"scikit-learn": "1.9.1"})["causes"][0]
@@ -63,7 +74,7 @@ def test_a_framework_that_came_computes(asked) -> None:
 def test_defaults_that_a_library_renamed_stand_below_it(asked) -> None:
     """Values that say that nothing is set are told with the library, and are no causes of their own."""
     renamed = [("l1_ratio", 0.0, None), ("penalty", "deprecated", "l2"), ("same", 1, 1)]
-    answer = asked({"scikit-learn": "1.9.1"}, {"scikit-learn": "1.7.2"}, params=lambda _: renamed)
+    answer = asked({"scikit-learn": "1.9.1"}, {"scikit-learn": "1.7.2"}, params=renamed)
     assert [("possible", "environment"), ("unlikely", "parameters"), ("unlikely", "parameters")] == [
         one[:2] for one in told(answer)
     ]
@@ -75,24 +86,14 @@ def test_defaults_that_a_library_renamed_stand_below_it(asked) -> None:
 def test_another_default_makes_the_library_a_strong_cause(asked) -> None:
     """Ten trees or a hundred is a strong cause, which is the library's."""
     trees = [("n_estimators", 10, 100)]
-    answer = asked({"scikit-learn": "0.21.3"}, {"scikit-learn": "0.22"}, params=lambda _: trees)
+    answer = asked({"scikit-learn": "0.21.3"}, {"scikit-learn": "0.22"}, params=trees)
     assert ("strong", "environment", "scikit-learn 0.21.3 → 0.22") == told(answer)[0]
 
 
 def test_a_default_of_ones_own_is_a_strong_cause(asked) -> None:
     """Where no library differs another default is as strong as any parameter."""
-    answer = asked(BEFORE, BEFORE, params=lambda _: [("n_estimators", 10, 100)])
+    answer = asked(BEFORE, BEFORE, params=[("n_estimators", 10, 100)])
     assert [("strong", "parameters", "n_estimators")] == told(answer)
-
-
-def patched(make, patch: str):
-    """A change of the second training: what is not committed."""
-
-    def change(event) -> None:
-        state = event["run"]["facets"]["modelTrail_codeState"]
-        state |= {"dirty": True, "diff": patch, "diffSha256": make.digest(patch)}
-
-    return change
 
 
 def printed(make, log_of, patch: str) -> str:
@@ -101,9 +102,10 @@ def printed(make, log_of, patch: str) -> str:
     for number in (1, 2):
         at = make.base + timedelta(days=number)
         made = copy.deepcopy(make.train(number, at, features="f", strength=1.0))
-        made[1]["run"]["facets"]["modelTrail_codeState"] |= {"commit": "1" * 40, "dirty": False}
+        state = made[1]["run"]["facets"]["modelTrail_codeState"]
+        state |= {"commit": "1" * 40, "dirty": False}
         if number == 2:
-            patched(make, patch)(made[1])
+            state |= {"dirty": True, "diff": patch, "diffSha256": make.digest(patch)}
             fields = made[1]["inputs"][0]["facets"]["schema"]["fields"]
             fields.append({"name": "late_share", "type": "double"})
         events += made

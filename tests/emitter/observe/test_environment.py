@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import sys
 
 import pytest
 
@@ -152,3 +153,17 @@ def test_variables_that_a_result_depends_on_are_told(monkeypatch):
         "XLA_FLAGS": "--token=[redacted]",
     } == environment.variables()
     assert environment._SITE == wrapper._SITE
+
+
+def test_what_the_process_imported_is_told(fresh, monkeypatch):
+    """Top-level modules by name, neither Python's own nor private ones; without a facet nothing is told."""
+    for name in ("acme", "acme.inner", "_acme"):
+        monkeypatch.setitem(sys.modules, name, None)
+    told = {"modelTrail_environment": environment.look().to_dict()}
+    environment.look_at_imported(told)
+    names = told["modelTrail_environment"]["imported"]
+    assert sorted(names) == names
+    assert {"acme", "modeltrail", "pytest"} <= {*names}
+    assert not {"acme.inner", "_acme", "json", "sys"} & {*names}
+    environment.look_at_imported(nothing := {})
+    assert {} == nothing

@@ -31,11 +31,12 @@ _INSTALLED_AS: Final = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn
 def candidates(found: Found) -> list[Cause]:
     """What computes, in another version; and all else.
 
-    A computing library that one side lacks is among the rest: the program of that side did without it.
+    What is known to compute is among the rest where no run imported it. Where nobody said what was imported
+    that is what one side lacks: its program did without.
     """
-    own = _libraries(found)
-    rows = sorted(found.made.environment(), key=lambda row: _order(row, own))
-    near = [row for row in rows if _computes(row, own)]
+    own, imported = _libraries(found), _imported(found)
+    rows = sorted(found.made.environment(), key=lambda row: _order(row, own, imported or frozenset()))
+    near = [row for row in rows if _computes(row, own, imported)]
     where = said_by_both(found, "modelTrail_environment", "processing_engine")
     causes = []
     for some, what, strength in (
@@ -84,28 +85,36 @@ def _libraries(found: Found) -> frozenset[str]:
     return frozenset(_installed_as(name) for name in said)
 
 
+def _imported(found: Found) -> frozenset[str] | None:
+    """The packages that either run imported; None where one of them did not say."""
+    said = [story.find("modelTrail_environment") for story in (found.before, found.after)]
+    names = [one.value.get("imported") if one else None for one in said]
+    if any(not isinstance(one, list) for one in names):
+        return None
+    return frozenset(_installed_as(str(name)) for one in names for name in as_list(one))
+
+
 def _installed_as(name: str) -> str:
     name = re.sub(r"[-_.]+", "-", name).lower()
     return _INSTALLED_AS.get(name, name)
 
 
-def _order(row: Row, own: frozenset[str]) -> tuple[bool, ...]:
-    """The run's own libraries first, then other versions, then what came or went."""
+def _order(row: Row, own: frozenset[str], imported: frozenset[str]) -> tuple[bool, ...]:
+    """The run's own libraries, other versions, what came or went; of each what was imported first."""
+    name = _installed_as(row["name"])
     return (
-        _installed_as(row["name"]) not in own,
+        name not in own,
         None in (row["before"], row["after"]),
         row["kind"] != "package",
-        not _is_known(row),
+        name not in imported,
+        name not in _COMPUTES,
     )
 
 
-def _computes(row: Row, own: frozenset[str]) -> bool:
+def _computes(row: Row, own: frozenset[str], imported: frozenset[str] | None) -> bool:
     if row["kind"] != "package":
         return row["name"].lower() in {"python.version", "os.arch", "engine"}
-    if _installed_as(row["name"]) in own:
-        return True
-    return _is_known(row) and None not in (row["before"], row["after"])
-
-
-def _is_known(row: Row) -> bool:
-    return _installed_as(row["name"]) in _COMPUTES
+    name = _installed_as(row["name"])
+    if name in own or name not in _COMPUTES:
+        return name in own
+    return None not in (row["before"], row["after"]) if imported is None else name in imported

@@ -6,23 +6,27 @@ is what MLflow was told: `declared`, but for what could be seen besides.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from modeltrail import settings, standard
 from modeltrail.context import Parent
-from modeltrail.event import EventType
+from modeltrail.event import Dataset, EventType
 from modeltrail.facets import (
     ModelTrailEnvironmentRunFacet,
     ModelTrailMetricSeriesRunFacet,
     metric_entry,
 )
 from modeltrail.guard import guarded
-from modeltrail.mlflow import datasets, models, names
+from modeltrail.mlflow import datasets, joining, models, names
+from modeltrail.mlflow.joining import Made
 from modeltrail.naming import is_uri
+from modeltrail.runs import learned
+from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 from modeltrail.runs.story import Teller
 
@@ -87,8 +91,17 @@ class Server:
             top = self.store.get_run(parent_id)
         return None if top is run else self._named(top)
 
-    def facts(self, run: Any, *, whole: bool = True) -> Facts:
-        """What the record of a run says: its tags, and of the `whole` of it all else."""
+    def facts(
+        self, run: Any, *, whole: bool = True, seen: Sequence[Input] = (), made: Sequence[Made] = ()
+    ) -> Facts:
+        """What the record of a run says: its tags, and of the `whole` of it all else.
+
+        Args:
+            run: it.
+            whole: whether to tell more than its tags.
+            seen: the files that it reads, as they were seen.
+            made: how its models came about, where a run of ours saw that.
+        """
         facts = Facts(capture="declared")
         tags = run.data.tags
         facts.add_tags(_tags(run))
@@ -97,17 +110,32 @@ class Server:
         if not whole:
             return facts
         facts.params.add(run.data.params, "explicit")
-        read_at = names.time(run.info.start_time, live=False)
-        job = self.job(run.info.experiment_id)
-        found = list(datasets.inputs(run, job, read_at, here=self.here))
-        for _, used in found:
-            facts.add_input(used)
-        known = {(told.name, told.digest): used.dataset for told, used in found}
+        fits = {each.fit: learned.take_over_fit(facts, each.facts, each.fit) for each in dict.fromkeys(made)}
+        known = self._add_inputs(facts, run, seen, made, fits)
         for metric in run.data._metric_objs:  # noqa: SLF001  the public view has values alone
             facts.metrics.set_last(metric.key, metric.value, **_details(metric, known))
+        of_models = {each.model_id: fits[each.fit] for each in made}
         for model in self.models(run):
+            model.fit = of_models.get(getattr(model, "model_id", ""))
             facts.models.append(model)
+        facts.tell_apart()
         return facts
+
+    def _add_inputs(
+        self,
+        facts: Facts,
+        run: Any,
+        seen: Sequence[Input],
+        made: Sequence[Made],
+        fits: Mapping[Fit | None, Fit | None],
+    ) -> dict[tuple[str, str], Dataset]:
+        """Write down what a run reads; each dataset by MLflow's name and digest."""
+        read_at = names.time(run.info.start_time, live=False)
+        told = list(datasets.inputs(run, self.job(run.info.experiment_id), read_at, here=self.here))
+        every = [used for _, used in told]
+        for used in sorted(joining.inputs([*every, *seen], made), key=datasets.rank):
+            facts.add_input(attrs.evolve(used, fits=frozenset(filter(None, map(fits.get, used.fits)))))
+        return {(entity.name, entity.digest): used.dataset for entity, used in told}
 
     def models(self, run: Any) -> Iterator[Model]:
         """The models that a run made."""

@@ -15,10 +15,11 @@ from modeltrail import event as events
 from modeltrail.context import Parent
 from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, joining, names, record
+from modeltrail.mlflow.joining import Made
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
 from modeltrail.observe import code
-from modeltrail.runs import Run, outcome, process
+from modeltrail.runs import outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.series import Series
@@ -34,7 +35,7 @@ class _Open:
         seen: what this process saw of its environment and code.
         inputs: the files that it was said to read, as they were then.
         series: the values of metrics that are not told yet.
-        ours: the run of ours around it, if that saw the object which was logged as its model.
+        made: how its models came about, where a run of ours saw that.
     """
 
     identity: Parent
@@ -42,7 +43,7 @@ class _Open:
     seen: Facts = attrs.field(factory=Facts)
     inputs: list[Input] = attrs.field(factory=list)
     series: Series = attrs.field(factory=Series)
-    ours: Run | None = None
+    made: list[Made] = attrs.field(factory=list)
 
 
 _open: dict[str, _Open] = {}
@@ -85,7 +86,7 @@ class Tracking:
                 found.parent = found.parent or context.parent()
                 found.seen.look_around()
             found.identity = attrs.evolve(found.identity, root=found.parent.top if found.parent else None)
-            facts = self._with_seen(self._server.facts(run, whole=False), found)
+            facts = story(self._server, run, found, whole=False)
             self._emit("START", run.info.start_time, facts, found)
             process.end_at_exit()  # before the transport is closed
 
@@ -126,7 +127,7 @@ class Tracking:
             self._last_values(run, found, self._server.time(at))
             with guarded("looking at the code"):
                 code.look_at_imported(found.seen.run_facets)
-            facts = self._with_seen(self._server.facts(run), found)
+            facts = story(self._server, run, found)
             self._emit(kind, at, facts, found, errorMessage=error)
 
         return finish
@@ -137,9 +138,9 @@ class Tracking:
             return None
 
         def finish(told: Any) -> None:
-            ours = joining.logged(told, self._server.registry)
-            if ours is not None and told.source_run_id:
-                self._by_id(told.source_run_id).ours = ours
+            made = joining.logged(told, self._server.registry)
+            if made is not None and told.source_run_id:
+                self._by_id(told.source_run_id).made.append(made)
 
         return finish
 
@@ -174,15 +175,6 @@ class Tracking:
                 told = datasets.of(each, found.identity.name, events.now(), here=True)
                 found.inputs.extend(datasets.seen(told, each, found.identity.name))
 
-    def _with_seen(self, facts: Facts, found: _Open) -> Facts:
-        facts.run_facets.update(found.seen.run_facets)
-        facts.job_facets.update(found.seen.job_facets)
-        for used in found.inputs:
-            facts.add_input(used)
-        for used in joining.learned(found.ours) if found.ours else ():
-            facts.add_source(used)
-        return facts
-
     def _last_values(self, run: Any, found: _Open, at: str) -> None:
         """What is left of the series; where this process did not see it, all that MLflow keeps."""
         if self._in_server:
@@ -197,6 +189,17 @@ class Tracking:
         at = self._server.time(milliseconds)
         with process.Section():
             transports.emit(record.event(kind, at, facts, found.identity, found.parent, **run_facets))
+
+
+def story(server: Server, run: Any, found: _Open | None = None, *, whole: bool = True) -> Facts:
+    """What the record of a run says, with what this process saw of it while it goes on here."""
+    found = found or _open.get(run.info.run_id)
+    if found is None:
+        return server.facts(run, whole=whole)
+    facts = server.facts(run, whole=whole, seen=found.inputs, made=found.made)
+    facts.run_facets.update(found.seen.run_facets)
+    facts.job_facets.update(found.seen.job_facets)
+    return facts
 
 
 def parent_of(run_id: str) -> Parent | None:

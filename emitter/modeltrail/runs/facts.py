@@ -41,7 +41,7 @@ DECLARABLE: Final = frozenset(
 class Facts:
     """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it.
 
-    `capture` says how its parameters and metrics came to be known.
+    `capture` says how its parameters and metrics came to be known, unless another run's are taken over.
     """
 
     def __init__(self, job_type: str | None = None, capture: Capture = "observed") -> None:
@@ -56,7 +56,7 @@ class Facts:
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.more_steps: list[tuple[Fit | None, Mapping[str, Any]]] = []
         self.fits = Fits()
-        self.params = Params()
+        self.params = Params(capture)
         self.metrics = Metrics()
         self.training = Training()
         self.declared: dict[str, Any] = {}
@@ -209,14 +209,6 @@ class Facts:
             if location := code.location():
                 self.job_facets["sourceCodeLocation"] = location
 
-    def learned_as(self, other: "Facts") -> None:
-        """Take over how a model came about that another run made."""
-        with self._lock:
-            self.inputs.update(other.inputs)
-            self.steps, self.more_steps = [*other.steps], [*other.more_steps]
-            self.training.take_over(other.training)
-            self.params.take_over(other.params)
-
     # --- models ------------------------------------------------------------
 
     def add_model(self, view: ModelView, name: str | None, source: object) -> Model:
@@ -233,11 +225,15 @@ class Facts:
             made.remember(source, self.fits.of(source))
             self.models.append(made)
             self._came_of(made, before)
-            are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
-            for each in self.models:
-                each.is_of_several = are_several
-                each.is_told_apart = each.fit in self._apart()
+            self.tell_apart()
         return made
+
+    def tell_apart(self) -> None:
+        """What the models say of themselves, where the run makes several."""
+        are_several = len({each.view.algorithm for each in self.models} - {None}) > 1
+        for each in self.models:
+            each.is_of_several = are_several
+            each.is_told_apart = each.fit in self._apart()
 
     def _came_of(self, made: Model, before: Fit | None) -> None:
         """A model came of its fit; where an earlier one of the same object was, nothing is left of that."""
@@ -377,7 +373,7 @@ class Facts:
         return self.training.facet(made[-1].view if made else ModelView("", ""), self._apart())
 
     def _hyperparameters(self) -> Facet | None:
-        return self.params.facet(self._apart(), self.capture)
+        return self.params.facet(self._apart())
 
     def _transformations(self) -> Facet | None:
         apart = self._apart()

@@ -1,4 +1,4 @@
-"""What MLflow is told that a run of ours saw: the object that is logged as a model, the frame it was fitted on.
+"""What MLflow is told that a run of ours saw: the object that is logged as a model, the frame it came of.
 
 So the logged model is an output of that run too, what was scored of the object was scored of it, and MLflow's
 run made it as ours saw. A frame that MLflow has a word for and ours the content of is told once.
@@ -62,7 +62,7 @@ def logged(told: Any, registry: str) -> Made | None:
 
 
 def inputs(told: Iterable[Input], made: Iterable[Made]) -> Iterator[Input]:
-    """What the run learned from: as MLflow was told, with the content that ours saw; and what ours saw besides."""
+    """What MLflow was told that a run read, with the content that ours saw; and what ours saw besides."""
     seen = {used.dataset.identity: used for each in made for used in learned.data_of(each.facts, each.fit)}
     for used in told:
         same = next((key for key, other in seen.items() if _is_same_frame(used, other)), None)

@@ -79,14 +79,15 @@ def registration(
     told: Any, registry: str, action: str | None, at: str, capture: Capture, **known: Any
 ) -> ModelTrailRegistrationDatasetFacet:
     """What happened to a version; `known` are further fields of the facet."""
-    stage = told.current_stage if told.current_stage not in {None, "", "None"} else None
+    is_gone = action == "delete"  # and with it what MLflow still says of it
+    stage = None if is_gone or told.current_stage in {"", "None"} else told.current_stage
     return ModelTrailRegistrationDatasetFacet(
         registry={"system": "mlflow", "uri": registry},
         name=told.name,
         version=str(told.version),
         at=at,
         logical_id=told.model_id or None,
-        aliases=sorted(told.aliases or ()),
+        aliases=[] if is_gone else sorted(told.aliases or ()),
         stage=stage,
         action=action,
         capture=capture,

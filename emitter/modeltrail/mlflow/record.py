@@ -167,6 +167,23 @@ def event(
     return {**told, "eventTime": at}
 
 
+def only(told: dict[str, Any], output: tuple[str, str]) -> dict[str, Any]:
+    """The event with one output, and the names of all else.
+
+    What happens after the end of a run is told by somebody who may have seen less of it than who ended it.
+    """
+    run, job = told["run"]["facets"], told["job"]["facets"]
+    told["run"]["facets"] = {key: run[key] for key in ("parent",) if key in run}
+    told["job"]["facets"] = {key: job[key] for key in ("jobType", "lineage") if key in job}
+    for side in ("inputs", "outputs"):
+        names_alone = [{key: each[key] for key in ("namespace", "name")} for each in told[side]]
+        told[side] = [
+            each if tuple(name.values()) == output else name
+            for each, name in zip(told[side], names_alone, strict=True)
+        ]
+    return told
+
+
 def chunk_event(chunk: Mapping[str, Any], at: str, identity: Parent, parent: Parent | None) -> dict[str, Any]:
     """An event RUNNING with values of metrics."""
     return {**Teller(identity, parent).tell_chunk(Facts(), chunk), "eventTime": at}

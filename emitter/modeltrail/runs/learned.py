@@ -53,7 +53,9 @@ def take_over_fit(facts: Facts, other: Facts, fit: Fit | None) -> Fit | None:
 
 def data_of(facts: Facts, fit: Fit | None) -> list[Input]:
     """What a run learned from, as far as this fit may have."""
-    return [used for used in list(facts.inputs.values()) if used.role in LEARNED_FROM and _may_be_of(used, fit)]
+    return [
+        used for used in list(facts.inputs.values()) if used.role in LEARNED_FROM and _may_be_of(used, fit)
+    ]
 
 
 def _may_be_of(used: Input, fit: Fit | None) -> bool:

@@ -45,7 +45,7 @@ class Params:
             self._redacted |= other._redacted  # noqa: SLF001
 
     def take_over_fit(self, other: "Params", fit: Fit | None, mine: Fit | None) -> None:
-        """Write down what another run did for one fit, which is `mine` here, but for what is known already."""
+        """Write down what another run did for one fit, `mine` here, but for what is known already."""
         with self._lock:
             known = {name for _, component, name in self._entries if component is None}
             self._capture = self._capture if known else other._capture  # noqa: SLF001  one of ours
@@ -66,7 +66,9 @@ class Params:
             redacted = sorted(self._redacted)
         if not found:
             return None
-        return ModelTrailHyperparametersRunFacet(params=found, redacted=redacted or None, capture=self._capture)
+        return ModelTrailHyperparametersRunFacet(
+            params=found, redacted=redacted or None, capture=self._capture
+        )
 
     def execution(self) -> dict[str, Any] | None:
         """The standard facet that says them as text; None without parameters."""

@@ -8,6 +8,7 @@ stores      the entry points: MLflow's own store, watched     tracking    what a
 record      from MLflow's record of a run to its events       registry    what happens to model versions
 datasets    its datasets                                      models      its models
 names       its ids, URIs and times                           artifacts   what goes through a server
+evaluations what was scored on its datasets
 joining     what our own runs saw of it
 backfill    what a server has, told afterwards
 ```

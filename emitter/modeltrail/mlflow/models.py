@@ -108,9 +108,9 @@ def see(folder: str, destination: str, made: object) -> None:
     view = _view(destination if naming.local_path(destination) is not None else folder)
     if made is not None:
         with guarded("looking at the object that is logged"):
-            said = observed.describe(made)
-            known = {"algorithm": said.algorithm, "task": said.task, "parameter_count": said.parameter_count}
-            view = attrs.evolve(view, **known)
+            object_ = observed.describe(made)
+            view = attrs.evolve(view, algorithm=object_.algorithm, task=object_.task)
+            view = attrs.evolve(view, parameter_count=object_.parameter_count)
     namespace, name = naming.identity(destination)
     uri = view.uri if naming.local_path(destination) is not None else destination
     _seen[destination.rstrip("/")] = attrs.evolve(view, namespace=namespace, name=name, uri=uri)

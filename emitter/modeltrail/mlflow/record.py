@@ -20,13 +20,13 @@ from modeltrail.facets import (
     metric_entry,
 )
 from modeltrail.guard import guarded
-from modeltrail.mlflow import datasets, joining, models, names
+from modeltrail.mlflow import datasets, evaluations, joining, models, names
+from modeltrail.mlflow.evaluations import Entity, Scores
 from modeltrail.mlflow.joining import Made
 from modeltrail.naming import is_uri
 from modeltrail.runs import learned
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
-from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 from modeltrail.runs.story import Teller
 
@@ -111,9 +111,14 @@ class Server:
             return facts
         facts.params.add(run.data.params, "explicit")
         fits = {each.fit: learned.take_over_fit(facts, each.facts, each.fit) for each in dict.fromkeys(made)}
-        known = self._add_inputs(facts, run, seen, made, fits)
+        scores = self._scores(run)
+        told = self._told(run, scores)
+        for used in sorted(joining.inputs([*(each for _, each in told), *seen], made), key=datasets.rank):
+            facts.add_input(attrs.evolve(used, fits=frozenset(filter(None, map(fits.get, used.fits)))))
+        known, measured = {key: used.dataset for key, used in told}, evaluations.moments(scores)
         for metric in run.data._metric_objs:  # noqa: SLF001  the public view has values alone
-            facts.metrics.set_last(metric.key, metric.value, **_details(metric, known))
+            on = measured.get(evaluations.moment(metric), (metric.dataset_name, metric.dataset_digest))
+            facts.metrics.set_last(metric.key, metric.value, **_details(metric, known.get(on)))
         of_models = {each.model_id: fits[each.fit] for each in made}
         for model in self.models(run):
             model.fit = of_models.get(getattr(model, "model_id", ""))
@@ -121,21 +126,28 @@ class Server:
         facts.tell_apart()
         return facts
 
-    def _add_inputs(
-        self,
-        facts: Facts,
-        run: Any,
-        seen: Sequence[Input],
-        made: Sequence[Made],
-        fits: Mapping[Fit | None, Fit | None],
-    ) -> dict[tuple[str, str], Dataset]:
-        """Write down what a run reads; each dataset by MLflow's name and digest."""
+    def _told(self, run: Any, scores: Iterable[Scores]) -> list[tuple[Entity, Input]]:
+        """The datasets of a run; one that nobody said what for, and a model was scored on, is for a test."""
         read_at = names.time(run.info.start_time, live=False)
-        told = list(datasets.inputs(run, self.job(run.info.experiment_id), read_at, here=self.here))
-        every = [used for _, used in told]
-        for used in sorted(joining.inputs([*every, *seen], made), key=datasets.rank):
-            facts.add_input(attrs.evolve(used, fits=frozenset(filter(None, map(fits.get, used.fits)))))
-        return {(entity.name, entity.digest): used.dataset for entity, used in told}
+        scored, found = {each.data for each in scores}, []
+        for entity, used in datasets.inputs(run, self.job(run.info.experiment_id), read_at, here=self.here):
+            key = (entity.name, entity.digest)
+            is_test = used.role is None and key in scored
+            found.append((key, attrs.evolve(used, role="test") if is_test else used))
+        return found
+
+    def evaluations(self, run: Any, facts: Facts) -> Iterator[tuple[str, Facts]]:
+        """What a run scored of logged models, each as a run of its own: its id, and what is known of it."""
+        scores = self._scores(run)
+        known = {key: used.dataset for key, used in self._told(run, scores)}
+        yield from evaluations.runs(run, scores, facts, known, self.registry)
+
+    def _scores(self, run: Any) -> list[Scores]:
+        if not getattr(run.inputs, "dataset_inputs", None):
+            return []
+        read, made = getattr(run.inputs, "model_inputs", ()), getattr(run.outputs, "model_outputs", ())
+        ids = dict.fromkeys(each.model_id for each in (*(read or ()), *(made or ())))
+        return evaluations.found(run, map(self.store.get_logged_model, ids))
 
     def models(self, run: Any) -> Iterator[Model]:
         """The models that a run made."""
@@ -149,6 +161,13 @@ class Server:
             for path in models.from_history(run.data.tags):
                 where = f"{run.info.artifact_uri}/{path}"
                 yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def evaluated(server: Server, run: Any, facts: Facts, around: Parent, at: str) -> Iterator[dict[str, Any]]:
+    """The events of a run's evaluations, which are below it."""
+    for run_id, judged in server.evaluations(run, facts):
+        own = Parent(run_id, around.namespace, f"{around.name}.evaluate", around.top)
+        yield event("COMPLETE", at, judged, own, around)
 
 
 def event(
@@ -237,9 +256,8 @@ def whole_history(store: Any) -> Callable[[str, str], Iterator[Any]]:
     return ask
 
 
-def _details(metric: Any, known: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+def _details(metric: Any, dataset: Dataset | None) -> dict[str, Any]:
     details: dict[str, Any] = {"step": metric.step, "at": names.time(metric.timestamp, live=False)}
-    dataset = known.get((metric.dataset_name, metric.dataset_digest))
     if dataset is not None:
         details["dataset"] = {"namespace": dataset.namespace, "name": dataset.name}
     return details

@@ -129,6 +129,9 @@ class Tracking:
                 code.look_at_imported(found.seen.run_facets)
             facts = story(self._server, run, found)
             self._emit(kind, at, facts, found, errorMessage=error)
+            with guarded("telling of evaluations"):
+                for told in record.evaluated(self._server, run, facts, found.identity, self._server.time(at)):
+                    transports.emit(told)
 
         return finish
 

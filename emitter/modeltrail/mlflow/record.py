@@ -146,21 +146,35 @@ class Server:
         if not getattr(run.inputs, "dataset_inputs", None):
             return []
         read, made = getattr(run.inputs, "model_inputs", ()), getattr(run.outputs, "model_outputs", ())
-        ids = dict.fromkeys(each.model_id for each in (*(read or ()), *(made or ())))
-        return evaluations.found(run, map(self.store.get_logged_model, ids))
+        return evaluations.found(run, self._logged([*(read or ()), *(made or ())]))
+
+    def _logged(self, named: Iterable[Any]) -> Iterator[Any]:
+        """The logged models that a run names, as far as they are still there."""
+        for model_id in dict.fromkeys(each.model_id for each in named):
+            if (told := or_none(self.store.get_logged_model, model_id)) is not None:
+                yield told
 
     def models(self, run: Any) -> Iterator[Model]:
         """The models that a run made."""
         algorithm = run.data.tags.get(models.ALGORITHM)
         logged = getattr(run.outputs, "model_outputs", None) or ()
-        for model_id in dict.fromkeys(each.model_id for each in logged):
+        for told in self._logged(logged):
             with guarded("looking at a logged model"):
-                told = self.store.get_logged_model(model_id)
                 yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
         if not logged:
             for path in models.from_history(run.data.tags):
                 where = f"{run.info.artifact_uri}/{path}"
                 yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def or_none(ask: Callable[..., Any], *args: Any) -> Any:
+    """What MLflow answers; None where it has no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask(*args)
+    except MlflowException:
+        return None
 
 
 def evaluated(server: Server, run: Any, facts: Facts, around: Parent, at: str) -> Iterator[dict[str, Any]]:

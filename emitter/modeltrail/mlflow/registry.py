@@ -6,7 +6,7 @@ the same run, is a run of its own, of the job `{name}.register`: so nothing repl
 
 import copy
 import getpass
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -111,7 +111,7 @@ class Registry:
 
     def delete_model_version(self, name: str, version: Any) -> Finish:
         """A version is deleted."""
-        before = _or_none(self._store.get_model_version, name, version)
+        before = record.or_none(self._store.get_model_version, name, version)
         return lambda _: self._deleted([before])
 
     def delete_registered_model(self, name: str) -> Finish:
@@ -148,7 +148,7 @@ class Registry:
 
     def _holder(self, name: str, alias: str) -> Any:
         """The version that has an alias; None if none has it."""
-        return _or_none(self._store.get_model_version_by_alias, name, alias)
+        return record.or_none(self._store.get_model_version_by_alias, name, alias)
 
     def _of_stage(self, name: str, stage: str) -> list[Any]:
         wanted = stage.lower()
@@ -255,7 +255,7 @@ class Versions:
 
     def _run(self, version: Any) -> Any:
         """The run that made it, unless that was on another server, or is deleted."""
-        return _or_none(self.server.store.get_run, version.run_id) if version.run_id else None
+        return record.or_none(self.server.store.get_run, version.run_id) if version.run_id else None
 
     def _is_first(self, version: Any) -> bool:
         """Whether no other version of the name came of the run: of one dataset a run has one version."""
@@ -318,16 +318,6 @@ def own_event(
     facts.add_tags(tags or {})
     identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
     return record.event("COMPLETE", at, facts, identity, parent)
-
-
-def _or_none(ask: Callable[..., Any], *args: Any) -> Any:
-    """What MLflow answers; None where it has no such thing."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return ask(*args)
-    except MlflowException:
-        return None
 
 
 def _previous(version: Any) -> dict[str, Any] | None:

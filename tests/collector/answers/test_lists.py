@@ -38,7 +38,7 @@ def test_of_an_unknown_class_the_library_is_told(make, log_of) -> None:
         if (training := event["run"]["facets"].get("modelTrail_training")) is not None:
             training["algorithm"] = "unknown"
     said = CliRunner().invoke(commands.models, ["--log", log_of(events).uri], catch_exceptions=False).stdout
-    assert "unknown (sklearn)" in said
+    assert "unknown (scikit-learn)" in said
 
 
 def test_runs_by_job_state_and_parent(make, log_of) -> None:

@@ -258,6 +258,15 @@ def test_a_model_is_an_output_with_its_bytes_and_signature(bridged, told, here) 
     assert [f"{here}/churn.csv"] == [each["name"] for each in edge["inputs"]]
 
 
+def test_a_model_that_is_deleted_before_its_run_ends_costs_nothing(bridged, told) -> None:
+    """A run whose logged model is gone again is told to its end, with all but that model."""
+    with bridged.start_run() as run:
+        gone = bridged.create_external_model(name="gone")
+        kept = bridged.create_external_model(name="kept")
+        bridged.MlflowClient().delete_logged_model(gone.model_id)
+    assert [f"logged_models/{kept.model_id}"] == [each["name"] for each in of(told, run)["outputs"]]
+
+
 def test_a_model_that_only_the_old_tag_names_is_an_output_too(bridged, told, here) -> None:
     """A model among a run's artifacts, as MLflow 2 saved them, is an output by the place where it lies."""
     with bridged.start_run() as run:

@@ -218,6 +218,7 @@ class Versions:
         model = attrs.evolve(self._model(version, run), registration=facet)
         if run is not None and self._is_first(version):
             told = self._of_run(run, model, at)
+            # of a run that is over its last event has said all else, and may have known more
             is_late = run.info.end_time is not None and version.creation_timestamp > run.info.end_time
             return record.only(told, model.identity) if is_late else told
         own = names.made_id("version", self.namespace, version.name, str(version.version))

@@ -230,8 +230,11 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) ->
         possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}
         named = possible | named
     versions, told_apart, models = _versions(db, named.values()), apart(rows), models_of(rows)
+    by_maker = {_content(row) for row in outputs.values() if key_of(row) in versions}
     found = []
     for (read, key), row in named.items():
+        if row["kind"] == "model" and key not in versions and _content(row) in by_maker:
+            continue  # a run around the one that made it tells of it too
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["wrote_at"]
@@ -240,6 +243,10 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) ->
             found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (by_time(row["since"]), *(row[name] for name in order)))
+
+
+def _content(row: Row) -> tuple[str, str, str | None]:
+    return row["namespace"], row["name"], row["fingerprint"]
 
 
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")

@@ -93,12 +93,18 @@ def model_row(row: dict[str, Any]) -> dict[str, object]:
     return {
         "model": row["registered_name"] or label(row["namespace"], row["name"]),
         "version": row["version"],
-        "algorithm": (row["algorithm"] or "").rpartition(".")[2],
+        "algorithm": _algorithm(row),
         "created": time(row["created_at"]),
         "run": short_run(row["run_id"]),
         "digest": short(row["digest"] or ""),
         "aliases": ", ".join(row["aliases"] or ()),
     }
+
+
+def _algorithm(row: dict[str, Any]) -> str:
+    """The class without its package; where it is unknown and the library is not, that too."""
+    called: str = (row["algorithm"] or "").rpartition(".")[2]
+    return f"{called} ({row['framework']})" if called == "unknown" and row["framework"] else called
 
 
 def run_row(row: dict[str, Any]) -> dict[str, object]:

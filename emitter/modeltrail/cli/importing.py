@@ -62,9 +62,10 @@ def mlflow(
 
         told = Backfill(tracking_uri or get_tracking_uri(), experiments, since and since.replace(tzinfo=UTC))
         found = told.found()
-        with click.progressbar(found, label="runs", file=sys.stderr, hidden=not sys.stderr.isatty()) as runs:
-            for run_id in runs:
-                told.tell_run(run_id)
+        hidden = not sys.stderr.isatty()
+        with click.progressbar(length=len(found), label="runs", file=sys.stderr, hidden=hidden) as bar:
+            for _ in told.tell_runs(found):
+                bar.update(1)
         told.tell_versions(found)
     if not transports.flush():
         raise DeliveryError(

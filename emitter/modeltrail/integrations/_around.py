@@ -13,9 +13,9 @@ from modeltrail.integrations import _calls, _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import argument
-from modeltrail.integrations._runs import known_alone
 from modeltrail.integrations._saving import record_holder, record_saved
 from modeltrail.observe import boosters, holding, loads, origins
+from modeltrail.runs.learned import known_alone
 
 _SEED_BITS: Final = 64
 

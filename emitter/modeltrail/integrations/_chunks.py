@@ -6,7 +6,7 @@ A chunk may be some rows out of millions, so that what is looked at is bounded; 
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
+import msgspec
 
 from modeltrail import api
 from modeltrail.integrations import _estimators, _scores
@@ -23,8 +23,7 @@ MAX_CHUNKS: Final = 100
 """Of so many chunks the content is looked at: each takes some 0.5 ms."""
 
 
-@attrs.define(eq=False)
-class _Series:
+class _Series(msgspec.Struct, eq=False, weakref=True):
     """The chunks that a model learned from, in one run and without being saved in between.
 
     Attributes:
@@ -38,8 +37,8 @@ class _Series:
 
     run: Callable[[], Any]
     fit: Fit
-    views: list[DataView] = attrs.field(factory=list)
-    use: dict[str, Any] = attrs.field(factory=dict)
+    views: list[DataView] = msgspec.field(default_factory=list)
+    use: dict[str, Any] = msgspec.field(default_factory=dict)
     rows: int = 0
     count: int = 0
 

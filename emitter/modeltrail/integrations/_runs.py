@@ -5,20 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from modeltrail import api
-from modeltrail.event import Dataset
 from modeltrail.observe import code
-from modeltrail.observe.weakly import Weakly
-from modeltrail.runs import Run
+from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Origin
-from modeltrail.runs.facts import Facts
 from modeltrail.runs.fits import Fit
 
 Params = tuple[str | None, Mapping[str, Any], Origin | None]
 """The part of a model that they belong to, parameters, where from, if that is known."""
-
-
-_alone: Weakly[tuple[Dataset, Facts]] = Weakly()
-"""Fitted model -> what it is in the run of its own that fitted it, and how it came about there."""
 
 
 def current_or_own(what: str) -> tuple[Run, Run | None]:
@@ -33,16 +26,9 @@ def current_or_own(what: str) -> tuple[Run, Run | None]:
 def made_alone(fitted: object, own: Run | None) -> None:
     """What is fitted now is the model of a run of its own, or belongs to the current one."""
     if own is not None:
-        made = Facts()
-        made.learned_as(own.facts)
-        _alone.remember(fitted, (own.output_model(fitted), made))
+        learned.made_alone(fitted, own.output_model(fitted), own.facts)
     else:
-        _alone.forget(fitted)
-
-
-def known_alone(fitted: object) -> tuple[Dataset, Facts] | None:
-    """The model of a run of its own that an object was fitted in, also in another thread, and how it was."""
-    return _alone.of(fitted)
+        learned.made_within(fitted)
 
 
 @contextmanager

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
-from modeltrail.integrations._runs import known_alone
 from modeltrail.observe import code, model
-from modeltrail.runs import Run
+from modeltrail.runs import Run, learned
 from modeltrail.runs.models import Model
 
 MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
@@ -36,7 +35,7 @@ def record_saved(
         if run is not None:
             run.output(place)
     elif run is not None:
-        if (alone := known_alone(fitted)) is not None:
+        if (alone := learned.known_alone(fitted)) is not None:
             run.input(alone[0], role="train")
         run.output_model(place, of=fitted)
     else:
@@ -48,8 +47,8 @@ def record_saved(
                 if made.view.digest is not None:  # by which a trail finds the training
                     facets["version"] = standard.dataset_version(made.view.digest)
                 own.input(Dataset(*made.identity, facets), role="train")
-            if known is None and (alone := known_alone(fitted)) is not None:
-                own.facts.learned_as(alone[1])
+            if known is None and (alone := learned.known_alone(fitted)) is not None:
+                learned.take_over(own.facts, alone[1])
             own.output_model(place, of=fitted)
 
 
@@ -68,7 +67,7 @@ def record_holder(holder: object, models: Sequence[object], place: str | PathLik
         if current is None
         else nullcontext(current) as run
     ):
-        for alone in filter(None, map(known_alone, models)):
+        for alone in filter(None, map(learned.known_alone, models)):
             run.input(alone[0], role="train")
         run.output_model(view, of=holder)
 

@@ -7,8 +7,9 @@ MLflow loads it by its entry points, where a tracking or registry URI begins wit
 stores      the entry points: MLflow's own store, watched     tracking    what a run tells while it goes on
 record      from MLflow's record of a run to its events       registry    what happens to model versions
 datasets    its datasets                                      models      its models
-names       its ids, URIs and times                           artifacts   what is uploaded through a server
-joining     its model is what we saw fitted
+names       its ids, URIs and times                           artifacts   what goes through a server
+evaluations what was scored on its datasets
+joining     what our own runs saw of it
 backfill    what a server has, told afterwards
 ```
 """

@@ -4,6 +4,7 @@ To tell it again changes nothing: the events are the same to the byte as long as
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.registry import PROMPT, Versions
 
 _PAGE: Final = 1000
+_AT_ONCE: Final = 8
+_AHEAD: Final = 100
 
 
 class Backfill:
@@ -55,19 +58,33 @@ class Backfill:
 
         return [run.info.run_id for run in _pages(page)] if wanted else []
 
-    def tell_run(self, run_id: str) -> None:
-        """Send what a run was."""
+    def tell_runs(self, run_ids: Sequence[str]) -> Iterator[str]:
+        """Send what runs were, one after another, with the id of each that is told.
+
+        A server is asked for several at once: each takes a request of its own, and one for each metric.
+        """
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for start in range(0, len(run_ids), _AHEAD):
+                ahead = run_ids[start : start + _AHEAD]
+                for run_id, events in zip(ahead, pool.map(self._events, ahead), strict=True):
+                    for event in events:
+                        self._send(event)
+                    self.runs += 1
+                    yield run_id
+
+    def _events(self, run_id: str) -> list[dict[str, Any]]:
         run = self._server.store.get_run(run_id)
         identity, parent = self._server.identity(run), self._server.parent(run)
         start, end = run.info.start_time, run.info.end_time or run.info.start_time
-        first = self._server.facts(run, whole=False)
-        self._send(record.event("START", self._server.time(start), first, identity, parent))
-        for chunk in record.history(run, record.whole_history(self._server.store)):
-            self._send(record.chunk_event(chunk, self._server.time(end), identity, parent))
         kind = record.ENDS.get(run.info.status, "RUNNING")
-        whole = self._server.facts(run)
-        self._send(record.event(kind, self._server.time(end), whole, identity, parent))
-        self.runs += 1
+        first, whole = self._server.facts(run, whole=False), self._server.facts(run)
+        chunks = record.history(run, record.whole_history(self._server.store))
+        return [
+            record.event("START", self._server.time(start), first, identity, parent),
+            *(record.chunk_event(chunk, self._server.time(end), identity, parent) for chunk in chunks),
+            record.event(kind, self._server.time(end), whole, identity, parent),
+            *record.evaluated(self._server, run, whole, identity, self._server.time(end)),
+        ]
 
     def tell_versions(self, runs: Iterable[str]) -> None:
         """Send the versions of registered models; where experiments were named, those of their runs."""

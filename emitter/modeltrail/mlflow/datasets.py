@@ -28,6 +28,7 @@ _ROLES: Final = {
     "eval": "test",
     "evaluation": "test",
 }
+_RANKS: Final = (None, "other", "test", "validation", "train")
 _UNNAMED: Final = "dataset"
 """What MLflow calls a dataset that nobody named."""
 
@@ -36,6 +37,11 @@ def inputs(run: Any, job: str, read_at: str, *, here: bool) -> Iterator[tuple[An
     """Each dataset of a run's record, and the input it is."""
     for given in getattr(run.inputs, "dataset_inputs", None) or ():
         yield given.dataset, of(given, job, read_at, here=here)
+
+
+def rank(used: Input) -> int:
+    """How much a role says: of one dataset that is used for several things the last one counts."""
+    return _RANKS.index(used.role) if used.role in _RANKS else len(_RANKS) - 1
 
 
 def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:

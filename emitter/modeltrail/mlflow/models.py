@@ -13,6 +13,7 @@ from modeltrail.event import Dataset
 from modeltrail.facets import Capture, ModelTrailRegistrationDatasetFacet
 from modeltrail.guard import guarded
 from modeltrail.observe import model as observed
+from modeltrail.observe import modelfiles
 from modeltrail.observe.model import ModelView
 from modeltrail.runs.models import Model
 
@@ -20,10 +21,14 @@ MLMODEL: Final = "MLmodel"
 ALGORITHM: Final = "estimator_class"
 """The tag of a run in which MLflow's autologging says which class was fitted."""
 _GENERIC: Final = "python_function"
-_MAX_UPLOADS: Final = 1000
+_DATA: Final = ("pickled_model", "data", "model_path")
+"""Where a flavor says which file holds the model."""
+_LIBRARIES: Final = {"pytorch": "torch"}
+"""Flavors that are not called as what is imported."""
+_MAX_SEEN: Final = 1000
 
-_uploaded: dict[str, ModelView] = {}
-"""What was seen of folders while they were sent to a server, by where they went."""
+_seen: dict[str, ModelView] = {}
+"""What was seen of models while they were logged, by where they went: the object, and the bytes that left."""
 _out_of_reach: set[str] = set()
 """Namespaces of places that did not answer: to ask again of each model may take minutes."""
 
@@ -73,14 +78,15 @@ def registration(
     told: Any, registry: str, action: str | None, at: str, capture: Capture, **known: Any
 ) -> ModelTrailRegistrationDatasetFacet:
     """What happened to a version; `known` are further fields of the facet."""
-    stage = told.current_stage if told.current_stage not in {None, "", "None"} else None
+    is_gone = action == "delete"  # and with it what MLflow still says of it
+    stage = None if is_gone or told.current_stage in {"", "None"} else told.current_stage
     return ModelTrailRegistrationDatasetFacet(
         registry={"system": "mlflow", "uri": registry},
         name=told.name,
         version=str(told.version),
         at=at,
         logical_id=told.model_id or None,
-        aliases=sorted(told.aliases or ()),
+        aliases=[] if is_gone else sorted(told.aliases or ()),
         stage=stage,
         action=action,
         capture=capture,
@@ -88,17 +94,25 @@ def registration(
     )
 
 
-def uploading(folder: str, destination: str) -> None:
-    """See a model that is on its way to a server, where it cannot be seen any more."""
-    if not Path(folder, MLMODEL).is_file():
-        return
-    if len(_uploaded) >= _MAX_UPLOADS:
-        _uploaded.clear()
+def see(folder: str, destination: str, made: object) -> None:
+    """See a model while it is logged: later nobody has the object, nor its bytes if they went elsewhere.
+
+    Args:
+        folder: that it was saved to, which is sent to its destination.
+        destination: where MLflow keeps it.
+        made: the object; None where none is known.
+    """
+    if len(_seen) >= _MAX_SEEN:
+        _seen.clear()
+    view = _view(destination if naming.local_path(destination) is not None else folder)
+    if made is not None:
+        with guarded("looking at the object that is logged"):
+            object_ = observed.describe(made)
+            view = msgspec.structs.replace(view, algorithm=object_.algorithm, task=object_.task)
+            view = msgspec.structs.replace(view, parameter_count=object_.parameter_count)
     namespace, name = naming.identity(destination)
-    seen = _described(observed.look(folder), _mlmodel(Path(folder)))
-    _uploaded[destination.rstrip("/")] = msgspec.structs.replace(
-        seen, namespace=namespace, name=name, uri=destination
-    )
+    uri = view.uri if naming.local_path(destination) is not None else destination
+    _seen[destination.rstrip("/")] = msgspec.structs.replace(view, namespace=namespace, name=name, uri=uri)
 
 
 def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
@@ -106,15 +120,20 @@ def look(where: str, algorithm: str | None, *, fetch: str | None) -> ModelView:
 
     Args:
         where: its folder.
-        algorithm: the class that was fitted, where that is known otherwise.
+        algorithm: the class that was fitted, where nothing else says it.
         fetch: the tracking URI by which MLflow can be asked for the description of one that lies elsewhere.
     """
-    view = _uploaded.get(where.rstrip("/"))
+    view = _seen.get(where.rstrip("/"))
     if view is None:
-        view = observed.look(where)
-        with guarded("reading the description of a model"):
-            view = _described(view, _description(where, fetch=fetch))
+        view = _view(where, fetch=fetch)
     return msgspec.structs.replace(view, algorithm=view.algorithm or algorithm)
+
+
+def _view(where: str, *, fetch: str | None = None) -> ModelView:
+    view = observed.look(where)
+    with guarded("reading the description of a model"):
+        return _described(view, _description(where, fetch=fetch), naming.local_path(where))
+    return view
 
 
 def _description(where: str, *, fetch: str | None) -> dict[str, Any]:
@@ -145,21 +164,34 @@ def _mlmodel(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _described(view: ModelView, mlmodel: Mapping[str, Any]) -> ModelView:
+def _described(view: ModelView, mlmodel: Mapping[str, Any], folder: Path | None) -> ModelView:
     flavors = mlmodel.get("flavors") or {}
     own = next((name for name in flavors if name != _GENERIC), None)
     signature = mlmodel.get("signature") or {}
     details = flavors.get(own) or {} if own else {}
-    found = details.get(f"{own}_version")
+    versions = [details.get(f"{own}_version"), *(details[key] for key in details if key.endswith("_version"))]
+    found = next(filter(None, versions), None)
     return msgspec.structs.replace(
         view,
         format="mlflow" if flavors else view.format,
         flavor=own or (_GENERIC if flavors else None),
-        framework=own or view.framework,
+        framework=_LIBRARIES.get(own, own) if own else view.framework,
         framework_version=str(found) if found else view.framework_version,
+        algorithm=_class(details, folder) or view.algorithm,
         inputs=_columns(signature.get("inputs")),
         outputs=_columns(signature.get("outputs")),
     )
+
+
+def _class(details: Mapping[str, Any], folder: Path | None) -> str | None:
+    """The class of the model, as its flavor says or its file; nothing is loaded."""
+    if isinstance(said := details.get("model_class"), str):
+        return observed.public_name(said)
+    data = next((details[key] for key in _DATA if isinstance(details.get(key), str)), None)
+    if folder is None or data is None:
+        return None
+    _, _, algorithm = modelfiles.describe(folder / data)
+    return observed.public_name(algorithm)
 
 
 def _columns(text: str | None) -> tuple[dict[str, Any], ...]:

@@ -6,22 +6,26 @@ is what MLflow was told: `declared`, but for what could be seen besides.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from modeltrail import settings, standard
 from modeltrail.context import Parent
-from modeltrail.event import EventType
+from modeltrail.event import Dataset, EventType
 from modeltrail.facets import (
     ModelTrailEnvironmentRunFacet,
     ModelTrailMetricSeriesRunFacet,
     metric_entry,
 )
 from modeltrail.guard import guarded
-from modeltrail.mlflow import datasets, models, names
+from modeltrail.mlflow import datasets, evaluations, joining, models, names
+from modeltrail.mlflow.evaluations import Entity, Scores
+from modeltrail.mlflow.joining import Made
 from modeltrail.naming import is_uri
+from modeltrail.runs import learned
+from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 from modeltrail.runs.story import Teller
@@ -86,8 +90,17 @@ class Server(msgspec.Struct):
             top = self.store.get_run(parent_id)
         return None if top is run else self._named(top)
 
-    def facts(self, run: Any, *, whole: bool = True) -> Facts:
-        """What the record of a run says: its tags, and of the `whole` of it all else."""
+    def facts(
+        self, run: Any, *, whole: bool = True, seen: Sequence[Input] = (), made: Sequence[Made] = ()
+    ) -> Facts:
+        """What the record of a run says: its tags, and of the `whole` of it all else.
+
+        Args:
+            run: it.
+            whole: whether to tell more than its tags.
+            seen: the files that it reads, as they were seen.
+            made: how its models came about, where a run of ours saw that.
+        """
         facts = Facts(capture="declared")
         tags = run.data.tags
         facts.add_tags(_tags(run))
@@ -96,30 +109,79 @@ class Server(msgspec.Struct):
         if not whole:
             return facts
         facts.params.add(run.data.params, "explicit")
-        read_at = names.time(run.info.start_time, live=False)
-        job = self.job(run.info.experiment_id)
-        found = list(datasets.inputs(run, job, read_at, here=self.here))
-        for _, used in found:
-            facts.add_input(used)
-        known = {(told.name, told.digest): used.dataset for told, used in found}
+        fits = {each.fit: learned.take_over_fit(facts, each.facts, each.fit) for each in dict.fromkeys(made)}
+        scores = self._scores(run)
+        told = self._told(run, scores)
+        for used in sorted(joining.inputs([*(each for _, each in told), *seen], made), key=datasets.rank):
+            facts.add_input(
+                msgspec.structs.replace(used, fits=frozenset(filter(None, map(fits.get, used.fits))))
+            )
+        known, measured = {key: used.dataset for key, used in told}, evaluations.moments(scores)
         for metric in run.data._metric_objs:  # noqa: SLF001  the public view has values alone
-            facts.metrics.set_last(metric.key, metric.value, **_details(metric, known))
+            on = measured.get(evaluations.moment(metric), (metric.dataset_name, metric.dataset_digest))
+            facts.metrics.set_last(metric.key, metric.value, **_details(metric, known.get(on)))
+        of_models = {each.model_id: fits[each.fit] for each in made}
         for model in self.models(run):
+            model.fit = of_models.get(getattr(model, "model_id", ""))
             facts.models.append(model)
         return facts
+
+    def _told(self, run: Any, scores: Iterable[Scores]) -> list[tuple[Entity, Input]]:
+        """The datasets of a run; one that nobody said what for, and a model was scored on, is for a test."""
+        read_at = names.time(run.info.start_time, live=False)
+        scored, found = {each.data for each in scores}, []
+        for entity, used in datasets.inputs(run, self.job(run.info.experiment_id), read_at, here=self.here):
+            key = (entity.name, entity.digest)
+            is_test = used.role is None and key in scored
+            found.append((key, msgspec.structs.replace(used, role="test") if is_test else used))
+        return found
+
+    def evaluations(self, run: Any, facts: Facts) -> Iterator[tuple[str, Facts]]:
+        """What a run scored of logged models, each as a run of its own: its id, and what is known of it."""
+        scores = self._scores(run)
+        known = {key: used.dataset for key, used in self._told(run, scores)}
+        yield from evaluations.runs(run, scores, facts, known, self.registry)
+
+    def _scores(self, run: Any) -> list[Scores]:
+        if not getattr(run.inputs, "dataset_inputs", None):
+            return []
+        read, made = getattr(run.inputs, "model_inputs", ()), getattr(run.outputs, "model_outputs", ())
+        return evaluations.found(run, self._logged([*(read or ()), *(made or ())]))
+
+    def _logged(self, named: Iterable[Any]) -> Iterator[Any]:
+        """The logged models that a run names, as far as they are still there."""
+        for model_id in dict.fromkeys(each.model_id for each in named):
+            if (told := or_none(self.store.get_logged_model, model_id)) is not None:
+                yield told
 
     def models(self, run: Any) -> Iterator[Model]:
         """The models that a run made."""
         algorithm = run.data.tags.get(models.ALGORITHM)
         logged = getattr(run.outputs, "model_outputs", None) or ()
-        for model_id in dict.fromkeys(each.model_id for each in logged):
+        for told in self._logged(logged):
             with guarded("looking at a logged model"):
-                told = self.store.get_logged_model(model_id)
                 yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
         if not logged:
             for path in models.from_history(run.data.tags):
                 where = f"{run.info.artifact_uri}/{path}"
                 yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def or_none(ask: Callable[..., Any], *args: Any) -> Any:
+    """What MLflow answers; None where it has no such thing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask(*args)
+    except MlflowException:
+        return None
+
+
+def evaluated(server: Server, run: Any, facts: Facts, around: Parent, at: str) -> Iterator[dict[str, Any]]:
+    """The events of a run's evaluations, which are below it."""
+    for run_id, judged in server.evaluations(run, facts):
+        own = Parent(run_id, around.namespace, f"{around.name}.evaluate", around.top)
+        yield event("COMPLETE", at, judged, own, around)
 
 
 def event(
@@ -136,6 +198,23 @@ def event(
     if ModelTrailEnvironmentRunFacet.KEY not in facts.run_facets:
         del told["run"]["facets"]["processing_engine"]  # it is that of this process, not of the run
     return {**told, "eventTime": at}
+
+
+def only(told: dict[str, Any], output: tuple[str, str]) -> dict[str, Any]:
+    """The event with one output, and the names of all else.
+
+    What happens after the end of a run is told by somebody who may have seen less of it than who ended it.
+    """
+    run, job = told["run"]["facets"], told["job"]["facets"]
+    told["run"]["facets"] = {key: run[key] for key in ("parent",) if key in run}
+    told["job"]["facets"] = {key: job[key] for key in ("jobType", "lineage") if key in job}
+    for side in ("inputs", "outputs"):
+        names_alone = [{key: each[key] for key in ("namespace", "name")} for each in told[side]]
+        told[side] = [
+            each if tuple(name.values()) == output else name
+            for each, name in zip(told[side], names_alone, strict=True)
+        ]
+    return told
 
 
 def chunk_event(chunk: Mapping[str, Any], at: str, identity: Parent, parent: Parent | None) -> dict[str, Any]:
@@ -191,9 +270,8 @@ def whole_history(store: Any) -> Callable[[str, str], Iterator[Any]]:
     return ask
 
 
-def _details(metric: Any, known: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+def _details(metric: Any, dataset: Dataset | None) -> dict[str, Any]:
     details: dict[str, Any] = {"step": metric.step, "at": names.time(metric.timestamp, live=False)}
-    dataset = known.get((metric.dataset_name, metric.dataset_digest))
     if dataset is not None:
         details["dataset"] = {"namespace": dataset.namespace, "name": dataset.name}
     return details

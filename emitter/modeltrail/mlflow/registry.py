@@ -4,8 +4,9 @@ A version that a run made becomes an output of that run. Whatever happens to it 
 the same run, is a run of its own, of the job `{name}.register`: so nothing replaces what was told before.
 """
 
+import copy
 import getpass
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from modeltrail.guard import guarded
 from modeltrail.mlflow import models, names, record
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
-from modeltrail.mlflow.tracking import parent_of
+from modeltrail.mlflow.tracking import parent_of, story
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import process
 from modeltrail.runs.facts import Facts
@@ -48,6 +49,8 @@ class Registry:
         "transition_model_version_stage",
         "delete_model_version",
         "delete_registered_model",
+        "rename_registered_model",
+        "set_model_version_tag",
     )
 
     def __init__(self, store: Any, uri: str, tracking_uri: str | None, *, in_server: bool) -> None:
@@ -60,10 +63,9 @@ class Registry:
         """A version is registered."""
 
         def finish(version: Any) -> None:
-            if PROMPT not in version.tags:
-                versions = Versions(self._server(), self._store, self._namespace, "observed")
+            if _is_model(version):
                 with process.Section():
-                    transports.emit(versions.registered(version, self._known()))
+                    transports.emit(self._versions().registered(version, self._known()))
 
         return finish
 
@@ -109,7 +111,7 @@ class Registry:
 
     def delete_model_version(self, name: str, version: Any) -> Finish:
         """A version is deleted."""
-        before = _or_none(self._store.get_model_version, name, version)
+        before = record.or_none(self._store.get_model_version, name, version)
         return lambda _: self._deleted([before])
 
     def delete_registered_model(self, name: str) -> Finish:
@@ -117,13 +119,36 @@ class Registry:
         before = versions_where(self._store, "name", name)
         return lambda _: self._deleted(before)
 
+    def rename_registered_model(self, name: str, new_name: str) -> Finish:
+        """All versions of a name go by another one from now on."""
+
+        def finish(_: Any) -> None:
+            for each in versions_where(self._store, "name", new_name):
+                now = self._store.get_model_version(new_name, each.version)  # a search leaves out aliases
+                with process.Section():
+                    for told in self._versions().renamed(name, now, self._known()) if _is_model(now) else ():
+                        transports.emit(told)
+
+        return finish
+
+    def set_model_version_tag(self, name: str, version: Any, tag: Any) -> Finish:
+        """A version is marked, as `validation_status: approved`."""
+
+        def finish(_: Any) -> None:
+            self._tell(self._store.get_model_version(name, version), None, tags={tag.key: tag.value})
+
+        return finish
+
+    def _versions(self) -> "Versions":
+        return Versions(self._server(), self._store, self._namespace, "observed")
+
     def _deleted(self, versions: Iterable[Any]) -> None:
         for each in versions:
             self._tell(each, "delete", previous=_previous(each))
 
     def _holder(self, name: str, alias: str) -> Any:
         """The version that has an alias; None if none has it."""
-        return _or_none(self._store.get_model_version_by_alias, name, alias)
+        return record.or_none(self._store.get_model_version_by_alias, name, alias)
 
     def _of_stage(self, name: str, stage: str) -> list[Any]:
         wanted = stage.lower()
@@ -144,9 +169,11 @@ class Registry:
         uri = self._tracking_uri or get_tracking_uri()
         return Server(_get_store(uri), names.namespace(uri), live=True, here=not self._in_server)
 
-    def _tell(self, version: Any, action: str, **known: Any) -> None:
+    def _tell(
+        self, version: Any, action: str | None, *, tags: Mapping[str, Any] | None = None, **known: Any
+    ) -> None:
         """A run of its own about a version."""
-        if PROMPT in version.tags:
+        if not _is_model(version):
             return
         at = events.now()
         facet = models.registration(
@@ -156,8 +183,15 @@ class Registry:
         parent = None if self._in_server else context.parent()
         with process.Section():
             transports.emit(
-                own_event(version, model, events.new_run_id(), at, parent=parent, capture="observed")
+                own_event(
+                    *(version, model, events.new_run_id(), at), parent=parent, capture="observed", tags=tags
+                )
             )
+
+
+def _is_model(version: Any) -> bool:
+    """MLflow keeps prompts in its registry too."""
+    return PROMPT not in version.tags
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -182,19 +216,45 @@ class Versions(msgspec.Struct, frozen=True):
         run = self._run(version)
         model = msgspec.structs.replace(self._model(version, run), registration=facet)
         if run is not None and self._is_first(version):
-            facts = self.server.facts(run)
-            facts.models.append(model)
-            parent = parent_of(run.info.run_id) or self.server.parent(run)
-            return record.event("OTHER", at, facts, self.server.identity(run), parent)
+            told = self._of_run(run, model, at)
+            # of a run that is over its last event has said all else, and may have known more
+            is_late = run.info.end_time is not None and version.creation_timestamp > run.info.end_time
+            return record.only(told, model.identity) if is_late else told
         own = names.made_id("version", self.namespace, version.name, str(version.version))
         around = context.parent() if self.server.here else None
         parent = self.server.identity(run) if run is not None else around
         told = own_event(version, model, own, at, parent=parent, capture=self.capture)
         return made_of_logged(told, version, model, self.server.registry)
 
+    def _of_run(self, run: Any, model: Model, at: str) -> dict[str, Any]:
+        """An event of the run that made a model."""
+        facts = story(self.server, run)
+        model_id = getattr(model, "model_id", None)
+        model.fit = next(
+            (each.fit for each in facts.models if model_id == getattr(each, "model_id", "")), None
+        )
+        facts.models.append(model)
+        parent = parent_of(run.info.run_id) or self.server.parent(run)
+        return record.event("OTHER", at, facts, self.server.identity(run), parent)
+
+    def renamed(self, before: str, version: Any, known: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events that a version goes by another name: it is made of the one before, which is gone."""
+        at = events.now()
+        facet = models.registration(version, self.namespace, "register", at, self.capture, **known)
+        model = msgspec.structs.replace(self._model(version, self._run(version)), registration=facet)
+        parent = context.parent() if self.server.here else None
+        told = own_event(version, model, events.new_run_id(), at, parent=parent, capture=self.capture)
+        old = copy.copy(version)
+        old.name = before
+        left = placed(old, self.namespace)
+        yield made_of(told, model, left.dataset())
+        gone = models.registration(old, self.namespace, "delete", at, self.capture, **known)
+        left = msgspec.structs.replace(left, registration=gone)
+        yield own_event(old, left, events.new_run_id(), at, parent=parent, capture=self.capture)
+
     def _run(self, version: Any) -> Any:
         """The run that made it, unless that was on another server, or is deleted."""
-        return _or_none(self.server.store.get_run, version.run_id) if version.run_id else None
+        return record.or_none(self.server.store.get_run, version.run_id) if version.run_id else None
 
     def _is_first(self, version: Any) -> bool:
         """Whether no other version of the name came of the run: of one dataset a run has one version."""
@@ -224,10 +284,14 @@ def placed(version: Any, namespace: str) -> Model:
 
 def made_of_logged(told: dict[str, Any], version: Any, model: Model, registry: str) -> dict[str, Any]:
     """The event with the logged model as what the version was made of."""
-    if (model_id := _model_id(version)) is not None:
-        logged = Dataset(registry, f"logged_models/{model_id}")
-        told["inputs"].append(logged.as_input())
-        told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [logged.identity]})
+    model_id = _model_id(version)
+    return told if model_id is None else made_of(told, model, Dataset(registry, f"logged_models/{model_id}"))
+
+
+def made_of(told: dict[str, Any], model: Model, source: Dataset) -> dict[str, Any]:
+    """The event with a dataset that the model was made of."""
+    told["inputs"].append(source.as_input())
+    told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [source.identity]})
     return told
 
 
@@ -253,16 +317,6 @@ def own_event(
     facts.add_tags(tags or {})
     identity = Parent(run_id, settings.current().namespace, f"{version.name}.register")
     return record.event("COMPLETE", at, facts, identity, parent)
-
-
-def _or_none(ask: Callable[..., Any], *args: Any) -> Any:
-    """What MLflow answers; None where it has no such thing."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return ask(*args)
-    except MlflowException:
-        return None
 
 
 def _previous(version: Any) -> dict[str, Any] | None:

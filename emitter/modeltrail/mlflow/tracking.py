@@ -15,10 +15,11 @@ from modeltrail import event as events
 from modeltrail.context import Parent
 from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, joining, names, record
+from modeltrail.mlflow.joining import Made
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
 from modeltrail.observe import code, environment
-from modeltrail.runs import Run, outcome, process
+from modeltrail.runs import outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.series import Series
@@ -33,7 +34,7 @@ class _Open(msgspec.Struct):
         seen: what this process saw of its environment and code.
         inputs: the files that it was said to read, as they were then.
         series: the values of metrics that are not told yet.
-        ours: the run of ours around it, if that saw the object which was logged as its model.
+        made: how its models came about, where a run of ours saw that.
     """
 
     identity: Parent
@@ -41,7 +42,7 @@ class _Open(msgspec.Struct):
     seen: Facts = msgspec.field(default_factory=Facts)
     inputs: list[Input] = msgspec.field(default_factory=list)
     series: Series = msgspec.field(default_factory=Series)
-    ours: Run | None = None
+    made: list[Made] = msgspec.field(default_factory=list)
 
 
 _open: dict[str, _Open] = {}
@@ -86,7 +87,7 @@ class Tracking:
             found.identity = msgspec.structs.replace(
                 found.identity, root=found.parent.top if found.parent else None
             )
-            facts = self._with_seen(self._server.facts(run, whole=False), found)
+            facts = story(self._server, run, found, whole=False)
             self._emit("START", run.info.start_time, facts, found)
             process.end_at_exit()  # before the transport is closed
 
@@ -128,8 +129,11 @@ class Tracking:
             with guarded("looking at the code"):
                 code.look_at_imported(found.seen.run_facets)
                 environment.look_at_imported(found.seen.run_facets)
-            facts = self._with_seen(self._server.facts(run), found)
+            facts = story(self._server, run, found)
             self._emit(kind, at, facts, found, errorMessage=error)
+            with guarded("telling of evaluations"):
+                for told in record.evaluated(self._server, run, facts, found.identity, self._server.time(at)):
+                    transports.emit(told)
 
         return finish
 
@@ -139,9 +143,9 @@ class Tracking:
             return None
 
         def finish(told: Any) -> None:
-            ours = joining.logged(told, self._server.registry)
-            if ours is not None and told.source_run_id:
-                self._by_id(told.source_run_id).ours = ours
+            made = joining.logged(told, self._server.registry)
+            if made is not None and told.source_run_id:
+                self._by_id(told.source_run_id).made.append(made)
 
         return finish
 
@@ -176,15 +180,6 @@ class Tracking:
                 told = datasets.of(each, found.identity.name, events.now(), here=True)
                 found.inputs.extend(datasets.seen(told, each, found.identity.name))
 
-    def _with_seen(self, facts: Facts, found: _Open) -> Facts:
-        facts.run_facets.update(found.seen.run_facets)
-        facts.job_facets.update(found.seen.job_facets)
-        for used in found.inputs:
-            facts.add_input(used)
-        for used in joining.learned(found.ours) if found.ours else ():
-            facts.add_source(used)
-        return facts
-
     def _last_values(self, run: Any, found: _Open, at: str) -> None:
         """What is left of the series; where this process did not see it, all that MLflow keeps."""
         if self._in_server:
@@ -199,6 +194,17 @@ class Tracking:
         at = self._server.time(milliseconds)
         with process.Section():
             transports.emit(record.event(kind, at, facts, found.identity, found.parent, **run_facets))
+
+
+def story(server: Server, run: Any, found: _Open | None = None, *, whole: bool = True) -> Facts:
+    """What the record of a run says, with what this process saw of it while it goes on here."""
+    found = found or _open.get(run.info.run_id)
+    if found is None:
+        return server.facts(run, whole=whole)
+    facts = server.facts(run, whole=whole, seen=found.inputs, made=found.made)
+    facts.run_facets.update(found.seen.run_facets)
+    facts.job_facets.update(found.seen.job_facets)
+    return facts
 
 
 def parent_of(run_id: str) -> Parent | None:

@@ -211,7 +211,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
         name,
         framework=framework,
         framework_version=_version(framework),
-        algorithm=_public(algorithm),
+        algorithm=public_name(algorithm),
         flavor=framework,
     )
     return msgspec.structs.replace(
@@ -324,8 +324,8 @@ def qualified_name(kind: type) -> str:
     return f"{module}.{kind.__qualname__}"
 
 
-def _public(dotted: str | None) -> str | None:
-    """The same for a class known by name only, if its module is loaded."""
+def public_name(dotted: str | None) -> str | None:
+    """What `qualified_name` says, of a class known by name only; if its module is not loaded, that name."""
     if dotted is None:
         return None
     module, _, name = dotted.rpartition(".")

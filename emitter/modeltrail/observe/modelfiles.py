@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import pickletools
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Final
 
 HEAD: Final = 64 << 10
+_MAX_SCHEMA: Final = 16 << 20
 
 # suffix -> (format, framework that alone writes it)
 _SUFFIXES: Final[dict[str, tuple[str, str | None]]] = {
@@ -98,6 +101,8 @@ def _file(path: Path) -> tuple[str | None, str | None, str | None]:
     named, framework = _SUFFIXES.get(path.suffix.lower(), (None, None))
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return "safetensors", None, None
+    if named == "skops":
+        return named, framework, _skops_class(path)
     stream = _inflated(head)
     if not stream.startswith(b"\x80"):
         return named, framework, None
@@ -105,6 +110,15 @@ def _file(path: Path) -> tuple[str | None, str | None, str | None]:
     if algorithm is not None:
         framework = algorithm.partition(".")[0]
     return named if named in _PICKLED or named == "torch" else "pickle", framework, algorithm
+
+
+def _skops_class(path: Path) -> str | None:
+    """The class of the object that skops saved, by the description of it in the archive."""
+    with contextlib.suppress(ValueError, KeyError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if archive.getinfo("schema.json").file_size <= _MAX_SCHEMA:
+            said = json.loads(archive.read("schema.json"))
+            return f"{said['__module__']}.{said['__class__']}"
+    return None
 
 
 def _inflated(head: bytes) -> bytes:
@@ -118,8 +132,6 @@ def _inflated(head: bytes) -> bytes:
 
 def _first_class(stream: bytes) -> str | None:
     """The class of the pickled object: read from the pickle's opcodes, which runs none of them."""
-    import pickletools  # a table of them all, which other models need not wait for
-
     texts: list[str] = []
     try:
         for opcode, argument, _ in pickletools.genops(stream):

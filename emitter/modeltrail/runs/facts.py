@@ -42,7 +42,7 @@ DECLARABLE: Final = frozenset(
 class Facts:
     """Everything that a run has recorded; see `modeltrail.runs.story` for the events made from it.
 
-    `capture` says how its parameters and metrics came to be known.
+    `capture` says how its parameters and metrics came to be known, unless another run's are taken over.
     """
 
     def __init__(self, job_type: str | None = None, capture: Capture = "observed") -> None:
@@ -57,7 +57,7 @@ class Facts:
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
         self.fitted_steps = Steps()
         self.fits = Fits()
-        self.params = Params()
+        self.params = Params(capture)
         self.metrics = Metrics()
         self.training = Training()
         self.declared: dict[str, Any] = {}
@@ -209,15 +209,6 @@ class Facts:
             self.run_facets[state.KEY] = state.to_dict()
             if location := code.location():
                 self.job_facets["sourceCodeLocation"] = location
-
-    def learned_as(self, other: "Facts") -> None:
-        """Take over how a model came about that another run made."""
-        with self._lock:
-            self.inputs.update(other.inputs)
-            self.steps = [*other.steps]
-            self.fitted_steps.take_over(other.fitted_steps)
-            self.training.take_over(other.training)
-            self.params.take_over(other.params)
 
     # --- models ------------------------------------------------------------
 
@@ -393,7 +384,7 @@ class Facts:
         return self.training.facet(made[-1].view if made else ModelView("", ""), self.apart())
 
     def _hyperparameters(self) -> Facet | None:
-        return self.params.facet(self.apart(), self.capture)
+        return self.params.facet(self.apart())
 
     def _transformations(self) -> Facet | None:
         steps = [step.step for step in self.steps] + self.fitted_steps.told(self.apart())

@@ -5,7 +5,7 @@ What counts is the name that the file has in the end: others read it by that.
 
 from pathlib import Path
 
-import attrs
+import msgspec
 
 from modeltrail import naming
 from modeltrail.observe import model as observed
@@ -21,7 +21,7 @@ def follow_models(facts: Facts) -> None:
         if (place := _now(model.view.namespace, model.view.name)) is not None:
             seen = observed.look(place)
             found = model.view.format or seen.format
-            model.view = attrs.evolve(model.view, name=seen.name, uri=seen.uri, format=found)
+            model.view = msgspec.structs.replace(model.view, name=seen.name, uri=seen.uri, format=found)
 
 
 def follow_outputs(facts: Facts) -> None:
@@ -31,14 +31,14 @@ def follow_outputs(facts: Facts) -> None:
         if (place := _now(*identity)) is not None:
             seen = datasets.look(place)[0]
             del facts.outputs[identity]
-            facts.add_output(attrs.evolve(seen, facets={**written.facets, **seen.facets}))
+            facts.add_output(msgspec.structs.replace(seen, facets={**written.facets, **seen.facets}))
             moved[identity] = seen.identity
     for identity in moved.keys() & facts.inputs.keys():
         found = facts.inputs.pop(identity)
         dataset, view = datasets.look(naming.local_path(moved[identity][1]))
         fresh = datasets.Input.of(dataset, view, found.role, found.use)
         known = found.fingerprint if found.fingerprint["scope"] != "none" else fresh.fingerprint
-        facts.inputs[dataset.identity] = attrs.evolve(found, dataset=dataset, fingerprint=known)
+        facts.inputs[dataset.identity] = msgspec.structs.replace(found, dataset=dataset, fingerprint=known)
     if moved:
         facts.steps = [_renamed(step, moved) for step in facts.steps]
         facts.writes = {moved.get(key, key): _renamed(step, moved) for key, step in facts.writes.items()}
@@ -56,4 +56,4 @@ def _renamed(step: Transform, moved: dict[Identity, Identity]) -> Transform:
     sources, targets = (
         tuple(moved.get(each, each) for each in side) for side in (step.sources, step.targets)
     )
-    return attrs.evolve(step, sources=sources, targets=targets)
+    return msgspec.structs.replace(step, sources=sources, targets=targets)

@@ -15,9 +15,10 @@ _Key = tuple[Fit | None, str | None, str]
 
 
 class Params:
-    """Parameters without secrets; thread-safe."""
+    """Parameters without secrets, and how they came to be known; thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, capture: Capture = "observed") -> None:
+        self._capture = capture
         self._entries: dict[_Key, dict[str, Any]] = {}
         self._redacted: set[str] = set()
         self._lock = process.Lock()
@@ -42,18 +43,30 @@ class Params:
             self._entries.update(other._entries)  # noqa: SLF001  one of ours
             self._redacted |= other._redacted  # noqa: SLF001
 
+    def take_over_fit(self, other: "Params", fit: Fit | None, mine: Fit | None) -> None:
+        """Write down what another run did for one fit, `mine` here, but for what is known already."""
+        with self._lock:
+            known = {name for _, component, name in self._entries if component is None}
+            self._capture = self._capture if known else other._capture  # noqa: SLF001  one of ours
+            for (of, component, name), entry in list(other._entries.items()):  # noqa: SLF001
+                if of in {None, fit} and (component is not None or name not in known):
+                    self._entries[of and mine, component, name] = entry
+            self._redacted |= other._redacted  # noqa: SLF001
+
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""
         with self._lock:
             self._entries = {key: entry for key, entry in self._entries.items() if key[0] is not fit}
 
-    def facet(self, apart: Apart, capture: Capture) -> ModelTrailHyperparametersRunFacet | None:
+    def facet(self, apart: Apart) -> ModelTrailHyperparametersRunFacet | None:
         """The facet, where those of the fits that are told apart say so; None without parameters."""
         found = self._told(apart)
         redacted = sorted(self._redacted)
         if not found:
             return None
-        return ModelTrailHyperparametersRunFacet(params=found, redacted=redacted or None, capture=capture)
+        return ModelTrailHyperparametersRunFacet(
+            params=found, redacted=redacted or None, capture=self._capture
+        )
 
     def execution(self, apart: Apart) -> dict[str, Any] | None:
         """The standard facet that says them as text, of one model under plain names; None without any."""

@@ -26,6 +26,11 @@ class Steps:
         with self._lock:
             self._entries = [*other._entries]  # noqa: SLF001  one of ours
 
+    def take_over_fit(self, other: "Steps", fit: Fit | None, mine: Fit | None) -> None:
+        """Write down what another run did for one fit, which is `mine` here."""
+        with self._lock:
+            self._entries += [(of and mine, step) for of, step in other._entries if of in {None, fit}]  # noqa: SLF001
+
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""
         with self._lock:

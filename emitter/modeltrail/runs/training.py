@@ -46,6 +46,12 @@ class Training:
         with self._lock:
             self._last, self._by_fit = dict(other._last), dict(other._by_fit)  # noqa: SLF001  one of ours
 
+    def take_over_fit(self, other: "Training", fit: Fit | None, mine: Fit | None) -> None:
+        """Write down what another run did for one fit, which is `mine` here."""
+        values = {**other._by_fit.get(None, {}), **other._by_fit.get(fit, {})}  # noqa: SLF001  one of ours
+        if values:
+            self.add(values, other._last["capture"], mine)  # noqa: SLF001
+
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""
         with self._lock:

@@ -102,7 +102,7 @@ def test_an_erasure_rewrites_what_retraining_needs_and_deletes_the_rest(churn, m
 
 
 def test_a_model_of_two_runs_is_reached_through_each(make, log_of) -> None:
-    """What only the second of two runs that tell of a version read leads to it; the plan has it once."""
+    """What only the second of two runs that tell of a version read leads to it; all else has it once."""
     facets = {
         "datasetType": make.facet("t", datasetType="MODEL", subType="ML_MODEL"),
         "outputFacets__modelTrail_modelArtifact": make.facet("a", digest=make.digest("model")),
@@ -117,6 +117,8 @@ def test_a_model_of_two_runs_is_reached_through_each(make, log_of) -> None:
     for name in ("x", "y"):
         asked = CliRunner().invoke(command, [name, "--erase-plan", "--log", log.uri], catch_exceptions=False)
         assert 1 == len(re.findall(r"withdraw\s+m\b", asked.stdout)), asked.output
+    made = [row["run_id"] for row in answers.impact(log, "x") if row["kind"] == "model"]
+    assert ["run 0"] == made, "a run around the one that made it tells of it too"
 
 
 def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:

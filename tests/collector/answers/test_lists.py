@@ -31,6 +31,16 @@ def test_an_unregistered_model_is_a_model(make, log_of) -> None:
     assert (f"{make.data}/models/churn.joblib", make.digest("model 1")[:12]) == (row["name"], row["version"])
 
 
+def test_of_an_unknown_class_the_library_is_told(make, log_of) -> None:
+    """Where nobody said of which class a model is, the library that made it stands beside."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    for event in events:
+        if (training := event["run"]["facets"].get("modelTrail_training")) is not None:
+            training["algorithm"] = "unknown"
+    said = CliRunner().invoke(commands.models, ["--log", log_of(events).uri], catch_exceptions=False).stdout
+    assert "unknown (scikit-learn)" in said
+
+
 def test_runs_by_job_state_and_parent(make, log_of) -> None:
     """Runs can be chosen by a part of their job's name, by state and by parent; newest first."""
     parent = {"run": {"runId": "aabb"}, "job": {"namespace": "n", "name": "dag"}}

@@ -117,8 +117,7 @@ def test_only_what_is_asked_for_is_imported(
     """One experiment brings its runs and the versions that they made; a time leaves out what began before."""
     done = Backfill(two_experiments, experiments, since)
     found = done.found()
-    for run_id in found:
-        done.tell_run(run_id)
+    assert found == list(done.tell_runs(found))
     done.tell_versions(found)
     assert (runs, versions, len(told)) == (done.runs, done.versions, done.events)
     assert runs == len([event for event in told if event["eventType"] == "START"])
@@ -143,9 +142,9 @@ def test_a_run_that_goes_on_is_imported_as_such(mlflow, told, sqlite) -> None:
     """A run without an end is told as far as it is, and its end with the next import."""
     client = mlflow.MlflowClient(sqlite)
     run_id = client.create_run("0").info.run_id
-    Backfill(sqlite).tell_run(run_id)
+    list(Backfill(sqlite).tell_runs([run_id]))
     client.set_terminated(run_id, "KILLED")
-    Backfill(sqlite).tell_run(run_id)
+    list(Backfill(sqlite).tell_runs([run_id]))
     assert ["START", "RUNNING", "START", "ABORT"] == [event["eventType"] for event in told]
     assert 1 == len({event["run"]["runId"] for event in told})
 

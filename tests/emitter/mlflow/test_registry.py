@@ -2,8 +2,10 @@
 
 import getpass
 import uuid
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -55,10 +57,9 @@ def test_a_version_is_an_output_of_the_run_that_made_it(bridged, told, here) -> 
 def test_a_second_version_of_a_run_does_not_replace_the_first(bridged, told, version) -> None:
     """Of one run a model has one version: the next is a run of its own, below it."""
     with bridged.start_run() as run:
-        pass
-    version(run_id=run.info.run_id)
-    version(run_id=run.info.run_id)
-    first, second = told[-2:]
+        version(run_id=run.info.run_id)
+        version(run_id=run.info.run_id)
+        first, second = told[-2:]
     mlflows = str(uuid.UUID(run.info.run_id))
     assert mlflows == first["run"]["runId"]
     assert mlflows != second["run"]["runId"]
@@ -120,9 +121,58 @@ def test_what_is_deleted_is_told_with_what_it_was(client, told, version) -> None
     with pytest.raises(MlflowException):
         client.delete_model_version("churn", "1")
     client.delete_registered_model("churn")
-    assert [("delete", "1"), ("delete", "2"), ("delete", "3")] == sorted(
-        each[:2] for each in changes(told)[4:]
-    )
+    assert [
+        ("delete", "1", [], None, "1"),
+        ("delete", "2", [], None, "2"),
+        ("delete", "3", [], None, "3"),
+    ] == (sorted(changes(told)[4:]))
+
+
+def test_a_version_of_a_run_that_is_over_takes_nothing_back(bridged, told, here) -> None:
+    """What is registered after the end of its run is told with names alone: what was observed stays."""
+    Path("churn.csv").write_text("tenure,churned\n1,0\n2,1\n")
+    with bridged.start_run() as run:
+        bridged.log_param("C", 1)
+        data = bridged.data.from_pandas(pd.read_csv("churn.csv"), source="churn.csv")
+        bridged.log_input(data, context="training")
+        info = bridged.sklearn.log_model(LogisticRegression(), name="model", pip_requirements=[])
+    bridged.register_model(info.model_uri, "churn")
+    event = told[-1]
+    assert ("OTHER", str(uuid.UUID(run.info.run_id))) == (event["eventType"], event["run"]["runId"])
+    assert {} == event["run"]["facets"]
+    assert [{"namespace": "file", "name": f"{here}/churn.csv"}] == event["inputs"]
+    made = {each["name"]: each for each in event["outputs"]}
+    assert "register" == made["models/churn"]["facets"]["modelTrail_registration"]["action"]
+    assert {"namespace", "name"} == made[f"logged_models/{info.model_id}"].keys()
+    (entry,) = [
+        each for each in event["job"]["facets"]["lineage"]["entries"] if each["name"] == "models/churn"
+    ]
+    assert [f"{here}/churn.csv"] == [each["name"] for each in entry["inputs"]]
+
+
+def test_versions_go_by_a_new_name_with_their_history(client, told, version) -> None:
+    """A name that changes makes versions of the new one of those of the old one, which are gone."""
+    version()
+    client.set_registered_model_alias("churn", "champion", "1")
+    client.rename_registered_model("churn", "churn-eu")
+    made, gone = told[-2:]
+    assert ["models/churn"] == [each["name"] for each in made["inputs"]]
+    assert ["models/churn-eu"] == [each["name"] for each in made["outputs"]]
+    (entry,) = made["job"]["facets"]["lineage"]["entries"]
+    assert ["models/churn"] == [each["name"] for each in entry["inputs"]]
+    assert ["models/churn"] == [each["name"] for each in gone["outputs"]]
+    assert [("register", "1", ["champion"], None, None), ("delete", "1", [], None, None)] == changes(told)[
+        -2:
+    ]
+
+
+def test_a_tag_of_a_version_is_told(client, told, version) -> None:
+    """A version that is marked is told with the mark, as the tag of a run about that version."""
+    version()
+    client.set_model_version_tag("churn", "1", "validation_status", "approved")
+    (tag,) = told[-1]["run"]["facets"]["tags"]["tags"]
+    assert ("validation_status", "approved") == (tag["key"], tag["value"])
+    assert ["models/churn"] == [each["name"] for each in told[-1]["outputs"]]
 
 
 def test_a_version_is_told_below_the_run_of_ours_that_registers_it(told, version) -> None:

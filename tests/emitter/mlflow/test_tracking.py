@@ -182,6 +182,17 @@ def test_a_file_is_seen_when_it_is_logged(bridged, told, here) -> None:
     assert ["tenure", "churned"] == [each["name"] for each in used["facets"]["schema"]["fields"]]
 
 
+def test_data_of_two_contexts_is_what_the_model_learned_from(bridged, told, here) -> None:
+    """A file that is logged for training and for validation was trained on, whichever came last."""
+    FRAME.to_csv("churn.csv", index=False)
+    with bridged.start_run() as run:
+        for context in ("training", "validation"):
+            bridged.log_input(bridged.data.from_pandas(FRAME, source="churn.csv"), context=context)
+    (used,) = of(told, run)["inputs"]
+    use = used["inputFacets"]["modelTrail_dataUse"]
+    assert ("train", "observed") == (use["role"], use["capture"])
+
+
 def test_a_frame_that_is_not_its_file_is_told_beside_it(bridged, told, here) -> None:
     """The file is told as it was observed, a frame that is another beside it, as MLflow declares it."""
     FRAME[["tenure"]].to_csv("churn.csv", index=False)
@@ -247,6 +258,15 @@ def test_a_model_is_an_output_with_its_bytes_and_signature(bridged, told, here) 
     assert [f"{here}/churn.csv"] == [each["name"] for each in edge["inputs"]]
 
 
+def test_a_model_that_is_deleted_before_its_run_ends_costs_nothing(bridged, told) -> None:
+    """A run whose logged model is gone again is told to its end, with all but that model."""
+    with bridged.start_run() as run:
+        gone = bridged.create_external_model(name="gone")
+        kept = bridged.create_external_model(name="kept")
+        bridged.MlflowClient().delete_logged_model(gone.model_id)
+    assert [f"logged_models/{kept.model_id}"] == [each["name"] for each in of(told, run)["outputs"]]
+
+
 def test_a_model_that_only_the_old_tag_names_is_an_output_too(bridged, told, here) -> None:
     """A model among a run's artifacts, as MLflow 2 saved them, is an output by the place where it lies."""
     with bridged.start_run() as run:
@@ -259,15 +279,6 @@ def test_a_model_that_only_the_old_tag_names_is_an_output_too(bridged, told, her
         made["name"],
     )
     assert "sklearn" == made["facets"]["modelTrail_model"]["framework"]
-
-
-def test_what_autologging_says_of_the_algorithm_is_kept(bridged, told) -> None:
-    """The class that MLflow's autologging names is the algorithm of the training."""
-    with bridged.start_run() as run:
-        bridged.set_tag("estimator_class", "sklearn.linear_model._logistic.LogisticRegression")
-        bridged.sklearn.log_model(LogisticRegression(), name="model")
-    training = facet(of(told, run), "modelTrail_training")
-    assert "sklearn.linear_model._logistic.LogisticRegression" == training["algorithm"]
 
 
 def test_a_nested_run_is_a_child(bridged, told) -> None:
@@ -300,55 +311,6 @@ def test_a_run_inside_of_ours_is_its_child_and_the_other_way_round(bridged, told
     with modeltrail.run("alone") as alone:
         pass
     assert "parent" not in facet_names(next(each for each in told if each["run"]["runId"] == alone.run_id))
-
-
-def test_a_fit_that_we_observe_belongs_to_the_run_of_mlflow(bridged, told) -> None:
-    """What modeltrail's own integrations record while a run of MLflow goes on is below that run."""
-    from modeltrail import integrations
-
-    modeltrail.autolog("sklearn")
-    try:
-        with bridged.start_run() as run:
-            LogisticRegression().fit(FRAME[["tenure"]], FRAME.churned)
-    finally:
-        integrations.deactivate()
-    fits = [each for each in told if each["job"]["name"] != "churn"]
-    assert fits
-    assert {str(uuid.UUID(run.info.run_id))} == {facet(each, "parent")["run"]["runId"] for each in fits}
-
-
-def test_what_mlflow_logs_is_what_we_saw_fitted(bridged, told, here) -> None:
-    """A logged model came of all that our run around it trained on, and what we saw scored is its score."""
-    from sklearn.metrics import roc_auc_score
-
-    from modeltrail import integrations
-
-    FRAME[["tenure"]].to_csv("usage.csv")
-    FRAME[["churned"]].to_csv("labels.csv")
-    modeltrail.autolog("sklearn", "pandas")
-    try:
-        with modeltrail.run("tr"), bridged.start_run() as run:
-            read = pd.read_csv("usage.csv").merge(pd.read_csv("labels.csv"))
-            features = read[["tenure"]]
-            model = LogisticRegression().fit(features, read.churned)
-            info = bridged.sklearn.log_model(model, name="model", serialization_format="cloudpickle")
-            roc_auc_score(read.churned, model.predict_proba(features)[:, 1])
-    finally:
-        integrations.deactivate()
-    end = of(told, run)
-    files = {f"{here}/usage.csv", f"{here}/labels.csv"}
-    uses = {each["name"]: each["inputFacets"]["modelTrail_dataUse"] for each in end["inputs"]}
-    assert files == {
-        name for name, use in uses.items() if (use["role"], use["capture"]) == ("train", "observed")
-    } - {"tr/train"}
-    (edge,) = end["job"]["facets"]["lineage"]["entries"]
-    assert files <= {each["name"] for each in edge["inputs"]}
-    judged = [
-        each for each in told if each["job"]["name"] == "tr.evaluate" and each["eventType"] == "COMPLETE"
-    ]
-    assert [f"logged_models/{info.model_id}"] == [
-        each["name"] for event in judged for each in event["inputs"] if "mlflow" in each["namespace"]
-    ]
 
 
 @pytest.mark.parametrize(

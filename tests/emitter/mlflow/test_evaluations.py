@@ -1,0 +1,84 @@
+"""What MLflow's runs scored of logged models, on data that is for a test."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+FRAME = pd.DataFrame({"tenure": range(40), "churned": [number % 2 for number in range(40)]})
+
+
+@pytest.fixture
+def files(here: Path) -> None:
+    FRAME.to_csv("train.csv", index=False)
+    FRAME[::2].to_csv("test.csv", index=False)
+
+
+def score(mlflow: Any, model_id: str) -> None:
+    """What `mlflow.models.evaluate` tells a store: its data without a context, its scores with both."""
+    held_out = mlflow.data.from_pandas(FRAME[::2], source="test.csv", name="held-out")
+    mlflow.log_input(held_out)
+    mlflow.log_metrics({"auc": 0.75, "f1": 0.5}, dataset=held_out, model_id=model_id)
+
+
+def test_data_that_a_model_was_scored_on_is_no_training_data(bridged, told, here, files) -> None:
+    """Data of an evaluation is for a test; a run of its own has the model, the data and the scores."""
+    with bridged.start_run() as run:
+        train = bridged.data.from_pandas(FRAME, source="train.csv", name="train")
+        bridged.log_input(train, context="training")
+        model = LogisticRegression().fit(FRAME[["tenure"]], FRAME.churned)
+        info = bridged.sklearn.log_model(model, name="model", pip_requirements=[])
+        bridged.log_metric("training_auc", 0.9, dataset=train, model_id=info.model_id)
+        score(bridged, info.model_id)
+    end, evaluated = told[-2:]
+    roles = {each["name"]: each["inputFacets"]["modelTrail_dataUse"]["role"] for each in end["inputs"]}
+    assert {f"{here}/train.csv": "train", f"{here}/test.csv": "test"} == roles
+    (edge,) = end["job"]["facets"]["lineage"]["entries"]
+    assert [f"{here}/train.csv"] == [each["name"] for each in edge["inputs"]]
+    measured = {
+        each["name"]: Path(each["dataset"]["name"]).name
+        for each in end["run"]["facets"]["modelTrail_metrics"]["metrics"]
+    }
+    assert {"training_auc": "train.csv", "auc": "test.csv", "f1": "test.csv"} == measured
+    assert ("churn.evaluate", "EVALUATE") == (
+        evaluated["job"]["name"],
+        evaluated["job"]["facets"]["jobType"]["jobType"],
+    )
+    assert str(uuid.UUID(run.info.run_id)) == evaluated["run"]["facets"]["parent"]["run"]["runId"]
+    data, judged = evaluated["inputs"]
+    assert (f"{here}/test.csv", f"logged_models/{info.model_id}") == (data["name"], judged["name"])
+    said = judged["inputFacets"]["modelTrail_evaluation"]
+    assert [("auc", 0.75), ("f1", 0.5)] == sorted((each["name"], each["value"]) for each in said["metrics"])
+    assert "declared" == said["capture"]
+
+
+def test_a_run_that_only_scores_trains_nothing(bridged, told, here, files) -> None:
+    """A run that evaluates a model of another one has its data for a test, and the scores are the model's."""
+    from mlflow.entities import LoggedModelInput
+
+    with bridged.start_run():
+        info = bridged.sklearn.log_model(LogisticRegression(), name="model", pip_requirements=[])
+    with bridged.start_run() as run:
+        bridged.MlflowClient().log_inputs(run.info.run_id, models=[LoggedModelInput(info.model_id)])
+        score(bridged, info.model_id)
+    end, evaluated = told[-2:]
+    (used,) = end["inputs"]
+    assert "test" == used["inputFacets"]["modelTrail_dataUse"]["role"]
+    assert [] == end["outputs"]
+    assert f"logged_models/{info.model_id}" == evaluated["inputs"][1]["name"]
+
+
+def test_an_import_tells_the_same_evaluations(bridged, told, files) -> None:
+    """An evaluation has the same id whoever tells of it, so that an import adds nothing to the bridge."""
+    from modeltrail.mlflow.backfill import Backfill
+
+    with bridged.start_run() as run:
+        info = bridged.sklearn.log_model(LogisticRegression(), name="model", pip_requirements=[])
+        score(bridged, info.model_id)
+    evaluated = told[-1]
+    list(Backfill(bridged.get_tracking_uri()).tell_runs([run.info.run_id]))
+    assert evaluated["run"]["runId"] == told[-1]["run"]["runId"]
+    assert evaluated["job"]["name"] == told[-1]["job"]["name"]

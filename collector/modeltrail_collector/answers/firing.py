@@ -13,10 +13,10 @@ import duckdb
 import msgspec
 
 from modeltrail_collector import scratch
-from modeltrail_collector.answers import forbidden
+from modeltrail_collector.answers import forbidden, moved
 from modeltrail_collector.answers.as_of import deployed, in_force
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Rules, Sql, Stalled, seconds
+from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Metric, Rules, Sql, Stalled, seconds
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.answers.why.drift import compare
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -128,7 +128,8 @@ def plain(one: Finding) -> dict[str, Any]:
 
 
 def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
-    body = rule.query if isinstance(rule, Sql) else sql_of(f"rule_{_kind(rule)}")
+    name = "moved" if moved.is_about(rule) else f"rule_{_kind(rule)}"
+    body = rule.query if isinstance(rule, Sql) else sql_of(name)
     if isinstance(rule, Sql):
         statements = db.connection.extract_statements(body)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -176,6 +177,8 @@ def _judged(db: Database, rule: AnyRule, rows: list[Row]) -> list[Row]:
     match rule:
         case Forbidden():
             return forbidden.confirmed(db, rule, rows)
+        case Metric() if moved.is_about(rule):
+            return [*moved.found(rule, rows)]
         case Drift():
             return [found for row in rows for found in _drifted(rule, row)]
         case _:

@@ -136,6 +136,31 @@ def test_a_running_number_hides_no_fall(make, log_of, tmp_path) -> None:
     assert [("accuracy t/test-3", "0.7", expected)] == alerts(log, tmp_path, "fell_by = 0.05")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"/d/a": ("x", 0.9), "/d/b": ("y", 0.8)}, {"/d/a": ("y", 0.9), "/d/b": ("x", 0.8)}),
+        ({"/d/spring": ("x", 0.9)}, {"/d/summer": ("y", 0.7)}),
+        ({"/d/a": ("x", 0.9), "/d/b": ("x", 0.5)}, {"/d/a": ("x", 0.7), "/d/c": ("x", 0.6)}),
+        ({"/d/a": ("x", 0.9)}, {"/d/a": ("x", 0.9), "/d/c": ("x", 0.1)}),
+    ],
+)
+def test_an_alert_holds_the_same_against_each_other_as_why(make, log_of, tmp_path, before, after) -> None:
+    """What moved by more than a rule allows is what `why` says that moved so far, with the same values."""
+    log = log_of([*scored(make, 1, before), *scored(make, 2, after)])
+    moved = {
+        (row["dataset"], row["before"], row["after"])
+        for row in answers.why(log, "churn@2")["figures"]
+        if row["source"] == "evaluation" and None not in (row["before"], row["after"])
+        and not (row["delta"] is not None and abs(row["delta"]) <= 0.05)
+    }  # fmt: skip
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "r"\nkind = "metric"\nmetric = "accuracy"\nmoved_by = 0.05\n')
+    found = [one.facts for one in firing.alert(log, read_rules(rules))]
+    told = {(one["dataset"], one["base_value"], one["value"]) for one in found}
+    assert {tuple(map(str, one)) for one in moved} == {tuple(map(str, one)) for one in told} - {None}
+
+
 def test_evaluation_data_of_the_same_files_is_a_consequence(make, log_of) -> None:
     """What the run made of the same files stands below the code that made it otherwise."""
     log = log_of([*scored(make, 1, {"t/test": ("a", 0.9)}), *scored(make, 2, {"t/test": ("b", 0.8)})])

@@ -1,6 +1,7 @@
 -- What the query of a rule reads. Of the tables all rows but those of runs that told of alerts, so that no rule fires
 -- on what a rule said. `version`: each model version, once; `subject`: the versions that a rule is about; `baseline`:
--- each of these with the version it is held against; `figure`: the last value of each metric of each version.
+-- each of these with the version it is held against; `figure`: the last value of each metric of each version, which
+-- `figure_by_source` has of what its run said of itself and of evaluations apart.
 own_run AS (SELECT run_id FROM temp.main.runs WHERE job_namespace = 'modeltrail://alerts'),
 runs AS (FROM temp.main.runs ANTI JOIN own_run USING (run_id)),
 events AS (FROM temp.main.events ANTI JOIN own_run USING (run_id)),
@@ -77,8 +78,8 @@ called AS (
     LEFT JOIN (SELECT DISTINCT run_id, model_id FROM metrics WHERE source <> 'evaluation') AS m ON m.run_id = v.run_id
     GROUP BY ALL
 ),
-figure AS (
-    SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
+figure_by_source AS (
+    SELECT namespace, name, version, metric, dataset, split, slice, value, run_id, source, happened_at, step
     FROM (
         SELECT v.*, m.name AS metric, m.* EXCLUDE (bucket, name, run_id), m.run_id AS run_id
         FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m ON m.model_digest = v.digest
@@ -99,6 +100,13 @@ figure AS (
             AND CASE WHEN m.model_id IS NULL THEN s.run_id IS NULL ELSE c.ids = [m.model_id] END
     )
     WHERE value IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY namespace, name, version, metric, dataset, split, slice, source = 'evaluation'
+        ORDER BY source DESC, happened_at DESC, step DESC, run_id) = 1
+),
+figure AS (
+    SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
+    FROM figure_by_source
     QUALIFY row_number() OVER (
         PARTITION BY namespace, name, version, metric, dataset, split, slice
         ORDER BY source DESC, happened_at DESC, step DESC, run_id) = 1

@@ -102,7 +102,7 @@ def test_where_nothing_else_can_have_moved_it_a_derived_column_speaks_for_the_da
     (cause,) = asked(log_of, credit(make, 1), credit(make, 2, income=9, share=9))
     assert ("strong", "data", CUSTOMERS) == short([cause])[0]
     assert "late_share PSI" in told(cause)
-    assert "of what late_share was made is not recorded" in told(cause, "against")
+    assert "what moved late_share is not recorded" in told(cause, "against")
 
 
 def test_more_rows_are_told_as_rows_and_not_as_the_column_that_counts_them(make, log_of) -> None:
@@ -123,7 +123,7 @@ def test_what_files_are_joined_by_makes_no_other_column(make, log_of) -> None:
     assert all("late_share" not in told(cause) for cause in causes if cause["kind"] == "data")
 
 
-def prepared(make, number: int, lineage: dict, *, spend: float = 0, age: float = 0, commit: str = "1"):
+def prepared(make, number: int, lineage: dict, *, spend: float = 0, age: float = 0, **commits: str):
     """A run that makes train.csv of feed.csv, and one that trains on it."""
     at = make.base + number * DAY
     made = make.prepare(number, at, raw="", features="")
@@ -134,9 +134,9 @@ def prepared(make, number: int, lineage: dict, *, spend: float = 0, age: float =
         event["inputs"] = [feed]
         event["outputs"] = [make.dataset("/data/train.csv", **facets)]
     made[1]["run"]["facets"]["modelTrail_codeState"] = make.facet(
-        "modelTrail_codeState", commit=commit * 40, dirty=False, entryPoint="prepare.py"
+        "modelTrail_codeState", commit=commits.get("commit", "1") * 40, dirty=False, entryPoint="prepare.py"
     )
-    events = trained(make, number, [table])
+    events = trained(make, number, [table], commit=commits.get("trainer", "1"))
     for event in events:
         event["eventTime"] = (at + DAY / 2).isoformat().replace("+00:00", "Z")
     return [*made, *events]
@@ -168,6 +168,16 @@ def test_a_column_that_a_preparation_moved_points_to_it(make, log_of) -> None:
     causes = asked(log_of, prepared(make, 1, of_feed("spend")), later)
     assert ("strong", "preparation", "prepare-churn") == short(causes)[0]
     assert "which no change in what it was made from explains" in told(causes[0])
+
+
+def test_code_of_the_training_moves_no_column_of_what_it_read(make, log_of) -> None:
+    """The run that made train.csv is the same: that total moved speaks for its feed."""
+    later = prepared(make, 2, of_feed("visits"), spend=9, trainer="2")
+    causes = asked(log_of, prepared(make, 1, of_feed("visits")), later)
+    feed = next(cause for cause in causes if cause["subject"] == "/raw/feed.csv")
+    assert "strong" == feed["strength"]
+    assert "shows in train.csv: total PSI" in told(feed)
+    assert "what moved total is not recorded" in told(feed, "against")
 
 
 def test_versions_in_between_are_evidence(make, log_of) -> None:

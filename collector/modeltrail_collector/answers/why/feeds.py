@@ -1,5 +1,7 @@
 """Candidates among the data: where a change came in, what shows it, and what does not."""
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from modeltrail_collector.answers.why import data, drift
@@ -29,34 +31,52 @@ def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause
 
     What changed inside of the making run is one only where nothing there explains it (`explained`).
     """
-    symptoms: dict[int, list[Pair]] = {}
-    for pair in found.data:
-        if pair.causes:
-            for root in data.roots(pair):
-                symptoms.setdefault(id(root), []).append(pair)
+    symptoms = _symptoms(found)
     prepared = {row["job"] for row in found.upstream}
+
+    def able(pair: Pair, column: str) -> bool:
+        """Whether the run in which a column came to be was made differently."""
+        if origins.came_in(pair, column):
+            return bool(prepared)
+        return explained if pair.either.writer is None else _written_by(pair) in prepared
+
     causes = []
     for pair in found.data:
-        writer = pair.either.writer
         inside = data.inside(pair, found.data)
         if not pair.differs or pair.causes or (inside and explained):
             continue
         if pair.either.use == "test":  # it acts on the figures alone, and is a candidate of its own
             continue
-        if writer and f"{writer['job_namespace']}/{writer['job_name']}" in prepared:
+        if _written_by(pair) in prepared:
             continue  # the run that wrote it was made differently: that is the candidate
-        shown = [
-            _symptom(pair, one, origins, explained=explained or bool(found.upstream))
-            for one in symptoms.get(id(pair), [])
-        ]
+        shown = [_symptom(pair, one, origins, able) for one in symptoms[id(pair)]]
         causes.append(_feed(pair, shown, origins))
         _doubt(found, pair, causes[-1])
         if inside:
-            causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
-            causes[-1].for_("a file that git ignores, as a configuration, would not have been recorded")
-            if found.code["entry_only"]:
-                causes[-1].but("the modules that its script imports are not recorded: it may be these")
+            _tell_inside(found, causes[-1])
     return causes
+
+
+def _symptoms(found: Found) -> dict[int, list[Pair]]:
+    """What was made of each pair in which a change came in, by its `id`."""
+    symptoms: dict[int, list[Pair]] = defaultdict(list)
+    for pair in found.data:
+        if pair.causes:
+            for root in data.roots(pair):
+                symptoms[id(root)].append(pair)
+    return symptoms
+
+
+def _written_by(pair: Pair) -> str | None:
+    writer = pair.either.writer
+    return f"{writer['job_namespace']}/{writer['job_name']}" if writer else None
+
+
+def _tell_inside(found: Found, cause: Cause) -> None:
+    cause.for_("the files that the run read are the same, and nothing recorded explains it")
+    cause.for_("a file that git ignores, as a configuration, would not have been recorded")
+    if found.code["entry_only"]:
+        cause.but("the modules that its script imports are not recorded: it may be these")
 
 
 def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
@@ -71,7 +91,7 @@ def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
 class _Symptom(NamedTuple):
     """What was made of a feed: the columns that this moved, and those that something else did.
 
-    Of the former the names of those that may be of this feed: nobody says what they are made of.
+    `unknown` are those of the former that nothing moved which they are known to be made of.
     """
 
     pair: Pair
@@ -80,17 +100,15 @@ class _Symptom(NamedTuple):
     unknown: list[str]
 
 
-def _symptom(root: Pair, pair: Pair, origins: Origins, *, explained: bool) -> _Symptom:
-    """Columns that a feed can have moved, and others; where nothing else can have, all those of no origin."""
+def _symptom(root: Pair, pair: Pair, origins: Origins, able: Callable[[Pair, str], bool]) -> _Symptom:
+    """Columns that a feed can have moved, and others; those of no origin too, where no run was `able` to."""
     drifts = [one for one in pair.drifts if one.told]
-    gone = [*pair.columns_removed, *pair.columns_added]
-    of = {one.column: origins.of(pair, one) for one in drifts} | {
-        name: origins.of(pair, name) for name in gone
-    }
-    mine = {name for name, found in of.items() if root in found or not (found or explained)}
-    moved = [one for one in drifts if one.column in mine]
-    unknown = [one.column for one in moved if not of[one.column]]
-    return _Symptom(pair, moved, frozenset(of.keys() - mine), unknown)
+    moved = {one.column: origins.of(pair, one) for one in drifts}
+    gone = {name: origins.of(pair, name) for name in (*pair.columns_removed, *pair.columns_added)}
+    of = moved | gone
+    mine = {name for name, found in of.items() if root in found or not (found or able(pair, name))}
+    unknown = [name for name in moved if name in mine and not moved[name]]
+    return _Symptom(pair, [one for one in drifts if one.column in mine], frozenset(of.keys() - mine), unknown)
 
 
 def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
@@ -114,7 +132,7 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
         if moved:
             cause.for_(f"shows in {short(one.pair)}: {columns(moved)}", *places_of(one.pair))
         if one.unknown:
-            cause.but(f"of what {named(one.unknown)} was made is not recorded", *places_of(one.pair))
+            cause.but(f"what moved {named(one.unknown)} is not recorded", *places_of(one.pair))
     if last and all(_severity(one.pair, one.foreign) == UNLIKELY for one in last):
         cause.strength = min(UNLIKELY, cause.strength + 1)
         what = "that moved" if last[0].foreign else "moved by PSI 0.1"
@@ -136,7 +154,7 @@ def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str
     behind = {
         name
         for each in last
-        if any(origins.is_derived(each.pair, one.column) for one in each.moved)
+        if each.unknown or any(origins.is_derived(each.pair, one.column) for one in each.moved)
         for name in origins.hidden(pair, each.pair)
     }
     return frozenset(known - learned - behind) if learned else frozenset()

@@ -38,8 +38,8 @@ class Origins:
         drifts = [one for one in pair.drifts if one.told and not self.of(pair, one)]
         names = [name for name in (*pair.columns_removed, *pair.columns_added) if not self.of(pair, name)]
         return (
-            [one for one in drifts if not self._came_in(pair, one.column)],
-            [name for name in names if not self._came_in(pair, name)],
+            [one for one in drifts if not self.came_in(pair, one.column)],
+            [name for name in names if not self.came_in(pair, name)],
         )
 
     def is_derived(self, pair: Pair, column: str) -> bool:
@@ -51,8 +51,8 @@ class Origins:
         moved = self._moved[id(pair)] - self._names[id(target)]
         return moved - self._keys[id(target)]
 
-    def _came_in(self, pair: Pair, column: str) -> bool:
-        """Whether a column moved before it came into the run that holds the data."""
+    def came_in(self, pair: Pair, column: str) -> bool:
+        """Whether a column moved before it came into the run that made the data."""
         return any(name in self._moved[id(one)] for one, name in self._fields(pair, column) if one.differs)
 
     def _movers(self, pair: Pair, column: str) -> list[Pair]:

@@ -229,7 +229,7 @@ def _own(db: Database, model: Row) -> Own | None:
     said = db.rows(
         """SELECT scope, namespace, name, "key", "value" FROM near_facets
         WHERE run_id = $run AND "value" IS NOT NULL
-            AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'lineage')""",
+            AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_dataUse', 'lineage')""",
         run=model["run_id"],
     )
     return own([Facet(**row | {"value": json.loads(row["value"])}) for row in said], model)

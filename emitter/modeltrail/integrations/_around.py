@@ -18,6 +18,8 @@ from modeltrail.observe import boosters, holding, loads, origins
 from modeltrail.runs.learned import known_alone
 
 _SEED_BITS: Final = 64
+_LIBRARIES: Final = ("joblib.", "mlflow.")
+"""What these dump is in a cache, or told when it is logged."""
 
 _seeds: dict[str, int] = {}
 """Of the generators that a process shares; an estimator without a `random_state` draws from numpy's."""
@@ -92,7 +94,7 @@ def observe_dump(call: Call) -> Finish | None:
     dumped = argument(call.function, call.args, call.kwargs)
     target: Any = argument(call.function, call.args, call.kwargs, 1)
     path = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not isinstance(path, str | os.PathLike) or _calls.caller().startswith("joblib."):  # its cache
+    if not isinstance(path, str | os.PathLike) or _calls.caller().startswith(_LIBRARIES):
         return None
     is_one = is_fitted_thing(dumped)
     held = [] if is_one else [each for each in holding.within(dumped, _is_known) if _is_known(each)]

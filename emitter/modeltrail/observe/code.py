@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ import attrs
 
 from modeltrail import airflow, dagster, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
-from modeltrail.observe import git, redact, untracked
+from modeltrail.observe import elsewhere, git, named, redact, untracked
 from modeltrail_schemas import digests
 
 MAX_ARGUMENTS: Final = 200
@@ -22,7 +22,10 @@ _INSTALLED: Final = (
     f"{os.sep}site-packages{os.sep}",
     f"{os.sep}dist-packages{os.sep}",
     f"{Path(os.__file__).parent}{os.sep}",
+    f"{Path(__file__).parents[1]}{os.sep}",
 )
+_OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collector"})
+"""Told as a package, also where it is installed to be edited."""
 _launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
@@ -49,17 +52,27 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     """
     entry = _entry(entry_point)
     repository = git.repository(_folder(entry))
+    root = repository.root if repository else None
     shared: dict[str, Any] = {"entry_point": entry.name, "cwd": _cwd(), "notebook": _notebook(entry)}
     if "ipykernel" not in sys.modules:  # a kernel's command line names a file of its connections
         shared |= {"argv": redact.argv(sys.argv[:MAX_ARGUMENTS]), "command": command(sys.orig_argv)}
+    used = imported() if entry_point is None else {}
+    texts = _named(entry.path or entry.notebook, root, used)
+    if entry_point is None:
+        others = elsewhere.look(root, used | texts)
+        shared |= {
+            "elsewhere": others.files,
+            "elsewhere_count": others.count,
+            "repositories": others.repositories,
+        }
     if repository is None:
         file = entry.path or entry.notebook
         source = digests.sha256(file) if file else None
         return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=source, **shared)
-    modules = _below(repository.root, imported()) if entry_point is None else None
+    modules = _below(repository.root, used) if entry_point is None else None
     started = _inside(entry, repository)
-    own = list(dict.fromkeys([*([started] if started else []), *(modules or ())]))
-    diff, loose = git.diff(repository), untracked.look(repository.root, own)
+    own = [*([started] if started else []), *(modules or ()), *(_below(repository.root, texts) or ())]
+    diff, loose = git.diff(repository), untracked.look(repository.root, list(dict.fromkeys(own)))
     return ModelTrailCodeStateRunFacet(
         dirty=diff is not None or started in {file["path"] for file in loose.files},
         vcs="git",
@@ -76,16 +89,47 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     )
 
 
-def with_imported(state: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
-    """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there."""
-    modules = _below(Path(state["root"]), files) if "root" in state else None
-    if modules is None:
-        return {key: value for key, value in state.items() if key != "modules"}
-    new = sorted(set(modules).difference(state.get("modules", ())))
-    known = untracked.Untracked(list(state.get("untracked", ())), state.get("untrackedCount"))
-    found = untracked.add(known, Path(state["root"]), new)
-    told = {"untracked": found.files, "untrackedTruncated": found.is_cut, "modules": modules}
-    return {**state, **told} | ({} if found.count is None else {"untrackedCount": found.count})
+def with_imported(state: Mapping[str, Any], used: Mapping[str, str]) -> dict[str, Any]:
+    """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there.
+
+    What its text names and was written since is its own, and is left out.
+    """
+    root = Path(state["root"]) if "root" in state else None
+    texts = _named(Path(state.get("cwd", os.sep), state["entryPoint"]), root, used)
+    old = {file: name for file, name in texts.items() if named.is_old(file)}
+    new = texts.keys() - old.keys() - used.keys()
+    others = elsewhere.look(root, {**used, **old}, _as_told(state.get("elsewhere", ()), Path(os.sep), new))
+    told = {"elsewhere": others.files, "elsewhereCount": others.count, "repositories": others.repositories}
+    if root is None:
+        return {**state, **told}
+    modules = _below(root, used)
+    listed, count = state.get("untracked", ()), state.get("untrackedCount")
+    kept = _as_told(listed, root, new)
+    known = untracked.Untracked(kept, None if count is None else count - len(listed) + len(kept))
+    more = {*(modules or ()), *(_below(root, old) or ())}.difference(state.get("modules", ()))
+    found = untracked.add(known, root, sorted(more))
+    told |= {"untracked": found.files, "untrackedTruncated": found.is_cut}
+    told |= {"untrackedCount": found.count, "modules": modules}
+    return {key: value for key, value in {**state, **told}.items() if value is not None}
+
+
+def _as_told(files: Iterable[Mapping[str, Any]], folder: Path, new: Collection[str]) -> list[dict[str, Any]]:
+    """Without those that lie among the `new` ones, and are not what they were."""
+    return [
+        dict(file)
+        for file in files
+        if os.path.realpath(folder / file["path"]) not in new
+        or digests.sha256(folder / file["path"]) == file.get("sha256")
+    ]
+
+
+def _named(text: Path | None, root: Path | None, used: Iterable[str]) -> dict[str, str]:
+    """What the program's own files and its arguments name: real paths, and how each is named."""
+    cwd = Path(_cwd() or os.sep)
+    top = f"{os.path.realpath(root or cwd)}{os.sep}"
+    own = [Path(file) for file in used if file.startswith(top)][:MAX_MODULES]
+    folders = [cwd, *([root] if root else [])]
+    return named.files([*([text] if text else []), *own], sys.argv[1:MAX_ARGUMENTS], folders)
 
 
 def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
@@ -95,16 +139,19 @@ def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
         run_facets[key] = with_imported(state, imported())
 
 
-def imported() -> list[str]:
-    """The files of what this process has imported, but for those of Python and of installed packages.
+def imported() -> dict[str, str]:
+    """The files of what this process has imported, with its names, but for Python and installed packages.
 
     The script is not among them: at its end, when this is asked, it has no name any more. Packages are
     installed where metadata of one lies, as in the folder of `pip install --target`.
     """
-    named = {_file_of(module) for name, module in list(sys.modules.items()) if name != "__main__"}
-    own = (file for file in named if file and not any(place in file for place in _INSTALLED))
+    files: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        file = _file_of(module) if name != "__main__" and name.partition(".")[0] not in _OURS else None
+        if file and not any(place in file for place in _INSTALLED):
+            files.setdefault(_real(file), name)
     installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
-    return sorted(file for file in {_real(file) for file in own} if not file.startswith(installed))
+    return {file: name for file, name in sorted(files.items()) if not file.startswith(installed)}
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ import msgspec
 
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import database
-from modeltrail_collector.answers.recipe import FILE, Data, Environment, Recipe
+from modeltrail_collector.answers.recipe import FILE, Code, Data, Environment, Recipe
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -99,7 +99,7 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         return
     if code.commit is None:
         yield _source(recipe, folder)
-        if code.source_sha256 is not None:
+        if code.source_sha256 is not None and code.elsewhere is None:
             why = "not recorded: without version control only the entry point is known"
             yield Finding("code", "imported modules", why=why)
     elif (commit := _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")) is None:
@@ -118,6 +118,20 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding("code", file.path, file.sha256, digests.sha256(path) or _NO_FILE)
     if code.untracked_left_out:
         yield Finding("code", "more untracked files", why=code.untracked_left_out)
+    yield from _elsewhere(code, folder)
+
+
+def _elsewhere(code: Code, folder: Path) -> Iterator[Finding]:
+    """What lay outside of the working tree is looked for there; without a tree the folder stands for it."""
+    if code.elsewhere is None and code.commit is not None:
+        yield Finding("code", "modules from outside of the repository", why="not recorded")
+    for file in code.elsewhere or ():
+        within = None if code.commit else recipes.inside(file.path, code.cwd)
+        path = folder / within if within else Path(file.path)
+        if file.sha256 is not None:
+            yield Finding("code", file.name, file.sha256, digests.sha256(path) or f"{_NO_FILE}: {path}")
+    if code.elsewhere_unread:
+        yield Finding("code", "more from outside of the repository", why=code.elsewhere_unread)
 
 
 def _source(recipe: Recipe, folder: Path) -> Finding:
@@ -156,7 +170,7 @@ def _git(folder: Path, *question: str) -> bytes | None:
 def _data(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding]:
     if not recipe.data:
         yield Finding("data", "data", why="not recorded")
-    for data in recipe.data or ():
+    for data in (*(recipe.data or ()), *recipe.judged_on):
         yield _dataset(recipe, data, folder, result)
 
 

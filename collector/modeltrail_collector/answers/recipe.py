@@ -56,6 +56,14 @@ class Untracked(msgspec.Struct, kw_only=True):
     sha256: str | None = None
 
 
+class Elsewhere(msgspec.Struct, kw_only=True):
+    """A file of the program that lay outside of the working tree: a module by its name."""
+
+    name: str
+    path: str
+    sha256: str | None = None
+
+
 class Location(Fact, kw_only=True):
     """Where the code is kept; the URL is without secrets, `path` is that of the entry point."""
 
@@ -70,8 +78,8 @@ class Code(Fact, kw_only=True):
     """Which code ran, and how it was started.
 
     `diff_state` says whether `diff` can be applied: only a `whole` one can. `untracked_left_out` says what is
-    missing in a list that was cut. `directory` is the working directory relative to `root`, the top of the
-    working tree; None where it lay elsewhere.
+    missing in a list that was cut, `elsewhere_unread` what of `elsewhere` cannot be compared. `directory` is
+    the working directory relative to `root`, the top of the working tree; None where it lay elsewhere.
     """
 
     vcs: str | None = None
@@ -82,6 +90,8 @@ class Code(Fact, kw_only=True):
     diff_state: DiffState = "not recorded"
     untracked: list[Untracked] | None = None
     untracked_left_out: str | None = None
+    elsewhere: list[Elsewhere] | None = None
+    elsewhere_unread: str | None = None
     entry_point: str | None = None
     command: list[str] | None = None
     command_capture: str | None = None
@@ -142,13 +152,15 @@ class Problem(msgspec.Struct):
 class Recipe(msgspec.Struct, kw_only=True):
     """All of it.
 
-    `training` says framework, algorithm and task; `outputs` what else the run wrote; `problems` what stands
+    `training` says framework, algorithm and task; `judged_on` is what only the evaluations inside of the run
+    read, which the same script needs; `outputs` what else the run wrote; `problems` what stands
     in the way of doing it again; `not_recorded` the names of what nobody said.
     """
 
     model: dict[str, Any]
     run: dict[str, Any] | None
     data: list[Data] | None
+    judged_on: list[Data] = []
     code: Code | None
     params: list[dict[str, Any]] | None
     seeds: list[Seed]
@@ -178,6 +190,28 @@ def unlisted(listed: object, truncated: object, count: object) -> str | None:
     if not isinstance(count, int) or count <= known:
         return "not all untracked files were looked at"
     return f"{count - known:,} of {count:,} untracked files were not looked at"
+
+
+def elsewhere(code: Mapping[str, Any]) -> list[Elsewhere] | None:
+    """The files of `modelTrail_codeState` from outside of the repository; None where nobody looked."""
+    told = code.get("elsewhere")
+    if not isinstance(told, list):
+        return None
+    return [
+        Elsewhere(name=file["name"], path=file["path"], sha256=digest if isinstance(digest, str) else None)
+        for file in told
+        if isinstance(file, dict) and isinstance(file.get("name"), str) and isinstance(file.get("path"), str)
+        for digest in [file.get("sha256")]
+    ]
+
+
+def unread(listed: list[Elsewhere] | None, count: object) -> str | None:
+    """What of such files cannot be compared; None: nothing."""
+    known = [file for file in listed or () if file.sha256 is not None]
+    whole = max(count if isinstance(count, int) else 0, len(listed or ()))
+    if len(known) == whole:
+        return None
+    return f"the content of {whole - len(known):,} of {whole:,} files from outside of the repository"
 
 
 def read(answer: Mapping[str, Any]) -> Recipe:
@@ -237,7 +271,7 @@ def _missing(recipe: Recipe) -> Iterator[str]:
 def problems(recipe: Recipe) -> list[Problem]:
     """What stands in the way of making the model again."""
     stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
-    others = (*_loose_problems(recipe.code), *_data_problems(recipe), *_result_problems(recipe))
+    others = (*_loose_problems(recipe), *_data_problems(recipe), *_result_problems(recipe))
     return [Problem(text, stops=True) for text in stopping] + [Problem(text) for text in others]
 
 
@@ -277,11 +311,25 @@ def start_problem(code: Code) -> str | None:
     return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None
 
 
-def _loose_problems(code: Code | None) -> list[str]:
-    if code is None or code.untracked_left_out is None:
+def _loose_problems(recipe: Recipe) -> list[str]:
+    """What the code needs that is no part of its repository."""
+    code, found = recipe.code, []
+    if code is None:
         return []
-    left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
-    return [f"{left_out}: what the code reads of them is neither told nor brought."]
+    if code.untracked_left_out:
+        left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
+        found.append(f"{left_out}: what the code reads of them is neither told nor brought.")
+    if names := [file.name for file in code.elsewhere or ()]:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        listed = ", ".join(names[:_NAMED])
+        found.append(f"It needs files from outside of the repository, as they were: {listed}{more}.")
+    if code.elsewhere_unread:
+        found.append(f"Not recorded: {code.elsewhere_unread}.")
+    found.append("Files that the code opens by a name that it puts together are not recorded.")
+    return found
+
+
+_NAMED: Final = 5
 
 
 def _data_problems(recipe: Recipe) -> list[str]:

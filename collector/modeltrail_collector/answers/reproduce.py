@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
         model = names.model(db, text)
         sections = told(db, model, _SECTIONS)
         made = _recipe(sections, _Said(db, model["run_id"]))
+        made.judged_on = _judged_on(db, model, made.data or ())
     made.not_recorded = recipes.not_recorded(made)
     made.problems = recipes.problems(made)
     answer: dict[str, Any] = msgspec.to_builtins(made)
@@ -170,6 +171,34 @@ def _data(row: Row, said: _Said) -> Data:
     )
 
 
+def _judged_on(db: Database, model: Row, told: Iterable[Data]) -> list[Data]:
+    """Files that evaluations inside of the making run read, and it did not."""
+    (runs,) = sources.judging(db, [model])
+    inside = db.read("runs", "run_id", runs=runs, where="parent_run_id = $made", made=model["run_id"])
+    read = db.read(
+        "run_datasets",
+        "DISTINCT ON (name) namespace, name, use, version, fingerprint, rows",
+        runs=[row["run_id"] for row in inside],
+        where="role = 'input' AND kind = 'dataset' AND namespace = $file AND fingerprint IS NOT NULL",
+        then="ORDER BY name, run_id",
+        file=FILE,
+    )
+    known = {data.name for data in told if data.namespace == FILE}
+    return [
+        Data(
+            namespace=FILE,
+            name=row["name"],
+            how="the file as it was, to evaluate the model",
+            use=row["use"],
+            version=row["version"],
+            rows=row["rows"],
+            fingerprint=Fingerprint(digest=row["fingerprint"]),
+        )
+        for row in read
+        if row["name"] not in known
+    ]
+
+
 def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None) -> str:
     """How to get this version, in a sentence."""
     if row["namespace"] == IN_MEMORY:
@@ -217,6 +246,8 @@ def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
         untracked_left_out=recipes.unlisted(
             told.get("untracked"), told.get("untrackedTruncated"), told.get("untrackedCount")
         ),
+        elsewhere=(others := recipes.elsewhere(told)),
+        elsewhere_unread=recipes.unread(others, told.get("elsewhereCount")),
         entry_point=_text(told.get("entryPoint")),
         command=command,
         command_capture=capture,

@@ -147,7 +147,7 @@ def _loose(recipe: Recipe) -> list[str]:
     names = [file.path for file in (recipe.code.untracked if recipe.code else None) or ()]
     names += [
         within
-        for data in recipe.data or ()
+        for data in (*(recipe.data or ()), *recipe.judged_on)
         if data.namespace == FILE and (within := recipes.inside(data.name, recipe.root))
     ]
     return [

@@ -13,6 +13,7 @@ from modeltrail_collector.cli.output import json_option, log_option, print_json
 SECTIONS = ("model", "run", "data", "code", "params", "seeds", "environment", "problems")
 _FIELDS = {
     "model": ("model", "training", "artifact", "outputs"),
+    "data": ("data", "judged_on"),
     "problems": ("problems", "not_recorded"),
 }
 

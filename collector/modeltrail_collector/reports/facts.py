@@ -129,6 +129,8 @@ def code(dossier: Dossier) -> list[Fact]:
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
         fact(dossier, said, "untracked files", "untracked"),
         fact(dossier, said, "more untracked files than listed", "untrackedTruncated"),
+        fact(dossier, said, "modules from outside of the repository", "elsewhere"),
+        fact(dossier, said, "repositories of these modules", "repositories"),
         fact(dossier, said, "entry point", "entryPoint", "code"),
         fact(dossier, said, "arguments", "argv", "code"),
         fact(dossier, said, "digest of the source", "sourceSha256", "code"),

@@ -47,7 +47,7 @@ def state(commit: str | None, patch: str = "", **more) -> dict:
         "commit": commit, "dirty": bool(patch), "diff": patch, "diff_truncated": False,
         "diff_sha256": sha256(patch.encode()).hexdigest() if patch else None, "entry_point": "train.py",
         "source_sha256": None, "notebook_sha256": None, "untracked": {}, "repository": None, "source": {},
-        "unlisted": None, "consists_of": None,
+        "unlisted": None, "consists_of": None, "elsewhere": None, "unread": None, "repositories": {},
     }  # fmt: skip
     return found | more
 

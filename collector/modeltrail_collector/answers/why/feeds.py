@@ -43,7 +43,9 @@ def candidates(found: Found, unexplained: list[Pair]) -> list[Cause]:
         _doubt(found, pair, causes[-1])
         if inside:
             causes[-1].for_("the files that the run read are the same, and nothing recorded explains it")
-            causes[-1].for_("a file that git ignores, as a configuration, would not have been recorded")
+            causes[-1].for_(
+                "a file that the code opens by a name that it puts together would not have been recorded"
+            )
             if found.code["entry_only"]:
                 causes[-1].but("the modules that its script imports are not recorded: it may be these")
     return causes

@@ -319,7 +319,7 @@ def _loose_problems(recipe: Recipe) -> list[str]:
     if code.untracked_left_out:
         left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
         found.append(f"{left_out}: what the code reads of them is neither told nor brought.")
-    if names := [file.name for file in code.elsewhere or ()]:
+    if code.commit and (names := [file.name for file in code.elsewhere or ()]):
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         listed = ", ".join(names[:_NAMED])
         found.append(f"It needs files from outside of the repository, as they were: {listed}{more}.")

@@ -50,6 +50,7 @@ def place(tmp_path):
             "diff": diff,
             "diffSha256": sha256(diff.encode()),
             "untracked": [{"path": "notes.txt", "sha256": sha256(b"notes")}, {"path": "big.bin"}],
+            "elsewhere": [],
             "entryPoint": "train.py",
             "command": ["python", "train.py"],
             "root": str(root),
@@ -127,6 +128,35 @@ def test_where_not_all_was_looked_at_it_is_not_said_that_nothing_differs(place, 
     assert "nothing differs" not in printed
 
 
+def test_modules_from_elsewhere_are_compared_where_they_lay(place, tmp_path):
+    """A module outside of the tree is looked for at its place; of what has no digest it is said."""
+    root, recipe = place
+    (tmp_path / "ours.py").write_text("x = 1\n")
+    module = {"name": "ours", "path": str(tmp_path / "ours.py"), "sha256": sha256(b"x = 1\n")}
+    code = recipe["code"] | {"elsewhere": [module], "elsewhere_unread": "the content of 1 of 2 files"}
+    assert {} == compare(recipe | {"code": code}, root, "code")[0]
+    (tmp_path / "ours.py").write_text("x = 2\n")
+    differences, why, _ = compare(recipe | {"code": code}, root, "code")
+    assert {"ours": (module["sha256"], sha256(b"x = 2\n"))} == differences
+    assert "the content of 1 of 2 files" == why["more from outside of the repository"]
+    unknown = recipe | {"code": recipe["code"] | {"elsewhere": None}}
+    assert "not recorded" == compare(unknown, root, "code")[1]["modules from outside of the repository"]
+
+
+def test_without_a_repository_modules_beside_the_script_lie_in_the_folder(place, tmp_path):
+    """The folder stands for the working directory, and what the script imported is compared in it."""
+    root, recipe = place
+    (tmp_path / "new").mkdir()
+    for folder in (root, tmp_path / "new"):
+        (folder / "helper.py").write_text("x = 1\n")
+    helper = {"name": "helper", "path": str(root / "helper.py"), "sha256": sha256(b"x = 1\n")}
+    script = {"entry_point": "train.py", "cwd": str(root), "source_sha256": sha256(b"x = 2\n")}
+    (tmp_path / "new" / "train.py").write_text("x = 2\n")
+    code = recipe | {"code": {**script, "elsewhere": [helper]}}
+    (root / "helper.py").unlink()
+    assert ({}, {}, 2) == compare(code, tmp_path / "new", "code")
+
+
 def test_code_without_a_repository_goes_by_its_digest(place, tmp_path):
     """Without version control the entry point's digest decides; without that nothing can be compared."""
     root, recipe = place
@@ -181,6 +211,13 @@ def test_folders_and_large_files_are_compared_as_they_were_recorded(place, monke
     digests._cache.clear()
     recipe["data"] = [data(str(file), "0" * 32, algorithm="modeltrail-rows-128")]
     assert "made in another way" in compare(recipe, root, "data")[1][str(file)]
+
+
+def test_what_evaluations_read_is_compared_as_data(place):
+    """The same script needs it: a byte of it is a difference, though the model did not learn from it."""
+    root, recipe = place
+    file = data(str(root / "data" / "a.csv"), sha256(b"a,b\n1,3\n"))
+    assert [file["name"]] == [*compare(recipe | {"judged_on": [file]}, root, "data")[0]]
 
 
 def test_what_is_not_here_is_not_compared(place):

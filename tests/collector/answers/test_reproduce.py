@@ -260,6 +260,21 @@ def test_untracked_files_that_nobody_looked_at_stand_in_the_way(make, recipe_of,
     assert f"a.py, {left_out}" in capsys.readouterr().out
 
 
+def test_what_is_needed_from_outside_of_the_repository_is_told(make, recipe_of, capsys) -> None:
+    """Its modules are named with their content and stand in the way, as do files that nobody could see."""
+    files = [{"name": "ourlib", "path": "/srv/ourlib.py", "sha256": make.digest("ourlib")}]
+    state = make.facet(
+        "modelTrail_codeState", vcs="git", commit=COMMIT, root="/w", elsewhere=files, elsewhereCount=3
+    )
+    told = recipe_of({"modelTrail_codeState": state})
+    problems = [problem["text"] for problem in told["problems"]]
+    assert "It needs files from outside of the repository, as they were: ourlib." in problems
+    assert "Not recorded: the content of 2 of 3 files from outside of the repository." in problems
+    assert "Files that the code opens by a name that it puts together are not recorded." in problems
+    print_recipe(told, ["code"])
+    assert f"ourlib {make.digest('ourlib')[:12]}" in capsys.readouterr().out
+
+
 def test_a_script_is_no_repository(make, recipe_of, capsys) -> None:
     """Where git knows no remote the repository is the working tree, and not the address of the script."""
     state = make.facet("modelTrail_codeState", vcs="git", commit=COMMIT, root="/w")

@@ -111,10 +111,10 @@ def _unchanged(found: Found) -> list[str]:
 
 
 def _same_code(was: Row, now: Row) -> str:
+    if not now["commit"]:
+        return f"code: {now['entry_point']} and the modules that it imports"
     whole = all(state["elsewhere"] is not None for state in (was, now))
     modules = " and its modules from elsewhere" if whole and now["elsewhere"] else ""
-    if not now["commit"]:
-        return f"code: {now['entry_point']}{modules}"
     states = [
         f"commit {state['commit'][:12]}{' with uncommitted changes' if state['diff_sha256'] else ''}"
         for state in (was, now)

@@ -160,17 +160,18 @@ def _doubt(cause: Cause, change: Row, where: list[Place]) -> None:
 def _files(change: Row) -> list[str]:
     files = [_file(file) for file in change["files"]]
     files += [f"{path} (untracked)" for path in change["untracked"]]
-    return files + change["elsewhere"]
+    return [*files, *change["elsewhere"]]
 
 
 def _elsewhere(change: Row) -> list[str]:
     """Which files from outside of the repository differ, and what became of the repositories they lie in."""
     old, new = (change[side]["elsewhere"] or {} for side in ("before", "after"))
+    outside = ", from outside of the repository," if change["after"]["commit"] else ""
     told: list[str] = []
     for name in change["elsewhere"][:MUCH]:
         way = "differs" if name in old and name in new else "is new" if name in new else "is gone"
         place = (new.get(name) or old[name])["path"]
-        told.append(f"{name}, from outside of the repository, {way}: {place}")
+        told.append(f"{name}{outside} {way}: {place}")
     return told + [f"repository {moved}" for moved in change["repositories"]]
 
 
@@ -198,7 +199,8 @@ def _code_what(change: Row) -> str:
         if sides[0] == sides[1]:
             return f"commit {_commit(now)[:12]}, with other uncommitted changes"
         return f"commit {_commit(now)[:12]}, {sides[0]} → {sides[1]}"
-    return "other source files" if change["untracked"] else "other modules from outside of the repository"
+    is_elsewhere = now["commit"] and change["elsewhere"] and not change["untracked"]
+    return "other modules from outside of the repository" if is_elsewhere else "other source files"
 
 
 def _commit(state: Row) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from modeltrail_collector.errors import ConfigError
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 FILE: Final = "file"
 COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -244,7 +245,7 @@ def not_recorded(recipe: Recipe) -> list[str]:
 
 
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "code": ("commit", "entry_point", "command", "cwd", "location"),
+    "code": ("commit", "elsewhere", "entry_point", "command", "cwd", "location"),
     "environment": (
         "python", "packages", "system", "architecture", "hardware", "lockfile", "container", "variables",
     ),
@@ -333,6 +334,8 @@ _NAMED: Final = 5
 
 
 def _data_problems(recipe: Recipe) -> list[str]:
+    if recipe.data and all(data.namespace == IN_MEMORY for data in recipe.data):
+        return ["Where its data came from was not recorded: the run was seen to read none."]
     return [
         f"Which content {data.name} had was not recorded: it cannot be compared."
         for data in recipe.data or ()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -131,7 +131,7 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
     return Recipe(
         model=model,
         run=run,
-        data=[_data(row, said) for row in shown["data"] or ()] or None,
+        data=_all_data(shown["data"] or (), said) or None,
         code=_code(shown["code"], said.written),
         params=shown["params"],
         seeds=_seeds(training, said),
@@ -140,6 +140,14 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
         artifact=_artifact(shown["artifact"], model),
         outputs=said.outputs,
     )
+
+
+def _all_data(rows: Sequence[Row], said: _Said) -> list[Data]:
+    found = [_data(row, said) for row in rows]
+    if all(data.namespace == IN_MEMORY for data in found):
+        for data in found:
+            data.how = "the run made it in memory; no other data is recorded that it read"
+    return found
 
 
 def _data(row: Row, said: _Said) -> Data:

@@ -118,7 +118,7 @@ def software(dossier: Dossier) -> list[Fact]:
 def code(dossier: Dossier) -> list[Fact]:
     """The code that made it."""
     said = dossier.story["code"]
-    location = (said or {}).get("location")
+    location, repositories = ((said or {}).get(key) for key in ("location", "repositories"))
     return [
         fact(dossier, location, "repository", "repoUrl", "code"),
         fact(dossier, location, "branch", "branch"),
@@ -129,12 +129,17 @@ def code(dossier: Dossier) -> list[Fact]:
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
         fact(dossier, said, "untracked files", "untracked"),
         fact(dossier, said, "more untracked files than listed", "untrackedTruncated"),
-        fact(dossier, said, "modules from outside of the repository", "elsewhere"),
-        fact(dossier, said, "repositories of these modules", "repositories"),
+        fact(dossier, _looked_elsewhere(said), "modules from outside of the repository", "elsewhere"),
+        *([fact(dossier, said, "repositories of these", "repositories")] if repositories else []),
         fact(dossier, said, "entry point", "entryPoint", "code"),
         fact(dossier, said, "arguments", "argv", "code"),
         fact(dossier, said, "digest of the source", "sourceSha256", "code"),
     ]
+
+
+def _looked_elsewhere(said: Value | None) -> Value | None:
+    """That there are none is known, where somebody looked."""
+    return {**said, "elsewhere": "none"} if said and said.get("elsewhere") == [] else said
 
 
 def items(value: Any) -> Sequence[Any]:

@@ -52,7 +52,7 @@ def check(
     folder: Path,
     *,
     python: str,
-    sections: Sequence[str] = SECTIONS[:-1],
+    sections: Sequence[str] | None = None,
     result: Log | None = None,
 ) -> dict[str, Any]:
     """Compare the recipe in an answer of `reproduce` with what is here.
@@ -60,7 +60,7 @@ def check(
     `folder` stands for the working tree; `python` is the interpreter whose packages count. `result` is the
     log of a new run: what only existed in memory is compared with it. The answer has `equal`, `compared` (how
     many things), `differences` (section, name, recorded, found) and `not_compared` (section, name, why).
-    Section `model` compares the model that lies in the folder.
+    Section `model` compares the model that lies in the folder; where no section is named, if there is one.
 
     Raises ConfigError for what is no recipe, no folder or no Python.
     """
@@ -71,9 +71,10 @@ def check(
         "code": lambda: _code(recipe, folder),
         "data": lambda: _data(recipe, folder, result),
         "environment": lambda: _environment(recipe.environment, python),
-        "model": lambda: _model(recipe, folder, result),
+        "model": lambda: _model(recipe, folder, result, is_asked=sections is not None),
     }
-    found = [finding for section in SECTIONS if section in sections for finding in looks[section]()]
+    wanted = SECTIONS if sections is None else sections
+    found = [finding for section in SECTIONS if section in wanted for finding in looks[section]()]
     compared = [finding for finding in found if finding.why is None]
     differences = [finding for finding in compared if finding.recorded != finding.found]
     return {
@@ -242,6 +243,7 @@ def _environment(environment: Environment | None, python: str) -> Iterator[Findi
         )
     if environment.packages is not None:
         known = {package.name for package in environment.packages}
+        yield Finding("environment", "files of the packages", why="they go by their versions alone")
         if more := sorted(installed.keys() - known):
             shown = ", ".join(more[:5]) + (", …" if len(more) > 5 else "")
             yield Finding("environment", "more packages", why=f"{len(more)} more are installed here: {shown}")
@@ -282,7 +284,8 @@ def _ask(python: str) -> dict[str, Any]:
     return found
 
 
-def _model(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding]:
+def _model(recipe: Recipe, folder: Path, result: Log | None, *, is_asked: bool) -> Iterator[Finding]:
+    """A model that is not there is a difference where it is asked for: else it is still to be made."""
     artifact = recipe.artifact
     if artifact is None or artifact.digest is None:
         yield Finding("model", "digest", why="not recorded")
@@ -290,6 +293,9 @@ def _model(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding
     uri = urlsplit(artifact.uri or "")
     if uri.scheme == FILE:
         path = _here(recipe, unquote(uri.path), folder)
+        if not is_asked and not path.exists():
+            yield Finding("model", recipe.title, why=f"{_NO_FILE}: {path}")
+            return
         yield _file("model", recipe.title, path, artifact.digest, artifact.algorithm)
     elif result is not None:
         found = _remade(result, str(recipe.model.get("name")), artifact.digest)

@@ -320,17 +320,14 @@ def _loose_problems(recipe: Recipe) -> list[str]:
     if code.untracked_left_out:
         left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
         found.append(f"{left_out}: what the code reads of them is neither told nor brought.")
-    if code.commit and (names := [file.name for file in code.elsewhere or ()]):
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        listed = ", ".join(names[:_NAMED])
-        found.append(f"It needs files from outside of the repository, as they were: {listed}{more}.")
+    if code.commit and code.elsewhere:
+        count = len(code.elsewhere)
+        files = f"{count:,} files" if count > 1 else f"{code.elsewhere[0].name}, a file"
+        found.append(f"It needs {files} from outside of the repository: compared, and not brought.")
     if code.elsewhere_unread:
         found.append(f"Not recorded: {code.elsewhere_unread}.")
     found.append("Files that the code opens by a name that it puts together are not recorded.")
     return found
-
-
-_NAMED: Final = 5
 
 
 def _data_problems(recipe: Recipe) -> list[str]:
@@ -350,6 +347,8 @@ def _result_problems(recipe: Recipe) -> list[str]:
         found.append("Which packages were installed was not recorded.")
     if artifact is None or artifact.digest is None:
         found.append("The model's digest was not recorded: the new model cannot be compared.")
+    if any(row.get("origin") == "search" for row in recipe.params or ()):
+        found.append("A search that is saved holds how long its fits took: its bytes differ each time.")
     return found
 
 

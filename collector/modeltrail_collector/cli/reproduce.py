@@ -153,7 +153,7 @@ def _check(
         answer,
         _folder(answer, where),
         python=python,
-        sections=sections or here.SECTIONS[:-1],
+        sections=sections or None,
         result=open_log(result_uri) if result_uri else None,
     )
     if as_json:

@@ -10,7 +10,7 @@ import click
 
 from modeltrail_collector.answers.recipe import elsewhere, unlisted
 from modeltrail_collector.answers.show import OF_RUN
-from modeltrail_collector.answers.why.cause import apart
+from modeltrail_collector.answers.why.cause import apart, named
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     bold,
@@ -191,7 +191,7 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "commit": code.get("commit") or location.get("version"),
         "uncommitted": _uncommitted(code),
         "untracked": _untracked(code),
-        "elsewhere": ", ".join(file.name for file in elsewhere(code) or ()) or None,
+        "elsewhere": named([file.name for file in elsewhere(code) or ()]) or None,
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
     }

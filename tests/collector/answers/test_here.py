@@ -262,7 +262,10 @@ def test_what_was_in_memory_is_compared_with_a_new_run(place, make, log_of):
 
 
 def test_the_model_in_the_folder_is_compared(place, tmp_path):
-    """Section `model` compares the file that lies where the recorded model lay."""
+    """Section `model` compares the file that lies where the recorded model lay; so does a plain check.
+
+    One that is missing is a difference only to who asks for it: else it is still to be made.
+    """
     root, recipe = place
     recipe["artifact"] = {
         "digest": sha256(b"model"),
@@ -272,6 +275,12 @@ def test_the_model_in_the_folder_is_compared(place, tmp_path):
     assert ({}, 1) == compare(recipe, root, "model")[::2]
     (root / "m.joblib").write_bytes(b"other")
     assert {"m@1": (sha256(b"model"), sha256(b"other"))} == compare(recipe, root, "model")[0]
+    other = {"section": "model", "name": "m@1", "recorded": sha256(b"model"), "found": sha256(b"other")}
+    assert other in check(recipe, root, python=sys.executable)["differences"]
+    (root / "m.joblib").unlink()
+    assert ["m@1"] == [*compare(recipe, root, "model")[0]]
+    missing = {"section": "model", "name": "m@1", "why": f"no such file: {root / 'm.joblib'}"}
+    assert missing in check(recipe, root, python=sys.executable)["not_compared"]
     recipe["artifact"] = None
     assert "not recorded" == compare(recipe, root, "model")[1]["digest"]
 
@@ -304,6 +313,7 @@ def test_packages_and_python_are_those_of_the_interpreter(place, monkeypatch):
         "PYTHONHASHSEED": ("0", "not set"),
     } == differences
     assert "more are installed here" in why["more packages"]
+    assert "they go by their versions alone" == why["files of the packages"]
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     monkeypatch.setenv("TZ", "UTC")
     assert ("not set", "UTC") == compare(recipe, root, "environment")[0]["TZ"]

@@ -269,7 +269,7 @@ def test_what_is_needed_from_outside_of_the_repository_is_told(make, recipe_of, 
     )
     told = recipe_of({"modelTrail_codeState": state})
     problems = [problem["text"] for problem in told["problems"]]
-    assert "It needs files from outside of the repository, as they were: ourlib." in problems
+    assert "It needs ourlib, a file from outside of the repository: compared, and not brought." in problems
     assert "Not recorded: the content of 2 of 3 files from outside of the repository." in problems
     assert "Files that the code opens by a name that it puts together are not recorded." in problems
     print_recipe(told, ["code"])

@@ -58,6 +58,7 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
         shared |= {"argv": redact.argv(sys.argv[:MAX_ARGUMENTS]), "command": command(sys.orig_argv)}
     used = imported() if entry_point is None else {}
     texts = _named(entry.path or entry.notebook, root, used)
+    named.keep_in_mind(texts)
     if entry_point is None:
         others = elsewhere.look(root, used | texts)
         shared |= {
@@ -92,19 +93,19 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
 def with_imported(state: Mapping[str, Any], used: Mapping[str, str]) -> dict[str, Any]:
     """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there.
 
-    What its text names and was written since is its own, and is left out.
+    A file that its text names and that was written since is its own, and is left out.
     """
     root = Path(state["root"]) if "root" in state else None
     texts = _named(Path(state.get("cwd", os.sep), state["entryPoint"]), root, used)
-    old = {file: name for file, name in texts.items() if named.is_old(file)}
+    old = {file: name for file, name in texts.items() if named.is_as_it_was(file)}
     new = texts.keys() - old.keys() - used.keys()
-    others = elsewhere.look(root, {**used, **old}, _as_told(state.get("elsewhere", ()), Path(os.sep), new))
+    others = elsewhere.look(root, {**used, **old}, _without(new, state.get("elsewhere", ()), Path(os.sep)))
     told = {"elsewhere": others.files, "elsewhereCount": others.count, "repositories": others.repositories}
     if root is None:
         return {**state, **told}
     modules = _below(root, used)
     listed, count = state.get("untracked", ()), state.get("untrackedCount")
-    kept = _as_told(listed, root, new)
+    kept = _without(new, listed, root)
     known = untracked.Untracked(kept, None if count is None else count - len(listed) + len(kept))
     more = {*(modules or ()), *(_below(root, old) or ())}.difference(state.get("modules", ()))
     found = untracked.add(known, root, sorted(more))
@@ -113,23 +114,18 @@ def with_imported(state: Mapping[str, Any], used: Mapping[str, str]) -> dict[str
     return {key: value for key, value in {**state, **told}.items() if value is not None}
 
 
-def _as_told(files: Iterable[Mapping[str, Any]], folder: Path, new: Collection[str]) -> list[dict[str, Any]]:
-    """Without those that lie among the `new` ones, and are not what they were."""
-    return [
-        dict(file)
-        for file in files
-        if os.path.realpath(folder / file["path"]) not in new
-        or digests.sha256(folder / file["path"]) == file.get("sha256")
-    ]
+def _without(new: Collection[str], told: Iterable[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    return [dict(file) for file in told if not new or os.path.realpath(folder / file["path"]) not in new]
 
 
 def _named(text: Path | None, root: Path | None, used: Iterable[str]) -> dict[str, str]:
-    """What the program's own files and its arguments name: real paths, and how each is named."""
+    """What the program's own files and its arguments name, but itself: real paths, and how each is named."""
     cwd = Path(_cwd() or os.sep)
     top = f"{os.path.realpath(root or cwd)}{os.sep}"
     own = [Path(file) for file in used if file.startswith(top)][:MAX_MODULES]
     folders = [cwd, *([root] if root else [])]
-    return named.files([*([text] if text else []), *own], sys.argv[1:MAX_ARGUMENTS], folders)
+    found = named.files([*([text] if text else []), *own], sys.argv[1:MAX_ARGUMENTS], folders)
+    return {file: name for file, name in found.items() if text is None or file != os.path.realpath(text)}
 
 
 def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:

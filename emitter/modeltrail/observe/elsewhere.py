@@ -66,7 +66,9 @@ def _repositories(files: Iterable[str]) -> Iterator[dict[str, Any]]:
     roots = [folder for folder in above if (folder / ".git").exists()]
     for root in roots[:REPOSITORIES]:
         found = git.repository(root)
+        if found is None or not root.samefile(found.root):  # not git's, or GIT_DIR says another
+            continue
         differs = git.lines(root, "diff", "--no-ext-diff", "--name-only", "-z", "HEAD", "--")
-        told: dict[str, Any] = {"root": str(root), "commit": found and found.commit}
+        told: dict[str, Any] = {"root": str(root), "commit": found.commit}
         told["dirty"] = None if differs is None else bool(differs)
         yield {key: value for key, value in told.items() if value is not None}

@@ -18,8 +18,7 @@ from modeltrail_schemas.sources import SOURCE_SUFFIXES
 FILES: Final = 50
 TEXT_BYTES: Final = 1 << 20
 """A longer text is not searched."""
-STARTED: Final = time.time()
-"""What was written later may be the program's own."""
+_STARTED: Final = time.time_ns()
 _ENDINGS: Final = "|".join(sorted(suffix[1:] for suffix in SOURCE_SUFFIXES))
 _QUOTED: Final = re.compile(rf"""["']([^"'\\\n]{{1,200}}\.(?:{_ENDINGS}))\\?["']""", re.IGNORECASE)
 
@@ -42,12 +41,25 @@ def files(texts: Iterable[Path], arguments: Sequence[str], folders: Iterable[Pat
     return found
 
 
-def is_old(path: str) -> bool:
-    """Whether a file was there before this process was, and has not been written since."""
+_seen: dict[str, int | None] = {}
+
+
+def keep_in_mind(paths: Iterable[str]) -> None:
+    """What is written from now on is a program's own work, and nothing that it was made of."""
+    _seen.update((path, _written_at(path)) for path in paths)
+
+
+def is_as_it_was(path: str) -> bool:
+    """Whether a file has not been written since it was kept in mind, else since this process began."""
+    at = _written_at(path)
+    return at is not None and (at == _seen[path] if path in _seen else at < _STARTED)
+
+
+def _written_at(path: str) -> int | None:
     try:
-        return Path(path).stat().st_mtime < STARTED
+        return Path(path).stat().st_mtime_ns
     except OSError:
-        return False
+        return None
 
 
 def _candidates(texts: Iterable[Path], arguments: Sequence[str]) -> Iterator[tuple[Path | None, str]]:

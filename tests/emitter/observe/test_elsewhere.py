@@ -121,15 +121,18 @@ def test_a_long_list_is_cut_and_says_so(tmp_path, monkeypatch):
 
 def test_a_configuration_that_git_ignores_is_told_where_the_text_names_it(told, tmp_path):
     """Also by its name alone, beside the text; what the program wrote itself is not told."""
-    for name in ("config.json", "scores.json", "other.json"):
+    for name in ("config.json", "scores.json", "same.json", "other.json"):
         (tmp_path / "project" / name).write_text("{}")
     program = """
 import json
 from pathlib import Path
 config = json.loads((Path(__file__).parent / "config.json").read_text())
-""" + TELLS.format("Path('scores.json').write_text('{\"auc\": 0.8}'); Path('new.json').write_text('1')")
+""" + TELLS.format(
+        "for name, text in (('scores.json', '[0.8]'), ('same.json', '{}'), ('new.json', '1')):\n"
+        "    Path(name).write_text(text)"
+    )
     first, then = told(program)
-    assert ["config.json", "scores.json"] == [file["path"] for file in first["untracked"]]
+    assert {"config.json", "same.json", "scores.json"} == {file["path"] for file in first["untracked"]}
     config = {"path": "config.json", "sizeBytes": 2, "sha256": sha256(tmp_path / "project" / "config.json")}
     assert ([config], 1) == (then["untracked"], then["untrackedCount"])
     assert ([], False) == (then["elsewhere"], then["dirty"])

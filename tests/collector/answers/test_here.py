@@ -160,7 +160,8 @@ def test_without_a_repository_modules_beside_the_script_lie_in_the_folder(place,
 def test_code_without_a_repository_goes_by_its_digest(place, tmp_path):
     """Without version control the entry point's digest decides; without that nothing can be compared."""
     root, recipe = place
-    alone = {**recipe, "code": {**recipe["code"], "commit": None, "source_sha256": sha256(b"x = 2\n")}}
+    script = {"commit": None, "source_sha256": sha256(b"x = 2\n"), "elsewhere": None}
+    alone = {**recipe, "code": {**recipe["code"], **script}}
     assert {} == compare(alone, root, "code")[0]
     assert compare(alone, root, "code")[1]["imported modules"].startswith("not recorded")
     (root / "train.py").write_text("x = 3\n")

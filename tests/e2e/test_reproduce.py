@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "energy"
+NAMED = """
+import json
+import joblib
+import ourlib
+CONFIG = json.load(open("config.json"))
+"""
 TRAIN = """
 import sys
 
@@ -54,6 +61,29 @@ def project(tmp_path: Path) -> Path:
     git(root, "commit", "-qm", "first")
     (root / "train.py").write_text(TRAIN.replace("Classifier(2)", "Classifier(3)"))
     subprocess.run([sys.executable, "train.py", "models/churn.joblib"], cwd=root, check=True)
+    return root
+
+
+@pytest.fixture
+def energy(tmp_path: Path) -> Path:
+    """The example of that name in a repository that ignores its data and its configuration."""
+    root, library = tmp_path / "energy", tmp_path / "library"
+    shutil.copytree(EXAMPLE, root)
+    library.mkdir()
+    (library / "ourlib.py").write_text("def alpha(read):\n    return read['alpha']\n")
+    text = (root / "train.py").read_text()
+    for was, now in (("Ridge(alpha=0.5)", "Ridge(alpha=ourlib.alpha(CONFIG))"), ("\nimport joblib", NAMED)):
+        assert was in text
+        text = text.replace(was, now)
+    (root / "train.py").write_text(text)
+    (root / "config.json").write_text('{"alpha": 0.5}')
+    (root / ".gitignore").write_text("raw/\n*.csv\n*.json\n*.joblib\nlineage/\n__pycache__/\n")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "first")
+    environment = {**os.environ, "PYTHONPATH": str(library)}
+    for command in (["make_data.py"], ["train.py", "1"]):
+        subprocess.run([sys.executable, *command], cwd=root, check=True, env=environment)
     return root
 
 
@@ -119,3 +149,26 @@ def test_a_recorded_training_is_made_again(modeltrail_command, project: Path, tm
     assert [{"section": "environment", "name": "scikit-learn", "recorded": "0.1", "found": found}] == answer[
         "differences"
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_energy_example_is_made_again_from_a_clone(modeltrail_command, energy, tmp_path) -> None:
+    """With what it evaluates on and its configuration, which git ignores, and a library from elsewhere.
+
+    Another content of that library or configuration is told before anything runs.
+    """
+    modeltrail_command("compact", cwd=energy)
+    again = tmp_path / "again.sh"
+    modeltrail_command("reproduce", "energy@1", "--script", str(again), cwd=energy)
+    result = run_script(again, tmp_path / "new")
+    assert 0 == result.returncode, result.stdout + result.stderr
+    assert "energy@1 was made again: the same bytes." in result.stdout
+
+    (energy / "config.json").write_text('{"alpha": 0.6}')
+    with (tmp_path / "library" / "ourlib.py").open("a") as library:
+        library.write("# a fix\n")
+    stopped = run_script(again, tmp_path / "other")
+    assert 1 == stopped.returncode
+    for told in ("2 of 9 things differ", "code: config.json", "code: ourlib", "nothing was run"):
+        assert told in stopped.stdout + stopped.stderr

@@ -1,5 +1,6 @@
 """`modeltrail run -- CMD`: the program is as without us, and its run is told to the end."""
 
+import hashlib
 import json
 import os
 import pty
@@ -680,3 +681,17 @@ def test_what_the_program_imported_is_told_at_the_end(launch, inbox, log, tmp_pa
     program, shell = (event["run"]["facets"]["modelTrail_codeState"] for event in inbox(log)[-2:])
     assert ("modules" not in shell, ["zz_utils.py"]) == (True, program["modules"])
     assert "zz_utils.py" in [file["path"] for file in program["untracked"]]
+
+
+def test_what_came_from_outside_of_the_repository_is_told(launch, inbox, log, tmp_path, tmp_path_factory):
+    """By PYTHONPATH, with its digest; and the configuration that the text names, which git ignores."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text("*.json\n")
+    (tmp_path / "config.json").write_text("{}")
+    ours = tmp_path_factory.mktemp("ours")
+    (ours / "ourlib.py").touch()
+    launch("import ourlib; open('config.json').read(); open('made.json', 'w')\n", PYTHONPATH=str(ours))
+    code = inbox(log)[-1]["run"]["facets"]["modelTrail_codeState"]
+    assert [("ourlib", str(ours / "ourlib.py"))] == [(one["name"], one["path"]) for one in code["elsewhere"]]
+    assert hashlib.sha256(b"").hexdigest() == code["elsewhere"][0]["sha256"]
+    assert [".gitignore", "config.json", "train.py"] == sorted(one["path"] for one in code["untracked"])

@@ -14,7 +14,7 @@ import msgspec
 
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import database
-from modeltrail_collector.answers.recipe import FILE, Data, Environment, Recipe
+from modeltrail_collector.answers.recipe import FILE, Code, Data, Environment, Recipe
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -52,7 +52,7 @@ def check(
     folder: Path,
     *,
     python: str,
-    sections: Sequence[str] = SECTIONS[:-1],
+    sections: Sequence[str] | None = None,
     result: Log | None = None,
 ) -> dict[str, Any]:
     """Compare the recipe in an answer of `reproduce` with what is here.
@@ -60,7 +60,7 @@ def check(
     `folder` stands for the working tree; `python` is the interpreter whose packages count. `result` is the
     log of a new run: what only existed in memory is compared with it. The answer has `equal`, `compared` (how
     many things), `differences` (section, name, recorded, found) and `not_compared` (section, name, why).
-    Section `model` compares the model that lies in the folder.
+    Section `model` compares the model that lies in the folder; where no section is named, if there is one.
 
     Raises ConfigError for what is no recipe, no folder or no Python.
     """
@@ -71,9 +71,10 @@ def check(
         "code": lambda: _code(recipe, folder),
         "data": lambda: _data(recipe, folder, result),
         "environment": lambda: _environment(recipe.environment, python),
-        "model": lambda: _model(recipe, folder, result),
+        "model": lambda: _model(recipe, folder, result, is_asked=sections is not None),
     }
-    found = [finding for section in SECTIONS if section in sections for finding in looks[section]()]
+    wanted = SECTIONS if sections is None else sections
+    found = [finding for section in SECTIONS if section in wanted for finding in looks[section]()]
     compared = [finding for finding in found if finding.why is None]
     differences = [finding for finding in compared if finding.recorded != finding.found]
     return {
@@ -99,7 +100,7 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         return
     if code.commit is None:
         yield _source(recipe, folder)
-        if code.source_sha256 is not None:
+        if code.source_sha256 is not None and code.elsewhere is None:
             why = "not recorded: without version control only the entry point is known"
             yield Finding("code", "imported modules", why=why)
     elif (commit := _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")) is None:
@@ -118,6 +119,20 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding("code", file.path, file.sha256, digests.sha256(path) or _NO_FILE)
     if code.untracked_left_out:
         yield Finding("code", "more untracked files", why=code.untracked_left_out)
+    yield from _elsewhere(code, folder)
+
+
+def _elsewhere(code: Code, folder: Path) -> Iterator[Finding]:
+    """What lay outside of the working tree is looked for there; without a tree the folder stands for it."""
+    if code.elsewhere is None and code.commit is not None:
+        yield Finding("code", "modules from outside of the repository", why="not recorded")
+    for file in code.elsewhere or ():
+        within = None if code.commit else recipes.inside(file.path, code.cwd)
+        path = folder / within if within else Path(file.path)
+        if file.sha256 is not None:
+            yield Finding("code", file.name, file.sha256, digests.sha256(path) or f"{_NO_FILE}: {path}")
+    if code.elsewhere_unread:
+        yield Finding("code", "more from outside of the repository", why=code.elsewhere_unread)
 
 
 def _source(recipe: Recipe, folder: Path) -> Finding:
@@ -156,7 +171,7 @@ def _git(folder: Path, *question: str) -> bytes | None:
 def _data(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding]:
     if not recipe.data:
         yield Finding("data", "data", why="not recorded")
-    for data in recipe.data or ():
+    for data in (*(recipe.data or ()), *recipe.judged_on):
         yield _dataset(recipe, data, folder, result)
 
 
@@ -228,6 +243,7 @@ def _environment(environment: Environment | None, python: str) -> Iterator[Findi
         )
     if environment.packages is not None:
         known = {package.name for package in environment.packages}
+        yield Finding("environment", "files of the packages", why="they go by their versions alone")
         if more := sorted(installed.keys() - known):
             shown = ", ".join(more[:5]) + (", …" if len(more) > 5 else "")
             yield Finding("environment", "more packages", why=f"{len(more)} more are installed here: {shown}")
@@ -268,7 +284,8 @@ def _ask(python: str) -> dict[str, Any]:
     return found
 
 
-def _model(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding]:
+def _model(recipe: Recipe, folder: Path, result: Log | None, *, is_asked: bool) -> Iterator[Finding]:
+    """A model that is not there is a difference where it is asked for: else it is still to be made."""
     artifact = recipe.artifact
     if artifact is None or artifact.digest is None:
         yield Finding("model", "digest", why="not recorded")
@@ -276,6 +293,9 @@ def _model(recipe: Recipe, folder: Path, result: Log | None) -> Iterator[Finding
     uri = urlsplit(artifact.uri or "")
     if uri.scheme == FILE:
         path = _here(recipe, unquote(uri.path), folder)
+        if not is_asked and not path.exists():
+            yield Finding("model", recipe.title, why=f"{_NO_FILE}: {path}")
+            return
         yield _file("model", recipe.title, path, artifact.digest, artifact.algorithm)
     elif result is not None:
         found = _remade(result, str(recipe.model.get("name")), artifact.digest)

@@ -14,6 +14,7 @@ import msgspec
 
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.tables.differences import as_list
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 FILE: Final = "file"
 COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -59,6 +60,14 @@ class Untracked(msgspec.Struct, kw_only=True):
     sha256: str | None = None
 
 
+class Elsewhere(msgspec.Struct, kw_only=True):
+    """A file of the program that lay outside of the working tree: a module by its name."""
+
+    name: str
+    path: str
+    sha256: str | None = None
+
+
 class Location(Fact, kw_only=True):
     """Where the code is kept; the URL is without secrets, `path` is that of the entry point."""
 
@@ -73,8 +82,8 @@ class Code(Fact, kw_only=True):
     """Which code ran, and how it was started.
 
     `diff_state` says whether `diff` can be applied: only a `whole` one can. `untracked_left_out` says what is
-    missing in a list that was cut. `directory` is the working directory relative to `root`, the top of the
-    working tree; None where it lay elsewhere.
+    missing in a list that was cut, `elsewhere_unread` what of `elsewhere` cannot be compared. `directory` is
+    the working directory relative to `root`, the top of the working tree; None where it lay elsewhere.
     """
 
     vcs: str | None = None
@@ -85,6 +94,8 @@ class Code(Fact, kw_only=True):
     diff_state: DiffState = "not recorded"
     untracked: list[Untracked] | None = None
     untracked_left_out: str | None = None
+    elsewhere: list[Elsewhere] | None = None
+    elsewhere_unread: str | None = None
     entry_point: str | None = None
     command: list[str] | None = None
     command_capture: str | None = None
@@ -145,13 +156,15 @@ class Problem(msgspec.Struct):
 class Recipe(msgspec.Struct, kw_only=True):
     """All of it.
 
-    `training` says framework, algorithm and task; `outputs` what else the run wrote; `problems` what stands
+    `training` says framework, algorithm and task; `judged_on` is what only the evaluations inside of the run
+    read, which the same script needs; `outputs` what else the run wrote; `problems` what stands
     in the way of doing it again; `not_recorded` the names of what nobody said.
     """
 
     model: dict[str, Any]
     run: dict[str, Any] | None
     data: list[Data] | None
+    judged_on: list[Data] = []
     code: Code | None
     params: list[dict[str, Any]] | None
     seeds: list[Seed]
@@ -202,6 +215,28 @@ def diff_state(told: Mapping[str, Any], path: str | None) -> DiffState:
     return "binary" if _BINARY.search(diff) else "whole"
 
 
+def elsewhere(code: Mapping[str, Any]) -> list[Elsewhere] | None:
+    """The files of `modelTrail_codeState` from outside of the repository; None where nobody looked."""
+    told = code.get("elsewhere")
+    if not isinstance(told, list):
+        return None
+    return [
+        Elsewhere(name=file["name"], path=file["path"], sha256=digest if isinstance(digest, str) else None)
+        for file in told
+        if isinstance(file, dict) and isinstance(file.get("name"), str) and isinstance(file.get("path"), str)
+        for digest in [file.get("sha256")]
+    ]
+
+
+def unread(listed: list[Elsewhere] | None, count: object) -> str | None:
+    """What of such files cannot be compared; None: nothing."""
+    known = [file for file in listed or () if file.sha256 is not None]
+    whole = max(count if isinstance(count, int) else 0, len(listed or ()))
+    if len(known) == whole:
+        return None
+    return f"the content of {whole - len(known):,} of {whole:,} files from outside of the repository"
+
+
 def read(answer: Mapping[str, Any]) -> Recipe:
     """The recipe in the answer of `answers.reproduce`.
 
@@ -232,7 +267,7 @@ def not_recorded(recipe: Recipe) -> list[str]:
 
 
 _NEEDED: Final[dict[str, tuple[str, ...]]] = {
-    "code": ("commit", "entry_point", "command", "cwd", "location"),
+    "code": ("commit", "elsewhere", "entry_point", "command", "cwd", "location"),
     "environment": (
         "python", "packages", "system", "architecture", "hardware", "lockfile", "container", "variables",
     ),
@@ -261,7 +296,7 @@ def problems(recipe: Recipe) -> list[Problem]:
     stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
     others = (
         *_changes_problems(recipe.code),
-        *_loose_problems(recipe.code),
+        *_loose_problems(recipe),
         *_data_problems(recipe),
         *_result_problems(recipe),
     )
@@ -312,14 +347,27 @@ def _changes_problems(code: Code | None) -> list[str]:
     ]
 
 
-def _loose_problems(code: Code | None) -> list[str]:
-    if code is None or code.untracked_left_out is None:
+def _loose_problems(recipe: Recipe) -> list[str]:
+    """What the code needs that is no part of its repository."""
+    code, found = recipe.code, []
+    if code is None:
         return []
-    left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
-    return [f"{left_out}: what the code reads of them is neither told nor brought."]
+    if code.untracked_left_out:
+        left_out = code.untracked_left_out[:1].upper() + code.untracked_left_out[1:]
+        found.append(f"{left_out}: what the code reads of them is neither told nor brought.")
+    if code.commit and code.elsewhere:
+        count = len(code.elsewhere)
+        files = f"{count:,} files" if count > 1 else f"{code.elsewhere[0].name}, a file"
+        found.append(f"It needs {files} from outside of the repository: compared, and not brought.")
+    if code.elsewhere_unread:
+        found.append(f"Not recorded: {code.elsewhere_unread}.")
+    found.append("Files that the code opens by a name that it puts together are not recorded.")
+    return found
 
 
 def _data_problems(recipe: Recipe) -> list[str]:
+    if recipe.data and all(data.namespace == IN_MEMORY for data in recipe.data):
+        return ["Where its data came from was not recorded: the run was seen to read none."]
     return [
         f"Which content {data.name} had was not recorded: it cannot be compared."
         for data in recipe.data or ()
@@ -334,6 +382,8 @@ def _result_problems(recipe: Recipe) -> list[str]:
         found.append("Which packages were installed was not recorded.")
     if artifact is None or artifact.digest is None:
         found.append("The model's digest was not recorded: the new model cannot be compared.")
+    if any(row.get("origin") == "search" for row in recipe.params or ()):
+        found.append("A search that is saved holds how long its fits took: its bytes differ each time.")
     return found
 
 

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import names, sources
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import names_of
@@ -50,6 +50,7 @@ def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
         model = names.model(db, text)
         sections = told(db, model, _SECTIONS)
         made = _recipe(sections, _Said(db, model["run_id"]))
+        made.judged_on = _judged_on(db, model, made.data or ())
     made.not_recorded = recipes.not_recorded(made)
     made.problems = recipes.problems(made)
     answer: dict[str, Any] = msgspec.to_builtins(made)
@@ -130,7 +131,7 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
     return Recipe(
         model=model,
         run=run,
-        data=[_data(row, said) for row in shown["data"] or ()] or None,
+        data=_all_data(shown["data"] or (), said) or None,
         code=_code(shown["code"], said.written),
         params=shown["params"],
         seeds=_seeds(training, said),
@@ -139,6 +140,14 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
         artifact=_artifact(shown["artifact"], model),
         outputs=said.outputs,
     )
+
+
+def _all_data(rows: Sequence[Row], said: _Said) -> list[Data]:
+    found = [_data(row, said) for row in rows]
+    if all(data.namespace == IN_MEMORY for data in found):
+        for data in found:
+            data.how = "the run made it in memory; no other data is recorded that it read"
+    return found
 
 
 def _data(row: Row, said: _Said) -> Data:
@@ -168,6 +177,34 @@ def _data(row: Row, said: _Said) -> Data:
         capture=row.get("capture"),
         source=row["source"],
     )
+
+
+def _judged_on(db: Database, model: Row, told: Iterable[Data]) -> list[Data]:
+    """Files that evaluations inside of the making run read, and it did not."""
+    (runs,) = sources.judging(db, [model])
+    inside = db.read("runs", "run_id", runs=runs, where="parent_run_id = $made", made=model["run_id"])
+    read = db.read(
+        "run_datasets",
+        "DISTINCT ON (name) namespace, name, use, version, fingerprint, rows",
+        runs=[row["run_id"] for row in inside],
+        where="role = 'input' AND kind = 'dataset' AND namespace = $file AND fingerprint IS NOT NULL",
+        then="ORDER BY name, run_id",
+        file=FILE,
+    )
+    known = {data.name for data in told if data.namespace == FILE}
+    return [
+        Data(
+            namespace=FILE,
+            name=row["name"],
+            how="the file as it was, to evaluate the model",
+            use=row["use"],
+            version=row["version"],
+            rows=row["rows"],
+            fingerprint=Fingerprint(digest=row["fingerprint"]),
+        )
+        for row in read
+        if row["name"] not in known
+    ]
 
 
 def _how(row: Row, uri: str | None, storage: str | None, maker: Row | None, *, has_sources: bool) -> str:
@@ -218,6 +255,8 @@ def _code(told: Row | None, written: Collection[str] = ()) -> Code | None:
         untracked_left_out=recipes.unlisted(
             told.get("untracked"), told.get("untrackedTruncated"), told.get("untrackedCount")
         ),
+        elsewhere=(others := recipes.elsewhere(told)),
+        elsewhere_unread=recipes.unread(others, told.get("elsewhereCount")),
         entry_point=_text(told.get("entryPoint")),
         command=command,
         command_capture=capture,

@@ -58,6 +58,17 @@ make_environment() {
     python=$work/venv/bin/python
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$work/requirements.txt" ||
         stop "Set REPRODUCE_PYTHON to a Python that has them, or PIP_FIND_LINKS to a folder of their files."
+    if [ -n "${REPRODUCE_PACKAGES:-}" ]; then
+        # shellcheck disable=SC2086  # several words
+        "$python" -m pip install --quiet --disable-pip-version-check --no-deps $REPRODUCE_PACKAGES
+    fi
+    need_packages
+}
+
+# need NAME: a package that is not from an index, which nothing above has brought.
+need() {
+    "$python" -m pip --disable-pip-version-check show --quiet "$1" 2>/dev/null ||
+        doubt "$1 is not from an index: name its folder or wheel in REPRODUCE_PACKAGES, or set REPRODUCE_PYTHON."
 }
 
 find_python() {
@@ -82,7 +93,7 @@ keep_events_here() {
 }
 
 run_it() {
-    say "4/5 run: $shown"
+    say "4/5 run, with $python: $shown"
     prepare_places
     bin=$(dirname -- "$python")
     (

@@ -32,6 +32,7 @@ _HEAD: Final = """#!/bin/sh
 #     REPRODUCE_REPOSITORY=URL     clone from there
 #     REPRODUCE_PYTHON=PYTHON      this interpreter with what is installed in it: no environment is made, no
 #                                  network is needed
+#     REPRODUCE_PACKAGES="A B"     install these too, for packages that are not from an index: folders, wheels
 #     REPRODUCE_ANYWAY=1           go on where something is missing or differs
 #     REPRODUCE_SECRET_1=...       an argument that was taken out of the record, by its number in the script
 #     PIP_NO_INDEX, PIP_FIND_LINKS, PIP_INDEX_URL are pip's own
@@ -69,6 +70,7 @@ def script(answer: Mapping[str, Any]) -> str:
         _function("bring_files", [f"bring {_quoted(path)}" for path in _loose(recipe)]),
         _function("prepare_places", _places(recipe)),
         _function("set_variables", _variables(recipe.environment, code.root)),
+        _function("need_packages", [f"need {_quoted(name)}" for name in _by_hand(recipe)]),
         _function("run_command", _command(code)),
         resources.files("modeltrail_collector.answers").joinpath("reproduce.sh").read_text(encoding="utf-8"),
     ]
@@ -111,12 +113,16 @@ def _problems(recipe: Recipe) -> list[str]:
         lines.append("stop 'Without a commit there is nothing to fetch.'")
     elif _command(code) == []:
         lines.append("stop 'Without a command there is nothing to run.'")
-    if recipe.environment and recipe.environment.packages:
-        left = [package.name for package in recipe.environment.packages if package.install is None]
-        if left:
-            names = printable(", ".join(left))
-            lines.append(f"say {_quoted(f'Not from an index, to be installed by hand: {names}.')}")
+    if left := _by_hand(recipe):
+        names = printable(", ".join(left))
+        lines.append(f"say {_quoted(f'Not from an index: {names}.')}")
     return lines
+
+
+def _by_hand(recipe: Recipe) -> list[str]:
+    """Packages that no index has: of a folder, or installed to be edited."""
+    packages = (recipe.environment.packages if recipe.environment else None) or ()
+    return [package.name for package in packages if package.install is None]
 
 
 def _files(answer: Mapping[str, Any], recipe: Recipe) -> list[str]:
@@ -147,7 +153,7 @@ def _loose(recipe: Recipe) -> list[str]:
     names = [file.path for file in (recipe.code.untracked if recipe.code else None) or ()]
     names += [
         within
-        for data in recipe.data or ()
+        for data in (*(recipe.data or ()), *recipe.judged_on)
         if data.namespace == FILE and (within := recipes.inside(data.name, recipe.root))
     ]
     return [

@@ -79,6 +79,7 @@ def _run(answer: dict[str, Any]) -> list[Line]:
 
 def _data(answer: dict[str, Any]) -> list[Line]:
     """A line of columns for each dataset, and below it how to get that version."""
+    told = [*(answer["data"] or ()), *answer["judged_on"]]
     rows = [
         (
             label(data["namespace"], data["name"]),
@@ -87,11 +88,11 @@ def _data(answer: dict[str, Any]) -> list[Line]:
             f"{data['rows']:,} rows" if data["rows"] is not None else "",
             f"fingerprint {_fingerprint(data['fingerprint'])}",
         )
-        for data in answer["data"] or ()
+        for data in told
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines: list[Line] = []
-    for row, data in zip(rows, answer["data"] or (), strict=True):
+    for row, data in zip(rows, told, strict=True):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines += [("  ".join(cells).rstrip(), story.learned(data)), (f"  {data['how']}", "")]
     return lines or [(NOT_RECORDED, "")]
@@ -113,6 +114,9 @@ def _code(answer: dict[str, Any]) -> list[Line]:
     untracked = [f"{file['path']} {short(file['sha256'] or '')}".rstrip() for file in files[:_SHOWN]]
     untracked += [f"and {len(files) - _SHOWN} more (--json)"] if len(files) > _SHOWN else []
     untracked += [code["untracked_left_out"]] if code["untracked_left_out"] else []
+    others = code["elsewhere"]
+    outside = [f"{file['name']} {short(file['sha256'] or NOT_RECORDED)}" for file in (others or ())[:_SHOWN]]
+    outside += [f"and {len(others) - _SHOWN} more (--json)"] if others and len(others) > _SHOWN else []
     where = code["directory"]
     directory = code["cwd"] if where is None else f"{where} of {code['root']}"
     said = {
@@ -123,6 +127,7 @@ def _code(answer: dict[str, Any]) -> list[Line]:
         if code["commit"] or code["vcs"]
         else story.UNVERSIONED,
         "untracked": ", ".join(untracked) or ("none" if code["untracked"] is not None else None),
+        "elsewhere": ", ".join(outside) or (None if others is None else "none"),
         "entry point": code["entry_point"],
         "command": shlex.join(code["command"]) if code["command"] else None,
         "directory": directory,

@@ -13,6 +13,7 @@ from modeltrail_collector.cli.output import json_option, log_option, print_json
 SECTIONS = ("model", "run", "data", "code", "params", "seeds", "environment", "problems")
 _FIELDS = {
     "model": ("model", "training", "artifact", "outputs"),
+    "data": ("data", "judged_on"),
     "problems": ("problems", "not_recorded"),
 }
 
@@ -152,7 +153,7 @@ def _check(
         answer,
         _folder(answer, where),
         python=python,
-        sections=sections or here.SECTIONS[:-1],
+        sections=sections or None,
         result=open_log(result_uri) if result_uri else None,
     )
     if as_json:

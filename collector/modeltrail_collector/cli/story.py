@@ -7,8 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from modeltrail_collector.answers.recipe import unlisted
+from modeltrail_collector.answers.recipe import elsewhere, unlisted
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
+from modeltrail_collector.answers.why.cause import named
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     bold,
@@ -191,6 +192,7 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "commit": code.get("commit") or location.get("version"),
         "uncommitted": _uncommitted(code),
         "untracked": _untracked(code),
+        "elsewhere": named([file.name for file in elsewhere(code) or ()]) or None,
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
     }

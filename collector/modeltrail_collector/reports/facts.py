@@ -118,7 +118,9 @@ def software(dossier: Dossier) -> list[Fact]:
 def code(dossier: Dossier) -> list[Fact]:
     """The code that made it."""
     said = dossier.story["code"]
-    location = (said or {}).get("location")
+    location, repositories = ((said or {}).get(key) for key in ("location", "repositories"))
+    none = {key: "none" for key in ("untracked", "elsewhere") if said and said.get(key) == []}
+    looked = {**said, **none} if said else None  # that there are none is known, where somebody looked
     return [
         fact(dossier, location, "repository", "repoUrl", "code"),
         fact(dossier, location, "branch", "branch"),
@@ -127,8 +129,10 @@ def code(dossier: Dossier) -> list[Fact]:
         else fact(dossier, location, "commit", "version", "code"),
         fact(dossier, said, "uncommitted changes", "dirty"),
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
-        fact(dossier, said, "untracked files", "untracked"),
+        fact(dossier, looked, "untracked files", "untracked"),
         fact(dossier, said, "more untracked files than listed", "untrackedTruncated"),
+        fact(dossier, looked, "modules from outside of the repository", "elsewhere"),
+        *([fact(dossier, said, "repositories of these", "repositories")] if repositories else []),
         fact(dossier, said, "entry point", "entryPoint", "code"),
         fact(dossier, said, "arguments", "argv", "code"),
         fact(dossier, said, "digest of the source", "sourceSha256", "code"),

@@ -32,7 +32,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 # Left out: what differs at every run and says nothing about the model, and what another field already says.
 _CODE_NOISE: Final = frozenset({
     "command", "cwd", "diff", "diffUri", "diffTruncated", "untrackedTruncated", "untrackedCount", "modules",
-    "capture", "vcs",
+    "elsewhere", "elsewhereCount", "repositories", "capture", "vcs",
 })  # fmt: skip
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "imported", "capture"})
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
@@ -189,7 +189,7 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
         case "run", "modelTrail_environment":
             _flatten("", _without(value, _ENVIRONMENT_NOISE), found.plain.setdefault("environment", {}))
         case "run", "modelTrail_codeState":
-            _flatten("", _without(value, _CODE_NOISE), found.plain.setdefault("code", {}))
+            _flatten("", _code(value), found.plain.setdefault("code", {}))
         case "job", "sourceCodeLocation":
             _flatten(
                 "source",
@@ -198,6 +198,19 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
             )
         case _:
             pass
+
+
+def _code(value: dict[str, Any]) -> dict[str, Any]:
+    """Modules from elsewhere by name and content, wherever they lie; repositories by their folder."""
+    named = {
+        "elsewhere": [_without(one, frozenset({"path"})) for one in _named(value.get("elsewhere"))],
+        "repositories": [
+            _without(one, frozenset({"root"})) | {"name": one.get("root")}
+            for one in as_list(value.get("repositories"))
+            if isinstance(one, dict)
+        ],
+    }
+    return _without(value, _CODE_NOISE) | {key: lines for key, lines in named.items() if lines}
 
 
 def _read_parameters(value: dict[str, Any], into: dict[str, str]) -> None:

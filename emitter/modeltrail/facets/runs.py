@@ -133,6 +133,10 @@ class ModelTrailCodeStateRunFacet(Facet, frozen=True, kw_only=True):
         untracked_count: how many there are; None where that was not found out.
         modules: the files below `root` that the program imported, the entry point apart; None where that is
             not known, or where they are too many.
+        elsewhere: what it consists of outside of `root`, Python and packages apart, `{"name", "path",
+            "sha256"}`: modules by name, other files by how its text names them; None where that is not known.
+        elsewhere_count: how many files there are; at most 200 are listed.
+        repositories: those that files of `elsewhere` lie in, `{"root", "commit", "dirty"}`, at most five.
         argv: the command line as the program sees it, redacted.
         command: the command line as the run can be started again, the interpreter or `modeltrail run` first,
             redacted.
@@ -158,6 +162,9 @@ class ModelTrailCodeStateRunFacet(Facet, frozen=True, kw_only=True):
     untracked_truncated: bool | None = None
     untracked_count: int | None = None
     modules: Sequence[str] | None = None
+    elsewhere: Sequence[Mapping[str, Any]] | None = None
+    elsewhere_count: int | None = None
+    repositories: Sequence[Mapping[str, Any]] | None = None
     argv: Sequence[str] | None = None
     command: Sequence[str] | None = None
     cwd: str | None = None

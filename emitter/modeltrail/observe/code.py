@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ import msgspec
 
 from modeltrail import airflow, dagster, standard
 from modeltrail.facets import ModelTrailCodeStateRunFacet
-from modeltrail.observe import git, redact, untracked
+from modeltrail.observe import elsewhere, git, named, redact, untracked
 from modeltrail_schemas import digests
 
 MAX_ARGUMENTS: Final = 200
@@ -22,6 +22,9 @@ MAX_MODULES: Final = 500
 _SITE: Final = f"{os.sep}site-packages{os.sep}"
 _DIST: Final = f"{os.sep}dist-packages{os.sep}"
 _STANDARD: Final = f"{Path(os.__file__).parent}{os.sep}"
+_EMITTER: Final = f"{Path(__file__).parents[1]}{os.sep}"
+_OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collector"})
+"""Told as a package, also where it is installed to be edited."""
 _launched: str | None = None
 _SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
 
@@ -53,13 +56,24 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
         repository = git.repository(_folder(entry))
     except git.UnansweredError:
         return ModelTrailCodeStateRunFacet(vcs="git", source_sha256=_source(entry), **shared)
+    root = repository.root if repository else None
+    used = imported() if entry_point is None else {}
+    texts = _named(entry.path or entry.notebook, root, used)
+    named.keep_in_mind(texts)
+    if entry_point is None:
+        others = elsewhere.look(root, used | texts)
+        shared |= {
+            "elsewhere": others.files,
+            "elsewhere_count": others.count,
+            "repositories": others.repositories,
+        }
     if repository is None:
         return ModelTrailCodeStateRunFacet(dirty=False, source_sha256=_source(entry), **shared)
-    modules = _below(repository.root, imported()) if entry_point is None else None
+    modules = _below(repository.root, used) if entry_point is None else None
     started = _inside(entry, repository)
-    own = list(dict.fromkeys([*([started] if started else []), *(modules or ())]))
+    own = [*([started] if started else []), *(modules or ()), *(_below(repository.root, texts) or ())]
     changes = git.ask_diff(repository)
-    loose = untracked.look(repository.root, own)
+    loose = untracked.look(repository.root, list(dict.fromkeys(own)))
     is_loose = None if started and loose.own is None else started in (loose.own or ())
     return ModelTrailCodeStateRunFacet(
         **_changes(changes, is_loose),
@@ -98,17 +112,42 @@ def _changes(changes: Callable[[], git.Diff | None], is_loose: bool | None) -> d
     }
 
 
-def with_imported(state: Mapping[str, Any], files: Iterable[str]) -> dict[str, Any]:
-    """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there."""
-    modules = _below(Path(state["root"]), files) if "root" in state else None
-    if modules is None:
-        return {key: value for key, value in state.items() if key != "modules"}
-    new = sorted(set(modules).difference(state.get("modules", ())))
-    known = untracked.Untracked(list(state.get("untracked", ())), state.get("untrackedCount"))
-    found = untracked.add(known, Path(state["root"]), new)
-    told = {"untracked": found.files, "untrackedTruncated": found.is_cut, "modules": modules}
-    told |= {} if found.count is None else {"untrackedCount": found.count}
-    return {key: value for key, value in state.items() if key != "untrackedCount"} | told
+def with_imported(state: Mapping[str, Any], used: Mapping[str, str]) -> dict[str, Any]:
+    """A facet `modelTrail_codeState` with what the program has come to consist of since: `imported` there.
+
+    A file that its text names and that was written since is its own, and is left out.
+    """
+    root = Path(state["root"]) if "root" in state else None
+    texts = _named(Path(state.get("cwd", os.sep), state["entryPoint"]), root, used)
+    old = {file: name for file, name in texts.items() if named.is_as_it_was(file)}
+    new = texts.keys() - old.keys() - used.keys()
+    others = elsewhere.look(root, {**used, **old}, _without(new, state.get("elsewhere", ()), Path(os.sep)))
+    told = {"elsewhere": others.files, "elsewhereCount": others.count, "repositories": others.repositories}
+    if root is None:
+        return {**state, **told}
+    modules = _below(root, used)
+    listed, count = state.get("untracked", ()), state.get("untrackedCount")
+    kept = _without(new, listed, root)
+    known = untracked.Untracked(kept, None if count is None else count - len(listed) + len(kept))
+    more = {*(modules or ()), *(_below(root, old) or ())}.difference(state.get("modules", ()))
+    found = untracked.add(known, root, sorted(more))
+    told |= {"untracked": found.files, "untrackedTruncated": found.is_cut}
+    told |= {"untrackedCount": found.count, "modules": modules}
+    return {key: value for key, value in {**state, **told}.items() if value is not None}
+
+
+def _without(new: Collection[str], told: Iterable[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    return [dict(file) for file in told if not new or os.path.realpath(folder / file["path"]) not in new]
+
+
+def _named(text: Path | None, root: Path | None, used: Iterable[str]) -> dict[str, str]:
+    """What the program's own files and its arguments name, but itself: real paths, and how each is named."""
+    cwd = Path(_cwd() or os.sep)
+    top = f"{os.path.realpath(root or cwd)}{os.sep}"
+    own = [Path(file) for file in used if file.startswith(top)][:MAX_MODULES]
+    folders = [cwd, *([root] if root else [])]
+    found = named.files([*([text] if text else []), *own], sys.argv[1:MAX_ARGUMENTS], folders)
+    return {file: name for file, name in found.items() if text is None or file != os.path.realpath(text)}
 
 
 def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
@@ -118,17 +157,20 @@ def look_at_imported(run_facets: dict[str, Mapping[str, Any]]) -> None:
         run_facets[key] = with_imported(state, imported())
 
 
-def imported() -> list[str]:
-    """The files of what this process has imported, but for those of Python and of installed packages.
+def imported() -> dict[str, str]:
+    """The files of what this process has imported, with its names, but for Python and installed packages.
 
     The script is not among them: at its end, when this is asked, it has no name any more. Packages are
     installed where metadata of one lies, as in the folder of `pip install --target`.
     """
-    named = {_file_of(module) for name, module in list(sys.modules.items()) if name != "__main__"}
-    # thousands of files: a loop over the places takes eight times as long
-    own = [file for file in named if file and not (_SITE in file or _DIST in file or _STANDARD in file)]
+    files: dict[str, str] = {}
+    for name, module in list(sys.modules.items()):
+        file = _file_of(module) if name != "__main__" and name.partition(".")[0] not in _OURS else None
+        # thousands of files: a loop over the places takes eight times as long
+        if file and not (_SITE in file or _DIST in file or _STANDARD in file or _EMITTER in file):
+            files.setdefault(_real(file), name)
     installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
-    return sorted(file for file in {_real(file) for file in own} if not file.startswith(installed))
+    return {file: name for file, name in sorted(files.items()) if not file.startswith(installed)}
 
 
 @lru_cache(maxsize=1024)

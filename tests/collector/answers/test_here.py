@@ -50,6 +50,7 @@ def place(tmp_path):
             "diff": diff,
             "diffSha256": sha256(diff.encode()),
             "untracked": [{"path": "notes.txt", "sha256": sha256(b"notes")}, {"path": "big.bin"}],
+            "elsewhere": [],
             "entryPoint": "train.py",
             "command": ["python", "train.py"],
             "root": str(root),
@@ -127,10 +128,40 @@ def test_where_not_all_was_looked_at_it_is_not_said_that_nothing_differs(place, 
     assert "nothing differs" not in printed
 
 
+def test_modules_from_elsewhere_are_compared_where_they_lay(place, tmp_path):
+    """A module outside of the tree is looked for at its place; of what has no digest it is said."""
+    root, recipe = place
+    (tmp_path / "ours.py").write_text("x = 1\n")
+    module = {"name": "ours", "path": str(tmp_path / "ours.py"), "sha256": sha256(b"x = 1\n")}
+    code = recipe["code"] | {"elsewhere": [module], "elsewhere_unread": "the content of 1 of 2 files"}
+    assert {} == compare(recipe | {"code": code}, root, "code")[0]
+    (tmp_path / "ours.py").write_text("x = 2\n")
+    differences, why, _ = compare(recipe | {"code": code}, root, "code")
+    assert {"ours": (module["sha256"], sha256(b"x = 2\n"))} == differences
+    assert "the content of 1 of 2 files" == why["more from outside of the repository"]
+    unknown = recipe | {"code": recipe["code"] | {"elsewhere": None}}
+    assert "not recorded" == compare(unknown, root, "code")[1]["modules from outside of the repository"]
+
+
+def test_without_a_repository_modules_beside_the_script_lie_in_the_folder(place, tmp_path):
+    """The folder stands for the working directory, and what the script imported is compared in it."""
+    root, recipe = place
+    (tmp_path / "new").mkdir()
+    for folder in (root, tmp_path / "new"):
+        (folder / "helper.py").write_text("x = 1\n")
+    helper = {"name": "helper", "path": str(root / "helper.py"), "sha256": sha256(b"x = 1\n")}
+    script = {"entry_point": "train.py", "cwd": str(root), "source_sha256": sha256(b"x = 2\n")}
+    (tmp_path / "new" / "train.py").write_text("x = 2\n")
+    code = recipe | {"code": {**script, "elsewhere": [helper]}}
+    (root / "helper.py").unlink()
+    assert ({}, {}, 2) == compare(code, tmp_path / "new", "code")
+
+
 def test_code_without_a_repository_goes_by_its_digest(place, tmp_path):
     """Without version control the entry point's digest decides; without that nothing can be compared."""
     root, recipe = place
-    alone = {**recipe, "code": {**recipe["code"], "commit": None, "source_sha256": sha256(b"x = 2\n")}}
+    script = {"commit": None, "source_sha256": sha256(b"x = 2\n"), "elsewhere": None}
+    alone = {**recipe, "code": {**recipe["code"], **script}}
     assert {} == compare(alone, root, "code")[0]
     assert compare(alone, root, "code")[1]["imported modules"].startswith("not recorded")
     (root / "train.py").write_text("x = 3\n")
@@ -183,6 +214,13 @@ def test_folders_and_large_files_are_compared_as_they_were_recorded(place, monke
     assert "made in another way" in compare(recipe, root, "data")[1][str(file)]
 
 
+def test_what_evaluations_read_is_compared_as_data(place):
+    """The same script needs it: a byte of it is a difference, though the model did not learn from it."""
+    root, recipe = place
+    file = data(str(root / "data" / "a.csv"), sha256(b"a,b\n1,3\n"))
+    assert [file["name"]] == [*compare(recipe | {"judged_on": [file]}, root, "data")[0]]
+
+
 def test_what_is_not_here_is_not_compared(place):
     """Data elsewhere, in memory or without a fingerprint is named, with the reason."""
     root, recipe = place
@@ -225,7 +263,10 @@ def test_what_was_in_memory_is_compared_with_a_new_run(place, make, log_of):
 
 
 def test_the_model_in_the_folder_is_compared(place, tmp_path):
-    """Section `model` compares the file that lies where the recorded model lay."""
+    """Section `model` compares the file that lies where the recorded model lay; so does a plain check.
+
+    One that is missing is a difference only to who asks for it: else it is still to be made.
+    """
     root, recipe = place
     recipe["artifact"] = {
         "digest": sha256(b"model"),
@@ -235,6 +276,12 @@ def test_the_model_in_the_folder_is_compared(place, tmp_path):
     assert ({}, 1) == compare(recipe, root, "model")[::2]
     (root / "m.joblib").write_bytes(b"other")
     assert {"m@1": (sha256(b"model"), sha256(b"other"))} == compare(recipe, root, "model")[0]
+    other = {"section": "model", "name": "m@1", "recorded": sha256(b"model"), "found": sha256(b"other")}
+    assert other in check(recipe, root, python=sys.executable)["differences"]
+    (root / "m.joblib").unlink()
+    assert ["m@1"] == [*compare(recipe, root, "model")[0]]
+    missing = {"section": "model", "name": "m@1", "why": f"no such file: {root / 'm.joblib'}"}
+    assert missing in check(recipe, root, python=sys.executable)["not_compared"]
     recipe["artifact"] = None
     assert "not recorded" == compare(recipe, root, "model")[1]["digest"]
 
@@ -267,6 +314,7 @@ def test_packages_and_python_are_those_of_the_interpreter(place, monkeypatch):
         "PYTHONHASHSEED": ("0", "not set"),
     } == differences
     assert "more are installed here" in why["more packages"]
+    assert "they go by their versions alone" == why["files of the packages"]
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     monkeypatch.setenv("TZ", "UTC")
     assert ("not set", "UTC") == compare(recipe, root, "environment")[0]["TZ"]

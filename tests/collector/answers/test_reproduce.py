@@ -12,6 +12,7 @@ from modeltrail_collector.answers.reproduce import _code
 from modeltrail_collector.cli.recipe import print_recipe
 from modeltrail_collector.cli.reproduce import reproduce
 from modeltrail_collector.errors import ConfigError, NotFound
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 DIFF = "diff --git a/train.py b/train.py\n--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
 COMMIT = "3" * 40
@@ -262,6 +263,33 @@ def test_untracked_files_that_nobody_looked_at_stand_in_the_way(make, recipe_of,
     assert any(problem["text"].startswith(left_out) for problem in told["problems"])
     print_recipe(told, ["code"])
     assert f"a.py, {left_out}" in capsys.readouterr().out
+
+
+def test_what_is_needed_from_outside_of_the_repository_is_told(make, recipe_of, capsys) -> None:
+    """Its modules are named with their content and stand in the way, as do files that nobody could see."""
+    files = [{"name": "ourlib", "path": "/srv/ourlib.py", "sha256": make.digest("ourlib")}]
+    state = make.facet(
+        "modelTrail_codeState", vcs="git", commit=COMMIT, root="/w", elsewhere=files, elsewhereCount=3
+    )
+    told = recipe_of({"modelTrail_codeState": state})
+    problems = [problem["text"] for problem in told["problems"]]
+    assert "It needs ourlib, a file from outside of the repository: compared, and not brought." in problems
+    assert "Not recorded: the content of 2 of 3 files from outside of the repository." in problems
+    assert "Files that the code opens by a name that it puts together are not recorded." in problems
+    print_recipe(told, ["code"])
+    assert f"ourlib {make.digest('ourlib')[:12]}" in capsys.readouterr().out
+
+
+def test_where_no_origin_was_seen_it_is_said(make, recipe_of) -> None:
+    """Of data in memory of which nobody saw where it came from that stands in the way."""
+    made = make.dataset("train/train", namespace=IN_MEMORY)
+    problem = "Where its data came from was not recorded: the run was seen to read none."
+    told = recipe_of({}, [made])
+    assert "the run made it in memory; no other data is recorded that it read" == told["data"][0]["how"]
+    assert problem in [each["text"] for each in told["problems"]]
+    told = recipe_of({}, [made, make.dataset("/w/a.csv", namespace="file")])
+    assert "from the other data" in told["data"][1]["how"] + told["data"][0]["how"]
+    assert problem not in [each["text"] for each in told["problems"]]
 
 
 def test_a_script_is_no_repository(make, recipe_of, capsys) -> None:

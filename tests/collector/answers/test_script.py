@@ -307,14 +307,17 @@ def test_a_commit_that_was_never_pushed_is_fetched_from_where_it_was_made(recipe
 
 @pytest.mark.timeout(900)  # venv and pip write thousands of files
 def test_the_environment_is_built_from_files_without_a_network(recipe_of, sh, tmp_path):
-    """The recorded versions go into a virtual environment, from a folder where there is no index."""
+    """The recorded versions go into a virtual environment, from a folder where there is no index.
+
+    A package that no index has is asked for by name before anything runs.
+    """
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    for number in ("1.0", "2.0"):
-        info = f"tinything-{number}.dist-info"
-        with zipfile.ZipFile(wheels / f"tinything-{number}-py3-none-any.whl", "w") as wheel:
-            wheel.writestr("tinything.py", f"version = {number!r}\n")
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tinything\nVersion: {number}\n")
+    for name, number in (("tinything", "1.0"), ("tinything", "2.0"), ("mine", "1")):
+        info = f"{name}-{number}.dist-info"
+        with zipfile.ZipFile(wheels / f"{name}-{number}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"{name}.py", f"version = {number!r}\n")
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}\n")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             wheel.writestr(f"{info}/RECORD", "")
     packages = [
@@ -323,6 +326,11 @@ def test_the_environment_is_built_from_files_without_a_network(recipe_of, sh, tm
     ]
     recipe = recipe_of({"command": ["python", "-c", "import tinything; exec(open('train.py').read())"]})
     recipe["environment"]["packages"] = packages
-    result, said = sh(recipe, python=None, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels))
-    assert str(tmp_path / "here" / "new0" / "venv" / "bin" / "python") == said["python"]
-    assert "to be installed by hand: mine" in result.stdout
+    pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    stopped, said = sh(recipe, python=None, expected=2, **pip)
+    assert ("Not from an index: mine." in stopped.stdout, said) == (True, None)
+    assert "mine is not from an index: name its folder or wheel in REPRODUCE_PACKAGES" in stopped.stderr
+    mine = wheels / "mine-1-py3-none-any.whl"
+    result, said = sh(recipe, python=None, REPRODUCE_PACKAGES=str(mine), **pip)
+    python = str(tmp_path / "here" / "new1" / "venv" / "bin" / "python")
+    assert (python, f"run, with {python}: python -c" in result.stdout) == (said["python"], True)

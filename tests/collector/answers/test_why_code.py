@@ -51,6 +51,7 @@ def state(commit: str | None, patch: str = "", **more) -> dict:
         "diff_sha256": sha256(patch.encode()).hexdigest() if patch else None, "entry_point": "train.py",
         "source_sha256": None, "notebook_sha256": None, "untracked": {}, "repository": None, "source": {},
         "unlisted": None, "consists_of": None, "changes_known": True,
+        "elsewhere": None, "unread": None, "repositories": {},
     }  # fmt: skip
     return found | more
 
@@ -226,7 +227,8 @@ def without_changes(events: list[dict], *told: dict) -> None:
         facet = event["run"]["facets"]["modelTrail_codeState"]
         for key in ("dirty", "diff", "diffSha256"):
             facet.pop(key, None)
-        event["run"]["facets"]["modelTrail_codeState"] = facet | {"commit": "1" * 40, "vcs": "git"} | more
+        known = {"commit": "1" * 40, "vcs": "git", "elsewhere": [], "elsewhereCount": 0}
+        event["run"]["facets"]["modelTrail_codeState"] = facet | known | more
 
 
 CLEAN = {"dirty": False}
@@ -271,6 +273,61 @@ def test_changes_that_were_not_recorded_are_told_by_each_answer(make, log_of) ->
         shown = CliRunner().invoke(command, ["churn@1", "--log", log.uri], catch_exceptions=False).output
         (line,) = [line for line in shown.splitlines() if line.split()[:1] == ["uncommitted"]]
         assert line.split()[1:3] == ["not", "recorded"]
+
+
+def outside(sha256: str | None, name: str = "ourlib") -> dict:
+    return {name: {"path": f"/srv/{name}.py", "sha256": sha256}}
+
+
+def test_a_module_from_outside_of_the_repository_is_code() -> None:
+    """On one commit another content of it is a change, by its name wherever it lies; so is one that came."""
+    commit = "1" * 40
+    was = state(commit, elsewhere=outside("1"), repositories={"/srv": "aaaa"})
+    moved = {"ourlib": {"path": "/home/ourlib.py", "sha256": "1"}}
+    assert "same" == code._compare(was, state(commit, elsewhere=moved), None)["change"]
+    now = state(commit, elsewhere=outside("2"), repositories={"/srv": "bbbb+"})
+    change = code._compare(was, now, None)
+    assert ("changed", ["ourlib"]) == (change["change"], change["elsewhere"])
+    assert (["/srv: aaaa → bbbb+"], False) == (change["repositories"], code.only_others(change))
+    came = state(commit, elsewhere=outside("1") | outside("3", "new"))
+    assert ["new"] == code._compare(was, came, None)["elsewhere"]
+
+
+def test_what_of_elsewhere_was_not_read_does_not_rule_the_code_out() -> None:
+    """A module without a digest, or a list that was cut, leaves the code unknown where nothing differs."""
+    cut = state("1" * 40, elsewhere=outside("1"), unread="the content of 1 of 2 files")
+    assert "unknown" == code._compare(cut, cut, None)["change"]
+    assert "unknown" == code._compare(cut, state("1" * 40, elsewhere={}), None)["change"]
+    script = state(None, source_sha256="a" * 64)
+    assert "unknown" == code._compare(script, script, None)["change"]
+    whole = script | {"elsewhere": outside("1")}
+    assert "same" == code._compare(whole, whole, None)["change"]
+
+
+def test_a_fix_in_a_shared_library_is_the_cause(make, log_of) -> None:
+    """It is named with its place, and the same commit alone is not called the code."""
+    events = []
+    for number in (1, 2, 3):
+        when = make.base + timedelta(days=number)
+        events += make.train(number, when, features="f", strength=1.0)
+        told = events[-1]["run"]["facets"]["modelTrail_codeState"]
+        file = {"name": "ourlib", "path": "/srv/ourlib.py", "sha256": make.digest(f"{min(number, 2)}")}
+        told |= {"commit": "1" * 40, "dirty": False, "elsewhere": [file], "elsewhereCount": 1}
+    log = log_of(events)
+    (cause,) = answers.why(log, "churn@1", "churn@2")["causes"]
+    assert ("code", "ourlib") == (cause["kind"], cause["subject"])
+    said = "ourlib, from outside of the repository, differs: /srv/ourlib.py"
+    assert said in [entry["text"] for entry in cause["evidence"]]
+    answer = answers.why(log, "churn@2", "churn@3")
+    assert f"code: commit {'1' * 12} and its modules from elsewhere" in answer["unchanged"]
+    assert "files that the code opens by a name that it puts together" in answer["not_recorded"]
+
+
+def test_data_that_is_read_is_no_code_though_git_does_not_track_it() -> None:
+    """A JSON file that the run read as data is told as that."""
+    sides = [state("1" * 40, untracked={"in.json": digest}) for digest in "12"]
+    assert "same" == code._compare(*sides, None, {"/srv/project/in.json"})["change"]
+    assert "changed" == code._compare(*sides, None)["change"]
 
 
 def patch(*paths: str, to: str = "2") -> str:

@@ -69,6 +69,23 @@ def test_packages_go_by_name() -> None:
     ] == differences(*aligned(old, new))
 
 
+def test_modules_from_elsewhere_go_by_name_and_content() -> None:
+    """Where such a module lies is no difference, what is in it is; so is the commit of its repository."""
+
+    def code(path: str, content: str, commit: str):
+        files = [{"name": "ourlib", "path": path, "sha256": content}]
+        repositories = [{"root": "/srv", "commit": commit, "dirty": False}]
+        value = {"dirty": False, "elsewhere": files, "elsewhereCount": 1, "repositories": repositories}
+        return facts([Facet("run", None, None, "modelTrail_codeState", value)], [])
+
+    was = code("/srv/ourlib.py", "1", "aa")
+    assert [] == differences(*aligned(was, code("/home/ourlib.py", "1", "aa")))
+    assert [
+        Change("code", "elsewhere.ourlib.sha256", "1", "2"),
+        Change("code", "repositories./srv.commit", "aa", "bb"),
+    ] == differences(*aligned(was, code("/srv/ourlib.py", "2", "bb")))
+
+
 def test_what_differs_at_every_run_is_left_out() -> None:
     """Durations, working directories and the text of a diff say nothing about the model."""
     steps = [{"id": "s", "op": "Scale", "durationMs": n, "stateSha256": "x"} for n in (1, 2)]

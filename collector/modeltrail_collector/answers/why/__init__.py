@@ -116,13 +116,17 @@ def _unchanged(found: Found) -> list[str]:
 
 
 def _same_code(was: Row, now: Row) -> str:
+    if not now["commit"]:
+        return f"code: {now['entry_point']} and the modules that it imports"
+    whole = all(state["elsewhere"] is not None for state in (was, now))
+    modules = " and its modules from elsewhere" if whole and now["elsewhere"] else ""
     states = [
         f"commit {state['commit'][:12]}{' with uncommitted changes' if state['diff_sha256'] else ''}"
         for state in (was, now)
     ]
     if was["commit"] != now["commit"] or was["diff_sha256"] != now["diff_sha256"]:
-        return f"code: {states[0]} and {states[1]} hold the same tracked files"
-    return f"code: {states[1].replace(' with', ', the same')}"
+        return f"code: {states[0]} and {states[1]} hold the same tracked files{modules}"
+    return f"code: {states[1].replace(' with', ', the same')}{modules}"
 
 
 def _not_recorded(found: Found) -> list[str]:
@@ -158,8 +162,11 @@ def _code_not_recorded(found: Found) -> list[str]:
             continue
         if state["commit"] and not state["changes_known"]:
             said.append(f"code of {story.label}: uncommitted changes")
-        if state["unlisted"]:
-            said.append(f"code of {story.label}: {state['unlisted']}")
+        said += [f"code of {story.label}: {state[why]}" for why in ("unlisted", "unread") if state[why]]
+        if state["elsewhere"] is None and not change["entry_only"]:
+            said.append(f"code of {story.label} outside of its repository")
+    if change["change"] in {"same", "data"}:
+        said.append("files that the code opens by a name that it puts together")
     if change["entry_only"]:
         entry = change["after"]["entry_point"]
         said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.recipe import diff_state, unlisted
-from modeltrail_collector.answers.why import git
+from modeltrail_collector.answers.why import elsewhere, git
 from modeltrail_collector.answers.why.facts import Said, Story
 from modeltrail_schemas.sources import SOURCE_SUFFIXES
 
@@ -40,7 +40,8 @@ def compare(
     diffs are on one commit, and in the log), `parts` (what is recorded on either side), or None; `ask` is
     then the command that tells it where the repository is. `cut`: the diff is not whole. `files` of it are
     code, `data_files` data; `others` are Python, untracked or not, that neither program had imported, where
-    it is known what it had.
+    it is known what it had. `elsewhere` are the modules from outside of the repository that differ, and
+    `repositories` what the repositories differ in that they lie in, in words.
     """
     read = {row["name"] for rows in after.datasets.values() for row in rows if row["kind"] == "dataset"}
     return _compare(_state(before, runs[0]), _state(after, runs[1]), repository, read)
@@ -70,6 +71,9 @@ def _state(story: Story, run_id: str | None) -> Row | None:
             value.get("untracked"), value.get("untrackedTruncated"), value.get("untrackedCount")
         ),
         "consists_of": _consists_of(value.get("modules"), _text(location, "path")),
+        "elsewhere": elsewhere.files(value),
+        "unread": elsewhere.unread(value),
+        "repositories": elsewhere.repositories(value),
         "repository": _text(location, "repoUrl"),
         "source": either.place,
     }
@@ -107,20 +111,19 @@ _TRACKED: Final = frozenset({"commit", "diff_sha256"})
 
 def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Collection[str] = ()) -> Row:
     answer: Row = {"change": "unknown", "before": was, "after": now, "entry_only": False, "diff": None,
-                   "diff_from": None, "files": [], "data_files": [], "others": [], "cut": False,
-                   "ask": None}  # fmt: skip
+                   "diff_from": None, "files": [], "data_files": [], "others": [], "elsewhere": [],
+                   "repositories": [], "cut": False, "ask": None}  # fmt: skip
     if was is None or now is None or not _tells(was) or not _tells(now):
         return answer
-    untracked = _loose(was, now)
+    untracked, others = _loose(was, now, read), elsewhere.differing(was, now)
     is_known = was["changes_known"] and now["changes_known"]
     compared = [field for field in _COMPARED if is_known or field != "diff_sha256"]
     differing = [field for field in compared if was[field] != now[field]]
-    differing += ["untracked"] if untracked else []
+    differing += [name for name, found in (("untracked", untracked), ("elsewhere", others)) if found]
     if not differing:
-        if was["unlisted"] or now["unlisted"] or (now["commit"] and not is_known):
-            return answer
-        return answer | ({"change": "same"} if now["commit"] else {"entry_only": True})
-    answer |= {"change": "changed", "differs": differing}
+        return answer | _sameness(was, now)
+    answer |= {"change": "changed", "differs": differing, "elsewhere": others}
+    answer["repositories"] = elsewhere.moved(was, now) if others else []
     for source, made in _WAYS:
         diff = made(was, now, repository)
         if diff == "" and source == "repository" and is_known and {*differing} <= _TRACKED:
@@ -138,9 +141,25 @@ def _compare(was: Row | None, now: Row | None, repository: Path | None, read: Co
     return answer | ({"change": "data"} if only_data and {*differing} <= _TRACKED else {})
 
 
-def _loose(was: Row, now: Row) -> list[str]:
-    """Untracked files that differ; of a list that is cut it is not known what is not on it."""
-    paths = was["untracked"].keys() | now["untracked"].keys()
+def _sameness(was: Row, now: Row) -> Row:
+    """Nothing is known to differ: whether all of the code is known."""
+    sides = (was, now)
+    if any(side["unlisted"] or side["unread"] for side in sides):
+        return {}
+    if now["commit"] and not all(side["changes_known"] for side in sides):
+        return {}
+    if now["commit"] or all(side["elsewhere"] is not None for side in sides):
+        return {"change": "same"}
+    return {"entry_only": True}
+
+
+def _loose(was: Row, now: Row, read: Collection[str]) -> list[str]:
+    """Untracked files that differ and are not data; of a list that is cut nobody knows what is not on it."""
+    paths = {
+        path
+        for path in was["untracked"].keys() | now["untracked"].keys()
+        if not any(name.endswith(f"/{path}") for name in read)
+    }
     known = {
         path
         for path in paths

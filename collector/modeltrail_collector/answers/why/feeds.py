@@ -74,7 +74,7 @@ def _written_by(pair: Pair) -> str | None:
 
 def _tell_inside(found: Found, cause: Cause) -> None:
     cause.for_("the files that the run read are the same, and nothing recorded explains it")
-    cause.for_("a file that git ignores, as a configuration, would not have been recorded")
+    cause.for_("a file that the code opens by a name that it puts together would not have been recorded")
     if found.code["entry_only"]:
         cause.but("the modules that its script imports are not recorded: it may be these")
 

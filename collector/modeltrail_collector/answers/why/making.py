@@ -21,6 +21,7 @@ from modeltrail_collector.answers.why.cause import (
 )
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.drift import Drift
+from modeltrail_collector.answers.why.facts import Place
 from modeltrail_collector.answers.why.feeds import columns, places_of, short
 from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.differences import Change
@@ -178,12 +179,20 @@ def _code(found: Found) -> list[Cause]:
     cause.for_(_code_what(change), *where)
     if files:
         cause.for_(f"files: {named(files)}", *where)
+    for text in _elsewhere(change):
+        cause.for_(text, *where)
     if change["data_files"]:
         cause.but(f"data, and no code: {named(change['data_files'])}", *where)
     if change["others"]:
         cause.but(f"the program did not import {named(change['others'])}", *where)
     if code_.only_others(change):
         cause.strength = UNLIKELY
+    _doubt(cause, change, where)
+    return [cause]
+
+
+def _doubt(cause: Cause, change: Row, where: list[Place]) -> None:
+    """What speaks against the code, and what of it is not known."""
     if code_.only_words(change):
         cause.strength = UNLIKELY
         cause.but("only documentation and tests differ", *where)
@@ -195,19 +204,32 @@ def _code(found: Found) -> list[Cause]:
         cause.but(f"{lack}: what else differs is not known", *where)
     elif change["diff_from"] == "parts":
         cause.but("both uncommitted changes are known, the state that each gave is not", *where)
-    return [cause]
 
 
 def _files(change: Row) -> list[str]:
     files = [_file(file) for file in change["files"]]
-    return files + [f"{path} (untracked)" for path in change["untracked"]]
+    files += [f"{path} (untracked)" for path in change["untracked"]]
+    return [*files, *change["elsewhere"]]
+
+
+def _elsewhere(change: Row) -> list[str]:
+    """Which files from outside of the repository differ, and what became of the repositories they lie in."""
+    old, new = (change[side]["elsewhere"] or {} for side in ("before", "after"))
+    outside = ", from outside of the repository," if change["after"]["commit"] else ""
+    told: list[str] = []
+    for name in change["elsewhere"][:MUCH]:
+        way = "differs" if name in old and name in new else "is new" if name in new else "is gone"
+        place = (new.get(name) or old[name])["path"]
+        told.append(f"{name}{outside} {way}: {place}")
+    return told + [f"repository {moved}" for moved in change["repositories"]]
 
 
 def _own_files(change: Row) -> list[str]:
     """Without those that are not of the program."""
     others = change["others"]
     files = [file for file in change["files"] if file["path"] not in others]
-    return _files({"files": files, "untracked": [path for path in change["untracked"] if path not in others]})
+    untracked = [path for path in change["untracked"] if path not in others]
+    return _files({**change, "files": files, "untracked": untracked})
 
 
 def _file(file: Row) -> str:
@@ -226,7 +248,8 @@ def _code_what(change: Row) -> str:
         if sides[0] == sides[1]:
             return f"commit {_commit(now)[:12]}, with other uncommitted changes"
         return f"commit {_commit(now)[:12]}, {sides[0]} → {sides[1]}"
-    return "other source files"
+    is_elsewhere = now["commit"] and change["elsewhere"] and not change["untracked"]
+    return "other modules from outside of the repository" if is_elsewhere else "other source files"
 
 
 def _commit(state: Row) -> str:

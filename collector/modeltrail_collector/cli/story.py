@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from modeltrail_collector.answers.recipe import unlisted
+from modeltrail_collector.answers.recipe import repository, unlisted
 from modeltrail_collector.answers.show import OF_RUN
 from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
@@ -195,13 +195,6 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "source": code.get("sourceSha256"),
     }
     return _pairs(said, learned(code))
-
-
-def repository(remote: str | None, page: str | None, root: str | None) -> str | None:
-    """Where the code is kept: the remote, a page that shows it, or the folder where there is no remote."""
-    if remote is None and page is not None and not page.startswith("file:"):
-        return page
-    return remote or (f"{root} (it has no remote)" if root else None)
 
 
 def _untracked(code: dict[str, Any]) -> str | None:

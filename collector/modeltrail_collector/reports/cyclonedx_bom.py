@@ -29,6 +29,7 @@ from modeltrail_collector.reports.gather import Dossier
 from modeltrail_collector.reports.render import json_text
 
 MODEL: Final = "model"
+RECORD: Final = "installation-record-sha256"
 APPROACHES: Final = frozenset(
     {"supervised", "unsupervised", "reinforcement-learning", "semi-supervised", "self-supervised"}
 )
@@ -108,7 +109,7 @@ def _model(dossier: Dossier) -> Component:
     factory = LicenseFactory()
     properties = {
         "identity": f"{row['namespace']} {row['name']}",
-        "digest": f"{row['digest_algorithm']}:{row['digest']}" if row["digest"] and not sha256 else None,
+        **({} if sha256 else {"digest": row["digest"] and f"{row['digest_algorithm']}:{row['digest']}"}),
         "location": row["uri"],
         "run": row["run_id"],
         "records": dossier.evidence.answer,
@@ -133,8 +134,9 @@ def _model(dossier: Dossier) -> Component:
 
 
 def _data(number: int, one: materials.Material) -> Component:
-    fingerprint = f"{one.algorithm}:{one.digest}" if one.digest and not one.sha256 else None
-    told = {"role": one.role, "rows": one.rows, "fingerprint": fingerprint}
+    told: dict[str, object] = {"role": one.role, "rows": one.rows}
+    if not one.sha256:
+        told["fingerprint"] = one.digest and f"{one.algorithm}:{one.digest}"
     return Component(
         name=one.name,
         version=one.version,
@@ -152,7 +154,7 @@ def _package(number: int, one: materials.Package) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=f"package-{number}",
         purl=one.purl,
-        hashes=_hashes(one.sha256),
+        properties=_properties({RECORD: one.record_sha256} if one.record_sha256 else {}),
     )
 
 

@@ -36,11 +36,14 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Package(msgspec.Struct, frozen=True):
-    """A Python package of the environment."""
+    """A Python package of the environment.
+
+    `record_sha256` is the digest of its installation record, not of the artifact that its URL names.
+    """
 
     name: str
     version: str
-    sha256: str | None
+    record_sha256: str | None
 
     @property
     def purl(self) -> PackageURL:

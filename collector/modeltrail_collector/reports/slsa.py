@@ -115,8 +115,8 @@ def _environment(dossier: Dossier) -> Iterator[Descriptor]:
         algorithm, _, digest = str(container["digest"]).rpartition(":")
         yield _known(name=container.get("image"), digest={algorithm or "sha256": digest})
     for package in materials.packages(dossier):
-        digest_ = {"sha256": package.sha256} if package.sha256 else None
-        yield _known(name=package.name, uri=package.purl.to_string(), digest=digest_)
+        said = _known(installationRecordSha256=package.record_sha256)
+        yield _known(name=package.name, uri=package.purl.to_string(), annotations=said)
 
 
 def _known(**fields: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class _Writer:
                 name=one.name,
                 software_packageVersion=one.version,
                 software_packageUrl=one.purl.to_string(),
-                verifiedUsing=_hashes(one.sha256),
+                comment=f"installation record sha256: {one.record_sha256}" if one.record_sha256 else None,
             )
             for number, one in enumerate(materials.packages(self.dossier))
         ]

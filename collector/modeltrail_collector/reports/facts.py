@@ -138,7 +138,7 @@ def code(dossier: Dossier, run: str | None = None) -> list[Fact]:
     """The code of a run; without one of that which made it."""
     said = code_state(dossier, run or dossier.model["run_id"])
     location = (said or {}).get("location")
-    derived = said and {**said, "repository": _repository(said), "files": _changed_files(said)}
+    derived = said and {**said, "repository": _repository(said), "files": changed_files(said)}
     return [
         fact(dossier, derived, "repository", "repository", "code"),
         fact(dossier, location, "branch", "branch"),
@@ -161,7 +161,7 @@ def _repository(said: Value) -> str | None:
     return repository(location.get("repoUrl"), location.get("url"), said.get("root"))
 
 
-def _changed_files(said: Value) -> list[str] | None:
+def changed_files(said: Value) -> list[str] | None:
     """`helpers.py +7 −1` for each file of the recorded diff."""  # noqa: RUF002
     if said.get("dirty") is False:
         return []

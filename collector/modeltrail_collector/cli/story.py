@@ -13,6 +13,7 @@ from modeltrail_collector.answers.show import OF_RUN
 from modeltrail_collector.answers.why.cause import apart
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
+    began,
     bold,
     dim,
     duration,
@@ -98,7 +99,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
 def _run(run: dict[str, Any]) -> list[Line]:
     took = duration(run["started_at"], run["ended_at"])
     parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
-    when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
+    when = began(run) + (f" ({took})" if took else "")
     return [
         (run["job_name"], run["state"], when, f"run {run['run_id']}", parent),
         *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
@@ -112,7 +113,7 @@ def _others(runs: Sequence[dict[str, Any]]) -> list[Line]:
         (
             "same bytes from",
             run["job_name"],
-            time(run["started_at"] or run["last_event_at"]),
+            began(run),
             f"run {run['run_id']}",
             "",
         )

@@ -162,12 +162,14 @@ def _repository(said: Value) -> str | None:
 
 
 def changed_files(said: Value) -> list[str] | None:
-    """`helpers.py +7 −1` for each file of the recorded diff."""  # noqa: RUF002
+    """`helpers.py +7 −1` for each file of the recorded diff; of one that is cut the names alone."""  # noqa: RUF002
     if said.get("dirty") is False:
         return []
     diff = said.get("diff")
     if not isinstance(diff, str) or not diff:
         return None
+    if said.get("diffTruncated") is True:
+        return [one["path"] for one in files(diff)]
     return [f"{one['path']} +{one['added']} −{one['removed']}" for one in files(diff)]  # noqa: RUF001
 
 

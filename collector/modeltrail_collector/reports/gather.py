@@ -12,6 +12,7 @@ from modeltrail_collector.answers import show, trace
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.why import code, made
 from modeltrail_collector.answers.why import facts as told
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -283,9 +284,12 @@ def _code_changes(db: Database, story: dict[str, Any]) -> Iterator[tuple[str, Ro
     model, changes = story["model"], story["changes"]
     if not changes:
         return
-    before = told.version(db, model["namespace"], model["name"], changes[0]["base_version"])
+    try:
+        before = told.version(db, model["namespace"], model["name"], changes[0]["base_version"])
+    except NotFound:  # its records were removed, or it was registered again and is called otherwise now
+        return
     both = told.stories(db, before, model)
-    yield story["run"]["job_name"], code.compare(*both, repository=None)
+    yield (story["run"] or {}).get("job_name", "the run that made it"), code.compare(*both, repository=None)
     for row in made.upstream(*both, repository=None):
         if row["code"]["change"] in {"changed", "data"}:
             yield row["job"].rpartition("/")[2], row["code"]

@@ -42,8 +42,7 @@ with modeltrail.run("train") as run:
     model = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(train[["age"]], train["label"])
     accuracy_score(test["label"], model.predict(test[["age"]]))
     joblib.dump(model, "model.joblib")
-    run.output_model("model.joblib", name="risk")
-    run.register("risk", version="1")
+    run.register("risk", version="1", model=model)
 """
 CHANGE = "diff --git a/{0} b/{0}\n--- a/{0}\n+++ b/{0}\n@@ -1 +1,2 @@\n-a\n+b\n+c\n"
 

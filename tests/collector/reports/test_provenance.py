@@ -40,7 +40,8 @@ with modeltrail.run("train") as run:
     table = pd.read_csv("clean.csv")
     train, test = train_test_split(table, test_size=0.25, random_state=8)
     model = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=3).fit(train[["age"]], train["label"])
-    accuracy_score(test["label"], model.predict(test[["age"]]))
+    features = test[["age"]]
+    accuracy_score(test["label"], model.predict(features))
     joblib.dump(model, "model.joblib")
     run.register("risk", version="1", model=model)
 """

@@ -69,7 +69,7 @@ def test_data(dossier: Dossier) -> Table:
             thing.name,
             thing.role,
             thing.rows,
-            splits.get((step.run_id, thing.namespace, thing.name)) or _which(dossier, step, thing),
+            _which(dossier, step, thing, splits.get((step.run_id, thing.namespace, thing.name))),
             thing.digest,
             step.job,
             thing.capture,
@@ -91,15 +91,18 @@ def test_data(dossier: Dossier) -> Table:
     )  # fmt: skip
 
 
-def _which(dossier: Dossier, step: Step, thing: Thing) -> str | None:
-    """Of a file which rows were used: those that the run had in memory; and whether it was trained on too."""
-    if thing.namespace == IN_MEMORY:
-        return None
-    rows = [one.name for one in step.reads if one.namespace == IN_MEMORY and one.role == thing.role]
-    told = [f"those in {', '.join(rows)}"] if rows else []
+def _which(dossier: Dossier, step: Step, thing: Thing, split: object) -> list[object]:
+    """Which rows were used: how they were chosen, and of a file those that were in memory.
+
+    The last word is whether that content was trained on too.
+    """
+    in_memory = [one.name for one in step.reads if one.namespace == IN_MEMORY and one.role == thing.role]
     learned = {row["fingerprint"] for row in dossier.story["data"] or () if row["use"] == "train"}
-    told += ["the same content was read for training"] if thing.digest and thing.digest in learned else []
-    return "; ".join(told) or None
+    told = {
+        f"those in {' and '.join(in_memory)}": in_memory and thing.namespace != IN_MEMORY,
+        "the same content was read for training": thing.digest and thing.digest in learned,
+    }
+    return [*([split] if split else []), *(words for words, holds in told.items() if holds)]
 
 
 def data_uses(dossier: Dossier, *roles: str) -> Table:

@@ -186,6 +186,13 @@ class Recipe(msgspec.Struct, kw_only=True):
         return self.code.root if self.code else None
 
 
+def repository(remote: str | None, page: str | None, root: str | None) -> str | None:
+    """Where the code is kept: the remote, a page that shows it, or the folder where there is no remote."""
+    if remote is None and page is not None and not page.startswith("file:"):
+        return page
+    return remote or (f"{root} (it has no remote)" if root else None)
+
+
 def unlisted(listed: object, truncated: object, count: object) -> str | None:
     """What a list of untracked files leaves out, by fields of `modelTrail_codeState`; None: nothing."""
     if truncated is not True:

@@ -55,8 +55,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         if run is None:
             click.echo("  made by: not recorded")
             continue
-        when = trail.time(run["started_at"] or run["last_event_at"])
-        click.echo(f"  made by: {run['job_name']}  {when}  run {trail.short_run(run['run_id'])}")
+        click.echo(f"  made by: {run['job_name']}  {trail.began(run)}  run {trail.short_run(run['run_id'])}")
         for data in run["data"] or [None]:
             click.echo(f"  from:    {_data(data) if data else 'data not recorded'}")
 

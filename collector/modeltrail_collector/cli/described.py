@@ -9,7 +9,7 @@ import click
 
 from modeltrail_collector.cli import story
 from modeltrail_collector.cli.story import Line
-from modeltrail_collector.cli.trail import bold, dim, duration, label, short, time
+from modeltrail_collector.cli.trail import began, bold, dim, duration, label, short
 from modeltrail_schemas.printable import all_printable, printable
 
 FACETS: Final = "facets"
@@ -179,7 +179,7 @@ def _runs(runs: Iterable[dict[str, Any]]) -> list[Line]:
     lines: list[Line] = []
     for run in runs:
         took = duration(run["started_at"], run["ended_at"])
-        when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
+        when = began(run) + (f" ({took})" if took else "")
         above = run["parent_job_name"] or run["parent_run_id"]
         error = (run["error"] or "").partition("\\n")[0][:80]
         cells = (run["job_name"], run["state"], when, f"run {run['run_id']}")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from modeltrail_collector.answers.recipe import repository
 from modeltrail_collector.cli import story
 from modeltrail_collector.cli.story import Line
 from modeltrail_collector.cli.trail import bold, dim, label, short
@@ -120,7 +121,7 @@ def _code(answer: dict[str, Any]) -> list[Line]:
     where = code["directory"]
     directory = code["cwd"] if where is None else f"{where} of {code['root']}"
     said = {
-        "repository": story.repository(location.get("repository"), location.get("url"), code["root"]),
+        "repository": repository(location.get("repository"), location.get("url"), code["root"]),
         "commit": code["commit"],
         "branch": location.get("branch"),
         "uncommitted": _CHANGES.get(code["diff_state"])

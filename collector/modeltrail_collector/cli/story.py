@@ -7,11 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
-from modeltrail_collector.answers.recipe import elsewhere, unlisted
+from modeltrail_collector.answers.recipe import elsewhere, repository, unlisted
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.answers.why.cause import named
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
+    began,
     bold,
     dim,
     duration,
@@ -99,7 +100,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
 def _run(run: dict[str, Any]) -> list[Line]:
     took = duration(run["started_at"], run["ended_at"])
     parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
-    when = time(run["started_at"] or run["last_event_at"]) + (f" ({took})" if took else "")
+    when = began(run) + (f" ({took})" if took else "")
     return [
         (run["job_name"], run["state"], when, f"run {run['run_id']}", parent),
         *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
@@ -113,7 +114,7 @@ def _others(runs: Sequence[dict[str, Any]]) -> list[Line]:
         (
             "same bytes from",
             run["job_name"],
-            time(run["started_at"] or run["last_event_at"]),
+            began(run),
             f"run {run['run_id']}",
             "",
         )
@@ -197,13 +198,6 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "source": code.get("sourceSha256"),
     }
     return _pairs(said, learned(code))
-
-
-def repository(remote: str | None, page: str | None, root: str | None) -> str | None:
-    """Where the code is kept: the remote, a page that shows it, or the folder where there is no remote."""
-    if remote is None and page is not None and not page.startswith("file:"):
-        return page
-    return remote or (f"{root} (it has no remote)" if root else None)
 
 
 def _untracked(code: dict[str, Any]) -> str | None:

@@ -112,7 +112,7 @@ def run_row(row: dict[str, Any]) -> dict[str, object]:
     return {
         "job": row["job_name"],
         "state": "never ended" if row["over_since"] else row["state"],
-        "started": time(row["started_at"] or row["last_event_at"]),
+        "started": began(row),
         "took": duration(row["started_at"], row["ended_at"]),
         "run": row["run_id"],
         "parent": short_run(row["parent_run_id"]) if row["parent_run_id"] else "",
@@ -150,6 +150,11 @@ def short_run(run_id: str) -> str:
 def time(text: str | None) -> str:
     """A time to the second, UTC."""
     return text[:19].replace("T", " ") if text else ""
+
+
+def began(run: dict[str, Any]) -> str:
+    """When a run began; of one that nobody heard start, before when."""
+    return time(run["started_at"]) or f"before {time(run['last_event_at'])}"
 
 
 def duration(start: str | None, end: str | None) -> str:

@@ -6,8 +6,8 @@ The titles are short forms of the items of Regulation (EU) 2024/1689, not its te
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.reports import audit, charts, facts, listings
-from modeltrail_collector.reports.document import Chart, Fact, Section, Table, section
+from modeltrail_collector.reports import audit, charts, facts, listings, provenance
+from modeltrail_collector.reports.document import Fact, Section, Table, section
 from modeltrail_collector.reports.gather import Dossier
 
 TITLE = "Technical documentation (EU AI Act, Annex IV)"
@@ -20,34 +20,21 @@ ABOUT = (
 
 
 class _Item:
-    """One item: what of a dossier speaks to it, and of which topics only people can."""
+    """One item: what of a dossier speaks to it, by fields of a section, and the topics of people."""
 
     def __init__(
         self,
         number: str,
         title: str,
         topics: str = "",
-        *,
-        facts: Callable[[Dossier], Iterable[Fact]] | None = None,
-        tables: Callable[[Dossier], Iterable[Table]] | None = None,
-        charts: Callable[[Dossier], Iterable[Chart]] | None = None,
+        **readers: Callable[[Dossier], Iterable[Any]],
     ) -> None:
         self.number, self.title, self.topics = number, title, topics.split()
-        self.facts, self.tables, self.charts = facts, tables, charts
+        self.readers = readers
 
     def section(self, dossier: Dossier) -> Section:
-        def read(reader: Callable[[Dossier], Iterable[Any]] | None) -> Iterable[Any]:
-            return reader(dossier) if reader else ()
-
-        return section(
-            self.title,
-            number=self.number,
-            facts=read(self.facts),
-            tables=read(self.tables),
-            charts=read(self.charts),
-            topics=self.topics,
-            said=dossier.said,
-        )
+        read: dict[str, Any] = {name: tuple(reader(dossier)) for name, reader in self.readers.items()}
+        return section(self.title, number=self.number, topics=self.topics, said=dossier.said, **read)
 
 
 def sections(dossier: Dossier) -> list[Section]:
@@ -55,9 +42,11 @@ def sections(dossier: Dossier) -> list[Section]:
     return [*(item.section(dossier) for item in _ITEMS), audit.proof(dossier)]
 
 
-def _data_sets(dossier: Dossier) -> list[Table]:
+def _data_sets(dossier: Dossier) -> list[Table | None]:
     learned = ("train", "validation", "calibration", "prompt")
     return [
+        provenance.raw(dossier),
+        provenance.code(dossier),
         listings.data(dossier, *learned, title="Data it learned from"),
         listings.data_uses(dossier, *learned),
         listings.transformations(dossier),
@@ -68,6 +57,7 @@ def _data_sets(dossier: Dossier) -> list[Table]:
 def _tests(dossier: Dossier) -> list[Table]:
     return [
         listings.test_data(dossier),
+        listings.metrics(dossier, "validation", "test"),
         listings.evaluations(dossier, sliced=False),
         listings.evaluations(dossier, sliced=True),
         listings.tests(dossier),
@@ -92,8 +82,8 @@ def _signature(dossier: Dossier) -> list[Fact]:
     return [facts.fact(dossier, artifact, "signature of the model", "signatureBundle", "code")]
 
 
-def _lifecycle(dossier: Dossier) -> list[Table]:
-    return [listings.changes(dossier), listings.versions(dossier), listings.deployments(dossier)]
+def _lifecycle(dossier: Dossier) -> list[Table | None]:
+    return [*audit.lifecycle(dossier), listings.deployments(dossier)]
 
 
 _ITEMS: Final = (
@@ -128,6 +118,7 @@ _ITEMS: Final = (
         "third_party_components",
         facts=lambda dossier: [*facts.training(dossier), *facts.code(dossier)],
         tables=lambda dossier: [listings.transformations(dossier)],
+        texts=provenance.diffs,
     ),
     _Item(
         "2(b)",
@@ -146,6 +137,7 @@ _ITEMS: Final = (
         "2(d)",
         "Training data: provenance, scope, characteristics, selection, labelling, cleaning",
         "data_collection labelling data_cleaning",
+        steps=provenance.steps,
         tables=_data_sets,
         charts=lambda dossier: charts.profiles(dossier, "train"),
     ),

@@ -1,6 +1,6 @@
 """The trail of a model version for an auditor: from raw data to deployment, and the proof of it."""
 
-from modeltrail_collector.reports import charts, facts, listings
+from modeltrail_collector.reports import charts, facts, listings, provenance
 from modeltrail_collector.reports.document import (
     NOT_RECORDED,
     OBSERVED,
@@ -37,7 +37,7 @@ def sections(dossier: Dossier) -> list[Section]:
             ],
             charts=charts.series(dossier),
         ),
-        section("Code", facts=facts.code(dossier)),
+        code(dossier),
         section(
             "Environment",
             facts=[*facts.software(dossier), *facts.resources(dossier)],
@@ -49,7 +49,7 @@ def sections(dossier: Dossier) -> list[Section]:
             charts=charts.slices(dossier),
         ),
         section("Deployment", tables=[listings.deployments(dossier)]),
-        section("Changes", tables=[listings.changes(dossier), listings.versions(dossier)]),
+        section("Changes", tables=lifecycle(dossier)),
         section("In use", tables=listings.monitoring(dossier)),
         statements(dossier),
         proof(dossier),
@@ -78,6 +78,21 @@ def _data(dossier: Dossier) -> Section:
         ],
         charts=charts.profiles(dossier),
     )
+
+
+def code(dossier: Dossier) -> Section:
+    """The code that made it, and that which prepared its data."""
+    return section(
+        "Code",
+        facts=facts.code(dossier),
+        tables=[provenance.code(dossier)],
+        texts=tuple(provenance.diffs(dossier)),
+    )
+
+
+def lifecycle(dossier: Dossier) -> list[Table | None]:
+    """What changed since the version before, and which versions there are."""
+    return [listings.changes(dossier), provenance.changed(dossier), listings.versions(dossier)]
 
 
 def statements(dossier: Dossier) -> Section:

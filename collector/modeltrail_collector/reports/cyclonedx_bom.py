@@ -6,7 +6,7 @@ its validator: jsonschema, with the formats, takes three times the CPU of all th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,18 +17,18 @@ from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.dependency import Dependency
 from cyclonedx.model.license import LicenseAcknowledgement
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion, _res
 
-from modeltrail_collector.reports import facts, materials
+from modeltrail_collector.reports import facts, materials, provenance
 from modeltrail_collector.reports.document import NOT_RECORDED
 from modeltrail_collector.reports.gather import Dossier
 from modeltrail_collector.reports.render import json_text
 
 MODEL: Final = "model"
+RECORD: Final = "installation-record-sha256"
 APPROACHES: Final = frozenset(
     {"supervised", "unsupervised", "reinforcement-learning", "semi-supervised", "self-supervised"}
 )
@@ -43,13 +43,15 @@ CONSIDERATIONS: Final = {
 def text(dossier: Dossier, made_at: str, version: SchemaVersion = SchemaVersion.V1_6) -> str:
     """The bill of materials in a version of the specification."""
     data = materials.data(dossier)
-    bom = _bom(dossier, made_at, data)
+    known = [*data, *materials.upstream(dossier)]
+    bom = _bom(dossier, made_at, known, len(data))
     document: dict[str, Any] = json.loads(make_outputter(bom, OutputFormat.JSON, version).output_as_string())
     document["metadata"]["component"]["modelCard"] = _card(dossier, data)
     for component in document.get("components", ()):
         if component["type"] == "data":
-            component["data"] = [_contents(data[int(component["bom-ref"].partition("-")[2])])]
-    document["formulation"] = [{"workflows": [_workflow(dossier, data)]}]
+            component["data"] = [_contents(known[int(component["bom-ref"].partition("-")[2])])]
+    workflows = [*_preparations(dossier, known), _training(dossier, len(data))]
+    document["formulation"] = [{"workflows": workflows}]
     written = json_text(document)
     validator(version).validate(json.loads(written))
     return written
@@ -73,7 +75,7 @@ def validator(version: SchemaVersion) -> jsonschema_rs.Draft7Validator:
     )
 
 
-def _bom(dossier: Dossier, made_at: str, data: list[materials.Material]) -> Bom:
+def _bom(dossier: Dossier, made_at: str, known: list[materials.Material], read: int) -> Bom:
     model = _model(dossier)
     bom = Bom(
         serial_number=materials.identity(dossier, made_at, "cyclonedx"),
@@ -91,13 +93,15 @@ def _bom(dossier: Dossier, made_at: str, data: list[materials.Material]) -> Bom:
             ),
         ),
     )
-    parts = [_data(number, one) for number, one in enumerate(data)]
-    parts += [_package(number, one) for number, one in enumerate(materials.packages(dossier))]
-    for part in parts:
+    data = [_data(number, one) for number, one in enumerate(known)]
+    packages = [_package(number, one) for number, one in enumerate(materials.packages(dossier))]
+    for part in (*data, *packages):
         bom.components.add(part)
-    bom.dependencies.add(
-        Dependency(ref=model.bom_ref, dependencies=[Dependency(ref=part.bom_ref) for part in parts])
-    )
+    bom.register_dependency(model, [*data[:read], *packages])
+    for step in provenance.steps(dossier):
+        sources = [data[place] for place in materials.places(known, step.reads)]
+        for place in materials.places(known, step.writes):
+            bom.register_dependency(data[place], sources)
     return bom
 
 
@@ -108,7 +112,7 @@ def _model(dossier: Dossier) -> Component:
     factory = LicenseFactory()
     properties = {
         "identity": f"{row['namespace']} {row['name']}",
-        "digest": f"{row['digest_algorithm']}:{row['digest']}" if row["digest"] and not sha256 else None,
+        **({} if sha256 else {"digest": row["digest"] and f"{row['digest_algorithm']}:{row['digest']}"}),
         "location": row["uri"],
         "run": row["run_id"],
         "records": dossier.evidence.answer,
@@ -133,16 +137,22 @@ def _model(dossier: Dossier) -> Component:
 
 
 def _data(number: int, one: materials.Material) -> Component:
-    fingerprint = f"{one.algorithm}:{one.digest}" if one.digest and not one.sha256 else None
-    told = {"role": one.role, "rows": one.rows, "fingerprint": fingerprint}
+    told: dict[str, object] = {"role": one.role, "rows": one.rows}
+    if not one.sha256:
+        told["fingerprint"] = one.digest and f"{one.algorithm}:{one.digest}"
     return Component(
         name=one.name,
         version=one.version,
         type=ComponentType.DATA,
-        bom_ref=f"data-{number}",
+        bom_ref=_ref(number),
         hashes=_hashes(one.sha256),
         properties=_properties(told),
     )
+
+
+def _ref(number: int) -> str:
+    """The reference of a dataset, by its place among the materials."""
+    return f"data-{number}"
 
 
 def _package(number: int, one: materials.Package) -> Component:
@@ -152,7 +162,7 @@ def _package(number: int, one: materials.Package) -> Component:
         type=ComponentType.LIBRARY,
         bom_ref=f"package-{number}",
         purl=one.purl,
-        hashes=_hashes(one.sha256),
+        properties=_properties({RECORD: one.record_sha256} if one.record_sha256 else {}),
     )
 
 
@@ -203,7 +213,7 @@ def _parameters(dossier: Dossier, data: list[materials.Material]) -> dict[str, A
         "approach": {"type": approach} if approach else None,
         "task": _text(training.get("task") or about.get("task")),
         "modelArchitecture": _text(about.get("architecture") or training.get("algorithm")),
-        "datasets": [{"ref": f"data-{number}"} for number in range(len(data))],
+        "datasets": [{"ref": _ref(number)} for number in range(len(data))],
     }
     for side in ("inputs", "outputs"):
         told[side] = [
@@ -236,17 +246,48 @@ def _card_properties(dossier: Dossier) -> list[dict[str, str]]:
     return [{"name": f"modeltrail:{name}", "value": value} for name, value in told]
 
 
-def _workflow(dossier: Dossier, data: list[materials.Material]) -> dict[str, Any]:
+def _preparations(dossier: Dossier, known: list[materials.Material]) -> Iterator[dict[str, Any]]:
+    """The runs that prepared the data, as workflows."""
+    for step in provenance.steps(dossier):
+        run: dict[str, Any] = {"run_id": step.run_id, "job_name": step.job}
+        run |= {"started_at": step.started_at, "ended_at": step.ended_at}
+        read, written = (materials.places(known, things) for things in (step.reads, step.writes))
+        code = facts.code_state(dossier, step.run_id) or {}
+        yield _workflow("other", run, code, map(_ref, read), map(_ref, written))
+
+
+def _training(dossier: Dossier, read: int) -> dict[str, Any]:
     """The training as a workflow."""
-    run = dossier.story["run"] or {}
+    run = (dossier.story["run"] or {}) | {"run_id": dossier.model["run_id"]}
+    return _workflow("build", run, dossier.story["code"] or {}, map(_ref, range(read)), [MODEL])
+
+
+def _workflow(
+    kind: str,
+    run: Mapping[str, Any],
+    code: Mapping[str, Any],
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+) -> dict[str, Any]:
+    """A run as a workflow; what is known of its code are properties."""
+    said = {
+        "source": materials.source(code),
+        "commit": code.get("commit"),
+        "uncommitted-changes-sha256": code.get("diffSha256"),
+        "changed-files": ", ".join(facts.changed_files(code) or ()),
+        "entry-point": code.get("entryPoint"),
+    }
     told = {
-        "bom-ref": f"run-{dossier.model['run_id']}",
-        "uid": dossier.model["run_id"],
+        "bom-ref": f"run-{run['run_id']}",
+        "uid": run["run_id"],
         "name": run.get("job_name"),
-        "taskTypes": ["build"],
+        "taskTypes": [kind],
         "timeStart": run.get("started_at"),
         "timeEnd": run.get("ended_at"),
-        "inputs": [{"resource": {"ref": f"data-{number}"}} for number in range(len(data))],
-        "outputs": [{"type": "artifact", "resource": {"ref": MODEL}}],
+        "inputs": [{"resource": {"ref": ref}} for ref in inputs],
+        "outputs": [{"type": "artifact", "resource": {"ref": ref}} for ref in outputs],
+        "properties": [
+            {"name": f"modeltrail:{name}", "value": str(value)} for name, value in said.items() if value
+        ],
     }
     return {name: value for name, value in told.items() if value}

@@ -92,6 +92,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...]
 
 
+class Text(msgspec.Struct, frozen=True):
+    """Many lines as they were recorded: a diff."""
+
+    title: str
+    text: str
+
+
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says: declared by `author` on `date`; `origin` is the file or the record of the log."""
 
@@ -104,15 +111,20 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of a report. `wanted` are topics that only people can speak of; those unsaid are `unsaid`."""
+    """A part of a report. `unsaid` are the topics that only people can speak of and nobody did.
+
+    `in_part` says that there is something in it, and that something which it asks for was not said.
+    """
 
     title: str
     number: str = ""
     about: str = ""
     status: tuple[str, ...] = ()
+    in_part: bool = False
     facts: tuple[Fact, ...] = ()
     steps: tuple[Step, ...] = ()
     tables: tuple[Table, ...] = ()
+    texts: tuple[Text, ...] = ()
     charts: tuple[Chart, ...] = ()
     statements: tuple[Statement, ...] = ()
     unsaid: tuple[str, ...] = ()
@@ -143,7 +155,10 @@ def section(
     said: Mapping[str, tuple[Statement, ...]] | None = None,
     **more: Any,
 ) -> Section:
-    """A section with its status: what of it was observed, what people said, or that nothing was recorded."""
+    """A section with its status: what of it was observed, what people said, or that nothing was recorded.
+
+    `more` are other fields of a `Section`.
+    """
     known, wanted = tuple(facts), tuple(topics)
     shown = tuple(table for table in tables if table is not None)
     statements = tuple(one for topic in wanted for one in (said or {}).get(topic, ()))
@@ -151,13 +166,15 @@ def section(
     captures |= {capture for table in shown if table.rows for capture in table.captures}
     status = [OBSERVED] if captures - {"declared"} else []
     status += [HUMAN] if statements or "declared" in captures else []
+    unsaid = tuple(topic for topic in wanted if not (said or {}).get(topic))
     return Section(
         title=title,
         status=tuple(status) or (NOT_RECORDED,),
+        in_part=bool(status and unsaid),
         facts=known,
         tables=shown,
         charts=tuple(chart for chart in charts if chart is not None),
         statements=statements,
-        unsaid=tuple(topic for topic in wanted if not (said or {}).get(topic)),
+        unsaid=unsaid,
         **more,
     )

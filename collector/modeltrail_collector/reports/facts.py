@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modeltrail_collector.answers.recipe import repository
+from modeltrail_collector.answers.why.code import files
 from modeltrail_collector.reports.document import Fact, Form
 from modeltrail_collector.reports.gather import Dossier
 
@@ -11,11 +13,14 @@ Value = Mapping[str, Any]
 
 
 def fact(dossier: Dossier, said: Value | None, name: str, path: str, form: Form = "text") -> Fact:
-    """The fact at a dotted path of an answer of `show` or of a facet; None where nobody said it."""
+    """The fact at a dotted path of an answer of `show` or of a facet; None where nobody said it.
+
+    An empty list was said: none.
+    """
     value: Any = said
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None
-    if said is None or value is None or value in ([], {}):
+    if said is None or value is None or value == {}:
         return Fact(name=name, value=None, form=form)
     return Fact(name=name, value=value, form=form, capture=said.get("capture"), source=place(dossier, said))
 
@@ -26,9 +31,9 @@ def place(dossier: Dossier, said: Value) -> str | None:
     return dossier.places.name(source) if isinstance(source, dict) and source.get("topic") else None
 
 
-def facet(dossier: Dossier, key: str) -> Value | None:
-    """The first facet of this key of the run that made the model, with its capture and source."""
-    for row, value in dossier.about(key):
+def facet(dossier: Dossier, key: str, run: str | None = None) -> Value | None:
+    """The first facet of this key of a run (None: that made the model), with its capture and source."""
+    for row, value in dossier.about(key, run=run):
         return {"capture": None, **value, "source": row}
     return None
 
@@ -37,10 +42,15 @@ def model(dossier: Dossier) -> list[Fact]:
     """Which model this is."""
     row = dossier.model
     run = row["run_id"]
-    artifact = dossier.story["artifact"]
+    artifact, registration_ = dossier.story["artifact"], dossier.story["registration"]
+    given = (
+        {"capture": registration_["capture"], "source": place(dossier, registration_)}
+        if registration_
+        else {}
+    )
     return [
-        Fact(name="name", value=dossier.name),
-        Fact(name="version", value=dossier.version),
+        Fact(name="name", value=dossier.name, **given),
+        Fact(name="version", value=dossier.version, **given),
         Fact(name="identity", value=f"{row['namespace']} {row['name']}", form="code"),
         Fact(name="digest", value=row["digest"], form="code", source=artifact and place(dossier, artifact)),
         Fact(name="digest algorithm", value=row["digest_algorithm"]),
@@ -55,10 +65,12 @@ def model(dossier: Dossier) -> list[Fact]:
 def registration(dossier: Dossier) -> list[Fact]:
     """How a registry came to know it."""
     said = dossier.story["registration"]
+    again = said and said["other_bytes"]
     return [
         fact(dossier, said, "registry", "registry.uri", "code"),
         fact(dossier, said, "registered as", "name"),
         fact(dossier, said, "registered version", "version"),
+        *([fact(dossier, said, "registered again, with other bytes", "other_bytes")] if again else []),
         fact(dossier, said, "registered at", "at", "time"),
         fact(dossier, said, "registered by", "actor"),
         fact(dossier, said, "approved by", "approval.by"),
@@ -115,28 +127,52 @@ def software(dossier: Dossier) -> list[Fact]:
     ]
 
 
-def code(dossier: Dossier) -> list[Fact]:
-    """The code that made it."""
-    said = dossier.story["code"]
+def code_state(dossier: Dossier, run: str) -> Value | None:
+    """What a run of the trail said of its code, as `show` answers it of the one that made the model."""
+    state, location = (facet(dossier, key, run) for key in ("modelTrail_codeState", "sourceCodeLocation"))
+    said = state or (location and {"capture": None, "source": location["source"]})
+    return said and {**said, "location": location or {}}
+
+
+def code(dossier: Dossier, run: str | None = None) -> list[Fact]:
+    """The code of a run; without one of that which made it."""
+    said = code_state(dossier, run or dossier.model["run_id"])
     location, repositories = ((said or {}).get(key) for key in ("location", "repositories"))
-    none = {key: "none" for key in ("untracked", "elsewhere") if said and said.get(key) == []}
-    looked = {**said, **none} if said else None  # that there are none is known, where somebody looked
+    derived = said and {**said, "repository": _repository(said), "files": changed_files(said)}
     return [
-        fact(dossier, location, "repository", "repoUrl", "code"),
+        fact(dossier, derived, "repository", "repository", "code"),
         fact(dossier, location, "branch", "branch"),
         fact(dossier, said, "commit", "commit", "code")
         if said and said.get("commit")
         else fact(dossier, location, "commit", "version", "code"),
         fact(dossier, said, "uncommitted changes", "dirty"),
+        fact(dossier, derived, "changed files", "files"),
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
-        fact(dossier, looked, "untracked files", "untracked"),
+        fact(dossier, said, "untracked files", "untracked"),
         fact(dossier, said, "more untracked files than listed", "untrackedTruncated"),
-        fact(dossier, looked, "modules from outside of the repository", "elsewhere"),
+        fact(dossier, said, "modules from outside of the repository", "elsewhere"),
         *([fact(dossier, said, "repositories of these", "repositories")] if repositories else []),
         fact(dossier, said, "entry point", "entryPoint", "code"),
         fact(dossier, said, "arguments", "argv", "code"),
         fact(dossier, said, "digest of the source", "sourceSha256", "code"),
     ]
+
+
+def _repository(said: Value) -> str | None:
+    location = said["location"]
+    return repository(location.get("repoUrl"), location.get("url"), said.get("root"))
+
+
+def changed_files(said: Value) -> list[str] | None:
+    """`helpers.py +7 −1` for each file of the recorded diff; of one that is cut the names alone."""  # noqa: RUF002
+    if said.get("dirty") is False:
+        return []
+    diff = said.get("diff")
+    if not isinstance(diff, str) or not diff:
+        return None
+    if said.get("diffTruncated") is True:
+        return [one["path"] for one in files(diff)]
+    return [f"{one['path']} +{one['added']} −{one['removed']}" for one in files(diff)]  # noqa: RUF001
 
 
 def items(value: Any) -> Sequence[Any]:

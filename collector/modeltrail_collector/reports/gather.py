@@ -11,6 +11,9 @@ import msgspec
 from modeltrail_collector.answers import show, trace
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.show import is_of_another
+from modeltrail_collector.answers.why import code, made
+from modeltrail_collector.answers.why import facts as told
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Statement, Step, Thing
@@ -20,6 +23,8 @@ from modeltrail_collector.tables.differences import Facet
 from modeltrail_collector.tables.own import Own, own
 
 EVALUATED: Final = "evaluated it"
+MADE_DATA: Final = "made data"
+IN_MEMORY: Final = "inmemory://"
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
     "modelTrail_dataUse", "modelTrail_featureProfile", "modelTrail_featureTransformations",
@@ -35,7 +40,9 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
 
     `past` are the moments of which it speaks, in the words of a report: none is now. `story` is the answer of
     `show`, `tree` that of `trace`. `facets` are those of all runs of the trail, with
-    `value` decoded and `place` named. `steps` go from the raw data, `raw`, to the endpoints.
+    `value` decoded and `place` named. `steps` go from the raw data, `raw`, to the endpoints. `code_changes`
+    are (job, how its code differs from that of the version before, as `answers.why` compares it): of the job
+    that made it, and of those that prepared its data where it differs; empty for the first version.
     """
 
     log: str
@@ -49,6 +56,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     facets: tuple[Row, ...]
     series: tuple[Row, ...]
     versions: tuple[Row, ...]
+    code_changes: tuple[tuple[str, Row], ...]
     evidence: Evidence
     places: Places
     file: File | None
@@ -113,6 +121,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         facets=tuple(_own_facets(facets, model, mine)),
         series=tuple(_series(db, story)),
         versions=tuple(_versions(db, model)),
+        code_changes=tuple(_code_changes(db, story)),
         evidence=evidence(log, events, facets, places),
         places=places,
         file=file,
@@ -146,8 +155,8 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     model = story["model"]
     roles: dict[str, list[str]] = {}
     for run in _runs_of(tree):
-        made = run == model["run_id"]
-        roles.setdefault(run, []).append("made the model" if made else "made data")
+        what = "made the model" if run == model["run_id"] else MADE_DATA
+        roles.setdefault(run, []).append(what)
     roles.setdefault(model["run_id"], ["made the model"])
     if model["registered_run_id"]:
         roles.setdefault(model["registered_run_id"], []).append("registered it")
@@ -173,7 +182,7 @@ def _raw(node: dict[str, Any]) -> Iterator[Thing]:
     while level:
         for one in level:
             identity = (one["namespace"], one["name"], one["fingerprint"])
-            if one["run"] is None and one["namespace"] != "inmemory://" and identity not in seen:
+            if one["run"] is None and one["namespace"] != IN_MEMORY and identity not in seen:
                 seen.add(identity)
                 yield _thing(one, one["use"], first=True)
         level = [child for one in level for child in one["inputs"]]
@@ -273,6 +282,21 @@ def _versions(db: Database, model: Row) -> list[Row]:
         namespace=model["namespace"],
         name=model["name"],
     )
+
+
+def _code_changes(db: Database, story: dict[str, Any]) -> Iterator[tuple[str, Row]]:
+    model, changes = story["model"], story["changes"]
+    if not changes:
+        return
+    try:
+        before = told.version(db, model["namespace"], model["name"], changes[0]["base_version"])
+    except NotFound:  # its records were removed, or it was registered again and is called otherwise now
+        return
+    both = told.stories(db, before, model)
+    yield (story["run"] or {}).get("job_name", "the run that made it"), code.compare(*both, repository=None)
+    for row in made.upstream(*both, repository=None):
+        if row["code"]["change"] in {"changed", "data"}:
+            yield row["job"].rpartition("/")[2], row["code"]
 
 
 def _steps(

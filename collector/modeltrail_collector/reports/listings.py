@@ -1,12 +1,14 @@
 """Tables of a dossier, for every kind of report to choose from."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
-from modeltrail_collector.reports.document import Column, Table
+from modeltrail_collector.reports.document import Column, Step, Table, Thing
 from modeltrail_collector.reports.facts import items, place, slice_
-from modeltrail_collector.reports.gather import EVALUATED, Dossier
+from modeltrail_collector.reports.gather import EVALUATED, IN_MEMORY, Dossier
+
+TESTED: Final = ("test", "validation")
 
 
 def packages(dossier: Dossier) -> Table:
@@ -58,11 +60,16 @@ def data(dossier: Dossier, *roles: str, title: str = "Data that the run read") -
 
 def test_data(dossier: Dossier) -> Table:
     """What it was validated and tested on, in the run that made it and in those that evaluated it."""
+    splits = {
+        (row["run_id"], row["namespace"], row["name"]): value.get("split")
+        for row, value in dossier.everywhere("modelTrail_dataUse")
+    }
     found = {
         (thing.namespace, thing.name, thing.digest): (
             thing.name,
             thing.role,
             thing.rows,
+            _which(dossier, step, thing, splits.get((step.run_id, thing.namespace, thing.name))),
             thing.digest,
             step.job,
             thing.capture,
@@ -71,17 +78,31 @@ def test_data(dossier: Dossier) -> Table:
         for step in dossier.steps
         if EVALUATED in step.what or step.run_id == dossier.model["run_id"]
         for thing in step.reads
-        if thing.role in ("test", "validation")
+        if thing.role in TESTED
     }
     return Table(
         title="Validation and test data",
         columns=(
-            Column("dataset"), Column("role"), Column("rows", "number"), Column("fingerprint", "code"),
-            Column("read by"), Column("how"), Column("events", "code"),
+            Column("dataset"), Column("role"), Column("rows", "number"), Column("which of them"),
+            Column("fingerprint", "code"), Column("read by"), Column("how"), Column("events", "code"),
         ),
         rows=tuple(found.values()),
-        captures=_captures([{"capture": row[5]} for row in found.values()]),
+        captures=_captures([{"capture": row[6]} for row in found.values()]),
     )  # fmt: skip
+
+
+def _which(dossier: Dossier, step: Step, thing: Thing, split: object) -> list[object]:
+    """Which rows were used: how they were chosen, and of a file those that were in memory.
+
+    The last word is whether that content was trained on too.
+    """
+    in_memory = [one.name for one in step.reads if one.namespace == IN_MEMORY and one.role == thing.role]
+    learned = {row["fingerprint"] for row in dossier.story["data"] or () if row["use"] == "train"}
+    told = {
+        f"those in {' and '.join(in_memory)}": in_memory and thing.namespace != IN_MEMORY,
+        "the same content was read for training": thing.digest and thing.digest in learned,
+    }
+    return [*([split] if split else []), *(words for words, holds in told.items() if holds)]
 
 
 def data_uses(dossier: Dossier, *roles: str) -> Table:
@@ -145,12 +166,16 @@ def transformations(dossier: Dossier) -> Table:
     )  # fmt: skip
 
 
-def metrics(dossier: Dossier) -> Table:
-    """What the run itself measured, of this model or of the run as a whole."""
-    rows = [row for row in dossier.story["metrics"] or () if not is_of_another(row)]
+def metrics(dossier: Dossier, *splits: str) -> Table:
+    """What the run itself measured (with `splits`: on those), of this model or of the run as a whole."""
+    own = [row for row in dossier.story["metrics"] or () if not is_of_another(row)]
+    rows = [row for row in own if not splits or row["split"] in splits]
     several = [row["models"] for row in rows if row["models"]][:1]
     return Table(
-        title=" ".join(["Measured while training", *(f"({OF_RUN.format(models)})" for models in several)]),
+        title=" ".join([
+            "Measured while training", *(["on", " and ".join(splits), "data"] if splits else []),
+            *(f"({OF_RUN.format(models)})" for models in several),
+        ]),
         columns=(
             Column("metric"), Column("value", "number"), Column("step", "number"), Column("split"),
             Column("slice"), Column("how"), Column("event", "code"),

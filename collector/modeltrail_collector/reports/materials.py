@@ -1,6 +1,7 @@
 """What a model was made of, as bills of materials and attestations name things: by URI and digest."""
 
 import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -8,7 +9,8 @@ import msgspec
 from packageurl import PackageURL
 
 from modeltrail_collector.errors import NotFound
-from modeltrail_collector.reports.document import NOT_RECORDED
+from modeltrail_collector.reports import provenance
+from modeltrail_collector.reports.document import NOT_RECORDED, Thing
 from modeltrail_collector.reports.facts import items, slice_
 from modeltrail_collector.reports.gather import Dossier
 
@@ -17,9 +19,14 @@ TESTED: Final = ("test",)
 _SAFE: Final = "/:@!$&'()*+,;=~-._"
 
 
-class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset that the run read; without a URI it was in memory."""
+Identity = tuple[str, str, str | None]
+"""Namespace, name and digest."""
 
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset that a run of the trail read or wrote; without a URI it was in memory."""
+
+    identity: Identity
     name: str
     uri: str | None
     role: str | None
@@ -36,11 +43,14 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Package(msgspec.Struct, frozen=True):
-    """A Python package of the environment."""
+    """A Python package of the environment.
+
+    `record_sha256` is the digest of its installation record, not of the artifact that its URL names.
+    """
 
     name: str
     version: str
-    sha256: str | None
+    record_sha256: str | None
 
     @property
     def purl(self) -> PackageURL:
@@ -58,13 +68,10 @@ class Figure(msgspec.Struct, frozen=True):
 
 def data(dossier: Dossier) -> list[Material]:
     """The datasets that the making run read, and those that it was tested on elsewhere."""
-    algorithms = {
-        (row["namespace"], row["name"]): value["fingerprint"].get("algorithm")
-        for row, value in dossier.everywhere("modelTrail_dataUse")
-        if isinstance(value.get("fingerprint"), dict)
-    }
+    algorithms = _algorithms(dossier)
     found = [
         Material(
+            identity=(row["namespace"], row["name"], row["fingerprint"]),
             name=row["name"],
             uri=uri(row["namespace"], row["name"]),
             role=row["use"],
@@ -76,15 +83,41 @@ def data(dossier: Dossier) -> list[Material]:
         )
         for row in dossier.story["data"] or ()
     ]
-    known = {(one.uri, one.digest) for one in found}
-    tested = {
-        (thing.namespace, thing.name): thing
-        for step in dossier.steps
+    known = {one.identity for one in found}
+    tested = [thing for step in dossier.steps for thing in step.reads if thing.role in TESTED]
+    return found + _others(dossier, tested, known)
+
+
+def upstream(dossier: Dossier) -> list[Material]:
+    """What the runs that prepared its data read: the raw data, and what was prepared of it on the way."""
+    first = {_identity(thing) for thing in dossier.raw}
+    things = [
+        msgspec.structs.replace(thing, role="raw" if _identity(thing) in first else "prepared")
+        for step in provenance.steps(dossier)
         for thing in step.reads
-        if thing.role in TESTED and (uri(thing.namespace, thing.name), thing.digest) not in known
-    }
-    return found + [
+    ]
+    return _others(dossier, things, {one.identity for one in data(dossier)})
+
+
+def places(among: Sequence[Material], things: Iterable[Thing]) -> list[int]:
+    """Where these are in a list of materials: by content, and by name where that of one side is not known."""
+    return [
+        number
+        for number, one in enumerate(among)
+        if any(
+            one.identity[:2] == (thing.namespace, thing.name)
+            and (one.digest == thing.digest or None in {one.digest, thing.digest})
+            for thing in things
+        )
+    ]
+
+
+def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> list[Material]:
+    """Each of them once, but for those that are known."""
+    algorithms = _algorithms(dossier)
+    return [
         Material(
+            identity=identity,
             name=thing.name,
             uri=uri(thing.namespace, thing.name),
             role=thing.role,
@@ -94,8 +127,28 @@ def data(dossier: Dossier) -> list[Material]:
             digest=thing.digest,
             columns=(),
         )
-        for thing in tested.values()
+        for identity, thing in {_identity(thing): thing for thing in things}.items()
+        if identity not in known
     ]
+
+
+def _identity(thing: Thing) -> Identity:
+    return thing.namespace, thing.name, thing.digest
+
+
+def _algorithms(dossier: Dossier) -> dict[tuple[str, str], Any]:
+    return {
+        (row["namespace"], row["name"]): value["fingerprint"].get("algorithm")
+        for row, value in dossier.everywhere("modelTrail_dataUse")
+        if isinstance(value.get("fingerprint"), dict)
+    }
+
+
+def source(code: Mapping[str, Any]) -> str | None:
+    """The URI of a commit in its repository, of what a run said of its code; None where either is missing."""
+    location = code.get("location") or {}
+    repository, commit = location.get("repoUrl"), code.get("commit") or location.get("version")
+    return f"git+{repository}@{commit}" if repository and commit else None
 
 
 def packages(dossier: Dossier) -> list[Package]:

@@ -1,6 +1,6 @@
 """A model card: what the log observed of a model, and what people say that only people can."""
 
-from modeltrail_collector.reports import audit, charts, facts, listings
+from modeltrail_collector.reports import audit, charts, facts, listings, provenance
 from modeltrail_collector.reports.document import Section, section
 from modeltrail_collector.reports.gather import Dossier
 
@@ -32,7 +32,9 @@ def sections(dossier: Dossier) -> list[Section]:
         ),
         section(
             "Training data",
+            steps=provenance.steps(dossier),
             tables=[
+                provenance.raw(dossier),
                 listings.data(dossier, "train", "calibration", "prompt", title="Training data"),
                 listings.data_uses(dossier, "train"),
                 listings.transformations(dossier),
@@ -51,7 +53,7 @@ def sections(dossier: Dossier) -> list[Section]:
         section("Ethical considerations", topics=("ethics", "risks"), said=said),
         section("Caveats and recommendations", topics=("limitations", "caveats"), said=said),
         section("Training procedure", facts=facts.resources(dossier), tables=[listings.params(dossier)]),
-        section("Code", facts=facts.code(dossier)),
+        audit.code(dossier),
         section("Deployments", tables=[listings.deployments(dossier)]),
         audit.proof(dossier),
     ]

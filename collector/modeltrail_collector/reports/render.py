@@ -34,6 +34,7 @@ def render(document: Document, format_: str) -> str:
         "plain": plain,
         "plain_lines": printable_lines,
         "md": markdown,
+        "fenced": fenced,
         "draw": draw,
         "slug": slug,
         "word": word,
@@ -107,11 +108,22 @@ def _time(text: str) -> str:
     return f"{found[1]} {found[2]}{zone}"
 
 
+def fenced(text: str) -> str:
+    """Lines as a block of code."""
+    fence = _fence(text, 3)
+    return f"{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than the text has in a row."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall(r"`+", text)), 0)
+
+
 def markdown(text: str, form: str = "text") -> str:
     """Text that Markdown takes as text, on one line."""
     line = " ".join(text.split())
     if form == "code" and line:
-        fence = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
+        fence = _fence(line, 1)
         space = " " if line.startswith("`") or line.endswith("`") else ""
         return f"{fence}{space}{line}{space}{fence}".replace("|", "\\|")
     line = _SPECIAL.sub(r"\\\1", line.replace("&", "&amp;"))

@@ -1,18 +1,18 @@
 """An in-toto statement with SLSA provenance: which run made the model's bytes, from what."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.reports import materials
-from modeltrail_collector.reports.facts import items
+from modeltrail_collector.reports import facts, materials, provenance
 from modeltrail_collector.reports.gather import Dossier
 from modeltrail_collector.reports.render import json_text
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
 BUILD_TYPE: Final = "https://modeltrail.dev/provenance/training/v1"
+UNCOMMITTED: Final = "uncommitted changes"
 UNKNOWN: Final = "urn:modeltrail:not-recorded"
 
 Descriptor = dict[str, Any]
@@ -31,6 +31,7 @@ def text(dossier: Dossier) -> str:
                     "buildType": BUILD_TYPE,
                     **_parameters(dossier),
                     "resolvedDependencies": list(_dependencies(dossier)),
+                    **_known(modeltrail_preparedBy=list(_preparations(dossier))),
                 },
                 "runDetails": {
                     "builder": {"id": run.get("producer") or UNKNOWN},
@@ -76,34 +77,51 @@ def _typed(row: Row) -> Any:
 
 
 def _dependencies(dossier: Dossier) -> Iterator[Descriptor]:
-    for one in materials.data(dossier):
-        said = {"role": one.role, "version": one.version, "rows": one.rows}
-        yield _known(
-            name=one.name,
-            uri=one.uri,
-            digest={one.algorithm or "fingerprint": one.digest} if one.digest else None,
-            annotations=_known(**said),
-        )
-    yield from _code(dossier)
+    yield from map(_descriptor, materials.data(dossier))
+    yield from _code(dossier.story["code"] or {})
     yield from _environment(dossier)
 
 
-def _code(dossier: Dossier) -> Iterator[Descriptor]:
-    code = dossier.story["code"] or {}
-    location = code.get("location") or {}
-    commit = code.get("commit") or location.get("version")
-    repository = location.get("repoUrl")
-    if commit:
-        yield _known(
-            name="source",
-            uri=f"git+{repository}@{commit}" if repository else None,
-            digest={"gitCommit": commit},
+def _preparations(dossier: Dossier) -> Iterator[dict[str, Any]]:
+    """The builds of the dependencies: runs that prepared the data, each with its own."""
+    known = [*materials.data(dossier), *materials.upstream(dossier)]
+    for step in provenance.steps(dossier):
+        code = facts.code_state(dossier, step.run_id) or {}
+        read, written = (
+            [_descriptor(known[number]) for number in materials.places(known, things)]
+            for things in (step.reads, step.writes)
         )
+        yield _known(
+            job=step.job,
+            invocationId=step.run_id,
+            startedOn=step.started_at,
+            finishedOn=step.ended_at,
+            entryPoint=code.get("entryPoint"),
+            arguments=code.get("argv"),
+            resolvedDependencies=[*read, *_code(code)],
+            outputs=written,
+        )
+
+
+def _descriptor(one: materials.Material) -> Descriptor:
+    return _known(
+        name=one.name,
+        uri=one.uri,
+        digest={one.algorithm or "fingerprint": one.digest} if one.digest else None,
+        annotations=_known(role=one.role, version=one.version, rows=one.rows),
+    )
+
+
+def _code(code: Mapping[str, Any]) -> Iterator[Descriptor]:
+    commit = code.get("commit") or (code.get("location") or {}).get("version")
+    if commit:
+        yield _known(name="source", uri=materials.source(code), digest={"gitCommit": commit})
     if code.get("diffSha256"):
-        yield {"name": "uncommitted changes", "digest": {"sha256": code["diffSha256"]}}
+        changed = _known(files=facts.changed_files(code))
+        yield _known(name=UNCOMMITTED, digest={"sha256": code["diffSha256"]}, annotations=changed)
     if code.get("sourceSha256"):
         yield {"name": str(code.get("entryPoint") or "source"), "digest": {"sha256": code["sourceSha256"]}}
-    for file in items(code.get("untracked")):
+    for file in facts.items(code.get("untracked")):
         if isinstance(file, dict) and file.get("sha256"):
             yield {"name": str(file.get("path")), "digest": {"sha256": file["sha256"]}}
 
@@ -115,8 +133,8 @@ def _environment(dossier: Dossier) -> Iterator[Descriptor]:
         algorithm, _, digest = str(container["digest"]).rpartition(":")
         yield _known(name=container.get("image"), digest={algorithm or "sha256": digest})
     for package in materials.packages(dossier):
-        digest_ = {"sha256": package.sha256} if package.sha256 else None
-        yield _known(name=package.name, uri=package.purl.to_string(), digest=digest_)
+        said = _known(installationRecordSha256=package.record_sha256)
+        yield _known(name=package.name, uri=package.purl.to_string(), annotations=said)
 
 
 def _known(**fields: Any) -> dict[str, Any]:

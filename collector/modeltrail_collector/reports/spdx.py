@@ -3,14 +3,14 @@
 Elements are those of spdx-python-model, which is generated from the specification and checks each property.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, Final
 
 from spdx_python_model import v3_0_1 as spdx
 
-from modeltrail_collector.reports import facts, materials
+from modeltrail_collector.reports import facts, materials, provenance
 from modeltrail_collector.reports.document import NOT_RECORDED, Fact
 from modeltrail_collector.reports.gather import Dossier
 from modeltrail_collector.reports.materials import LEARNED, TESTED, Material
@@ -58,7 +58,8 @@ class _Writer:
     def write(self) -> None:
         """All elements."""
         model = self._model()
-        data = [(one, self._data(number, one)) for number, one in enumerate(materials.data(self.dossier))]
+        known = [*materials.data(self.dossier), *materials.upstream(self.dossier)]
+        data = [(one, self._data(number, one)) for number, one in enumerate(known)]
         packages = [
             self.add(
                 f"package-{number}",
@@ -66,7 +67,7 @@ class _Writer:
                 name=one.name,
                 software_packageVersion=one.version,
                 software_packageUrl=one.purl.to_string(),
-                verifiedUsing=_hashes(one.sha256),
+                comment=f"installation record sha256: {one.record_sha256}" if one.record_sha256 else None,
             )
             for number, one in enumerate(materials.packages(self.dossier))
         ]
@@ -81,7 +82,8 @@ class _Writer:
                 comment=materials.statement(self.dossier, "license"),
             )
             self.relate("declared-license", model, "hasDeclaredLicense", [expression])
-        run = self._run()
+        self._preparations(data)
+        run = self._run("run", self.dossier.story["run"] or {}, self.dossier.story["code"] or {})
         self.relate("has-input", run, "hasInput", [made for one, made in data if one.role in LEARNED])
         self.relate("has-output", run, "hasOutput", [model])
         self.add(
@@ -132,7 +134,7 @@ class _Writer:
     def _data(self, number: int, one: Material) -> Any:
         fingerprint = f"fingerprint {one.algorithm}: {one.digest}" if one.digest and not one.sha256 else None
         told = [
-            f"used for {one.role or NOT_RECORDED}",
+            f"role: {one.role or NOT_RECORDED}",
             f"rows: {NOT_RECORDED if one.rows is None else one.rows}",
         ]
         return self.add(
@@ -147,21 +149,34 @@ class _Writer:
             comment="; ".join([*told, fingerprint] if fingerprint else told),
         )
 
-    def _run(self) -> Any:
-        dossier = self.dossier
-        run, code = dossier.story["run"] or {}, dossier.story["code"] or {}
-        commit = code.get("commit")
-        location = (code.get("location") or {}).get("repoUrl")
+    def _preparations(self, data: list[tuple[Material, Any]]) -> None:
+        """The builds of the data: each with what it read and wrote of it."""
+        known = [one for one, _ in data]
+        for number, step in enumerate(provenance.steps(self.dossier)):
+            told = {"run_id": step.run_id, "job_name": step.job} | {
+                name: getattr(step, name) for name in ("started_at", "ended_at")
+            }
+            code = facts.code_state(self.dossier, step.run_id) or {}
+            run = self._run(f"preparation-{number}", told, code)
+            for relation, things in (("hasInput", step.reads), ("hasOutput", step.writes)):
+                there = [data[place][1] for place in materials.places(known, things)]
+                self.relate(f"preparation-{number}-{relation}", run, relation, there)
+
+    def _run(self, anchor: str, run: Mapping[str, Any], code: Mapping[str, Any]) -> Any:
+        source = materials.source(code)
+        changes = {"commit": code.get("commit"), "uncommitted changes": code.get("diffSha256")}
+        changes["changed files"] = ", ".join(facts.changed_files(code) or ())
         return self.add(
-            "run",
+            anchor,
             spdx.build_Build,
             build_buildType=BUILD_TYPE,
-            build_buildId=dossier.model["run_id"],
+            build_buildId=run.get("run_id"),
             name=run.get("job_name"),
             build_buildStartTime=_time(run.get("started_at")),
             build_buildEndTime=_time(run.get("ended_at")),
-            build_configSourceUri=[f"git+{location}@{commit}"] if location and commit else None,
+            build_configSourceUri=[source] if source else None,
             build_configSourceEntrypoint=[str(code["entryPoint"])] if code.get("entryPoint") else None,
+            comment="; ".join(f"{name}: {value}" for name, value in changes.items() if value) or None,
         )
 
 

@@ -52,6 +52,13 @@ def test_answers_as_json(churn, command, arguments, kind) -> None:
     assert "" == found.stderr
 
 
+def test_a_run_that_nobody_heard_start_began_before_it_was_heard_of(make, log_of) -> None:
+    """Of a run without START, `runs` does not say that it started when it ended."""
+    ended = make.run_event("COMPLETE", make.base, make.uuid7(make.base, 1), "late")
+    rows = [line.split("\t") for line in ask(commands.runs, "--log", log_of([ended]).uri).stdout.splitlines()]
+    assert f"before {make.base:%Y-%m-%d %H:%M:%S}" == dict(zip(*rows, strict=True))["started"]
+
+
 def test_models_as_lines(churn) -> None:
     """In a pipe models are tab-separated lines with a header."""
     lines = [line.split("\t") for line in ask(commands.models, "--log", churn.uri).stdout.splitlines()]

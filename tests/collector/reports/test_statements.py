@@ -44,11 +44,27 @@ def test_a_statement_is_shown_with_author_and_date(churn, ask, tmp_path) -> None
     said = item["statements"][0]
     assert ("A person calls.", "Grace Example", "2026-03-01") == (said["text"], said["author"], said["date"])
     text = ask(churn, "churn@2", "annex-iv", "md", statements=file).text
+    assert ": A person calls. See `https://acme.example/oversight.pdf`.\n>\n> declared by Grace" in text
     assert "declared by Grace Example on 2026-03-01 (churn.toml)" in text
     assert "third version" not in text
     assert "third version" in ask(churn, "churn@3", "annex-iv", "md", statements=file).text
     head = {one["name"]: one["value"] for one in found["head"]}
     assert hashlib.sha256(GOOD.encode()).hexdigest() == head["digest of the statements"]
+
+
+def test_a_statement_is_shown_to_the_letter(churn, ask, tmp_path) -> None:
+    """Markdown adds nothing to the words; a date after the report was made is remarked, in HTML too."""
+    file = tmp_path / "churn.toml"
+    later = GOOD.replace("2026-03-01", "2027-01-01").replace(
+        'link = "https://acme.example/oversight.pdf"', ""
+    )
+    file.write_text(later, encoding="utf-8")
+    text = ask(churn, "churn@2", "annex-iv", "md", statements=file).text
+    assert (
+        ": A person calls.\n>\n> declared by Grace Example on 2027-01-01, after this report was made ("
+        in text
+    )
+    assert "after this report was made" in ask(churn, "churn@2", "annex-iv", "html", statements=file).text
 
 
 def test_the_commit_of_the_file_is_named(tmp_path) -> None:

@@ -1,0 +1,103 @@
+"""Where the data of a model comes from: the raw data, the runs that prepared it, and their code."""
+
+from collections.abc import Iterator
+
+from modeltrail_collector.answers.database import Row
+from modeltrail_collector.reports import facts
+from modeltrail_collector.reports.document import NOT_RECORDED, Column, Fact, Step, Table, Text
+from modeltrail_collector.reports.gather import MADE_DATA, Dossier
+
+
+def steps(dossier: Dossier) -> tuple[Step, ...]:
+    """The runs that made what it learned from, from the raw data on."""
+    return tuple(step for step in dossier.steps if MADE_DATA in step.what)
+
+
+def raw(dossier: Dossier) -> Table:
+    """Where the trail begins: what no run of the log wrote."""
+    readers: dict[tuple[str, str, str | None], list[tuple[str, str | None]]] = {}
+    for step in dossier.steps:
+        for thing in step.reads:
+            readers.setdefault((thing.namespace, thing.name, thing.digest), []).append(
+                (step.job, thing.capture)
+            )
+    known = [(one, readers.get((one.namespace, one.name, one.digest), [])) for one in dossier.raw]
+    return Table(
+        title="Raw data: no run of the log wrote it",
+        columns=(
+            Column("data"), Column("rows", "number"), Column("version", "code"),
+            Column("fingerprint", "code"), Column("read by"), Column("how"),
+        ),
+        rows=tuple(
+            (one.name, one.rows, one.version, one.digest, list(dict.fromkeys(job for job, _ in several)),
+             next((capture for _, capture in several if capture), None))
+            for one, several in known
+        ),
+        captures=tuple(capture for _, several in known for _, capture in several) or (None,),
+    )  # fmt: skip
+
+
+def code(dossier: Dossier) -> Table | None:
+    """The code of the runs that prepared the data; None where there were none."""
+    known = [
+        (step, {fact.name: fact for fact in facts.code(dossier, step.run_id)}) for step in steps(dossier)
+    ]
+    shown = ("repository", "commit", "uncommitted changes", "changed files", "entry point", "arguments")
+
+    def row(step: Step, said: dict[str, Fact]) -> tuple[object, ...]:
+        return step.job, *(said[name].value for name in shown), said["entry point"].source
+
+    return Table(
+        title="Code of the runs that prepared the data",
+        columns=(
+            Column("job"), Column("repository", "code"), Column("commit", "code"),
+            Column("uncommitted changes"), Column("changed files"), Column("entry point", "code"),
+            Column("arguments", "code"), Column("event", "code"),
+        ),
+        rows=tuple(row(step, said) for step, said in known),
+        captures=tuple(said["entry point"].capture for _, said in known),
+    ) if known else None  # fmt: skip
+
+
+def diffs(dossier: Dossier) -> Iterator[Text]:
+    """The uncommitted changes of the making run and of those that prepared its data, as recorded."""
+    jobs = {step.run_id: step.job for step in dossier.steps}
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in dict.fromkeys([dossier.model["run_id"], *(step.run_id for step in steps(dossier))]):
+        said = facts.code_state(dossier, run) or {}
+        if isinstance(said.get("diff"), str) and said["diff"]:
+            cut = ", cut" if said.get("diffTruncated") is True else ""
+            found.setdefault((said["diff"], cut), []).append(jobs.get(run, run))
+    for (diff, cut), several in found.items():
+        yield Text(f"Uncommitted changes of {', '.join(dict.fromkeys(several))}{cut}", diff)
+
+
+def changed(dossier: Dossier) -> Table | None:
+    """The files of the code in which it differs from the version before; None where there is none."""
+    if not dossier.code_changes:
+        return None
+    asked = dict.fromkeys(change["ask"] for _, change in dossier.code_changes if change["ask"])
+    notes = [f"What lies between the two commits, the repository tells: {ask}." for ask in asked]
+    if any(change["cut"] for _, change in dossier.code_changes):
+        notes.append("Not all of the changes were recorded: the list may not be whole.")
+    is_same = all(change["change"] == "same" for _, change in dossier.code_changes)
+    return Table(
+        title=f"Changed files of the code since version {dossier.story['changes'][0]['base_version']}",
+        columns=(
+            Column("job"), Column("file", "code"), Column("lines added", "number"),
+            Column("lines removed", "number"),
+        ),
+        rows=tuple(
+            (job, one["path"], one["added"], one["removed"])
+            for job, change in dossier.code_changes
+            for one in _files(change)
+        ),
+        note=" ".join(notes),
+        missing=". ".join(["none: the code is the same" if is_same else NOT_RECORDED, *notes]),
+        captures=("inferred",),
+    )  # fmt: skip
+
+
+def _files(change: Row) -> list[Row]:
+    others = [*change["data_files"], *(f"{path} (untracked)" for path in change.get("untracked", ()))]
+    return [*change["files"], *({"path": path, "added": None, "removed": None} for path in others)]

@@ -120,16 +120,17 @@ def _check_column(db: Database, text: str, node: Node) -> None:
         carried.check_learned(db, node.column, text, node.run["run_id"])
 
 
-def trails(db: Database, models: list[Row]) -> list[dict[str, Any]]:
+def trails(db: Database, models: list[Row], *, possible: bool = False) -> list[dict[str, Any]]:
     """The tree of each model version (row of `models`), from the run on that made it.
 
-    Of the runs below it only the id is told, and when they started and wrote; what is only possible is not.
+    Of the runs below it only the id is told, and when they started and wrote; what is only possible where
+    that is asked for.
     """
     runs = sources.runs_of(db, {model["run_id"] for model in models})
     roots = [_made(model, runs.get(model["run_id"])) for model in models]
     for number, root in enumerate(roots):
         root.tree = number
-    _followed(db, roots, Places(db))
+    _followed(db, roots, Places(db), possible=possible)
     return [_plain(root) for root in roots]
 
 

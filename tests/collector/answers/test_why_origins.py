@@ -209,3 +209,65 @@ def test_versions_in_between_without_figures_are_no_evidence(make, log_of) -> No
     (data,) = [cause for cause in causes if cause["kind"] == "data"]
     assert "strong" == data["strength"]
     assert "no figure moved" not in told(data, "against")
+
+
+def filtered(make, number: int, banned: int | None, **more):
+    """A training that reads a list of ids beside its table, and keeps no row that is on it."""
+    inputs = [read(make, LOANS, learned="amount", amount=0), held(make, rows=2000 - (banned or 0), amount=0)]
+    if banned is not None:
+        inputs.append(read(make, "/raw/ban.csv", role="other", rows=banned, customer=0))
+    made = trained(make, number, inputs, **more)
+    sources = [{field: one[field] for field in ("namespace", "name")} for one in inputs[:2]]
+    for output in made[1]["outputs"]:
+        output["facets"]["lineage"] = make.facet("lineage", inputs=sources)
+    return made
+
+
+def test_a_file_that_was_read_for_nobody_saw_what_is_possible(make, log_of) -> None:
+    """A list of ids that grew is a possible cause of other rows, and no file that is the same."""
+    (cause,) = asked(log_of, filtered(make, 1, 100), filtered(make, 2, 1000, commit="2"))[:1]
+    assert ("possible", "data", "/raw/ban.csv") == short([cause])[0]
+    assert "rows 100 → 1,000, read by the run, use not seen" == cause["what"]
+    assert "the files that" not in told(cause)
+
+
+def test_what_the_files_that_are_the_same_are_is_said(make, log_of) -> None:
+    """Rows that differ though the files are the same are told as that; not where a list of ids came."""
+    inputs = [read(make, LOANS, learned="amount", amount=0), held(make, rows=900, amount=0)]
+    (cause,) = asked(log_of, filtered(make, 1, None), trained(make, 2, inputs))
+    assert "the files that it is known to be made from are the same, and nothing recorded" in told(cause)
+    (cause,) = asked(log_of, filtered(make, 1, None), filtered(make, 2, 900))
+    assert ("/raw/ban.csv", "is new, read by the run, use not seen") == (cause["subject"], cause["what"])
+
+
+def looked_up(make, number: int, mapping: str, *, region: float = 0, age: float = 0, commit: str = "1"):
+    """A preparation that maps a column by a file without rows or columns, and a training on its output."""
+    made = prepared(make, number, {}, age=age, commit=commit)
+    lookup = make.used("/raw/map.json", mapping, role="other", rows=1)
+    lookup["facets"].pop("schema")
+    use = lookup["inputFacets"]["modelTrail_dataUse"]
+    use.pop("features")
+    use["fingerprint"].pop("rows")
+    lookup["inputFacets"].pop("inputStatistics")
+    table = read(make, "/data/train.csv", learned="region age", region=region, age=age)
+    for event in made[:2]:
+        raw = read(make, "/raw/feed.csv", role="other", age=0, city=0)
+        event["inputs"] = [raw, lookup]
+        lineage = make.facet("lineage", inputs=[{"namespace": "file", "name": "/raw/feed.csv"}])
+        event["outputs"] = [make.dataset("/data/train.csv", lineage=lineage)]
+    for event in made[2:]:
+        event["inputs"][0] = table
+    return made
+
+
+def test_a_column_that_was_looked_up_speaks_for_the_mapping(make, log_of) -> None:
+    """The column that no other file has is told of it; one of a file that is the same speaks for the code."""
+    first = looked_up(make, 1, "a")
+    (data,) = asked(log_of, first, looked_up(make, 2, "b", region=9))
+    assert ("data", "/raw/map.json") == short([data])[0][1:]
+    assert "shows in train.csv: region PSI" in told(data)
+    causes = asked(log_of, first, looked_up(make, 2, "b", region=9, age=9, commit="2"))
+    data, step = (next(one for one in causes if one["kind"] == kind) for kind in ("data", "preparation"))
+    assert ("strong", "possible") == (step["strength"], data["strength"])
+    assert "train.csv: age PSI" in told(step)
+    assert "age PSI" not in told(data)

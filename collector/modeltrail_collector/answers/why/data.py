@@ -30,6 +30,7 @@ class Read(msgspec.Struct, eq=False):
 
     `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
     from, with the label; `made_of` says of which columns each of its own was made, where that is recorded.
+    `possible`: its readers read it, and nobody saw what for.
     """
 
     namespace: str
@@ -48,6 +49,7 @@ class Read(msgspec.Struct, eq=False):
     schema: dict[str, str | None]
     features: frozenset[str]
     made_of: dict[str, list[Field]]
+    possible: bool
     place: Place | None
 
     @property
@@ -97,6 +99,11 @@ class Pair(msgspec.Struct, eq=False):
         return self.change not in {"same", "unknown"}
 
     @property
+    def possible(self) -> bool:
+        """Whether nobody saw on either side what it was read for."""
+        return all(side.possible for side in (self.before, self.after) if side)
+
+    @property
     def profiled(self) -> bool:
         """Whether both sides have a profile."""
         return bool(self.before and self.after and self.before.profile and self.after.profile)
@@ -141,6 +148,7 @@ def _reads(story: Story) -> list[Read]:
                 continue
             if identity in found:
                 found[identity].readers.add(node["run"]["run_id"])
+                found[identity].possible &= child["possible"]
             else:
                 found[identity] = _read(story, node["run"], child, depth[id(child)])
     return list(found.values())
@@ -171,6 +179,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         schema=_columns(schema),
         features=_features(use),
         made_of=_made_of(lineage),
+        possible=node["possible"],
         place=said.place if said else None,
     )
 

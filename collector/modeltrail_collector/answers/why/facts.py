@@ -45,7 +45,7 @@ class Story(msgspec.Struct, frozen=True):
     Attributes:
         model: the row of table `models`.
         run_id: the run that made it. Of several that made the same bytes: the one that registered them.
-        trail: the tree of `answers.trace` from that run on.
+        trail: the tree of `answers.trace` from that run on, with what is only possible.
         runs: run id -> its facets.
         index: the last facet by (run id, key), and by (run id, namespace, name, key).
         datasets: run id -> its rows of table `run_datasets`.
@@ -185,7 +185,7 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
     makers = [model["run_id"] for model in models]
-    trees = trails(db, models)
+    trees = trails(db, models, possible=True)
     figures = [_figures(db, model, runs) for model, runs in zip(models, judging(db, models), strict=True)]
     wanted = {*makers, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}

@@ -53,7 +53,7 @@ def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause
         causes.append(_feed(pair, shown, origins))
         _doubt(found, pair, causes[-1])
         if inside:
-            _tell_inside(found, causes[-1])
+            _tell_inside(found, pair, causes[-1])
     return causes
 
 
@@ -72,8 +72,13 @@ def _written_by(pair: Pair) -> str | None:
     return f"{writer['job_namespace']}/{writer['job_name']}" if writer else None
 
 
-def _tell_inside(found: Found, cause: Cause) -> None:
-    cause.for_("the files that the run read are the same, and nothing recorded explains it")
+def _tell_inside(found: Found, pair: Pair, cause: Cause) -> None:
+    near = data.made_from(pair, found.data)
+    unknown = [short(one) for one in near if one.change != "same"]
+    doubt = f", as far as is known (not of {named(unknown)})" if unknown else ""
+    cause.for_(
+        f"the files that it is known to be made from are the same{doubt}, and nothing recorded explains it"
+    )
     cause.for_("a file that the code opens by a name that it puts together would not have been recorded")
     if found.code["entry_only"]:
         cause.but("the modules that its script imports are not recorded: it may be these")
@@ -140,6 +145,9 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
         cause.but(f"no column of {short(last[0].pair)} {what}{whose}", *places_of(last[0].pair))
     drifts = [one for one in pair.drifts if one.column not in unused]
     drifts += [drift for one in symptoms for drift in one.moved]
+    if pair.possible:
+        cause.what += ", read by the run, use not seen"
+        cause.strength = max(POSSIBLE, cause.strength)
     cause.weight = max((one.psi or 0.0 for one in drifts), default=0.0)
     return cause
 

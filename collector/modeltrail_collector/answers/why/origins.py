@@ -114,11 +114,14 @@ def _moved(pair: Pair) -> set[str]:
 
 
 def _by_rows(pair: Pair, moved: Drift) -> bool:
-    """Whether rows that came or went can have moved a distribution so far."""
+    """Whether rows that came or went can have moved a distribution so far.
+
+    Of what has no rows that were counted it can; if nobody saw what it was read for, that is no reason.
+    """
     sides = [side.rows for side in (pair.before, pair.after) if side]
     rows = [count for count in sides if count is not None]
     if len(rows) < 2:
-        return True
+        return not pair.possible
     if rows[0] == rows[1]:
         return False
     share = abs(rows[1] - rows[0]) / max(rows)

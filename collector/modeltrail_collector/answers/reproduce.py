@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names, sources
+from modeltrail_collector.answers import names, obstacles, sources
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import names_of
@@ -52,7 +52,7 @@ def reproduce(of: Log | Database, text: str) -> dict[str, Any]:
         made = _recipe(sections, _Said(db, model["run_id"]))
         made.judged_on = _judged_on(db, model, made.data or ())
     made.not_recorded = recipes.not_recorded(made)
-    made.problems = recipes.problems(made)
+    made.problems = obstacles.problems(made)
     answer: dict[str, Any] = msgspec.to_builtins(made)
     return answer
 

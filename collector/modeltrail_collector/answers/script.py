@@ -16,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from modeltrail_collector.answers import recipe as recipes
+from modeltrail_collector.answers.obstacles import start_problem
 from modeltrail_collector.answers.recipe import COMMIT, FILE, Code, Environment, Recipe
 from modeltrail_collector.answers.reproduce import REDACTED
 from modeltrail_schemas.printable import printable
@@ -201,7 +202,7 @@ def _variables(environment: Environment | None, root: str | None) -> list[str]:
 
 def _command(code: Code) -> list[str]:
     """The command line with the new interpreter and the new place; nothing where it cannot be started."""
-    if not code.command or recipes.start_problem(code):
+    if not code.command or start_problem(code):
         return []
     words, rest, secrets = [], list(code.command), 0
     if rest[0] == "modeltrail" and "--" in rest:

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from modeltrail_collector.answers import recipe as recipes
-from modeltrail_collector.answers import script
+from modeltrail_collector.answers import obstacles, script
 from modeltrail_collector.answers.recipe import Recipe
 from modeltrail_collector.answers.reproduce import _code
 from modeltrail_schemas import digests
@@ -91,7 +90,7 @@ def recipe_of(tmp_path):
             **fields,
         }
         recipe = msgspec.convert({**whole, "code": msgspec.to_builtins(_code(code))}, Recipe)
-        recipe.problems = recipes.problems(recipe)
+        recipe.problems = obstacles.problems(recipe)
         return msgspec.to_builtins(recipe)
 
     recipe_of.root = root

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import attrs
+import msgspec
 
 from benchmarks import broker, construct
 from benchmarks.emit import _events
@@ -51,7 +51,9 @@ def _measure(transport: dict[str, Any], events: list[dict[str, Any]], count: int
     """Seconds of each event, sorted."""
     with tempfile.TemporaryDirectory() as directory:
         where = Path(directory)
-        now = attrs.evolve(current(), transport=transport, spool=where / "spool", log=where / "log")
+        now = msgspec.structs.replace(
+            current(), transport=transport, spool=where / "spool", log=where / "log"
+        )
         sender = transports.make(now)
         sender.send(wire.key(events[0]), wire.encode(events[0]))  # connects
         time.sleep(1)

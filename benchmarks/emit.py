@@ -110,9 +110,9 @@ def our_transport(servers: str) -> Prepare:
     def prepare(directory: Path):
         options = {"type": "modeltrail.KafkaTransport", "topic": broker.create_topic(servers)}
         options["config"] = {"bootstrap.servers": servers}
-        import attrs
+        import msgspec
 
-        sender = transports.make(attrs.evolve(current(), transport=options, spool=directory))
+        sender = transports.make(msgspec.structs.replace(current(), transport=options, spool=directory))
         sender.send(wire.key(events[0]), wire.encode(events[0]))  # connects
 
         def work() -> int:

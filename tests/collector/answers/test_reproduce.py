@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
-from modeltrail_collector.answers import recipe
+from modeltrail_collector.answers import obstacles
 from modeltrail_collector.answers.reproduce import _code
 from modeltrail_collector.cli.recipe import print_recipe
 from modeltrail_collector.cli.reproduce import reproduce
@@ -47,7 +47,7 @@ def recipe_of(make, log_of):
 def code_of(**state):
     """The code of a recipe, and its problems, from fields of the code state."""
     code = _code({"dirty": True, "entryPoint": "train.py", "source": None, **state})
-    return code, " ".join(recipe._code_problems(code))
+    return code, " ".join(obstacles._code_problems(code))
 
 
 def test_the_story_is_a_recipe_with_places(churn, make) -> None:
@@ -123,7 +123,7 @@ def test_a_foreign_producer_is_told_as_far_as_it_goes(make, recipe_of) -> None:
     assert {"training", "artifact", "environment.packages", "data.wh/churn.fingerprint"} <= set(
         told["not_recorded"]
     )
-    assert 5 == len(told["problems"])
+    assert 6 == len(told["problems"])
     unsure = (
         "Whether there were uncommitted changes was not recorded: other code than the commit's may have run."
     )

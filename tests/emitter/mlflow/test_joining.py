@@ -162,7 +162,7 @@ def test_models_of_a_run_each_have_their_own_class(bridged, told) -> None:
         name: each["facets"]["modelTrail_model"]["algorithm"].rpartition(".")[2]
         for name, each in outputs(of(told, run)).items()
     }
-    assert ["LogisticRegression", "Ridge"] == list(classes.values())
+    assert ["LogisticRegression", "Ridge"] == sorted(classes.values())
     for name, kind in (("one", "LogisticRegression"), ("two", "Ridge")):
         event = next(each for each in told if f"models/{name}" in outputs(each))
         said = outputs(event)[f"models/{name}"]["facets"]["modelTrail_model"]

@@ -75,6 +75,47 @@ def test_a_split_by_another_seed_is_told(asked) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "is_known"),
+    [
+        ({"class": "numpy.random.mtrand.RandomState"}, False),
+        ([1, {"class": "numpy.ndarray", "shape": [2000]}], False),
+        ("__main__.weigh", False),
+        ("ours.steps.<lambda>", False),
+        ("ours.steps.weigh", True),
+        ({"class": "list", "length": 2000, "sha256": "1" * 64}, True),
+    ],
+)
+def test_a_value_of_which_only_the_class_is_recorded_is_never_ruled_out(asked, value, is_known) -> None:
+    """Nobody knows whether it is the same, nor of a seed whether it was fixed."""
+
+    def always(event) -> None:
+        facets(event)[HYPER]["params"] += [{"name": "weight", "value": value}, {"name": "seed", "value": 1}]
+        facets(event)["modelTrail_featureTransformations"]["steps"][0]["params"] = {"func": value}
+
+    answer = asked(lambda _: None, always)
+    for section, name in (("parameters", "weight"), ("transformations", "scale")):
+        assert is_known == (f"{section}: all the same" in answer["unchanged"])
+        said = f"{section}: the values of {name}, of which only a class or a name was recorded"
+        assert is_known != (said in answer["not_recorded"])
+    (fixed,) = [note for note in answer["notes"] if note.startswith("Seeds were fixed")]
+    assert is_known != ("as the values of weight, hardware" in fixed)
+
+
+def test_a_seed_of_which_only_the_class_is_recorded_is_not_known(asked) -> None:
+    """A generator may have been seeded otherwise: it is not said that seeds were fixed, nor which."""
+
+    def always(event) -> None:
+        value = {"class": "numpy.random.mtrand.RandomState"}
+        facets(event)[HYPER]["params"].append({"name": "random_state", "value": value})
+
+    answer = asked(lambda _: None, always)
+    assert (
+        "Whether seeds were fixed is not recorded: chance in training cannot be ruled out." in answer["notes"]
+    )
+    assert not any(line.startswith("seeds") for line in answer["unchanged"])
+
+
 def test_features_and_label_that_were_chosen_are_told(asked) -> None:
     """Other features or another label of the same data are causes of their own."""
 

@@ -79,6 +79,11 @@ class Made:
             if change.path.startswith("training.")
         ]
 
+    def hidden(self, section: str) -> list[str]:
+        """What of parameters or transformations looks the same, where no more than a class is recorded."""
+        old, new = self.old[section], self.new[section]
+        return [path for path, text in new.items() if old.get(path) == text and _is_hidden(text)]
+
     def arguments(self) -> Row | None:
         """The command lines, where they differ in more than the version that is made."""
         lines = [_argv(story) for story in (self.before, self.after)]
@@ -96,6 +101,18 @@ class Made:
             name = change.path.removeprefix("packages.")
             rows.append({"kind": kind, "name": name, "before": change.before, "after": change.after})
         return rows
+
+
+def _is_hidden(text: str) -> bool:
+    """Whether of a value, or of what it holds, no more than its class or the name of a function is known.
+
+    A digest beside the class says what it is. Of a function of a module the code says it; one of the script
+    itself, or without a name, is another where the script decided so.
+    """
+    return _HIDDEN.search(text) is not None
+
+
+_HIDDEN: Final = re.compile(r'\{"class":\s*"[^"]*"(,\s*"shape":[^\]]*\])?\}|<lambda>|<locals>|\b__main__\.')
 
 
 def plain(changes: list[Change]) -> list[Row]:
@@ -145,6 +162,7 @@ def _argv(story: Story) -> list[str] | None:
 def seeds(story: Story) -> dict[str, Any] | None:
     """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded.
 
+    Of a generator of which only the class is recorded nobody knows how it was seeded: None too.
     `split` is the seed by which the data was split, where all that was split has the same.
     """
     said = story.find("modelTrail_training")
@@ -153,6 +171,8 @@ def seeds(story: Story) -> dict[str, Any] | None:
     for row in story.params:
         if is_seed(row["name"]) and row["value"] not in _NO_SEED:
             found[row["name"]] = row["value"]
+    if any(isinstance(seed, dict) or _is_hidden(str(seed)) for seed in found.values()):
+        return None
     splits = {
         seed
         for each in story.runs.get(story.run_id, ())

@@ -116,6 +116,27 @@ def test_a_seed_of_which_only_the_class_is_recorded_is_not_known(asked) -> None:
     assert not any(line.startswith("seeds") for line in answer["unchanged"])
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("t.py 1 2", "t.py 2 2", None),
+        ("t.py --version=1 2", "t.py --version=2 2", None),
+        ("t.py 1 --depth=1", "t.py 2 --depth=1", None),
+        ("t.py 1 3", "t.py 2 2", "t.py VERSION 3 → t.py VERSION 2"),
+        ("t.py 1 x", "t.py 2", "t.py VERSION x → t.py VERSION"),
+        ("t.py --rate=10", "t.py --rate=20", "t.py --rate=10 → t.py --rate=20"),
+    ],
+)
+def test_only_the_version_itself_is_left_out_of_the_command_line(make, log_of, before, after, told) -> None:
+    """An argument that happens to be the version of one side is compared as it is."""
+    events = pair(make, lambda _: None)
+    for event, line in ((events[1], before), (events[3], after)):
+        facets(event)["modelTrail_codeState"]["argv"] = line.split()
+    causes = answers.why(log_of(events), "churn@2")["causes"]
+    lines = [cause["evidence"][0]["text"] for cause in causes if cause["subject"] == "command line"]
+    assert ([told] if told else []) == lines
+
+
 def test_features_and_label_that_were_chosen_are_told(asked) -> None:
     """Other features or another label of the same data are causes of their own."""
 

@@ -85,11 +85,18 @@ class Made:
         return [path for path, text in new.items() if old.get(path) == text and _is_hidden(text)]
 
     def arguments(self) -> Row | None:
-        """The command lines, where they differ in more than the version that is made."""
-        lines = [_argv(story) for story in (self.before, self.after)]
-        if lines[0] is None or lines[1] is None or lines[0] == lines[1]:
+        """The command lines, where they differ in more than the version that is made.
+
+        That is what stands at one place of both and is the version of each: any other `5` is an argument.
+        """
+        old, new = (_argv(story) for story in (self.before, self.after))
+        if old is None or new is None:
             return None
-        return {"before": " ".join(lines[0]), "after": " ".join(lines[1])}
+        for place, (was, now) in enumerate(zip(old, new, strict=False)):
+            start = _before_version(was, self.before)
+            if start is not None and start == _before_version(now, self.after):
+                old[place] = new[place] = f"{start}VERSION"
+        return None if old == new else {"before": " ".join(old), "after": " ".join(new)}
 
     def environment(self) -> list[Row]:
         """Packages and the like that differ: `kind` is package or other."""
@@ -150,13 +157,15 @@ def _origins(story: Story) -> dict[str, str | None]:
 
 
 def _argv(story: Story) -> list[str] | None:
-    """The command line, with the version that was made taken out: it differs each time, and says nothing."""
     said = story.find("modelTrail_codeState")
     told = said.value.get("argv") if said else None
-    if not isinstance(told, list):
-        return None
-    version = story.model["version"]
-    return ["VERSION" if word == version else str(word).replace(f"={version}", "=VERSION") for word in told]
+    return [str(word) for word in told] if isinstance(told, list) else None
+
+
+def _before_version(word: str, story: Story) -> str | None:
+    """What stands before the version in an argument that may be the one that is made, as `--version=`."""
+    start = word.removesuffix(story.model["version"])
+    return start if start != word and start[-1:] in {"", "="} else None
 
 
 def seeds(story: Story) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ from typing import Final
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import code, data, feeds, figures, making
 from modeltrail_collector.answers.why.between import Step
-from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -144,6 +144,7 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
         if not behind:
             cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
             cause.for_(text, *places)
+            _tell_files(found, cause, rows[0], {dataset, *files})
             made.append(cause)
             if files and files == _files(
                 found.before, rows[0]["run_before"], rows[0]["dataset_before"] or dataset
@@ -152,6 +153,19 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
                 cause.strength = UNLIKELY if any(one.strength < UNLIKELY for one in causes) else POSSIBLE
                 cause.but("it was made in the run from the same files", *places)
     return made
+
+
+def _tell_files(found: Found, cause: Cause, figure: Row, names: set[str]) -> None:
+    """What changed in the files that the figure was measured on, or on what was made of them."""
+    sides = (found.before, figure["run_before"]), (found.after, figure["run_after"])
+    for pair in data.files_of(*sides):
+        if not pair.differs or pair.either.name not in names:
+            continue
+        places, moved = feeds.places_of(pair), [one for one in pair.drifts if one.told]
+        cause.for_(f"the evaluation read {feeds.short(pair)}: {feeds.changed(pair)}", *places)
+        cause.columns = [*cause.columns, *(one.column for one in moved)][:MUCH]
+        for one in moved[:MUCH]:
+            cause.for_(f"{one.column}: {feeds.describe(one)}", *places)
 
 
 def _files(story: Story, run_id: str, dataset: str) -> dict[str, str | None]:

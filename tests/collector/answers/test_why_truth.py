@@ -247,6 +247,28 @@ def test_rows_in_whatever_order(make, asked) -> None:
         assert f"{same}{text}" in asked(lambda _: None, always)["unchanged"]
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "strength"), [("modeltrail-rows-128", "possible"), ("sha256", "unlikely")]
+)
+def test_the_order_of_rows_is_told_where_nothing_else_differs(make, asked, algorithm, strength) -> None:
+    """A file of other content, the same rows fitted on, and another model: their order may be why."""
+
+    def always(event) -> None:
+        event["inputs"].append(make.used("t/train", "rows", role="train", rows=4000))
+        event["inputs"][-1]["namespace"] = "inmemory://"
+        use(event, -1)["fingerprint"]["algorithm"] = algorithm
+
+    def change(event) -> None:
+        use(event)["fingerprint"]["digest"] = make.digest("shuffled")
+
+    (cause,) = asked(change, always)["causes"]
+    assert (strength, "/data/churn/features.parquet") == (cause["strength"], cause["subject"])
+    texts = [entry["text"] for entry in cause["evidence"]]
+    assert "nothing else that was recorded differs" in texts
+    order = any(text.startswith("in which order the rows came is not recorded") for text in texts)
+    assert order == (strength == "possible")
+
+
 def test_other_types_of_the_same_rows_are_told(asked) -> None:
     """Where the rows are the same and a column has another type, both are said."""
 

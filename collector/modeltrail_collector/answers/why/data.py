@@ -272,9 +272,14 @@ def sameness(pair: Pair) -> str:
     other = f", with other types: {', '.join(types)}" if types else ""
     if read.scope == "sampled":
         return f"has the same content in the rows that were sampled{other}"
-    if read.algorithm and read.algorithm.startswith("modeltrail-rows"):
+    if is_unordered(pair):
         return f"has the same rows{other}, in whatever order"
     return f"has the same content{other}"
+
+
+def is_unordered(pair: Pair) -> bool:
+    """Whether its fingerprint is that of its rows in whatever order."""
+    return (pair.either.algorithm or "").startswith("modeltrail-rows")
 
 
 def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:

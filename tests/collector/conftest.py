@@ -336,6 +336,7 @@ class Make:
     rejected = staticmethod(rejected_entry)
     story = staticmethod(churn_story)
     train = staticmethod(train)
+    deploy = staticmethod(deploy)
     prepare = staticmethod(prepare)
     digest = staticmethod(digest_of)
     base = BASE

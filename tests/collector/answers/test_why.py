@@ -173,6 +173,24 @@ def test_the_version_before_and_the_one_in_production(churn) -> None:
         answers.why(churn, "churn@3", "churn@latest")
 
 
+@pytest.mark.parametrize("named", ["1", None])
+def test_in_production_is_the_version_that_was_deployed(make, log_of, named) -> None:
+    """Of versions of the same bytes it is the one that the deployment names, else the one made before it."""
+    days = [make.base + timedelta(days=number) for number in range(5)]
+    again = make.train(2, days[2], features="f", strength=1.0)
+    again = json.loads(json.dumps(again).replace(make.digest("model 2"), make.digest("model 1")))
+    deployed = make.deploy(1, days[1])
+    model = deployed[1]["run"]["facets"]["modelTrail_deployment"]["model"]
+    model |= {"version": named, "digest": make.digest("model 1")}
+    log = log_of([
+        *make.train(1, days[0], features="f", strength=1.0), *deployed, *again,
+        *make.train(3, days[3], features="f", strength=1.0),
+    ])  # fmt: skip
+    answer = answers.why(log, "churn@3", against="production")
+    assert "churn@1" == answer["before"]["label"]
+    assert [0.81] == [row["before"] for row in answer["figures"] if row["name"] == "accuracy"]
+
+
 def test_several_things_at_once(churn) -> None:
     """Candidates are ordered by strength; what is not known in which way it differs is only possible."""
     answer = answers.why(churn, "churn@3")

@@ -187,6 +187,27 @@ def test_evaluation_data_of_a_file_that_changed_shows_the_file(make, log_of) -> 
     assert any("it reached the evaluation too" in entry["text"] for entry in feed["evidence"])
 
 
+def test_a_file_that_only_the_evaluation_read_is_traced_too(make, log_of) -> None:
+    """Where a file changed of which evaluation data in memory was made, it is told with its columns."""
+    events = []
+    for number, nulls in ((1, 0), (2, 500)):
+        made = scored(make, number, {"t/test": (f"{number}", 1 - number / 10)}, raw=f"raw {number}")
+        (file,) = [one for event in made for one in event["inputs"] if one["name"].endswith("raw.csv")]
+        file["inputFacets"]["modelTrail_featureProfile"] = make.facet(
+            "modelTrail_featureProfile", columns={"age": {"count": 1000, "nulls": nulls}}
+        )
+        events += made
+    causes = answers.why(log_of(events), "churn@2")["causes"]
+    (judged,) = [cause for cause in causes if cause["kind"] == "evaluation data"]
+    assert ("strong", "t/test", ["age"]) == (judged["strength"], judged["subject"], judged["columns"])
+    assert [
+        "accuracy measured on another content of t/test",
+        "the evaluation read raw.csv: column age",
+        "age: missing 0.0% → 50.0%",
+    ] == [entry["text"] for entry in judged["evidence"]]
+    assert all(entry["sources"] for entry in judged["evidence"])
+
+
 @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
 def test_why_and_changes_hold_the_same_against_each_other(make, log_of, numbers) -> None:
     """Slices in another order, one that came and one that went: `why`, `changes` and their table agree."""

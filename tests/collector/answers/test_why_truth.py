@@ -75,6 +75,68 @@ def test_a_split_by_another_seed_is_told(asked) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "is_known"),
+    [
+        ({"class": "numpy.random.mtrand.RandomState"}, False),
+        ([1, {"class": "numpy.ndarray", "shape": [2000]}], False),
+        ("__main__.weigh", False),
+        ("ours.steps.<lambda>", False),
+        ("ours.steps.weigh", True),
+        ({"class": "list", "length": 2000, "sha256": "1" * 64}, True),
+    ],
+)
+def test_a_value_of_which_only_the_class_is_recorded_is_never_ruled_out(asked, value, is_known) -> None:
+    """Nobody knows whether it is the same, nor of a seed whether it was fixed."""
+
+    def always(event) -> None:
+        facets(event)[HYPER]["params"] += [{"name": "weight", "value": value}, {"name": "seed", "value": 1}]
+        facets(event)["modelTrail_featureTransformations"]["steps"][0]["params"] = {"func": value}
+
+    answer = asked(lambda _: None, always)
+    for section, name in (("parameters", "weight"), ("transformations", "scale")):
+        assert is_known == (f"{section}: all the same" in answer["unchanged"])
+        said = f"{section}: the values of {name}, of which only a class or a name was recorded"
+        assert is_known != (said in answer["not_recorded"])
+    (fixed,) = [note for note in answer["notes"] if note.startswith("Seeds were fixed")]
+    assert is_known != ("as the values of weight, hardware" in fixed)
+
+
+def test_a_seed_of_which_only_the_class_is_recorded_is_not_known(asked) -> None:
+    """A generator may have been seeded otherwise: it is not said that seeds were fixed, nor which."""
+
+    def always(event) -> None:
+        value = {"class": "numpy.random.mtrand.RandomState"}
+        facets(event)[HYPER]["params"].append({"name": "random_state", "value": value})
+
+    answer = asked(lambda _: None, always)
+    assert (
+        "Whether seeds were fixed is not recorded: chance in training cannot be ruled out." in answer["notes"]
+    )
+    assert not any(line.startswith("seeds") for line in answer["unchanged"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("t.py 1 2", "t.py 2 2", None),
+        ("t.py --version=1 2", "t.py --version=2 2", None),
+        ("t.py 1 --depth=1", "t.py 2 --depth=1", None),
+        ("t.py 1 3", "t.py 2 2", "t.py VERSION 3 → t.py VERSION 2"),
+        ("t.py 1 x", "t.py 2", "t.py VERSION x → t.py VERSION"),
+        ("t.py --rate=10", "t.py --rate=20", "t.py --rate=10 → t.py --rate=20"),
+    ],
+)
+def test_only_the_version_itself_is_left_out_of_the_command_line(make, log_of, before, after, told) -> None:
+    """An argument that happens to be the version of one side is compared as it is."""
+    events = pair(make, lambda _: None)
+    for event, line in ((events[1], before), (events[3], after)):
+        facets(event)["modelTrail_codeState"]["argv"] = line.split()
+    causes = answers.why(log_of(events), "churn@2")["causes"]
+    lines = [cause["evidence"][0]["text"] for cause in causes if cause["subject"] == "command line"]
+    assert ([told] if told else []) == lines
+
+
 def test_features_and_label_that_were_chosen_are_told(asked) -> None:
     """Other features or another label of the same data are causes of their own."""
 
@@ -183,6 +245,28 @@ def test_rows_in_whatever_order(make, asked) -> None:
             use(event)["fingerprint"].update(said)
 
         assert f"{same}{text}" in asked(lambda _: None, always)["unchanged"]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "strength"), [("modeltrail-rows-128", "possible"), ("sha256", "unlikely")]
+)
+def test_the_order_of_rows_is_told_where_nothing_else_differs(make, asked, algorithm, strength) -> None:
+    """A file of other content, the same rows fitted on, and another model: their order may be why."""
+
+    def always(event) -> None:
+        event["inputs"].append(make.used("t/train", "rows", role="train", rows=4000))
+        event["inputs"][-1]["namespace"] = "inmemory://"
+        use(event, -1)["fingerprint"]["algorithm"] = algorithm
+
+    def change(event) -> None:
+        use(event)["fingerprint"]["digest"] = make.digest("shuffled")
+
+    (cause,) = asked(change, always)["causes"]
+    assert (strength, "/data/churn/features.parquet") == (cause["strength"], cause["subject"])
+    texts = [entry["text"] for entry in cause["evidence"]]
+    assert "nothing else that was recorded differs" in texts
+    order = any(text.startswith("in which order the rows came is not recorded") for text in texts)
+    assert order == (strength == "possible")
 
 
 def test_other_types_of_the_same_rows_are_told(asked) -> None:

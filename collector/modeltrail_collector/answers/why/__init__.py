@@ -104,7 +104,8 @@ def _unchanged(found: Found) -> list[str]:
     for section in ("parameters", "transformations", "environment"):
         old, new = found.made.old[section], found.made.new[section]
         if old and old == new:
-            said.append(f"{section}: all the same")
+            some = " as far as values were recorded" if found.made.hidden(section) else ""
+            said.append(f"{section}: all the same{some}")
     if found.code["change"] == "same":
         said.append(_same_code(found.code["before"], found.code["after"]))
     elif found.code["change"] == "data":
@@ -135,6 +136,11 @@ def _not_recorded(found: Found) -> list[str]:
         f"{what} of {story.label}"
         for what in ("parameters", "training", "environment")
         for story in found.made.lacking(what)
+    ]
+    said += [
+        f"{section}: the values of {named(hidden)}, of which only a class or a name was recorded"
+        for section in ("parameters", "transformations")
+        if (hidden := found.made.hidden(section))
     ]
     said += _code_not_recorded(found)
     for story in (found.before, found.after):

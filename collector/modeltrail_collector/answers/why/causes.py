@@ -22,7 +22,8 @@ Then, in this order: code and arguments, or without these the library, go up one
 changed inside of the run and no change of its files explains that (`origins.py`), and so does an upstream run
 of whose output the same is true.
 A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
-same content, or the two models are the same bytes, what lies before it is unlikely. The only candidate there
+same content, or the two models are the same bytes, what lies before it is unlikely; alone, and where only the
+order of the rows fitted on can differ, it is possible. Else the only candidate there
 is goes up one step where code and environment were recorded on both sides: nothing else differs.
 
 Where the log has versions in between, a change goes down one step that came only where no figure moved. One
@@ -39,7 +40,8 @@ from typing import Final
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import code, data, feeds, figures, making
 from modeltrail_collector.answers.why.between import Step
-from modeltrail_collector.answers.why.cause import POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
+from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -82,9 +84,12 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
             cause.strength = UNLIKELY
             places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
             cause.but(f"what the model was fitted on {data.sameness(in_memory[0])}", *places)
-    if len(causes) == 1 and not same_model and not (same_data and causes[0].kind in {"data", "preparation"}):
+    if len(causes) == 1 and not same_model:
         cause = causes[0]
         cause.for_("nothing else that was recorded differs")
+        if same_data and cause.kind in {"data", "preparation"}:
+            _tell_order(found, cause, in_memory)
+            return
         if cause.doubtful or (
             cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
         ):
@@ -97,6 +102,19 @@ def _weigh(found: Found, causes: list[Cause]) -> None:
             cause.strength = max(STRONG, cause.strength - 1)
         else:
             cause.but("code or environment was not wholly recorded on both sides")
+
+
+def _tell_order(found: Found, cause: Cause, fitted: list[Pair]) -> None:
+    """Where rows that are the same made another model: their order, which no fingerprint of rows has."""
+    digests = [story.model["digest"] for story in (found.before, found.after)]
+    if None not in digests and all(map(data.is_unordered, fitted)):
+        cause.strength = POSSIBLE
+        places = [place for pair in fitted for place in feeds.places_of(pair)]
+        cause.for_(
+            "in which order the rows came is not recorded: what goes by it, as a seeded forest, a split or "
+            "batches, is another one in another order",
+            *places,
+        )
 
 
 def _order(cause: Cause) -> tuple[object, ...]:
@@ -144,6 +162,7 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
         if not behind:
             cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
             cause.for_(text, *places)
+            _tell_files(found, cause, rows[0], {dataset, *files})
             made.append(cause)
             if files and files == _files(
                 found.before, rows[0]["run_before"], rows[0]["dataset_before"] or dataset
@@ -152,6 +171,19 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
                 cause.strength = UNLIKELY if any(one.strength < UNLIKELY for one in causes) else POSSIBLE
                 cause.but("it was made in the run from the same files", *places)
     return made
+
+
+def _tell_files(found: Found, cause: Cause, figure: Row, names: set[str]) -> None:
+    """What changed in the files that the figure was measured on, or on what was made of them."""
+    sides = (found.before, figure["run_before"]), (found.after, figure["run_after"])
+    for pair in data.files_of(*sides):
+        if not pair.differs or pair.either.name not in names:
+            continue
+        places, moved = feeds.places_of(pair), [one for one in pair.drifts if one.told]
+        cause.for_(f"the evaluation read {feeds.short(pair)}: {feeds.changed(pair)}", *places)
+        cause.columns = [*cause.columns, *(one.column for one in moved)][:MUCH]
+        for one in moved[:MUCH]:
+            cause.for_(f"{one.column}: {feeds.describe(one)}", *places)
 
 
 def _files(story: Story, run_id: str, dataset: str) -> dict[str, str | None]:

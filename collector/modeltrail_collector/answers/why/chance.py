@@ -4,7 +4,7 @@ from typing import Final
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import made
-from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found
+from modeltrail_collector.answers.why.cause import STRENGTHS, STRONG, Found, named
 from modeltrail_collector.answers.why.facts import Story
 from modeltrail_collector.tables.differences import full_name
 
@@ -45,7 +45,9 @@ def said(found: Found, ranked: list[Row], *, alike: bool) -> list[str]:
         return ["Only the split was seeded: training again may well give another model by chance."]
     if ranked:
         return []
-    return ["Seeds were fixed: what is left is what was not recorded, as hardware, threads or other files."]
+    hidden = found.made.hidden("parameters")
+    left = f"the values of {named(hidden)}, hardware" if hidden else "hardware"
+    return [f"Seeds were fixed: what is left is what was not recorded, as {left}, threads or other files."]
 
 
 def _draws(story: Story) -> bool:

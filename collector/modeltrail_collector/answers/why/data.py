@@ -120,6 +120,19 @@ def compare(before: Story, after: Story) -> list[Pair]:
     return pairs
 
 
+def files_of(before: tuple[Story, str], after: tuple[Story, str]) -> list[Pair]:
+    """The files that two runs read, each a story and a run id of it, side by side."""
+    old, new = (
+        [
+            _read(story, {"run_id": run_id}, row | {"run": None, "possible": False}, 1)
+            for row in story.datasets.get(run_id, ())
+            if (row["role"], row["kind"]) == ("input", "dataset") and row["namespace"] != IN_MEMORY
+        ]
+        for story, run_id in (before, after)
+    )
+    return [_pair(was, now) for was, now in pairing.datasets(old, new)]
+
+
 def roots(pair: Pair) -> list[Pair]:
     """Where the change of a pair came in: itself, unless it is a symptom."""
     found: dict[int, Pair] = {}
@@ -259,9 +272,14 @@ def sameness(pair: Pair) -> str:
     other = f", with other types: {', '.join(types)}" if types else ""
     if read.scope == "sampled":
         return f"has the same content in the rows that were sampled{other}"
-    if read.algorithm and read.algorithm.startswith("modeltrail-rows"):
+    if is_unordered(pair):
         return f"has the same rows{other}, in whatever order"
     return f"has the same content{other}"
+
+
+def is_unordered(pair: Pair) -> bool:
+    """Whether its fingerprint is that of its rows in whatever order."""
+    return (pair.either.algorithm or "").startswith("modeltrail-rows")
 
 
 def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:

@@ -149,10 +149,16 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
 
 
 def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
+    """The version that was deployed last, and how it was chosen.
+
+    Of several of the same bytes: the one that the deployment names, else the last made before it.
+    """
     db.attach("deployments", held=True)
     db.attach("models", models=[(after["namespace"], after["name"])])
     rows = db.rows(
-        """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at
+        """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at,
+            (coalesce(m.version = d.model_version, false),
+                m.created_at <= d.effective_at, m.created_at, m.version) AS rank
         FROM deployments AS d
         JOIN near_models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
             THEN m.digest = d.model_digest
@@ -162,9 +168,9 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
             AND coalesce(d.state, 'COMPLETE') NOT IN ('FAIL', 'ABORT')
             AND d.effective_at <= CAST($created AS TIMESTAMPTZ)
         QUALIFY row_number() OVER (
-                PARTITION BY d.platform, d.endpoint, d.uri ORDER BY d.effective_at DESC, m.version DESC) = 1
+                PARTITION BY d.platform, d.endpoint, d.uri ORDER BY d.effective_at DESC, rank DESC) = 1
             AND coalesce(d.action, 'update') <> 'retire'
-        ORDER BY d.effective_at DESC, m.version DESC LIMIT 1""",
+        ORDER BY d.effective_at DESC, rank DESC LIMIT 1""",
         created=after["created_at"],
         **{name: after[name] for name in ("namespace", "name", "version")},
     )
@@ -175,7 +181,7 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
         )
     row = rows[0]
     where = row.pop("served_at") or row["endpoint"] or "an endpoint"
-    row.pop("endpoint")
+    del row["endpoint"], row["rank"]
     since = row.pop("effective_at")[:19].replace("T", " ")
     reason = f"in production at {where} since {since} when {label(after)} was made"
     return row, {"how": "production", "reason": reason}

@@ -119,7 +119,7 @@ def _symptom(root: Pair, pair: Pair, origins: Origins, able: Callable[[Pair, str
 def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
     last = [one for one in symptoms if one.pair.either.depth == 1 and one.pair.profiled]
     unused = _unused(pair, last, origins)
-    cause = Cause("data", pair.either.name, _changed(pair, unused), UNLIKELY)
+    cause = Cause("data", pair.either.name, changed(pair, unused), UNLIKELY)
     cause.paths = frozenset(
         ("dataInputs", f"{side.name}#{field}")
         for side in (pair.before, pair.after)
@@ -168,7 +168,8 @@ def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str
     return frozenset(known - learned - behind) if learned else frozenset()
 
 
-def _changed(pair: Pair, unused: frozenset[str]) -> str:
+def changed(pair: Pair, unused: frozenset[str] = frozenset()) -> str:
+    """What changed in data, in a few words; of columns that are not `unused`."""
     moved = [one.column for one in pair.drifts if one.told and one.column not in unused]
     if pair.change in {"added", "removed"}:
         return "is new" if pair.change == "added" else "no reading of it is recorded any more"

@@ -79,12 +79,24 @@ class Made:
             if change.path.startswith("training.")
         ]
 
+    def hidden(self, section: str) -> list[str]:
+        """What of parameters or transformations looks the same, where no more than a class is recorded."""
+        old, new = self.old[section], self.new[section]
+        return [path for path, text in new.items() if old.get(path) == text and _is_hidden(text)]
+
     def arguments(self) -> Row | None:
-        """The command lines, where they differ in more than the version that is made."""
-        lines = [_argv(story) for story in (self.before, self.after)]
-        if lines[0] is None or lines[1] is None or lines[0] == lines[1]:
+        """The command lines, where they differ in more than the version that is made.
+
+        That is what stands at one place of both and is the version of each: any other `5` is an argument.
+        """
+        old, new = (_argv(story) for story in (self.before, self.after))
+        if old is None or new is None:
             return None
-        return {"before": " ".join(lines[0]), "after": " ".join(lines[1])}
+        for place, (was, now) in enumerate(zip(old, new, strict=False)):
+            start = _before_version(was, self.before)
+            if start is not None and start == _before_version(now, self.after):
+                old[place] = new[place] = f"{start}VERSION"
+        return None if old == new else {"before": " ".join(old), "after": " ".join(new)}
 
     def environment(self) -> list[Row]:
         """Packages and the like that differ: `kind` is package or other."""
@@ -96,6 +108,18 @@ class Made:
             name = change.path.removeprefix("packages.")
             rows.append({"kind": kind, "name": name, "before": change.before, "after": change.after})
         return rows
+
+
+def _is_hidden(text: str) -> bool:
+    """Whether of a value, or of what it holds, no more than its class or the name of a function is known.
+
+    A digest beside the class says what it is. Of a function of a module the code says it; one of the script
+    itself, or without a name, is another where the script decided so.
+    """
+    return _HIDDEN.search(text) is not None
+
+
+_HIDDEN: Final = re.compile(r'\{"class":\s*"[^"]*"(,\s*"shape":[^\]]*\])?\}|<lambda>|<locals>|\b__main__\.')
 
 
 def plain(changes: list[Change]) -> list[Row]:
@@ -133,18 +157,21 @@ def _origins(story: Story) -> dict[str, str | None]:
 
 
 def _argv(story: Story) -> list[str] | None:
-    """The command line, with the version that was made taken out: it differs each time, and says nothing."""
     said = story.find("modelTrail_codeState")
     told = said.value.get("argv") if said else None
-    if not isinstance(told, list):
-        return None
-    version = story.model["version"]
-    return ["VERSION" if word == version else str(word).replace(f"={version}", "=VERSION") for word in told]
+    return [str(word) for word in told] if isinstance(told, list) else None
+
+
+def _before_version(word: str, story: Story) -> str | None:
+    """What stands before the version in an argument that may be the one that is made, as `--version=`."""
+    start = word.removesuffix(story.model["version"])
+    return start if start != word and start[-1:] in {"", "="} else None
 
 
 def seeds(story: Story) -> dict[str, Any] | None:
     """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded.
 
+    Of a generator of which only the class is recorded nobody knows how it was seeded: None too.
     `split` is the seed by which the data was split, where all that was split has the same.
     """
     said = story.find("modelTrail_training")
@@ -153,6 +180,8 @@ def seeds(story: Story) -> dict[str, Any] | None:
     for row in story.params:
         if is_seed(row["name"]) and row["value"] not in _NO_SEED:
             found[row["name"]] = row["value"]
+    if any(isinstance(seed, dict) or _is_hidden(str(seed)) for seed in found.values()):
+        return None
     splits = {
         seed
         for each in story.runs.get(story.run_id, ())

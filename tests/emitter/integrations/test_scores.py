@@ -26,7 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 import modeltrail
-from modeltrail.integrations import deactivate
+from modeltrail.integrations import _sources, deactivate
+from modeltrail.runs.scenes import Evaluation
 
 
 @pytest.fixture
@@ -353,3 +354,27 @@ def test_classes_that_two_models_would_choose_are_nobody_s(told, evaluations, pa
         value = accuracy_score(truth, chosen[0])
     assert value == of_run(told)["accuracy_score"]["value"]
     assert [] == evaluations()
+
+
+def test_scores_of_a_search_by_hand_are_not_compared_with_each_other(told, parts, monkeypatch):
+    """However many models a run scores, a score is compared with those of its own alone; none is lost."""
+    train, test, truth, wanted = parts
+    compared = []
+    is_about_as = Evaluation.is_about_as
+    monkeypatch.setattr(Evaluation, "is_about_as", lambda *two: compared.append(two) or is_about_as(*two))
+    scores = []
+    with modeltrail.run("train"):
+        for strength in range(1, 9):
+            model = LogisticRegression(C=strength / 100).fit(train, truth)
+            scores += [model.score(test, wanted), model.score(train[:40], truth[:40])]
+        del model
+    assert len(compared) <= 8
+    assert sorted(scores) == sorted(each["value"] for each in points(told))
+
+
+def test_the_same_content_is_profiled_once(parts):
+    """What a fit has seen is not looked at again for the profile of a score on the same content."""
+    train, _, truth, _ = parts
+    one, other, changed = (_sources.see(train * factor, truth).data for factor in (1, 1, 2))
+    assert one.profile is other.profile
+    assert one.profile.columns != changed.profile.columns

@@ -91,7 +91,7 @@ def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_
     assert values == scored(judged)
     assert judged["name"].endswith("/m.joblib")
     use = data["inputFacets"]["modelTrail_dataUse"]
-    assert ("test", "observed") == (use["role"], use["capture"])
+    assert ("test", "inferred") == (use["role"], use["capture"])
     assert {"strategy": "random", "fraction": 0.25, "seed": 3} == use["split"]
     assert 20 == use["fingerprint"]["rows"]
     assert {} == of_run(told)
@@ -163,6 +163,23 @@ def test_training_data_that_was_selected_again_is_training_data(evaluations, par
         model.score(train[["age", "income"]], label)
     ((data, _),) = evaluations()
     assert "train" == data["inputFacets"]["modelTrail_dataUse"]["role"]
+
+
+def test_that_data_is_for_tests_is_inferred(told, parts, tmp_path):
+    """A score is seen; that its data, and their file, are for tests and not for validation is concluded."""
+    train, _, label, _ = parts
+    train.join(label).to_csv(tmp_path / "held.csv", index=False)
+    held = pd.read_csv(tmp_path / "held.csv")
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(-train, label)
+        model.score(held[["age", "income"]], held["bought"])
+        joblib.dump(model, tmp_path / "m.joblib")
+    judged, _ = told()
+    facets = [each["inputFacets"] for each in judged["inputs"]]
+    uses = [each["modelTrail_dataUse"] for each in facets if "modelTrail_dataUse" in each]
+    assert [("test", "inferred")] * 2 == [(use["role"], use["capture"]) for use in uses]
+    (found,) = [each["modelTrail_evaluation"] for each in facets if "modelTrail_evaluation" in each]
+    assert "observed" == found["capture"]
 
 
 def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):

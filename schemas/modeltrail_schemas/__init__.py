@@ -44,7 +44,7 @@ FACETS: Final = (
     FacetSpec("modelTrail_hyperparameters", "ModelTrailHyperparametersRunFacet", "run", "1-0-1"),
     FacetSpec("modelTrail_environment", "ModelTrailEnvironmentRunFacet", "run", "1-0-1"),
     FacetSpec("modelTrail_codeState", "ModelTrailCodeStateRunFacet", "run", "1-0-3"),
-    FacetSpec("modelTrail_dataUse", "ModelTrailDataUseInputDatasetFacet", "input_dataset", "1-0-0"),
+    FacetSpec("modelTrail_dataUse", "ModelTrailDataUseInputDatasetFacet", "input_dataset", "1-0-1"),
     FacetSpec(
         "modelTrail_featureProfile", "ModelTrailFeatureProfileInputDatasetFacet", "input_dataset", "1-0-0"
     ),

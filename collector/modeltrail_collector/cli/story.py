@@ -10,6 +10,7 @@ import click
 from modeltrail_collector.answers.recipe import elsewhere, repository, unlisted
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.answers.why.cause import named
+from modeltrail_collector.answers.why.made import choices
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     began,
@@ -154,7 +155,11 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
 
 
 def _split(split: dict[str, Any]) -> str:
-    """`random 75 %, seed 7`."""
+    """`random 75 %, seed 7`; of a split of a split `random 80 %, seed 1; of these random 75 %, seed 7`."""
+    return "; of these ".join(filter(None, map(_choice, choices(split))))
+
+
+def _choice(split: dict[str, Any]) -> str:
     share = split.get("fraction")
     said = [str(split["strategy"])] if split.get("strategy") else []
     said += [f"{100 * share:.4g} %"] if isinstance(share, int | float) else []

@@ -15,7 +15,8 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
         fingerprint: `{"algorithm", "digest", "scope": full | sampled | metadata | none, "rows",
             "canonicalisation"}`.
         capture: whether the reading was observed, declared or inferred.
-        split: `{"strategy", "seed", "fraction", "stratifyBy", "groupBy", "indexSha256"}`.
+        split: `{"strategy", "seed", "fraction", "stratifyBy", "groupBy", "indexSha256", "earlier"}`; where
+            rows were chosen of what was left by other choices, these are `earlier`, the first of all first.
         label_column: the target.
         features: the columns used.
         weight_column: sample weights.

@@ -76,12 +76,14 @@ def observe_split(call: Call) -> Finish:
         shuffled = options.get("shuffle", True)
         how = "stratified" if "stratify" in options else "random" if shuffled else "sequential"
         seed: Any = options.get("random_state")
+        seeded = {"seed": int(seed)} if hasattr(seed, "__index__") else {}
         for whole, *pair in zip(call.args, parts[::2], parts[1::2], strict=True):
+            origin = origins.of(whole) or origins.Origin()
             for part in pair:
                 share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
-                found: dict[str, Any] = {"strategy": how, "fraction": round(share, 6)}
+                found = {"strategy": how, "fraction": round(share, 6), **seeded}
                 origins.carry(part, whole)
-                origins.choose(part, found | ({"seed": int(seed)} if hasattr(seed, "__index__") else {}))
+                origins.choose(part, origins.after(origin.split, found))
 
     return finish
 

@@ -5,6 +5,7 @@ Spark's own objects are asked by py4j. Only the plan is looked at: no job is sta
 
 import json
 from collections.abc import Iterator
+from functools import reduce
 from itertools import islice
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import msgspec
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
+from modeltrail.observe import origins
 
 MAX_SOURCES: Final = 200
 MAX_LEAVES: Final = 500
@@ -119,20 +121,17 @@ def _source(place: str, leaf: Any) -> str | Dataset:
 
 
 def _split(plan: Any) -> dict[str, Any] | None:
-    """How the rows were chosen of the one place that they come from, where they were chosen once."""
-    found = None
+    """How the rows were chosen of the one place that they come from."""
+    choices: list[dict[str, Any]] = []  # the last one first, as a plan has them
     for _ in range(MAX_DEPTH):
         kind, below = plan.getClass().getSimpleName(), plan.children()
         if below.size() == 0:
-            return found
-        if kind == "Sample" and found is None:
+            return reduce(origins.after, reversed(choices)) if choices else None
+        if kind == "Sample":
             share = plan.upperBound() - plan.lowerBound()
             how = "bootstrap" if plan.withReplacement() else "random"
-            found = {
-                "strategy": how,
-                "seed": plan.seed(),
-                **({"fraction": round(share, 6)} if share <= 1 else {}),
-            }
+            known = {"fraction": round(share, 6)} if share <= 1 else {}
+            choices.append({"strategy": how, "seed": plan.seed(), **known})
         elif kind not in _KEEPS_ROWS or below.size() > 1:
             return None
         plan = below.apply(0)

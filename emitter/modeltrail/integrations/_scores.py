@@ -23,6 +23,7 @@ from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._sources import Source, see
 from modeltrail.observe import loads, origins
+from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
@@ -322,7 +323,11 @@ def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
 def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mapping[str, float]) -> None:
     if run.facts.learned_from(data.data.fingerprint.digest):
         role = "train"
-    run.evaluate(estimator, data.data, metrics, role=role, capture="observed")
+    given = data.data
+    if role == "test" and isinstance(given, DataView):  # it may be for validation: nobody said
+        given = msgspec.structs.replace(given, capture="inferred")
+        origins.carry(given, data.data)
+    run.evaluate(estimator, given, metrics, role=role, capture="observed")
 
 
 def observe_cross_validation(call: Call) -> Finish:

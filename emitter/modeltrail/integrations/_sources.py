@@ -14,8 +14,10 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
+from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.guard import warn_once
-from modeltrail.observe import data, frames, loaders, origins
+from modeltrail.observe import data, frames, loaders, origins, profiles
+from modeltrail.observe.data import DataView
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.datasets import PROFILED
@@ -39,6 +41,9 @@ class Source(msgspec.Struct, frozen=True):
 
 _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 """Matrix -> what it was made of."""
+_KEPT_PROFILES: Final = 8
+_profiles: dict[Any, ModelTrailFeatureProfileInputDatasetFacet | None] = {}
+"""Content and its columns -> how they are distributed, of the last that were seen."""
 
 
 def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: bool = True) -> Source:
@@ -53,10 +58,27 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
     if loaders.is_one(features):
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
-    table, label = data.labelled(features, labels)
-    view = msgspec.structs.replace(data.look(table), profile=data.profile(table) if profiled else None)
+    columns = frames.columns(features)  # found once, for all that look at it
+    if columns is not None:
+        origins.carry(columns, features)
+    table, label = data.labelled(columns or features, labels)
+    view = data.look(table)
+    if profiled:
+        view = msgspec.structs.replace(view, profile=_profile(view, table))
     origins.carry(view, table)
-    return Source(view, _use(features, label, weights))
+    return Source(view, _use(columns if hasattr(features, "columns") else None, label, weights))
+
+
+def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputDatasetFacet | None:
+    """Of the same content once: a search by hand, or a score, sees what the fit before it saw."""
+    key = (view.fingerprint.digest, view.fields)
+    if view.fingerprint.scope != "full" or (view.rows or 0) > profiles.MAX_ROWS:
+        return data.profile(table)  # a sample depends on the order of the rows
+    if key not in _profiles:
+        if len(_profiles) >= _KEPT_PROFILES:
+            _profiles.pop(next(iter(_profiles)), None)
+        _profiles[key] = data.profile(table)
+    return _profiles[key]
 
 
 def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> None:
@@ -65,7 +87,8 @@ def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> No
         _made[matrix] = see(features, labels, weights)
     else:
         with contextlib.suppress(TypeError):  # a list
-            _made[matrix] = Source(ref(features), _use(features, None, weights))
+            columns = frames.columns(features) if hasattr(features, "columns") else None
+            _made[matrix] = Source(ref(features), _use(columns, None, weights))
 
 
 def known(matrix: Any) -> Source:
@@ -129,9 +152,8 @@ def is_same(one: Source, other: Source) -> bool:
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})
 
 
-def _use(features: Any, label: str | None, weights: Any) -> dict[str, Any]:
-    seen = frames.columns(features) if hasattr(features, "columns") else None
-    columns = None if seen is None else list(seen.names)
+def _use(columns: frames.Columns | None, label: str | None, weights: Any) -> dict[str, Any]:
+    names = None if columns is None else list(columns.names)
     weight = None if weights is None else str(getattr(weights, "name", None) or "weight")
-    found = {"label_column": label, "features": columns, "weight_column": weight}
+    found = {"label_column": label, "features": names, "weight_column": weight}
     return {name: value for name, value in found.items() if value is not None}

@@ -126,8 +126,11 @@ def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: 
     seed: dict[str, int] = {}
     if generator is not None and generator is not sys.modules["torch"].default_generator:
         seed["seed"] = generator.initial_seed()
+    whole = argument(function, args, kwargs)
+    known = origins.of(whole)
     for part in result:
-        origins.choose(part, {"strategy": "random", **seed})
+        found = {"strategy": "random", "fraction": round(len(part) / (len(whole) or 1), 6), **seed}
+        origins.choose(part, origins.after(known.split if known else None, found))
 
 
 # --- files ------------------------------------------------------------

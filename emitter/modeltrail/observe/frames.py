@@ -5,7 +5,7 @@ A library is looked up in `sys.modules`: what the host did not import cannot be 
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -106,30 +106,35 @@ def _array(data: Any) -> Any:
 def _pandas(pandas: Any, data: Any) -> Columns | None:
     if isinstance(data, pandas.Index):
         data = data.to_series(index=range(len(data))) if data.nlevels == 1 else data.to_frame(index=False)
-    if isinstance(data, pandas.Series):
-        data = data.to_frame("0" if data.name is None else data.name)
-    if not isinstance(data, pandas.DataFrame):
+    is_column = isinstance(data, pandas.Series)
+    if not is_column and not isinstance(data, pandas.DataFrame):
         return None
-    types = tuple(str(dtype) for dtype in data.dtypes)
+    dtypes = [data.dtype] if is_column else list(data.dtypes)
+    labels = ["0" if data.name is None else data.name] if is_column else data.columns
     whole: list[Any] = []  # each column once: to cut them out of each block is what takes pandas its time
 
     def block(start: int, stop: int) -> Block:
         if not whole:
-            whole.extend(_plain(data.iloc[:, position]) for position in range(len(types)))
+            whole.extend(_plain(column) for column in ([data] if is_column else _each(data)))
         for position, column in enumerate(whole):
             is_plain = not hasattr(column, "iloc")
             yield position, Cells(column[start:stop]) if is_plain else _pandas_cells(column.iloc[start:stop])
 
-    names = tuple(_name(name) for name in data.columns)
-    return Columns(names, types, len(data), _pandas_size(data), block)
+    names = tuple(_name(label) for label in labels)
+    return Columns(names, tuple(map(str, dtypes)), len(data), _pandas_size(data, dtypes), block)
 
 
-def _pandas_size(frame: Any) -> int:
+def _each(frame: Any) -> Iterator[Any]:
+    return (column for _, column in frame.items())
+
+
+def _pandas_size(data: Any, dtypes: Sequence[Any]) -> int:
     """Bytes, of objects only the pointers; pandas makes a series of each column to say so."""
-    plain = [dtype.itemsize for dtype in frame.dtypes if type(dtype).__module__.startswith("numpy")]
-    if len(plain) == frame.shape[1]:
-        return int(len(frame) * sum(plain))
-    return int(frame.memory_usage(index=False, deep=False).sum())
+    plain = [dtype.itemsize for dtype in dtypes if type(dtype).__module__.startswith("numpy")]
+    if len(plain) == len(dtypes):
+        return int(len(data) * sum(plain))
+    usage = data.memory_usage(index=False, deep=False)
+    return int(usage if data.ndim == 1 else usage.sum())
 
 
 def _name(label: Any) -> str:

@@ -204,20 +204,30 @@ def _unseen(dataset: Any, rows: Rows, places: Sequence[str]) -> DataView:
 # --- how rows were chosen ------------------------------------------------------------
 
 
-def _split(thing: Any, rows: Sequence[int], count: int | None) -> dict[str, Any]:
-    """As in `modelTrail_dataUse`; how they were chosen, where that was seen or can be told."""
-    found: dict[str, Any] = {"strategy": "indices"}
-    ends = (rows[0], rows[0] + len(rows)) if rows else (0, 0)
-    if rows and rows[-1] == ends[1] - 1 and list(rows) == list(range(*ends)):
-        found["strategy"] = "sequential"
-    for layer in _layers(thing):
-        for each in (layer, getattr(layer, "indices", None)):
-            origin = origins.of(each)
-            if origin is not None and origin.split:
-                found.update(origin.split)
-    if count:
-        found["fraction"] = round(len(rows) / count, 6)
+def _split(thing: Any, rows: Sequence[int], count: int | None) -> Mapping[str, Any]:
+    """As in `modelTrail_dataUse`; how they were chosen, where that was seen or can be told.
+
+    Each layer chose of what the one below it left.
+    """
+    found: Mapping[str, Any] = {}
+    for layer in reversed(list(_layers(thing))):
+        chosen = _listed(getattr(layer, "indices", None))
+        if chosen is None:
+            continue
+        known = [origin.split for each in (layer, layer.indices) if (origin := origins.of(each))]
+        seen = next(filter(None, known), {})
+        share = {"fraction": round(len(chosen) / count, 6)} if count else {}
+        own = {"strategy": _strategy(chosen), **share, **seen}
+        found = seen if "earlier" in seen else origins.after(found, own)
+        count = len(chosen)
     return {**found, "indexSha256": _digest(rows)}
+
+
+def _strategy(rows: Sequence[int]) -> str:
+    """What the numbers of rows alone tell of how they were chosen."""
+    ends = (rows[0], rows[0] + len(rows)) if rows else (0, 0)
+    is_run = bool(rows) and rows[-1] == ends[1] - 1 and list(rows) == list(range(*ends))
+    return "sequential" if is_run else "indices"
 
 
 def _digest(rows: Sequence[int]) -> str:

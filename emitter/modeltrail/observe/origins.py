@@ -25,6 +25,8 @@ MAX_ALIKE: Final = 500
 """Of so many arrays it is known how they looked, also when they are gone."""
 MAX_JOINTS: Final = 500
 """So many origins of what was put together are kept at hand: a loop joins the same files again."""
+MAX_CHOICES: Final = 50
+"""So many splits of splits are kept."""
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
 _NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
@@ -164,6 +166,18 @@ def choose(part: object, split: Mapping[str, Any]) -> None:
     """The rows of an object were chosen so."""
     origin = of(part) or Origin()
     _remember(part, msgspec.structs.replace(origin, split=split))
+
+
+def after(earlier: Mapping[str, Any] | None, split: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A choice among rows that had been chosen already, as in `modelTrail_dataUse`; of the last so many."""
+    if not earlier:
+        return split
+    before = [*earlier.get("earlier", ()), {key: earlier[key] for key in earlier if key != "earlier"}]
+    if len(before) > MAX_CHOICES:
+        warn_once(
+            "many splits", "rows were split again and again; the last %d times are recorded", MAX_CHOICES
+        )
+    return {**split, "earlier": before[-MAX_CHOICES:]}
 
 
 def made_by(result: object, fit: object) -> None:

@@ -104,6 +104,8 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
         is_known = source.state is not None and source.is_unchanged
         dataset, view, profile = _as_read(source) if is_known else _as_kept(source)
         found = Input.of(dataset, view, role, _of_file(use, view, origin))
+        if getattr(given, "capture", None) == "inferred":  # what it was for, and so what they were for
+            found.capture = "inferred"
         found.profile = profile if len(origin.sources) <= PROFILED else None
         yield found
 

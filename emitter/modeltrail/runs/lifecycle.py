@@ -20,6 +20,7 @@ from modeltrail.runs.facts import Facts
 from modeltrail.runs.models import Model
 from modeltrail.runs.scenes import Evaluation
 from modeltrail.runs.story import Teller
+from modeltrail.runs.waiting import Waiting
 from modeltrail_schemas import encoding
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class Lifecycle:
         self._pid = os.getpid()
         self._lock = process.Lock()
         self._token: Token[context.Current | None] | None = None
-        self._waiting: list[Evaluation] = []
+        self._waiting = Waiting()
         self._said: set[float] = set()
         self._gone: Counter[str] = Counter()
         self._aborted = False
@@ -173,7 +174,7 @@ class Lifecycle:
         with guarded("looking at the environment"):
             environment.look_at_imported(self.facts.run_facets)
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting.take()
         for evaluation in waiting:
             with guarded("recording an evaluation"):
                 self._evaluated(evaluation)
@@ -252,22 +253,19 @@ class Lifecycle:
         if self.facts.job_type == "EVALUATE" or self.facts.find_model(evaluation.model) is not None:
             self._evaluated(evaluation)
         else:
-            self._waiting.append(evaluation)
+            with self._lock:
+                self._waiting.add(evaluation)
 
     def _wait_for_more(self, evaluation: Evaluation) -> None:
         """Keep a score until the run ends, with those of the same model on the same data."""
         found = evaluation.weakly(self.facts.made_of(evaluation.model))
         with self._lock:
-            for number, known in enumerate(self._waiting):
-                if known.is_about_as(found):
-                    self._waiting[number] = known.with_more(found.metrics)
-                    return
-            self._waiting.append(found)
+            self._waiting.add_score(found)
 
     def learns(self, thing: object) -> None:
         """An object is fitted (again): what was saved or scored of it before is another model."""
         with self._lock:
-            self._waiting = [each.forgotten() if each.subject is thing else each for each in self._waiting]
+            self._waiting.forget(thing)
             for model in self.facts.models:
                 if model.was(thing):
                     model.forget()
@@ -275,7 +273,7 @@ class Lifecycle:
     def _turned_out(self, made: Model) -> None:
         """What was scored of a model that is saved now stays its own, also when the object is gone."""
         with self._lock:
-            self._waiting = [each.weakly(made) if each.is_of(made) else each for each in self._waiting]
+            self._waiting.turned_out(made)
 
     def made(self, model: Model, source: object) -> None:
         """An object was saved as an output model that is described already."""

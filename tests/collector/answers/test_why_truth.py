@@ -137,6 +137,19 @@ def test_only_the_version_itself_is_left_out_of_the_command_line(make, log_of, b
     assert ([told] if told else []) == lines
 
 
+def test_the_seed_of_a_split_before_the_last_is_told(asked) -> None:
+    """Where only the first of two splits has another seed that is the cause, and seeds are not ruled out."""
+
+    def split(seed):
+        earlier = [{"strategy": "random", "seed": seed, "fraction": 0.8}]
+        return lambda event: use(event).update(split={"strategy": "random", "seed": 2, "earlier": earlier})
+
+    answer = asked(split(77), split(1))
+    assert [("strong", "training", "split", "split 1 seed 1 → 77")] == told(answer)
+    assert not [each for each in answer["unchanged"] if each.startswith("seeds")]
+    assert "seeds: split=1 and 2" in asked(lambda _: None, split(1))["unchanged"]
+
+
 def test_features_and_label_that_were_chosen_are_told(asked) -> None:
     """Other features or another label of the same data are causes of their own."""
 

@@ -335,8 +335,8 @@ def test_what_frames_are_made_from(autolog, told, spark, folder, tmp_path):
     assert expected == {event["job"]["name"]: set(inputs(event)) for event in told()}
 
 
-def test_a_share_is_told_of_rows_that_were_chosen_once(autolog, spark, folder):
-    """Not of a share of a share, of rows that were put together first, or of groups of chosen ones."""
+def test_a_share_is_told_of_rows_that_were_chosen_of_one_place(autolog, spark, folder):
+    """Of a share of a share both are; not of rows that were put together first, or groups of chosen ones."""
     from modeltrail.integrations import _pyspark_plan as plan
 
     frame = spark.read.parquet(str(folder))
@@ -344,8 +344,9 @@ def test_a_share_is_told_of_rows_that_were_chosen_once(autolog, spark, folder):
     assert 0.5 == plan.read(half.filter("amount > 1").select("amount")).split["fraction"]
     drawn = plan.read(frame.sample(withReplacement=True, fraction=2.0, seed=1)).split
     assert {"strategy": "bootstrap", "seed": 1} == drawn
+    first, last = ({"strategy": "random", "seed": seed, "fraction": 0.5} for seed in (1, 2))
+    assert {**last, "earlier": [first]} == plan.read(half.sample(fraction=0.5, seed=2)).split
     others = [
-        half.sample(fraction=0.5, seed=2),
         frame.join(frame.select("customer"), "customer").sample(fraction=0.5, seed=1),
         half.groupBy("kind").count(),
         half.limit(3),

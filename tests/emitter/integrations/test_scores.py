@@ -26,7 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 import modeltrail
-from modeltrail.integrations import deactivate
+from modeltrail.integrations import _sources, deactivate
+from modeltrail.runs.scenes import Evaluation
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_
     assert values == scored(judged)
     assert judged["name"].endswith("/m.joblib")
     use = data["inputFacets"]["modelTrail_dataUse"]
-    assert ("test", "observed") == (use["role"], use["capture"])
+    assert ("test", "inferred") == (use["role"], use["capture"])
     assert {"strategy": "random", "fraction": 0.25, "seed": 3} == use["split"]
     assert 20 == use["fingerprint"]["rows"]
     assert {} == of_run(told)
@@ -162,6 +163,23 @@ def test_training_data_that_was_selected_again_is_training_data(evaluations, par
         model.score(train[["age", "income"]], label)
     ((data, _),) = evaluations()
     assert "train" == data["inputFacets"]["modelTrail_dataUse"]["role"]
+
+
+def test_that_data_is_for_tests_is_inferred(told, parts, tmp_path):
+    """A score is seen; that its data, and their file, are for tests and not for validation is concluded."""
+    train, _, label, _ = parts
+    train.join(label).to_csv(tmp_path / "held.csv", index=False)
+    held = pd.read_csv(tmp_path / "held.csv")
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(-train, label)
+        model.score(held[["age", "income"]], held["bought"])
+        joblib.dump(model, tmp_path / "m.joblib")
+    judged, _ = told()
+    facets = [each["inputFacets"] for each in judged["inputs"]]
+    uses = [each["modelTrail_dataUse"] for each in facets if "modelTrail_dataUse" in each]
+    assert [("test", "inferred")] * 2 == [(use["role"], use["capture"]) for use in uses]
+    (found,) = [each["modelTrail_evaluation"] for each in facets if "modelTrail_evaluation" in each]
+    assert "observed" == found["capture"]
 
 
 def test_what_a_model_was_fitted_on_is_no_test(evaluations, parts, tmp_path):
@@ -353,3 +371,27 @@ def test_classes_that_two_models_would_choose_are_nobody_s(told, evaluations, pa
         value = accuracy_score(truth, chosen[0])
     assert value == of_run(told)["accuracy_score"]["value"]
     assert [] == evaluations()
+
+
+def test_scores_of_a_search_by_hand_are_not_compared_with_each_other(told, parts, monkeypatch):
+    """However many models a run scores, a score is compared with those of its own alone; none is lost."""
+    train, test, truth, wanted = parts
+    compared = []
+    is_about_as = Evaluation.is_about_as
+    monkeypatch.setattr(Evaluation, "is_about_as", lambda *two: compared.append(two) or is_about_as(*two))
+    scores = []
+    with modeltrail.run("train"):
+        for strength in range(1, 9):
+            model = LogisticRegression(C=strength / 100).fit(train, truth)
+            scores += [model.score(test, wanted), model.score(train[:40], truth[:40])]
+        del model
+    assert len(compared) <= 8
+    assert sorted(scores) == sorted(each["value"] for each in points(told))
+
+
+def test_the_same_content_is_profiled_once(parts):
+    """What a fit has seen is not looked at again for the profile of a score on the same content."""
+    train, _, truth, _ = parts
+    one, other, changed = (_sources.see(train * factor, truth).data for factor in (1, 1, 2))
+    assert one.profile is other.profile
+    assert one.profile.columns != changed.profile.columns

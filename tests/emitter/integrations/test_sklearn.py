@@ -329,6 +329,31 @@ def test_a_split_is_known_by_its_fit(autolog, told, table):
     assert {"strategy": "stratified", "seed": 3, "fraction": 0.75} == use["split"]
 
 
+def test_a_split_of_a_split_tells_both(autolog, told, table, tmp_path):
+    """Of train, validation and test by two splits the training rows, and their file, tell both seeds."""
+    table.to_csv(tmp_path / "all.csv", index=False)
+    autolog()
+    with modeltrail.run("train"):
+        rest, test = train_test_split(pd.read_csv(tmp_path / "all.csv"), test_size=0.2, random_state=1)
+        train, _ = train_test_split(rest, test_size=0.25, random_state=2)
+        LogisticRegression().fit(train[["age", "income"]], train["bought"])
+    first = {"strategy": "random", "fraction": 0.8, "seed": 1}
+    both = {"strategy": "random", "fraction": 0.75, "seed": 2, "earlier": [first]}
+    assert [both, both] == [
+        each["inputFacets"]["modelTrail_dataUse"]["split"] for each in told()[0]["inputs"]
+    ]
+    assert {"strategy": "random", "fraction": 0.2, "seed": 1} == origins.of(test).split
+
+
+def test_of_splits_without_end_the_last_are_told(autolog, table):
+    """A program that splits what is left again and again has no record without end."""
+    autolog()
+    left = table.loc[table.index.repeat(2)]
+    for _ in range(origins.MAX_CHOICES + 9):
+        left, _ = train_test_split(left, test_size=1)
+    assert origins.MAX_CHOICES == len(origins.of(left).split["earlier"])
+
+
 def test_a_split_of_anything_goes_through(autolog, table):
     """Lists, arrays and sparse rows are split as ever."""
     autolog()

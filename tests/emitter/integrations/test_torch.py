@@ -170,6 +170,25 @@ def test_a_training_without_a_run_is_told_when_it_is_saved(autolog, told, events
     assert metrics(told()[0])["loss"]["value"] == metrics(told()[1])["loss"]["value"]
 
 
+def test_a_split_of_a_split_tells_both(autolog, told, loop):
+    """Of some rows drawn from rows that were drawn from all each choice is told, in order."""
+    torch, net, rows, fit = loop
+    autolog()
+    with modeltrail.run("train"):
+        rest, _ = rows()
+        seed = torch.Generator().manual_seed(8)
+        train, _ = torch.utils.data.random_split(rest, [30, 10], generator=seed)
+        few = torch.utils.data.Subset(train, range(15))
+        model = net()
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, few), 1)
+    (split,) = [use["split"] for name, use in uses(told()[-1]).items() if Path(name).name == "train"]
+    assert ("sequential", 0.5) == (split["strategy"], split["fraction"])
+    assert [
+        {"strategy": "random", "fraction": 0.666667, "seed": 7},
+        {"strategy": "random", "fraction": 0.75, "seed": 8},
+    ] == split["earlier"]
+
+
 def test_what_is_judged_after_the_training_is_no_validation(autolog, told, loop):
     """A loader that is gone through at the end has the role `inference`, and no line leads from it."""
     torch, net, rows, fit = loop

@@ -92,7 +92,8 @@ def _uses(found: Found) -> list[Cause]:
         if field == "features" and other_columns:
             continue  # data has other columns: that is the candidate
         parts = _parts(change.before, change.after)
-        strength = POSSIBLE if field == "split" and parts.keys() <= _ROWS else STRONG
+        only_rows = field == "split" and {part.rpartition(" ")[2] for part in parts} <= _ROWS
+        strength = POSSIBLE if only_rows else STRONG
         what = ", ".join(f"{part}{' ' if part else ''}{way}" for part, way in parts.items())
         cause = causes.setdefault(
             (field, change.before, change.after), Cause("training", _USES[field], what, strength)
@@ -104,7 +105,7 @@ def _uses(found: Found) -> list[Cause]:
 
 def _parts(before: str | None, after: str | None) -> dict[str, str]:
     """What of a value differs: by field where both are objects, else as a whole."""
-    old, new = (_decoded(value) for value in (before, after))
+    old, new = (_flat(_decoded(value)) for value in (before, after))
     if isinstance(old, dict) and isinstance(new, dict):
         return {
             key: _way(*(None if side.get(key) is None else str(side[key]) for side in (old, new)))
@@ -119,6 +120,17 @@ def _parts(before: str | None, after: str | None) -> dict[str, str]:
         found = {word: named([str(one) for one in some]) for word, some in words.items() if some}
         return found or {"": "in another order"}
     return {"": _way(before, after)}
+
+
+def _flat(value: Any) -> Any:
+    """A split without the earlier ones in it, whose fields say of which they are: `split 1 seed`."""
+    if not isinstance(value, dict) or "earlier" not in value:
+        return value
+    *earlier, last = made.choices(value)
+    found = {key: part for key, part in last.items() if key != "earlier"}
+    for number, choice in enumerate(earlier, 1):
+        found |= {f"split {number} {key}": part for key, part in choice.items()}
+    return found
 
 
 def _way(before: str | None, after: str | None) -> str:

@@ -172,7 +172,7 @@ def seeds(story: Story) -> dict[str, Any] | None:
     """The seeds that are fixed; {} where it is recorded that none is; None where nothing is recorded.
 
     Of a generator of which only the class is recorded nobody knows how it was seeded: None too.
-    `split` is the seed by which the data was split, where all that was split has the same.
+    `split` is the seed by which the data was split, or the seeds of several splits.
     """
     said = story.find("modelTrail_training")
     told = said.value.get("seeds") if said else None
@@ -185,12 +185,21 @@ def seeds(story: Story) -> dict[str, Any] | None:
     splits = {
         seed
         for each in story.runs.get(story.run_id, ())
-        if each.key == "modelTrail_dataUse" and isinstance(how := each.value.get("split"), dict)
-        and isinstance(seed := how.get("seed"), int)
-    }  # fmt: skip
-    if len(splits) == 1:
-        found[SPLIT] = splits.pop()
+        if each.key == "modelTrail_dataUse"
+        for choice in choices(each.value.get("split"))
+        if isinstance(seed := choice.get("seed"), int)
+    }
+    if splits:
+        found[SPLIT] = " and ".join(map(str, sorted(splits)))
     return found if found or said or story.params else None
+
+
+def choices(split: object) -> list[dict[str, Any]]:
+    """How rows were chosen, as `modelTrail_dataUse` says it: choice after choice, the last one last."""
+    if not isinstance(split, dict):
+        return []
+    earlier = split.get("earlier")
+    return [*(one for one in (earlier if isinstance(earlier, list) else ()) if isinstance(one, dict)), split]
 
 
 def is_seed(parameter: str) -> bool:

@@ -248,7 +248,8 @@ def _metrics(facts: _Facts) -> list[Row]:
         ORDER BY name, split, dataset, slice, model_id""",
     )
     mine = figures(facts.said, facts.model, (row["model_id"] for row in rows))
-    models = _made(facts) if rows and are_several(facts.said) else None
+    made = _made(facts) if rows else None
+    models = made if (made or 1) > 1 or are_several(facts.said) else None
     for row in rows:
         is_unknown = row["model_id"] is not None and facts.own is None
         row["own"] = row["model_id"] in mine or (None if is_unknown else False)

@@ -261,8 +261,10 @@ def test_a_model_is_an_output_with_its_bytes_and_signature(bridged, told, here) 
 def test_a_model_that_is_deleted_before_its_run_ends_costs_nothing(bridged, told) -> None:
     """A run whose logged model is gone again is told to its end, with all but that model."""
     with bridged.start_run() as run:
-        gone = bridged.create_external_model(name="gone")
-        kept = bridged.create_external_model(name="kept")
+        gone, kept = (
+            bridged.sklearn.log_model(LogisticRegression(), name=name, pip_requirements=[])
+            for name in ("gone", "kept")
+        )
         bridged.MlflowClient().delete_logged_model(gone.model_id)
     assert [f"logged_models/{kept.model_id}"] == [each["name"] for each in of(told, run)["outputs"]]
 

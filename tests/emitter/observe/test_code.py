@@ -433,7 +433,8 @@ def test_without_an_answer_a_script_is_not_said_to_be_tracked(repo, git_with):
     state = code.state(repo / "new.py")
     assert (None, None, True) == (state.dirty, state.untracked_count, state.untracked_truncated)
     told = {"root": str(repo), "untracked": [], "untrackedTruncated": False, "untrackedCount": 0}
-    later = code.with_imported(told, [str(repo / "new.py")])
+    told |= {"entryPoint": "train.py"}
+    later = code.with_imported(told, {str(repo / "new.py"): "new"})
     assert (True, False) == (later["untrackedTruncated"], "untrackedCount" in later)
 
 

@@ -93,7 +93,7 @@ def known_place(thing):
 
 
 def test_subsets_are_their_rows(torch, read):
-    """A subset of a subset, by whatever numbers: the content of the rows, their share, a digest of them."""
+    """A subset of a subset, by whatever numbers: the content of the rows, each choice, a digest."""
     features = read()
     whole = torch.utils.data.TensorDataset(torch.tensor(features))
     half = torch.utils.data.Subset(whole, torch.arange(30))
@@ -101,7 +101,8 @@ def test_subsets_are_their_rows(torch, read):
     view, label = loaders.look(some)
     assert (data.look(features[[4, 2, 9]]).fingerprint, None) == (view.fingerprint, label)
     split = origins.of(view).split
-    assert ("indices", 0.05, 64) == (split["strategy"], split["fraction"], len(split["indexSha256"]))
+    assert ("indices", 0.1, 64) == (split["strategy"], split["fraction"], len(split["indexSha256"]))
+    assert [("sequential", 0.5)] == [(each["strategy"], each["fraction"]) for each in split["earlier"]]
     assert "sequential" == origins.of(loaders.look(half)[0]).split["strategy"]
     sampler = torch.utils.data.SubsetRandomSampler([1, 2, 3])
     by_sampler, _ = loaders.look(torch.utils.data.DataLoader(whole, sampler=sampler))

@@ -639,7 +639,12 @@ def test_models_of_one_run_are_told_apart(autolog, told, spark, folder, tmp_path
         for each in facet(event, "hyperparameters")["params"]
         if each["name"] == "regParam"
     }
-    assert {None: 0.5, "LogisticRegression-2": 0.1, "LogisticRegression-3": 0.2} == strengths
-    assert set(ids.values()) == {each["modelId"] for each in facet(event, "training")["models"]}
+    assert {
+        "LogisticRegression-1": 0.5,
+        "LogisticRegression-2": 0.1,
+        "LogisticRegression-3": 0.2,
+    } == strengths
+    trained = {each["modelId"] for each in facet(event, "training")["models"]}
+    assert {"LogisticRegression-1", *ids.values()} == trained
     measured = {each.get("modelId") for each in facet(event, "metrics")["metrics"]}
     assert {"LogisticRegression-1", *ids.values()} == measured

@@ -92,7 +92,7 @@ def test_each_end_is_the_programs_own_and_is_told(launch, inbox, log, code, end)
     result = launch(RECORD + speak + code)
     assert (returned, "out\n") == (result.returncode, result.stdout)
     assert result.stderr.startswith("err\n")
-    assert "modeltrail:" not in result.stderr
+    assert result.stderr.count("modeltrail:") == ("_exit(0)" in code)
     order = ["START", "RUNNING", kind]
     events = sorted(inbox(log), key=lambda event: order.index(event["eventType"]))
     assert order == [event["eventType"] for event in events]
@@ -110,6 +110,16 @@ def test_each_end_is_the_programs_own_and_is_told(launch, inbox, log, code, end)
     assert "abc123secret" not in json.dumps(events)
     if "ValueError" in code:
         assert "train.py" in facets["errorMessage"]["stackTrace"]
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_what_was_put_out_last_is_told_of_a_program_that_ends_itself(launch, inbox, log, end):
+    """A model that is saved right before `os._exit` or a kill is in the last event of the run."""
+    save = "open('m.bin', 'wb').write(b'weights'); run.output_model('m.bin')\n"
+    ran = launch(RECORD + save + end)
+    outputs = inbox(log)[-1]["outputs"]
+    assert ["m.bin"] == [Path(output["name"]).name for output in outputs]
+    assert ("without the end of Python" in ran.stderr) == (ran.returncode == 0)
 
 
 def test_a_program_that_knows_nothing_of_us_is_recorded(launch, inbox, log, tmp_path):

@@ -3,8 +3,9 @@
 A further program of the launch, and each of a shell or of make, has a run of its own below it, which it tells
 itself, but for how it ended.
 
-What a kill can take with it: changes of the last `INTERVAL_S`, and evaluations of a model that was not saved
-yet; in an interpreter other than the wrapper's also the environment, which is looked at when it ends.
+What a kill can take with it: changes of the last `INTERVAL_S` but what was put out, what was only read, and
+evaluations of a model that was not saved yet; in an interpreter other than the wrapper's also the
+environment, which is looked at when it ends.
 """
 
 import contextlib
@@ -25,7 +26,9 @@ from modeltrail.observe import code
 from modeltrail.runs import Run, outcome, process
 
 INTERVAL_S: Final = 0.1
-"""At most so often is the story written."""
+"""At most so often is the story written, but for what was put out."""
+_AT_ONCE_S: Final = 0.02
+"""So much time may what was put out take, and so much again in each second."""
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 _MPI: Final = frozenset({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"})
@@ -45,12 +48,20 @@ class Story:
         self._run = run
         self._more = more
         self._written_at = 0.0
+        self._put_out = 0
+        self._began = time.monotonic()
+        self._spent_at_once = 0.0
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
 
     def changed(self) -> None:
-        """Write soon: now, or when the interval is over."""
+        """Write soon: now, or when the interval is over.
+
+        What was put out at once: after that many a program ends, some by `os._exit`.
+        """
         with self._lock:
+            if self._write_at_once():
+                return
             if self._timer is not None:
                 return
             wait = self._written_at + INTERVAL_S - time.monotonic()
@@ -65,6 +76,15 @@ class Story:
                     self._timer = timer
                 return
             self.write()
+
+    def _write_at_once(self) -> bool:
+        put_out, now = len(self._run.facts.outputs) + len(self._run.facts.models), time.monotonic()
+        if put_out == self._put_out or self._spent_at_once > _AT_ONCE_S * (1 + now - self._began):
+            return False
+        self._put_out = put_out
+        self.write()
+        self._spent_at_once += time.monotonic() - now
+        return True
 
     def write(self, **ending: Any) -> None:
         """Replace the file; who reads it sees the old one or the new one. What ended once has ended."""

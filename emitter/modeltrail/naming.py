@@ -80,6 +80,11 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     return encoding.namespace(place), name
 
 
+def file_uri(path: str | os.PathLike[str]) -> str:
+    """Where a local file lies, symbolic links followed; its name is the path that somebody gave."""
+    return Path(os.path.realpath(path)).as_uri()
+
+
 def given(name: str) -> str:
     """`name` as somebody gave it; a blank one, after which Marquez lists no jobs any more, is `unnamed`."""
     return name if name.strip() else "unnamed"

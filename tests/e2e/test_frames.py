@@ -84,3 +84,42 @@ def test_models_of_one_run_are_each_of_their_own_class(modeltrail_command, tmp_p
         for found in (shown, recipe):
             assert known == tuple(found[key] for key in ("algorithm", "framework", "task"))
         assert shown["framework_version"]
+
+
+LINKED = """
+import joblib
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+table = pd.read_csv("current/orders.csv")
+model = LogisticRegression().fit(table[["amount"]], table["returned"])
+joblib.dump(model, "latest/returns.joblib")
+"""
+
+
+def test_data_behind_a_link_is_found_by_where_it_lies(modeltrail_command, tmp_path: Path) -> None:
+    """Of two months that a link led to each leads to the version that learned from it, and `why` says so."""
+    (tmp_path / "train.py").write_text(LINKED)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "latest").symlink_to("models")
+    for month, rows in (("2026-10", 30), ("2026-11", 50)):
+        (tmp_path / month).mkdir()
+        lines = "".join(f"{n % rows},{n % 2}\n" for n in range(rows))
+        (tmp_path / month / "orders.csv").write_text("amount,returned\n" + lines)
+        (tmp_path / "current").unlink(missing_ok=True)
+        (tmp_path / "current").symlink_to(month)
+        modeltrail_command("run", "--", sys.executable, "train.py", cwd=tmp_path, MODELTRAIL_STRICT="1")
+    modeltrail_command("compact")
+
+    versions = []
+    for month in ("2026-10", "2026-11"):
+        reached = modeltrail_command("impact", str(tmp_path / month / "orders.csv"), "--json").stdout
+        versions += [row["version"] for row in json.loads(reached) if row["kind"] == "model"]
+    assert 2 == len(set(versions)) == len(versions)
+    newest = str(tmp_path / "models" / "returns.joblib")
+    assert versions[-1] == json.loads(modeltrail_command("show", newest, "--json").stdout)["model"]["version"]
+    why = modeltrail_command("why", newest).stdout
+    assert "2026-10/orders.csv" in why
+    assert "and leads to" in why
+    dataset = modeltrail_command("show", str(tmp_path / "2026-11" / "orders.csv")).stdout
+    assert f"known as {tmp_path / 'current' / 'orders.csv'}" in dataset

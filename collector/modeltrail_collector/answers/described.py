@@ -29,7 +29,8 @@ def find(db: Database, text: str, *, in_full: bool) -> Row | None:
 
     A run: `run` (its row of `runs`), `inputs`, `outputs` (rows of `run_datasets`), `facets`. A job: `job`
     (namespace, name), `runs` (the latest, rows of `runs`), `inputs`, `outputs` (of the latest run), `facets`.
-    A dataset: `dataset` (namespace, name, kind), `written_by`, `read_by` (the latest, rows of `runs`),
+    A dataset: `dataset` (namespace, name, kind, and `as`, the names by which these runs know it, if others:
+    of a link to the file for instance), `written_by`, `read_by` (the latest, rows of `runs`),
     `facets`. Each of `facets` has `scope`, `namespace`, `name`, `key`, `value` (as it came), `run_id`,
     `happened_at` and `source`, the log record. Of a run it is all of them; of a job or a dataset the last of
     each key that its latest runs, or an event without a run, tell.
@@ -70,9 +71,9 @@ def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
     named: dict[str, str] = {"namespace": found["namespace"], "name": found["name"]}
     uses = db.read(
         "mentions",
-        "DISTINCT run_id, role",
+        "DISTINCT run_id, role, namespace, name",
         keys=[found["name"]],
-        where="how = 'name' AND (namespace, name) = ($namespace, $name)",
+        where="how IN ('name', 'identity') AND (key_namespace, key) = ($namespace, $name)",
         then=f"""QUALIFY row_number() OVER (PARTITION BY role ORDER BY last_event_at DESC, run_id DESC)
             <= {LATEST}""",
         namespace=found["namespace"],
@@ -81,8 +82,17 @@ def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
     sides = {"output": "written_by", "input": "read_by"}
     runs = {told: _runs(db, [row["run_id"] for row in uses if row["role"] == role])
             for role, told in sides.items()}  # fmt: skip
-    said = _facets(db, {row["run_id"] for row in uses}, "scope <> 'job'", **named)
-    return {"dataset": dataset, **runs, "facets": _last(said + _without_run(db, "dataset", **named))}
+    called = {(row["namespace"], row["name"]) for row in uses}
+    said = [
+        facet
+        for place in called
+        for facet in _facets(db, {row["run_id"] for row in uses}, "scope <> 'job'", *place)
+    ]
+    return {
+        "dataset": dataset | {"as": sorted(called - {(found["namespace"], found["name"])})},
+        **runs,
+        "facets": _last(said + _without_run(db, "dataset", **named)),
+    }
 
 
 def _alone(db: Database, text: str) -> Row | None:

@@ -1,15 +1,18 @@
 """What a user calls a model or a dataset -> the one that is meant.
 
 Tried in this order, and the first that fits anything decides: the full name, the registered name, a path on
-this machine, a unique suffix at a `/`, the beginning of a fingerprint (six digits or more), and of a model
-that is a file a unique suffix without the file's ending, where no dataset is called so. After `@` stands a
-version, an alias, a stage or the beginning of a version's digest; none means the newest.
+this machine (as it is written, then where its symbolic links lead), another name that a producer told (the
+file of a registered model, the file behind a link), a unique suffix at a `/`, the beginning of a fingerprint
+(six digits or more), and of a model that is a file a unique suffix without the file's ending, where no
+dataset is called so. After `@` stands a version, an alias, a stage or the beginning of a version's digest;
+none means the newest.
 """
 
 import difflib
+import os
 import re
-from pathlib import Path
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
@@ -26,7 +29,8 @@ IS_CALLED: Final = (
 _IN_FULL: Final = f"""CASE
     WHEN {IS_CALLED} THEN 1
     WHEN {{registered}} = $text THEN 2
-    WHEN namespace = 'file' AND name = $path THEN 3 END"""
+    WHEN namespace = 'file' AND name = $path THEN 3
+    WHEN namespace = 'file' AND name = $real_path THEN 4 END"""
 _BY_END: Final = "ends_with({name}, '/' || $text)"
 _BY_DIGEST: Final = "starts_with({digest}, $text)"
 """The two halves of the order: `mentions` has a thing by key in full; for a part all are looked at."""
@@ -35,12 +39,16 @@ _BY_STEM: Final = r"""(registered_name IS NULL
 """`churn` for churn.joblib: a registered model has a name, and a dot in it begins no ending."""
 _DIGEST: Final = re.compile("[0-9a-f]{6,}")
 
+_ALSO_CALLED: Final = """$text IN (key, concat(key_namespace, '/', key), concat(key_namespace, ':', key))
+    OR (key_namespace = 'file' AND key IN ($path, $real_path))"""
 _REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
+_MENTIONED: Final = f"""CASE WHEN how IN ('name', 'registered') THEN {_IN_FULL.format(registered=_REGISTERED)}
+    WHEN how = 'identity' AND ({_ALSO_CALLED}) THEN 5 END"""
 _OF_MODELS: Final = (
     _IN_FULL.format(registered="registered_name"),
-    f"CASE WHEN {_BY_END.format(name='name')} THEN 4 END",
-    f"CASE WHEN length($text) >= 6 AND {_BY_DIGEST.format(digest='digest')} THEN 5 END",
-    f"CASE WHEN {_BY_STEM} THEN 6 END",
+    f"CASE WHEN {_BY_END.format(name='name')} THEN 6 END",
+    f"CASE WHEN length($text) >= 6 AND {_BY_DIGEST.format(digest='digest')} THEN 7 END",
+    f"CASE WHEN {_BY_STEM} THEN 8 END",
 )
 
 _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
@@ -48,6 +56,7 @@ _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
     OR (length($version) >= {_VERSION_DIGITS} AND starts_with(digest, $version)))"""
 
 _Name = tuple[str, str]
+_ANY: Final[frozenset[str]] = frozenset()
 
 
 def model(db: Database, text: str) -> Row:
@@ -77,7 +86,7 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
     for name, version in _readings(text):
         models = _called(db, name)
         if not in_full:  # a name that is known, and lacks this version, is no end of another
-            models = [] if models else _like(db, name)
+            models = {} if models else dict.fromkeys(_like(db, name), _ANY)
         if found := _newest(db, models, name, version):
             return one_name(text, found)
     return None
@@ -87,15 +96,17 @@ def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
     if not in_full:
         return one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
-    tier = _IN_FULL.format(registered=_REGISTERED)
+    namespace, name = (
+        f"CASE how WHEN 'identity' THEN {key} ELSE {column} END AS {column}"
+        for key, column in (("key_namespace", "namespace"), ("key", "name"))
+    )
     found = db.read(
         "mentions",
-        f"namespace, name, {tier} AS tier, max(kind) AS kind",
+        f"{namespace}, {name}, {_MENTIONED} AS tier, max(kind) AS kind",
         keys=keys(text),
-        where=f"how IN ('name', 'registered') AND ({tier}) IS NOT NULL",
+        where=f"({_MENTIONED}) IS NOT NULL",
         then="GROUP BY ALL",
-        text=text,
-        path=_path(text),
+        **_spellings(text),
     )
     return one_name(text, best) if (best := _best(found)) else None
 
@@ -138,7 +149,7 @@ def _best(found: list[Row]) -> list[Row]:
 def keys(text: str) -> list[str]:
     """The names that `text` may be in full: alone, as a path, after a namespace."""
     cuts = (number for number, letter in enumerate(text) if letter in "/:")
-    return [text, _path(text), *(text[cut + 1 :] for cut in cuts)]
+    return [*_spellings(text).values(), *(text[cut + 1 :] for cut in cuts)]
 
 
 def _readings(text: str) -> list[tuple[str, str | None]]:
@@ -146,18 +157,21 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
     return [(name, version), (text, None)] if at and name and version else [(text, None)]
 
 
-def _called(db: Database, text: str) -> list[_Name]:
-    """The models that are called so in full."""
-    tier = _IN_FULL.format(registered=_REGISTERED)
+def _called(db: Database, text: str) -> dict[_Name, frozenset[str]]:
+    """The models that are called so in full, each with which versions: by digest, none means all."""
     found = db.read(
         "mentions",
-        f"DISTINCT namespace, name, {tier} AS tier",
+        f"""DISTINCT namespace, name, {_MENTIONED} AS tier,
+            CASE how WHEN 'identity' THEN fingerprint END AS digest""",
         keys=keys(text),
-        where=f"how IN ('name', 'registered') AND kind = 'model' AND ({tier}) IS NOT NULL",
-        text=text,
-        path=_path(text),
+        where=f"kind = 'model' AND ({_MENTIONED}) IS NOT NULL",
+        **_spellings(text),
     )
-    return [(row["namespace"], row["name"]) for row in _best(found)]
+    called: dict[_Name, frozenset[str]] = {}
+    for row in _best(found):
+        digests = {row["digest"]} - {None}
+        called[row["namespace"], row["name"]] = called.get((row["namespace"], row["name"]), _ANY) | digests
+    return called
 
 
 def _like(db: Database, text: str) -> list[_Name]:
@@ -175,27 +189,34 @@ def _like(db: Database, text: str) -> list[_Name]:
     return []
 
 
-def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
+def _newest(
+    db: Database, models: Mapping[_Name, frozenset[str]], text: str, version: str | None
+) -> list[Row]:
     """The version of each written last, or the one that is meant; of models called by a digest that one.
 
     A name that only says where a registered one's file lies is left out.
     """
+    digests = frozenset().union(*models.values())
     found = db.read(
         "models",
         "* EXCLUDE (bucket)",
-        models=models,
-        where=f"{_IS_VERSION} AND coalesce({', '.join(_OF_MODELS)}) IS NOT NULL",
+        models=models.keys(),
+        where=f"""{_IS_VERSION} AND (list_contains($digests, digest)
+            OR coalesce({", ".join(_OF_MODELS)}) IS NOT NULL)""",
         then="""QUALIFY row_number() OVER (
                 PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
             ORDER BY created_at DESC, version DESC""",
         version=version,
-        text=text,
-        path=_path(text),
+        digests=sorted(digests),
+        **_spellings(text),
     )
-    rows = [row for row in found if (row["namespace"], row["name"]) in set(models)]
+    rows = [row for row in found if (row["namespace"], row["name"]) in models]
     if version in {None, "latest"}:
         rows = [
-            row if (row["digest"] or "").startswith(text) else written_last(db, row) or row for row in rows
+            row
+            if row["digest"] in digests or (row["digest"] or "").startswith(text)
+            else written_last(db, row) or row
+            for row in rows
         ]
     registered = {row["digest"] for row in rows if row["registered_name"]}
     return [row for row in rows if row["registered_name"] or row["digest"] not in registered] or rows
@@ -248,7 +269,7 @@ def unknown_model(db: Database, text: str) -> str:
     """What to say where no model is called so."""
     for name, version in _readings(text):
         if version and (models := _called(db, name) or _like(db, name)):
-            known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
+            known = db.read("models", "version", models=[*models], then="ORDER BY created_at DESC")
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     keep_versions(db)
@@ -280,8 +301,10 @@ def nearest(db: Database, text: str, named: str) -> str:
     return " The log holds none yet." if db.moment == NOW else " The log held none at the time you ask of."
 
 
-def _path(text: str) -> str:
+def _spellings(text: str) -> dict[str, Any]:
+    """A text, and what it is as a path on this machine: as it is written, and where symbolic links lead."""
     try:
-        return str(Path(text).resolve())
-    except (OSError, ValueError, RuntimeError):
-        return text
+        paths = os.path.abspath(text), os.path.realpath(text)  # noqa: PTH100
+    except (OSError, ValueError):
+        paths = text, text
+    return {"text": text, "path": paths[0], "real_path": paths[1]}

@@ -188,7 +188,9 @@ def _runs(runs: Iterable[dict[str, Any]]) -> list[Line]:
 
 
 def _named(thing: dict[str, Any]) -> list[Line]:
-    return [(thing["name"], f"in {thing['namespace']}", thing.get("kind", ""), "")]
+    known_as = ", ".join(name for _, name in thing.get("as", ()))
+    last = f"known as {known_as}" if known_as else ""
+    return [(thing["name"], f"in {thing['namespace']}", thing.get("kind", ""), last)]
 
 
 def _datasets(rows: list[dict[str, Any]]) -> list[Line]:

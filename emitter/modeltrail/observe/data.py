@@ -176,7 +176,7 @@ def _located(where: str | os.PathLike[str]) -> DataView:
     path = naming.local_path(where)
     if path is None:
         return DataView(namespace, name, uri=naming.uri(where))
-    uri = path.as_uri()
+    uri = naming.file_uri(path)
     seen = digests.digest(path)
     if seen is None:
         return DataView(namespace, name, uri=uri)
@@ -195,7 +195,7 @@ def _read(source: origins.Source) -> DataView:
         return msgspec.structs.replace(_located(source.place), capture="observed")
     namespace, name = naming.identity(source.place)
     size, _ = source.state or (None, None)
-    return DataView(namespace, name, size_bytes=size, capture="observed", uri=Path(source.place).as_uri())
+    return DataView(namespace, name, size_bytes=size, capture="observed", uri=naming.file_uri(source.place))
 
 
 def keep(source: origins.Source) -> None:

@@ -229,3 +229,29 @@ def test_each_question_knows_a_model_by_the_stem_of_its_file(by_file, make, ask,
 def test_impact_knows_the_version_that_has_an_alias(churn) -> None:
     """What came of a model's version is asked for by its alias too."""
     assert answers.impact(churn, "churn@3") == answers.impact(churn, "churn@candidate")
+
+
+def test_a_model_is_found_by_the_file_of_its_version(make, log_of) -> None:
+    """The file that a registered model was put into is that version, in each question and with no other."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+
+    def event(number: int):
+        file = {"namespace": "file", "name": f"/out/churn-{number}.joblib", "type": "LOCATION"}
+        model = make.dataset(
+            "models/churn",
+            namespace="modeltrail://registry",
+            datasetType=kind,
+            symlinks=make.facet("symlinks", identifiers=[file]),
+            outputFacets__modelTrail_modelArtifact=make.facet("a", digest=make.digest(f"bytes {number}")),
+        )
+        at = make.base + timedelta(minutes=number)
+        return make.run_event("COMPLETE", at, f"run {number}", "train", outputs=[model])
+
+    log = log_of([event(1), event(2)])
+    for number in (1, 2):
+        path = f"/out/churn-{number}.joblib"
+        shown = answers.show(log, path)["model"]
+        assert ("models/churn", make.digest(f"bytes {number}")) == (shown["name"], shown["digest"])
+        assert shown["digest"] == answers.trace(log, path)["fingerprint"]
+    with pytest.raises(NotFound, match="churn-3"):
+        answers.show(log, "/out/churn-3.joblib")

@@ -30,6 +30,7 @@ class Read(msgspec.Struct, eq=False):
 
     `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
     from, with the label; `made_of` says of which columns each of its own was made, where that is recorded.
+    `links` are its other names, as that of the file behind a symbolic link.
     `possible`: its readers read it, and nobody saw what for.
     """
 
@@ -49,6 +50,7 @@ class Read(msgspec.Struct, eq=False):
     schema: dict[str, str | None]
     features: frozenset[str]
     made_of: dict[str, list[Field]]
+    links: list[str]
     possible: bool
     place: Place | None
 
@@ -192,6 +194,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         schema=_columns(schema),
         features=_features(use),
         made_of=_made_of(lineage),
+        links=[link["name"] for link in node["symlinks"]],
         possible=node["possible"],
         place=said.place if said else None,
     )

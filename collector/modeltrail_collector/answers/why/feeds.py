@@ -247,6 +247,10 @@ def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
     if was and now:
         if pair.change == "replaced":
             cause.for_(f"{was.name} was read before", *places)
+        if was.links and now.links and was.links != now.links:
+            cause.for_(
+                f"its path led to {', '.join(was.links)}, and leads to {', '.join(now.links)}", *places
+            )
         if was.rows is not None and now.rows is not None:
             if was.rows == now.rows:
                 cause.but(f"as many rows as before ({now.rows:,})", *places)

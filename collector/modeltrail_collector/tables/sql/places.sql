@@ -30,6 +30,10 @@ said AS (
         -- Dagster's asset by the path or URI in its metadata: of others `dataSource` is what holds the dataset
         max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/integration/dagster')
             THEN regexp_replace(value ->> '$.uri', '^file://(localhost)?/', '/') END) AS located,
+        -- Ours by the file itself, which may have another name, or lie behind a symbolic link.
+        max(CASE WHEN key = 'modelTrail_modelArtifact'
+                OR (key = 'dataSource' AND contains(value ->> '$._producer', '/modeltrail/'))
+            THEN url_decode(regexp_extract(value ->> '$.uri', '^file://(/.*)', 1)) END) AS file_path,
         coalesce(bool_or(key IN (
             'modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_registration', 'modelTrail_evaluation'
         )), false) AS has_model_facet
@@ -66,11 +70,14 @@ typed AS (
                 regexp_replace(regexp_extract(located, '^[^:]+://[^/]+'), '^s3[an]:', 's3:'), chr(9),
                 regexp_extract(located, '^[^:]+://[^/]+/(.*?)/?$', 1)
             )]
-        END AS identities,
+        END AS links,
+        CASE WHEN file_path NOT IN ('', name) THEN concat('file', chr(9), file_path) END AS file,
+        CASE WHEN file IS NULL OR coalesce(list_contains(links, file), false) THEN links
+            ELSE list_concat(links, [file]) END AS identities,
         model ->> '$.modelId' AS model_id, model ->> '$.partIds[*]' AS part_ids
     FROM said
 )
-SELECT * REPLACE (
+SELECT * EXCLUDE (links, file) REPLACE (
     -- A registration may know only where the file lies: the digest then stands beside it, in the same run.
     coalesce(fingerprint, CASE WHEN kind = 'model' THEN (
         SELECT min(file.fingerprint) FROM typed AS file

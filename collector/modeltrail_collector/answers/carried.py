@@ -107,7 +107,7 @@ def _sole(run_id: str, uses: Mapping[Name, dict[str, Any]], schemas: _Facets) ->
         return None
     use = uses[places[0]]
     has = frozenset(column_names(schemas.get((run_id, *places[0])))) or used(use)
-    is_told = all(each.get("features") and each.get("labelColumn") for each in uses.values())
+    is_told = all(each.get("features") and labels(each) for each in uses.values())
     is_chosen = use.get("query") or use.get("timeRange")
     taken = frozenset().union(*map(used, uses.values()))
     return places[0] if is_told and taken <= has and not is_chosen else None
@@ -231,9 +231,14 @@ def _shown(columns: Collection[str]) -> str:
 
 
 def used(use: Mapping[str, Any]) -> frozenset[str]:
-    """The columns that a facet `modelTrail_dataUse` says went into a model: features, label, weights."""
-    others = (use.get(name) for name in ("labelColumn", "weightColumn"))
-    return frozenset([*_strings(use.get("features")), *(each for each in others if isinstance(each, str))])
+    """The columns that a facet `modelTrail_dataUse` says went into a model: features, labels, weights."""
+    weight = _strings([use.get("weightColumn")])
+    return frozenset([*_strings(use.get("features")), *labels(use), *weight])
+
+
+def labels(use: Mapping[str, Any]) -> list[str]:
+    """The targets that a facet `modelTrail_dataUse` names: one, or several."""
+    return list(dict.fromkeys(_strings([use.get("labelColumn")]) + _strings(use.get("labelColumns"))))
 
 
 def column_names(schema: Mapping[str, Any] | None) -> list[str]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import described, names, sources
+from modeltrail_collector.answers import carried, described, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.errors import NotFound
@@ -193,7 +193,8 @@ def _data(facts: _Facts) -> list[Row]:
         row["columns"] = [
             {"name": c.get("name"), "type": c.get("type")} for c in columns if isinstance(c, dict)
         ]
-        row["split"] = uses.get(identity, (None, {}))[1].get("split")
+        use = uses.get(identity, (None, {}))[1]
+        row |= {"split": use.get("split"), "labels": carried.labels(use)}
         said = uses.get(identity) or schemas.get(identity) or anything.get(identity)
         answer.append(_fact(said[0], row) if said else row | {"source": None})
     return answer

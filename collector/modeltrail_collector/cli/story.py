@@ -145,13 +145,21 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
             label(row["namespace"], row["name"]),
             row["use"] or "",
             f"{row['rows']:,} rows" if row["rows"] is not None else "",
-            f"{len(row['columns'])} columns" if row["columns"] else "",
+            ", ".join([*_count(row["columns"], "columns"), *_labels(row["labels"])]),
             _split(_object(row["split"])),
             short(row["fingerprint"] or row["version"] or ""),
             learned(row),
         )
         for row in rows
     ]
+
+
+def _count(several: Sequence[object], what: str) -> list[str]:
+    return [f"{len(several)} {what}"] if several else []
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [f"label{'s' if len(names) > 1 else ''} {', '.join(names)}"] if names else []
 
 
 def _split(split: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from modeltrail_collector.answers import carried
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.reports.document import Column, Step, Table, Thing
 from modeltrail_collector.reports.facts import items, place, slice_
@@ -108,7 +109,7 @@ def _which(dossier: Dossier, step: Step, thing: Thing, split: object) -> list[ob
 def data_uses(dossier: Dossier, *roles: str) -> Table:
     """How the inputs were chosen: split, period, query, label."""
     rows = [
-        (row["name"], value.get("labelColumn"), value.get("split"), value.get("timeRange"),
+        (row["name"], ", ".join(carried.labels(value)) or None, value.get("split"), value.get("timeRange"),
          value.get("query"), value.get("asOf"), row["place"])
         for row, value in dossier.about("modelTrail_dataUse")
         if not roles or value.get("role") in roles

@@ -38,6 +38,7 @@ _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "imported", "capture"})
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (
     "labelColumn",
+    "labelColumns",
     "weightColumn",
     "entityKey",
     "asOf",

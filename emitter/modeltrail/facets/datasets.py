@@ -18,6 +18,7 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
         split: `{"strategy", "seed", "fraction", "stratifyBy", "groupBy", "indexSha256", "earlier"}`; where
             rows were chosen of what was left by other choices, these are `earlier`, the first of all first.
         label_column: the target.
+        label_columns: the targets, where there are several.
         features: the columns used.
         weight_column: sample weights.
         entity_key: the column that says whom a row is about.
@@ -36,6 +37,7 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
     capture: Capture
     split: Mapping[str, Any] | None = None
     label_column: str | None = None
+    label_columns: Sequence[str] | None = None
     features: Sequence[str] | None = None
     weight_column: str | None = None
     entity_key: str | None = None

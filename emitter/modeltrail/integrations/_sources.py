@@ -61,12 +61,12 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
     columns = frames.columns(features)  # found once, for all that look at it
     if columns is not None:
         origins.carry(columns, features)
-    table, label = data.labelled(columns or features, labels)
+    table, targets = data.labelled(columns or features, labels)
     view = data.look(table)
     if profiled:
         view = msgspec.structs.replace(view, profile=_profile(view, table))
     origins.carry(view, table)
-    return Source(view, _use(columns if hasattr(features, "columns") else None, label, weights))
+    return Source(view, _use(columns if hasattr(features, "columns") else None, targets, weights))
 
 
 def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputDatasetFacet | None:
@@ -88,7 +88,7 @@ def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> No
     else:
         with contextlib.suppress(TypeError):  # a list
             columns = frames.columns(features) if hasattr(features, "columns") else None
-            _made[matrix] = Source(ref(features), _use(columns, None, weights))
+            _made[matrix] = Source(ref(features), _use(columns, (), weights))
 
 
 def known(matrix: Any) -> Source:
@@ -152,8 +152,9 @@ def is_same(one: Source, other: Source) -> bool:
     return one is other or (len(views) == 2 and len(digests) == 1 and digests != {""})
 
 
-def _use(columns: frames.Columns | None, label: str | None, weights: Any) -> dict[str, Any]:
+def _use(columns: frames.Columns | None, targets: Sequence[str], weights: Any) -> dict[str, Any]:
     names = None if columns is None else list(columns.names)
     weight = None if weights is None else str(getattr(weights, "name", None) or "weight")
-    found = {"label_column": label, "features": names, "weight_column": weight}
+    label = {"label_column": targets[0]} if len(targets) == 1 else {"label_columns": targets or None}
+    found = {**label, "features": names, "weight_column": weight}
     return {name: value for name, value in found.items() if value is not None}

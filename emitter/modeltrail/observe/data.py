@@ -127,8 +127,8 @@ def look(
     )
 
 
-def labelled(features: object, labels: object) -> tuple[object, str | None]:
-    """Features and labels as the table they were cut from, to be looked at; and the label's name, if any.
+def labelled(features: object, labels: object) -> tuple[object, Sequence[str]]:
+    """Features and labels as the table they were cut from, to be looked at; and the labels' names, if any.
 
     Because neither the order of columns nor the container counts, the table of
     `labelled(frame.drop(columns="y"), frame["y"])` has the fingerprint of `frame`. Labels that do not fit the
@@ -136,11 +136,13 @@ def labelled(features: object, labels: object) -> tuple[object, str | None]:
     """
     seen = frames.columns(features)
     label = getattr(labels, "name", None)
-    named = label if isinstance(label, str) and label else None
+    named: Sequence[str] = [label] if isinstance(label, str) and label else []
     truth = frames.columns(labels) if labels is not None else None
+    if truth is not None and hasattr(labels, "columns"):
+        named = list(truth.names)
     if seen is None or truth is None or truth.rows != seen.rows:
         return features, named
-    if named is None and len(truth.names) == 1:
+    if not named and len(truth.names) == 1:
         truth = msgspec.structs.replace(truth, names=("label",))
     table = frames.beside(seen, truth)
     origins.carry(table, features, labels)

@@ -14,6 +14,7 @@ class Use(TypedDict, total=False):
     """How a dataset is used: fields of the facet `modelTrail_dataUse`."""
 
     label_column: str
+    label_columns: Sequence[str]
     features: Sequence[str]
     weight_column: str
     entity_key: str

@@ -125,8 +125,10 @@ def _as_kept(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] 
 
 def _of_file(use: Mapping[str, Any], view: DataView, origin: origins.Origin) -> dict[str, Any]:
     has = {name for name, _ in view.fields}
-    features = [name for name in use.get("features", ()) if name in has]
-    found: dict[str, Any] = {"features": features} if features else {}
+    listed = {
+        key: [name for name in use.get(key, ()) if name in has] for key in ("features", "label_columns")
+    }
+    found: dict[str, Any] = {key: names for key, names in listed.items() if names}
     found |= {name: use[name] for name in ("label_column", "weight_column") if use.get(name) in has}
     if origin.split and len(origin.sources) == 1:
         found["split"] = origin.split

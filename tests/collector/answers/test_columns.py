@@ -110,6 +110,16 @@ def test_what_was_fitted_as_it_is_in_the_file_rules_the_rest_out(fitted) -> None
     assert [("/d/m", ["y"])] == reached(log, "y")
 
 
+def test_each_of_several_labels_went_into_the_model(fitted) -> None:
+    """A model of two outputs learned from both of these columns, and `show` names them as its labels."""
+    tables = {"/d/raw.csv": FILE, "t/train": {"x": 1, "y": 4, "note": 2}}
+    log = fitted(tables, ["x"], labelColumn=None, labelColumns=["y", "note"])
+    for label in ("y", "note"):
+        assert [("/d/m", [label])] == reached(log, label)
+        assert {("label",)} == {tuple(how) for _, how in came_from(log, label)}
+    assert [["y", "note"]] * 2 == [row["labels"] for row in answers.show(log, "/d/m")["data"]]
+
+
 @pytest.mark.parametrize(
     "use", [{"weightColumn": "note"}, {"query": {"text": "SELECT x"}}, {"labelColumn": None}], ids=str
 )

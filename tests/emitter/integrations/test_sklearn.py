@@ -70,6 +70,25 @@ def test_a_fit_says_what_it_learned_from(autolog, told, table):
     assert "modelTrail_featureProfile" in source["inputFacets"]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["income"], {"labelColumn": "income"}),
+        (["income", "bought"], {"labelColumns": ["income", "bought"]}),
+    ],
+)
+def test_labels_are_told_by_their_names_also_where_they_are_several(autolog, told, table, chosen, said):
+    """A frame of labels names them: one is the label, of several outputs each is one."""
+    autolog()
+    with modeltrail.run("train"):
+        LinearRegression().fit(table[["age"]], table[chosen])
+    (source,) = told()[0]["inputs"]
+    use = source["inputFacets"]["modelTrail_dataUse"]
+    assert said | {"features": ["age"]} == {
+        key: use[key] for key in ("labelColumn", "labelColumns", "features") if key in use
+    }
+
+
 def test_two_models_of_a_run_keep_their_parameters(autolog, told, table):
     """Each model of a run has parameters of its own, and so has one that is fitted again from the start."""
     autolog()

@@ -31,8 +31,10 @@ source AS (
             ' ', one ->> '$.type', one ->> '$.subtype'))) AS how
     FROM (FROM stated QUALIFY lineage = max(lineage) OVER (PARTITION BY run_id, to_namespace, to_name))
     UNION ALL
-    SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, [CASE to_column
-            WHEN f.value ->> '$.labelColumn' THEN 'label' WHEN f.value ->> '$.weightColumn' THEN 'weight'
+    SELECT run_id, to_namespace, to_name, to_column, f.namespace, f.name, to_column, [CASE
+            WHEN to_column = f.value ->> '$.labelColumn' THEN 'label'
+            WHEN list_contains(f.value ->> '$.labelColumns[*]', to_column) THEN 'label'
+            WHEN to_column = f.value ->> '$.weightColumn' THEN 'weight'
             ELSE 'feature' END]
     FROM target JOIN near_facets AS f USING (run_id)
     JOIN near_run_datasets AS i ON i.run_id = f.run_id AND (i.namespace, i.name) = (f.namespace, f.name)
@@ -40,8 +42,9 @@ source AS (
         = (target.run_id, 'output', target.namespace, target.name, 'model')
     WHERE target.run_id NOT IN (SELECT run_id FROM stated)
         AND f.key = 'modelTrail_dataUse' AND i.role = 'input' AND i.use = 'train'
-        AND list_contains(list_append(list_append(
-            f.value ->> '$.features[*]', f.value ->> '$.labelColumn'), f.value ->> '$.weightColumn'), to_column)
+        AND list_contains(list_concat(
+            f.value ->> '$.features[*]', f.value ->> '$.labelColumns[*]',
+            [f.value ->> '$.labelColumn', f.value ->> '$.weightColumn']), to_column)
 )
 SELECT s.run_id, s.to_namespace, s.to_name, to_column, s.namespace, s.name, s."column",
     list_sort(list_distinct(flatten(list(how)))) AS how, coalesce(any_value(i.kind), 'dataset') AS kind,

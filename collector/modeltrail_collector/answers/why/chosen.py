@@ -25,12 +25,14 @@ _UNSET: Final = frozenset({None, "null", "deprecated", "warn"})
 
 _USES: Final = {
     "use": "use", "split": "split", "features": "features", "labelColumn": "label column",
-    "weightColumn": "weight column", "entityKey": "entity key", "asOf": "as of", "timeRange": "time range",
-    "query": "query",
+    "labelColumns": "label columns", "weightColumn": "weight column", "entityKey": "entity key",
+    "asOf": "as of", "timeRange": "time range", "query": "query",
 }  # fmt: skip
 """What a run says of how it used data, as fields and as words."""
 
-ABLE: Final = frozenset({"command line", "split", "features", "label column", "weight column"})
+ABLE: Final = frozenset(
+    {"command line", "split", "features", "label column", "label columns", "weight column"}
+)
 """What may change data inside of a run whose files are the same."""
 
 _ROWS: Final = frozenset({"seed", "indexSha256"})

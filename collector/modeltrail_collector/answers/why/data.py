@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from modeltrail_collector.answers import carried
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
@@ -218,8 +219,7 @@ def _features(use: Said | None) -> frozenset[str]:
     told = use.value.get("features") if use else None
     if not isinstance(told, list):
         return frozenset()
-    others = [use.value.get(field) for field in ("labelColumn", "weightColumn")] if use else []
-    return frozenset(name for name in (*told, *others) if isinstance(name, str))
+    return carried.used(use.value) if use else frozenset()
 
 
 def _made_of(lineage: Said | None) -> dict[str, list[Field]]:

@@ -140,15 +140,22 @@ def steps(estimator: Any, source: dict[str, Any], rows: int | None) -> list[dict
     """The fitted transformers, in order, as entries of `modelTrail_featureTransformations`."""
     fitted = getattr(estimator, "best_estimator_", estimator)
     found: list[dict[str, Any]] = []
-    _walk(fitted, "", [source], rows, found)
+    _walk(fitted, "", [source], rows, found, ends=True)
     return found
 
 
-def _walk(part: Any, path: str, before: Inputs, rows: int | None, found: list[dict[str, Any]]) -> Inputs:
-    """Append the transformers of `part`, fed from `before`; returns where its output comes from."""
+def _walk(
+    part: Any, path: str, before: Inputs, rows: int | None, found: list[dict[str, Any]], *, ends: bool = False
+) -> Inputs:
+    """Append the transformers of `part`, fed from `before`; returns where its output comes from.
+
+    What it ends with may be its model; what stands before that transforms, also where it is a model by itself
+    (a `PCA`).
+    """
     if isinstance(getattr(part, "steps", None), list):  # one after the other
-        for name, inner in part.steps:
-            before = _walk(inner, _join(path, name), before, rows, found)
+        for number, (name, inner) in enumerate(part.steps, 1):
+            is_last = ends and number == len(part.steps)
+            before = _walk(inner, _join(path, name), before, rows, found, ends=is_last)
         return before
     if hasattr(part, "transformers_") or hasattr(part, "transformer_list"):  # side by side
         after: Inputs = []
@@ -156,7 +163,7 @@ def _walk(part: Any, path: str, before: Inputs, rows: int | None, found: list[di
             some = _named(columns[0]) if columns else None
             after += _walk(inner, _join(path, name), [_of(each, some) for each in before], rows, found)
         return after
-    if not hasattr(part, "transform") or not hasattr(part, "get_params") or is_model(part):
+    if not hasattr(part, "transform") or not hasattr(part, "get_params") or (ends and is_model(part)):
         return before  # the model itself, "drop" or "passthrough"
     entry = _step(path or type(part).__name__.lower(), part, before, rows)
     found.append(entry)

@@ -15,11 +15,11 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import TruncatedSVD
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, train_test_split
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
@@ -549,3 +549,20 @@ def test_who_interrupts_us_ends_our_run(autolog, told, table, monkeypatch):
         LogisticRegression().fit(table[["age"]], table["bought"])
     assert modeltrail.current_run() is None
     assert 1 == len(told("ABORT")) + len(told("FAIL"))
+
+
+def test_what_stands_before_the_model_of_a_pipeline_is_a_step_also_a_pca(autolog, told, table):
+    """A PCA, a KMeans of a union are steps where they transform; what a pipeline ends with is its model."""
+    autolog()
+    union = FeatureUnion([("pca", PCA(1)), ("groups", KMeans(2))])
+    with modeltrail.run("train"):
+        make_pipeline(StandardScaler(), union, LogisticRegression()).fit(
+            table[["age", "income"]], table["bought"]
+        )
+    with modeltrail.run("reduce"):
+        make_pipeline(StandardScaler(), PCA(1)).fit(table[["age", "income"]])
+    names = [
+        [step["id"] for step in facet(event, "modelTrail_featureTransformations")["steps"]]
+        for event in told()
+    ]
+    assert [["standardscaler", "featureunion__pca", "featureunion__groups"], ["standardscaler"]] == names

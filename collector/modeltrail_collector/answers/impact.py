@@ -37,7 +37,8 @@ def impact(
     """Everything that learned from `DATASET[@VERSION]`, or from data of this fingerprint: an object each.
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
-    runs from the data to it, `since` says from when on. A run has `through`, the names of what it read of
+    runs from the data to it, `since` says from when on: a run from its start, or else from the first that was
+    heard of it. A run has `through`, the names of what it read of
     this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
     or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
     may not say which learned from what. Datasets and models are `possible` that on no way are known to come
@@ -179,7 +180,7 @@ def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: l
     through |= {"recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
-        since = row["started_at"] or row["last_event_at"]
+        since = row["started_at"] or row["first_event_at"]
         known = {"kind": "run", "run_id": row["run_id"], **dict.fromkeys(_OF_RUN)}
         known |= {"since": since, "through": [], "depth": depth}
         runs[row["run_id"]] = known

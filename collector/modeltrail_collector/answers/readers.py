@@ -109,7 +109,7 @@ def _mentioned(db: Database, names: Collection[str]) -> list[Row]:
     found = db.read(
         "mentions",
         """DISTINCT key_namespace, key, role, run_id, namespace, name, version, fingerprint, use, started_at,
-            last_event_at, wrote_at""",
+            first_event_at, last_event_at, wrote_at""",
         keys=names,
         where="""how IN ('name', 'identity', 'loaded')
             AND (role = 'input' OR (role = 'output' AND how = 'name' AND kind = 'model'))""",

@@ -395,3 +395,13 @@ def test_what_reads_only_what_a_job_wrote_over_stands_below_it(make, log_of) -> 
     assert ["└─ job 0", "   └─ data.csv  written over", "      └─ job 1", "         └─ m.joblib"] == [
         line.partition("  1 run")[0] for line in told.splitlines()[1:5]
     ]
+
+
+def test_a_run_that_did_not_tell_its_start_learned_by_the_first_that_is_heard_of_it(make, log_of) -> None:
+    """Of a run with two ends and no start the first one is told, not when it spoke last."""
+    ends = [
+        make.run_event(kind, make.base + timedelta(minutes=n), "late", "train", inputs=[make.dataset("raw")])
+        for n, kind in enumerate(("COMPLETE", "FAIL"))
+    ]
+    (run,) = answers.impact(log_of(ends), "raw")
+    assert f"{make.base:%Y-%m-%dT%H:%M:%S}" == run["since"][:19]

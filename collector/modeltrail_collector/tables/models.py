@@ -27,6 +27,10 @@ GROUP: Final = 4_000
 READS: Final = ("flat", "runs", "run_datasets", "facets", "metrics", "mentions", *BY_MODEL)
 """The tables that `derive` reads."""
 
+_OF_MODELS: Final = """SELECT * EXCLUDE (bucket) FROM facets_all WHERE key IN
+    ('modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_registration', 'modelTrail_training')"""
+_ALL_FACETS: Final = "SELECT * EXCLUDE (bucket) FROM facets_all"
+
 Name = tuple[str, str]
 """Namespace and name."""
 
@@ -60,10 +64,10 @@ def derive(connection: duckdb.DuckDBPyConnection, rows: Rows, runs: set[str] | N
         kept = rows(table, None, () if names is None else buckets)
         connection.execute(f"""CREATE OR REPLACE TEMP TABLE {table}_new AS
             SELECT {_columns(table)} FROM ({kept}) ANTI JOIN touched USING (namespace, name)""")  # noqa: S608
-    for some in _groups(named):
+    for some in groups(named, GROUP):
         fill(connection, "touched", ("namespace", "name"), some)
         attach_relevant(connection, rows, "run_datasets", "runs", "facets", "metrics")
-        insert(connection, "models", "models_new", models_query(connection))
+        insert(connection, "models", "models_new", models_query(connection, _ALL_FACETS))
         fill_changes(connection, "FROM models_new", facets="model_facet")
         insert(connection, "changes", "changes_new", "FROM change")
     return buckets
@@ -125,11 +129,12 @@ def _named(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name] |
     }
 
 
-def _groups(named: Mapping[Name, int]) -> Iterator[list[Name]]:
+def groups(named: Mapping[Name, int], most: int) -> Iterator[list[Name]]:
+    """Names, each with how much there is of it, in groups of no more than so much, or of one name."""
     group: list[Name] = []
     size = 0
     for name, count in named.items():
-        if group and size + count > GROUP:
+        if group and size + count > most:
             yield group
             group, size = [], 0
         group.append(name)
@@ -141,7 +146,7 @@ def _groups(named: Mapping[Name, int]) -> Iterator[list[Name]]:
 def attach_relevant(connection: duckdb.DuckDBPyConnection, rows: Rows, *tables: str) -> None:
     """Make of these tables, as `<table>_all`, what the runs say that speak of the names in `touched`.
 
-    A run speaks of a name also by a digest that the name has. `run_datasets`, if it is asked for, is read.
+    A run speaks of a name also by a digest that the name has.
     """
     names = set(connection.execute("SELECT namespace, name FROM touched").fetchall())
     if len(names) > FEW:
@@ -153,8 +158,6 @@ def attach_relevant(connection: duckdb.DuckDBPyConnection, rows: Rows, *tables: 
     for table, query in near.items():
         connection.execute(f"""CREATE OR REPLACE TEMP VIEW {table}_all AS
             FROM ({query}) SEMI JOIN relevant USING (run_id)""")
-    if "run_datasets" in tables:
-        connection.execute("CREATE OR REPLACE TEMP TABLE run_datasets AS FROM run_datasets_all")
 
 
 def _look_up(connection: duckdb.DuckDBPyConnection, rows: Rows, names: set[Name]) -> set[str]:
@@ -197,14 +200,18 @@ def speaking(
     ).fetchall()
 
 
-def models_query(connection: duckdb.DuckDBPyConnection) -> str:
+def models_query(connection: duckdb.DuckDBPyConnection, facets: str = _OF_MODELS) -> str:
     """The query of the rows of `models` of the names in `touched`.
 
-    `attach_relevant` came before, with `run_datasets`, `runs` and `facets`.
+    `attach_relevant` came before, with `run_datasets`, `runs` and `facets`. What `facets` selects, at least
+    those of models, is in memory from here on, as `model_facet`.
     """
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE model_facet AS SELECT * EXCLUDE (bucket) FROM facets_all"
-    )
+    # Aggregates keep what they are ordered by for each group: a number is a tenth of a time and an id.
+    connection.execute("""CREATE OR REPLACE TEMP TABLE model_output AS
+        SELECT run_id, namespace, name, version, fingerprint AS digest, happened_at, registered_name,
+            registered_version, dense_rank() OVER (ORDER BY happened_at, run_id) AS place
+        FROM run_datasets_all WHERE role = 'output' AND kind = 'model'""")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE model_facet AS {facets}")
     connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS
         SELECT run_id, first_event_at, last_event_at, first_ingested_at, last_ingested_at FROM runs_all""")
     return sql_of("models")

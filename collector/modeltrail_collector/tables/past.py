@@ -24,6 +24,7 @@ from modeltrail_collector.tables.models import (
     Name,
     attach_relevant,
     fill_changes,
+    groups,
     insert,
     models_query,
     speaking,
@@ -37,6 +38,9 @@ READS: Final = ("flat", "runs", "mentions", "models")
 """The tables that say what was under way at a moment, and of which models something was said then."""
 
 _MIXED: Final = "past.unsettled"
+
+_AT_ONCE: Final = 40_000
+"""So many versions are derived in one go: what was said of them is held in memory, some 5 kB of each."""
 
 
 class Moment(msgspec.Struct, frozen=True):
@@ -185,15 +189,17 @@ class Past:
             return
         if models is None or len(models) > FEW:
             done = None
-            self._touch(self._open("models").query(), "true")
+            touched = self._touched(self._open("models").query(), "true")
         else:
             done = done | set(models)
             scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
-            self._touch(self._open("models").query(near), "name IN (FROM wanted)")
-        attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
-        with self._at_once():
-            insert(self._work, "models", "past.models", models_query(self._work))
-            self._work.execute("INSERT INTO past.touched FROM touched")
+            touched = self._touched(self._open("models").query(near), "name IN (FROM wanted)")
+        for some in groups(touched, _AT_ONCE):
+            scan.fill(self._work, "touched", ("namespace", "name"), some)
+            attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
+            with self._at_once():
+                insert(self._work, "models", "past.models", models_query(self._work))
+                self._work.execute("INSERT INTO past.touched FROM touched")
         self._looked_at = done
 
     @contextlib.contextmanager
@@ -207,8 +213,8 @@ class Past:
             raise
         self._work.commit()
 
-    def _touch(self, models: str, wanted: str) -> None:
-        """Fill `touched` with the names that have to be derived and were not yet.
+    def _touched(self, models: str, wanted: str) -> dict[Name, int]:
+        """The names that have to be derived and were not yet, each with how many versions it had then.
 
         `models` is a query of their rows now, `wanted` SQL that is true of a name that is asked for.
         """
@@ -216,7 +222,7 @@ class Past:
             WHERE kind = 'model' AND fingerprint IS NOT NULL""").fetchall()
         alike = speaking(self._work, self._said, "digest", {digest for (digest,) in digests})
         scan.fill(self._work, "alike", ("namespace", "name"), {row[:2] for row in alike})
-        self._work.execute(f"""CREATE OR REPLACE TEMP TABLE touched AS
+        found = self._work.execute(f"""
             WITH models_now AS (FROM ({models})),
             found AS (
                 SELECT namespace, name FROM models_now
@@ -224,7 +230,11 @@ class Past:
                 UNION SELECT namespace, name FROM past.run_datasets WHERE kind = 'model'
                 UNION FROM alike
             )
-            FROM found WHERE {wanted} EXCEPT FROM past.touched""")  # noqa: S608  names and times of ours
+            SELECT namespace, name, count(version)
+            FROM (FROM found WHERE {wanted} EXCEPT FROM past.touched)
+            LEFT JOIN (FROM models_now WHERE {self._moment.begun}) USING (namespace, name)
+            GROUP BY ALL ORDER BY ALL""")  # noqa: S608  times of ours
+        return {(namespace, name): count for namespace, name, count in found.fetchall()}
 
     def _derive_changes(self, models: Collection[Name] | None) -> None:
         """Derive the rows of `changes` of these models, or of all, into `past.changes`."""

@@ -8,20 +8,33 @@
 -- says of itself, counts for that.
 WITH sighting AS (
     SELECT
-        d.*, artifact.value AS artifact, registration.value AS registration,
-        model.value AS model, d.fingerprint AS digest,
-        CASE WHEN training.value IS NULL OR model.value ->> '$.algorithm' IS NULL THEN training.value
-            ELSE json_merge_patch(training.value, json_object(
-                'algorithm', model.value ->> '$.algorithm', 'task', model.value ->> '$.task',
-                'framework', model.value ->> '$.framework', 'frameworkVersion', coalesce(
+        d.*,
+        -- Only what is told of it: a version holds the most of these in memory.
+        artifact.value ->> '$.written' AS written,
+        CASE WHEN artifact.value IS NOT NULL THEN json_object(
+            'digestAlgorithm', artifact.value ->> '$.digestAlgorithm', 'uri', artifact.value ->> '$.uri',
+            'sizeBytes', artifact.value ->> '$.sizeBytes') END AS artifact,
+        registration.value IS NOT NULL AS is_registered,
+        registration.value -> '$.aliases' AS given, coalesce(registration.value ->> '$.stage', '') AS put_into,
+        model.value ->> '$.framework' AS model_framework, model.value ->> '$.task' AS model_task,
+        CASE
+            WHEN training.value IS NULL THEN NULL
+            WHEN model.value ->> '$.algorithm' IS NULL THEN json_object(
+                'algorithm', training.value ->> '$.algorithm', 'task', training.value ->> '$.task',
+                'framework', training.value ->> '$.framework',
+                'frameworkVersion', training.value ->> '$.frameworkVersion')
+            ELSE json_object(
+                'algorithm', model.value ->> '$.algorithm',
+                'task', model.value ->> '$.task', 'framework', model.value ->> '$.framework',
+                'frameworkVersion', coalesce(
                     list_filter(json_extract(training.value, '$.models[*]'),
                         lambda one: one ->> '$.modelId' = model.value ->> '$.modelId')[1] ->> '$.frameworkVersion',
                     CASE WHEN model.value ->> '$.framework' = training.value ->> '$.framework'
                         THEN training.value ->> '$.frameworkVersion' END)
-            ))
+            )
         END AS training,
         runs.first_event_at, runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
-    FROM run_datasets AS d
+    FROM model_output AS d
     LEFT JOIN model_facet AS training
         ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
     LEFT JOIN model_facet AS artifact
@@ -34,57 +47,56 @@ WITH sighting AS (
         ON model.run_id = d.run_id AND model.key = 'modelTrail_model'
         AND model.namespace = d.namespace AND model.name = d.name
     LEFT JOIN run_times AS runs ON runs.run_id = d.run_id
-    WHERE d.role = 'output' AND d.kind = 'model'
 ),
 called AS (
     SELECT *, coalesce(
         registered_version,
         CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
         digest[:12], right(run_id, 12)
-    ) AS said_version, (happened_at, run_id) AS place,
-    training IS NOT NULL AND coalesce(artifact ->> '$.written', '') <> 'false' AS is_made
+    ) AS said_version,
+    training IS NOT NULL AND coalesce(written, '') <> 'false' AS is_made
     FROM sighting
 ),
-placed AS (
-    SELECT *, CASE
-        WHEN digest <> arg_max(digest, place) OVER (PARTITION BY namespace, name, said_version)
-        THEN concat(said_version, '+', digest[:12]) ELSE said_version
-    END AS model_version
-    FROM called
+-- Few are said of several bytes: a window over all would hold everything that was said in memory.
+disputed AS (
+    SELECT namespace, name, said_version, arg_max(digest, place) AS last_digest
+    FROM called GROUP BY ALL HAVING count(DISTINCT digest) > 1
 ),
+-- What is said of a version is said of one content, as far as it says which.
 versioned AS (
-    SELECT *,
-        CASE WHEN digest IS NOT NULL THEN arg_min(run_id, place) FILTER (is_made) OVER same END AS made_by,
-        CASE WHEN digest IS NOT NULL THEN arg_min(training, place) FILTER (is_made) OVER same END AS made_how
-    FROM placed
-    WINDOW same AS (PARTITION BY namespace, name, model_version, digest)
+    SELECT called.*, CASE WHEN digest <> last_digest THEN concat(said_version, '+', digest[:12]) ELSE said_version
+        END AS model_version
+    FROM called LEFT JOIN disputed USING (namespace, name, said_version)
 ),
 maker AS (
-    SELECT digest, arg_min(run_id, (NOT is_made, happened_at, run_id)) AS run_id,
+    SELECT digest, coalesce(arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place)) AS run_id,
         arg_min(training, place) FILTER (is_made) AS training,
-        arg_min(artifact, (happened_at, run_id)) AS artifact,
+        arg_min(artifact, place) AS artifact,
         min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at,
         min(first_ingested_at) AS first_ingested_at, max(last_ingested_at) AS last_ingested_at
-    FROM versioned WHERE digest IS NOT NULL
+    FROM called WHERE digest IS NOT NULL
     GROUP BY digest
 ),
 told AS (
     SELECT
         namespace, name, model_version AS version, any_value(said_version) AS said_version,
-        coalesce(arg_max(coalesce(made_by, maker.run_id), place), arg_min(versioned.run_id, place)) AS run_id,
+        coalesce(
+            arg_min(versioned.run_id, place) FILTER (is_made AND digest IS NOT NULL),
+            any_value(maker.run_id), arg_min(versioned.run_id, place)
+        ) AS run_id,
         arg_max(digest, place) AS digest,
         min(happened_at) AS created_at,
         coalesce(
-            arg_max(coalesce(made_how, maker.training), place),
-            arg_max(versioned.training, place) FILTER (is_made)
+            arg_min(versioned.training, place) FILTER (is_made AND digest IS NOT NULL),
+            any_value(maker.training), arg_max(versioned.training, place) FILTER (is_made)
         ) AS training,
         coalesce(arg_max(versioned.artifact, place), arg_max(maker.artifact, place)) AS artifact,
-        max(model ->> '$.framework') AS framework, max(model ->> '$.task') AS task,
+        max(model_framework) AS framework, max(model_task) AS task,
         max(registered_name) AS registered_name,
-        arg_min(CASE WHEN registration IS NOT NULL THEN versioned.run_id END, place) AS registered_run_id,
-        arg_max(registration -> '$.aliases', place) AS aliases,
-        max(place) FILTER ((registration -> '$.aliases') IS NOT NULL) AS aliased,
-        arg_max(coalesce(registration ->> '$.stage', ''), place) FILTER (registration IS NOT NULL) AS stage,
+        arg_min(versioned.run_id, place) FILTER (is_registered) AS registered_run_id,
+        arg_max(given, place) AS aliases,
+        max(place) FILTER (given IS NOT NULL) AS aliased,
+        arg_max(put_into, place) FILTER (is_registered) AS stage,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
         greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
         least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,

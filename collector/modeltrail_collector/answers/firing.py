@@ -138,7 +138,7 @@ def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
     if isinstance(rule, Forbidden):
         forbidden.fill_reached(db, rule)
     query = f"WITH {sql_of('rule_views')} found AS (\n{body}\n) FROM found ORDER BY ALL"
-    given: dict[str, object] = {"model": "*", "versions": "all", "against": "previous"}
+    given: dict[str, object] = {"model": "*", "versions": "all", "against": "previous", "metric": None}
     given |= {} if isinstance(rule, Sql) else msgspec.structs.asdict(rule)
     given |= {"now": now.isoformat(), "after_s": seconds(rule.after) if isinstance(rule, Stalled) else None}
     used = {name: value for name, value in given.items() if re.search(rf"\${name}\b", query)}

@@ -52,11 +52,17 @@ claimed AS (
     )
     GROUP BY run_id, namespace, name
 ),
+-- A rule about one metric reads no other.
+measured AS (FROM metrics WHERE $metric::VARCHAR IS NULL OR name = $metric),
+telling AS (
+    -- Runs that tell the models apart that they made.
+    SELECT DISTINCT run_id FROM run_datasets WHERE model_id IS NOT NULL
+),
 made AS (
-    -- The models that runs made, and what they call them.
+    -- The models that these made, and what they call them.
     SELECT run_id, namespace, name, max(value ->> '$.modelId') AS model_id,
         max(regexp_replace(value ->> '$.digest', '^[A-Za-z0-9-]+:', '')) AS digest
-    FROM facets
+    FROM facets SEMI JOIN telling USING (run_id)
     WHERE (scope, key) IN (('output', 'modelTrail_model'), ('output_facet', 'modelTrail_modelArtifact'))
     GROUP BY ALL
     HAVING NOT coalesce(bool_or(value ->> '$.written' = 'false'), false)
@@ -72,27 +78,27 @@ called AS (
         list(DISTINCT o.model_id) FILTER (o.digest = v.digest AND o.model_id IS NOT NULL),
         list(DISTINCT m.model_id) FILTER (m.model_id IS NOT NULL AND s.run_id IS NULL)
     ) AS ids
-    FROM version AS v
+    FROM (FROM version SEMI JOIN (FROM measured WHERE model_id IS NOT NULL) USING (run_id)) AS v
     LEFT JOIN made AS o ON o.run_id = v.run_id
     LEFT JOIN of_several AS s ON s.run_id = v.run_id
-    LEFT JOIN (SELECT DISTINCT run_id, model_id FROM metrics WHERE source <> 'evaluation') AS m ON m.run_id = v.run_id
+    LEFT JOIN (SELECT DISTINCT run_id, model_id FROM measured WHERE source <> 'evaluation') AS m ON m.run_id = v.run_id
     GROUP BY ALL
 ),
-figure_by_source AS (
+told_figure AS (
     SELECT namespace, name, version, metric, dataset, split, slice, value, run_id, source, happened_at, step
     FROM (
         SELECT v.*, m.name AS metric, m.* EXCLUDE (bucket, name, run_id), m.run_id AS run_id
-        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m ON m.model_digest = v.digest
+        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN measured AS m ON m.model_digest = v.digest
         LEFT JOIN claimed AS c ON (c.run_id, c.namespace, c.name) = (m.run_id, v.namespace, v.name)
         WHERE source = 'evaluation' AND (c.versions IS NULL OR list_contains(c.versions, v.version))
         UNION ALL
         SELECT v.*, m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
-        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN metrics AS m
+        FROM (SELECT namespace, name, version, digest FROM version) AS v JOIN measured AS m
             ON (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version)
         WHERE source = 'evaluation' AND (m.model_digest IS NULL OR v.digest IS NULL)
         UNION ALL
         SELECT v.* EXCLUDE (run_id), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
-        FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN metrics AS m ON m.run_id = v.run_id
+        FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN measured AS m ON m.run_id = v.run_id
         LEFT JOIN called AS c ON (c.namespace, c.name, c.version) = (v.namespace, v.name, v.version)
         LEFT JOIN of_several AS s ON s.run_id = m.run_id
         -- As `own.figures`.
@@ -100,13 +106,16 @@ figure_by_source AS (
             AND CASE WHEN m.model_id IS NULL THEN s.run_id IS NULL ELSE c.ids = [m.model_id] END
     )
     WHERE value IS NOT NULL
+),
+figure_by_source AS (
+    FROM told_figure
     QUALIFY row_number() OVER (
         PARTITION BY namespace, name, version, metric, dataset, split, slice, source = 'evaluation'
         ORDER BY source DESC, happened_at DESC, step DESC, run_id) = 1
 ),
 figure AS (
     SELECT namespace, name, version, metric, dataset, split, slice, value, run_id
-    FROM figure_by_source
+    FROM told_figure
     QUALIFY row_number() OVER (
         PARTITION BY namespace, name, version, metric, dataset, split, slice
         ORDER BY source DESC, happened_at DESC, step DESC, run_id) = 1

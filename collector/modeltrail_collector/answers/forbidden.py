@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.impact import walk
+from modeltrail_collector.answers.places import Places
 from modeltrail_collector.answers.readers import Thing
 from modeltrail_collector.answers.rules import Forbidden
 from modeltrail_collector.answers.trace import trails
@@ -73,7 +74,7 @@ def _traced(db: Database, candidates: list[Row]) -> Iterator[tuple[Row, dict[str
 
 def _trails(db: Database, some: list[Row]) -> list[dict[str, Any]]:
     """Their traces; what is too large together is traced in halves."""
-    trees = trails(db, some)
+    trees = trails(db, some, Places(db))
     if len(some) <= _SHARING or not any(_is_cut(tree, "size") for tree in trees):
         return trees
     half = len(some) // 2

@@ -9,11 +9,11 @@ from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import with_endpoints
 from modeltrail_collector.answers.places import (
     Key,
+    Places,
     apart,
     edges,
     key_of,
     models_of,
-    placed,
     unused,
 )
 from modeltrail_collector.answers.readers import Thing, by_time, readers
@@ -82,6 +82,7 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
     Of a run neither the job is told nor its state.
     """
     found: list[Row] = []
+    places = Places(db)
     runs: dict[str, Row] = {}
     told: dict[tuple[str, str, str | None], Row] = {
         (thing.namespace, thing.name, thing.run_id): {"possible": False} for thing in level
@@ -89,11 +90,11 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
     for depth in range(1, deepest + 1):
         if not level:
             break
-        reached = readers(db, level)
+        reached = readers(db, level, places)
         for row, thing in reached:
             _tell_run(row, thing, depth, runs, found)
         level = []
-        for thing, row in _outputs(db, reached):
+        for thing, row in _outputs(db, reached, places):
             known = told.setdefault((thing.namespace, thing.name, thing.run_id), row)
             if known is row:
                 row["depth"] = depth
@@ -189,7 +190,7 @@ def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: l
         known["through"].append(through)
 
 
-def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing, Row]]:
+def _outputs(db: Database, reached: list[tuple[Row, Thing]], places: Places) -> list[tuple[Thing, Row]]:
     """What the runs made of what they read: along their edges; a model under all of its names."""
     columns: dict[tuple[str, str, str], frozenset[str] | None] = {}
     for row, thing in reached:
@@ -202,7 +203,7 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     asked = any(each is not None for each in columns.values())
     said = carried.said_of_columns(db, runs.keys()) if asked else carried.Said()
     made: list[tuple[Thing, Row]] = []
-    for row in _made_of(db, columns.keys(), runs):
+    for row in _made_of(db, columns.keys(), runs, places):
         read = (row["read_namespace"], row["read_name"])
         came = carried.columns(said, row, read, columns[row["run_id"], *read])
         row["possible"] = row["possible"] or (row["run_id"], *read) not in sure
@@ -211,9 +212,9 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]]) -> list[tuple[Thing
     return made
 
 
-def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row]) -> list[Row]:
+def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], places: Places) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
-    rows = placed(db, runs.keys())
+    rows = places.of(runs)
     outputs = {key_of(row): row for row in rows if row["role"] == "output"}
     copies: dict[tuple[str, str], list[Row]] = {}
     for row in outputs.values():

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name, key_of, names_of
+from modeltrail_collector.answers.places import Key, Name, Places, key_of, names_of
 from modeltrail_collector.answers.trace import Node, find_writers
 
 
@@ -41,7 +41,7 @@ class Thing(msgspec.Struct):
         }
 
 
-def readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
+def readers(db: Database, things: list[Thing], places: Places) -> list[tuple[Row, Thing]]:
     """The inputs of runs that are one of these things, each with one that it is.
 
     An input is a row of what the run says of it, with the times of the run; `recorded` is false where a
@@ -59,7 +59,7 @@ def readers(db: Database, things: list[Thing]) -> list[tuple[Row, Thing]]:
         for thing in by_name[row["called"]].candidates(row)
     ]
     untold = {key_of(row) for row, _, is_content in pairs if is_content is None}
-    writers = _writers(db, [row for row in rows if key_of(row) in untold])
+    writers = _writers(db, [row for row in rows if key_of(row) in untold], places)
     found = []
     for row, thing, is_content in pairs:
         is_read = _is_written(row, thing, writers.get(key_of(row))) if is_content is None else is_content
@@ -122,7 +122,7 @@ def by_time(text: str | None) -> tuple[bool, str]:
     return text is None, text or ""
 
 
-def _writers(db: Database, rows: Iterable[Row]) -> dict[Key, str]:
+def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[Key, str]:
     """The run that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[Key, Node] = {}
     for row in rows:
@@ -130,7 +130,7 @@ def _writers(db: Database, rows: Iterable[Row]) -> dict[Key, str]:
         before = row["started_at"] or row["last_event_at"]
         node = nodes.setdefault(key_of(row), Node(**known, reader=row["run_id"], before=before))
         node.symlinks = [*node.symlinks, row["called"]]
-    find_writers(db, list(nodes.values()))
+    find_writers(db, list(nodes.values()), places)
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
 
 

@@ -16,7 +16,6 @@ from modeltrail_collector.answers.places import (
     apart,
     models_of,
     names_of,
-    placed,
     replaced,
 )
 from modeltrail_collector.errors import NotFound
@@ -98,10 +97,10 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     column.
     """
     with opened(of) as db:
-        root, level = _root(db, text)
+        places = Places(db)
+        root, level = _root(db, text, places)
         for node in (root, *level):
             node.column = column
-        places = Places(db)
         followed = _followed(db, level, places, possible=True)
         _find_runs(db, [root, *followed], places)
         told = _plain(root)
@@ -120,7 +119,9 @@ def _check_column(db: Database, text: str, node: Node) -> None:
         carried.check_learned(db, node.column, text, node.run["run_id"])
 
 
-def trails(db: Database, models: list[Row], *, possible: bool = False) -> list[dict[str, Any]]:
+def trails(
+    db: Database, models: list[Row], places: Places, *, possible: bool = False
+) -> list[dict[str, Any]]:
     """The tree of each model version (row of `models`), from the run on that made it.
 
     Of the runs below it only the id is told, and when they started and wrote; what is only possible where
@@ -130,7 +131,7 @@ def trails(db: Database, models: list[Row], *, possible: bool = False) -> list[d
     roots = [_made(model, runs.get(model["run_id"])) for model in models]
     for number, root in enumerate(roots):
         root.tree = number
-    _followed(db, roots, Places(db), possible=possible)
+    _followed(db, roots, places, possible=possible)
     return [_plain(root) for root in roots]
 
 
@@ -140,8 +141,9 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
     written: list[Node] = []
     left = THINGS
     for depth in range(DEPTH + 1):
-        find_writers(db, [node for node in level if node.run is None])
+        find_writers(db, [node for node in level if node.run is None], places)
         found = [node for node in level if node.run is not None]
+        places.of(node.run["run_id"] for node in found if node.run)  # at once for all that follows
         _find_own(found, places)
         fresh = [node for node in found if not _is_told(node, told)]
         written += found
@@ -164,7 +166,7 @@ def _is_unheard_of(node: Node) -> bool:
     return node.namespace == IN_MEMORY and node.run is None
 
 
-def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
+def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
     """What is meant, and where the way back from it begins: at itself, or at what is in force there."""
     for in_full in (True, False):
         if model := names.find_model(db, text, in_full=in_full):
@@ -175,7 +177,7 @@ def _root(db: Database, text: str) -> tuple[Node, list[Node]]:
             node = Node(dataset["namespace"], dataset["name"], dataset["kind"])
             found = deployments(db, node.name) if node.kind == "endpoint" else []
             if not found:
-                find_writers(db, [node])
+                find_writers(db, [node], places)
                 if node.run is None:
                     node.symlinks = _as_read(db, node)
                 return node, [node]
@@ -261,14 +263,14 @@ def _is_told(node: Node, told: set[tuple[int | str | None, ...]]) -> bool:
     return node.repeated
 
 
-def find_writers(db: Database, nodes: list[Node]) -> None:
+def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
     """Set the run that wrote each node, where the log knows one: its id, when it started and wrote."""
     if not nodes:
         return
     called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
     written = sources.writers(db, {name for several in called for name in several})
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
-    over = replaced(placed(db, own))
+    over = replaced(places.of(own))
     for node, several in zip(nodes, called, strict=True):
         at = next((name for name in several if name in written), several[0])
         candidates = written.get(at, [])

@@ -14,6 +14,7 @@ import msgspec
 
 from modeltrail_collector.answers import carried
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.answers.places import names_of
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
@@ -127,13 +128,19 @@ def files_of(before: tuple[Story, str], after: tuple[Story, str]) -> list[Pair]:
     """The files that two runs read, each a story and a run id of it, side by side."""
     old, new = (
         [
-            _read(story, {"run_id": run_id}, row | {"run": None, "possible": False}, 1)
+            _read(
+                story, {"run_id": run_id}, row | {"run": None, "possible": False, "symlinks": _links(row)}, 1
+            )
             for row in story.datasets.get(run_id, ())
             if (row["role"], row["kind"]) == ("input", "dataset") and row["namespace"] != IN_MEMORY
         ]
         for story, run_id in (before, after)
     )
     return [_pair(was, now) for was, now in pairing.datasets(old, new)]
+
+
+def _links(row: Row) -> list[dict[str, str]]:
+    return [{"namespace": namespace, "name": name} for namespace, name in names_of(row["identities"])]
 
 
 def roots(pair: Pair) -> list[Pair]:

@@ -9,6 +9,7 @@ import msgspec
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.places import Places
 from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -191,7 +192,8 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
     models = [before, after]
     makers = [model["run_id"] for model in models]
-    trees = trails(db, models, possible=True)
+    places = Places(db)
+    trees = trails(db, models, places, possible=True)
     figures = [_figures(db, model, runs) for model, runs in zip(models, judging(db, models), strict=True)]
     wanted = {*makers, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
@@ -200,7 +202,7 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     known = runs_of(db, wanted)
     for run in behind:
         run.update(known[run["run_id"]])
-    runs, datasets, params = _said(db, wanted), _datasets(db, wanted), _params(db, makers)
+    runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, makers)
     index: dict[tuple[str | None, ...], Said] = {}
     old, new = (
         _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows))
@@ -258,10 +260,10 @@ def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
     return found
 
 
-def _datasets(db: Database, runs: set[str]) -> dict[str, list[Row]]:
+def _datasets(places: Places, runs: set[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
-    columns = "run_id, role, namespace, name, version, fingerprint, use, rows, kind"
-    for row in db.read("run_datasets", columns, runs=runs, then="ORDER BY ALL"):
+    columns = ("role", "namespace", "name")
+    for row in sorted(places.of(runs), key=lambda row: [row[column] for column in columns]):
         found[row["run_id"]].append(row)
     return found
 

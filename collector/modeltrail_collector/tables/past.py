@@ -39,7 +39,7 @@ READS: Final = ("flat", "runs", "mentions", "models")
 
 _MIXED: Final = "past.unsettled"
 
-_AT_ONCE: Final = 40_000
+_AT_ONCE: Final = 25_000
 """So many versions are derived in one go: what was said of them is held in memory, some 5 kB of each."""
 
 
@@ -194,11 +194,13 @@ class Past:
             done = done | set(models)
             scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
             touched = self._touched(self._open("models").query(near), "name IN (FROM wanted)")
+        scan.fill(self._work, "touched", ("namespace", "name"), touched)
+        attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
+        query = models_query(self._work)
         for some in groups(touched, _AT_ONCE):
             scan.fill(self._work, "touched", ("namespace", "name"), some)
-            attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
             with self._at_once():
-                insert(self._work, "models", "past.models", models_query(self._work))
+                insert(self._work, "models", "past.models", query)
                 self._work.execute("INSERT INTO past.touched FROM touched")
         self._looked_at = done
 

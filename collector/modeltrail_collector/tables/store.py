@@ -116,18 +116,23 @@ class TableStore(msgspec.Struct, frozen=True):
         self, name: str, schema: pa.Schema, rows: pa.RecordBatchReader, set_marks: Mapping[str, int]
     ) -> None:
         """Make a table that is not there, with rows and marks, in one commit. Raises as `append`."""
-        with committing(self.uri(name)):
-            write_deltalake(
-                self.uri(name),
-                rows,
-                mode="error",
-                partition_by=[schema.names[0]],
-                configuration=PROPERTIES,
-                storage_options=self.options,
-                target_file_size=FILE_BYTES,
-                writer_properties=WRITER,
-                commit_properties=_commit(set_marks),
-            )
+        try:
+            with committing(self.uri(name)):
+                write_deltalake(
+                    self.uri(name),
+                    rows,
+                    mode="error",
+                    partition_by=[schema.names[0]],
+                    configuration=PROPERTIES,
+                    storage_options=self.options,
+                    target_file_size=FILE_BYTES,
+                    writer_properties=WRITER,
+                    commit_properties=_commit(set_marks),
+                )
+        except TableDamaged as error:
+            if self.open(name) is None:
+                raise
+            raise Outrun(f"table {self.uri(name)} was made by another process") from error
 
     def open_or_create(self, name: str, schema: pa.Schema) -> DeltaTable:
         """The newest version of a table, made empty where there is none."""

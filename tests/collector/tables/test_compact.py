@@ -583,3 +583,13 @@ def test_what_concerns_no_model_is_derived_once(make, log) -> None:
         compact(log)
         newest = table_store(log).open("runs").history(1)[0]
         assert 1 == newest["operationMetrics"]["num_added_rows"]
+
+
+def test_a_table_that_another_made_meanwhile_is_no_damage(tmp_path: Path) -> None:
+    """Who finds a table made by another process that it was about to make starts again."""
+    tables = store.TableStore(str(tmp_path))
+    nothing = FLAT.empty_table().to_reader
+    tables.create_with("flat", FLAT, nothing(), {"p": 1})
+    with pytest.raises(store.Outrun, match="another process"):
+        tables.create_with("flat", FLAT, nothing(), {"p": 2})
+    assert 1 == tables.open("flat").transaction_version("p")

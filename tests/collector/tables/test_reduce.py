@@ -330,11 +330,11 @@ def test_broken_facets_break_nothing(make, reduced) -> None:
 )
 def test_an_asset_of_dagster_is_the_file_whose_path_it_tells(make, reduced, uri, identity) -> None:
     """Its `dataSource` is another name of it, where that is an absolute path; of others it is not."""
-    source = make.facet("dataSource", uri=uri)
-    dagsters = source | {
-        "_producer": "https://github.com/OpenLineage/OpenLineage/tree/0.2.1/integration/dagster"
-    }
-    outputs = [make.dataset("asset", dataSource=dagsters), make.dataset("table", dataSource=source)]
+    theirs = "https://github.com/OpenLineage/OpenLineage/tree/0.2.1/integration"
+    outputs = [
+        make.dataset(name, dataSource=make.facet("dataSource", uri=uri) | {"_producer": f"{theirs}/{whose}"})
+        for name, whose in (("asset", "dagster"), ("table", "spark"))
+    ]
     tables = reduced(make.entries([make.run_event("COMPLETE", make.base, "r", "j", outputs=outputs)]))
     found = {row["name"]: row["identities"] for row in tables["run_datasets"]}
     assert {"asset": [identity] if identity else None, "table": None} == found
@@ -439,3 +439,23 @@ def test_versions_of_datasets(make, reduced) -> None:
         "churn": "model",
         "churn-api": "endpoint",
     } == kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "uri", "others"),
+    [
+        ("/data/current/d.csv", "file:///data/2026-11/d.csv", ["file\t/data/2026-11/d.csv"]),
+        ("/data/a b.csv", "file:///data/a%20b.csv", None),
+        ("customers", "file:///data/c.csv", ["file\t/data/c.csv"]),
+        ("raw/d.csv", "s3://bucket/raw/d.csv", None),
+    ],
+)
+def test_the_file_of_what_goes_by_another_name_is_a_name_of_it(make, reduced, name, uri, others) -> None:
+    """Our `dataSource` and `modelTrail_modelArtifact` tell it; its own name is no other one."""
+    outputs = [
+        make.dataset(name, dataSource=make.facet("dataSource", uri=uri)),
+        make.dataset(name + "/m", outputFacets__modelTrail_modelArtifact=make.facet("a", uri=uri + "/m")),
+    ]
+    tables = reduced(make.entries([make.run_event("COMPLETE", make.base, "r", "j", outputs=outputs)]))
+    found = {row["name"]: row["identities"] for row in tables["run_datasets"]}
+    assert {name: others, name + "/m": others and [others[0] + "/m"]} == found

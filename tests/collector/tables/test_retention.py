@@ -99,6 +99,11 @@ def old(make, log):
         event["inputs"], event["outputs"] = [], event["outputs"][:1]
         for output in event["outputs"]:
             output["name"] += "-unused"
+            artifact = output["outputFacets"]["modelTrail_modelArtifact"]
+            output["outputFacets"]["modelTrail_modelArtifact"] = {
+                **artifact,
+                "uri": artifact["uri"] + "-unused",
+            }
     lonely = make.run_event("COMPLETE", make.base, make.uuid7(make.base, 950), "lonely")
     job = {"eventTime": make.base.isoformat(), "job": {"namespace": "n", "name": "j", "facets": {}}}
     more = make.entries([*unused, lonely, job], start=12)

@@ -6,7 +6,12 @@
 -- runs that speak of it lie, or of another version that took its alias. Of a run that trained several models the
 -- facet `modelTrail_training` tells of the last one; what it says of another one by its `modelId`, and what that
 -- says of itself, counts for that.
-WITH sighting AS (
+WITH named AS (FROM model_output SEMI JOIN touched USING (namespace, name)),
+put_out AS (
+    FROM named UNION ALL
+    (FROM model_output SEMI JOIN named USING (digest) ANTI JOIN touched USING (namespace, name))
+),
+sighting AS (
     SELECT
         d.*,
         -- Only what is told of it: a version holds the most of these in memory.
@@ -34,7 +39,7 @@ WITH sighting AS (
             )
         END AS training,
         runs.first_event_at, runs.last_event_at, runs.first_ingested_at, runs.last_ingested_at
-    FROM model_output AS d
+    FROM put_out AS d
     LEFT JOIN model_facet AS training
         ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
     LEFT JOIN model_facet AS artifact
@@ -57,16 +62,17 @@ called AS (
     training IS NOT NULL AND coalesce(written, '') <> 'false' AS is_made
     FROM sighting
 ),
+own AS (FROM called SEMI JOIN touched USING (namespace, name)),
 -- Few are said of several bytes: a window over all would hold everything that was said in memory.
 disputed AS (
     SELECT namespace, name, said_version, arg_max(digest, place) AS last_digest
-    FROM called GROUP BY ALL HAVING count(DISTINCT digest) > 1
+    FROM own GROUP BY ALL HAVING count(DISTINCT digest) > 1
 ),
 -- What is said of a version is said of one content, as far as it says which.
 versioned AS (
-    SELECT called.*, CASE WHEN digest <> last_digest THEN concat(said_version, '+', digest[:12]) ELSE said_version
+    SELECT own.*, CASE WHEN digest <> last_digest THEN concat(said_version, '+', digest[:12]) ELSE said_version
         END AS model_version
-    FROM called LEFT JOIN disputed USING (namespace, name, said_version)
+    FROM own LEFT JOIN disputed USING (namespace, name, said_version)
 ),
 maker AS (
     SELECT digest, coalesce(arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place)) AS run_id,
@@ -103,7 +109,6 @@ told AS (
         greatest(max(versioned.last_ingested_at), max(maker.last_ingested_at)) AS last_ingested_at
     FROM versioned
     LEFT JOIN maker USING (digest)
-    WHERE (namespace, name) IN (SELECT (namespace, name) FROM touched)
     GROUP BY namespace, name, model_version
 ),
 given AS (

@@ -178,10 +178,10 @@ def test_features_and_labels_are_the_table_they_were_cut_from():
     """`labelled` of a frame's features and its label column has the fingerprint of the frame."""
     df = frame().drop(columns="nested")
     table, label = data.labelled(df.drop(columns="whole"), df["whole"])
-    assert ("whole", fingerprint(df), 5) == (label, fingerprint(table), data.look(table).rows)
+    assert (["whole"], fingerprint(df), 5) == (label, fingerprint(table), data.look(table).rows)
     assert set(df.columns) == set(data.profile(table).columns)
     unnamed, nothing = data.labelled(np.zeros((3, 2)), np.array([0, 1, 0]))
-    assert (None, ("0", "1", "label")) == (nothing, tuple(name for name, _ in data.look(unnamed).fields))
+    assert ([], ("0", "1", "label")) == (nothing, tuple(name for name, _ in data.look(unnamed).fields))
 
 
 def test_labels_that_do_not_fit_are_left_out():

@@ -155,6 +155,8 @@ def test_watching_it_follows_the_log_and_outlasts_the_backend(tmp_path: Path) ->
         wait_for(lambda: len(first.got) == 12)
         must_be_there(first, told)
         wait_for(lambda: "ok" == json.loads(shown("health")).get("status"))
+        process.terminate()  # killed, it would send again what it sent last
+        process.wait(60)
     with running(log, first, *options) as process:
         told = tell(log, 2, first=4)
         wait_for(lambda: re.search(r"relay_failures_total [1-9]", shown()))

@@ -115,10 +115,11 @@ def test_each_end_is_the_programs_own_and_is_told(launch, inbox, log, code, end)
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_what_was_put_out_last_is_told_of_a_program_that_ends_itself(launch, inbox, log, end):
     """A model that is saved right before `os._exit` or a kill is in the last event of the run."""
-    save = "open('m.bin', 'wb').write(b'weights'); run.output_model('m.bin')\n"
+    save = "for n in b'ab':\n    open('m.bin', 'wb').write(bytes([n])); run.output_model('m.bin')\n"
     ran = launch(RECORD + save + end)
-    outputs = inbox(log)[-1]["outputs"]
-    assert ["m.bin"] == [Path(output["name"]).name for output in outputs]
+    (output,) = inbox(log)[-1]["outputs"]
+    told = output["outputFacets"]["modelTrail_modelArtifact"]
+    assert ("m.bin", hashlib.sha256(b"b").hexdigest()) == (Path(output["name"]).name, told["digest"])
     assert ("without the end of Python" in ran.stderr) == (ran.returncode == 0)
 
 

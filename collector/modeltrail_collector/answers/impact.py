@@ -121,14 +121,15 @@ def _start(
         table = "run_datasets"
     else:
         db.attach("mentions", keys=[name["name"]])
-        runs = db.rows("SELECT DISTINCT run_id FROM near_mentions WHERE how = 'name'")
+        runs = db.rows("SELECT DISTINCT run_id FROM near_mentions WHERE how IN ('name', 'identity')")
         db.attach("run_datasets", runs=[row["run_id"] for row in runs])
         table = "near_run_datasets"
     rows = db.rows(
         f"""SELECT DISTINCT namespace, name, version, fingerprint, identities,
             CASE WHEN role = 'output' THEN run_id END AS run_id
         FROM {table}
-        WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name))
+        WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name)
+                OR list_contains(identities, concat($namespace, chr(9), $name)))
             AND ($version IS NULL OR version = $version
                 OR (length($version) >= $digits AND starts_with(fingerprint, $version)))
             AND ($fingerprint IS NULL OR starts_with(fingerprint, $fingerprint))

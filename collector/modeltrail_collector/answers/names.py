@@ -39,11 +39,12 @@ _BY_STEM: Final = r"""(registered_name IS NULL
 """`churn` for churn.joblib: a registered model has a name, and a dot in it begins no ending."""
 _DIGEST: Final = re.compile("[0-9a-f]{6,}")
 
+_IDENTITY: Final = 5
 _ALSO_CALLED: Final = """$text IN (key, concat(key_namespace, '/', key), concat(key_namespace, ':', key))
     OR (key_namespace = 'file' AND key IN ($path, $real_path))"""
 _REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
 _MENTIONED: Final = f"""CASE WHEN how IN ('name', 'registered') THEN {_IN_FULL.format(registered=_REGISTERED)}
-    WHEN how = 'identity' AND ({_ALSO_CALLED}) THEN 5 END"""
+    WHEN how = 'identity' AND ({_ALSO_CALLED}) THEN {_IDENTITY} END"""
 _OF_MODELS: Final = (
     _IN_FULL.format(registered="registered_name"),
     f"CASE WHEN {_BY_END.format(name='name')} THEN 6 END",
@@ -56,7 +57,6 @@ _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
     OR (length($version) >= {_VERSION_DIGITS} AND starts_with(digest, $version)))"""
 
 _Name = tuple[str, str]
-_ANY: Final[frozenset[str]] = frozenset()
 
 
 def model(db: Database, text: str) -> Row:
@@ -84,10 +84,13 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
     Raises NotFound when more than one name fits.
     """
     for name, version in _readings(text):
-        models = _called(db, name)
+        models, files = _called(db, name)
         if not in_full:  # a name that is known, and lacks this version, is no end of another
-            models = {} if models else dict.fromkeys(_like(db, name), _ANY)
-        if found := _newest(db, models, name, version):
+            models = [] if models else _like(db, name)
+        found = _newest(db, models, name, version)
+        if in_full and not models:
+            found = _lying_there(db, files, version)
+        if found:
             return one_name(text, found)
     return None
 
@@ -96,8 +99,9 @@ def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
     if not in_full:
         return one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
+    is_file = "how = 'identity' AND kind IS DISTINCT FROM 'model'"
     namespace, name = (
-        f"CASE how WHEN 'identity' THEN {key} ELSE {column} END AS {column}"
+        f"CASE WHEN {is_file} THEN {key} ELSE {column} END AS {column}"
         for key, column in (("key_namespace", "namespace"), ("key", "name"))
     )
     found = db.read(
@@ -157,8 +161,8 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
     return [(name, version), (text, None)] if at and name and version else [(text, None)]
 
 
-def _called(db: Database, text: str) -> dict[_Name, frozenset[str]]:
-    """The models that are called so in full, each with which versions: by digest, none means all."""
+def _called(db: Database, text: str) -> tuple[list[_Name], dict[_Name, set[str]]]:
+    """The models that are called so in full; or else those whose file is, with the digests that lay there."""
     found = db.read(
         "mentions",
         f"""DISTINCT namespace, name, {_MENTIONED} AS tier,
@@ -167,11 +171,28 @@ def _called(db: Database, text: str) -> dict[_Name, frozenset[str]]:
         where=f"kind = 'model' AND ({_MENTIONED}) IS NOT NULL",
         **_spellings(text),
     )
-    called: dict[_Name, frozenset[str]] = {}
-    for row in _best(found):
-        digests = {row["digest"]} - {None}
-        called[row["namespace"], row["name"]] = called.get((row["namespace"], row["name"]), _ANY) | digests
-    return called
+    called: dict[_Name, set[str]] = {}
+    for row in (best := _best(found)):
+        called.setdefault((row["namespace"], row["name"]), set()).update({row["digest"]} - {None})
+    is_file = any(row["tier"] == _IDENTITY for row in best)
+    return ([], called) if is_file else (list(called), {})
+
+
+def _lying_there(db: Database, files: Mapping[_Name, set[str]], version: str | None) -> list[Row]:
+    """Of each of these models the newest version that lay there, by its digest where that was told."""
+    found: dict[_Name, Row] = {}
+    for row in db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=files.keys(),
+        where=_IS_VERSION,
+        then="ORDER BY created_at DESC, version DESC",
+        version=version,
+    ):
+        name = (row["namespace"], row["name"])
+        if name in files and (not files[name] or row["digest"] in files[name]):
+            found.setdefault(name, row)
+    return list(found.values())
 
 
 def _like(db: Database, text: str) -> list[_Name]:
@@ -189,34 +210,26 @@ def _like(db: Database, text: str) -> list[_Name]:
     return []
 
 
-def _newest(
-    db: Database, models: Mapping[_Name, frozenset[str]], text: str, version: str | None
-) -> list[Row]:
+def _newest(db: Database, models: list[_Name], text: str, version: str | None) -> list[Row]:
     """The version of each written last, or the one that is meant; of models called by a digest that one.
 
     A name that only says where a registered one's file lies is left out.
     """
-    digests = frozenset().union(*models.values())
     found = db.read(
         "models",
         "* EXCLUDE (bucket)",
-        models=models.keys(),
-        where=f"""{_IS_VERSION} AND (list_contains($digests, digest)
-            OR coalesce({", ".join(_OF_MODELS)}) IS NOT NULL)""",
+        models=models,
+        where=f"{_IS_VERSION} AND coalesce({', '.join(_OF_MODELS)}) IS NOT NULL",
         then="""QUALIFY row_number() OVER (
                 PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
             ORDER BY created_at DESC, version DESC""",
         version=version,
-        digests=sorted(digests),
         **_spellings(text),
     )
-    rows = [row for row in found if (row["namespace"], row["name"]) in models]
+    rows = [row for row in found if (row["namespace"], row["name"]) in set(models)]
     if version in {None, "latest"}:
         rows = [
-            row
-            if row["digest"] in digests or (row["digest"] or "").startswith(text)
-            else written_last(db, row) or row
-            for row in rows
+            row if (row["digest"] or "").startswith(text) else written_last(db, row) or row for row in rows
         ]
     registered = {row["digest"] for row in rows if row["registered_name"]}
     return [row for row in rows if row["registered_name"] or row["digest"] not in registered] or rows
@@ -268,8 +281,9 @@ def one_name(text: str, found: list[Row]) -> Row:
 def unknown_model(db: Database, text: str) -> str:
     """What to say where no model is called so."""
     for name, version in _readings(text):
-        if version and (models := _called(db, name) or _like(db, name)):
-            known = db.read("models", "version", models=[*models], then="ORDER BY created_at DESC")
+        models, files = _called(db, name)
+        if version and (models := models or list(files) or _like(db, name)):
+            known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     keep_versions(db)

@@ -35,9 +35,10 @@ class Places:
         """What `placed` says of these runs."""
         wanted = sorted(set(runs))
         if fresh := [run_id for run_id in wanted if run_id not in self._known]:
-            self._known |= {run_id: [] for run_id in fresh}
+            found: dict[str, list[Row]] = {run_id: [] for run_id in fresh}
             for row in placed(self._db, fresh):
-                self._known[row["run_id"]].append(row)
+                found[row["run_id"]].append(row)
+            self._known |= found
         return [row for run_id in wanted for row in self._known[run_id]]
 
 

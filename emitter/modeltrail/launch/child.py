@@ -78,7 +78,7 @@ class Story:
             self.write()
 
     def _write_at_once(self) -> bool:
-        put_out, now = len(self._run.facts.outputs) + len(self._run.facts.models), time.monotonic()
+        put_out, now = self._run.facts.put_out, time.monotonic()
         if put_out == self._put_out or self._spent_at_once > _AT_ONCE_S * (1 + now - self._began):
             return False
         self._put_out = put_out

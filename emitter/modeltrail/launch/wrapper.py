@@ -215,7 +215,7 @@ class _Wrapper:
         elif (state / "problem").exists():
             problem = (state / "problem").read_text(encoding="utf-8")
             say(f"nothing is recorded from inside the program: {problem}")
-        if returned == 0 and story and "imported" not in story:
+        if returned == 0 and self.read.is_python and story and "imported" not in story:
             say(
                 f"{self.read.name} ended without the end of Python (os._exit, or another program in its"
                 " place): what it only read, and what it did last, may not be recorded"

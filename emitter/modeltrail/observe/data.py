@@ -139,7 +139,7 @@ def labelled(features: object, labels: object) -> tuple[object, Sequence[str]]:
     named: Sequence[str] = [label] if isinstance(label, str) and label else []
     truth = frames.columns(labels) if labels is not None else None
     if truth is not None and hasattr(labels, "columns"):
-        named = list(truth.names)
+        named = _names_of_labels(labels, seen)
     if seen is None or truth is None or truth.rows != seen.rows:
         return features, named
     if not named and len(truth.names) == 1:
@@ -150,6 +150,13 @@ def labelled(features: object, labels: object) -> tuple[object, Sequence[str]]:
     if rows is not None and rows.split is not None:  # labels may have been looked up by the rows' index
         origins.choose(table, rows.split)
     return table, named
+
+
+def _names_of_labels(labels: Any, features: frames.Columns | None) -> Sequence[str]:
+    """The columns of a frame of labels; none where they are numbers, or called as features are."""
+    names = list(labels.columns)
+    taken = () if features is None else features.names
+    return names if all(isinstance(name, str) and name not in taken for name in names) else []
 
 
 def _view(data: object) -> DataView:
@@ -197,7 +204,8 @@ def _read(source: origins.Source) -> DataView:
         return msgspec.structs.replace(_located(source.place), capture="observed")
     namespace, name = naming.identity(source.place)
     size, _ = source.state or (None, None)
-    return DataView(namespace, name, size_bytes=size, capture="observed", uri=naming.file_uri(source.place))
+    uri = Path(source.place).as_uri()  # where a link led when it was read is not known any more
+    return DataView(namespace, name, size_bytes=size, capture="observed", uri=uri)
 
 
 def keep(source: origins.Source) -> None:

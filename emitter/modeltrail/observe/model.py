@@ -204,7 +204,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
         return ModelView(namespace, name, uri=naming.uri(where))
     found = digests.digest(path)
     if found is None:
-        return ModelView(namespace, name, uri=naming.file_uri(path))
+        return ModelView(namespace, name, uri=path.as_uri())
     form, framework, algorithm = modelfiles.describe(path)
     view = _saved.get(_key(path)) or ModelView(
         namespace,
@@ -220,7 +220,7 @@ def _located(where: str | os.PathLike[str]) -> ModelView:
         name=name,
         digest=found.digest,
         digest_algorithm=found.algorithm if found.scope == "full" else f"{found.algorithm}-{found.scope}",
-        uri=naming.file_uri(path),
+        uri=path.as_uri(),
         size_bytes=found.size_bytes,
         files=found.files[:MAX_FILES],
         format=form,

@@ -24,6 +24,7 @@ _OF_LOG: Final = (
     "inbox/", "raw/", "rolled/", "tables/", "relay/", "dead-letters/", "removals/", "alerts/", ".raw.",
     ".tables.", ".relay-", ".alerts.",
 )  # fmt: skip
+_BYTECODE: Final = re.compile(r"(.*/)?__pycache__/[^/]+\.pyc")
 _SEGMENT: Final = re.compile(r"((?:.*/)?)raw/[^/]+/[^/]+/\d+/\d{20}\.avro")
 
 
@@ -47,8 +48,8 @@ class Untracked(msgspec.Struct, frozen=True):
 def look(root: Path, running: Sequence[str]) -> Untracked:
     """What git neither tracks nor ignores in a work tree, and of what runs also what it ignores.
 
-    But for the packages of a virtual environment, which are told by name and version, and what modeltrail
-    itself writes.
+    But for the packages of a virtual environment, which are told by name and version, what modeltrail itself
+    writes, and Python's bytecode, which is another one for each copy of the same source.
     """
     asked = git.ask(root, "ls-files", "--others", "--exclude-standard", "-z")
     mine = among(root, running)
@@ -56,7 +57,8 @@ def look(root: Path, running: Sequence[str]) -> Untracked:
     if told is None:
         return Untracked(_files(root, own), None, mine)
     no_code = _not_code(root, told)
-    others = {name for name in told if not name.startswith(no_code)}.difference(own)
+    code = (name for name in told if not name.startswith(no_code) and not _BYTECODE.fullmatch(name))
+    others = set(code).difference(own)
     rest = sorted(others, key=lambda name: (not _is_source(name), name))
     room = max(FILES - len(own), 0)
     files = _files(root, [*own, *rest[:room]])

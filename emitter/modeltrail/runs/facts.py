@@ -52,6 +52,7 @@ class Facts:
         self.outputs: dict[Identity, Dataset] = {}
         self.judged: dict[Identity, Dataset] = {}  # models evaluated or deployed: inputs that are no data
         self.models: list[Model] = []
+        self.put_out = 0  # how often something was
         self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
         self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
@@ -137,6 +138,7 @@ class Facts:
         """Write an output down."""
         with self._lock:
             self.outputs[dataset.identity] = dataset
+            self.put_out += 1
         return dataset
 
     def add_step(
@@ -216,6 +218,7 @@ class Facts:
         """Write an output model down as the last one; the same file, object or name is the same model."""
         with self._lock:
             self.saved_at = event.now()
+            self.put_out += 1
             made = next((each for each in self.models if each.is_again(view, name, source)), None)
             if made is None:
                 made = Model(view, name)

@@ -282,6 +282,7 @@ class Lifecycle:
             model.remember(source, self.facts.fits.came_of(source))
             with self._lock:
                 self.facts.models.append(model)
+                self.facts.put_out += 1
             self._turned_out(model)
 
         self._do("a model", record, None)

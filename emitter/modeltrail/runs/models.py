@@ -12,7 +12,6 @@ import contextlib
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -169,8 +168,10 @@ class Model(msgspec.Struct, eq=False, weakref=True):
             facets["schema"] = standard.schema(_signature(self.view))
         if self.name is not None and self.view.namespace != naming.IN_MEMORY and self.view.uri:
             facets["symlinks"] = standard.symlinks([(self.view.namespace, self.view.name, "LOCATION")])
-        if self.view.namespace == naming.FILE and self.view.uri not in {None, Path(self.view.name).as_uri()}:
-            facets["dataSource"] = standard.data_source(self.view.namespace, self.view.uri)  # behind a link
+        if self.view.namespace == naming.FILE and self.view.uri:
+            lies = naming.file_uri(self.view.name)
+            if lies != self.view.uri:  # behind a symbolic link
+                facets["dataSource"] = standard.data_source(self.view.namespace, lies)
         for facet in (_model_facet(self, said), self.registration):
             if facet is not None:
                 facets[facet.KEY] = facet.to_dict()

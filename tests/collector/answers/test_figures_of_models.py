@@ -7,7 +7,7 @@ import pytest
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers import firing
-from modeltrail_collector.answers.rules import read_rules
+from modeltrail_collector.answers.rules import Metric, Rules, read_rules
 from modeltrail_collector.cli.story import lines
 from modeltrail_collector.reports.report import report
 
@@ -145,3 +145,28 @@ def test_of_two_libraries_each_model_has_its_version(make, log_of) -> None:
     ]
     found = {row["framework"]: row["framework_version"] for row in answers.models(log_of(events))}
     assert versions == found
+
+
+def test_a_rule_about_one_figure_knows_that_others_are_of_another_model(make, log_of) -> None:
+    """A saved model without a modelId has the figures of a run that are all of one model, else none."""
+
+    def found(*of):
+        figures = [
+            {"name": name, "value": 0.5, "modelId": model}
+            for name, model in zip((AUC, LOSS), of, strict=True)
+        ]
+        facets = {
+            "modelTrail_metrics": make.facet("modelTrail_metrics", metrics=figures),
+            "modelTrail_training": make.facet("modelTrail_training", framework="x", algorithm="a.B"),
+        }
+        model = make.dataset(
+            "/srv/m.bin",
+            datasetType=make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL"),
+            outputFacets__modelTrail_modelArtifact=make.facet("a", digest=make.digest("x")),
+        )
+        log = log_of(
+            [make.run_event("COMPLETE", make.base, "1", "train", run_facets=facets, outputs=[model])]
+        )
+        return firing.alert(log, Rules(rule=[Metric(name="floor", metric=AUC, below=0.8)]))
+
+    assert [1, 0] == [len(found("fit-1", "fit-1")), len(found("fit-1", "fit-2"))]

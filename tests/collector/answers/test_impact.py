@@ -405,3 +405,37 @@ def test_a_run_that_did_not_tell_its_start_learned_by_the_first_that_is_heard_of
     ]
     (run,) = answers.impact(log_of(ends), "raw")
     assert f"{make.base:%Y-%m-%dT%H:%M:%S}" == run["since"][:19]
+
+
+def test_a_file_behind_a_link_is_asked_for_with_its_version_too(make, log_of) -> None:
+    """By the file that a link led to, with the digest that was read, as by its name."""
+    source = make.facet("dataSource", uri="file:///d/2026-11/o.csv")
+    model = make.dataset(
+        "models/m",
+        namespace="modeltrail://registry",
+        datasetType=make.facet("t", datasetType="MODEL", subType="ML_MODEL"),
+        symlinks=make.facet(
+            "s", identifiers=[{"namespace": "file", "name": "/x/m.joblib", "type": "LOCATION"}]
+        ),
+        outputFacets__modelTrail_modelArtifact=make.facet(
+            "a", digest=make.digest("m"), uri="file:///x/m.joblib"
+        ),
+    )
+    read = make.used("/d/current/o.csv", "november", role="train", rows=3)
+    read["facets"]["dataSource"] = source
+    scored = make.dataset("scores")
+    log = log_of(
+        [
+            make.run_event("COMPLETE", make.base, "1", "train", inputs=[read], outputs=[model]),
+            make.run_event(
+                "COMPLETE", make.base + timedelta(hours=1), "2", "score", inputs=[model], outputs=[scored]
+            ),
+        ]
+    )
+    digest = make.digest("november")
+    for asked in ("/d/2026-11/o.csv", f"/d/2026-11/o.csv@{digest}", f"/d/2026-11/o.csv@{digest[:8]}"):
+        assert "models/m" in [row.get("name") for row in answers.impact(log, asked)]
+    for asked in ("m", "/x/m.joblib"):
+        assert "scores" in [
+            row.get("name") for row in answers.impact(log, f"models/{asked}" if asked == "m" else asked)
+        ]

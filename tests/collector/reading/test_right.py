@@ -144,3 +144,25 @@ def test_an_event_sent_twice_is_shown_once(client):
     assert [event] == client.stored("twice")
     client.send(client.event("START", new_run(), 1))
     assert [event] == client.get("events", client.namespace, sortDirection="asc", limit=1)["events"]
+
+
+def test_a_link_that_moves_makes_no_two_datasets_one(client):
+    """What a path led to in one run is another name of it there: each file is a dataset, and stays one."""
+
+    def file(name, at=None):
+        source = {"name": "file", "uri": f"file:///{client.namespace}/{at or name}"}
+        made = {"_producer": "https://github.com/modeltrail/modeltrail/tree/0.1.0"}
+        return {
+            "namespace": "file",
+            "name": f"/{client.namespace}/{name}",
+            "facets": {"dataSource": FACET | source | made},
+        }
+
+    for second, month in enumerate(("10", "11")):
+        client.send(
+            client.event("COMPLETE", new_run(), 2 * second, job=f"export-{month}", outputs=[file(month)]),
+            client.event("COMPLETE", new_run(), 2 * second + 1, job="train", inputs=[file("current", month)]),
+        )
+    for name in ("10", "11", "current"):
+        path = f"/{client.namespace}/{name}"
+        assert path == client.get("namespaces", "file", "datasets", path)["name"]

@@ -184,6 +184,13 @@ def test_features_and_labels_are_the_table_they_were_cut_from():
     assert ([], ("0", "1", "label")) == (nothing, tuple(name for name, _ in data.look(unnamed).fields))
 
 
+@pytest.mark.parametrize("name", [0, "a"])
+def test_labels_that_are_called_as_features_are_have_no_names(name):
+    """A frame of labels without names, or with a feature's, is the label, as an array is."""
+    table, named = data.labelled(pd.DataFrame({"a": [1, 2], 0: [3, 4]}), pd.DataFrame({name: [0, 1]}))
+    assert ([], {"a", "0", "label"}) == (named, {name for name, _ in data.look(table).fields})
+
+
 def test_labels_that_do_not_fit_are_left_out():
     """Labels of another length do not hide the features."""
     table, _ = data.labelled(pd.DataFrame({"a": [1, 2]}), pd.Series([1], name="y"))

@@ -202,7 +202,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         schema=_columns(schema),
         features=_features(use),
         made_of=_made_of(lineage),
-        links=[link["name"] for link in node["symlinks"]],
+        links=sorted(link["name"] for link in node["symlinks"] if link["namespace"] == "file"),
         possible=node["possible"],
         place=said.place if said else None,
     )

@@ -31,9 +31,8 @@ said AS (
         max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/integration/dagster')
             THEN regexp_replace(value ->> '$.uri', '^file://(localhost)?/', '/') END) AS located,
         -- Ours by the file itself, which may have another name, or lie behind a symbolic link.
-        max(CASE WHEN key = 'modelTrail_modelArtifact'
-                OR (key = 'dataSource' AND contains(value ->> '$._producer', '/modeltrail/'))
-            THEN url_decode(regexp_extract(value ->> '$.uri', '^file://(/.*)', 1)) END) AS file_path,
+        max(CASE WHEN key = 'dataSource' AND contains(value ->> '$._producer', '/modeltrail/')
+            THEN try(url_decode(regexp_extract(value ->> '$.uri', '^file://(/.*)', 1))) END) AS file_path,
         coalesce(bool_or(key IN (
             'modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_registration', 'modelTrail_evaluation'
         )), false) AS has_model_facet

@@ -13,7 +13,8 @@ WITH said AS (
     SELECT key_namespace AS alias_namespace, key AS alias_name,
         arg_max({{'namespace': namespace, 'name': name}}, last_event_at) AS meant
     FROM (SELECT * FROM mentions WHERE how = 'identity' AND {mention_visible})
-    WHERE key_namespace <> namespace OR key <> name
+    -- The file that a path led to is another name of it for that run alone: the path may be a link that moves.
+    WHERE (key_namespace <> namespace OR key <> name) AND NOT (namespace = 'file' AND key_namespace = 'file')
     GROUP BY ALL
 )
 SELECT said.alias_namespace, said.alias_name, said.meant.namespace, said.meant.name

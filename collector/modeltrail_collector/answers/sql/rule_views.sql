@@ -81,7 +81,10 @@ called AS (
     FROM (FROM version SEMI JOIN (FROM measured WHERE model_id IS NOT NULL) USING (run_id)) AS v
     LEFT JOIN made AS o ON o.run_id = v.run_id
     LEFT JOIN of_several AS s ON s.run_id = v.run_id
-    LEFT JOIN (SELECT DISTINCT run_id, model_id FROM metrics WHERE source <> 'evaluation') AS m ON m.run_id = v.run_id
+    LEFT JOIN (
+        -- All figures, of which few are of a model by its modelId: from the table, for `metrics` would be read as a whole.
+        SELECT DISTINCT run_id, model_id FROM temp.main.metrics WHERE model_id IS NOT NULL AND source <> 'evaluation'
+    ) AS m ON m.run_id = v.run_id
     GROUP BY ALL
 ),
 told_figure AS (

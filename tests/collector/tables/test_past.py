@@ -14,6 +14,7 @@ from worlds import OLD, PARTITIONS, World
 from modeltrail_collector.answers import Database
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.tables import PUBLIC, compact, models
+from modeltrail_collector.tables import past as past_tables
 from modeltrail_collector.tables.flatten import event_time
 from modeltrail_collector.tables.past import Moment
 from modeltrail_collector.tables.schema import BY_MODEL
@@ -98,6 +99,7 @@ def the_past_is_what_was_known(seed: int, tmp_path, make) -> None:
                 assert ask(expected) == ask(past), f"SEED={seed} {moment}"
             with pytest.MonkeyPatch.context() as patch, Database(log, moment) as many:
                 patch.setattr(models, "FEW", 0)
+                patch.setattr(past_tables, "_AT_ONCE", 2)  # in several groups
                 assert rows(expected) == rows(many), f"of many models: SEED={seed} {moment}"
         shutil.rmtree(then.uri)
     shutil.rmtree(log.uri)

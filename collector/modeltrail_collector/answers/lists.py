@@ -151,7 +151,7 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
     Raises NotFound for a model that is not in the log.
     """
     with opened(of) as db:
-        old, new = names.model(db, before), names.model(db, after)
+        old, new = names.models(db, before, after)
         pair = {(row["namespace"], row["name"]) for row in (old, new)}
         versions = db.read("models", "* EXCLUDE (bucket)", models=pair)
         made = {old["run_id"], new["run_id"]}

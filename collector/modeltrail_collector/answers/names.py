@@ -70,6 +70,19 @@ def model(db: Database, text: str) -> Row:
     raise NotFound(unknown_model(db, text))
 
 
+def models(db: Database, first: str, second: str) -> tuple[Row, Row]:
+    """`model` of both; one that is called as the other but for its version is looked for among its versions.
+
+    Raises NotFound as `model`.
+    """
+    found = model(db, first)
+    (name, _), (again, version) = _readings(first)[0], _readings(second)[0]
+    if name == again and version not in {None, "latest"}:
+        for other in _newest(db, [(found["namespace"], found["name"])], name, version):
+            return found, other
+    return found, model(db, second)
+
+
 def dataset(db: Database, text: str) -> Row:
     """(namespace, name, kind) of the dataset, model or endpoint that is meant. Raises NotFound as `model`."""
     for in_full in (True, False):

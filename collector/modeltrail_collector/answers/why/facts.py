@@ -1,5 +1,6 @@
 """What two model versions are compared by, read in a few queries: both trails, and what their runs said."""
 
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _KEYS: Final = (
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
     "columnLineage",
 )  # fmt: skip
+
+_FIGURE: Final = ("source", "name", "split", "dataset", "slice")
 
 Place = dict[str, Any]
 """Where in the log a fact lies: topic, topic_id, partition, offset."""
@@ -102,7 +105,7 @@ def read(db: Database, first: str, second: str | None, against: str) -> tuple[St
         after = names.model(db, first)
         before, chosen = _before(db, after, against)
     else:
-        before, after = names.model(db, first), names.model(db, second)
+        before, after = names.models(db, first, second)
         chosen = {"how": "given", "reason": "both versions were given"}
     if _identity(before) == _identity(after):
         raise ConfigError(f"{label(after)} is compared with itself: name two versions")
@@ -194,7 +197,7 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     makers = [model["run_id"] for model in models]
     places = Places(db)
     trees = trails(db, models, places, possible=True)
-    figures = [_figures(db, model, runs) for model, runs in zip(models, judging(db, models), strict=True)]
+    figures = _figures(db, models, judging(db, models))
     wanted = {*makers, *(row["run_id"] for rows in figures for row in rows)}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
     behind = [node["run"] for tree in trees for node in nodes(tree) if node["run"]]
@@ -276,21 +279,38 @@ def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
     return found
 
 
-def _figures(db: Database, model: Row, judges: list[str]) -> list[Row]:
-    """The last figure of each name, split, dataset and slice, by the making run and by evaluations."""
-    return db.read(
+def _figures(db: Database, models: list[Row], judges: list[list[str]]) -> list[list[Row]]:
+    """Of each version the last figure by name, split, dataset and slice, of its run and of evaluations."""
+    makers = [model["run_id"] for model in models]
+    rows = db.read(
         "metrics",
         """run_id, name, value, step, dataset, slice, split, source, model_id, happened_at,
-            count(DISTINCT run_id) OVER (PARTITION BY source, name, split, dataset, slice) AS runs""",
-        runs={model["run_id"], *judges},
-        where="""(source = 'summary' AND run_id = $run
-            OR source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
-                THEN model_digest = $digest
-                ELSE (model_namespace, model_name, model_version) = ($namespace, $name, $version) END)""",
-        then="""QUALIFY row_number() OVER (
-            PARTITION BY source, name, split, dataset, slice, CASE source WHEN 'summary' THEN model_id END
-            ORDER BY happened_at DESC, step DESC, run_id DESC) = 1
-        ORDER BY source, name, split, dataset, slice""",
-        run=model["run_id"],
-        **{name: model[name] for name in ("digest", "namespace", "name", "version")},
+            model_digest, model_namespace, model_name, model_version""",
+        runs={*makers, *itertools.chain.from_iterable(judges)},
+        where="source = 'evaluation' OR source = 'summary' AND list_contains($makers, run_id)",
+        then="ORDER BY happened_at DESC, step DESC, run_id DESC",
+        makers=makers,
     )
+    return [
+        _last([row for row in rows if row["run_id"] in {model["run_id"], *runs} and _is_of(row, model)])
+        for model, runs in zip(models, judges, strict=True)
+    ]
+
+
+def _is_of(figure: Row, model: Row) -> bool:
+    if figure["source"] == "summary":
+        return bool(figure["run_id"] == model["run_id"])
+    if figure["model_digest"] is not None and model["digest"] is not None:
+        return bool(figure["model_digest"] == model["digest"])
+    return all(figure[f"model_{column}"] == model[column] for column in ("namespace", "name", "version"))
+
+
+def _last(newest_first: list[Row]) -> list[Row]:
+    told: dict[tuple[str | None, ...], Row] = {}
+    runs: dict[tuple[str | None, ...], set[str]] = defaultdict(set)
+    for row in newest_first:
+        figure = tuple(row[column] for column in _FIGURE)
+        runs[figure].add(row["run_id"])
+        told.setdefault((*figure, row["model_id"] if row["source"] == "summary" else None), row)
+    last = sorted(told.items(), key=lambda one: [(part is None, part or "") for part in one[0]])
+    return [row | {"runs": len(runs[key[:-1]])} for key, row in last]

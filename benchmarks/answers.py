@@ -67,6 +67,8 @@ def questions(runs: int) -> dict[str, Ask]:
         "runs: the newest 20": lambda db, _: answers.runs(db, limit=20),
         "runs: the newest 20 of a job": lambda db, n: answers.runs(db, job=f"train-p{n}", limit=20),
         "as-of: now": lambda db, _: answers.as_of(db),
+        "as-of: now, of a model": lambda db, n: answers.as_of(db, light(n)),
+        "as-of: now, of an endpoint": lambda db, n: answers.as_of(db, f"endpoints/p{often + n * 7 % seldom}"),
         "alert: a figure of each version below a floor": lambda db, _: answers.alert(db, FLOOR),
         "alert: what learned from a forbidden source": lambda db, n: answers.alert(
             db, Rules(rule=[Forbidden(name="forbidden", dataset=f"raw/source_{n + 50}.csv", versions="all")])

@@ -1,70 +1,62 @@
 """Which model version answered where at a moment, what made it, and from what data."""
 
-from datetime import UTC, datetime
+from typing import Final
 
+from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
-from modeltrail_collector.answers.names import keep_versions
+from modeltrail_collector.answers.endpoints import called, deployed, in_force
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
-_Place = tuple[str | None, ...]
+_CALLED: Final = ("name", "registered_name")
+_MANY: Final = 500
+"""The makers of more versions are looked for among all, which are read as a whole."""
 
 
-def as_of(of: Log | Database) -> list[Row]:
+def as_of(of: Log | Database, name: str | None = None) -> list[Row]:
     """The model versions in force at the handle's moment, a row per place and version.
+
+    With a `name` those at the endpoints that are called so (by name or URI), and where a version of the model
+    that is called so is in force, or `NAME@VERSION` is.
 
     `platform`, `endpoint`, `uri` and `environment` say where; `model_namespace`, `model_name`,
     `model_version` and `model_digest` which; `since` and `deployment` (a run id) by what, `actor` by whom;
     `traffic_percent` is what was said of it last, None where others took a share since. `run` is the run that
     made the version, with `data`, its inputs; None where that is not recorded. What failed to be deployed is
     not in force.
+
+    Raises NotFound when there is neither an endpoint nor a model of this name, or more than one model.
     """
     with database(of, "deployments", held=True) as db:
-        found = [_row(one) for one in in_force(deployed(db))]
+        found = [_row(one) for one in (in_force(deployed(db)) if name is None else _called(db, name))]
         _find_makers(db, found)
         return found
 
 
-def deployed(db: Database, where: str = "true", **params: object) -> list[Row]:
-    """The deployments that did not fail up to the handle's moment, oldest first: rows of their table.
-
-    Of each place what was said since the last one that took its whole traffic; `where` is SQL that chooses
-    among them. Needs table `deployments`.
-    """
-    at = db.moment.event_time or db.moment.arrival or datetime.now(UTC)
-    return db.rows(
-        f"""SELECT * EXCLUDE (bucket, whole) FROM (
-            SELECT *, coalesce(action, '') <> 'retire' AND coalesce(traffic_percent >= 100, true) AS whole
-            FROM deployments
-            WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
-        )
-        WHERE {where}
-        QUALIFY (effective_at, run_id) >= coalesce(
-            max((effective_at, run_id)) FILTER (whole)
-                OVER (PARTITION BY platform, endpoint, environment, uri),
-            (effective_at, run_id))
-        ORDER BY effective_at, run_id""",  # noqa: S608  conditions of ours
-        at=at.isoformat(),
-        **params,
-    )
+def _called(db: Database, text: str) -> list[Row]:
+    """What is in force at the endpoints, and of the model, that are called so."""
+    there = called(db, text)
+    model = names.find_model(db, text, in_full=True)
+    if model is None and not there:
+        model = names.find_model(db, text, in_full=False)
+    models = [model[of] for of in _CALLED] if model else [text]  # the log may not know it
+    places = "{'platform': platform, 'endpoint': endpoint, 'environment': environment}"
+    had_it = f"SELECT {places} FROM deployments WHERE list_contains($models, model_name)"  # noqa: S608  ours
+    said = deployed(db, f"{places} IN ({had_it})", models=models)
+    if not (there or said or model):
+        raise NotFound(names.unknown_dataset(db, text))
+    found = [row for row in in_force(said) if row["model_name"] in models and _is_meant(row, model, text)]
+    at_endpoint = in_force(there)
+    return [*at_endpoint, *(row for row in found if row not in at_endpoint)]
 
 
-def in_force(said: list[Row]) -> list[Row]:
-    """What is left at each place of the deployments that were said, oldest first."""
-    places: dict[_Place, dict[_Place, Row]] = {}
-    for row in said:
-        at = places.setdefault((row["platform"], row["endpoint"], row["environment"]), {})
-        version = (row["model_namespace"], row["model_name"], row["model_version"] or row["model_digest"])
-        share = row["traffic_percent"]
-        if row["action"] == "retire" or share == 0:
-            at.pop(version, None)
-        elif share is None or share >= 100:
-            at.clear()
-            at[version] = row
-        else:
-            at.update({other: one | {"traffic_percent": None} for other, one in at.items()})
-            at[version] = row
-    found = [row for _, at in sorted(places.items(), key=str) for row in at.values()]
-    return sorted(found, key=lambda row: (row["environment"] or "", row["endpoint"] or ""))
+def _is_meant(said: Row, model: Row | None, text: str) -> bool:
+    """Whether a deployment of a model is of the version that a text names, if it names one."""
+    if model is None or "@" not in text or any((model[of] or "").endswith(text) for of in _CALLED):
+        return True
+    if said["model_digest"] is not None and model["digest"] is not None:
+        return bool(said["model_digest"] == model["digest"])
+    return bool(said["model_version"] == model["version"])
 
 
 def _row(said: Row) -> Row:
@@ -78,17 +70,17 @@ def _find_makers(db: Database, found: list[Row]) -> None:
     """Tell each the run that made its version, and what that run read."""
     if not found:
         return
-    keep_versions(db)
+    versions = _versions(db, found)
     columns = ("number", "namespace", "name", "version", "digest")
     db.fill("sought", columns, (
         (str(number), *(row[f"model_{column}"] for column in columns[1:])) for number, row in enumerate(found)
     ))  # fmt: skip
     # By equality, a way at a time: of thousands of places and versions each pair would have to be looked at.
-    makers = db.rows("""
+    makers = db.rows(f"""
         WITH model AS (
             SELECT namespace, name, registered_name, version, digest, run_id,
                 (registered_name IS NULL, created_at) AS rank
-            FROM versions
+            FROM {versions}
         ),
         named AS (
             SELECT number, s.namespace AS said, s.digest AS deployed, m.*
@@ -103,13 +95,25 @@ def _find_makers(db: Database, found: list[Row]) -> None:
             UNION ALL
             SELECT number, m.run_id, rank FROM sought AS s JOIN model AS m USING (digest)
         )
-        SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")
+        SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")  # noqa: S608  a view of ours
     ids = {row["run_id"] for row in makers}
     runs = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
     data = _inputs(db, ids)
     for maker in makers:
         if run := runs.get(maker["run_id"]):
             found[maker["number"]]["run"] = run | {"data": data.get(maker["run_id"], [])}
+
+
+def _versions(db: Database, found: list[Row]) -> str:
+    """The view that holds the model versions that these may be."""
+    keys = {row[column] for row in found for column in ("model_name", "model_digest")} - {None}
+    if len(keys) > _MANY:
+        names.keep_versions(db)
+        return "versions"
+    where = "how IN ('digest', 'name', 'registered') AND kind = 'model'"
+    known = db.read("mentions", "DISTINCT namespace, name", keys=keys, where=where)
+    db.attach("models", models=[(row["namespace"], row["name"]) for row in known])
+    return "near_models"
 
 
 def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
@@ -129,5 +133,5 @@ def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
     return found
 
 
-def _place(row: Row) -> _Place:
+def _place(row: Row) -> tuple[str, ...]:
     return row["run_id"], row["namespace"], row["name"]

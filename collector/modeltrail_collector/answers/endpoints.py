@@ -1,13 +1,14 @@
-"""Which endpoint is meant by a name, and which ones model versions were put behind."""
+"""Which endpoint is meant by a name, what is in force there, and which ones versions were put behind."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.as_of import deployed
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 
 _WHOLE: Final = 100
+_Place = tuple[str | None, ...]
 _FIELDS: Final = (
     "run_id",
     "platform",
@@ -23,12 +24,69 @@ _FIELDS: Final = (
 _ENDPOINT: Final[Row] = {"kind": "endpoint", **dict.fromkeys(_FIELDS)}
 
 
+def deployed(db: Database, where: str = "true", **params: object) -> list[Row]:
+    """The deployments that did not fail up to the handle's moment, oldest first: rows of their table.
+
+    Of each place what was said since the last one that took its whole traffic; `where` is SQL that chooses
+    among them. Needs table `deployments`.
+    """
+    at = db.moment.event_time or db.moment.arrival or datetime.now(UTC)
+    return db.rows(
+        f"""SELECT * EXCLUDE (bucket, whole) FROM (
+            SELECT *, coalesce(action, '') <> 'retire' AND coalesce(traffic_percent >= 100, true) AS whole
+            FROM deployments
+            WHERE effective_at <= $at::TIMESTAMPTZ AND coalesce(state, '') NOT IN ('FAIL', 'ABORT')
+        )
+        WHERE {where}
+        QUALIFY (effective_at, run_id) >= coalesce(
+            max((effective_at, run_id)) FILTER (whole)
+                OVER (PARTITION BY platform, endpoint, environment, uri),
+            (effective_at, run_id))
+        ORDER BY effective_at, run_id""",  # noqa: S608  conditions of ours
+        at=at.isoformat(),
+        **params,
+    )
+
+
+def in_force(said: list[Row]) -> list[Row]:
+    """What is left at each place of the deployments that were said, oldest first."""
+    places: dict[_Place, dict[_Place, Row]] = {}
+    for row in said:
+        at = places.setdefault((row["platform"], row["endpoint"], row["environment"]), {})
+        version = (row["model_namespace"], row["model_name"], row["model_version"] or row["model_digest"])
+        share = row["traffic_percent"]
+        if row["action"] == "retire" or share == 0:
+            at.pop(version, None)
+        elif share is None or share >= 100:
+            at.clear()
+            at[version] = row
+        else:
+            at.update({other: one | {"traffic_percent": None} for other, one in at.items()})
+            at[version] = row
+    found = [row for _, at in sorted(places.items(), key=str) for row in at.values()]
+    return sorted(found, key=lambda row: (row["environment"] or "", row["endpoint"] or ""))
+
+
 def deployments(db: Database, text: str) -> list[Row]:
     """The deployments in force at the endpoint that is called so by its name or URI, oldest first.
 
     None: there is no such endpoint. `namespace` and `dataset` are its name among the datasets. Raises
     NotFound where several are called so.
     """
+    rows = called(db, text)
+    places = sorted({str(row["uri"] or f"{row['platform']}:{row['endpoint']}") for row in rows})
+    if len(places) > 1:
+        raise NotFound(f"{text!r} is not one endpoint: {', '.join(places[:5])}. Say its URI.")
+    db.attach("run_datasets", runs={row["run_id"] for row in rows})
+    said = db.rows("""SELECT run_id, namespace, name AS dataset FROM near_run_datasets
+        WHERE role = 'output' AND kind = 'endpoint'""")
+    by_run = {row.pop("run_id"): row for row in said}
+    nameless: Row = {"namespace": None, "dataset": None}
+    return [row | by_run.get(row["run_id"], nameless) for row in rows]
+
+
+def called(db: Database, text: str) -> list[Row]:
+    """What `deployed` has of the endpoints that are called so by their name or URI."""
     db.attach("deployments", held=True)
     keys = names.keys(text)
     db.attach("mentions", keys=keys)
@@ -40,16 +98,7 @@ def deployments(db: Database, text: str) -> list[Row]:
             AND $text IN (name, concat(namespace, '/', name), concat(namespace, ':', name))""",
         {"text": text},
     )
-    rows = deployed(db, "$text IN (endpoint, uri) OR run_id IN (SELECT run_id FROM endpoint)", text=text)
-    places = sorted({str(row["uri"] or f"{row['platform']}:{row['endpoint']}") for row in rows})
-    if len(places) > 1:
-        raise NotFound(f"{text!r} is not one endpoint: {', '.join(places[:5])}. Say its URI.")
-    db.attach("run_datasets", runs={row["run_id"] for row in rows})
-    said = db.rows("""SELECT run_id, namespace, name AS dataset FROM near_run_datasets
-        WHERE role = 'output' AND kind = 'endpoint'""")
-    by_run = {row.pop("run_id"): row for row in said}
-    nameless: Row = {"namespace": None, "dataset": None}
-    return [row | by_run.get(row["run_id"], nameless) for row in rows]
+    return deployed(db, "$text IN (endpoint, uri) OR run_id IN (SELECT run_id FROM endpoint)", text=text)
 
 
 def with_endpoints(db: Database, found: list[Row]) -> list[Row]:

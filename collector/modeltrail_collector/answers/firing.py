@@ -14,8 +14,8 @@ import msgspec
 
 from modeltrail_collector import scratch
 from modeltrail_collector.answers import forbidden, moved
-from modeltrail_collector.answers.as_of import deployed, in_force
 from modeltrail_collector.answers.database import Database, Row, database
+from modeltrail_collector.answers.endpoints import deployed, in_force
 from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Metric, Rules, Sql, Stalled, seconds
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.answers.why.drift import compare

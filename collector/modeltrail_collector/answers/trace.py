@@ -5,9 +5,8 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers import carried, names, sources
-from modeltrail_collector.answers.as_of import in_force
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.endpoints import deployments
+from modeltrail_collector.answers.endpoints import deployments, in_force
 from modeltrail_collector.answers.places import (
     Key,
     Name,

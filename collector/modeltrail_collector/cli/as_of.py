@@ -12,11 +12,16 @@ from modeltrail_collector.cli.since import since
 
 @click.command("as-of")
 @click.argument("time", metavar="TIME", callback=since)
+@click.argument("name", required=False)
 @log_option
 @json_option
 @known_at_option
-def as_of(time: datetime, log_uri: str, *, as_json: bool, known_at: datetime | None) -> None:
+def as_of(
+    time: datetime, name: str | None, log_uri: str, *, as_json: bool, known_at: datetime | None
+) -> None:
     """Which model version answered where at a time, what made it and from what data.
+
+    With a NAME only at the endpoint (name or URI) or of the model (NAME or NAME@VERSION) that is called so.
 
     TIME is a date (its midnight), a time (UTC where no zone is given) or how long ago: 12h, 7d. It is held
     against the times of events, however late they arrived; --known-at asks what the log said at some time.
@@ -24,12 +29,12 @@ def as_of(time: datetime, log_uri: str, *, as_json: bool, known_at: datetime | N
     \b
     modeltrail as-of 2026-03-01
     modeltrail as-of 2026-03-01T12:00:00Z --known-at 2026-03-02
-    modeltrail as-of 7d --json
+    modeltrail as-of 7d churn --json
     """
     from modeltrail_collector import answers
 
     with asking(log_uri, time, known_at) as db:
-        rows = answers.as_of(db)
+        rows = answers.as_of(db, name)
         if as_json:
             print_json(rows)
         elif rows:

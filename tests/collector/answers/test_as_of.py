@@ -109,6 +109,49 @@ def test_the_share_of_a_canary_is_told_wherever_it_is(make, log_of) -> None:
     assert 1 == sum("12.5 % of the traffic" in line for line in said(command, "2100-01-01"))
 
 
+def test_of_one_endpoint_or_model_or_version(make, log_of) -> None:
+    """With a name: what is at that endpoint, where that model is in force, or that version; else NotFound."""
+    hours = [make.base + n * HOUR for n in range(9)]
+    trained = [
+        event for number in (1, 2, 3) for event in make.train(number, hours[number], features="f", strength=1)
+    ]
+
+    def at(where: str, event, model: str = "models/churn"):
+        said = event["run"]["facets"]["modelTrail_deployment"]
+        said["endpoint"]["name"], said["model"]["name"] = where, model
+        return event
+
+    log = log_of([
+        *trained,
+        at("api", deployment(make, hours[4], "1")),
+        at("api", deployment(make, hours[5], "2", trafficPercent=5)),
+        at("batch", deployment(make, hours[5] + timedelta(minutes=1), "1")),
+        at("mail", deployment(make, hours[5] + timedelta(minutes=2), "3")),
+        at("mail", deployment(make, hours[6], "9"), model="fraud"),  # which the log knows by this alone
+    ])  # fmt: skip
+
+    def found(name: str | None = None, moment=None) -> list[str]:
+        with modeltrail_collector.open(log.uri, as_of=moment) as db:
+            rows = answers.as_of(db, name)
+        every = answers.as_of(log) if moment is None else rows
+        assert all(row in every for row in rows)  # told as among all others
+        return [f"{row['endpoint']}: {row['model_name']}@{row['model_version']}" for row in rows]
+
+    churn = ["api: models/churn@1", "api: models/churn@2", "batch: models/churn@1"]
+    assert [*churn, "mail: fraud@9"] == found()
+    assert churn == found("churn") == found("models/churn")
+    assert churn[::2] == found("churn@1")
+    assert churn[:2] == found("api")
+    assert ["mail: fraud@9"] == found("fraud") == found("mail")
+    assert [] == found("churn@3")
+    assert ["mail: models/churn@3"] == found("churn@3", hours[6] - timedelta(seconds=1))
+    assert found("api", hours[4]) == found("churn", hours[4]) == churn[:1]
+    with pytest.raises(NotFound, match=r"is called 'chrun'\. Nearest: models/churn"):
+        found("chrun")
+    with pytest.raises(NotFound, match="'models/nothing'"):
+        found("models/nothing")
+
+
 def test_what_was_known_is_another_question(make, log_of) -> None:
     """A deployment that is heard of late was so at the time, and was not known then."""
     events = [*make.train(1, make.base, features="f", strength=1.0), deployment(make, make.base + HOUR, "1")]
@@ -165,6 +208,10 @@ def test_the_commands_take_a_time(churn, make) -> None:
     assert "production  churn-api (k8s)" == lines[0]
     assert lines[1].startswith("  models/churn@2  since 2026-03-03 11:00:00")
     assert any("features.parquet" in line and "train" in line for line in lines)
+    named = CliRunner().invoke(command, [noon, "churn-api", "--log", churn.uri], catch_exceptions=False)
+    assert lines == named.stdout.splitlines()
+    with pytest.raises(NotFound, match="'churn-ap'"):
+        CliRunner().invoke(command, [noon, "churn-ap", "--log", churn.uri], catch_exceptions=False)
     result = CliRunner().invoke(command, ["2020-01-01", "--log", churn.uri])
     assert ("", "No deployment was in force then.\n") == (result.stdout, result.stderr)
     for ask, arguments in ((commands.models, []), (commands.runs, []), (commands.trace, ["churn@1"])):

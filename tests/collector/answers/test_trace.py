@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modeltrail_collector import answers
-from modeltrail_collector.answers.as_of import in_force
+from modeltrail_collector.answers.endpoints import in_force
 from modeltrail_collector.cli.trail import _thing
 from modeltrail_collector.errors import NotFound
 

@@ -45,7 +45,7 @@ def _runs(db: Database, query: Query) -> object:
 
 def _as_of(db: Database, query: Query) -> object:
     query.needed("time")
-    return answers.as_of(db)
+    return answers.as_of(db, query.text("name"))
 
 
 QUESTIONS: Final = {
@@ -62,7 +62,7 @@ QUESTIONS: Final = {
         "before after",
         lambda db, query: answers.changes(db, query.needed("before"), query.needed("after")),
     ),
-    "as-of": Question(frozenset({"time", "known_at"}), _as_of),
+    "as-of": Question(frozenset({"time", "name", "known_at"}), _as_of),
 }
 """By the name of the command."""
 

@@ -1,7 +1,8 @@
 """Questions about many things: models, runs, differences, and any SQL."""
 
+import itertools
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, opened, plain_rows, said
@@ -9,6 +10,7 @@ from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import aligned, differences
+from modeltrail_collector.tables.past import NOW
 from modeltrail_collector.tables.versions import Views, version_facts
 
 _UNENDED: Final = ("START", "RUNNING")
@@ -151,21 +153,49 @@ def changes(of: Log | Database, before: str, after: str) -> list[Row]:
     Raises NotFound for a model that is not in the log.
     """
     with opened(of) as db:
-        old, new = names.models(db, before, after)
-        pair = {(row["namespace"], row["name"]) for row in (old, new)}
-        versions = db.read("models", "* EXCLUDE (bucket)", models=pair)
-        made = {old["run_id"], new["run_id"]}
-        judged = made.union(*judging(db, [old, new]))
-        db.attach("facets", runs=made)
-        for table in ("metrics", "run_datasets", "runs"):
-            db.attach(table, runs=judged)
-        views = Views("near_facets", "near_metrics", "near_run_datasets", "near_runs")
-        facts = version_facts(db.connection, versions, views)
-        was, now = (facts[row["namespace"], row["name"], row["version"]] for row in (old, new))
-        return [
-            {"section": one.section, "path": one.path, "before": one.before, "after": one.after}
-            for one in differences(*aligned(was, now))
-        ]
+        return _compared(db, *names.models(db, before, after))
+
+
+def changed(db: Database, model: Row) -> list[Row]:
+    """What differs between a version and the one made before it, its `base_version`: rows as of `changes`."""
+    of: dict[str, Any] = {"models": [(model["namespace"], model["name"])], "namespace": model["namespace"]}
+    if db.moment == NOW:
+        columns = "base_version, section, path, before, after"
+        where = "namespace = $namespace AND version = $version"
+        return db.read("changes", columns, where=where, version=model["version"], **of)
+    # Of a past the table would have to be derived for all versions of this name.
+    versions = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        where="namespace = $namespace",
+        then="ORDER BY created_at, version",
+        **of,
+    )
+    return [
+        {"base_version": before["version"]} | row
+        for before, after in itertools.pairwise(versions)
+        if after["version"] == model["version"]
+        for row in _compared(db, before, after)
+    ]
+
+
+def _compared(db: Database, before: Row, after: Row) -> list[Row]:
+    pair = (before, after)
+    versions = db.read(
+        "models", "* EXCLUDE (bucket)", models={(one["namespace"], one["name"]) for one in pair}
+    )
+    made = {one["run_id"] for one in pair}
+    judged = made.union(*judging(db, [*pair]))
+    db.attach("facets", runs=made)
+    for table in ("metrics", "run_datasets", "runs"):
+        db.attach(table, runs=judged)
+    views = Views("near_facets", "near_metrics", "near_run_datasets", "near_runs")
+    facts = version_facts(db.connection, versions, views)
+    was, now = (facts[one["namespace"], one["name"], one["version"]] for one in pair)
+    return [
+        {"section": one.section, "path": one.path, "before": one.before, "after": one.after}
+        for one in differences(*aligned(was, now))
+    ]
 
 
 def sql(of: Log | Database, query: str) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from modeltrail_collector.answers import carried, described, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.lists import changed
 from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -365,13 +366,7 @@ def _deployments(facts: _Facts) -> list[Row]:
 
 
 def _changes(facts: _Facts) -> list[Row]:
-    return facts.db.read(
-        "changes",
-        "base_version, section, path, before, after",
-        models=[(facts.model["namespace"], facts.model["name"])],
-        where="namespace = $namespace AND version = $version",
-        **{column: facts.model[column] for column in ("namespace", "version")},
-    )
+    return changed(facts.db, facts.model)
 
 
 _READERS: Final[dict[str, Callable[[_Facts], Any]]] = {

@@ -172,12 +172,13 @@ class Past:
 
     def _deployments(self, near: Near | None) -> str:
         """A deployment counts from when it took effect, which may have been told later."""
-        known = Moment(arrival=self._moment.arrival).settled
-        return f"""WITH known AS (SELECT run_id FROM ({self._open("runs").query(near)}) WHERE {known})
-            FROM (
-                FROM ({self._open("deployments").query(near)}) SEMI JOIN known USING (run_id)
-                UNION ALL FROM past.deployments ANTI JOIN known USING (run_id)
-            ) WHERE effective_at <= '{self._moment.event_time}'::TIMESTAMPTZ"""  # noqa: S608  times of ours
+        said = f"FROM ({self._open('deployments').query(near)})"
+        if self._moment.arrival is not None:
+            known = Moment(arrival=self._moment.arrival).settled
+            runs = f"(SELECT run_id FROM ({self._open('runs').query(near)}) WHERE {known}) AS known"  # noqa: S608
+            said = f"""{said} SEMI JOIN {runs} USING (run_id)
+                UNION ALL FROM past.deployments ANTI JOIN {runs} USING (run_id)"""
+        return f"FROM ({said}) WHERE effective_at <= '{self._moment.event_time}'::TIMESTAMPTZ"
 
     def _derive_models(self, near: Near | None, models: Collection[Name] | None) -> None:
         """Derive the rows of the models, of these or of all, of which something was said about that time.

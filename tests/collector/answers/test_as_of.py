@@ -200,6 +200,22 @@ def test_every_question_can_be_asked_of_the_past(churn, make) -> None:
             answers.show(db, "churn@3")
 
 
+def test_what_differed_then_is_what_the_table_of_then_says(churn, make) -> None:
+    """`show` of the past compares two versions; the table of all versions, as it was then, has the same."""
+    columns = ("base_version", "section", "path", "before", "after")
+    told = []
+    for days in range(5):
+        with modeltrail_collector.open(churn.uri, as_of=make.base + days * DAY + 5 * HOUR) as db:
+            for version in {row["version"] for row in answers.models(db)}:
+                shown = answers.show(db, f"churn@{version}")["changes"] or []
+                query = f"SELECT {', '.join(columns)} FROM changes WHERE version = '{version}' ORDER BY ALL"
+                assert db.sql(query).fetchall() == sorted(
+                    tuple(row[name] for name in columns) for row in shown
+                )
+                told += shown
+    assert {"1", "2"} == {row["base_version"] for row in told}
+
+
 def test_the_commands_take_a_time(churn, make) -> None:
     """`as-of` prints where, which and from what; the other commands answer as of a time."""
     noon = (make.base + 2 * DAY).isoformat()

@@ -292,10 +292,22 @@ def _plain_rows(columns: list[tuple[str, object]], rows: list[tuple[Any, ...]]) 
     """Rows as plain JSON values: what is plain by the type of its column is not looked at."""
     names = [name for name, _ in columns]
     values = [
-        column if str(type_) in _PLAIN_TYPES else list(map(_plain, column))
+        _plain_column(str(type_), column)
         for (_, type_), column in zip(columns, zip(*rows, strict=True), strict=False)
     ]
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _plain_column(type_: str, column: tuple[Any, ...]) -> Collection[Any]:
+    if type_ in _PLAIN_TYPES:
+        return column
+    if type_ == "TIMESTAMP WITH TIME ZONE":
+        return [None if value is None else _time(value) for value in column]
+    return [_plain(value) for value in column]
+
+
+def _time(value: dt.datetime) -> str:
+    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _plain(value: Any) -> Any:
@@ -307,7 +319,7 @@ def _plain(value: Any) -> Any:
         case decimal.Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
         case dt.datetime():
-            return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+            return _time(value)
         case dt.date() | dt.time():
             return value.isoformat()
         case dict():

@@ -217,6 +217,11 @@ def committing(uri: str) -> Iterator[None]:
         raise Outrun(str(error)) from error
     except (DeltaError, OSError) as error:
         raise _in_our_words(uri, error) from error
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # On one processor delta-rs says so that the stream of rows ended early.
+        raise _in_our_words(uri, error) from error
 
 
 def _in_our_words(uri: str, error: Exception) -> Unavailable:

@@ -12,7 +12,7 @@ from modeltrail import api
 from modeltrail.integrations import _calls, _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
-from modeltrail.integrations._frames import argument
+from modeltrail.integrations._frames import argument, choose
 from modeltrail.integrations._saving import record_holder, record_saved
 from modeltrail.observe import boosters, holding, loads, origins
 from modeltrail.runs.learned import known_alone
@@ -75,15 +75,10 @@ def observe_split(call: Call) -> Finish:
         options = {key: value for key, value in call.kwargs.items() if value is not None}
         shuffled = options.get("shuffle", True)
         how = "stratified" if "stratify" in options else "random" if shuffled else "sequential"
-        seed: Any = options.get("random_state")
-        seeded = {"seed": int(seed)} if hasattr(seed, "__index__") else {}
         for whole, *pair in zip(call.args, parts[::2], parts[1::2], strict=True):
-            origin = origins.of(whole) or origins.Origin()
             for part in pair:
-                share = (facts.rows(part) or 0) / (facts.rows(whole) or 1)
-                found = {"strategy": how, "fraction": round(share, 6), **seeded}
                 origins.carry(part, whole)
-                origins.choose(part, origins.after(origin.split, found))
+                choose(part, whole, how, options.get("random_state"))
 
     return finish
 

@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from modeltrail import api, naming
 from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.integrations._call import After
+from modeltrail.integrations._sklearn_facts import rows
 from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
 
@@ -41,6 +43,29 @@ def observe_joined(_: Function, result: Any, args: Sequence[Any], kwargs: Mappin
 def _is_data(kind: type) -> bool:
     """Whether objects of a class have rows; pandas takes a while to say how many."""
     return hasattr(kind, "shape") or hasattr(kind, "collect")
+
+
+def observe_sampled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Rows that were drawn of a frame: how, which share, and by which seed."""
+    given = {**dict(zip(_parameters(function), args, strict=False)), **kwargs}
+    observe_own(function, result, args, kwargs)
+    if given.get("axis") in {1, "columns"}:
+        return
+    is_again = given.get("replace") or given.get("with_replacement")
+    strategy = "bootstrap" if is_again else "random" if given.get("weights") is None else "weighted"
+    choose(result, args[0], strategy, given.get("random_state", given.get("seed")))
+
+
+def choose(part: Any, whole: Any, strategy: str, seed: Any) -> None:
+    """The rows of a part were chosen so among those of the whole."""
+    found: dict[str, Any] = {"strategy": strategy}
+    share = (rows(part) or 0) / (rows(whole) or 1)
+    if share <= 1:  # of rows that are drawn again there may be more
+        found["fraction"] = round(share, 6)
+    if hasattr(seed, "__index__"):
+        found["seed"] = int(seed)
+    origin = origins.of(whole) or origins.Origin()
+    origins.choose(part, origins.after(origin.split, found))
 
 
 def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -95,7 +120,12 @@ def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any],
     """The argument at a position, however it was given."""
     if len(args) > position:
         return args[position]
-    return kwargs.get(list(inspect.signature(function).parameters)[position])
+    return kwargs.get(_parameters(function)[position])
+
+
+@cache
+def _parameters(function: Function) -> list[str]:
+    return list(inspect.signature(function).parameters)
 
 
 def follow_methods(integration: str, kind: type, after: After, *, also: frozenset[str] = frozenset()) -> None:

@@ -85,6 +85,7 @@ def _follow_frames(frame: type, series: type) -> None:
         for name in ("combine", "combine_first"):
             _patch.follow(NAME, kind, name, _frames.observe_joined)
         _patch.follow(NAME, kind, "__finalize__", observe_finalize)
+        _patch.follow(NAME, kind, "sample", _frames.observe_sampled)
         _patch.follow_whole(NAME, kind, "astype", _frames.observe_own)
     _patch.follow(NAME, frame, "_sanitize_column", observe_column)
     for kind in (frame, series):

@@ -72,6 +72,8 @@ def _follow(kind: type) -> None:
             _patch.surround(NAME, kind, name, expect_write, observe_write)
         elif name in _JOIN:
             _patch.follow(NAME, kind, name, _frames.observe_joined)
+        elif name == "sample":
+            _patch.follow(NAME, kind, name, _frames.observe_sampled)
     _patch.follow(NAME, kind, "__init__", _frames.observe_built)
     _frames.follow_methods(NAME, kind, _frames.observe_made, also=_OPERATORS)
 

@@ -418,6 +418,41 @@ def test_a_split_is_told_of_the_one_file_that_it_is_of(autolog, told, folder):
     } == splits
 
 
+DRAWN = {
+    "a share": (lambda d: d.sample(frac=0.5, random_state=7), {"fraction": 0.5, "seed": 7}),
+    "some": (lambda d: d.sample(10), {"fraction": 0.25}),
+    "again": (lambda d: d.sample(80, replace=True), {"strategy": "bootstrap"}),
+    "by weights": (
+        lambda d: d.sample(4, weights="churned", random_state=1),
+        {"strategy": "weighted", "fraction": 0.1, "seed": 1},
+    ),
+    "of those": (
+        lambda d: d.sample(frac=0.5, random_state=7).sample(frac=0.5, random_state=np.random.default_rng(3)),
+        {"fraction": 0.5, "earlier": [{"strategy": "random", "fraction": 0.5, "seed": 7}]},
+    ),
+    "of a column": (
+        lambda d: d["age"].sample(frac=0.5, random_state=2).to_frame(),
+        {"fraction": 0.5, "seed": 2},
+    ),
+    "columns": (lambda d: d.sample(3, axis=1, random_state=2), None),
+    "the others": (lambda d: d.drop(d.sample(frac=0.5, random_state=7).index), None),
+}
+"""How rows are drawn, and how that is told but for `random`."""
+
+
+@pytest.mark.parametrize("how", DRAWN)
+def test_how_rows_were_drawn_is_told(autolog, told, folder, how):
+    """`sample` is a choice of rows, as a split is: its share and seed."""
+    draw, expected = DRAWN[how]
+    autolog()
+    with modeltrail.run("train") as run:
+        run.input(draw(pd.read_csv("people.csv")), role="train")
+    splits = [use.get("split") for use in uses(told()[0]).values()]
+    assert [
+        expected and {"strategy": "random"} | expected
+    ] * 2 == splits  # of the file, and of what is in memory
+
+
 def test_test_data_is_no_source_of_the_model(autolog, told, folder):
     """A file of test data is an input of the evaluation alone; one that both are from taught the model."""
     autolog()

@@ -184,6 +184,19 @@ def test_a_model_came_from_the_files_that_it_learned_from(autolog, told, folder)
     assert expected == features
 
 
+def test_how_rows_were_drawn_is_known(autolog, folder):
+    """`sample` of a frame or a column is a choice of rows, with its share and seed."""
+    autolog()
+    people = pl.read_csv("people.csv")
+    drawn = people.sample(fraction=0.5, seed=3), people["age"].sample(2, seed=4, with_replacement=True)
+    assert [("random", 0.5, 3), ("bootstrap", round(2 / len(people), 6), 4)] == [
+        tuple(origins.of(part).split[name] for name in ("strategy", "fraction", "seed")) for part in drawn
+    ]
+    assert [["people.csv"]] * 2 == [
+        [Path(source.place).name for source in origins.of(part).sources] for part in drawn
+    ]
+
+
 def test_frames_are_as_ever(autolog, folder):
     """Results and their pickles are the same with and without."""
 

@@ -80,7 +80,7 @@ def uncollected() -> Iterator[None]:
     try:
         yield
     finally:
-        if not gc.get_freeze_count():  # the host may keep objects of its own out of all collections
+        if not gc.get_freeze_count():  # the host, or Python 3.12, keeps objects out of all collections
             gc.freeze()
             gc.unfreeze()  # to the oldest generation, wherever they were before
         gc.enable()

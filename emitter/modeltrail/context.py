@@ -34,7 +34,7 @@ from modeltrail.guard import guarded
 
 CONTEXT_ENV: Final = "OPENLINEAGE_CONTEXT"
 
-_OF_RUN_ID: Final = re.compile(r"\w+?__(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))(?:_|$)")
+_OF_RUN_ID: Final = r"\w+?__(\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))(?:_|$)"
 """The time in an id of a DAG run: `manual__2026-11-24T04:00:00+00:00`, or with `_aB3dE9xZ` behind it."""
 
 
@@ -275,10 +275,12 @@ def _airflow_environment() -> Parent | None:
     Source: `build_task_instance_run_id` and `build_dag_run_id` of apache-airflow-providers-openlineage 2.20.
     """
     dag, task, attempt = (os.environ.get(f"AIRFLOW_CTX_{key}") for key in ("DAG_ID", "TASK_ID", "TRY_NUMBER"))
+    if not (dag and task and attempt):
+        return None
     date = os.environ.get("AIRFLOW_CTX_LOGICAL_DATE") or os.environ.get("AIRFLOW_CTX_EXECUTION_DATE")
-    if not date and (made := _OF_RUN_ID.match(os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""))):
+    if not date and (made := re.match(_OF_RUN_ID, os.environ.get("AIRFLOW_CTX_DAG_RUN_ID", ""))):
         date = made[1]  # a run without a logical date goes by the time that its id was made of
-    if not (dag and task and attempt and date):
+    if not date:
         return None
     instant = dt.datetime.fromisoformat(date)
     configured = os.environ.get("AIRFLOW__OPENLINEAGE__NAMESPACE")

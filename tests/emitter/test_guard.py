@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import weakref
 
 import pytest
 
@@ -116,3 +117,34 @@ def test_garbage_waits_for_a_block_that_makes_none(was_enabled):
     finally:
         gc.enable()
         gc.callbacks.pop()
+
+
+class Linked:
+    """An object that only a collection can take away."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_block_made_is_old_and_garbage_from_before_it_is_gone():
+    """Collections of what is young pass over what an `uncollected` block made; no garbage grows old by it."""
+    before = Linked()
+    gone = weakref.ref(before)
+    del before
+    gc.unfreeze()  # Python 3.12 itself begins with objects that are kept out of collections
+    with guard.uncollected():
+        assert gone() is None
+        kept = [[] for _ in range(10_000)]
+    young = {id(each) for generation in (0, 1) for each in gc.get_objects(generation)}
+    assert young.isdisjoint(map(id, kept))
+
+
+def test_what_a_host_keeps_out_of_collections_stays_out():
+    """Objects that the host froze are frozen after an `uncollected` block."""
+    gc.freeze()
+    try:
+        with guard.uncollected():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

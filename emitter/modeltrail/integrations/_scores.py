@@ -128,11 +128,14 @@ def observe_method(integration: str, owner: Any, attribute: str, method: str) ->
 def _observe_metrics(integration: str, module: Any) -> None:
     for name in module.__all__:
         function = vars(module).get(name)
-        if (
-            isinstance(function, FunctionType)
-            and next(iter(inspect.signature(function).parameters), "") == "y_true"
-        ):
+        if isinstance(function, FunctionType) and _takes_truth(function):
             _patch.wrap_inner(integration, function, _INNER, observe_metric)
+
+
+def _takes_truth(function: FunctionType) -> bool:
+    """Whether its first parameter is `y_true`; `inspect.signature` takes long to say so."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and code.co_varnames[:1] == ("y_true",)
 
 
 def _observe_repeats(integration: str, module: Any) -> None:

@@ -47,7 +47,7 @@ def wrapper(
         )
 
     observing.__code__ = _placed(observing.__code__, UNCOUNTED)
-    made = functools.wraps(function)(observing)
+    made = functools.update_wrapper(observing, function)
     vars(made)["__modeltrail__"] = integration
     return made if isinstance(function, FunctionType) else StandIn(made)
 
@@ -156,7 +156,7 @@ def _of_its_library(integration: str, function: Callable[..., Any], following: A
     """
     place = _place((function.__module__ or "").partition(".")[0])
     following.__code__ = _placed(following.__code__, place)
-    made = functools.wraps(function)(following)
+    made = functools.update_wrapper(following, function)
     vars(made)["__modeltrail__"] = integration
     return made
 

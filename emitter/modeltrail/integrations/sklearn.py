@@ -40,10 +40,20 @@ def _observe_class(kind: type) -> None:
         _patch.wrap(NAME, *_place(kind, "partial_fit"), observe_partial_fit)
     if "transform" in vars(kind):
         _patch.follow(NAME, *_place(kind, "transform"), observe_transform)
-    for owner in kind.__mro__[:-1]:  # mixins are no estimators themselves
+    for owner in _new_in(kind):
         for method in (*_scores.PREDICT, "score"):
             if method in vars(owner):
                 _scores.observe_method(NAME, *_place(owner, method), method)
+
+
+def _new_in(kind: type) -> list[type]:
+    """The class, and those that it is made of but for estimators and what these are made of: seen before.
+
+    Mixins are no estimators themselves, and of hundreds of classes each is made of several.
+    """
+    estimator = sys.modules["sklearn.base"].BaseEstimator
+    seen = [each for base in kind.__bases__ if estimator in base.__mro__ for each in base.__mro__]
+    return [each for each in kind.__mro__[:-1] if each not in seen]
 
 
 def _place(kind: type, method: str) -> tuple[Any, str]:

@@ -88,8 +88,9 @@ class RowHash:
             found = self._words(cells)
             width = 1 if found.ndim == 1 else found.shape[1]
             one, two = _lanes(self._keys[position : position + width], found.reshape(rows, width))
-            first += one.sum(axis=1, dtype=np.uint64) if width > 1 else one[:, 0]
-            second += two.sum(axis=1, dtype=np.uint64) if width > 1 else two[:, 0]
+            # Rows of some tens of cells `einsum` sums three times as fast as `sum`.
+            first += np.einsum("rc->r", one) if width > 1 else one[:, 0]
+            second += np.einsum("rc->r", two) if width > 1 else two[:, 0]
         self._add_rows(first, second)
 
     def add_sparse(self, indptr: "Array", indices: "Array", values: "Array") -> None:
@@ -109,6 +110,9 @@ class RowHash:
     def _add_rows(self, first: "Array", second: "Array") -> None:
         import numpy as np
 
+        # A factor of each cell is one of their sum, modulo 2**64 too.
+        first *= np.uint64(M2)
+        second *= np.uint64(M2)
         second ^= first >> np.uint64(1)
         for lane, sums in enumerate((first, second)):
             total = int(_mix(sums).sum(dtype=np.uint64))
@@ -134,13 +138,15 @@ class RowHash:
 
 
 def _lanes(keys: "Array", found: "Array") -> tuple["Array", "Array"]:
-    """The two halves that each cell adds to its row's sums; the first takes the place of `found`."""
+    """The two halves that each cell adds to its row's sums, but for the factor of `_add_rows`.
+
+    The first takes the place of `found`.
+    """
     import numpy as np
 
     found ^= keys[:, 0]
     found *= np.uint64(M1)
     found ^= found >> np.uint64(32)
-    found *= np.uint64(M2)
     return found, found * keys[:, 1]
 
 

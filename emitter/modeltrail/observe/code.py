@@ -26,7 +26,7 @@ _EMITTER: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collector"})
 """Told as a package, also where it is installed to be edited."""
 _launched: str | None = None
-_SCP: Final = re.compile(r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$")
+_SCP: Final = r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$"
 
 
 class EntryPoint(msgspec.Struct, frozen=True):
@@ -165,9 +165,11 @@ def imported() -> dict[str, str]:
     """
     files: dict[str, str] = {}
     for name, module in list(sys.modules.items()):
-        file = _file_of(module) if name != "__main__" and name.partition(".")[0] not in _OURS else None
+        file = _file_of(module)
         # thousands of files: a loop over the places takes eight times as long
-        if file and not (_SITE in file or _DIST in file or _STANDARD in file or _EMITTER in file):
+        if not file or _SITE in file or _STANDARD in file or _DIST in file or _EMITTER in file:
+            continue
+        if name != "__main__" and name.partition(".")[0] not in _OURS:
             files.setdefault(_real(file), name)
     installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
     return {file: name for file, name in sorted(files.items()) if not file.startswith(installed)}
@@ -332,7 +334,7 @@ def _web(url: str | None) -> str | None:
     """`git@host:org/repo.git` and `ssh://git@host/org/repo` as the https address that forges show."""
     if url is None:
         return None
-    scp = _SCP.match(url)
+    scp = re.match(_SCP, url)
     if scp and not url.startswith(("/", ".")):
         return f"https://{scp[1]}/{scp[2].removesuffix('.git').strip('/')}"
     remote = re.match(r"^(?:https?|ssh|git)://(?:[^@/]*@)?([^/:]+)(:\d+)?/(.+)$", url)

@@ -69,34 +69,52 @@ def is_secret_name(name: str) -> bool:
     return bool(re.fullmatch(r"[A-Z0-9_]+_KEY", name)) and words[-2] not in _PLAIN_KEYS
 
 
-_SHAPES: Final = tuple(
-    re.compile(pattern)
-    for pattern in (
+_SHAPES: Final = (
+    (
+        ("-----BEGIN ",),
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----(?:(?!-----END )[\s\S])*(?:-----END [A-Z0-9 ]*-----)?",
-        r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*",  # JWT, JWE
+    ),
+    (("eyJ",), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*"),  # JWT, JWE
+    (
+        ("AKIA", "ASIA", "ABIA", "ACCA", "AIDA", "AROA", "AGPA", "ANPA", "ANVA"),
         r"\b(?:AKIA|ASIA|ABIA|ACCA|AIDA|AROA|AGPA|ANPA|ANVA)[A-Z0-9]{16}\b",  # AWS
+    ),
+    (
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"),
         r"\bgh[pousr]_[A-Za-z0-9]{16,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}",
-        r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{10,}",  # Slack
+    ),
+    (("xox", "xapp-"), r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{10,}"),  # Slack
+    (
+        ("AIza", "ya29.", "GOCSPX-"),
         r"\bAIza[A-Za-z0-9_-]{30,}|\bya29\.[A-Za-z0-9_-]{10,}|\bGOCSPX-[A-Za-z0-9_-]{10,}",  # Google
-        r"\bsk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{20,}",  # OpenAI, Anthropic
+    ),
+    (("sk-",), r"\bsk-(?:ant-|proj-|svcacct-)?[A-Za-z0-9_-]{20,}"),  # OpenAI, Anthropic
+    (
+        ("hf_", "dapi", "dop_v1_", "npm_"),
         r"\bhf_[A-Za-z0-9]{16,}|\bdapi[0-9a-f]{32}|\bdop_v1_[0-9a-f]{32,}|\bnpm_[A-Za-z0-9]{20,}",
+    ),
+    (
+        ("k_live_", "k_test_", "SG."),
         r"\b[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    ),
+    (
+        ("pypi-AgE", "shp"),
         r"\bpypi-AgE[A-Za-z0-9_-]{20,}|\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{20,}",
-    )
+    ),
 )
-_AUTHORIZATION: Final = re.compile(
-    r"(\bbearer\s+)(?=\S*[0-9._~+/=-]|\S{20})[A-Za-z0-9._~+/=-]{6,}|"
-    r"((?:^|\s)(?:-u|--user)[\s=]+[\"']?[^\s:\"']+:)[^\s\"']+",
-    re.IGNORECASE,
+"""Shapes, each behind texts of which it has one: most texts have none, and most programs need no shape."""
+_AUTHORIZATION: Final = (
+    r"(?i)(\bbearer\s+)(?=\S*[0-9._~+/=-]|\S{20})[A-Za-z0-9._~+/=-]{6,}|"
+    r"((?:^|\s)(?:-u|--user)[\s=]+[\"']?[^\s:\"']+:)[^\s\"']+"
 )
-_URL: Final = re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)([^\s/?#\"'<>]+)@", re.IGNORECASE)
+_URL: Final = r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)([^\s/?#\"'<>]+)@"
 _NAME: Final = re.compile(
     r"(?<![\w.-])(-{0,2})([A-Za-z_][\w.-]{1,80})"
     r"([\"']?\s{0,8}(?:=>|:=|=(?!=)|:(?!//))\s{0,8}|[ \t]{1,8}(?=[^\s:=]))"
 )
-_VALUE: Final = re.compile(
-    r"([rbfu]{0,2})([\"'])(?:(?!\2)[^\\\n]|\\.|\2\2)*|(?:(?:bearer|basic|token|digest|apikey)\s+)?[^\s,;&\"'})\]]+",
-    re.IGNORECASE,
+_VALUE: Final = (
+    r"(?i)([rbfu]{0,2})([\"'])(?:(?!\2)[^\\\n]|\\.|\2\2)*|"
+    r"(?:(?:bearer|basic|token|digest|apikey)\s+)?[^\s,;&\"'})\]]+"
 )
 _HARMLESS: Final = _words("None null True False true false str int bool bytes \"\" '' = == :")
 
@@ -107,10 +125,15 @@ def text(value: str) -> str:
     >>> text("psql postgres://me:hunter2@db/x --password hunter2")
     'psql postgres://[redacted]@db/x --password [redacted]'
     """
-    for shape in _SHAPES:
-        value = shape.sub(REDACTED, value)
-    value = _URL.sub(_url, value)
-    return _AUTHORIZATION.sub(_authorization, _named(value))
+    for signs, shape in _SHAPES:
+        if any(sign in value for sign in signs):
+            value = re.sub(shape, REDACTED, value)
+    if "://" in value:
+        value = re.sub(_URL, _url, value)
+    value = _named(value)
+    in_lower = value.lower()
+    is_suspect = "bearer" in in_lower or "-u" in in_lower
+    return re.sub(_AUTHORIZATION, _authorization, value) if is_suspect else value
 
 
 def _url(match: re.Match[str]) -> str:
@@ -136,7 +159,7 @@ def _named(value: str) -> str:
         dashes, word, between = name.groups()
         if name.start() < at or (between.isspace() and not dashes) or not is_secret_name(word):
             continue
-        found = _VALUE.match(value, name.end())
+        found = re.compile(_VALUE).match(value, name.end())
         if found is None or found[0] in _HARMLESS or found[0].startswith(REDACTED[:-1]):
             continue
         parts += [value[at : name.end()], (found[1] or "") + (found[2] or ""), REDACTED]

@@ -403,6 +403,25 @@ def test_the_host_s_exception_is_the_host_s(autolog, told, table):
     assert "the host's" in event["run"]["facets"]["errorMessage"]["message"]
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_what_a_class_is_made_of_beside_estimators_is_observed(autolog, is_late):
+    """A mixin predicts for the estimators that it is part of, known or yet to come."""
+
+    class Chances:
+        def predict_proba(self, X):  # noqa: N803
+            return X
+
+    if is_late:
+        autolog()
+
+    class Own(Chances, LogisticRegression):
+        pass
+
+    if not is_late:
+        autolog()
+    assert all(_wrappers.is_wrapper(each.predict_proba) for each in (Chances, Own, LogisticRegression))
+
+
 def test_wrong_arguments_are_the_host_s_error(autolog):
     """A call that does not fit its signature raises the TypeError that it always raised."""
     autolog()

@@ -51,8 +51,12 @@ def _called(db: Database, text: str) -> list[Row]:
 
 
 def _is_meant(said: Row, model: Row | None, text: str) -> bool:
-    """Whether a deployment of a model is of the version that a text names, if it names one."""
-    if model is None or "@" not in text or any((model[of] or "").endswith(text) for of in _CALLED):
+    """Whether a deployment is of this model of its name, and of the version that a text names, if it does."""
+    if model is None:
+        return True
+    if said["model_namespace"] not in {None, model["namespace"]}:
+        return False
+    if "@" not in text or any((model[of] or "").endswith(text) for of in _CALLED):
         return True
     if said["model_digest"] is not None and model["digest"] is not None:
         return bool(said["model_digest"] == model["digest"])

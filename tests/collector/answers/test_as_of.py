@@ -152,6 +152,25 @@ def test_of_one_endpoint_or_model_or_version(make, log_of) -> None:
         found("models/nothing")
 
 
+def test_of_two_teams_models_of_one_name_each_has_its_own(make, log_of) -> None:
+    """The namespace tells them apart; without one there are two, which is said."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    events = []
+    for number, team in enumerate(("s3://red", "s3://blue"), 1):
+        made = make.dataset("churn", namespace=team, datasetType=kind)
+        events.append(make.run_event("COMPLETE", make.base, f"run {team}", "train", outputs=[made]))
+        served = deployment(make, make.base + number * HOUR, str(number))
+        said = served["run"]["facets"]["modelTrail_deployment"]
+        said["endpoint"]["name"] = said["model"]["namespace"] = team
+        said["model"]["name"] = "churn"
+        events.append(served)
+    log = log_of(events)
+    assert ["s3://blue"] == [row["endpoint"] for row in answers.as_of(log, "s3://blue/churn")]
+    assert ["s3://red"] == [row["endpoint"] for row in answers.as_of(log, "s3://red/churn")]
+    with pytest.raises(NotFound, match="'churn' is not one"):
+        answers.as_of(log, "churn")
+
+
 def test_what_was_known_is_another_question(make, log_of) -> None:
     """A deployment that is heard of late was so at the time, and was not known then."""
     events = [*make.train(1, make.base, features="f", strength=1.0), deployment(make, make.base + HOUR, "1")]

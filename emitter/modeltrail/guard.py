@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Final
 
 log = logging.getLogger("modeltrail")
 
@@ -26,17 +27,13 @@ def _lenient() -> bool:
 _is_strict: Callable[[], bool] = _lenient
 
 
-class _Work(threading.local):
-    depth = 0
-
-
-work = _Work()
-"""How deep this thread is in blocks of ours."""
+at_work: Final[dict[int, int]] = {}
+"""Thread -> how deep it is in blocks of ours; asked at each call that is followed, and mostly empty then."""
 
 
 def is_at_work() -> bool:
     """Whether this thread is in a block of ours: what it calls there, the host did not."""
-    return work.depth > 0
+    return threading.get_ident() in at_work
 
 
 class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an event"):`
@@ -55,12 +52,15 @@ class guarded:  # noqa: N801  reads as a statement: `with guarded("emitting an e
         self.what = what
 
     def __enter__(self) -> None:
-        work.depth += 1
+        me = threading.get_ident()
+        at_work[me] = at_work.get(me, 0) + 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        work.depth -= 1
+        me = threading.get_ident()
+        if (depth := at_work.pop(me, 1)) > 1:
+            at_work[me] = depth - 1
         return isinstance(error, Exception) and is_kept(self.what, error)
 
 
@@ -138,9 +138,12 @@ def _text(error: Exception) -> str:
 
 
 def _after_fork() -> None:
-    """A lock that another thread held at the fork would stay locked in the child for ever."""
+    """A lock that another thread held at the fork would stay locked in the child for ever, and it at work."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
+    me = threading.get_ident()
+    for other in [each for each in at_work if each != me]:
+        del at_work[other]
 
 
 if hasattr(os, "register_at_fork"):

@@ -39,8 +39,5 @@ Observe = Callable[[Call], Finish | None]
 After = Callable[[Callable[..., Any], Any, Sequence[Any], Mapping[str, Any]], None]
 """Called after the original with (the original, its result, positional arguments, named arguments)."""
 
-AfterSimply = Callable[[Sequence[Any], Mapping[str, Any]], None]
-"""Called after the original with (positional arguments, named arguments)."""
-
 ObserveInside = Callable[[Call, Any], None]
 """Called after the original, with what it returned."""

@@ -42,7 +42,7 @@ def observe_joined(_: Function, result: Any, args: Sequence[Any], kwargs: Mappin
 
 def _is_data(kind: type) -> bool:
     """Whether objects of a class have rows; pandas takes a while to say how many."""
-    return hasattr(kind, "shape") or hasattr(kind, "collect")
+    return kind not in origins.NO_DATA and (hasattr(kind, "shape") or hasattr(kind, "collect"))
 
 
 def observe_sampled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -132,7 +132,7 @@ def follow_methods(integration: str, kind: type, after: After, *, also: frozense
     """Follow the public methods that a class itself has, and those named."""
     for name, value in list(vars(kind).items()):
         if inspect.isfunction(value) and (not name.startswith("_") or name in also):
-            _patch.follow(integration, kind, name, after)
+            _patch.follow_simply(integration, kind, name, after)
 
 
 def functions(module: Any, *names: str) -> list[Any]:

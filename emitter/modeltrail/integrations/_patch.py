@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail.guard import guarded, is_kept, work
+from modeltrail.guard import guarded
 from modeltrail.integrations import _calls, _wrappers
-from modeltrail.integrations._call import After, AfterSimply, Call, Finish, Observe, ObserveInside
+from modeltrail.integrations._call import After, Call, Finish, Observe, ObserveInside
 
 
 class _Patch(msgspec.Struct, frozen=True, eq=False):
@@ -82,8 +82,8 @@ def follow(integration: str, owner: Any, attribute: str, after: After) -> None:
     )
 
 
-def follow_simply(integration: str, owner: Any, attribute: str, after: AfterSimply) -> None:
-    """As `follow`, of what happens at each step of a training: `after` calls nothing that is followed."""
+def follow_simply(integration: str, owner: Any, attribute: str, after: After) -> None:
+    """As `follow`, of what happens very often: `after` calls nothing that is followed."""
     _wrap_attribute(
         integration,
         owner,
@@ -110,14 +110,17 @@ def surround_functions(integration: str, functions: Sequence[Any], before: After
 
 
 def follow_whole(integration: str, owner: Any, attribute: str, after: After) -> None:
-    """As `follow`, of what calls nothing of the host's: what it calls inside is not followed by itself."""
+    """As `follow`; what it calls inside is not followed by itself, unless it is given a function.
+
+    For what calls nothing of the host's but such a function.
+    """
     _wrap_attribute(
         integration, owner, attribute, lambda function: _wrappers.whole_follower(integration, function, after)
     )
 
 
 def follow_whole_functions(integration: str, functions: Sequence[Any], after: After) -> None:
-    """As `follow_functions`, of functions that call nothing of the host's."""
+    """As `follow_functions` and `follow_whole`."""
     _wrap_functions(
         integration, functions, lambda function: _wrappers.whole_follower(integration, function, after)
     )
@@ -328,22 +331,6 @@ def observed_inside(
 
 for _each in (observed, observed_inside):
     _each.__code__ = _each.__code__.replace(co_filename=_wrappers.UNCOUNTED)
-
-
-def followed(
-    where: str, function: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> None:
-    """What is ours beside a call that is not ours too; `where` is a key of `_wrappers.afters`."""
-    if (after := _wrappers.afters.get(where)) is None:
-        return
-    work.depth = 1  # as `guarded`, which takes longer than all the rest
-    try:
-        after(function, result, args, kwargs)
-    except Exception as error:
-        if not is_kept("following a call", error):
-            raise
-    finally:
-        work.depth = 0
 
 
 def _finish(

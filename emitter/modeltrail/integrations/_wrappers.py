@@ -5,12 +5,13 @@ It knows us by name only, so that it can be pickled by value, and does nothing w
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from threading import get_ident
 from types import CodeType, FunctionType
 from typing import Any, Final
 
-from modeltrail.guard import is_kept  # noqa: F401  what follows a call finds it here, by name
+from modeltrail.guard import at_work, is_kept
 from modeltrail.integrations import _calls
 from modeltrail.integrations._stand_in import StandIn
 
@@ -18,6 +19,12 @@ PATCH: Final = "modeltrail.integrations._patch"
 UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._bootstrap>"))
 """Where the frames are told to be that we put around the host's: those of a file with both words the module
 `warnings` passes over as Python's own, so that `stacklevel` counts as without us."""
+
+MAX_HELD: Final = 100
+_PLAIN: Final = frozenset({bool, int, float, str, bytes, type(None)})
+_HOLDERS: Final = (list, tuple, set, frozenset, dict)
+_CALL_NOBODY: Final = frozenset({"builtins", "numpy"})
+"""Where functions and classes are that call nothing of the host's."""
 
 afters: Final[dict[str, Callable[..., None]]] = {}
 """What follows calls, by its integration and its own name, while that integration is active."""
@@ -68,11 +75,12 @@ def starter(integration: str, function: Callable[..., Any]) -> Any:
 
 def follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
     """As `wrapper`, with no other frame of ours around the original."""
-    here, where = PATCH, _registered(integration, after)
+    here, where = __name__, _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        if (ours := sys.modules.get(here)) is not None and not ours.work.depth:
+        ours = sys.modules.get(here)
+        if ours is not None and (not ours.at_work or ours.get_ident() not in ours.at_work):
             ours.followed(where, function, result, args, kwargs)
         return result
 
@@ -80,14 +88,16 @@ def follower(integration: str, function: Callable[..., Any], after: Callable[...
 
 
 def simple_follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
-    """As `follower`, of what happens at each step of a training: `after` is called without a detour."""
+    """As `follower`, of what happens very often: `after` calls nothing followed, and without a detour."""
     here, where = __name__, _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
         result = function(*args, **kwargs)
-        if (ours := sys.modules.get(here)) is not None and (after := ours.afters.get(where)) is not None:
+        ours = sys.modules.get(here)
+        if ours is not None and (not ours.at_work or ours.get_ident() not in ours.at_work):
             try:
-                after(args, kwargs)
+                if (after := ours.afters.get(where)) is not None:
+                    after(function, result, args, kwargs)
             except Exception as error:
                 if not ours.is_kept("following a call", error):
                     raise
@@ -103,14 +113,18 @@ def surrounder(
     after: Callable[..., None] | None,
 ) -> Any:
     """As `follower`; `before` is called too, as `after` is, with None in the place of a result."""
-    here, first = PATCH, _registered(integration, before)
+    here, first = __name__, _registered(integration, before)
     then = None if after is None else _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
-        if (ours := sys.modules.get(here)) is not None and not ours.work.depth:
+        if (ours := sys.modules.get(here)) is not None and ours.get_ident() not in ours.at_work:
             ours.followed(first, function, None, args, kwargs)
         result = function(*args, **kwargs)
-        if then is not None and (ours := sys.modules.get(here)) is not None and not ours.work.depth:
+        if (
+            then is not None
+            and (ours := sys.modules.get(here)) is not None
+            and ours.get_ident() not in ours.at_work
+        ):
             ours.followed(then, function, result, args, kwargs)
         return result
 
@@ -118,22 +132,64 @@ def surrounder(
 
 
 def whole_follower(integration: str, function: Callable[..., Any], after: Callable[..., None]) -> Any:
-    """As `follower`; what the original calls inside is as little followed as what we call."""
-    here, where = PATCH, _registered(integration, after)
+    """As `follower`; what the original calls inside is as little followed as what we call.
+
+    Unless it is given a function: that may be the host's.
+    """
+    here, where = __name__, _registered(integration, after)
 
     def following(*args: Any, **kwargs: Any) -> Any:
         ours = sys.modules.get(here)
-        if ours is None or ours.work.depth:
+        if ours is None or (me := ours.get_ident()) in ours.at_work:
             return function(*args, **kwargs)
-        ours.work.depth = 1
+        if not ours.may_call_back((*args[1:], *kwargs.values())):  # the first one is what it is about
+            ours.at_work[me] = 1
         try:
             result = function(*args, **kwargs)
         finally:
-            ours.work.depth = 0
+            ours.at_work.pop(me, None)
         ours.followed(where, function, result, args, kwargs)
         return result
 
     return _of_its_library(integration, function, following)
+
+
+def followed(
+    where: str, function: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """What is ours beside a call that is not ours too; `where` is a key of `afters`."""
+    if (after := afters.get(where)) is None:
+        return
+    me = get_ident()
+    at_work[me] = 1  # as `guarded`, which takes longer than all the rest
+    try:
+        after(function, result, args, kwargs)
+    except Exception as error:
+        if not is_kept("following a call", error):
+            raise
+    finally:
+        at_work.pop(me, None)
+
+
+def may_call_back(given: Collection[Any]) -> bool:
+    """Whether any of these, or what they hold, is neither plain, nor data, nor Python's or numpy's own.
+
+    It may be a function of the host's, or hold one. What holds many is not looked through.
+    """
+    try:
+        for each in given:
+            kind = type(each)
+            if kind in _PLAIN:
+                continue
+            if issubclass(kind, _HOLDERS):  # `isinstance` also asks the object, and a frame takes long
+                held = each.values() if issubclass(kind, dict) else each
+                if len(held) > MAX_HELD or may_call_back(held):
+                    return True
+            elif getattr(each, "__module__", None) not in _CALL_NOBODY and not hasattr(kind, "shape"):
+                return True
+    except Exception:  # a list within itself, a strange object of the host's
+        return True
+    return False
 
 
 def forget_followers(integration: str) -> None:

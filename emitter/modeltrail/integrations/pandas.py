@@ -47,8 +47,9 @@ _JOIN: Final = ("merge_asof", "merge_ordered")
 _WHOLE: Final = (
     *("all", "any", "count", "first", "last", "max", "mean", "median", "min", "nunique", "prod", "sem"),
     *("size", "std", "sum", "var", "cumcount", "cummax", "cummin", "cumprod", "cumsum", "ngroup"),
+    *("agg", "aggregate", "transform"),
 )
-"""Methods of groups that make several frames for one, and call nothing of the host's."""
+"""Methods of groups that make several frames for one."""
 _GROUPED: Final = {
     "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
     "pandas.core.resample": ("Resampler",),
@@ -63,8 +64,8 @@ def activate() -> None:
     readers = [name for name in vars(pandas) if name.startswith("read_") and name not in _OTHER_READERS]
     _patch.follow_functions(NAME, _frames.functions(pandas, *readers), _frames.observe_read)
     _patch.follow_functions(NAME, _frames.functions(pandas, "read_pickle"), observe_unpickled)
-    _patch.follow_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
-    _patch.follow_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
+    _patch.follow_whole_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
+    _patch.follow_whole_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
     _patch.follow_whole_functions(NAME, _frames.functions(pandas, "merge"), observe_merged)
     _patch.follow_whole(NAME, pandas.DataFrame, "merge", observe_merged)
     _follow_frames(pandas.DataFrame, pandas.Series)
@@ -81,15 +82,16 @@ def _follow_frames(frame: type, series: type) -> None:
         for form in _FORMATS:
             _patch.surround(NAME, kind, f"to_{form}", expect_write, observe_write)
         for name in ("values", "to_numpy", "__array__", "unstack", "value_counts"):
-            _patch.follow(NAME, kind, name, _frames.observe_own)
+            _patch.follow_simply(NAME, kind, name, _frames.observe_own)
         for name in ("combine", "combine_first"):
-            _patch.follow(NAME, kind, name, _frames.observe_joined)
-        _patch.follow(NAME, kind, "__finalize__", observe_finalize)
+            _patch.follow_simply(NAME, kind, name, _frames.observe_joined)
+        _patch.follow_simply(NAME, kind, "__finalize__", observe_finalize)
         _patch.follow(NAME, kind, "sample", _frames.observe_sampled)
-        _patch.follow_whole(NAME, kind, "astype", _frames.observe_own)
-    _patch.follow(NAME, frame, "_sanitize_column", observe_column)
+        for name in ("astype", "describe", "drop_duplicates", "dropna", "stack"):
+            _patch.follow_whole(NAME, kind, name, _frames.observe_own)
+    _patch.follow_simply(NAME, frame, "_sanitize_column", observe_column)
     for kind in (frame, series):
-        _patch.follow(NAME, kind, "__init__", _frames.observe_built)
+        _patch.follow_simply(NAME, kind, "__init__", _frames.observe_built)
 
 
 def _follow_parts() -> None:
@@ -102,7 +104,7 @@ def _follow_parts() -> None:
             _frames.follow_methods(NAME, kind, observe_grouped)
     splitters: Any = sys.modules["pandas.core.groupby.ops"]
     for kind in (splitters.FrameSplitter, splitters.SeriesSplitter):
-        _patch.follow(NAME, kind, "_chop", observe_group)
+        _patch.follow_simply(NAME, kind, "_chop", observe_group)
     reader = sys.modules["pandas.io.parsers.readers"].TextFileReader
     _patch.follow(NAME, reader, "read", _frames.observe_made)
 
@@ -110,8 +112,7 @@ def _follow_parts() -> None:
 def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """What was made of a frame, or of several."""
     other = args[1] if len(args) > 1 else kwargs.get("other")
-    if hasattr(type(other), "__finalize__"):
-        origins.hand_on(result, other)
+    if origins.hand_on(result, other) or hasattr(type(other), "__finalize__"):
         return
     if not hasattr(other, "__dict__"):  # a number
         return

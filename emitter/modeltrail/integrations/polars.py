@@ -57,7 +57,7 @@ def activate() -> None:
         _follow(vars(polars)[name])
     for module, name in _GROUPED:
         grouped: Any = vars(sys.modules[module])[name]
-        _patch.follow(NAME, grouped, "__init__", observe_grouped)
+        _patch.follow_simply(NAME, grouped, "__init__", observe_grouped)
         _frames.follow_methods(NAME, grouped, _frames.observe_made)
 
 
@@ -71,10 +71,10 @@ def _follow(kind: type) -> None:
         if name.startswith(("write_", "sink_")):
             _patch.surround(NAME, kind, name, expect_write, observe_write)
         elif name in _JOIN:
-            _patch.follow(NAME, kind, name, _frames.observe_joined)
+            _patch.follow_simply(NAME, kind, name, _frames.observe_joined)
         elif name == "sample":
             _patch.follow(NAME, kind, name, _frames.observe_sampled)
-    _patch.follow(NAME, kind, "__init__", _frames.observe_built)
+    _patch.follow_simply(NAME, kind, "__init__", _frames.observe_built)
     _frames.follow_methods(NAME, kind, _frames.observe_made, also=_OPERATORS)
 
 

@@ -83,8 +83,9 @@ def observe_pass(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[
         _passes[result] = Pass.through(args[0], result)
 
 
-def observe_batch(args: Sequence[Any], _: Mapping[str, Any]) -> None:
+def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A batch was taken."""
+    del kwargs
     thread = now()
     at = thread.batch
     if at is None or at.iterator() is not args[0]:
@@ -97,7 +98,7 @@ def observe_batch(args: Sequence[Any], _: Mapping[str, Any]) -> None:
             training.judged(at)
 
 
-def observe_backward(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Adds up what the next step makes smaller; on a device it stays there."""
     loss = args[0]
     if (len(args) > 1 or kwargs) and loss.numel() != 1:  # without a gradient it has to be one number

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
-from weakref import ref
+from weakref import getweakrefs, ref
 
 import msgspec
 
@@ -29,7 +29,7 @@ MAX_CHOICES: Final = 50
 """So many splits of splits are kept."""
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
-_NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
+NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
 
 
 class Source(msgspec.Struct, frozen=True, cache_hash=True):
@@ -67,15 +67,17 @@ _UNKNOWN: Final = Origin()
 
 
 class _Known(ref[Any]):
-    """What is known of an object that may go."""
+    """What is known of an object that may go: found among the references to that object."""
 
-    __slots__ = ("key", "origin")
+    __slots__ = ("origin",)
 
-    key: int
     origin: Origin
+    __hash__ = object.__hash__  # frames and arrays have none
 
 
-_known: dict[int, _Known] = {}
+_known: set[_Known] = set()
+"""All of them, each until its object goes: then the set itself is called, which is no code of Python's."""
+_forget: Final = _known.discard
 _last_read: dict[str, Source] = {}
 """Place -> how it was when it was read last."""
 _alike: dict[Any, Origin | None] = {}
@@ -86,21 +88,14 @@ _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
 """Ids of origins -> these, so that the ids stay theirs, and where what is made of them all comes from."""
 
 
-def _forget(gone: Any, known: dict[int, _Known] = _known) -> None:
-    """The dictionary is at hand even while the interpreter ends, when names of modules are not."""
-    key = gone.key
-    if known.get(key) is gone:
-        known.pop(key, None)
-
-
 def of(thing: object) -> Origin | None:
     """What is known of an object, or of the array that it is a part of; None if nothing is.
 
     Of a tensor what is known of an array like it.
     """
-    found = _known.get(id(thing))
-    if found is not None and found() is thing:
-        return found.origin
+    for each in getweakrefs(thing):
+        if type(each) is _Known and each in _known:
+            return each.origin
     if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
         base = thing.base  # type: ignore[attr-defined]
         return None if base is None else of(base)
@@ -132,31 +127,39 @@ def carry(result: object, *given: object) -> None:
     """
     found: dict[int, Origin] = {}
     for each in given:
-        if (known := of(each)) is not None:
-            found[id(known)] = known
-        elif type(each) in _HOLDERS:
+        kind = type(each)
+        if kind in _HOLDERS:
             found |= {id(known): known for known in _within(each)}
+        elif kind not in NO_DATA and (known := of(each)) is not None:
+            found[id(known)] = known
     if found:
         _pass_on(result, found)
 
 
-def hand_on(result: object, given: object) -> None:
-    """As `carry` from one object, without a detour where that is all that is known: it happens often."""
-    known, own = _known.get(id(given)), _known.get(id(result))
-    if known is None or known() is not given or type(result) in _HOLDERS:
-        carry(result, given)
-    elif own is None:
-        _remember(result, known.origin)
-    elif own.origin is not known.origin or own() is not result:
-        carry(result, given)
+def hand_on(result: object, frame: object) -> bool:
+    """As `carry` from one frame, without a detour where that is all that is known: it happens often.
+
+    Returns:
+        Whether anything is known of the frame.
+    """
+    for known in getweakrefs(frame):
+        if type(known) is _Known and known in _known:
+            break
+    else:
+        return False
+    own = _found(result)
+    if own is None and _remember_new(result, known.origin):
+        return True
+    if own is None or own.origin is not known.origin:
+        carry(result, frame)
+    return True
 
 
 def join(result: object, parts: Iterable[object]) -> None:
     """As `carry` for rows or columns put together; no split is known where of a part nothing is known."""
     found: dict[int, Origin] = {}
     for part in parts:
-        known = _known.get(id(part))
-        origin = known.origin if known is not None and known() is part else of(part) or _UNKNOWN
+        origin = of(part) or _UNKNOWN
         found[id(origin)] = origin
     if len(found) > 1 or (found and id(_UNKNOWN) not in found):
         _pass_on(result, found)
@@ -234,7 +237,7 @@ def _targets(result: Any) -> Iterable[Any]:
 
 def _within(holder: Any) -> Iterator[Origin]:
     """What is known of what a list or mapping holds; a list of numbers, texts or rows holds no data."""
-    if isinstance(holder, list) and holder and type(holder[0]) in _NO_DATA:
+    if isinstance(holder, list) and holder and type(holder[0]) in NO_DATA:
         return
     for each in islice(_targets(holder), MAX_PARTS):
         if (known := of(each)) is not None:
@@ -243,8 +246,8 @@ def _within(holder: Any) -> Iterator[Origin]:
 
 def _pass_on(result: object, found: dict[int, Origin]) -> None:
     """Origins by their ids."""
-    if type(result) not in _HOLDERS and id(result) not in _known:  # of most that is all there is to it
-        _remember(result, _joined(found))
+    if type(result) not in _HOLDERS and _found(result) is None:  # of most that is all there is to it
+        _remember_new(result, _joined(found))
         return
     for each in islice(_targets(result), MAX_PARTS):
         own = of(each)
@@ -278,15 +281,33 @@ def _joint(origins: list[Origin]) -> Origin:
     return Origin(sources[:MAX_SOURCES], first.split if same else None, fits)
 
 
+def _found(thing: object) -> _Known | None:
+    for each in getweakrefs(thing):
+        if type(each) is _Known and each in _known:
+            return each
+    return None
+
+
 def _remember(thing: Any, origin: Origin) -> None:
+    if (found := _found(thing)) is None:
+        _remember_new(thing, origin)
+    else:
+        found.origin = origin
+        if "torch" in sys.modules:
+            _remember_looks(thing, origin)
+
+
+def _remember_new(thing: Any, origin: Origin) -> bool:
+    """Of what nothing is known yet; whether it has weak references, which a number or a list has not."""
     try:
         found = _Known(thing, _forget)
-    except TypeError:  # a number, a text: what has no weak references
-        return
-    found.key, found.origin = id(thing), origin
-    _known[found.key] = found
-    if "torch" in sys.modules and type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
+    except TypeError:
+        return False
+    found.origin = origin
+    _known.add(found)  # only now: another thread may look
+    if "torch" in sys.modules:
         _remember_looks(thing, origin)
+    return True
 
 
 def _is_tensor(thing: Any) -> bool:
@@ -295,6 +316,8 @@ def _is_tensor(thing: Any) -> bool:
 
 
 def _remember_looks(array: Any, origin: Origin) -> None:
+    if type(array) is not getattr(sys.modules.get("numpy"), "ndarray", None):
+        return
     if not array.ndim or (looks := likeness.mark(array)) is None:
         return
     known = _alike.pop(looks, origin)

@@ -186,6 +186,22 @@ def test_what_is_made_of_two_frames_came_from_both_files(autolog, folder, how):
     assert ["orders.csv", "people.csv"] == known(made)
 
 
+def test_what_a_function_of_the_program_s_keeps_of_groups_came_from_their_file(autolog, folder):
+    """A function that is given to an operation sees frames of its own, and may keep them."""
+    autolog()
+    people, kept = pd.read_csv("people.csv"), []
+
+    def keep(ages):
+        kept.append(ages.head(1))
+        return ages.max()
+
+    people.groupby("kind").agg({"age": ["min", keep]})
+    people.groupby("kind").agg(oldest=pd.NamedAgg("age", keep))
+    people.pivot_table(index="kind", values="age", aggfunc=keep)
+    assert [["people.csv"]] * len(kept) == [known(each) for each in kept]
+    assert 6 <= len(kept)
+
+
 def test_a_frame_changed_in_place_also_came_from_what_it_was_given(autolog, folder):
     """A new column brings its file along, by assignment and by insertion; a number brings none."""
     autolog()

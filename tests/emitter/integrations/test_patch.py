@@ -450,7 +450,9 @@ def test_what_fails_after_a_call_is_ours_alone():
 
 def test_what_happens_at_each_step_is_followed_without_a_detour():
     """What was given is seen after each call until all is undone; what fails then is ours alone."""
-    _patch.follow_simply("test", Library, "inner", lambda args, kwargs: seen.append((args[1:], kwargs)))
+    _patch.follow_simply(
+        "test", Library, "inner", lambda _, __, *given: seen.append((given[0][1:], given[1]))
+    )
     _patch.follow_simply("test", Library, "outer", fail_after)
     assert 5 == Library().outer(3, more=2)
     assert [((3,), {}), ((2,), {})] == seen
@@ -459,6 +461,41 @@ def test_what_happens_at_each_step_is_followed_without_a_detour():
     _patch.undo("test")
     assert (5, 7) == (Library().outer(3, more=2), held(Library(), 7))
     assert 2 == len(seen)
+
+
+@pytest.mark.parametrize("given", [[], {"a": ("x", [print, len])}, {1, 2}, list(range(100)), int])
+def test_what_is_followed_as_a_whole_is_not_followed_inside(given):
+    """What it calls is a part of it, whatever of Python's own it was given."""
+    _patch.follow_whole("test", Library, "outer", remember)
+    _patch.follow_simply("test", Library, "inner", remember)
+    Library.whole = lambda self, given: self.inner(1)
+    try:
+        _patch.follow_whole("test", Library, "whole", remember)
+        assert (4, 1) == (Library().outer(3), Library().whole(given))
+    finally:
+        _patch.undo("test")
+        del Library.whole
+    assert [("outer", 4), ("<lambda>", 1)] == [each[:2] for each in seen]
+
+
+ENDLESS = []
+ENDLESS.append(ENDLESS)
+
+
+@pytest.mark.parametrize(
+    "given", [watch, [watch], {"a": ["x", watch]}, {"a": (1, watch)}, Library, list(range(101)), ENDLESS]
+)
+def test_what_a_function_of_the_host_s_calls_is_followed(given):
+    """A call that is followed as a whole may be given one, alone or among others; a class is one too."""
+    Library.whole = lambda self, given: self.inner(1)
+    _patch.follow_simply("test", Library, "inner", remember)
+    try:
+        _patch.follow_whole("test", Library, "whole", remember)
+        assert 1 == Library().whole(given)
+    finally:
+        _patch.undo("test")
+        del Library.whole
+    assert [("inner", 1), ("<lambda>", 1)] == [each[:2] for each in seen]
 
 
 def test_a_followed_function_is_of_its_library():

@@ -44,7 +44,7 @@ def _called(db: Database, text: str) -> list[Row]:
     had_it = f"SELECT {places} FROM deployments WHERE list_contains($models, model_name)"  # noqa: S608  ours
     said = deployed(db, f"{places} IN ({had_it})", models=models)
     if not (there or said or model):
-        raise NotFound(names.unknown_dataset(db, text))
+        raise NotFound(names.unknown_served(db, text))
     found = [row for row in in_force(said) if row["model_name"] in models and _is_meant(row, model, text)]
     at_endpoint = in_force(there)
     return [*at_endpoint, *(row for row in found if row not in at_endpoint)]

@@ -311,6 +311,17 @@ def unknown_dataset(db: Database, text: str) -> str:
     return f"No dataset, model or endpoint is called {text!r}.{near}"
 
 
+def unknown_served(db: Database, text: str) -> str:
+    """What to say where neither a model nor an endpoint is called so; `deployments` is attached."""
+    if "@" in text:
+        return unknown_model(db, text)
+    _keep_names(db)
+    named = (
+        "SELECT name FROM named WHERE kind IN ('model', 'endpoint') UNION SELECT endpoint FROM deployments"
+    )
+    return f"No model or endpoint is called {text!r}.{nearest(db, text, named)}"
+
+
 def nearest(db: Database, text: str, named: str) -> str:
     """The nearest of what a SELECT names: of hundreds of thousands the database leaves a few to look at."""
     rows = db.rows(

@@ -40,7 +40,8 @@ def as_of(
         elif rows:
             _print(rows)
         else:
-            click.echo("No deployment was in force then.", err=True)
+            what = f"No deployment of {name} was" if name else "No deployment was"
+            click.echo(f"{what} in force then.", err=True)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

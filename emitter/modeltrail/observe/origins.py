@@ -93,9 +93,8 @@ def of(thing: object) -> Origin | None:
 
     Of a tensor what is known of an array like it.
     """
-    for each in getweakrefs(thing):
-        if type(each) is _Known and each in _known:
-            return each.origin
+    if (found := _found(thing)) is not None:
+        return found.origin
     if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
         base = thing.base  # type: ignore[attr-defined]
         return None if base is None else of(base)
@@ -142,10 +141,8 @@ def hand_on(result: object, frame: object) -> bool:
     Returns:
         Whether anything is known of the frame.
     """
-    for known in getweakrefs(frame):
-        if type(known) is _Known and known in _known:
-            break
-    else:
+    known = _found(frame)
+    if known is None:
         return False
     own = _found(result)
     if own is None and _remember_new(result, known.origin):

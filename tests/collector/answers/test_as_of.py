@@ -1,6 +1,7 @@
 """What was so at a past time, and what was known then."""
 
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,27 @@ def test_what_was_in_production_and_from_what(churn, make) -> None:
     assert make.uuid7(make.base + DAY, 202) == row["run"]["run_id"]
     assert f"{make.data}/features.parquet" in {data["name"] for data in row["run"]["data"]}
     assert make.digest("features 1") in {data["fingerprint"] for data in row["run"]["data"]}
+
+
+def test_the_makers_of_many_versions_are_those_of_few(churn, make, monkeypatch) -> None:
+    """Of thousands they are looked for among all versions, of a few by their names: it is the same answer."""
+    for at in (None, make.base + 2 * DAY):
+        with modeltrail_collector.open(churn.uri, as_of=at) as db:
+            few = answers.as_of(db)
+            monkeypatch.setattr(sys.modules[answers.as_of.__module__], "_MANY", 0)
+            assert few == answers.as_of(db)
+            monkeypatch.undo()
+        assert all(row["run"]["data"] for row in few)
+        assert few
+
+
+def test_a_version_is_known_by_its_bytes_whatever_it_was_deployed_as(make, log_of) -> None:
+    """A deployment under a name that nobody trained leads by its digest to the run that made these bytes."""
+    served = deployment(make, make.base + DAY, "7")
+    model = {"namespace": "s3://serving", "name": "blue", "version": "7", "digest": make.digest("model 1")}
+    served["run"]["facets"]["modelTrail_deployment"]["model"] = model
+    (row,) = answers.as_of(log_of([*make.train(1, make.base, features="f", strength=1.0), served]))
+    assert ("blue", "train-churn") == (row["model_name"], row["run"]["job_name"])
 
 
 def test_what_a_run_made_is_no_data_of_it(make, log_of) -> None:
@@ -148,8 +170,11 @@ def test_of_one_endpoint_or_model_or_version(make, log_of) -> None:
     assert found("api", hours[4]) == found("churn", hours[4]) == churn[:1]
     with pytest.raises(NotFound, match=r"is called 'chrun'\. Nearest: models/churn"):
         found("chrun")
-    with pytest.raises(NotFound, match="'models/nothing'"):
-        found("models/nothing")
+    for name in ("models/nothing", "features.parquet"):  # the latter is data
+        with pytest.raises(NotFound, match=f"No model or endpoint is called {name!r}"):
+            found(name)
+    with pytest.raises(NotFound, match=r"churn has no version '7'. It has: 3, 2, 1"):
+        found("churn@7")
 
 
 def test_of_two_teams_models_of_one_name_each_has_its_own(make, log_of) -> None:
@@ -249,6 +274,8 @@ def test_the_commands_take_a_time(churn, make) -> None:
         CliRunner().invoke(command, [noon, "churn-ap", "--log", churn.uri], catch_exceptions=False)
     result = CliRunner().invoke(command, ["2020-01-01", "--log", churn.uri])
     assert ("", "No deployment was in force then.\n") == (result.stdout, result.stderr)
+    result = CliRunner().invoke(command, [noon, "churn@1", "--log", churn.uri])
+    assert ("", "No deployment of churn@1 was in force then.\n") == (result.stdout, result.stderr)
     for ask, arguments in ((commands.models, []), (commands.runs, []), (commands.trace, ["churn@1"])):
         result = CliRunner().invoke(ask, [*arguments, "--json", "--as-of", noon, "--log", churn.uri])
         now = CliRunner().invoke(ask, [*arguments, "--json", "--log", churn.uri])

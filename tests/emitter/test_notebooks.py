@@ -118,6 +118,16 @@ def test_a_cell_that_fails_fails_the_run(notebook, execute, inbox, tmp_path):
     assert [str(tmp_path / "data.csv")] == [each["name"] for each in events[-1]["outputs"]]
 
 
+def test_a_kernel_that_is_killed_has_told_its_cell(notebook, execute, inbox, tmp_path):
+    """Jupyter kills one that takes two seconds to end, as it may on a busy machine."""
+    path = notebook(DATA, FIT, f"{SAVE}\nimport os; os.kill(os.getpid(), 9)")
+    assert 0 != execute(*LAUNCH, JUPYTER, "train.ipynb")
+    last = inbox(tmp_path / "lineage")[-1]
+    notebook = facet(last, "codeState")["notebook"]
+    assert ("FAIL", str(path), 2) == (last["eventType"], notebook["path"], notebook["cell"])
+    assert {"data.csv", "train"} == edges(last)["model.joblib"]
+
+
 def test_ctrl_c_aborts_a_notebook(notebook, inbox, tmp_path):
     """Jupyter makes an exit code of it, and the kernel knows better."""
     notebook("open('began', 'w').close(); import time; time.sleep(60)")

@@ -91,7 +91,8 @@ class Story:
         with self._lock:
             self._more |= ending
             event, chunk = self._run.story()
-            document = {"event": event, "chunk": chunk, **self._more}
+            # The cell each time: a busy kernel is killed before it comes to its last word.
+            document = {"event": event, "chunk": chunk, "cell": code.cell(), **self._more}
             fresh = self._path.with_suffix(".new")
             fresh.write_bytes(wire.encode(document))
             fresh.replace(self._path)
@@ -103,7 +104,6 @@ class Story:
         ending = {
             "error": facet,
             "interrupted": kind == "ABORT",
-            "cell": code.entry_point().cell,
             "imported": code.imported(),
         }
         self.write(**ending)

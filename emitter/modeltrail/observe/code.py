@@ -252,6 +252,18 @@ def entry_point() -> EntryPoint:
     return EntryPoint("-c" if started == "-c" else "<interactive>")
 
 
+def cell() -> int | None:
+    """The cell of a notebook that runs, else the last one that did; None outside of IPython.
+
+    By the history, in which it is before it runs, behind an empty one. That is gone when the kernel ends; the
+    next prompt is not, which IPython counts before or after a cell runs.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", None)
+    following = len(history) if history else getattr(shell, "execution_count", 1)
+    return following - 2 if following > 1 else None
+
+
 def script_name() -> str:
     """What runs, in a word: `train` for `train.py`, a notebook by its name, a module by its own."""
     entry = entry_point()
@@ -270,19 +282,7 @@ def _jupyter(main: object) -> EntryPoint | None:
     if "ipykernel" not in sys.modules:
         return None
     path = _launched or getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
-    return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, _cell())
-
-
-def _cell() -> int | None:
-    """The cell that runs, else the last one that did.
-
-    By the history, in which it is before it runs, behind an empty one. That is gone when the kernel ends; the
-    next prompt is not, which IPython counts before or after a cell runs.
-    """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    history = getattr(getattr(shell, "history_manager", None), "input_hist_raw", None)
-    following = len(history) if history else getattr(shell, "execution_count", 1)
-    return following - 2 if following > 1 else None
+    return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, cell())
 
 
 def _entry(given: str | os.PathLike[str] | None) -> EntryPoint:

@@ -6,6 +6,8 @@ or its `attrs`. Methods that can work in place are left alone: pandas counts who
 """
 
 import sys
+import weakref
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -57,6 +59,9 @@ _GROUPED: Final = {
 }
 """With all that these derive from; groups of windows derive from the windows."""
 
+_drawn: deque[tuple["weakref.ref[Any]", Mapping[str, Any]]] = deque(maxlen=16)
+"""The index of what was drawn last, and how it was."""
+
 
 def activate() -> None:
     """Observe readers, writers, and how one frame is made of another."""
@@ -86,7 +91,8 @@ def _follow_frames(frame: type, series: type) -> None:
         for name in ("combine", "combine_first"):
             _patch.follow_simply(NAME, kind, name, _frames.observe_joined)
         _patch.follow_simply(NAME, kind, "__finalize__", observe_finalize)
-        _patch.follow(NAME, kind, "sample", _frames.observe_sampled)
+        _patch.follow(NAME, kind, "sample", observe_sampled)
+        _patch.follow_simply(NAME, kind, "_drop_axis", observe_dropped)  # `drop` can work in place
         for name in ("astype", "describe", "drop_duplicates", "dropna", "stack"):
             _patch.follow_whole(NAME, kind, name, _frames.observe_own)
     _patch.follow_simply(NAME, frame, "_sanitize_column", observe_column)
@@ -132,6 +138,23 @@ def observe_merged(_: Function, result: Any, args: Sequence[Any], kwargs: Mappin
 def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A frame that is given a column also comes from where that came from."""
     origins.carry(args[0], *args[1:], *kwargs.values())
+
+
+def observe_sampled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Rows that were drawn of a frame, by whose index the others may be found."""
+    _frames.observe_sampled(function, result, args, kwargs)
+    origin = origins.of(result)
+    if origin is not None and origin.split and hasattr(result, "index"):
+        _drawn.append((weakref.ref(result.index), origin.split))
+
+
+def observe_dropped(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """The rows that a draw left over, `frame.drop(drawn.index)`, were chosen by it too."""
+    labels = args[1] if len(args) > 1 else kwargs.get("labels")
+    for index, split in tuple(_drawn):
+        if labels is not None and index() is labels and split["strategy"] != "bootstrap":
+            _frames.choose(result, args[0], split["strategy"], split.get("seed"))
+            return
 
 
 def observe_grouped(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -451,7 +451,18 @@ DRAWN = {
         {"fraction": 0.5, "seed": 2},
     ),
     "columns": (lambda d: d.sample(3, axis=1, random_state=2), None),
-    "the others": (lambda d: d.drop(d.sample(frac=0.5, random_state=7).index), None),
+    "the others": (
+        lambda d: d.drop(d.sample(frac=0.75, random_state=7).index),
+        {"fraction": 0.25, "seed": 7},
+    ),
+    "the others of a column": (
+        lambda d: d["age"].drop(index=d.sample(30, random_state=8).index),
+        {"fraction": 0.25, "seed": 8},
+    ),
+    "out of the bag": (lambda d: d.drop(d.sample(frac=1.0, replace=True, random_state=7).index), None),
+    "without some": (lambda d: d.drop(d.sample(3, random_state=1).index.tolist()), None),
+    "without what was not drawn": (lambda d: d.drop(d.head(3).index if len(d.sample(3)) else d.index), None),
+    "without a column": (lambda d: d.drop(columns="age") if len(d.sample(3)) else d, None),
 }
 """How rows are drawn, and how that is told but for `random`."""
 

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from modeltrail_collector import scratch
 from modeltrail_collector.model import LogPartition
 from modeltrail_collector.tables.scan import attach, connect, fetch, fill, quoted
-from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, FLAT
+from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, FLAT, ORDER
 from modeltrail_collector.tables.store import among, statistics
 
 _STEPS: Final = {"events": "event", "facets": "facet", "runs": "runs", "places": "places", "edges": "edges"}
@@ -101,7 +101,7 @@ def _by_parts(
         for name, some in files.items():
             rows = f"FROM read_parquet([{', '.join(some)}], hive_partitioning = false)"
             # The buckets of a part are its own, but not those of names.
-            order = "ORDER BY bucket, key, how, run_id, role, namespace, name" if name in BY_NAME else ""
+            order = f"ORDER BY bucket, {ORDER[name]}" if name in BY_NAME else ""
             yield name, fetch(connection, f"{rows} {order}", FROM_FLAT[name])
 
 

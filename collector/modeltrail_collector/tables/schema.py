@@ -146,5 +146,8 @@ SORTED_BY: Final = {
 }
 """The column by which the files of a derived table are sorted within their bucket: what is asked for."""
 
+ORDER: Final = {**SORTED_BY, **dict.fromkeys(BY_NAME, "key, how, run_id, role, namespace, name")}
+"""The whole order within a bucket: a folder is mentioned by all that is below it, what reads it by few."""
+
 TABLES: Final[dict[str, pa.Schema]] = {"flat": FLAT, "rejected": REJECTED, **DERIVED}
 """All of them: `flat` and `rejected` are made of the log's records, the others of `flat`."""

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import scan
-from modeltrail_collector.tables.schema import DERIVED, SORTED_BY, TABLES
+from modeltrail_collector.tables.schema import DERIVED, ORDER, TABLES
 from modeltrail_collector.tables.store import (
     FILE_BYTES,
     PROPERTIES,
@@ -101,7 +101,7 @@ def _sort(work: Work, name: str, table: DeltaTable, buckets: list[str]) -> int:
         return 0
     with scan.connect() as connection:
         scan.attach(connection, "bucket_rows", table, DERIVED[name], buckets)
-        rows = scan.fetch(connection, f"FROM bucket_rows ORDER BY bucket, {SORTED_BY[name]}", DERIVED[name])
+        rows = scan.fetch(connection, f"FROM bucket_rows ORDER BY bucket, {ORDER[name]}", DERIVED[name])
         work.replace(table, rows, among("bucket", buckets), {})
     reached("files_joined")
     return sum(len(files) for bucket, files in files_by_bucket(table).items() if bucket in set(buckets))

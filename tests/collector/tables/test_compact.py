@@ -300,18 +300,35 @@ def test_small_files_are_joined_and_old_ones_removed(make, log, table, monkeypat
 
 
 def test_joined_files_are_sorted_by_what_is_asked_for(make, log) -> None:
-    """Upkeep leaves the rows of a day in one file, in the order of their runs, however they came."""
+    """Upkeep leaves the rows of a day in one file, in the order of their runs, however they came.
+
+    Mentions by name and by how: a folder is mentioned by everything below it, and asked for as what is read.
+    """
     for number in range(6):
         run = make.uuid7(make.base, 9 - number)
-        event = make.run_event("COMPLETE", make.base, run, "j", inputs=[make.dataset("d")])
+        event = make.run_event(
+            *("COMPLETE", make.base, run, "j"),
+            inputs=[make.dataset(("d", "d/part")[number % 2])],
+            outputs=[make.dataset(f"d/{number}")],
+        )
         log.append(LOCAL, Batch(number, number + 1, make.entries([event], start=number)))
         compact(log)
     upkeep.keep_up(log)
-    for name, column in (("runs", "run_id"), ("run_datasets", "run_id"), ("mentions", "key")):
-        (file,) = table_store(log).open(name).file_uris()
-        found = pq.ParquetFile(file.removeprefix("file://")).read([column])[column].to_pylist()
-        assert sorted(found) == found
-        assert 6 == len(found)
+
+    def files(name, *columns):
+        for file in table_store(log).open(name).file_uris():
+            found = pq.ParquetFile(file.removeprefix("file://")).read(columns)
+            yield list(zip(*found.to_pydict().values(), strict=True))
+
+    for name in ("runs", "run_datasets"):
+        (rows,) = files(name, "run_id")
+        assert sorted(rows) == rows
+        assert 6 <= len(rows)
+    of_folder = set()
+    for rows in files("mentions", "key", "how"):
+        assert sorted(rows) == rows
+        of_folder |= {how for key, how in rows if key == "d"}
+    assert {"folder", "name"} == of_folder
 
 
 def test_a_removed_table_is_derived_again(story, seal, log, table) -> None:

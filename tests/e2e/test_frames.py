@@ -1,6 +1,7 @@
 """From raw files to a model, by a script that knows nothing of modeltrail: the trail leads there and back."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,5 +122,10 @@ def test_data_behind_a_link_is_found_by_where_it_lies(modeltrail_command, tmp_pa
     why = modeltrail_command("why", newest).stdout
     assert "2026-10/orders.csv" in why
     assert "and leads to" in why
+    for question in ("show", "trace"):
+        told = modeltrail_command(question, newest, cwd=tmp_path).stdout
+        assert re.search(r"current/orders.csv  .*its path led to 2026-11/orders.csv", told)
+    report = modeltrail_command("report", newest, "--format", "md").stdout
+    assert f"its path led to `{tmp_path}/2026-11/orders.csv`" in report
     dataset = modeltrail_command("show", str(tmp_path / "2026-11" / "orders.csv")).stdout
     assert f"known as {tmp_path / 'current' / 'orders.csv'}" in dataset

@@ -74,6 +74,21 @@ def names_of(links: Collection[str] | None) -> list[Name]:
     return [(namespace, name) for namespace, _, name in (link.partition("\t") for link in links or ())]
 
 
+def symlinks_of(row: Row) -> list[dict[str, str]]:
+    """The other names of what a row of `run_datasets` is about."""
+    return [{"namespace": namespace, "name": name} for namespace, name in names_of(row["identities"])]
+
+
+def led_to(thing: Row) -> list[str]:
+    """The files that the path of a file led to, as its reader says: it is, or lies behind, a symbolic link.
+
+    `thing` has `symlinks`, objects of namespace and name.
+    """
+    if thing["namespace"] != "file":
+        return []
+    return sorted(link["name"] for link in thing["symlinks"] if link["namespace"] == "file")
+
+
 def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
     """(input, output): what went into what, in these runs."""
     for row in rows:

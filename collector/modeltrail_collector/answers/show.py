@@ -10,7 +10,7 @@ from typing import Any, Final
 from modeltrail_collector.answers import carried, described, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.lists import changed
-from modeltrail_collector.answers.places import models_of
+from modeltrail_collector.answers.places import models_of, symlinks_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
@@ -171,12 +171,13 @@ def _data(facts: _Facts) -> list[Row]:
     """The inputs of the making run, but for what it made itself."""
     placed = facts.of_maker(
         "run_datasets",
-        "namespace, name, use, version, fingerprint, rows, capture, role, kind",
+        "namespace, name, use, version, fingerprint, rows, capture, role, kind, identities",
         then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
     )
     made = {(row["namespace"], row["name"]) for row in placed if (row["role"], row["kind"]) == _MADE_MODEL}
     rows = [
-        {name: value for name, value in row.items() if name not in {"role", "kind"}}
+        {name: value for name, value in row.items() if name not in {"role", "kind", "identities"}}
+        | {"symlinks": symlinks_of(row)}
         for row in placed
         if row["role"] == "input"
         and (row["namespace"], row["name"]) not in made

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
+from modeltrail_collector.answers.places import led_to
 from modeltrail_schemas.printable import all_printable
 
 OF_SEVERAL: Final = "it made {} models: what is told is of this run, not of this model alone"
@@ -57,6 +58,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += ["read by the run, use not seen"] if node["possible"] else []
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
     facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
+    facts += links(node)
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
         facts += ["by name: what that run wrote is not recorded"] if node["by_name"] else []
@@ -68,6 +70,11 @@ def _thing(node: dict[str, Any]) -> str:
     if node["run"] is None and not in_memory:
         facts.append("no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
+
+
+def links(thing: dict[str, Any]) -> list[str]:
+    """Where the path of a file led to, in words."""
+    return [f"its path led to {label('file', name)}" for name in led_to(thing)]
 
 
 def _traffic(deployment: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ A fact whose value is None was not recorded, and every form of the report says s
 `Statement` with its author and date and never a `Fact`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -76,6 +76,12 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
     capture: str | None = None
     first: bool = False
+    led_to: tuple[str, ...] = ()
+
+
+def called(name: str, led_to: Sequence[str]) -> str | list[str]:
+    """A dataset in a cell: its name, and the files that its path led to."""
+    return [name, *(f"its path led to {each}" for each in led_to)] if led_to else name
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from modeltrail_collector.answers import show, trace
 from modeltrail_collector.answers.database import Database, Row, opened
+from modeltrail_collector.answers.places import led_to, symlinks_of
 from modeltrail_collector.answers.show import is_of_another
 from modeltrail_collector.answers.why import code, made
 from modeltrail_collector.answers.why import facts as told
@@ -199,6 +200,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         rows=row["rows"],
         capture=row.get("capture"),
         first=first,
+        led_to=tuple(led_to(row)),
     )
 
 
@@ -306,9 +308,11 @@ def _steps(
     runs = db.rows("""SELECT run_id, job_namespace, job_name, state, started_at, ended_at
         FROM near_runs SEMI JOIN trail USING (run_id)
         ORDER BY coalesce(started_at, ended_at, last_event_at), coalesce(ended_at, last_event_at), run_id""")
-    used = db.rows("""SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind, capture
+    used = db.rows("""SELECT run_id, role, namespace, name, version, fingerprint, use, rows, kind, capture,
+            identities
         FROM near_run_datasets SEMI JOIN trail USING (run_id)
         ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
+    used = [row | {"symlinks": symlinks_of(row)} for row in used]
     return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
 
 

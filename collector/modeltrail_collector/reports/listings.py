@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from modeltrail_collector.answers import carried
+from modeltrail_collector.answers.places import led_to
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
-from modeltrail_collector.reports.document import Column, Step, Table, Thing
+from modeltrail_collector.reports.document import Column, Step, Table, Thing, called
 from modeltrail_collector.reports.facts import items, place, slice_
 from modeltrail_collector.reports.gather import EVALUATED, IN_MEMORY, Dossier
 
@@ -49,7 +50,7 @@ def data(dossier: Dossier, *roles: str, title: str = "Data that the run read") -
         ),
         rows=tuple(
             (
-                row["name"], row["use"], row["rows"], len(row["columns"]) or None,
+                called(row["name"], led_to(row)), row["use"], row["rows"], len(row["columns"]) or None,
                 row["version"] if row["version"] != row["fingerprint"] else None,
                 row["fingerprint"], row["capture"], place(dossier, row),
             )
@@ -67,7 +68,7 @@ def test_data(dossier: Dossier) -> Table:
     }
     found = {
         (thing.namespace, thing.name, thing.digest): (
-            thing.name,
+            called(thing.name, thing.led_to),
             thing.role,
             thing.rows,
             _which(dossier, step, thing, splits.get((step.run_id, thing.namespace, thing.name))),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.reports import facts
-from modeltrail_collector.reports.document import NOT_RECORDED, Column, Fact, Step, Table, Text
+from modeltrail_collector.reports.document import NOT_RECORDED, Column, Fact, Step, Table, Text, called
 from modeltrail_collector.reports.gather import MADE_DATA, Dossier
 
 
@@ -29,7 +29,8 @@ def raw(dossier: Dossier) -> Table:
             Column("fingerprint", "code"), Column("read by"), Column("how"),
         ),
         rows=tuple(
-            (one.name, one.rows, one.version, one.digest, list(dict.fromkeys(job for job, _ in several)),
+            (called(one.name, one.led_to), one.rows, one.version, one.digest,
+             list(dict.fromkeys(job for job, _ in several)),
              next((capture for _, capture in several if capture), None))
             for one, several in known
         ),

@@ -14,7 +14,7 @@ import msgspec
 
 from modeltrail_collector.answers import carried
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.places import names_of
+from modeltrail_collector.answers.places import led_to, symlinks_of
 from modeltrail_collector.answers.why import drift
 from modeltrail_collector.answers.why.drift import Drift
 from modeltrail_collector.answers.why.facts import Place, Said, Story, nodes
@@ -129,7 +129,10 @@ def files_of(before: tuple[Story, str], after: tuple[Story, str]) -> list[Pair]:
     old, new = (
         [
             _read(
-                story, {"run_id": run_id}, row | {"run": None, "possible": False, "symlinks": _links(row)}, 1
+                story,
+                {"run_id": run_id},
+                row | {"run": None, "possible": False, "symlinks": symlinks_of(row)},
+                1,
             )
             for row in story.datasets.get(run_id, ())
             if (row["role"], row["kind"]) == ("input", "dataset") and row["namespace"] != IN_MEMORY
@@ -137,10 +140,6 @@ def files_of(before: tuple[Story, str], after: tuple[Story, str]) -> list[Pair]:
         for story, run_id in (before, after)
     )
     return [_pair(was, now) for was, now in pairing.datasets(old, new)]
-
-
-def _links(row: Row) -> list[dict[str, str]]:
-    return [{"namespace": namespace, "name": name} for namespace, name in names_of(row["identities"])]
 
 
 def roots(pair: Pair) -> list[Pair]:
@@ -202,7 +201,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         schema=_columns(schema),
         features=_features(use),
         made_of=_made_of(lineage),
-        links=sorted(link["name"] for link in node["symlinks"] if link["namespace"] == "file"),
+        links=led_to(node),
         possible=node["possible"],
         place=said.place if said else None,
     )

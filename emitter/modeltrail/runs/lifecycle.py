@@ -57,7 +57,7 @@ class Lifecycle:
         self._lock = process.Lock()
         self._token: Token[context.Current | None] | None = None
         self._waiting = Waiting()
-        self._said: set[float] = set()
+        self._said = scenes.Said()
         self._gone: Counter[str] = Counter()
         self._aborted = False
         self._changed: Callable[[], None] | None = None
@@ -249,7 +249,7 @@ class Lifecycle:
         if evaluation.capture == "observed":
             self._wait_for_more(evaluation)
             return
-        self._said.update(value for _, value in evaluation.values() if _is_telling(value))
+        self._said.add(value for _, value in evaluation.values())
         if self.facts.job_type == "EVALUATE" or self.facts.find_model(evaluation.model) is not None:
             self._evaluated(evaluation)
         else:
@@ -322,8 +322,3 @@ class Lifecycle:
         with process.Section():
             transports.emit(teller.tell("START", facts))
             transports.emit(teller.tell("COMPLETE", facts))
-
-
-def _is_telling(value: float) -> bool:
-    """Whether a value is so exact that another one is the same by more than chance."""
-    return round(value, 5) != value

@@ -1,7 +1,7 @@
 """What a run measured: the last value of each metric, and the values over steps that are to be sent."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ class Metrics:
             self._settle()
             self._last[_told_apart(name, details)] = entry
 
-    def forget_seen(self, said: AbstractSet[float]) -> None:
+    def forget_seen(self, said: Container[object]) -> None:
         """Leave out scores that were seen once, and said by somebody as well, under a name of his own."""
         with self._lock:
             self._settle()

@@ -8,7 +8,6 @@ others ignore the events of datasets.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from typing import Any, Final
 from urllib.parse import urlsplit
 from weakref import ref
@@ -32,6 +31,20 @@ GONE: Final = object()
 
 Metrics = Mapping[str, float]
 Slices = Mapping[str, Mapping[Any, Metrics]] | Sequence[tuple[Mapping[str, Any], Metrics]]
+
+
+class Said:
+    """What people say of models: the very objects, since another score may have the same value by chance."""
+
+    def __init__(self) -> None:
+        self._values: dict[int, float] = {}
+
+    def add(self, values: Iterable[float]) -> None:
+        """Keep what was said, so that nothing else has its identity."""
+        self._values.update((id(value), value) for value in values)
+
+    def __contains__(self, value: object) -> bool:
+        return id(value) in self._values
 
 
 class Evaluation(msgspec.Struct, frozen=True):
@@ -86,7 +99,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         new = [entry for entry in metrics if entry not in self.metrics]
         return msgspec.structs.replace(self, metrics=[*self.metrics, *new])
 
-    def without(self, said: AbstractSet[float]) -> "Evaluation":
+    def without(self, said: Said) -> "Evaluation":
         """The same without what was seen and has been said by somebody as well, under a name of his own."""
         if self.capture != "observed":
             return self

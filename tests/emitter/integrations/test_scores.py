@@ -18,6 +18,7 @@ from sklearn.metrics import (
     get_scorer,
     log_loss,
     mean_squared_error,
+    recall_score,
     roc_auc_score,
 )
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
@@ -108,6 +109,20 @@ def test_a_score_that_is_declared_is_told_once(told, evaluations, parts):
     ((_, judged),) = evaluations()
     assert {"loss": loss, "error": error} == scored(judged)
     assert ({}, []) == (of_run(told), points(told))
+
+
+def test_what_is_declared_is_told_once_whatever_its_decimals(told, evaluations, parts):
+    """A round figure is left out as an exact one is, so that each version tells the same: by its object."""
+    train, test, label, truth = parts
+    with modeltrail.run("train") as run:
+        model = LogisticRegression().fit(train, label)
+        predicted = model.predict(test)
+        accuracy = accuracy_score(truth, predicted)
+        recall = recall_score(truth, predicted)
+        run.evaluate(model, test, {"hit rate": accuracy})
+    assert round(accuracy, 2) == accuracy == recall
+    assert [{"recall_score": recall}, {"hit rate": accuracy}] == [scored(each) for _, each in evaluations()]
+    assert {} == of_run(told)
 
 
 def test_scores_are_of_the_model_that_predicted(evaluations, parts, tmp_path):

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.tables.own import LEARNED_FROM
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 Name = tuple[str, str]
 Key = tuple[str, str, str]
@@ -133,11 +135,14 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
 
     That is data of the role `other`: for the models of a run that from which no line leads to them (also
     through what the run wrote and read again), for the outputs of a run without models that from which none
-    leads anywhere.
+    leads anywhere. Of a model on nothing but data in memory, which was read somewhere, it is also what other
+    models of the run learned from.
     """
+    in_memory = {row["run_id"] for row in rows if row["namespace"] == IN_MEMORY}
     read: dict[str, list[Row]] = {}
     for row in rows:
-        if (row["role"], row["kind"], row["use"]) == ("input", "dataset", "other"):
+        is_learned = row["run_id"] in in_memory and row["use"] in LEARNED_FROM
+        if (row["role"], row["kind"]) == ("input", "dataset") and (is_learned or row["use"] == "other"):
             read.setdefault(row["run_id"], []).append(row)
     concerned = [row for row in rows if row["run_id"] in read]
     into: dict[Key, set[Key]] = {}
@@ -152,8 +157,15 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     for output in map(key_of, outputs):
         if output in models or output[0] not in making:
             known = models | (_before(output, into, listed) if output in models else {output, *used})
-            found[output] = [row for row in read[output[0]] if key_of(row) not in known]
+            may_be = _may_be(read[output[0]], into.get(output, ()) if output in models else ())
+            found[output] = [row | {"use": "other"} for row in may_be if key_of(row) not in known]
     return found
+
+
+def _may_be(read: list[Row], sources: Collection[Key]) -> list[Row]:
+    """What of the data that a run read may have gone into an output, which has these sources."""
+    is_lost = bool(sources) and all(namespace == IN_MEMORY for _, namespace, _ in sources)
+    return [row for row in read if row["use"] == "other" or (is_lost and row["namespace"] != IN_MEMORY)]
 
 
 def _before(output: Key, into: dict[Key, set[Key]], through: set[Key]) -> set[Key]:

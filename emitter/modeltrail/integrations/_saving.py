@@ -33,7 +33,7 @@ def record_saved(
     run = api.current_run()
     if not is_model:
         if run is not None:
-            run.output(place)
+            learned.write_of(run.facts, fitted, run.output(place).identity)
     elif run is not None:
         if (alone := learned.known_alone(fitted)) is not None:
             run.input(alone[0], role="train")

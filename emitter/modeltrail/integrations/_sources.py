@@ -18,7 +18,7 @@ from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.guard import warn_once
 from modeltrail.observe import data, frames, loaders, origins, profiles
 from modeltrail.observe.data import DataView
-from modeltrail.runs import Run
+from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.datasets import PROFILED
 
@@ -122,9 +122,11 @@ def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
         if known >= MAX_DATASETS:
             message = "a run learns from more than %d datasets; the first are told"
             warn_once("many datasets", message, MAX_DATASETS)
+            learned.record_files(run.facts, seen, role, of)
             return unseen(run, role)
         if known >= PROFILED:
-            seen = msgspec.structs.replace(seen, profile=None)
+            whole, seen = seen, msgspec.structs.replace(seen, profile=None)
+            origins.carry(seen, whole)
     return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 

@@ -129,6 +129,14 @@ class Facts:
         with self._lock:
             return self.reads.apart_from({*self.inputs, *(model.identity for model in self.models)})
 
+    def infer_late(self) -> None:
+        """What was read after the last model was saved has shaped none, whatever was made of it."""
+        with self._lock:
+            for identity in self.reads.since(self.saved_at) if self.saved_at else ():
+                found = self.inputs.get(identity)
+                if found is not None and (found.role, found.capture) == ("other", "observed"):
+                    found.role, found.capture = "inference", "inferred"
+
     def _is_own(self, found: Input, known: Input) -> bool:
         """Whether what was read (again) from a file is what the run wrote there: none of its sources."""
         identity = found.dataset.identity
@@ -227,6 +235,7 @@ class Facts:
                 made.update(view, name)
             before = made.fit
             made.remember(source, self.fits.came_of(source))
+            made.saved_at = self.saved_at
             self.models.append(made)
             self._came_of(made, before)
         return made
@@ -354,20 +363,6 @@ class Facts:
         """What inputs are for where nobody said."""
         makes_no_model = bool(self.outputs or self.models) and self.kind == "JOB"
         return "train" if self.job_type is None and not makes_no_model else ROLES.get(self.kind, "other")
-
-    def unlearned(self) -> dict[Identity, set[Identity]]:
-        """Model -> the inputs that only other fits of the run learned from."""
-        return {model.identity: self._unlearned(model.fit) for model in list(self.models)}
-
-    def _unlearned(self, fit: Fit | None) -> set[Identity]:
-        own = set() if fit is None else fit.learned()
-        is_traced = all(each.is_traced for each in own)
-        return {
-            identity
-            for identity, found in list(self.inputs.items())
-            if own and found.fits and found.fits.isdisjoint(own)
-            if is_traced or identity[0] == naming.IN_MEMORY
-        }
 
     def roles(self) -> dict[Identity, str]:
         """The role of each input."""

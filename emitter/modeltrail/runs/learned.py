@@ -1,11 +1,18 @@
 """How a model came about in one run, told by another that saves, logs or registers it."""
 
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
 from modeltrail import naming
 from modeltrail.event import Dataset
 from modeltrail.observe.weakly import Weakly
+from modeltrail.runs import datasets
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.runs.fits import Fit
+from modeltrail.runs.models import Model
+from modeltrail.runs.transforms import Identity
 
 _alone: Weakly[tuple[Dataset, Facts]] = Weakly()
 """Fitted model -> what it is in the run of its own that fitted it, and how it came about there."""
@@ -54,12 +61,49 @@ def take_over_fit(facts: Facts, other: Facts, fit: Fit | None) -> Fit | None:
 
 def data_of(facts: Facts, fit: Fit | None) -> list[Input]:
     """What a run learned from, as far as this fit may have."""
+    others = set() if fit is None else of_others(facts, {fit})
     return [
-        used for used in list(facts.inputs.values()) if used.role in LEARNED_FROM and _may_be_of(used, fit)
+        used
+        for identity, used in list(facts.inputs.items())
+        if used.role in LEARNED_FROM and identity not in others
     ]
 
 
-def _may_be_of(used: Input, fit: Fit | None) -> bool:
-    if fit is None or not used.fits or fit in used.fits:
-        return True
-    return not fit.is_traced and used.dataset.namespace != naming.IN_MEMORY
+def record_files(facts: Facts, dataset: object, role: str, of: object) -> None:
+    """The files that data came from, which itself is one too many to be told, are what this was fitted on."""
+    fit = facts.fits.of(of)
+    for source in datasets.sources(dataset, role, {}):
+        facts.add_source(msgspec.structs.replace(source, fits=frozenset({fit} - {None})))
+
+
+def write_of(facts: Facts, fitted: object, target: Identity) -> None:
+    """What was fitted, and is no model, is written: made of what it learned from, where that is known."""
+    fit = facts.fits.of(fitted)
+    own = [used for used in list(facts.inputs.values()) if fit in used.fits]
+    if own:
+        facts.add_write(own, target)
+    else:
+        facts.reads.write_of_all(target, list(facts.inputs))
+
+
+def unlearned(facts: Facts, model: Model) -> set[Identity]:
+    """The inputs that only other fits of the run learned from, or only after the model was saved."""
+    own = set() if model.fit is None else model.fit.learned()
+    late = {
+        identity
+        for identity, found in list(facts.inputs.items())
+        if found.fits.isdisjoint(own) and found.fits and model.saved_at and found.read_at > model.saved_at
+    }
+    return late | (of_others(facts, own) if own else set())
+
+
+def of_others(facts: Facts, own: AbstractSet[Fit]) -> set[Identity]:
+    """The inputs that only others than these fits learned from.
+
+    Of a fit of which it is known of some of its data where that was read from, and not of all, that may be
+    any of the files; of one on nothing but data in memory it is for the reader to say what that may be of.
+    """
+    learned = {identity: found.fits for identity, found in list(facts.inputs.items()) if found.fits}
+    mine = {identity for identity, fits in learned.items() if not fits.isdisjoint(own)}
+    is_known = all(fit.is_traced for fit in own) or all(each[0] == naming.IN_MEMORY for each in mine)
+    return {each for each in learned.keys() - mine if is_known or each[0] == naming.IN_MEMORY}

@@ -186,9 +186,8 @@ class Lifecycle:
             with guarded("recording what was read"):
                 found = Input.of(*datasets.look(read.source), "other", {})
                 found.read_at = read.at
-                if self.facts.saved_at and read.at > self.facts.saved_at:  # too late to have shaped them
-                    found.role, found.capture = "inference", "inferred"
                 self.facts.add_input(found)
+        self.facts.infer_late()
         with guarded("looking for renamed files"):
             moved.follow_outputs(self.facts)
 

@@ -50,6 +50,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         fit: what it came of, as far as that was seen.
         is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.
+        saved_at: when it was saved last, RFC 3339; empty of one that its run did not make.
     """
 
     view: ModelView
@@ -61,6 +62,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     fit: Fit | None = None
     is_told_apart: bool = False
     is_found: bool = False
+    saved_at: str = ""
     _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
 
     @property

@@ -65,6 +65,11 @@ class Reads:
             for found in inputs:
                 self._by_place.pop(found.dataset.identity, None)
 
+    def since(self, at: str) -> list[Identity]:
+        """What was read later than that."""
+        with self._lock:
+            return [identity for identity, read in self._by_place.items() if read.at > at]
+
     def apart_from(self, told: Collection[Identity]) -> list[Read]:
         """What was read, without what is told in another way."""
         with self._lock:

@@ -10,7 +10,7 @@ from modeltrail import event, standard
 from modeltrail.context import Parent
 from modeltrail.event import EventType
 from modeltrail.guard import guarded
-from modeltrail.runs import transforms
+from modeltrail.runs import learned, transforms
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.version import __version__
 
@@ -109,7 +109,7 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
             [*facts.steps, *list(facts.writes.values())],
             {**facts.roles(), **dict.fromkeys(facts.judged, "model")},
             list(facts.outputs),
-            facts.unlearned(),
+            {model.identity: learned.unlearned(facts, model) for model in list(facts.models)},
             LEARNED_FROM,
             after=facts.reads.after(list(facts.inputs)),
         )

@@ -98,6 +98,31 @@ def test_what_was_read_for_nobody_knows_what_is_a_possible_source(make, log_of) 
     assert ("withdraw\tm1" in plan, "Possible: " in plan) == (True, True)
 
 
+def test_of_data_in_memory_alone_all_that_was_read_is_a_possible_source(make, log_of) -> None:
+    """Where it was read is lost: what other models learned from it may be, and test data is not."""
+    event = reading(
+        *(make, 0, {"a": "train", "b": "test", "t/train": "train", "t/train-2": "train"}),
+        {"m1": ["a", "t/train"], "m2": ["t/train-2"]},
+    )
+    for source in (
+        event["inputs"],
+        *(each["inputs"] for each in event["job"]["facets"]["lineage"]["entries"]),
+    ):
+        for each in source:
+            each["namespace"] = "inmemory://" if each["name"].startswith("t/") else each["namespace"]
+    for each in event["outputs"]:
+        model = make.facet("modelTrail_model", modelId=f"Ridge-{each['name']}", capture="observed")
+        each["facets"]["modelTrail_model"] = model
+    log = log_of([event])
+    assert ["m1", "000", ["a", None], ["t/train", None]] == path(answers.trace(log, "m1"))
+    lost = answers.trace(log, "m2")
+    assert ["m2", "000", ["t/train-2", None], ["a", None]] == path(lost)
+    assert [(False, "train"), (True, "other")] == [(each["possible"], each["use"]) for each in lost["inputs"]]
+    reached = {row["name"]: row["possible"] for row in answers.impact(log, "a") if "possible" in row}
+    assert {"m1": False, "m2": True} == reached
+    assert {"run"} == {row["kind"] for row in answers.impact(log, "b")}
+
+
 def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:
     """What came of data for sure, on a longer way, is not only possible, nor is what came of that."""
     log = log_of([

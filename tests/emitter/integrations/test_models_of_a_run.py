@@ -86,7 +86,7 @@ def test_each_model_has_its_own_parameters_steps_and_training(told, train, table
 
 
 def test_each_model_comes_of_the_data_that_it_was_fitted_on(told, train, tables):
-    """Lineage leads to each model from its file; where none is known, from all that may be one."""
+    """Lineage leads to each model from its file; where none is known, from what was in memory alone."""
     with modeltrail.run("two"):
         for name in ("a", "b"):
             joblib.dump(train(LogisticRegression(), tables / f"{name}.csv"), tables / f"{name}.joblib")
@@ -95,7 +95,7 @@ def test_each_model_comes_of_the_data_that_it_was_fitted_on(told, train, tables)
     found = edges(told()[-1])
     assert {"a.csv", "train"} == found["a.joblib"]
     assert {"b.csv", "train-2"} == found["b.joblib"]
-    assert {"a.csv", "b.csv", "train-3"} == found["made.joblib"]
+    assert {"train-3"} == found["made.joblib"]
 
 
 def test_a_run_of_one_fit_tells_no_models_apart(told, train, tables):
@@ -132,6 +132,33 @@ def text_of(event):
     return {
         each["key"]: each["value"] for each in event["run"]["facets"]["executionParameters"]["parameters"]
     }
+
+
+def test_what_is_fitted_after_a_model_was_saved_is_no_source_of_it(told, train, tables):
+    """Of a model whose data nobody saw it is what others learned from until then; so of a transformer."""
+    with modeltrail.run("two"):
+        table = pd.read_csv(tables / "a.csv")
+        scaler = StandardScaler().fit(table[["age"]])
+        joblib.dump(scaler, tables / "scaler.joblib")
+        train(LogisticRegression(), table)
+        modeltrail.current_run().output_model({"weights": [1.0]}, name="rule")
+        joblib.dump(train(LogisticRegression(), tables / "b.csv"), tables / "b.joblib")
+    found = edges(told()[-1])
+    assert {"a.csv"} == found["scaler.joblib"]
+    assert {"a.csv", "train"} == found["rule"]
+    assert {"b.csv", "train-2"} == found["b.joblib"]
+
+
+def test_what_was_read_after_the_last_model_is_for_inference(told, train, tables):
+    """Also what is written was made of it: a list of ids, say, that predictions are put beside."""
+    with modeltrail.run("two"):
+        joblib.dump(train(LogisticRegression(), tables / "a.csv"), tables / "a.joblib")
+        ids = pd.read_csv(tables / "b.csv")
+        ids.to_csv(tables / "sent.csv")
+    assert ("inference", "inferred") == tuple(
+        uses(told()[-1])[str(tables / "b.csv")][key] for key in ("role", "capture")
+    )
+    assert {"b.csv"} == edges(told()[-1])["sent.csv"]
 
 
 def test_of_many_that_were_thrown_away_the_saved_one_is_told(told, train, tables):

@@ -50,6 +50,11 @@ class Input(msgspec.Struct):
         """The dataset as it was seen now."""
         return cls(dataset, role, view.fingerprint.to_dict(), view.capture, use=use)
 
+    def is_chosen_apart(self, other: "Input") -> bool:
+        """Whether two fits learned from the same data, each from other rows."""
+        is_of_others = self.fits and other.fits and self.fits.isdisjoint(other.fits)
+        return bool(is_of_others) and self.use.get("split") != other.use.get("split")
+
     def written(self, role: str) -> dict[str, Any]:
         """The JSON form among the inputs of an event; `role` where nobody gave one."""
         facet = ModelTrailDataUseInputDatasetFacet(

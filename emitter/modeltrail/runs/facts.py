@@ -95,7 +95,8 @@ class Facts:
     def add_source(self, found: Input) -> None:
         """Write down what data was read from; what is known of that as an input stays.
 
-        A model was trained on it if it was on any of its rows, whatever others were for.
+        A model was trained on it if it was on any of its rows, whatever others were for. Where fits took
+        different rows how they were chosen is told of the data in memory alone.
         """
         identity, digest = found.dataset.identity, found.fingerprint["digest"]
         with self._lock:
@@ -104,6 +105,8 @@ class Facts:
             role, use = known.role, {**found.use, **known.use}
             if known.fits and "features" in found.use:  # each fit took some of the columns
                 use["features"] = list(dict.fromkeys([*use["features"], *found.use["features"]]))
+            if role == found.role and known.is_chosen_apart(found):
+                use["split"] = None
             if found.role == "train" and role in LEARNED_FROM - {"train"}:
                 role, use = "train", {**use, "split": found.use.get("split")}
             elif role == "other" or (found.role in LEARNED_FROM and role not in LEARNED_FROM):

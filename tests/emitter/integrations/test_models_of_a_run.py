@@ -134,6 +134,29 @@ def text_of(event):
     }
 
 
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_rows_that_were_chosen_for_one_model_are_not_told_of_the_others(told, train, tables, order):
+    """Of a file that models took different rows of no choice is told; of what each was fitted on its own."""
+    table = pd.read_csv(tables / "a.csv")
+    parts = [train_test_split(table, test_size=size, random_state=11)[0] for size in (0.25, 0.5, 0.25)]
+    with modeltrail.run("several"):
+        for each in [*parts, table] if order == "first" else [table, *parts]:
+            train(LogisticRegression(), each)
+    found = {Path(name).name: use.get("split") for name, use in uses(told()[-1]).items()}
+    assert found.pop("a.csv") is None
+    assert [0.0, 0.5, 0.75] == sorted(split["fraction"] if split else 0.0 for split in found.values())
+
+
+def test_rows_that_were_chosen_once_for_several_models_are_told(told, train, tables):
+    """All models of one split: the file has it too."""
+    part, _ = train_test_split(pd.read_csv(tables / "a.csv"), test_size=0.25, random_state=3)
+    with modeltrail.run("several"):
+        for number in range(3):
+            train(LogisticRegression(C=1.0 + number), part)
+    split = {"strategy": "random", "fraction": 0.75, "seed": 3}
+    assert [split, split] == [use.get("split") for use in uses(told()[-1]).values()]
+
+
 def test_what_is_fitted_after_a_model_was_saved_is_no_source_of_it(told, train, tables):
     """Of a model whose data nobody saw it is what others learned from until then; so of a transformer."""
     with modeltrail.run("two"):

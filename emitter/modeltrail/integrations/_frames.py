@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Final
 
 from modeltrail import api, naming
 from modeltrail.guard import warn_once
@@ -14,6 +15,9 @@ from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
 
 Function = Callable[..., Any]
+
+_MAX_CHOSEN: Final = 50
+"""Of more files that a run writes it is not told how their rows were chosen."""
 
 
 def observe_read(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -106,6 +110,8 @@ def record_written(frame: Any, given: Any) -> None:
     for place in origins.places(given):
         if sources := list(datasets.sources(frame, "other", {})):
             run.facts.add_write(sources, naming.identity(place))
+            if naming.identity(place) not in run.facts.outputs:
+                _record_choice(run, frame, sources, place)
         else:
             run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
         if hasattr(given, "flush"):  # what lies in the buffer is part of the file
@@ -114,6 +120,16 @@ def record_written(frame: Any, given: Any) -> None:
             run.facts.add_written_again(place)
         else:
             run.output(place)
+
+
+def _record_choice(run: Any, frame: Any, sources: Sequence[datasets.Input], place: str) -> None:
+    """How the rows of what is written were chosen, as a step that made it: a file has no split of its own."""
+    origin = origins.of(frame)
+    if origin is None or not origin.split or len(run.facts.outputs) >= _MAX_CHOSEN:
+        return
+    came = [{"namespace": each.dataset.namespace, "name": each.dataset.name} for each in sources]
+    step = {"id": f"split-{PurePath(place).name}", "op": "split", "params": origin.split, "inputs": came}
+    run.facts.fitted_steps.add([{**step, "rowsOut": rows(frame)}], "observed")
 
 
 def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], position: int = 0) -> Any:

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import edges, known, uses
+from told import edges, facet, known, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -432,6 +432,24 @@ def test_a_split_is_told_of_the_one_file_that_it_is_of(autolog, told, folder):
         "train": [random | {"fraction": 0.75}] * 2,
         "train.evaluate": [random | {"fraction": 0.25}] * 2,
     } == splits
+
+
+def test_how_the_rows_of_a_written_file_were_chosen_is_a_step(autolog, told, folder):
+    """Each part of a split that is written is told as made by it, also of joined files; a whole is not."""
+    autolog()
+    with modeltrail.run("prepare"):
+        whole = pd.read_csv("people.csv").merge(pd.read_csv("orders.csv"), how="left")
+        parts = train_test_split(whole, test_size=0.25, random_state=3)
+        for name, part in zip(("whole", "train", "test", "train"), (whole, *parts, parts[0]), strict=True):
+            part.to_csv(f"{name}.csv")
+    (event,) = told()
+    steps = facet(event, "featureTransformations")["steps"]
+    assert ["split-train.csv", "split-test.csv"] == [step["id"] for step in steps]
+    (_, test) = steps
+    assert ("split", {"strategy": "random", "fraction": 0.25, "seed": 3}) == (test["op"], test["params"])
+    assert {"people.csv", "orders.csv"} == {Path(each["name"]).name for each in test["inputs"]}
+    assert len(parts[1]) == test["rowsOut"]
+    assert {"people.csv", "orders.csv"} == edges(event)["test.csv"]
 
 
 DRAWN = {

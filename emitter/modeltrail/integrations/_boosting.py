@@ -284,8 +284,9 @@ def observe_save(call: Call) -> Finish | None:
 
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
-            place = _places[boosters.native(fitted)] = _place(path)
-            record_saved(_holder(fitted), place, is_model=True)
+            place = _place(path)
+            if record_saved(_holder(fitted), place, is_model=True):
+                _places[boosters.native(fitted)] = place
 
     return finish
 

@@ -172,10 +172,14 @@ def observe_train(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
 
 
 def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
-    """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`."""
+    """Records what goes in, then what each round scored: as its library calls it, `test-rmse-mean`.
+
+    All of it is the cross-validation's own: no model that the run saves came of it.
+    """
     run, own = current_or_own("cv")
+    fit = run.facts.fits.begin_trial("cv")
     with ended_when_interrupted(own), guarded("looking at a cross-validation"):
-        _record_asked(run, None, call, given, asked)
+        _record_asked(run, fit, call, given, asked)
 
     def finish(results: Any, error: BaseException | None) -> None:
         if error is None:
@@ -186,10 +190,11 @@ def observe_cv(call: Call, given: Mapping[str, Any], asked: Asked) -> Finish:
                     framework_version=library.__version__,
                     algorithm=f"{asked.library}.Booster",
                     task=boosters.task_of(asked.params.get("objective")),
+                    of=fit,
                 )
                 for name in [each for each in results if each != "cvbooster"]:
                     for step, value in enumerate(results[name]):
-                        run.metric(name, float(value), step, split=_split(name))
+                        run.metric(name, float(value), step, split=_split(name), of=fit)
         if own is not None:
             own.end(error)
 
@@ -200,17 +205,15 @@ def _split(name: str) -> Role:
     return "train" if name.startswith("train") else "validation"
 
 
-def _record_asked(
-    run: Run, fit: Fit | None, call: Call, given: Mapping[str, Any], asked: Asked
-) -> dict[str, Role]:
-    """Record what goes in; of a cross-validation no model comes, and it has no `fit`."""
+def _record_asked(run: Run, fit: Fit, call: Call, given: Mapping[str, Any], asked: Asked) -> dict[str, Role]:
+    """Record what goes in; what is named among the parameters is not told as left to a default."""
     _, roles = record_data(run, asked.trained, [source for _, source in asked.judged], fit)
     record_beside(run, asked.beside, fit)
     defaults = call.defaults()
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}
     options |= stops_early(given.get("callbacks"))
-    left = {name: value for name, value in left.items() if name not in options}
+    left = {name: value for name, value in left.items() if name not in {*options, *asked.params}}
     record_params(run, [(None, {**asked.params, **options}, "explicit"), (None, left, "default")], fit)
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}
@@ -281,8 +284,9 @@ def observe_save(call: Call) -> Finish | None:
 
     def finish(_: Any, error: BaseException | None) -> None:
         if error is None:
-            place = _places[boosters.native(fitted)] = _place(path)
-            record_saved(_holder(fitted), place, is_model=True)
+            place = _place(path)
+            if record_saved(_holder(fitted), place, is_model=True):
+                _places[boosters.native(fitted)] = place
 
     return finish
 

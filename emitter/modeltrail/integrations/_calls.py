@@ -60,6 +60,14 @@ def caller(*passed: str) -> str:
     return _module(frame)
 
 
+def is_within(module: str, function: str) -> bool:
+    """Whether a call of this function, or method, of a module goes on in this thread."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  as above
+    while frame is not None and (frame.f_code.co_name != function or _module(frame) != module):
+        frame = frame.f_back
+    return frame is not None
+
+
 def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 

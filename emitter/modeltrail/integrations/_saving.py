@@ -1,5 +1,6 @@
 """What a library's save is, whichever library it is of."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from os import PathLike
@@ -7,6 +8,7 @@ from typing import Any, Final
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
+from modeltrail.integrations import _calls
 from modeltrail.observe import code, model
 from modeltrail.runs import Run, learned
 from modeltrail.runs.models import Model
@@ -15,13 +17,23 @@ MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
+def _is_on_its_way() -> bool:
+    """Whether MLflow saves to a temporary folder what it is about to log, and the bridge tells of that."""
+    mlflow = sys.modules.get("mlflow")
+    return (
+        mlflow is not None
+        and _calls.is_within("mlflow.models.model", "log")
+        and str(mlflow.get_tracking_uri()).startswith("modeltrail+")
+    )
+
+
 def record_saved(
     fitted: object | None,
     place: str | PathLike[str] | model.ModelView,
     *,
     is_model: bool,
     known: str | Model | None = None,
-) -> None:
+) -> bool:
     """A saved model is an output of the current run, with what is known of it from memory.
 
     Without a run it is one of its own, from the fitted model, where there is one, to its place; or from where
@@ -29,7 +41,12 @@ def record_saved(
     about the file are asked of the run that wrote it. In a run it leads to the fitted model too, if that was
     fitted outside of it: in a thread, or before. What is saved and no model, a transformer, is data of the
     run, if there is one.
+
+    Returns:
+        Whether that is told here: what MLflow is about to log its bridge tells of.
     """
+    if _is_on_its_way():
+        return False
     run = api.current_run()
     if not is_model:
         if run is not None:
@@ -50,6 +67,7 @@ def record_saved(
             if known is None and (alone := learned.known_alone(fitted)) is not None:
                 learned.take_over(own.facts, alone[1])
             own.output_model(place, of=fitted)
+    return True
 
 
 def record_holder(holder: object, models: Sequence[object], place: str | PathLike[str]) -> None:

@@ -25,6 +25,8 @@ _STANDARD: Final = f"{Path(os.__file__).parent}{os.sep}"
 _EMITTER: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collector"})
 """Told as a package, also where it is installed to be edited."""
+_MAIN: Final = frozenset({"__main__", "__mp_main__"})
+"""What the script is called, the second time by multiprocessing."""
 _launched: str | None = None
 _SCP: Final = r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$"
 
@@ -169,7 +171,7 @@ def imported() -> dict[str, str]:
         # thousands of files: a loop over the places takes eight times as long
         if not file or _SITE in file or _STANDARD in file or _DIST in file or _EMITTER in file:
             continue
-        if name != "__main__" and name.partition(".")[0] not in _OURS:
+        if name not in _MAIN and name.partition(".")[0] not in _OURS:
             files.setdefault(_real(file), name)
     installed = tuple(f"{_real(place)}{os.sep}" for place in sys.path if _has_packages(place))
     return {file: name for file, name in sorted(files.items()) if not file.startswith(installed)}

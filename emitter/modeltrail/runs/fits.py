@@ -29,6 +29,7 @@ class Fit(msgspec.Struct, eq=False):
         is_traced: whether it is known of all of its data where that was read from.
         parts: the fits of what it holds, or of what made the data that it learned from.
         is_holder: whether it is no model itself, but something that holds several.
+        is_trial: whether it is a cross-validation, of which no model comes.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Fit(msgspec.Struct, eq=False):
     is_traced: bool = True
     parts: "dict[Fit, None]" = msgspec.field(default_factory=dict)
     is_holder: bool = False
+    is_trial: bool = False
 
     @property
     def id(self) -> str:
@@ -112,9 +114,16 @@ class Fits:
         self._parts.forget(thing)
         return made
 
-    def _make(self, kind: str, before: Fit | None = None) -> Fit:
+    def begin_trial(self, kind: str) -> Fit:
+        """Models are going to be fitted to be judged, of which none is left: by a cross-validation."""
+        return self._make(kind, is_trial=True)
+
+    def _make(self, kind: str, before: Fit | None = None, *, is_trial: bool = False) -> Fit:
         number = self._free.pop() if self._free else next(self._numbers)
-        made = Fit(kind, number, next(self._serials), before)
+        made = Fit(kind, number, next(self._serials), before, is_trial=is_trial)
+        first = next((each for each in self._left if each.number == 1), None)
+        if first is not None and first.is_trial and not is_trial:  # what is told first of a run is a model
+            made.number, first.number = first.number, made.number
         self._left[made] = None
         return made
 

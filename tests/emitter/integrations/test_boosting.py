@@ -14,11 +14,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import xgboost
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import facet, metrics, points, uses
+from told import facet, files, metrics, points, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -36,7 +37,7 @@ XGBOOST = SimpleNamespace(
     asked=xgboost.DMatrix,
     start="base_margin",
     beside={"weight": np.arange(200) + 2, "base_margin": np.full(200, 0.5)},
-    cv=lambda matrix: xgboost.cv({"objective": "binary:logistic"}, matrix, 3, nfold=2),
+    cv=lambda matrix, **more: xgboost.cv({"objective": "binary:logistic", **more}, matrix, 3, nfold=2),
     estimator=lambda **more: xgboost.XGBClassifier(n_estimators=3, **more),
     evaluated=lambda *pairs: {"eval_set": list(pairs), "verbose": False},
     kind="XGBClassifier",
@@ -63,7 +64,7 @@ LIGHTGBM = SimpleNamespace(
     asked=lambda table, _: table,
     start="init_score",
     beside={"weight": np.arange(200) + 2, "init_score": np.full(200, 0.5), "group": [150, 50]},
-    cv=lambda matrix: lightgbm.cv({"objective": "binary", "verbose": -1}, matrix, 3, nfold=2),
+    cv=lambda matrix, **more: lightgbm.cv({"objective": "binary", "verbose": -1, **more}, matrix, 3, nfold=2),
     estimator=lambda **more: lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, **more),
     evaluated=lambda *pairs: dict(zip(("eval_X", "eval_y"), zip(*pairs, strict=True), strict=True)),
     kind="LGBMClassifier",
@@ -247,7 +248,7 @@ def test_rounds_are_told_while_they_go_on(library, autolog, events, parts):
 
 @both
 def test_two_trainings_in_a_run_keep_their_parameters(library, autolog, told, parts):
-    """A cross-validation and the training after it are of one model; of a second one they are its own."""
+    """Without a saved model the first training is the run's; a second, or a cross-validation, has its own."""
     autolog()
     with modeltrail.run("several"):
         library.cv(library.matrix(parts[0], parts[2]))
@@ -255,7 +256,37 @@ def test_two_trainings_in_a_run_keep_their_parameters(library, autolog, told, pa
             library.train(library.matrix(parts[0], parts[2]), rounds)
     entries = facet(told()[-1], "hyperparameters")["params"]
     rounds = {each.get("component"): each["value"] for each in entries if each["name"] == "num_boost_round"}
-    assert {None: 2, "Booster-2": 4} == rounds
+    assert {None: 2, "cv-2": 3, "Booster-3": 4} == rounds
+
+
+@both
+def test_a_cross_validation_is_none_of_a_model(library, autolog, told, parts, tmp_path):
+    """What a cross-validation was asked and what it scored is its own, beside one saved model or several."""
+    autolog()
+    others = {tmp_path / "other.joblib": LogisticRegression()}
+    for beside in ({}, others):
+        with modeltrail.run("tuned"):
+            for depth in (2, 6):
+                library.cv(library.matrix(parts[0], parts[2]), max_depth=depth, seed=7)
+            library.train(library.matrix(parts[0], parts[2]), 4).save_model(tmp_path / library.file)
+            for place, model in beside.items():
+                joblib.dump(model.fit(parts[0], parts[2]), place)
+    for event in told():
+        ids = {name: each["facets"]["modelTrail_model"]["modelId"] for name, each in files(event).items()}
+        asked = {}
+        for each in facet(event, "hyperparameters")["params"]:
+            asked.setdefault(each.get("modelId"), {})[each["name"]] = each["value"]
+        booster = asked[ids[library.file]]
+        tried = {name: asked[name] for name in asked if name not in ids.values()}
+        names = ("num_boost_round", "nfold", "max_depth", "seed")
+        assert (4, None, None, 5) == tuple(booster.get(name) for name in names)
+        assert [(3, 2, 2, 7), (3, 2, 6, 7)] == [tuple(map(each.get, names)) for each in tried.values()]
+        assert all({"nfold", "max_depth"}.isdisjoint(asked[each]) for each in ids.values())
+        assert {*tried} == {
+            each["modelId"] for each in facet(event, "metrics")["metrics"] if "-mean" in each["name"]
+        }
+        trained = {each["modelId"]: each for each in facet(event, "training")["models"]}
+        assert {"framework": 5} == trained[ids[library.file]]["seeds"]
 
 
 @both

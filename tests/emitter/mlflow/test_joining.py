@@ -38,6 +38,14 @@ def observed():
     integrations.deactivate()
 
 
+@pytest.fixture
+def boosted():
+    """What modeltrail observes of xgboost and lightgbm."""
+    modeltrail.autolog("xgboost", "lightgbm")
+    yield
+    integrations.deactivate()
+
+
 def test_a_fit_that_we_observe_belongs_to_the_run_of_mlflow(bridged, told) -> None:
     """What modeltrail's own integrations record while a run of MLflow goes on is below that run."""
     from modeltrail import integrations
@@ -167,6 +175,43 @@ def test_models_of_a_run_each_have_their_own_class(bridged, told) -> None:
         event = next(each for each in told if f"models/{name}" in outputs(each))
         said = outputs(event)[f"models/{name}"]["facets"]["modelTrail_model"]
         assert kind == said.get("algorithm", kind).rpartition(".")[2]
+
+
+@pytest.mark.parametrize("is_around", [True, False], ids=["around", "below"])
+def test_a_model_that_mlflow_logs_is_told_once(bridged, told, boosted, *, is_around) -> None:
+    """The temporary file that MLflow saves a model to, on its way, is no model; a folder of yours is."""
+    import lightgbm
+    import xgboost
+
+    outer = modeltrail.run("train").start() if is_around else None
+    with bridged.start_run() as run:
+        model = xgboost.XGBClassifier(n_estimators=2).fit(FRAME[["tenure"]], FRAME.churned)
+        data = lightgbm.Dataset(FRAME[["tenure"]], FRAME.churned)
+        booster = lightgbm.train({"objective": "binary", "verbose": -1}, data, 2)
+        logged = [
+            bridged.xgboost.log_model(model, name="x", **FAST),
+            bridged.lightgbm.log_model(booster, name="l", **FAST),
+        ]
+        bridged.xgboost.save_model(model, "own", model_format="json", **FAST)
+    if outer is not None:
+        outer.end()
+    ids = {f"logged_models/{each.model_id}" for each in logged}
+    assert ids == outputs(of(told, run)).keys()
+    saved = {name for event in told for name in outputs(event)} - ids
+    assert [str(Path("own/model.json").absolute())] == [name for name in saved if "/" in name]
+
+
+def test_a_model_that_no_bridge_tells_of_is_told_where_it_was_saved(mlflow, told, boosted, sqlite) -> None:
+    """Without the bridge the temporary file is all that is known of a logged model."""
+    import xgboost
+
+    mlflow.set_tracking_uri(sqlite)
+    mlflow.set_experiment("churn")
+    with modeltrail.run("train"):
+        model = xgboost.XGBClassifier(n_estimators=2).fit(FRAME[["tenure"]], FRAME.churned)
+        mlflow.xgboost.log_model(model, name="x", model_format="json", **FAST)
+    (made,) = told[-1]["outputs"]
+    assert "model.json" == Path(made["name"]).name
 
 
 def _sklearn(mlflow: Any, path: str, **more: Any) -> None:

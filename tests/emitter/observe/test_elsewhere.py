@@ -111,6 +111,12 @@ def test_without_version_control_all_that_is_imported_is_told(told, tmp_path):
     assert "vcs" not in first
 
 
+def test_a_script_that_imports_multiprocessing_is_no_module_of_its_own(told):
+    """The script, which multiprocessing knows by a name of its own, is what runs, and nothing beside that."""
+    for tell in told("import multiprocessing\n" + TELLS.format(""), tracked=False):
+        assert not tell.get("elsewhere")
+
+
 def test_a_long_list_is_cut_and_says_so(tmp_path, monkeypatch):
     """Of more files than are listed it is told how many there are."""
     monkeypatch.setattr(elsewhere, "FILES", 2)

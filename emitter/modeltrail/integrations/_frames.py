@@ -1,6 +1,7 @@
 """What reading, writing and passing on a frame is, whichever library it is of."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import PurePath
@@ -11,7 +12,8 @@ from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
-from modeltrail.observe import data, origins
+from modeltrail.observe import data, layouts, origins
+from modeltrail.observe.layouts import Layout
 from modeltrail.runs import datasets
 
 Function = Callable[..., Any]
@@ -51,7 +53,7 @@ def _is_data(kind: type) -> bool:
 
 def observe_sampled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Rows that were drawn of a frame: how, which share, and by which seed."""
-    given = {**dict(zip(_parameters(function), args, strict=False)), **kwargs}
+    given = named(function, args, kwargs)
     observe_own(function, result, args, kwargs)
     if given.get("axis") in {1, "columns"}:
         return
@@ -79,9 +81,9 @@ def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
         origins.carry(args[0], data)
 
 
-def record_read(result: Any, given: Any) -> None:
-    """What was read from a path, URI, open file or several of them."""
-    sources = origins.read(result, origins.places(given))
+def record_read(result: Any, given: Any, layout: Layout | None = None) -> None:
+    """What was read from a path, URI, open file or several of them; how these are laid out, if it says so."""
+    sources = origins.read(result, origins.places(given), layout)
     if sources and (run := api.current_run()) is not None:
         run.facts.reads.add(sources)
 
@@ -98,9 +100,17 @@ def expect_written(given: Any) -> None:
             data.keep(source)
 
 
-def record_written(frame: Any, given: Any) -> None:
-    """A file that was written is an output of the current run, made of what its frame came from."""
+def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_added: bool = False) -> None:
+    """A file that was written is an output of the current run, made of what its frame came from.
+
+    `is_added` says that it may have been written at the end of what was there.
+    """
     run = api.current_run()
+    if run is not None and hasattr(given, "flush"):  # what lies in the buffer is part of the file
+        given.flush()
+    if layout is not None:
+        for place in filter(os.path.isfile, origins.places(given)):
+            (layouts.add if is_added else layouts.remember)(place, layout)
     if run is None:
         return
     if len(run.facts.outputs) >= origins.MAX_SOURCES:
@@ -114,8 +124,6 @@ def record_written(frame: Any, given: Any) -> None:
                 _record_choice(run, frame, sources, place)
         else:
             run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
-        if hasattr(given, "flush"):  # what lies in the buffer is part of the file
-            given.flush()
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             run.facts.add_written_again(place)
         else:
@@ -137,6 +145,11 @@ def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any],
     if len(args) > position:
         return args[position]
     return kwargs.get(_parameters(function)[position])
+
+
+def named(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by their names."""
+    return {**dict(zip(_parameters(function), args, strict=False)), **kwargs}
 
 
 @cache

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _frames, _patch
+from modeltrail.integrations import _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 
@@ -28,7 +28,12 @@ _OTHER_READERS: Final = frozenset(
     }
 )
 """Those of no file, and of what may be no data."""
-_FORMATS: Final = ("csv", "excel", "feather", "hdf", "json", "orc", "parquet", "pickle", "stata", "xml")
+_DELIMITED: Final = {
+    "read_csv": _layouts.observe_pandas,
+    "read_table": _layouts.observe_pandas,
+    "read_fwf": _layouts.observe_fixed,
+}
+_FORMATS: Final = ("excel", "feather", "hdf", "json", "orc", "parquet", "pickle", "stata", "xml")
 _MAKE: Final = (
     "crosstab",
     "cut",
@@ -66,8 +71,11 @@ _drawn: deque[tuple["weakref.ref[Any]", Mapping[str, Any]]] = deque(maxlen=16)
 def activate() -> None:
     """Observe readers, writers, and how one frame is made of another."""
     pandas: Any = sys.modules["pandas"]
-    readers = [name for name in vars(pandas) if name.startswith("read_") and name not in _OTHER_READERS]
+    readers = [name for name in vars(pandas) if name.startswith("read_")]
+    readers = [name for name in readers if name not in _OTHER_READERS and name not in _DELIMITED]
     _patch.follow_functions(NAME, _frames.functions(pandas, *readers), _frames.observe_read)
+    for name, after in _DELIMITED.items():
+        _patch.follow_functions(NAME, _frames.functions(pandas, name), after)
     _patch.follow_functions(NAME, _frames.functions(pandas, "read_pickle"), observe_unpickled)
     _patch.follow_whole_functions(NAME, _frames.functions(pandas, *_MAKE), _frames.observe_made)
     _patch.follow_whole_functions(NAME, _frames.functions(pandas, *_JOIN), _frames.observe_joined)
@@ -84,6 +92,7 @@ def deactivate() -> None:
 
 def _follow_frames(frame: type, series: type) -> None:
     for kind in dict.fromkeys((*frame.__mro__, *series.__mro__)):
+        _patch.surround(NAME, kind, "to_csv", _layouts.expect_write, _layouts.observe_write_pandas)
         for form in _FORMATS:
             _patch.surround(NAME, kind, f"to_{form}", expect_write, observe_write)
         for name in ("values", "to_numpy", "__array__", "unstack", "value_counts"):

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _frames, _patch
+from modeltrail.integrations import _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 
 NAME: Final = "polars"
 _READERS: Final = (
-    *(f"read_{form}" for form in ("avro", "csv", "delta", "excel", "ipc", "ipc_stream", "json")),
+    *(f"read_{form}" for form in ("avro", "delta", "excel", "ipc", "ipc_stream", "json")),
     *(f"read_{form}" for form in ("lines", "ndjson", "ods", "parquet")),
-    *(f"scan_{form}" for form in ("csv", "delta", "ipc", "lines", "ndjson", "parquet")),
+    *(f"scan_{form}" for form in ("delta", "ipc", "lines", "ndjson", "parquet")),
 )
 _MAKE: Final = (
     "align_frames",
@@ -50,6 +50,8 @@ def activate() -> None:
     """Observe readers, writers, and how one frame is made of another."""
     polars: Any = sys.modules["polars"]
     _patch.follow_functions(NAME, _frames.functions(polars, *_READERS), _frames.observe_read)
+    delimited = _frames.functions(polars, "read_csv", "scan_csv")
+    _patch.follow_functions(NAME, delimited, _layouts.observe_polars)
     _patch.follow_functions(NAME, _frames.functions(polars, *_MAKE), _frames.observe_made)
     _patch.follow_functions(NAME, _frames.functions(polars, "concat"), _frames.observe_joined)
     _patch.follow_functions(NAME, _frames.functions(polars, "collect_all"), observe_collected)
@@ -68,7 +70,9 @@ def deactivate() -> None:
 
 def _follow(kind: type) -> None:
     for name in vars(kind):
-        if name.startswith(("write_", "sink_")):
+        if name in {"write_csv", "sink_csv"}:
+            _patch.surround(NAME, kind, name, _layouts.expect_write, _layouts.observe_write_polars)
+        elif name.startswith(("write_", "sink_")):
             _patch.surround(NAME, kind, name, expect_write, observe_write)
         elif name in _JOIN:
             _patch.follow_simply(NAME, kind, name, _frames.observe_joined)

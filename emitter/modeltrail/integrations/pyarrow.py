@@ -8,22 +8,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _frames, _imports, _patch
+from modeltrail.integrations import _frames, _imports, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 
 NAME: Final = "pyarrow"
 _READERS: Final = {
-    "pyarrow.csv": ("read_csv",),
-    "pyarrow.dataset": ("dataset",),
     "pyarrow.feather": ("read_table", "read_feather"),
     "pyarrow.json": ("read_json",),
     "pyarrow.orc": ("read_table",),
     "pyarrow.parquet": ("read_table", "read_pandas"),
 }
 _WRITERS: Final = {
-    "pyarrow.csv": ("write_csv",),
-    "pyarrow.dataset": ("write_dataset",),
     "pyarrow.feather": ("write_feather",),
     "pyarrow.orc": ("write_table",),
 }
@@ -34,6 +30,8 @@ def activate() -> None:
     pyarrow: Any = sys.modules["pyarrow"]
     _patch.follow_functions(NAME, [pyarrow.concat_tables], _frames.observe_joined)
     _patch.follow_functions(NAME, [pyarrow.table], _frames.observe_made)
+    _imports.when_imported("pyarrow.csv", _follow_csv)
+    _imports.when_imported("pyarrow.dataset", _follow_dataset)
     for module in _READERS:
         _imports.when_imported(module, _follow_format)
     _imports.when_imported("pyarrow.parquet", _follow_parquet)
@@ -49,6 +47,16 @@ def _follow_format(module: Any) -> None:
     readers, writers = (each.get(module.__name__, ()) for each in (_READERS, _WRITERS))
     _patch.follow_functions(NAME, _frames.functions(module, *readers), _frames.observe_read)
     _patch.surround_functions(NAME, _frames.functions(module, *writers), expect_write, observe_write)
+
+
+def _follow_csv(module: Any) -> None:
+    _patch.follow_functions(NAME, [module.read_csv], _layouts.observe_arrow)
+    _patch.surround_functions(NAME, [module.write_csv], _layouts.expect_write, _layouts.observe_write_arrow)
+
+
+def _follow_dataset(module: Any) -> None:
+    _patch.follow_functions(NAME, [module.dataset], _layouts.observe_dataset)
+    _patch.surround_functions(NAME, [module.write_dataset], expect_write, observe_write)
 
 
 def _follow_pandas(module: Any) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import canonical, frames, origins, tablefiles
+from modeltrail.observe.layouts import Layout
 from modeltrail.observe.profiles import profile
 from modeltrail_schemas import digests, encoding
 
@@ -180,7 +181,7 @@ def _view(data: object) -> DataView:
     return DataView(naming.IN_MEMORY, _type_name(data), fields=_lazy_fields(data))
 
 
-def _located(where: str | os.PathLike[str]) -> DataView:
+def _located(where: str | os.PathLike[str], layout: Layout | None = None) -> DataView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
@@ -189,7 +190,7 @@ def _located(where: str | os.PathLike[str]) -> DataView:
     seen = digests.digest(path)
     if seen is None:
         return DataView(namespace, name, uri=uri)
-    fields, rows = tablefiles.shape(path)
+    fields, rows = tablefiles.shape(path, layout)
     fingerprint = Fingerprint(
         seen.algorithm, seen.digest, cast("Scope", seen.scope), rows, seen.canonicalisation
     )
@@ -201,7 +202,7 @@ def _read(source: origins.Source) -> DataView:
     if source in _kept:
         return _kept[source]
     if source.is_unchanged:
-        return msgspec.structs.replace(_located(source.place), capture="observed")
+        return msgspec.structs.replace(_located(source.place, source.layout), capture="observed")
     namespace, name = naming.identity(source.place)
     size, _ = source.state or (None, None)
     uri = Path(source.place).as_uri()  # where a link led when it was read is not known any more
@@ -214,7 +215,9 @@ def keep(source: origins.Source) -> None:
         return
     if len(_kept) >= MAX_KEPT:
         _kept.pop(next(iter(_kept)), None)
-    _kept[source] = msgspec.structs.replace(_read(source), profile=profile(source.place))
+    _kept[source] = msgspec.structs.replace(
+        _read(source), profile=profile(source.place, layout=source.layout)
+    )
 
 
 def _is_named(data: object) -> bool:

@@ -16,7 +16,8 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import likeness
+from modeltrail.observe import layouts, likeness
+from modeltrail.observe.layouts import Layout
 
 MAX_SOURCES: Final = 200
 MAX_PARTS: Final = 1000
@@ -38,10 +39,12 @@ class Source(msgspec.Struct, frozen=True, cache_hash=True):
     Attributes:
         place: its absolute path, or the URI.
         state: size and time of change when it was read, of a local file.
+        layout: how its rows lie in it, as the reader was told; None of what is no delimited file.
     """
 
     place: str
     state: tuple[int, int] | None = None
+    layout: Layout | None = None
 
     @property
     def is_unchanged(self) -> bool:
@@ -101,9 +104,9 @@ def of(thing: object) -> Origin | None:
     return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
 
 
-def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
+def read(result: object, places: Iterable[str], layout: Layout | None = None) -> tuple[Source, ...]:
     """What came of a reading (a frame, or several) came from these places; returns them as sources."""
-    sources = tuple(Source(place, _state(place)) for place in islice(places, MAX_SOURCES))
+    sources = tuple(Source(place, _state(place), layout) for place in islice(places, MAX_SOURCES))
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
@@ -111,6 +114,8 @@ def read(result: object, places: Iterable[str]) -> tuple[Source, ...]:
         if len(_last_read) >= MAX_PARTS:
             _last_read.pop(next(iter(_last_read)), None)
         _last_read[source.place] = source
+        if layout is not None and source.state is not None:
+            layouts.remember(source.place, layout)
     return sources
 
 

@@ -11,6 +11,7 @@ from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import frames, redact, tablefiles
 from modeltrail.observe.canonical import Cells
+from modeltrail.observe.layouts import Layout
 
 if TYPE_CHECKING:
     from modeltrail.observe.canonical import Array
@@ -29,15 +30,18 @@ LONGEST_VALUE: Final = 200
 """Characters of a text shown in topK; columns of longer texts are prose, and are not shown."""
 
 
-def profile(data: object, max_rows: int = MAX_ROWS) -> ModelTrailFeatureProfileInputDatasetFacet | None:
+def profile(
+    data: object, max_rows: int = MAX_ROWS, *, layout: Layout | None = None
+) -> ModelTrailFeatureProfileInputDatasetFacet | None:
     """The facet `modelTrail_featureProfile` of at most `max_rows` rows; None without columns.
 
-    Of a local table file (CSV, Parquet) a bounded part is read: see `tablefiles.sample`.
+    Of a local table file (CSV, Parquet) a bounded part is read: see `tablefiles.sample`,
+    which is told how the file is laid out.
     """
     part: str | None = None
     if isinstance(data, str | os.PathLike):
         path = naming.local_path(data)
-        sample = tablefiles.sample(path) if path is not None else None
+        sample = tablefiles.sample(path, layout) if path is not None else None
         if sample is None:
             return None
         data, part = sample

@@ -118,7 +118,7 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
 @lru_cache(maxsize=origins.MAX_SOURCES)
 def _as_read(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
     """A file that is as it was when it was read: looked at once, for however many fits."""
-    profile = data.profile(source.place)
+    profile = data.profile(source.place, layout=source.layout)
     return *look(source), None if profile is None else profile.to_dict()
 
 

@@ -131,6 +131,25 @@ def test_a_csv_shows_its_header_and_rows(tmp_path, text, names, rows):
     assert (names, rows) == ([name for name, _ in view.fields], view.rows)
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "rows"),
+    [
+        ("5.1,3.5,setosa\n4.9,3.0,setosa\n", [], None),
+        ("5,1;3,5;setosa\n", [], None),
+        ("1043,Anna,34\n", [], None),
+        (",0,1\n0,2.5,3.5\n", ["", "0", "1"], 1),
+        ("sales_2025,2024_q1,nan\n1,2,3\n", ["sales_2025", "2024_q1", "nan"], 1),
+    ],
+)
+def test_a_first_line_that_looks_like_a_row_names_no_columns(tmp_path, text, names, rows):
+    """Where nobody said how a CSV is laid out: no cell of a person's first line becomes a column's name."""
+    (tmp_path / "x.csv").write_text(text)
+    view = data.look(tmp_path / "x.csv")
+    assert (names, rows) == ([name for name, _ in view.fields], view.rows)
+    assert (data.profile(tmp_path / "x.csv") is not None) == (rows is not None)
+    assert "full" == view.fingerprint.scope
+
+
 def test_parquet_shows_its_footer(tmp_path):
     """A Parquet file and a directory of them show columns, types and rows."""
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})

@@ -219,14 +219,15 @@ class Facts:
         with self._lock:
             self.saved_at = event.now()
             self.put_out += 1
-            made = next((each for each in self.models if each.is_again(view, name, source)), None)
-            if made is None:
+            fit = self.fits.came_of(source)
+            known = next((each for each in self.models if each.is_again(view, name, source)), None)
+            if known is None:
                 made = Model(view, name)
             else:
-                self.models.remove(made)
-                made.update(view, name)
+                self.models.remove(known)
+                made = known.again(view, name, source, fit)
             before = made.fit
-            made.remember(source, self.fits.came_of(source))
+            made.remember(source, fit)
             self.models.append(made)
             self._came_of(made, before)
         return made

@@ -240,7 +240,6 @@ class Facts:
         left = {each.fit for each in self.models}
         if before is not None and before is made.fit.before and before not in left:
             self.fits.replace(before, made.fit)
-            self.metrics.forget(before.id)
             self._forget([before])
 
     def _forget(self, fits: Iterable[Fit]) -> None:

@@ -230,14 +230,15 @@ class Facts:
         with self._lock:
             self.saved_at = event.now()
             self.put_out += 1
-            made = next((each for each in self.models if each.is_again(view, name, source)), None)
-            if made is None:
+            fit = self.fits.came_of(source)
+            known = next((each for each in self.models if each.is_again(view, name, source)), None)
+            if known is None:
                 made = Model(view, name)
             else:
-                self.models.remove(made)
-                made.update(view, name)
+                self.models.remove(known)
+                made = known.again(view, name, source, fit)
             before = made.fit
-            made.remember(source, self.fits.came_of(source))
+            made.remember(source, fit)
             made.saved_at = self.saved_at
             self.models.append(made)
             self._came_of(made, before)
@@ -251,7 +252,6 @@ class Facts:
         left = {each.fit for each in self.models}
         if before is not None and before is made.fit.before and before not in left:
             self.fits.replace(before, made.fit)
-            self.metrics.forget(before.id)
             self._forget([before])
 
     def _forget(self, fits: Iterable[Fit]) -> None:

@@ -263,11 +263,12 @@ class Lifecycle:
 
     def learns(self, thing: object) -> None:
         """An object is fitted (again): what was saved or scored of it before is another model."""
+        since = object()
         with self._lock:
             self._waiting.forget(thing)
             for model in self.facts.models:
                 if model.was(thing):
-                    model.forget()
+                    model.forget(since)
 
     def _turned_out(self, made: Model) -> None:
         """What was scored of a model that is saved now stays its own, also when the object is gone."""
@@ -288,25 +289,32 @@ class Lifecycle:
 
     def _evaluated(self, evaluation: Evaluation) -> None:
         """Send an evaluation as a run of its own; a run that is one already takes in the first of a model."""
-        evaluation, subject = evaluation.without(self._said), evaluation.subject
+        evaluation = evaluation.without(self._said)
         if not evaluation.metrics:
             return
-        if subject is scenes.GONE:
+        model = self._scored(evaluation)
+        if model is None:
             for name, value in evaluation.values():
                 self._gone[name] += 1
                 more = {"split": evaluation.role, "dataset": evaluation.reference()}
                 model_id = evaluation.model_id
                 self.facts.metrics.add(name, value, self._gone[name] - 1, **more, model_id=model_id)
             return
-        model = self._scored(subject) if isinstance(evaluation.model, ref) else self.facts.model(subject)
         if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
             evaluation.put_into(self.facts, model, self.run_id)
             return
         self._child("EVALUATE", lambda facts, run_id: evaluation.put_into(facts, model, run_id))
 
-    def _scored(self, subject: object) -> Model:
-        """What was seen to be scored is that object, and no other that resembles it."""
-        return self.facts.made_of(subject) or models.named(subject)
+    def _scored(self, evaluation: Evaluation) -> Model | None:
+        """What was seen to be scored is that object, and none that resembles it; None where it is gone."""
+        subject = evaluation.subject
+        if subject is scenes.GONE:
+            return None
+        if isinstance(subject, Model) and evaluation.capture == "observed":
+            return models.left_of(subject, self.facts.models)
+        if isinstance(evaluation.model, ref):
+            return self.facts.made_of(subject) or models.named(subject)
+        return self.facts.model(subject)
 
     def _child(self, job_type: str, fill: Callable[[Facts, str], None]) -> None:
         """Send START and COMPLETE of a child run, `{job}.evaluate` for instance.

@@ -87,13 +87,6 @@ class Metrics:
             self._last = {key: entry for key, entry in self._last.items() if key not in twice}
             self._series.forget(set(twice.values()))
 
-    def forget(self, model_id: str) -> None:
-        """Leave out what was measured of a model that nothing is left of."""
-        with self._lock:
-            self._settle()
-            self._last = {key: entry for key, entry in self._last.items() if entry.get("modelId") != model_id}
-            self._series.forget_model(model_id)
-
     def models(self) -> set[str]:
         """Of which models anything was measured, by their `modelId`."""
         with self._lock:

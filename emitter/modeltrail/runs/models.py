@@ -51,6 +51,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.
         saved_at: when it was saved last, RFC 3339; empty of one that its run did not make.
+        is_written_over: whether its place is another model's now.
     """
 
     view: ModelView
@@ -63,7 +64,9 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     is_told_apart: bool = False
     is_found: bool = False
     saved_at: str = ""
+    is_written_over: bool = False
     _source: "weakref.ref[Any] | None" = None  # the object that was saved, while it lives
+    _since: object | None = None  # once that is another model: what all have that it was saved as before
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -105,6 +108,21 @@ class Model(msgspec.Struct, eq=False, weakref=True):
             self.view.name,
         )
 
+    def again(self, view: ModelView, name: str | None, source: object, fit: Fit | None) -> "Model":
+        """It as it was saved now; what it was is left behind where that has other bytes, of another fit."""
+        found = self
+        if not self._is_of(source, fit) and (view.digest is None or view.digest != self.view.digest):
+            found = msgspec.structs.replace(self)
+            self.is_written_over = True
+        found.update(view, name)
+        return found
+
+    def _is_of(self, source: object, fit: Fit | None) -> bool:
+        """Whether what is saved is what was saved before; of a place alone nothing says that it is not."""
+        if isinstance(source, str | os.PathLike | Dataset) or self.was(source):
+            return True
+        return fit is not None and fit is self.fit and self._since is None
+
     def update(self, view: ModelView, name: str | None) -> None:
         """What was seen of it now; a file says more than an object in memory."""
         if view.namespace != naming.IN_MEMORY or self.view.namespace == naming.IN_MEMORY:
@@ -115,17 +133,22 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     def remember(self, source: object, fit: Fit | None) -> None:
         """The object that the model is, if it is one, not kept alive, and the fit of that."""
         if not isinstance(source, str | os.PathLike | Dataset):
-            self.fit = fit
+            self.fit, self._source, self._since = fit, None, None
             with contextlib.suppress(TypeError):  # what has no weak references is found by its content
                 self._source = weakref.ref(source)
 
     def was(self, thing: object) -> bool:
         """Whether this object is what was saved as the model."""
-        return self._source is not None and self._source() is thing
+        return self._since is None and self._source is not None and self._source() is thing
 
-    def forget(self) -> None:
-        """The object that was saved is another model from here on."""
-        self._source = None
+    def forget(self, since: object) -> None:
+        """The object that was saved is another model from here on; `since` is the same of all that it was."""
+        self._since = since
+
+    @property
+    def state(self) -> tuple[int, object] | None:
+        """Which object it was saved of, as it was then, if that is known: there is one reference to each."""
+        return None if self._source is None else (id(self._source), self._since)
 
     def resembles(self, view: ModelView) -> bool:
         """Whether what was seen is this model: the same bytes, or the same class with as many numbers."""
@@ -185,6 +208,13 @@ class Model(msgspec.Struct, eq=False, weakref=True):
 def made(outputs: Sequence[Model]) -> list[Model]:
     """Those that came of their run: what it only registers did not."""
     return [model for model in outputs if not model.is_found]
+
+
+def left_of(model: Model, several: Sequence[Model]) -> Model | None:
+    """Which of a run's models this one is; None where nothing is left of it."""
+    if not model.is_written_over:
+        return model
+    return next((each for each in several if model.state == each.state is not None), None)
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

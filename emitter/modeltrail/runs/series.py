@@ -39,10 +39,6 @@ class Series:
         """Leave out what is not sent yet of these metrics."""
         self.points = [point for point in self.points if point["name"] not in names]
 
-    def forget_model(self, model_id: str) -> None:
-        """Leave out what is not sent yet of this model."""
-        self.points = [point for point in self.points if point.get("modelId") != model_id]
-
     def pending(self) -> dict[str, Any] | None:
         """The facet of what is kept back; None if there is nothing."""
         if not self.points:

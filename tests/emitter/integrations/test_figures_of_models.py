@@ -111,6 +111,23 @@ def test_predictions_are_of_the_model_as_it_was(folds, train_event, tmp_path):
     assert not set(called(event).values()) & set(figures(event))
 
 
+def test_figures_of_a_fit_whose_file_was_written_over_are_kept(folds, told, train_event, tmp_path):
+    """What an object scored before it was fitted again and saved in its own place is told of that fit."""
+    _, _, cut = folds
+    model, values = LogisticRegression(), []
+    with modeltrail.run("train") as run:
+        for number, (train, label, test, truth) in enumerate(cut):
+            joblib.dump(model.set_params(C=number + 1).fit(train, label), tmp_path / "m.joblib")
+            values.append(roc_auc_score(truth, model.predict_proba(test.copy())[:, 1]))
+            run.metric("cost", float(number), of=model)
+    event = train_event()
+    found = [sorted([value, float(number)]) for number, value in enumerate(values)]
+    assert found == [sorted(each) for each in figures(event).values()]
+    assert ["LogisticRegression-3"] == [*called(event).values()] == [*figures(event)][-1:]
+    points = [each for one in told("RUNNING") for each in facet(one, "metricSeries")["points"]]
+    assert values == [each["value"] for each in points]
+
+
 @pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
 def test_rounds_are_of_the_booster_that_they_trained(library, folds, told, train_event, tmp_path):
     """Of boosters of folds the series and the last values say which booster they are of."""

@@ -98,6 +98,20 @@ def test_a_loaded_model_that_was_changed_is_another(told, table, how):
     assert digests.digest(path).digest != digest
 
 
+def test_what_a_loaded_model_scored_before_it_was_written_over_is_of_its_bytes(told, table):
+    """A champion that is scored, fitted on new data and saved in its place has two evaluations."""
+    path = saved(SGDClassifier(random_state=0), table, joblib.dump)
+    frame, before = pd.read_csv(table), len(told())
+    held = [digests.digest(path).digest]
+    with modeltrail.run("again"):
+        model = joblib.load(path)
+        model.score(frame[FEATURES], frame["bought"])
+        model.fit(-frame[FEATURES], frame["bought"]).score(frame[FEATURES], frame["bought"])
+        joblib.dump(model, path)
+    held.append(digests.digest(path).digest)
+    assert [(path.name, digest) for digest in held] == evaluated(told()[before:])
+
+
 def test_a_run_that_loads_what_it_saved_reads_no_model(told, table):
     """What a run itself has saved and loads again is its own model: no input of it, and judged as that."""
     frame = pd.read_csv(table)

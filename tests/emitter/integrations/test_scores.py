@@ -24,6 +24,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import cross_val_score, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from told import facet
 from xgboost import XGBClassifier
 
 import modeltrail
@@ -155,6 +156,43 @@ def test_a_model_that_is_fitted_again_is_another(told, evaluations, parts, tmp_p
     assert values[1] == of_run(told)["log_loss"]["value"]
     (event,) = [each for each in told() if each["job"]["name"] == "train"]
     assert {"first.joblib", "last.joblib"} == {each["name"].rpartition("/")[2] for each in event["outputs"]}
+
+
+@pytest.mark.parametrize("is_one", [True, False], ids=["one object", "several"])
+def test_a_score_is_never_that_of_the_bytes_that_took_the_place_of_its_model_s(
+    told, evaluations, parts, tmp_path, is_one
+):
+    """Of the best so far, saved in one place, the file has its own score; the others are of those fits."""
+    train, test, label, truth = parts
+    model, values = LogisticRegression(), []
+    with modeltrail.run("train"):
+        for strength in (1e-6, 1e-3, 1.0):
+            model = (model if is_one else LogisticRegression()).set_params(C=strength).fit(train, label)
+            values.append(log_loss(truth, model.predict_proba(test)))
+            joblib.dump(model, tmp_path / "best.joblib")
+    ((_, judged),) = evaluations()
+    assert {"log_loss": values[2]} == scored(judged)
+    (event,) = [each for each in told() if each["job"]["name"] == "train"]
+    others = {each["modelId"]: each["value"] for each in facet(event, "metrics")["metrics"]}
+    assert {"LogisticRegression-1": values[0], "LogisticRegression-2": values[1]} == others
+    (saved,) = event["outputs"]
+    assert "LogisticRegression-3" == saved["facets"]["modelTrail_model"]["modelId"]
+    assert 2 == len(points(told))
+
+
+def test_what_was_written_over_may_lie_elsewhere_too(evaluations, parts, tmp_path):
+    """A score stays with the model that it is of, in the file that still holds it; saved again it is one."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        for name, strength in (("first", 1e-6), ("second", 1.0)):
+            model = LogisticRegression(C=strength).fit(train, label)
+            value = log_loss(truth, model.predict_proba(test))
+            for place in ("last", name, "last"):
+                joblib.dump(model, tmp_path / f"{place}.joblib")
+            if name == "first":
+                first = value
+    found = {judged["name"].rpartition("/")[2]: scored(judged)["log_loss"] for _, judged in evaluations()}
+    assert {"first.joblib": first, "last.joblib": value} == found
 
 
 def test_what_was_computed_with_is_nobody_s_prediction(told, evaluations, parts):

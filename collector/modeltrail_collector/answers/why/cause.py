@@ -1,5 +1,6 @@
 """One candidate for what made a difference, with what speaks for it and against it."""
 
+import json
 import re
 from typing import Any, Final
 
@@ -105,3 +106,18 @@ def said_by_both(found: Found, *keys: str) -> list[Place | None]:
         next((said.place for key in keys if (said := story.find(key))), None)
         for story in (found.before, found.after)
     ]
+
+
+def decoded(value: str | None) -> Any:
+    """What a text is as JSON; itself where it is none."""
+    try:
+        return json.loads(value or "")
+    except (ValueError, RecursionError):
+        return value
+
+
+def same_value(before: str | None, after: str | None) -> bool:
+    """Whether two values differ by their type alone: 1, 1.0 and "1"; true and "true"."""
+    if before is None or after is None:
+        return False
+    return bool(decoded(before) == decoded(after)) or before.strip('"') == after.strip('"')

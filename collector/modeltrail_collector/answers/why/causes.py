@@ -9,8 +9,9 @@ strong             a column of the data moved by PSI >= 0.25, its type changed o
                    the algorithm or a transformation changed, also of a run that prepared the data; the
                    figures were measured on other data
 possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
-                   differs and how is not recorded; code changed; a library that computes is another
-                   version; a seed; data that was read and nobody saw what for, however it changed
+                   differs and how is not recorded; code changed; an argument that no other change accounts
+                   for; a library that computes is another version; a seed; data that was read and nobody saw
+                   what for, however it changed
 unlikely           the data differs and no column moved; other packages, the machine; documentation, tests
                    and Python files that the program did not import; parameters that only say how fast
                    (`n_jobs`); defaults that differ with a library, which is strong itself where both say

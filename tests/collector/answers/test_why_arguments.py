@@ -76,6 +76,15 @@ def test_an_argument_that_is_no_parameter_stands_beside_a_parameter_that_changed
     assert "train.py VERSION → train.py VERSION --depth 3 --threshold 0.95" in texts(answer)
 
 
+def test_an_argument_can_act_on_how_the_same_bytes_were_measured(log) -> None:
+    """Of models that are the same an argument that alone differs is no unlikely cause of other figures."""
+    answer = answers.why(log, "m@2", "m@3")
+    assert "The two models are the same bytes." in answer["notes"]
+    assert [("strong", "parameters", "command line", "--threshold 0.95 → not there")] == told(answer)
+    assert ALONE in texts(answer)
+    assert "the two versions are the same bytes" not in texts(answer, "against")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [

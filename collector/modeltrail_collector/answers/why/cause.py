@@ -23,6 +23,7 @@ class Cause(msgspec.Struct):
 
     `doubtful`: it may not differ at all, and does not become likelier by being alone. `paths` are the
     sections and paths that table `changes` tells it by, `at_peak` whether it came where a figure moved most.
+    `measures`: it may have moved a figure without the model.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Cause(msgspec.Struct):
     doubtful: bool = False
     paths: frozenset[tuple[str, str]] = frozenset()
     at_peak: bool = False
+    measures: bool = False
 
     def for_(self, text: str, *places: Place | None) -> None:
         """Add what speaks for it, with where in the log that stands."""

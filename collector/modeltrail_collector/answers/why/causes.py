@@ -24,8 +24,10 @@ changed inside of the run and no change of its files explains that (`origins.py`
 of whose output the same is true.
 A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
 same content, or the two models are the same bytes, what lies before it is unlikely; alone, and where only the
-order of the rows fitted on can differ, it is possible. Else the only candidate there
-is goes up one step where code and environment were recorded on both sides: nothing else differs.
+order of the rows fitted on can differ, it is possible. This does not hold where a figure moved and that may
+be in the measuring: for data that reached the evaluation, and for code, arguments and libraries of a run that
+measured its own model. Else the only candidate there is goes up one step where code and environment were
+recorded on both sides: nothing else differs.
 
 Where the log has versions in between, a change goes down one step that came only where no figure moved. One
 that came where the figure that moved most made its largest move is told before others of its strength, and
@@ -63,46 +65,66 @@ def ranked(found: Found) -> list[Row]:
         *making.preparations(found, origins),
         *made,
     ]
-    _weigh(found, causes)
+    judged = _evaluated(found, causes)
+    _mark_measuring(found, causes)
+    _weigh(found, causes, alone=len(causes) == 1 and all(map(_is_consequence, judged)))
     _weigh_steps(found, causes)
-    causes += _evaluated(found, causes)
+    causes += _weighed(judged, causes)
     causes.sort(key=_order)
     return [cause.told(number) for number, cause in enumerate(causes, 1)]
 
 
-def _weigh(found: Found, causes: list[Cause]) -> None:
-    """The steps of the rule that look at all candidates."""
+def _mark_measuring(found: Found, causes: list[Cause]) -> None:
+    """What may have acted on how a run measured its own model, and not on the model alone."""
+    moved = [row for row in found.figures if figures.has_moved(row)]
+    if any(
+        figures.is_own(story, row[f"run_{side}"])
+        for row in moved
+        for side, story in (("before", found.before), ("after", found.after))
+    ):
+        for cause in causes:
+            acts = cause.kind in {"code", "environment"} or cause.subject == "command line"
+            cause.measures = cause.measures or (acts and cause.strength < UNLIKELY)
+
+
+def _weigh(found: Found, causes: list[Cause], *, alone: bool) -> None:
+    """The steps of the rule that look at all candidates; `alone`: nothing else differs."""
     digests = {story.model["digest"] for story in (found.before, found.after)}
     same_model = len(digests) == 1 and None not in digests
     fitted = [pair for pair in found.data if pair.either.depth == 1 and pair.either.use == "train"]
     in_memory = [pair for pair in fitted if pair.either.namespace == IN_MEMORY] or fitted
     same_data = bool(in_memory) and all(pair.change == "same" for pair in in_memory)
     for cause in causes:
-        if same_model:
+        if cause.measures:
+            if same_model:
+                cause.for_(
+                    "the two versions are the same bytes: it may be in how or on what they were measured"
+                )
+        elif same_model:
             cause.strength = UNLIKELY
             cause.but("the two versions are the same bytes")
         elif same_data and cause.kind in {"data", "preparation"}:
             cause.strength = UNLIKELY
             places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
             cause.but(f"what the model was fitted on {data.sameness(in_memory[0])}", *places)
-    if len(causes) == 1 and not same_model:
-        cause = causes[0]
-        cause.for_("nothing else that was recorded differs")
-        if same_data and cause.kind in {"data", "preparation"}:
-            _tell_order(found, cause, in_memory)
-            return
-        if cause.doubtful or (
-            cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
-        ):
-            return  # they do not become a cause by being alone
-        if (
-            found.code["change"] != "unknown"
-            and found.made.old["environment"]
-            and found.made.new["environment"]
-        ):
-            cause.strength = max(STRONG, cause.strength - 1)
-        else:
-            cause.but("code or environment was not wholly recorded on both sides")
+    if alone and (causes[0].measures or not same_model):
+        _weigh_alone(found, causes[0], in_memory if same_data else [])
+
+
+def _weigh_alone(found: Found, cause: Cause, same: list[Pair]) -> None:
+    """The only difference there is; `same` is what was fitted on, where that has the same content."""
+    cause.for_("nothing else that was recorded differs")
+    if same and cause.kind in {"data", "preparation"} and not cause.measures:
+        _tell_order(found, cause, same)
+        return
+    if cause.doubtful or (
+        cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
+    ):
+        return  # they do not become a cause by being alone
+    if found.code["change"] != "unknown" and found.made.old["environment"] and found.made.new["environment"]:
+        cause.strength = max(STRONG, cause.strength - 1)
+    else:
+        cause.but("code or environment was not wholly recorded on both sides")
 
 
 def _tell_order(found: Found, cause: Cause, fitted: list[Pair]) -> None:
@@ -160,6 +182,7 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
         behind = [cause for cause in causes if _feeds(found, cause, {dataset, *files})]
         for cause in behind:
             cause.for_(f"it reached the evaluation too: {text}", *places)
+            cause.measures = True
         if not behind:
             cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
             cause.for_(text, *places)
@@ -168,10 +191,22 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
             if files and files == _files(
                 found.before, rows[0]["run_before"], rows[0]["dataset_before"] or dataset
             ):
-                # A consequence of whatever else changed, if anything is known to have.
-                cause.strength = UNLIKELY if any(one.strength < UNLIKELY for one in causes) else POSSIBLE
+                cause.strength = UNLIKELY
                 cause.but("it was made in the run from the same files", *places)
     return made
+
+
+def _is_consequence(judged: Cause) -> bool:
+    """Whether evaluation data is other than before since something else changed, if anything did."""
+    return judged.strength == UNLIKELY
+
+
+def _weighed(judged: list[Cause], causes: list[Cause]) -> list[Cause]:
+    """Evaluation data; a consequence is possible where nothing is known that it can be one of."""
+    if not any(one.strength < UNLIKELY for one in causes):
+        for cause in judged:
+            cause.strength = min(cause.strength, POSSIBLE)
+    return judged
 
 
 def _tell_files(found: Found, cause: Cause, figure: Row, names: set[str]) -> None:

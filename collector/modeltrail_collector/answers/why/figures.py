@@ -47,6 +47,16 @@ def has_moved(row: Row) -> bool:
     return not math.isclose(was, now, rel_tol=1e-9, abs_tol=1e-12)
 
 
+def is_own(story: Story, run_id: str | None) -> bool:
+    """Whether the run that made a version measured a figure, itself or as a run below it."""
+    said = story.find("parent", run_id) if run_id else None
+    ids = [run_id]
+    for above in (said.value, said.value.get("root")) if said else ():
+        run = above.get("run") if isinstance(above, dict) else None
+        ids.append(run.get("runId") if isinstance(run, dict) else None)
+    return story.run_id in ids
+
+
 def _order(row: Row) -> tuple[object, ...]:
     delta = row["delta"]
     return (

@@ -3,6 +3,8 @@
 import math
 from datetime import timedelta
 
+import pytest
+
 from modeltrail_collector import answers
 
 DAY = timedelta(days=1)
@@ -198,6 +200,26 @@ def test_versions_in_between_are_evidence(make, log_of) -> None:
     assert most in told(causes[0])
     customers = next(cause for cause in causes if cause["subject"] == CUSTOMERS)
     assert "where it changed no figure moved: churn@1 → churn@2" in told(customers, "against")
+
+
+@pytest.mark.parametrize(
+    ("change", "other"), [({"age": 9, "commit": "2"}, "preparation"), ({"spend": 9}, "data")]
+)
+def test_nobody_says_that_nothing_else_came_where_that_is_not_known(make, log_of, change, other) -> None:
+    """The code did not come alone: the data that it read was made differently in the same version."""
+    versions = [
+        prepared(make, 1, of_feed("spend")), prepared(make, 2, of_feed("spend")),
+        prepared(make, 3, of_feed("spend"), trainer="2", **change),
+    ]  # fmt: skip
+    for number, events in enumerate(versions):
+        judged = events[-1]["inputs"][-1]["inputFacets"]["modelTrail_evaluation"]
+        judged["metrics"] = [{"name": "accuracy", "value": 0.9 if number == 2 else 0.6}]
+    causes = asked(log_of, *versions)
+    assert {"code", other} == {cause["kind"] for cause in causes}
+    (code,) = [cause for cause in causes if cause["kind"] == "code"]
+    assert "possible" == code["strength"]
+    text = "it changed where accuracy moved most: churn@2 → churn@3"
+    assert text in [entry["text"] for entry in code["evidence"]]
 
 
 def test_versions_in_between_without_figures_are_no_evidence(make, log_of) -> None:

@@ -67,8 +67,9 @@ def ranked(found: Found) -> list[Row]:
     ]
     judged = _evaluated(found, causes)
     _mark_measuring(found, causes)
-    _weigh(found, causes, alone=len(causes) == 1 and all(map(_is_consequence, judged)))
-    _weigh_steps(found, causes)
+    beside = [*causes, *(one for one in judged if not _is_consequence(one))]
+    _weigh(found, causes, alone=bool(causes) and len(beside) == 1)
+    _weigh_steps(found, causes, beside)
     causes += _weighed(judged, causes)
     causes.sort(key=_order)
     return [cause.told(number) for number, cause in enumerate(causes, 1)]
@@ -144,8 +145,11 @@ def _order(cause: Cause) -> tuple[object, ...]:
     return cause.strength, not cause.at_peak, _KINDS.index(cause.kind), -cause.weight, cause.subject
 
 
-def _weigh_steps(found: Found, causes: list[Cause]) -> None:
-    """What the versions in between say: where a change came, and whether a figure moved there."""
+def _weigh_steps(found: Found, causes: list[Cause], beside: list[Cause]) -> None:
+    """What the versions in between say: where a change came, and whether a figure moved there.
+
+    `beside` are those that may have come in the same step.
+    """
     names = [row["name"] for row in found.figures if figures.has_moved(row)]
     peak = max(found.steps, key=lambda step: step.moved.get(names[0], 0.0)) if names and found.steps else None
     for cause in causes:
@@ -155,11 +159,16 @@ def _weigh_steps(found: Found, causes: list[Cause]) -> None:
             cause.but(f"where it changed no figure moved: {_called(steps)}")
         elif peak in steps and peak.moved.get(names[0]):
             cause.at_peak = True
-            alone = not any(one.paths & peak.changed for one in causes if one is not cause)
+            alone = all(_came_elsewhere(found, one, peak) for one in beside if one is not cause)
             others = ", and nothing else that is told here did so" if alone else ""
             cause.for_(f"it changed where {names[0]} moved most: {_called([peak])}{others}")
             if alone and cause.strength == POSSIBLE and not cause.doubtful:
                 cause.strength = STRONG
+
+
+def _came_elsewhere(found: Found, cause: Cause, peak: Step) -> bool:
+    """Whether a change is known to have come in other steps; where that of a feed came no step says."""
+    return not cause.paths & peak.changed and any(cause.paths & step.changed for step in found.steps)
 
 
 def _called(steps: list[Step]) -> str:

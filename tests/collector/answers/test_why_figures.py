@@ -73,6 +73,71 @@ def test_an_evaluation_of_shared_bytes_by_another_run(make, log_of) -> None:
     assert [0.5, 0.4] == figures(log, "2")[-2:]
 
 
+@pytest.mark.parametrize(
+    ("change", "inside", "strength"),
+    [
+        ("code", True, "strong"),
+        ("code", False, "unlikely"),
+        ("library", True, "strong"),
+        ("parameter", True, "unlikely"),
+        ("data", True, "unlikely"),
+    ],
+)
+def test_what_can_only_act_by_the_model_is_unlikely_of_the_same_bytes(
+    make, log_of, change, inside, strength
+) -> None:
+    """Code and libraries of a run that measured its own model may have moved a figure of the same bytes."""
+    digest, events = make.digest("model 1"), []
+    for number in (1, 2):
+        at = make.base + number * DAY
+        made = make.train(
+            number, at, features=f"{number}" if change == "data" else "f",
+            strength=float(number) if change == "parameter" else 1.0,
+        )  # fmt: skip
+        made[1]["inputs"].pop()
+        file, _ = made[1]["outputs"]
+        file["facets"]["version"]["datasetVersion"] = digest
+        file["outputFacets"]["modelTrail_modelArtifact"]["digest"] = digest
+        facets = made[1]["run"]["facets"]
+        facets["modelTrail_metrics"]["metrics"] = []
+        facets["modelTrail_codeState"] |= {"commit": f"{number if change == 'code' else 1}" * 40}
+        packages = facets["modelTrail_environment"]["packages"]
+        packages[0]["version"] = f"1.{number if change == 'library' else 1}.0"
+        parent = made[1]["run"]["runId"] if inside else None
+        version = None if inside else str(number)
+        events += [
+            *made, judged(make, at + DAY / 2, digest, 0.9 - number / 10, parent=parent, version=version)
+        ]  # fmt: skip
+    (cause,) = answers.why(log_of(events), "churn@1", "churn@2")["causes"]
+    assert strength == cause["strength"]
+    against = [entry["text"] for entry in cause["against"]]
+    assert ("the two versions are the same bytes" in against) == (strength == "unlikely")
+
+
+@pytest.mark.parametrize(("name", "is_named"), [("s3://lake/hold", True), (None, False)])
+def test_data_of_unknown_content_that_figures_were_measured_on_is_not_recorded(
+    make, log_of, name, is_named
+) -> None:
+    """Two figures on data of one name, whose content nobody told, may be of other data: that is said."""
+    events = []
+    for number in (1, 2):
+        made = make.train(number, make.base + number * DAY, features="f", strength=1.0)
+        made[1]["inputs"].pop()
+        child = judged(
+            make, make.base + number * DAY + DAY / 2, make.digest(f"model {number}"), 0.9 - number / 10,
+            parent=made[1]["run"]["runId"],
+        )  # fmt: skip
+        if name:
+            child["inputs"][1] = make.dataset("hold", namespace="s3://lake")
+            said = child["inputs"][0]["inputFacets"]["modelTrail_evaluation"]
+            said["dataset"] = {"namespace": "s3://lake", "name": "hold"}
+            said["metrics"].append({"name": "auc", "value": number / 10})
+        events += [*made, child]
+    answer = answers.why(log_of(events), "churn@2")
+    lines = [line for line in answer["not_recorded"] if "to measure" in line]
+    assert (["which content of hold was read to measure accuracy, auc"] if is_named else []) == lines
+
+
 def scored(make, number: int, scores: dict[str, tuple[str, float]], *, raw: str = "raw", features: str = "f"):
     """A training on a file, scored on data in memory: name -> (content, accuracy)."""
     at = make.base + number * DAY

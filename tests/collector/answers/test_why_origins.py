@@ -3,6 +3,8 @@
 import math
 from datetime import timedelta
 
+import pytest
+
 from modeltrail_collector import answers
 
 DAY = timedelta(days=1)
@@ -123,7 +125,9 @@ def test_what_files_are_joined_by_makes_no_other_column(make, log_of) -> None:
     assert all("late_share" not in told(cause) for cause in causes if cause["kind"] == "data")
 
 
-def prepared(make, number: int, lineage: dict, *, spend: float = 0, age: float = 0, **commits: str):
+def prepared(
+    make, number: int, lineage: dict, *, spend: float = 0, age: float = 0, in_memory=False, **commits: str
+):
     """A run that makes train.csv of feed.csv, and one that trains on it."""
     at = make.base + number * DAY
     made = make.prepare(number, at, raw="", features="")
@@ -136,7 +140,8 @@ def prepared(make, number: int, lineage: dict, *, spend: float = 0, age: float =
     made[1]["run"]["facets"]["modelTrail_codeState"] = make.facet(
         "modelTrail_codeState", commit=commits.get("commit", "1") * 40, dirty=False, entryPoint="prepare.py"
     )
-    events = trained(make, number, [table], commit=commits.get("trainer", "1"))
+    fitted = [held(make, total=spend + age, age=age)] if in_memory else []
+    events = trained(make, number, [table, *fitted], commit=commits.get("trainer", "1"))
     for event in events:
         event["eventTime"] = (at + DAY / 2).isoformat().replace("+00:00", "Z")
     return [*made, *events]
@@ -198,6 +203,26 @@ def test_versions_in_between_are_evidence(make, log_of) -> None:
     assert most in told(causes[0])
     customers = next(cause for cause in causes if cause["subject"] == CUSTOMERS)
     assert "where it changed no figure moved: churn@1 → churn@2" in told(customers, "against")
+
+
+@pytest.mark.parametrize(
+    ("change", "other"), [({"age": 9, "commit": "2"}, "preparation"), ({"spend": 9}, "data")]
+)
+def test_nobody_says_that_nothing_else_came_where_that_is_not_known(make, log_of, change, other) -> None:
+    """The code did not come alone: the data that it read was made differently in the same version."""
+    versions = [
+        prepared(make, 1, of_feed("spend")), prepared(make, 2, of_feed("spend")),
+        prepared(make, 3, of_feed("spend"), trainer="2", **change),
+    ]  # fmt: skip
+    for number, events in enumerate(versions):
+        judged = events[-1]["inputs"][-1]["inputFacets"]["modelTrail_evaluation"]
+        judged["metrics"] = [{"name": "accuracy", "value": 0.9 if number == 2 else 0.6}]
+    causes = asked(log_of, *versions)
+    assert {"code", other} == {cause["kind"] for cause in causes}
+    (code,) = [cause for cause in causes if cause["kind"] == "code"]
+    assert "possible" == code["strength"]
+    text = "it changed where accuracy moved most: churn@2 → churn@3"
+    assert text in [entry["text"] for entry in code["evidence"]]
 
 
 def test_versions_in_between_without_figures_are_no_evidence(make, log_of) -> None:
@@ -271,3 +296,15 @@ def test_a_column_that_was_looked_up_speaks_for_the_mapping(make, log_of) -> Non
     assert ("strong", "possible") == (step["strength"], data["strength"])
     assert "train.csv: age PSI" in told(step)
     assert "age PSI" not in told(data)
+
+
+def test_what_moved_a_column_is_said_once_to_be_unknown(make, log_of) -> None:
+    """Two symptoms in a row have the column: that nobody knows what moved it is one sentence."""
+    causes = asked(
+        log_of,
+        prepared(make, 1, of_feed("visits"), in_memory=True),
+        prepared(make, 2, of_feed("visits"), spend=9, in_memory=True),
+    )
+    feed = next(cause for cause in causes if cause["subject"] == "/raw/feed.csv")
+    lines = [entry for entry in feed["against"] if entry["text"] == "what moved total is not recorded"]
+    assert [4] == [len(entry["sources"]) for entry in lines]

@@ -155,7 +155,10 @@ def _not_recorded(found: Found) -> list[str]:
             said.append(f"which content of {pair.either.name} was read")
         elif pair.change == "changed" and not pair.profiled:
             said.append(f"how the columns of {pair.either.name} are distributed")
-    return said
+    return said + [
+        f"which content of {dataset} was read to measure {named(names)}"
+        for dataset, names in figures.of_unknown_data(found.figures).items()
+    ]
 
 
 def _code_not_recorded(found: Found) -> list[str]:

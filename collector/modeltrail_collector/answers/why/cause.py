@@ -1,5 +1,6 @@
 """One candidate for what made a difference, with what speaks for it and against it."""
 
+import json
 import re
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ class Cause(msgspec.Struct):
 
     `doubtful`: it may not differ at all, and does not become likelier by being alone. `paths` are the
     sections and paths that table `changes` tells it by, `at_peak` whether it came where a figure moved most.
+    `measures`: it may have moved a figure without the model.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Cause(msgspec.Struct):
     doubtful: bool = False
     paths: frozenset[tuple[str, str]] = frozenset()
     at_peak: bool = False
+    measures: bool = False
 
     def for_(self, text: str, *places: Place | None) -> None:
         """Add what speaks for it, with where in the log that stands."""
@@ -105,3 +108,18 @@ def said_by_both(found: Found, *keys: str) -> list[Place | None]:
         next((said.place for key in keys if (said := story.find(key))), None)
         for story in (found.before, found.after)
     ]
+
+
+def decoded(value: str | None) -> Any:
+    """What a text is as JSON; itself where it is none."""
+    try:
+        return json.loads(value or "")
+    except (ValueError, RecursionError):
+        return value
+
+
+def same_value(before: str | None, after: str | None) -> bool:
+    """Whether two values differ by their type alone: 1, 1.0 and "1"; true and "true"."""
+    if before is None or after is None:
+        return False
+    return bool(decoded(before) == decoded(after)) or before.strip('"') == after.strip('"')

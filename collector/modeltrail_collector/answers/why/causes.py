@@ -9,8 +9,9 @@ strong             a column of the data moved by PSI >= 0.25, its type changed o
                    the algorithm or a transformation changed, also of a run that prepared the data; the
                    figures were measured on other data
 possible           the data moved by less, by PSI >= 0.1, by two points or by a tenth of the rows; it
-                   differs and how is not recorded; code changed; a library that computes is another
-                   version; a seed; data that was read and nobody saw what for, however it changed
+                   differs and how is not recorded; code changed; an argument that no other change accounts
+                   for; a library that computes is another version; a seed; data that was read and nobody saw
+                   what for, however it changed
 unlikely           the data differs and no column moved; other packages, the machine; documentation, tests
                    and Python files that the program did not import; parameters that only say how fast
                    (`n_jobs`); defaults that differ with a library, which is strong itself where both say
@@ -23,8 +24,10 @@ changed inside of the run and no change of its files explains that (`origins.py`
 of whose output the same is true.
 A change of data that nothing downstream shows goes down one step. Where what the model was fitted on has the
 same content, or the two models are the same bytes, what lies before it is unlikely; alone, and where only the
-order of the rows fitted on can differ, it is possible. Else the only candidate there
-is goes up one step where code and environment were recorded on both sides: nothing else differs.
+order of the rows fitted on can differ, it is possible. This does not hold where a figure moved and that may
+be in the measuring: for data that reached the evaluation, and for code, arguments and libraries of a run that
+measured its own model. Else the only candidate there is goes up one step where code and environment were
+recorded on both sides: nothing else differs.
 
 Where the log has versions in between, a change goes down one step that came only where no figure moved. One
 that came where the figure that moved most made its largest move is told before others of its strength, and
@@ -62,46 +65,67 @@ def ranked(found: Found) -> list[Row]:
         *making.preparations(found, origins),
         *made,
     ]
-    _weigh(found, causes)
-    _weigh_steps(found, causes)
-    causes += _evaluated(found, causes)
+    judged = _evaluated(found, causes)
+    _mark_measuring(found, causes)
+    beside = [*causes, *(one for one in judged if not _is_consequence(one))]
+    _weigh(found, causes, alone=bool(causes) and len(beside) == 1)
+    _weigh_steps(found, causes, beside)
+    causes += _weighed(judged, causes)
     causes.sort(key=_order)
     return [cause.told(number) for number, cause in enumerate(causes, 1)]
 
 
-def _weigh(found: Found, causes: list[Cause]) -> None:
-    """The steps of the rule that look at all candidates."""
+def _mark_measuring(found: Found, causes: list[Cause]) -> None:
+    """What may have acted on how a run measured its own model, and not on the model alone."""
+    moved = [row for row in found.figures if figures.has_moved(row)]
+    if any(
+        figures.is_own(story, row[f"run_{side}"])
+        for row in moved
+        for side, story in (("before", found.before), ("after", found.after))
+    ):
+        for cause in causes:
+            acts = cause.kind in {"code", "environment"} or cause.subject == "command line"
+            cause.measures = cause.measures or (acts and cause.strength < UNLIKELY)
+
+
+def _weigh(found: Found, causes: list[Cause], *, alone: bool) -> None:
+    """The steps of the rule that look at all candidates; `alone`: nothing else differs."""
     digests = {story.model["digest"] for story in (found.before, found.after)}
     same_model = len(digests) == 1 and None not in digests
     fitted = [pair for pair in found.data if pair.either.depth == 1 and pair.either.use == "train"]
     in_memory = [pair for pair in fitted if pair.either.namespace == IN_MEMORY] or fitted
     same_data = bool(in_memory) and all(pair.change == "same" for pair in in_memory)
     for cause in causes:
-        if same_model:
+        if cause.measures:
+            if same_model:
+                cause.for_(
+                    "the two versions are the same bytes: it may be in how or on what they were measured"
+                )
+        elif same_model:
             cause.strength = UNLIKELY
             cause.but("the two versions are the same bytes")
         elif same_data and cause.kind in {"data", "preparation"}:
             cause.strength = UNLIKELY
             places = [side.place for pair in in_memory for side in (pair.before, pair.after) if side]
             cause.but(f"what the model was fitted on {data.sameness(in_memory[0])}", *places)
-    if len(causes) == 1 and not same_model:
-        cause = causes[0]
-        cause.for_("nothing else that was recorded differs")
-        if same_data and cause.kind in {"data", "preparation"}:
-            _tell_order(found, cause, in_memory)
-            return
-        if cause.doubtful or (
-            cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
-        ):
-            return  # they do not become a cause by being alone
-        if (
-            found.code["change"] != "unknown"
-            and found.made.old["environment"]
-            and found.made.new["environment"]
-        ):
-            cause.strength = max(STRONG, cause.strength - 1)
-        else:
-            cause.but("code or environment was not wholly recorded on both sides")
+    if alone and (causes[0].measures or not same_model):
+        _weigh_alone(found, causes[0], in_memory if same_data else [])
+
+
+def _weigh_alone(found: Found, cause: Cause, same: list[Pair]) -> None:
+    """The only difference there is; `same` is what was fitted on, where that has the same content."""
+    cause.for_("nothing else that was recorded differs")
+    if same and cause.kind in {"data", "preparation"} and not cause.measures:
+        _tell_order(found, cause, same)
+        return
+    if cause.doubtful or (
+        cause.kind == "code" and (code.only_words(found.code) or code.only_others(found.code))
+    ):
+        return  # they do not become a cause by being alone
+    if found.code["change"] != "unknown" and found.made.old["environment"] and found.made.new["environment"]:
+        cause.strength = max(STRONG, cause.strength - 1)
+    else:
+        cause.but("code or environment was not wholly recorded on both sides")
 
 
 def _tell_order(found: Found, cause: Cause, fitted: list[Pair]) -> None:
@@ -121,8 +145,11 @@ def _order(cause: Cause) -> tuple[object, ...]:
     return cause.strength, not cause.at_peak, _KINDS.index(cause.kind), -cause.weight, cause.subject
 
 
-def _weigh_steps(found: Found, causes: list[Cause]) -> None:
-    """What the versions in between say: where a change came, and whether a figure moved there."""
+def _weigh_steps(found: Found, causes: list[Cause], beside: list[Cause]) -> None:
+    """What the versions in between say: where a change came, and whether a figure moved there.
+
+    `beside` are those that may have come in the same step.
+    """
     names = [row["name"] for row in found.figures if figures.has_moved(row)]
     peak = max(found.steps, key=lambda step: step.moved.get(names[0], 0.0)) if names and found.steps else None
     for cause in causes:
@@ -132,11 +159,16 @@ def _weigh_steps(found: Found, causes: list[Cause]) -> None:
             cause.but(f"where it changed no figure moved: {_called(steps)}")
         elif peak in steps and peak.moved.get(names[0]):
             cause.at_peak = True
-            alone = not any(one.paths & peak.changed for one in causes if one is not cause)
+            alone = all(_came_elsewhere(found, one, peak) for one in beside if one is not cause)
             others = ", and nothing else that is told here did so" if alone else ""
             cause.for_(f"it changed where {names[0]} moved most: {_called([peak])}{others}")
             if alone and cause.strength == POSSIBLE and not cause.doubtful:
                 cause.strength = STRONG
+
+
+def _came_elsewhere(found: Found, cause: Cause, peak: Step) -> bool:
+    """Whether a change is known to have come in other steps; where that of a feed came no step says."""
+    return not cause.paths & peak.changed and any(cause.paths & step.changed for step in found.steps)
 
 
 def _called(steps: list[Step]) -> str:
@@ -159,6 +191,7 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
         behind = [cause for cause in causes if _feeds(found, cause, {dataset, *files})]
         for cause in behind:
             cause.for_(f"it reached the evaluation too: {text}", *places)
+            cause.measures = True
         if not behind:
             cause = Cause("evaluation data", dataset, "the figures were measured on other data", STRONG)
             cause.for_(text, *places)
@@ -167,10 +200,22 @@ def _evaluated(found: Found, causes: list[Cause]) -> list[Cause]:
             if files and files == _files(
                 found.before, rows[0]["run_before"], rows[0]["dataset_before"] or dataset
             ):
-                # A consequence of whatever else changed, if anything is known to have.
-                cause.strength = UNLIKELY if any(one.strength < UNLIKELY for one in causes) else POSSIBLE
+                cause.strength = UNLIKELY
                 cause.but("it was made in the run from the same files", *places)
     return made
+
+
+def _is_consequence(judged: Cause) -> bool:
+    """Whether evaluation data is other than before since something else changed, if anything did."""
+    return judged.strength == UNLIKELY
+
+
+def _weighed(judged: list[Cause], causes: list[Cause]) -> list[Cause]:
+    """Evaluation data; a consequence is possible where nothing is known that it can be one of."""
+    if not any(one.strength < UNLIKELY for one in causes):
+        for cause in judged:
+            cause.strength = min(cause.strength, POSSIBLE)
+    return judged
 
 
 def _tell_files(found: Found, cause: Cause, figure: Row, names: set[str]) -> None:

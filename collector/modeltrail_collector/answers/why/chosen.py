@@ -1,19 +1,21 @@
 """Candidates among what somebody chose: algorithm, seeds, parameters, arguments, which rows and columns."""
 
-import json
 import re
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.why import made
+from modeltrail_collector.answers.why import arguments, made
+from modeltrail_collector.answers.why.arguments import Changed
 from modeltrail_collector.answers.why.cause import (
     POSSIBLE,
     STRONG,
     UNLIKELY,
     Cause,
     Found,
+    decoded,
     named,
     said_by_both,
+    same_value,
     shown,
 )
 
@@ -50,7 +52,27 @@ def candidates(found: Found) -> list[Cause]:
         *_training(found, training, parameters, foreign),
         *_uses(found),
         *_parameters(found, parameters),
-        *_arguments(found, nothing_else=not rows),
+        *arguments.candidates(found, _changed(found, [*rows, *training]), nothing_else=not rows),
+    ]
+
+
+def _changed(found: Found, rows: list[Row]) -> list[Changed]:
+    """What was chosen and differs, with the values by which an argument may have said it."""
+    changed = [Changed(row["name"], row["before"], row["after"]) for row in rows]
+    for change in found.made.section("dataInputs"):
+        field = change.path.rpartition("#")[2]
+        if field in _USES:
+            changed += _values(field, decoded(change.before), decoded(change.after))
+    return changed
+
+
+def _values(field: str, before: Any, after: Any) -> list[Changed]:
+    """A value that differs; of an object its parts, as the seed of a split."""
+    old, new = (value if isinstance(value, dict) else {field: value} for value in map(_flat, (before, after)))
+    return [
+        Changed(key, *(None if side.get(key) is None else str(side[key]) for side in (old, new)))
+        for key in old.keys() | new.keys()
+        if old.get(key) != new.get(key)
     ]
 
 
@@ -107,7 +129,7 @@ def _uses(found: Found) -> list[Cause]:
 
 def _parts(before: str | None, after: str | None) -> dict[str, str]:
     """What of a value differs: by field where both are objects, else as a whole."""
-    old, new = (_flat(_decoded(value)) for value in (before, after))
+    old, new = (_flat(decoded(value)) for value in (before, after))
     if isinstance(old, dict) and isinstance(new, dict):
         return {
             key: _way(*(None if side.get(key) is None else str(side[key]) for side in (old, new)))
@@ -139,13 +161,6 @@ def _way(before: str | None, after: str | None) -> str:
     return f"{shown(before, 'not recorded')} → {shown(after, 'not recorded')}"
 
 
-def _decoded(value: str | None) -> Any:
-    try:
-        return json.loads(value or "")
-    except (ValueError, RecursionError):
-        return value
-
-
 def _parameters(found: Found, rows: list[Row]) -> list[Cause]:
     causes = []
     where = said_by_both(found, "modelTrail_hyperparameters", "executionParameters")
@@ -170,7 +185,7 @@ def _weigh(found: Found, cause: Cause, row: Row) -> None:
     elif made.is_seed(row["name"]):
         cause.strength = POSSIBLE
         cause.but("a seed moves a stable model little")
-    elif _is_same_value(row["before"], row["after"]):
+    elif same_value(row["before"], row["after"]):
         cause.strength = POSSIBLE
         cause.but("the same value of another type")
     elif is_default(row):
@@ -201,22 +216,4 @@ def acts(row: Row) -> bool:
     before, after = row["before"], row["after"]
     if before in _UNSET or after in _UNSET or _SPEED.search(row["name"]):
         return False
-    return not _is_same_value(before, after)
-
-
-def _is_same_value(before: str | None, after: str | None) -> bool:
-    """Whether two values differ by their type alone: 1, 1.0 and "1"; true and "true"."""
-    if before is None or after is None:
-        return False
-    old, new = (_decoded(value) for value in (before, after))
-    return bool(old == new) or before.strip('"') == after.strip('"')
-
-
-def _arguments(found: Found, *, nothing_else: bool) -> list[Cause]:
-    arguments = found.made.arguments()
-    if not arguments or not nothing_else:
-        return []
-    cause = Cause("parameters", "command line", "other arguments", POSSIBLE)
-    cause.for_(f"{arguments['before']} → {arguments['after']}", *said_by_both(found, "modelTrail_codeState"))
-    cause.but("no recorded parameter differs")
-    return [cause]
+    return not same_value(before, after)

@@ -136,8 +136,7 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
             cause.columns = [drift.column for drift in moved[:MUCH]]
         if moved:
             cause.for_(f"shows in {short(one.pair)}: {columns(moved)}", *places_of(one.pair))
-        if one.unknown:
-            cause.but(f"what moved {named(one.unknown)} is not recorded", *places_of(one.pair))
+    _tell_unknown(cause, [one for one in symptoms if one.unknown])
     if last and all(_severity(one.pair, one.foreign) == UNLIKELY for one in last):
         cause.strength = min(UNLIKELY, cause.strength + 1)
         what = "that moved" if last[0].foreign else "moved by PSI 0.1"
@@ -150,6 +149,14 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
         cause.strength = max(POSSIBLE, cause.strength)
     cause.weight = max((one.psi or 0.0 for one in drifts), default=0.0)
     return cause
+
+
+def _tell_unknown(cause: Cause, symptoms: list[_Symptom]) -> None:
+    """The columns that nothing recorded moved; one that several data have in a row, once."""
+    names = dict.fromkeys(name for one in symptoms for name in one.unknown)
+    if names:
+        places = [place for one in symptoms for place in places_of(one.pair)]
+        cause.but(f"what moved {named([*names])} is not recorded", *places)
 
 
 def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str]:

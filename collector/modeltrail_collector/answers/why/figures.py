@@ -47,6 +47,25 @@ def has_moved(row: Row) -> bool:
     return not math.isclose(was, now, rel_tol=1e-9, abs_tol=1e-12)
 
 
+def of_unknown_data(rows: list[Row]) -> dict[str, list[str]]:
+    """Data -> the figures that both versions have on it, where nobody told whether it is the same content."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if None not in (row["before"], row["after"], row["dataset"]) and row["same_data"] is None:
+            found.setdefault(row["dataset"], set()).add(row["name"])
+    return {dataset: sorted(names) for dataset, names in sorted(found.items())}
+
+
+def is_own(story: Story, run_id: str | None) -> bool:
+    """Whether the run that made a version measured a figure, itself or as a run below it."""
+    said = story.find("parent", run_id) if run_id else None
+    ids = [run_id]
+    for above in (said.value, said.value.get("root")) if said else ():
+        run = above.get("run") if isinstance(above, dict) else None
+        ids.append(run.get("runId") if isinstance(run, dict) else None)
+    return story.run_id in ids
+
+
 def _order(row: Row) -> tuple[object, ...]:
     delta = row["delta"]
     return (

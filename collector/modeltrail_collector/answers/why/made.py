@@ -85,7 +85,12 @@ class Made:
         return [path for path, text in new.items() if old.get(path) == text and _is_hidden(text)]
 
     def arguments(self) -> Row | None:
-        """The command lines, where they differ in more than the version that is made.
+        """The command lines, where they differ in more than the version that is made."""
+        lines = self.lines()
+        return lines and {"before": " ".join(lines[0]), "after": " ".join(lines[1])}
+
+    def lines(self) -> tuple[list[str], list[str]] | None:
+        """The words of the command lines, where they differ in more than the version that is made.
 
         That is what stands at one place of both and is the version of each: any other `5` is an argument.
         """
@@ -96,7 +101,7 @@ class Made:
             start = _before_version(was, self.before)
             if start is not None and start == _before_version(now, self.after):
                 old[place] = new[place] = f"{start}VERSION"
-        return None if old == new else {"before": " ".join(old), "after": " ".join(new)}
+        return None if old == new else (old, new)
 
     def environment(self) -> list[Row]:
         """Packages and the like that differ: `kind` is package or other."""

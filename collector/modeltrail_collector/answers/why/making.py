@@ -169,7 +169,7 @@ def _transformations(found: Found) -> list[Cause]:
 
 def _code(found: Found) -> list[Cause]:
     change = found.code
-    if change["change"] != "changed":
+    if change["change"] != "changed" or _is_told_upstream(found):
         return []
     files = _own_files(change) or _files(change)
     cause = Cause("code", named(files) if files else "", _code_what(change), POSSIBLE)
@@ -189,6 +189,19 @@ def _code(found: Found) -> list[Cause]:
         cause.strength = UNLIKELY
     _doubt(cause, change, where)
     return [cause]
+
+
+def _is_told_upstream(found: Found) -> bool:
+    """Whether all that differs are files that the making run did without, and that prepared its data."""
+    others = set(found.code["others"])
+    told = {
+        path
+        for row in found.upstream
+        if row["code"]["change"] == "changed" and not code_.only_others(row["code"])
+        for path in (*(file["path"] for file in row["code"]["files"]), *row["code"]["untracked"])
+        if path not in row["code"]["others"]
+    }
+    return code_.only_others(found.code) and others <= told
 
 
 def _doubt(cause: Cause, change: Row, where: list[Place]) -> None:

@@ -85,6 +85,31 @@ def test_the_trail_leads_from_raw_data_to_deployment(churn, ask, make) -> None:
     assert "endpoints/churn-api" == steps[2]["writes"][0]["name"]
 
 
+def test_the_trail_tells_of_the_registry_and_of_a_deletion(make, ask, log_of) -> None:
+    """Who set an alias and who deleted the version: in the trail, with their records, and as facts."""
+    at = make.base + timedelta(days=5)
+    done = [
+        make.in_registry(2, at, "alias_set", aliases=["champion"], actor="ada"),
+        make.in_registry(2, at + timedelta(hours=1), "delete", actor="bob"),
+    ]
+    found = sections(ask(log_of([*make.story(), *done]), "churn@2", "audit", "json"))
+    steps = found["From raw data to deployment"]["steps"]
+    assert ["set an alias of it", "deleted it from its registry"] == [step["what"] for step in steps[-2:]]
+    said = facts(found["The model"])
+    assert (f"{(at + timedelta(hours=1)).isoformat()}", "bob") == (
+        said["deleted from its registry at"],
+        said["deleted by"],
+    )
+    assert "champion, until it was deleted" == said["aliases"]
+    history = rows(found["Changes"], "In its registry")
+    assert [
+        ("register", None, "local/0/5"),
+        ("alias_set", "ada", "local/0/12"),
+        ("delete", "bob", "local/0/13"),
+    ] == [(row["action"], row["by"], row["record"]) for row in history]
+    assert {"local/0/12", "local/0/13"} <= {row["record"] for row in rows(found["Proof"], "Records")}
+
+
 def test_every_record_of_the_trail_is_proved(churn, ask, make) -> None:
     """Records are named with their digests and segments, and those are said to be verified."""
     proof = sections(ask(churn, "churn@2", "audit", "json"))["Proof"]

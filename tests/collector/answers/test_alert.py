@@ -222,6 +222,24 @@ def test_unregistered(churn, make, log_of, ask) -> None:
     assert 1 == len(ask(log_of([*make.story(), deployed(1, "3", other)]), *rule))
 
 
+def test_of_versions_of_the_same_bytes_that_is_deployed_which_the_deployment_names(make, log_of, ask) -> None:
+    """What was trained again to the same bytes is not deployed; of a deployment by bytes alone it may be."""
+    digest = make.digest("model 2")
+    events = [*make.story(), *make.train(4, make.base + 4 * DAY, features="features 1", strength=0.1)]
+    text = json.dumps(events).replace(make.digest("model 4"), digest)
+    rule = ('kind = "metric"', 'metric = "accuracy"', "below = 1", 'versions = "deployed"')
+    for said, found in (
+        ({"namespace": "modeltrail://registry", "name": "models/churn", "version": "2"}, {"churn@2"}),
+        ({"name": "churn", "version": "4"}, {"churn@4"}),
+        ({}, {"churn@2", "churn@4"}),
+        ({"name": "churn", "version": digest[:12]}, {"churn@2", "churn@4"}),
+    ):
+        told = json.loads(text)
+        deployed = next(event for event in told if "modelTrail_deployment" in event["run"]["facets"])
+        deployed["run"]["facets"]["modelTrail_deployment"]["model"] = said | {"digest": digest}
+        assert found == {subject for subject, *_ in ask(log_of(told), *rule)}
+
+
 def test_forbidden(churn, make, log_of, ask) -> None:
     """A version that learned from a dataset through others fires, with the way; another dataset does not."""
     rule = ('kind = "forbidden"',)

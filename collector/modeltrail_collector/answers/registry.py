@@ -9,6 +9,8 @@ from modeltrail_collector.answers.database import Database, Row
 
 _TOLD: Final = ("action", "aliases", "stage", "previous", "actor", "approval", "capture")
 _SOURCE: Final = ("topic", "topic_id", "partition", "offset")
+_IDENTITY: Final = ("namespace", "name", "version")
+_WHO: Final = ("at", "actor", "run_id")
 _THERE: Final = (None, "register", "delete")
 """The actions that say whether the registry has a version; those that move an alias come late, or not."""
 
@@ -44,6 +46,21 @@ def deletion(history: Iterable[Row]) -> Row | None:
     """What of a history says that the registry has the version no more; None if it has it."""
     last = [one for one in history if one["action"] in _THERE][-1:]
     return last[0] if last and last[0]["action"] == "delete" else None
+
+
+def fill_deleted(db: Database) -> None:
+    """Make table `deleted`: of what may be in table `serving` that which a registry has no more."""
+    rows = db.rows("""SELECT m.namespace, m.name, m.version, m.digest
+        FROM models AS m JOIN serving AS s ON s.digest = m.digest WHERE m.registered_name IS NOT NULL
+        UNION SELECT m.namespace, m.name, m.version, m.digest
+        FROM models AS m JOIN serving AS s ON s.version = m.version AND s.name IN (m.name, m.registered_name)
+        WHERE m.registered_name IS NOT NULL""")
+    gone = [
+        (*(row[name] for name in _IDENTITY), *(last[name] and str(last[name]) for name in _WHO))
+        for row, history in zip(rows, histories(db, rows), strict=True)
+        if (last := deletion(history))
+    ]
+    db.fill("deleted", (*_IDENTITY, "deleted_at", "actor", "deleted_by"), gone)
 
 
 def _runs(db: Database, models: list[Row]) -> list[Row]:

@@ -11,7 +11,7 @@ import msgspec
 from modeltrail_collector.answers import names, obstacles, sources
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.places import names_of
+from modeltrail_collector.answers.places import Places, names_of
 from modeltrail_collector.answers.recipe import (
     FILE,
     Artifact,
@@ -26,12 +26,12 @@ from modeltrail_collector.answers.recipe import (
     Untracked,
 )
 from modeltrail_collector.answers.show import told
+from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 REDACTED: Final = "[redacted]"
 _SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")
-_CONTENT: Final = ("fingerprint", "version")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
@@ -74,7 +74,7 @@ class _Said:
         }
         placed = db.read(
             "run_datasets",
-            "namespace, name, kind, version, fingerprint, role, identities",
+            "namespace, name, kind, version, fingerprint, role, use, identities",
             runs=[run_id],
             then="ORDER BY namespace, name",
         )
@@ -90,26 +90,27 @@ class _Said:
 
     @staticmethod
     def _makers(db: Database, run_id: str, inputs: list[Row]) -> dict[tuple[str, str], Row]:
-        """The run that wrote what this one read, by input: of several the last."""
-        wrote = db.read(
-            "mentions",
-            "namespace, key AS name, run_id, fingerprint, version",
-            keys={row["name"] for row in inputs},
-            where="how = 'name' AND role = 'output' AND run_id <> $run",
-            then="ORDER BY last_event_at NULLS FIRST, run_id DESC",
-            run=run_id,
-        )
-        read = {(row["namespace"], row["name"]): row for row in inputs}
-        makers = {}
-        for row in wrote:
-            identity = (row["namespace"], row["name"])
-            said = read.get(identity)
-            if said and any(row[key] is not None and row[key] == said[key] for key in _CONTENT):
-                makers[identity] = row["run_id"]
-        ids = set(makers.values())
-        jobs = db.read("runs", "run_id, job_namespace, job_name", runs=ids)
-        runs = {row["run_id"]: row for row in jobs}
-        return {identity: runs[maker] for identity, maker in makers.items()}
+        """The run that wrote the very content that this one read, by input, as `trace` finds it."""
+        reader = sources.runs_of(db, [run_id]).get(run_id, {})
+        known = ("namespace", "name", "kind", "version", "fingerprint", "use")
+        nodes = [
+            Node(
+                **{name: row[name] for name in known},
+                symlinks=names_of(row["identities"]),
+                reader=run_id,
+                before=reader.get("started_at") or reader.get("wrote_at"),
+            )
+            for row in inputs
+        ]
+        find_writers(db, nodes, Places(db))
+        makers = {
+            (node.namespace, node.name): node.run["run_id"]
+            for node in nodes
+            if node.run and not node.by_name and node.run["run_id"] != run_id
+        }
+        runs = sources.runs_of(db, set(makers.values()))
+        told = ("run_id", "job_namespace", "job_name")
+        return {identity: {name: runs[maker][name] for name in told} for identity, maker in makers.items()}
 
     def value(self, namespace: str | None, name: str | None, key: str) -> Row:
         """The fields of a facet; none where it was not said."""

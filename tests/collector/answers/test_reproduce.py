@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -71,6 +72,19 @@ def test_the_story_is_a_recipe_with_places(churn, make) -> None:
     ]["packages"]
     assert make.digest("model 3") == told["artifact"]["digest"]
     assert "sklearn.linear_model.LogisticRegression" == told["training"]["algorithm"]
+
+
+def test_the_writer_of_data_began_before_its_reader(make, log_of) -> None:
+    """Of runs that wrote the same bytes that one is told which `trace` names, not one that came after."""
+    hours = [make.base + timedelta(hours=number) for number in range(4)]
+    before, later = (make.prepare(n, hours[h], raw="raw", features="features") for n, h in ((1, 1), (2, 3)))
+    trained = make.train(1, hours[2], features="features", strength=1.0)
+    log = log_of([*before, *trained, *later])
+    told = answers.reproduce(log, "churn@1")["data"][0]
+    first = before[0]["run"]["runId"]
+    assert first == told["made_by"]["run_id"]
+    assert f"run {first} of prepare-churn wrote it" in told["how"]
+    assert first in {node["run"]["run_id"] for node in answers.trace(log, "churn@1")["inputs"]}
 
 
 def test_what_nobody_said_is_named(churn) -> None:

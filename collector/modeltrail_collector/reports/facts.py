@@ -99,11 +99,15 @@ def training(dossier: Dossier) -> list[Fact]:
     """How it was trained."""
     said = facet(dossier, "modelTrail_training")
     about = facet(dossier, "modelTrail_model")
+
+    def either(name: str) -> Value | None:
+        return said if said and said.get(name) else about or said
+
     return [
-        fact(dossier, said, "algorithm", "algorithm", "code"),
-        fact(dossier, said, "task", "task"),
+        fact(dossier, either("algorithm"), "algorithm", "algorithm", "code"),
+        fact(dossier, either("task"), "task", "task"),
         fact(dossier, said, "learning approach", "learningApproach"),
-        fact(dossier, said, "framework", "framework"),
+        fact(dossier, either("framework"), "framework", "framework"),
         fact(dossier, said, "framework version", "frameworkVersion"),
         fact(dossier, said, "base model", "baseModel", "code"),
         fact(dossier, said, "resumed from run", "resumedFromRunId", "code"),

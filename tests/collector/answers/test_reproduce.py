@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -142,6 +143,19 @@ def test_a_foreign_producer_is_told_as_far_as_it_goes(make, recipe_of) -> None:
         "Whether there were uncommitted changes was not recorded: other code than the commit's may have run."
     )
     assert {"text": unsure, "stops": False} in told["problems"]
+
+
+def test_what_a_model_says_of_itself_is_told_without_a_facet_of_its_training(make, recipe_of, capsys) -> None:
+    """A producer that only says the framework of its model has it in the recipe, with the record."""
+    facets = {
+        "datasetType": make.facet("d", datasetType="MODEL", subType="ML_MODEL"),
+        "modelTrail_model": make.facet("m", framework="catboost", task="regression", capture="declared"),
+    }
+    told = recipe_of({}, outputs=[make.dataset("m.joblib", **facets)])
+    assert ("catboost", "regression") == (told["training"]["framework"], told["training"]["task"])
+    assert ("declared", 0) == (told["training"]["capture"], told["training"]["source"]["offset"])
+    print_recipe(told, ["model"])
+    assert re.search(r"framework +catboost\n", capsys.readouterr().out)
 
 
 def test_nothing_at_all_is_still_an_answer(recipe_of) -> None:

@@ -309,6 +309,18 @@ def hostile_story(make, name):
     return events
 
 
+def test_the_framework_that_only_the_model_says(make, ask, log_of) -> None:
+    """A model of a producer that says nothing of its training has its framework and task in its card."""
+    events = make.story()[:4]
+    del events[3]["run"]["facets"]["modelTrail_training"]
+    about = make.facet("modelTrail_model", framework="catboost", task="regression", capture="declared")
+    events[3]["outputs"][0]["facets"]["modelTrail_model"] = about
+    details = sections(ask(log_of(events), "churn@1", "model-card", "json"))["Model details"]
+    said = {fact["name"]: fact for fact in details["facts"]}
+    assert ("catboost", "regression") == (said["framework"]["value"], said["task"]["value"])
+    assert ("declared", "local/0/3") == (said["framework"]["capture"], said["framework"]["source"])
+
+
 def test_figures_that_are_no_numbers(make, ask, log_of) -> None:
     """NaN and infinity are told and not drawn; a facet with broken lists is told without them."""
     events = make.story()[:4]

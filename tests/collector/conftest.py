@@ -253,6 +253,26 @@ def deploy(number: int, at: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def in_registry(number: int, at: datetime, action: str, **known: Any) -> dict[str, Any]:
+    """A run of its own in which something happened to churn@<number> in its registry."""
+    model = dataset(
+        "models/churn",
+        namespace="modeltrail://registry",
+        version=facet("version", datasetVersion=str(number)),
+        modelTrail_registration=facet(
+            "modelTrail_registration",
+            registry={"system": "modeltrail"},
+            name="churn",
+            version=str(number),
+            action=action,
+            at=at.isoformat(),
+            capture="observed",
+            **known,
+        ),
+    )
+    return run_event("COMPLETE", at, uuid7(at, 800 + number), f"churn.{action}", outputs=[model])
+
+
 def churn_story() -> list[dict[str, Any]]:
     """Two preparations, three versions, one deployment: twelve events over four days."""
     day = timedelta(days=1)
@@ -338,6 +358,7 @@ class Make:
     train = staticmethod(train)
     deploy = staticmethod(deploy)
     prepare = staticmethod(prepare)
+    in_registry = staticmethod(in_registry)
     digest = staticmethod(digest_of)
     base = BASE
     data = DATA

@@ -13,10 +13,20 @@ import duckdb
 import msgspec
 
 from modeltrail_collector import scratch
-from modeltrail_collector.answers import forbidden, moved
+from modeltrail_collector.answers import forbidden, moved, registry
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import deployed, in_force
-from modeltrail_collector.answers.rules import AnyRule, Drift, Forbidden, Metric, Rules, Sql, Stalled, seconds
+from modeltrail_collector.answers.rules import (
+    AnyRule,
+    Drift,
+    Forbidden,
+    Metric,
+    Rules,
+    Sql,
+    Stalled,
+    Unregistered,
+    seconds,
+)
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.answers.why.drift import compare
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -137,6 +147,8 @@ def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
         body = body.strip().rstrip(";")
     if isinstance(rule, Forbidden):
         forbidden.fill_reached(db, rule)
+    if isinstance(rule, Unregistered):
+        registry.fill_deleted(db)
     query = f"WITH {sql_of('rule_views')} found AS (\n{body}\n) FROM found ORDER BY ALL"
     given: dict[str, object] = {"model": "*", "versions": "all", "against": "previous", "metric": None}
     given |= {} if isinstance(rule, Sql) else msgspec.structs.asdict(rule)

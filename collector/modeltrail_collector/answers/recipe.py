@@ -17,6 +17,9 @@ from modeltrail_collector.tables.differences import as_list
 
 FILE: Final = "file"
 COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
+_URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
 _BINARY: Final = re.compile(r"^Binary files .* differ$", re.MULTILINE)
 DiffState = Literal["none", "whole", "redacted", "cut", "binary", "not recorded"]
 
@@ -200,6 +203,15 @@ def unlisted(listed: object, truncated: object, count: object) -> str | None:
     if not isinstance(count, int) or count <= known:
         return "not all untracked files were looked at"
     return f"{count - known:,} of {count:,} untracked files were not looked at"
+
+
+def install(name: str, version: str, source: str | None) -> str | None:
+    """A line of a requirements file, of which no part can be an option; None for what no index has."""
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+        return None
+    if source in {None, "pypi"}:
+        return f"{name}=={version}"
+    return f"{name} @ {source}" if source and _URL.fullmatch(source) else None
 
 
 def diff_state(told: Mapping[str, Any], path: str | None) -> DiffState:

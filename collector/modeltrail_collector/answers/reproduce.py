@@ -1,7 +1,6 @@
 """The recipe of a model version: data, code, parameters, seeds and environment, as the log has them."""
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -11,7 +10,7 @@ import msgspec
 from modeltrail_collector.answers import names, obstacles, sources
 from modeltrail_collector.answers import recipe as recipes
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.places import names_of
+from modeltrail_collector.answers.places import Places, names_of
 from modeltrail_collector.answers.recipe import (
     FILE,
     Artifact,
@@ -26,15 +25,12 @@ from modeltrail_collector.answers.recipe import (
     Untracked,
 )
 from modeltrail_collector.answers.show import told
+from modeltrail_collector.answers.trace import Node, find_writers
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 REDACTED: Final = "[redacted]"
 _SECTIONS: Final = ("model", "run", "data", "params", "code", "environment", "artifact")
-_CONTENT: Final = ("fingerprint", "version")
-_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
-_URL: Final = re.compile(r"(?:(?:git|hg|bzr|svn)\+)?https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+")
 _SEEDS: Final = {"python": "python", "numpy": "numpy", "framework": "framework"}
 
 
@@ -61,12 +57,13 @@ class _Said:
     """What `show` does not tell of a run: more facets of its inputs, who made them, what else it wrote."""
 
     def __init__(self, db: Database, run_id: str) -> None:
-        keys = "'modelTrail_dataUse', 'dataSource', 'storage', 'environmentVariables'"
+        keys = "'modelTrail_dataUse', 'dataSource', 'storage', 'environmentVariables', 'modelTrail_model'"
         facets = db.read(
             "facets",
             'namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
             runs=[run_id],
-            where=f"value IS NOT NULL AND key IN ({keys}) AND scope IN ('run', 'input', 'input_facet')",
+            where=f"""value IS NOT NULL AND key IN ({keys})
+                AND (scope IN ('run', 'input', 'input_facet') OR key = 'modelTrail_model')""",
         )
         self.facets = {
             (row["namespace"], row["name"], row["key"]): row | {"value": _object(json.loads(row["value"]))}
@@ -74,7 +71,7 @@ class _Said:
         }
         placed = db.read(
             "run_datasets",
-            "namespace, name, kind, version, fingerprint, role, identities",
+            "namespace, name, kind, version, fingerprint, role, use, identities",
             runs=[run_id],
             then="ORDER BY namespace, name",
         )
@@ -90,26 +87,27 @@ class _Said:
 
     @staticmethod
     def _makers(db: Database, run_id: str, inputs: list[Row]) -> dict[tuple[str, str], Row]:
-        """The run that wrote what this one read, by input: of several the last."""
-        wrote = db.read(
-            "mentions",
-            "namespace, key AS name, run_id, fingerprint, version",
-            keys={row["name"] for row in inputs},
-            where="how = 'name' AND role = 'output' AND run_id <> $run",
-            then="ORDER BY last_event_at NULLS FIRST, run_id DESC",
-            run=run_id,
-        )
-        read = {(row["namespace"], row["name"]): row for row in inputs}
-        makers = {}
-        for row in wrote:
-            identity = (row["namespace"], row["name"])
-            said = read.get(identity)
-            if said and any(row[key] is not None and row[key] == said[key] for key in _CONTENT):
-                makers[identity] = row["run_id"]
-        ids = set(makers.values())
-        jobs = db.read("runs", "run_id, job_namespace, job_name", runs=ids)
-        runs = {row["run_id"]: row for row in jobs}
-        return {identity: runs[maker] for identity, maker in makers.items()}
+        """The run that wrote the very content that this one read, by input, as `trace` finds it."""
+        reader = sources.runs_of(db, [run_id]).get(run_id, {})
+        known = ("namespace", "name", "kind", "version", "fingerprint", "use")
+        nodes = [
+            Node(
+                **{name: row[name] for name in known},
+                symlinks=names_of(row["identities"]),
+                reader=run_id,
+                before=reader.get("started_at") or reader.get("wrote_at"),
+            )
+            for row in inputs
+        ]
+        find_writers(db, nodes, Places(db))
+        makers = {
+            (node.namespace, node.name): node.run["run_id"]
+            for node in nodes
+            if node.run and not node.by_name and node.run["run_id"] != run_id
+        }
+        runs = sources.runs_of(db, set(makers.values()))
+        told = ("run_id", "job_namespace", "job_name")
+        return {identity: {name: runs[maker][name] for name in told} for identity, maker in makers.items()}
 
     def value(self, namespace: str | None, name: str | None, key: str) -> Row:
         """The fields of a facet; none where it was not said."""
@@ -117,17 +115,18 @@ class _Said:
         value: Row = found["value"] if found else {}
         return value
 
+    def of_model(self, model: Row) -> Row:
+        """How what a model says of itself was learned, and in which record."""
+        name, key = (model["namespace"], model["name"]), "modelTrail_model"
+        said = [row for (*_, called), row in self.facets.items() if called == key]
+        found = self.facets.get((*name, key)) or next(iter(said), None)
+        place = _place(found) if found else None
+        return {"capture": found and _text(found["value"].get("capture")), "source": place}
+
 
 def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
-    run = shown["run"]
-    training, model = run.pop("training") if run else None, shown["model"]
-    if training and model["algorithm"]:  # of a run that trained several the facet tells of the last one
-        training |= {
-            "algorithm": model["algorithm"],
-            "framework": model["framework"],
-            "frameworkVersion": model["framework_version"],
-            "task": model["task"],
-        }
+    run, model = shown["run"], shown["model"]
+    training = _training(run.pop("training") if run else None, model, said)
     return Recipe(
         model=model,
         run=run,
@@ -140,6 +139,21 @@ def _recipe(shown: Mapping[str, Any], said: _Said) -> Recipe:
         artifact=_artifact(shown["artifact"], model),
         outputs=said.outputs,
     )
+
+
+def _training(told: Row | None, model: Row, said: _Said) -> Row | None:
+    """What is told of the training; else what the model says of itself."""
+    known = {
+        "algorithm": model["algorithm"],
+        "framework": model["framework"],
+        "frameworkVersion": model["framework_version"],
+        "task": model["task"],
+    }
+    if told is None:
+        return known | said.of_model(model) if any(known.values()) else None
+    if model["algorithm"]:  # of a run that trained several the facet tells of the last one
+        return told | known
+    return told | {name: value for name, value in known.items() if value and not told.get(name)}
 
 
 def _all_data(rows: Sequence[Row], said: _Said) -> list[Data]:
@@ -318,7 +332,9 @@ def _environment(told: Row | None, said: _Said) -> Environment | None:
         system=_text(system.get("name")),
         architecture=_text(system.get("arch")),
         packages=[
-            Package(name=name, version=version, install=_install(name, version, _text(each.get("source"))))
+            Package(
+                name=name, version=version, install=recipes.install(name, version, _text(each.get("source")))
+            )
             for each in _objects(packages)
             if (name := _text(each.get("name"))) and (version := _text(each.get("version")))
         ]
@@ -329,15 +345,6 @@ def _environment(told: Row | None, said: _Said) -> Environment | None:
         capture=_text(told.get("capture")),
         source=told["source"],
     )
-
-
-def _install(name: str, version: str, source: str | None) -> str | None:
-    """A line of a requirements file, of which no part can be an option; None for what no index has."""
-    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
-        return None
-    if source in {None, "pypi"}:
-        return f"{name}=={version}"
-    return f"{name} @ {source}" if source and _URL.fullmatch(source) else None
 
 
 def _artifact(told: Row | None, model: Row) -> Artifact | None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import carried, described, names, sources
+from modeltrail_collector.answers import carried, described, names, registry, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.lists import changed
 from modeltrail_collector.answers.places import models_of, symlinks_of
@@ -42,7 +42,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
     `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
     `registration` has `other_bytes`, the versions that were registered under the same one and are other
-    bytes. What is told of the others: `described.find`.
+    bytes; `history`, what was done to it in the registry; and `deleted`, what of that says that it is gone.
+    What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
     """
@@ -318,7 +319,9 @@ def _registration(facts: _Facts) -> Row | None:
         said = facts.model["version"] in {version, f"{version}+{digest[:12]}"}
         if said and (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
             given = facts.model["aliases"]  # since then, by runs of their own
+            (history,) = registry.histories(facts.db, [facts.model])
             told = _fact(row, value, other_bytes=_other_bytes(facts, version))
+            told |= {"history": history, "deleted": registry.deletion(history)}
             return told | ({} if given is None else {"aliases": given})
     return None
 

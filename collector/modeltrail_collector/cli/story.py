@@ -304,16 +304,34 @@ def _place(artifact: dict[str, Any]) -> str:
 
 
 def _registration(registration: dict[str, Any]) -> list[Line]:
+    held = [] if registration["deleted"] else _list(registration.get("aliases"))
     said = {
         "registry": _words(_object(registration.get("registry")), "system", "uri"),
         "name": registration.get("name"),
         "version": registration.get("version"),
-        "aliases": ", ".join(map(str, _list(registration.get("aliases")))),
+        "aliases": ", ".join(map(str, held)),
         "stage": registration.get("stage"),
         "by": registration.get("actor"),
         "registered again": ", ".join(f"with other bytes: {one}" for one in registration["other_bytes"]),
     }
-    return _pairs(said, learned(registration))
+    since = registration["history"] if len(registration["history"]) > 1 else []
+    return [*_pairs(said, learned(registration)), *map(_in_registry, since)]
+
+
+def _in_registry(one: dict[str, Any]) -> Line:
+    """What was done to a version in its registry, when and by whom."""
+    before = _object(one["previous"])
+    held = ", ".join(map(str, _list(before.get("aliases"))))
+    told = {
+        "aliases": ", ".join(map(str, _list(one["aliases"]))),
+        "stage": one["stage"],
+        "before: version": before.get("version") and f"{before['version']}{f' ({held})' if held else ''}",
+        "approved by": _object(one["approval"]).get("by"),
+    }
+    by = f" by {one['actor']}" if one["actor"] else ""
+    words = [f"{time(str(one['at']))}{by}", *(f"{name} {value}" for name, value in told.items() if value)]
+    action = str(one["action"] or "told")
+    return {"delete": "deleted", "register": "registered"}.get(action, action), ", ".join(words), learned(one)
 
 
 def _deployments(rows: list[dict[str, Any]]) -> list[Line]:

@@ -91,8 +91,13 @@ def code(dossier: Dossier) -> Section:
 
 
 def lifecycle(dossier: Dossier) -> list[Table | None]:
-    """What changed since the version before, and which versions there are."""
-    return [listings.changes(dossier), provenance.changed(dossier), listings.versions(dossier)]
+    """What changed since the version before, what its registry did, and which versions there are."""
+    return [
+        listings.changes(dossier),
+        provenance.changed(dossier),
+        listings.in_registry(dossier),
+        listings.versions(dossier),
+    ]
 
 
 def statements(dossier: Dossier) -> Section:

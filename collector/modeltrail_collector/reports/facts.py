@@ -43,6 +43,7 @@ def model(dossier: Dossier) -> list[Fact]:
     row = dossier.model
     run = row["run_id"]
     artifact, registration_ = dossier.story["artifact"], dossier.story["registration"]
+    gone = registration_ and registration_["deleted"]
     given = (
         {"capture": registration_["capture"], "source": place(dossier, registration_)}
         if registration_
@@ -58,8 +59,24 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="location", value=row["uri"], form="code"),
         Fact(name="made at", value=row["created_at"], form="time"),
         Fact(name="made by run", value=run, form="code"),
-        Fact(name="aliases", value="none any more" if row["aliases"] == [] else row["aliases"]),
+        Fact(name="aliases", value=_aliases(row["aliases"], gone)),
+        *_deleted(dossier, gone),
     ]
+
+
+def _deleted(dossier: Dossier, gone: Value | None) -> list[Fact]:
+    if not gone:
+        return []
+    return [
+        fact(dossier, gone, "deleted from its registry at", "at", "time"),
+        fact(dossier, gone, "deleted by", "actor"),
+    ]
+
+
+def _aliases(held: list[str] | None, gone: Value | None) -> object:
+    if gone and held:
+        return f"{', '.join(held)}, until it was deleted"
+    return "none any more" if held == [] else held
 
 
 def registration(dossier: Dossier) -> list[Fact]:
@@ -82,11 +99,15 @@ def training(dossier: Dossier) -> list[Fact]:
     """How it was trained."""
     said = facet(dossier, "modelTrail_training")
     about = facet(dossier, "modelTrail_model")
+
+    def either(name: str) -> Value | None:
+        return said if said and said.get(name) else about or said
+
     return [
-        fact(dossier, said, "algorithm", "algorithm", "code"),
-        fact(dossier, said, "task", "task"),
+        fact(dossier, either("algorithm"), "algorithm", "algorithm", "code"),
+        fact(dossier, either("task"), "task", "task"),
         fact(dossier, said, "learning approach", "learningApproach"),
-        fact(dossier, said, "framework", "framework"),
+        fact(dossier, either("framework"), "framework", "framework"),
         fact(dossier, said, "framework version", "frameworkVersion"),
         fact(dossier, said, "base model", "baseModel", "code"),
         fact(dossier, said, "resumed from run", "resumedFromRunId", "code"),

@@ -26,6 +26,14 @@ from modeltrail_collector.tables.own import Own, own
 EVALUATED: Final = "evaluated it"
 MADE_DATA: Final = "made data"
 IN_MEMORY: Final = "inmemory://"
+_IN_REGISTRY: Final = {
+    "register": "registered it",
+    "alias_set": "set an alias of it",
+    "alias_removed": "removed an alias of it",
+    "stage_change": "moved it to another stage",
+    "deprecate": "deprecated it",
+    "delete": "deleted it from its registry",
+}
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
     "modelTrail_dataUse", "modelTrail_featureProfile", "modelTrail_featureTransformations",
@@ -160,10 +168,13 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
         roles.setdefault(run, []).append(what)
     roles.setdefault(model["run_id"], ["made the model"])
     if model["registered_run_id"]:
-        roles.setdefault(model["registered_run_id"], []).append("registered it")
+        roles.setdefault(model["registered_run_id"], []).append(_IN_REGISTRY["register"])
     for what, rows in ((EVALUATED, story["evaluations"]), ("deployed it", story["deployments"])):
         for row in rows or ():
             roles.setdefault(row["run_id"], []).append(what)
+    for row in (story["registration"] or {}).get("history", ()):
+        what = _IN_REGISTRY.get(str(row["action"]), "told of it as registered")
+        roles.setdefault(row["run_id"], []).append(what)
     for row in _monitoring(db, model):
         roles.setdefault(row["run_id"], []).append("monitored it")
     return {run: list(dict.fromkeys(several)) for run, several in roles.items()}

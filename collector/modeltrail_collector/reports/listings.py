@@ -300,6 +300,26 @@ def versions(dossier: Dossier) -> Table:
     )  # fmt: skip
 
 
+def in_registry(dossier: Dossier) -> Table | None:
+    """What was done to it in its registry; None where it was only registered."""
+    history = (dossier.story["registration"] or {}).get("history", ())
+    if len(history) < 2:
+        return None
+    return Table(
+        title="In its registry",
+        columns=(
+            Column("at", "time"), Column("action"), Column("aliases afterwards"), Column("stage"),
+            Column("before"), Column("by"), Column("how"), Column("record", "code"),
+        ),
+        rows=tuple(
+            (row["at"], row["action"], row["aliases"] or None, row["stage"], row["previous"], row["actor"],
+             row["capture"], place(dossier, row))
+            for row in history
+        ),
+        captures=_captures(history),
+    )  # fmt: skip
+
+
 def monitoring(dossier: Dossier) -> tuple[Table, Table]:
     """What was measured, and what drifted, while it was in use."""
     metrics_, drift = [], []

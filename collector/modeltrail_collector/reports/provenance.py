@@ -77,11 +77,7 @@ def changed(dossier: Dossier) -> Table | None:
     """The files of the code in which it differs from the version before; None where there is none."""
     if not dossier.code_changes:
         return None
-    asked = dict.fromkeys(change["ask"] for _, change in dossier.code_changes if change["ask"])
-    notes = [f"What lies between the two commits, the repository tells: {ask}." for ask in asked]
-    if any(change["cut"] for _, change in dossier.code_changes):
-        notes.append("Not all of the changes were recorded: the list may not be whole.")
-    is_same = all(change["change"] == "same" for _, change in dossier.code_changes)
+    told = [words for job, change in dossier.code_changes if (words := _said(job, change))]
     return Table(
         title=f"Changed files of the code since version {dossier.story['changes'][0]['base_version']}",
         columns=(
@@ -93,10 +89,23 @@ def changed(dossier: Dossier) -> Table | None:
             for job, change in dossier.code_changes
             for one in _files(change)
         ),
-        note=" ".join(notes),
-        missing=". ".join(["none: the code is the same" if is_same else NOT_RECORDED, *notes]),
+        note=" ".join(told),
+        missing=" ".join(told),
         captures=("inferred",),
     )  # fmt: skip
+
+
+def _said(job: str, change: Row) -> str:
+    """What is known of the code of a job beside its files; nothing where these are all."""
+    is_same = change["change"] == "same"
+    known = {
+        "none, the code is the same": is_same,
+        NOT_RECORDED: not is_same and not _files(change),
+        f"what lies between the two commits, the repository tells: {change['ask']}": change["ask"],
+        "not all of the changes were recorded, the list may not be whole": change["cut"],
+    }
+    words = "; ".join(words for words, holds in known.items() if holds)
+    return f"{job}: {words}." if words else ""
 
 
 def _files(change: Row) -> list[Row]:

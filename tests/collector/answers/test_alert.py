@@ -222,6 +222,54 @@ def test_unregistered(churn, make, log_of, ask) -> None:
     assert 1 == len(ask(log_of([*make.story(), deployed(1, "3", other)]), *rule))
 
 
+def test_of_versions_of_the_same_bytes_that_is_deployed_which_the_deployment_names(make, log_of, ask) -> None:
+    """What was trained again to the same bytes is not deployed; of a deployment by bytes alone it may be."""
+    digest = make.digest("model 2")
+    events = [*make.story(), *make.train(4, make.base + 4 * DAY, features="features 1", strength=0.1)]
+    text = json.dumps(events).replace(make.digest("model 4"), digest)
+    rule = ('kind = "metric"', 'metric = "accuracy"', "below = 1", 'versions = "deployed"')
+    for said, found in (
+        ({"namespace": "modeltrail://registry", "name": "models/churn", "version": "2"}, {"churn@2"}),
+        ({"name": "churn", "version": "4"}, {"churn@4"}),
+        ({}, {"churn@2", "churn@4"}),
+        ({"name": "churn", "version": digest[:12]}, {"churn@2", "churn@4"}),
+    ):
+        told = json.loads(text)
+        deployed = next(event for event in told if "modelTrail_deployment" in event["run"]["facets"])
+        deployed["run"]["facets"]["modelTrail_deployment"]["model"] = said | {"digest": digest}
+        assert found == {subject for subject, *_ in ask(log_of(told), *rule)}
+
+
+def test_what_serves_though_it_was_deleted(make, log_of, ask) -> None:
+    """A deployed version that was deleted from its registry fires, with who did it, until it is back."""
+    rule = ('kind = "unregistered"',)
+    at = make.base + 5 * DAY
+    deleted = make.in_registry(2, at, "delete", actor="bob")
+    log = log_of([*make.story(), make.in_registry(3, at, "delete"), deleted])
+    (one,) = ask.findings(log, *rule)
+    assert ("churn@2 at churn-api", "deleted from its registry") == (one.subject, one.finding)
+    assert f"at {at.isoformat()} by bob" == one.actual
+    assert (deleted["run"]["runId"], 13) == (one.run_id, one.source["offset"])
+    assert [] == ask(log, *rule, 'environment = "staging"')
+    again = make.in_registry(2, at + DAY, "register")
+    assert [] == ask(log_of([*make.story(), deleted, again]), *rule)
+
+
+def test_what_serves_by_its_bytes_is_deleted_with_the_last_version_of_them(make, log_of, ask) -> None:
+    """A deployment that names bytes alone fires once no version of these is in the registry any more."""
+    copy = make.in_registry(4, make.base + 4 * DAY, "register")
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("model 2"))
+    copy["outputs"][0]["outputFacets"] = {"modelTrail_modelArtifact": artifact}
+    serving = make.deploy(2, make.base + 4 * DAY)
+    said = serving[1]["run"]["facets"]["modelTrail_deployment"]
+    said["model"] = {"digest": make.digest("model 2")}
+    gone = [make.in_registry(number, make.base + 5 * DAY, "delete") for number in (2, 4)]
+    rule = ('kind = "unregistered"',)
+    assert [] == ask(log_of([*make.story(), copy, *serving, gone[0]]), *rule)
+    found = ask(log_of([*make.story(), copy, *serving, *gone]), *rule)
+    assert ["deleted from its registry"] == [finding for _, finding, _ in found]
+
+
 def test_forbidden(churn, make, log_of, ask) -> None:
     """A version that learned from a dataset through others fires, with the way; another dataset does not."""
     rule = ('kind = "forbidden"',)

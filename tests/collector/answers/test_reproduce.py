@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -73,6 +75,19 @@ def test_the_story_is_a_recipe_with_places(churn, make) -> None:
     assert "sklearn.linear_model.LogisticRegression" == told["training"]["algorithm"]
 
 
+def test_the_writer_of_data_began_before_its_reader(make, log_of) -> None:
+    """Of runs that wrote the same bytes that one is told which `trace` names, not one that came after."""
+    hours = [make.base + timedelta(hours=number) for number in range(4)]
+    before, later = (make.prepare(n, hours[h], raw="raw", features="features") for n, h in ((1, 1), (2, 3)))
+    trained = make.train(1, hours[2], features="features", strength=1.0)
+    log = log_of([*before, *trained, *later])
+    told = answers.reproduce(log, "churn@1")["data"][0]
+    first = before[0]["run"]["runId"]
+    assert first == told["made_by"]["run_id"]
+    assert f"run {first} of prepare-churn wrote it" in told["how"]
+    assert first in {node["run"]["run_id"] for node in answers.trace(log, "churn@1")["inputs"]}
+
+
 def test_what_nobody_said_is_named(churn) -> None:
     """A recipe lists what was not recorded, and what that stands in the way of; nothing is a default."""
     told = answers.reproduce(churn, "churn@3")
@@ -128,6 +143,19 @@ def test_a_foreign_producer_is_told_as_far_as_it_goes(make, recipe_of) -> None:
         "Whether there were uncommitted changes was not recorded: other code than the commit's may have run."
     )
     assert {"text": unsure, "stops": False} in told["problems"]
+
+
+def test_what_a_model_says_of_itself_is_told_without_a_facet_of_its_training(make, recipe_of, capsys) -> None:
+    """A producer that only says the framework of its model has it in the recipe, with the record."""
+    facets = {
+        "datasetType": make.facet("d", datasetType="MODEL", subType="ML_MODEL"),
+        "modelTrail_model": make.facet("m", framework="catboost", task="regression", capture="declared"),
+    }
+    told = recipe_of({}, outputs=[make.dataset("m.joblib", **facets)])
+    assert ("catboost", "regression") == (told["training"]["framework"], told["training"]["task"])
+    assert ("declared", 0) == (told["training"]["capture"], told["training"]["source"]["offset"])
+    print_recipe(told, ["model"])
+    assert re.search(r"framework +catboost\n", capsys.readouterr().out)
 
 
 def test_nothing_at_all_is_still_an_answer(recipe_of) -> None:

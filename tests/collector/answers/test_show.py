@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from click.testing import CliRunner
 
+import modeltrail_collector
 from modeltrail_collector import answers
 from modeltrail_collector.cli import answers as commands
 
@@ -132,3 +133,54 @@ def test_a_version_that_was_registered_twice_is_two(make, log_of) -> None:
     assert [before["version"]] == [row["version"] for row in learned if row.get("registered_name")]
     shown = CliRunner().invoke(commands.show, ["churn@1", "--log", log.uri], catch_exceptions=False).output
     assert re.search(rf"registered again\s+with other bytes: {re.escape(before['version'])}", shown)
+
+
+def test_what_happened_to_a_version_in_its_registry(make, log_of) -> None:
+    """Who gave it an alias, from which version, and who deleted it: each with its record, in their order."""
+    at = make.base + timedelta(days=5)
+    hour = timedelta(hours=1)
+    previous = {"version": "2", "aliases": ["candidate", "champion"]}
+    events = [
+        make.in_registry(2, at, "alias_set", aliases=["candidate", "champion"], actor="ada"),
+        make.in_registry(3, at + hour, "alias_set", aliases=["champion"], previous=previous),
+        make.in_registry(2, at + 2 * hour, "delete", actor="bob"),
+    ]
+    log = log_of([*make.story(), *events])
+    told = answers.show(log, "churn@2")["registration"]
+    assert [("register", None), ("alias_set", "ada"), ("delete", "bob")] == [
+        (one["action"], one["actor"]) for one in told["history"]
+    ]
+    assert told["history"][-1] == told["deleted"]
+    assert (14, events[2]["run"]["runId"]) == (
+        told["deleted"]["source"]["offset"],
+        told["deleted"]["run_id"],
+    )
+    other = answers.show(log, "churn@3")["registration"]
+    assert (None, previous) == (other["deleted"], other["history"][-1]["previous"])
+    asked = [commands.show, ["churn@2", "--section", "registration", "--log", log.uri]]
+    shown = CliRunner().invoke(*asked, catch_exceptions=False).output
+    assert re.search(r"deleted +2026-03-07 11:00:00 by bob +observed local/0@14", shown)
+    assert re.search(r"alias_set +2026-03-07 09:00:00 by ada, aliases candidate, champion +observed", shown)
+    asked[1][0] = "churn@3"
+    shown = CliRunner().invoke(*asked, catch_exceptions=False).output
+    assert "aliases champion, before: version 2 (candidate, champion)" in shown
+    with modeltrail_collector.open(log.uri, as_of=at + hour) as db:
+        assert answers.show(db, "churn@2")["registration"]["deleted"] is None
+
+
+def test_a_version_that_is_registered_again_is_there(make, log_of) -> None:
+    """A deletion is that of the bytes that were registered before it; what came after is not deleted."""
+    day = timedelta(days=1)
+    first = make.train(1, make.base, features="a", strength=1.0)
+    again = make.train(2, make.base + 2 * day, features="b", strength=0.5)
+    registered = again[1]["outputs"][1]["facets"]
+    registered["modelTrail_registration"]["version"] = registered["version"]["datasetVersion"] = "1"
+    log = log_of([*first, make.in_registry(1, make.base + day, "delete"), *again])
+    before = f"1+{make.digest('model 1')[:12]}"
+    for version, actions in (("1", ["register"]), (before, ["register", "delete"])):
+        told = answers.show(log, f"churn@{version}")["registration"]
+        assert actions == [one["action"] for one in told["history"]]
+        assert (version == before) == (told["deleted"] is not None)
+    same = make.train(1, make.base + 2 * day, features="a", strength=1.0)
+    log = log_of([*first, make.in_registry(1, make.base + day, "delete"), *same])
+    assert answers.show(log, "churn@1")["registration"]["deleted"] is None

@@ -85,6 +85,31 @@ def test_the_trail_leads_from_raw_data_to_deployment(churn, ask, make) -> None:
     assert "endpoints/churn-api" == steps[2]["writes"][0]["name"]
 
 
+def test_the_trail_tells_of_the_registry_and_of_a_deletion(make, ask, log_of) -> None:
+    """Who set an alias and who deleted the version: in the trail, with their records, and as facts."""
+    at = make.base + timedelta(days=5)
+    done = [
+        make.in_registry(2, at, "alias_set", aliases=["champion"], actor="ada"),
+        make.in_registry(2, at + timedelta(hours=1), "delete", actor="bob"),
+    ]
+    found = sections(ask(log_of([*make.story(), *done]), "churn@2", "audit", "json"))
+    steps = found["From raw data to deployment"]["steps"]
+    assert ["set an alias of it", "deleted it from its registry"] == [step["what"] for step in steps[-2:]]
+    said = facts(found["The model"])
+    assert (f"{(at + timedelta(hours=1)).isoformat()}", "bob") == (
+        said["deleted from its registry at"],
+        said["deleted by"],
+    )
+    assert "champion, until it was deleted" == said["aliases"]
+    history = rows(found["Changes"], "In its registry")
+    assert [
+        ("register", None, "local/0/5"),
+        ("alias_set", "ada", "local/0/12"),
+        ("delete", "bob", "local/0/13"),
+    ] == [(row["action"], row["by"], row["record"]) for row in history]
+    assert {"local/0/12", "local/0/13"} <= {row["record"] for row in rows(found["Proof"], "Records")}
+
+
 def test_every_record_of_the_trail_is_proved(churn, ask, make) -> None:
     """Records are named with their digests and segments, and those are said to be verified."""
     proof = sections(ask(churn, "churn@2", "audit", "json"))["Proof"]
@@ -282,6 +307,18 @@ def hostile_story(make, name):
     )
     events[3]["inputs"][2]["inputFacets"]["modelTrail_evaluation"]["metrics"] = [bad, bad | {"slice": {}}]
     return events
+
+
+def test_the_framework_that_only_the_model_says(make, ask, log_of) -> None:
+    """A model of a producer that says nothing of its training has its framework and task in its card."""
+    events = make.story()[:4]
+    del events[3]["run"]["facets"]["modelTrail_training"]
+    about = make.facet("modelTrail_model", framework="catboost", task="regression", capture="declared")
+    events[3]["outputs"][0]["facets"]["modelTrail_model"] = about
+    details = sections(ask(log_of(events), "churn@1", "model-card", "json"))["Model details"]
+    said = {fact["name"]: fact for fact in details["facts"]}
+    assert ("catboost", "regression") == (said["framework"]["value"], said["task"]["value"])
+    assert ("declared", "local/0/3") == (said["framework"]["capture"], said["framework"]["source"])
 
 
 def test_figures_that_are_no_numbers(make, ask, log_of) -> None:

@@ -218,6 +218,25 @@ def test_item_6_names_the_files_that_changed(make, log_of, ask) -> None:
     assert ("prepare-churn", "prepare.py", 2, 1) in [tuple(row.values()) for row in found]
 
 
+def test_a_job_whose_code_is_the_same_is_told_beside_one_that_changed(make, log_of, ask) -> None:
+    """Of each job it is said what is known: the training's code is the same, the preparation's another."""
+    events = make.story()
+    for number, commit in ((1, "a"), (5, "c"), (9, "b"), (11, "c")):  # prepared, trained 2, prepared, trained
+        facts = state("") | {"commit": commit * 40}
+        events[number]["run"]["facets"]["modelTrail_codeState"] = make.facet("modelTrail_codeState", **facts)
+    (table,) = (
+        table
+        for section in json.loads(ask(log_of(events), "churn@3", "audit", "json").text)["sections"]
+        for table in section["tables"]
+        if table["title"].startswith("Changed files of the code since version 2")
+    )
+    assert [] == table["rows"]
+    assert (
+        "train-churn: none, the code is the same. prepare-churn: not recorded; what lies between the two "
+        "commits, the repository tells: git diff aaaaaaaaaaaa bbbbbbbbbbbb."
+    ) == table["missing"]
+
+
 def state(diff: str) -> dict:
     """Fields of `modelTrail_codeState` of a commit with this diff."""
     said = {"commit": "a" * 40, "dirty": bool(diff), "untracked": [], "entryPoint": "main.py"}

@@ -21,16 +21,24 @@ version AS (
             SELECT digest FROM models WHERE registered_name IS NOT NULL AND digest IS NOT NULL)
     )
 ),
+served AS (
+    -- The versions in force at endpoints: that which a deployment names, else all that are its bytes.
+    SELECT * EXCLUDE (named) FROM (
+        SELECT v.*, s.run_id AS deployed_by, s.endpoint, s.environment,
+            coalesce(s.version = v.version AND s.name IN (v.name, v.model), false) AS named
+        FROM version AS v JOIN serving AS s ON s.digest = v.digest
+    )
+    QUALIFY named OR NOT bool_or(named) OVER (PARTITION BY deployed_by)
+    UNION ALL
+    SELECT v.*, s.run_id, s.endpoint, s.environment
+    FROM version AS v JOIN serving AS s ON s.version = v.version AND s.name IN (v.name, v.model)
+    WHERE s.digest IS NULL OR v.digest IS NULL
+),
 subject AS (
     FROM version
     WHERE (model GLOB $model::VARCHAR OR name GLOB $model) AND CASE $versions::VARCHAR
         WHEN 'newest' THEN newest
-        WHEN 'deployed' THEN (namespace, name, version) IN (
-            SELECT (v.namespace, v.name, v.version) FROM version AS v JOIN serving AS s ON s.digest = v.digest
-            UNION ALL
-            SELECT (v.namespace, v.name, v.version) FROM version AS v
-            JOIN serving AS s ON s.version = v.version AND s.name IN (v.name, v.model)
-            WHERE s.digest IS NULL OR v.digest IS NULL)
+        WHEN 'deployed' THEN (namespace, name, version) IN (SELECT (namespace, name, version) FROM served)
         ELSE true END
 ),
 baseline AS (

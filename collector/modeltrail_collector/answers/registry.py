@@ -1,0 +1,100 @@
+"""What happened to model versions in their registry: who registered, promoted and deleted them, and when."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from modeltrail_collector.answers.database import Database, Row
+
+_TOLD: Final = ("action", "aliases", "stage", "previous", "actor", "approval", "capture")
+_SOURCE: Final = ("topic", "topic_id", "partition", "offset")
+_IDENTITY: Final = ("namespace", "name", "version")
+_WHO: Final = ("at", "actor", "run_id")
+_THERE: Final = (None, "register", "delete")
+"""The actions that say whether the registry has a version; those that move an alias come late, or not."""
+
+_Version = tuple[str, str, str]
+
+
+def histories(db: Database, models: list[Row]) -> list[list[Row]]:
+    """Of each version (row of `models`) what was said to happen to it in its registry, oldest first.
+
+    Each with when, by whom, in which run and record, and what aliases and stage it then had. Of several
+    bytes that had the same version it is told of those that were the last to be registered before.
+    """
+    digests = {
+        (one["run_id"], one["namespace"], one["name"]): one["fingerprint"] for one in _runs(db, models)
+    }
+    rows = db.read(
+        "facets",
+        'run_id, namespace, name, "value", happened_at, topic, topic_id, "partition", "offset"',
+        runs={run_id for run_id, *_ in digests},
+        where="key = 'modelTrail_registration' AND scope = 'output' AND value IS NOT NULL",
+        then='ORDER BY happened_at, topic, topic_id, "partition", "offset"',
+    )
+    said: dict[_Version, list[tuple[Row, str | None]]] = defaultdict(list)
+    for row in rows:
+        value, name = json.loads(row["value"]), (row["namespace"], row["name"])
+        if isinstance(value, dict):
+            told = said[(*name, str(value.get("version")))]
+            told.append((_happened(row, value), digests.get((row["run_id"], *name))))
+    return [[*_of_bytes(said[_registered(model)], model["digest"])] for model in models]
+
+
+def deletion(history: Iterable[Row]) -> Row | None:
+    """What of a history says that the registry has the version no more; None if it has it."""
+    last = [one for one in history if one["action"] in _THERE][-1:]
+    return last[0] if last and last[0]["action"] == "delete" else None
+
+
+def fill_deleted(db: Database) -> None:
+    """Make table `deleted`: of what may be in table `serving` that which a registry has no more."""
+    rows = db.rows("""SELECT m.namespace, m.name, m.version, m.digest
+        FROM models AS m JOIN serving AS s ON s.digest = m.digest WHERE m.registered_name IS NOT NULL
+        UNION SELECT m.namespace, m.name, m.version, m.digest
+        FROM models AS m JOIN serving AS s ON s.version = m.version AND s.name IN (m.name, m.registered_name)
+        WHERE m.registered_name IS NOT NULL""")
+    gone = [
+        (*(row[name] for name in _IDENTITY), *(last[name] and str(last[name]) for name in _WHO))
+        for row, history in zip(rows, histories(db, rows), strict=True)
+        if (last := deletion(history))
+    ]
+    db.fill("deleted", (*_IDENTITY, "deleted_at", "actor", "deleted_by"), gone)
+
+
+def _runs(db: Database, models: list[Row]) -> list[Row]:
+    """The runs that put these versions out, as far as can be said without what they say of a registry."""
+    return db.read(
+        "mentions",
+        "DISTINCT run_id, key_namespace AS namespace, key AS name, fingerprint",
+        keys={model["name"] for model in models},
+        where="""how = 'name' AND role = 'output' AND kind = 'model' AND (version IS NULL
+            OR list_contains($versions, version) OR list_contains($digests, fingerprint))""",
+        versions=[_registered(model)[2] for model in models],
+        digests=[model["digest"] for model in models if model["digest"] is not None],
+    )
+
+
+def _registered(model: Row) -> _Version:
+    """A version as its registry calls it, which may say it of other bytes too."""
+    version = model["version"].removesuffix(f"+{(model['digest'] or '')[:12]}")
+    return model["namespace"], model["name"], version
+
+
+def _happened(row: Row, value: dict[str, Any]) -> Row:
+    at = value.get("at")
+    return {
+        "at": at if isinstance(at, str) else row["happened_at"],
+        **{name: value.get(name) for name in _TOLD},
+        "run_id": row["run_id"],
+        "source": {name: row[name] for name in _SOURCE},
+    }
+
+
+def _of_bytes(said: list[tuple[Row, str | None]], digest: str | None) -> Iterator[Row]:
+    last = None
+    for row, content in said:
+        last = content or last
+        if None in (last, digest) or last == digest:
+            yield row

@@ -11,8 +11,8 @@ from modeltrail_collector.answers.places import (
     Key,
     Places,
     apart,
-    edges,
     key_of,
+    leading,
     models_of,
     unused,
 )
@@ -222,12 +222,14 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], pl
         if row["kind"] == "model" and row["fingerprint"] is not None:
             copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
     named: dict[tuple[Key, Key], Row] = {}
-    for read, output in edges(rows):
+    for read, output in leading(rows):
         direct = outputs.get(output)
         if direct is not None and read in reached:
             is_model = direct["kind"] == "model"
             others = copies.get((direct["run_id"], direct["fingerprint"]), []) if is_model else []
-            named |= {(read, key_of(row)): row for row in (direct, *others)}
+            named |= {
+                (read, key_of(row)): row for row in (direct, *others) if row is direct or key_of(row) != read
+            }
     sure = set(named)
     for key, unsure in unused(rows).items():
         possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}

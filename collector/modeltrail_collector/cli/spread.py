@@ -74,7 +74,8 @@ class _Spread:
                 names.setdefault((row["namespace"], row["name"]), []).append(row)
         for number, (name, rows) in enumerate(names.items(), 1):
             last = number == len(names)
-            over = dim("  written over") if name in read else ""
+            # A model that a run read, and put out, is the base of another one that it made.
+            over = dim("  written over") if name in read and rows[0]["kind"] != "model" else ""
             click.echo(dim(before + ("└─ " if last else "├─ ")) + _thing(name, rows) + over)
             below = before + ("   " if last else "│  ")
             for row in self._endpoints(rows):

@@ -19,6 +19,7 @@ from modeltrail_collector.answers.places import (
 from modeltrail_collector.answers.readers import Thing, by_time, readers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.differences import JOB
 
 _DEPTH: Final = 100
 _DIGITS: Final = 4
@@ -68,12 +69,12 @@ def impact(
 
 
 def _walked(db: Database, level: list[Thing]) -> list[Row]:
-    """What `walk` finds, the runs with their jobs and states."""
+    """What `walk` finds, the runs with their jobs and states, but for those that only compared versions."""
     found = walk(db, level)
     runs = {row["run_id"]: row for row in found if row["kind"] == "run"}
     for row in db.read("runs", f"run_id, {', '.join(_OF_RUN)}", runs=runs.keys()):
         runs[row["run_id"]].update(row)
-    return found
+    return [row for row in found if (row.get("job_namespace"), row.get("job_name")) != JOB]
 
 
 def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:

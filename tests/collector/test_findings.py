@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from modeltrail_collector.answers import impact
 from modeltrail_collector.cli.tables import compact as command
 from modeltrail_collector.findings import compact_and_tell
 from modeltrail_collector.findings.event import Version
@@ -94,6 +95,15 @@ def test_every_new_version_is_told_once(log, make) -> None:
     log.append(LOCAL, Batch(end, end + 2, make.entries(events, start=end)))
     assert (3, 1) == ((found := compact_and_tell(log)).records, found.changes)
     assert "3" == told(log)["4"]["baseVersion"]
+
+
+def test_to_tell_of_a_version_is_not_to_learn_from_its_data(log) -> None:
+    """`impact` says the same of a log with the runs that tell what changed in a version as without them."""
+    compact(log)
+    before = [impact(log, name) for name in ("raw/customers.csv", "models/churn")]
+    assert 3 == compact_and_tell(log).changes
+    compact(log)
+    assert before == [impact(log, name) for name in ("raw/customers.csv", "models/churn")]
 
 
 def test_it_is_an_event_as_any_other(log) -> None:

@@ -51,6 +51,23 @@ table = pd.read_csv("a.csv")
 print(model.score(table[["age"]], table["churned"]))
 table.assign(churn=model.predict(table.drop(columns="churned"))).to_csv("predicted.csv", index=False)
 """
+GO_ON = """
+import lightgbm
+import pandas as pd
+import xgboost
+from sklearn.metrics import mean_squared_error
+
+table = pd.read_csv("a.csv")
+data = xgboost.DMatrix(table[["age"]], table["churned"])
+xgboost.train({"max_depth": 2}, data, 3).save_model("base.json")
+base = xgboost.Booster(model_file="base.json")
+mean_squared_error(table["churned"], base.predict(data))
+xgboost.train({"max_depth": 1}, data, 2).save_model("other.json")
+xgboost.train({"max_depth": 2}, data, 2, xgb_model="base.json").save_model("more.json")
+data = lightgbm.Dataset(table[["age"]], table["churned"], free_raw_data=False)
+lightgbm.train({"verbose": -1}, data, 2).save_model("base.txt")
+lightgbm.train({"verbose": -1}, data, 2, init_model="base.txt").save_model("more.txt")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +182,21 @@ def test_a_figure_of_the_run_is_no_model_s(ask) -> None:
     rules = '[[rule]]\nname = "r"\nkind = "metric"\nabove = 0\nmetric = "mean_absolute_error"\n'
     Path(ask.home / "rules.toml").write_text(rules)
     assert "linear" not in ask("alert", "--rules", "rules.toml")
+
+
+def test_a_model_that_went_on_from_another_of_its_run_leads_there_and_back(ask) -> None:
+    """`trace` and `impact` go from a model to what was trained on from it, not to what was only beside it."""
+    (ask.home / "go_on.py").write_text(GO_ON)
+    ask("run", "--", sys.executable, "go_on.py")
+    ask("compact")
+
+    def models(rows: list[dict]) -> list[str]:
+        return [Path(row["name"]).name for row in rows if row["kind"] == "model"]
+
+    sources = {"more.json": ["base.json"], "more.txt": ["base.txt"], "base.json": [], "other.json": []}
+    for name, expected in sources.items():
+        assert expected == models(json.loads(ask("trace", name, "--json"))["inputs"]), name
+    for name, expected in {"base.json": ["more.json"], "base.txt": ["more.txt"], "other.json": []}.items():
+        assert expected == models(json.loads(ask("impact", name, "--json"))), name
+    assert "more.json" in ask("impact", "base.json")
+    assert "written over" not in ask("impact", "a.csv")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import designs, names
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 
@@ -28,7 +28,8 @@ def find(db: Database, text: str, *, in_full: bool) -> Row | None:
     """What is said of the dataset, the job or the run that is called so, or None.
 
     A run: `run` (its row of `runs`), `inputs`, `outputs` (rows of `run_datasets`), `facets`. A job: `job`
-    (namespace, name), `runs` (the latest, rows of `runs`), `inputs`, `outputs` (of the latest run), `facets`.
+    (namespace, name), `runs` (the latest, rows of `runs`), `inputs`, `outputs` (of the latest run; of a job
+    without runs as its JobEvents declare them, None where these are in the log no more), `facets`.
     A dataset: `dataset` (namespace, name, kind, and `as`, the names by which these runs know it, if others:
     of a link to the file for instance), `written_by`, `read_by` (the latest, rows of `runs`),
     `facets`. Each of `facets` has `scope`, `namespace`, `name`, `key`, `value` (as it came), `run_id`,
@@ -58,7 +59,8 @@ def unknown(db: Database, text: str) -> str:
     db.attach("mentions", "runs", "events")
     mentioned = "SELECT '', name FROM mentions WHERE how = 'name'"
     named = f"SELECT name FROM ({_OF_RUNS} UNION {_PLANNED} UNION {mentioned})"  # noqa: S608  ours
-    return f"No model, dataset, job or run is called {text!r}.{names.nearest(db, text, named)}"
+    near = names.nearest(db, text, named)
+    return f"No model, dataset, job or run is called {text!r}.{designs.naming(db, text)}{near}"
 
 
 def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
@@ -124,7 +126,7 @@ def _job(db: Database, text: str, in_full: bool) -> Row | None:
     return {
         "job": job,
         "runs": runs,
-        **_used(db, runs[:1]),
+        **(_used(db, runs[:1]) if runs else designs.of_job(db, **named)),
         "facets": _last(said + _without_run(db, "job", **named)),
     }
 

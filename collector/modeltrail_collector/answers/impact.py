@@ -11,14 +11,15 @@ from modeltrail_collector.answers.places import (
     Key,
     Places,
     apart,
-    edges,
     key_of,
+    leading,
     models_of,
     unused,
 )
 from modeltrail_collector.answers.readers import Thing, by_time, readers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
+from modeltrail_collector.tables.differences import JOB
 
 _DEPTH: Final = 100
 _DIGITS: Final = 4
@@ -68,12 +69,12 @@ def impact(
 
 
 def _walked(db: Database, level: list[Thing]) -> list[Row]:
-    """What `walk` finds, the runs with their jobs and states."""
+    """What `walk` finds, the runs with their jobs and states, but for those that only compared versions."""
     found = walk(db, level)
     runs = {row["run_id"]: row for row in found if row["kind"] == "run"}
     for row in db.read("runs", f"run_id, {', '.join(_OF_RUN)}", runs=runs.keys()):
         runs[row["run_id"]].update(row)
-    return found
+    return [row for row in found if (row.get("job_namespace"), row.get("job_name")) != JOB]
 
 
 def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
@@ -222,12 +223,14 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], pl
         if row["kind"] == "model" and row["fingerprint"] is not None:
             copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
     named: dict[tuple[Key, Key], Row] = {}
-    for read, output in edges(rows):
+    for read, output in leading(rows):
         direct = outputs.get(output)
         if direct is not None and read in reached:
             is_model = direct["kind"] == "model"
             others = copies.get((direct["run_id"], direct["fingerprint"]), []) if is_model else []
-            named |= {(read, key_of(row)): row for row in (direct, *others)}
+            named |= {
+                (read, key_of(row)): row for row in (direct, *others) if row is direct or key_of(row) != read
+            }
     sure = set(named)
     for key, unsure in unused(rows).items():
         possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}

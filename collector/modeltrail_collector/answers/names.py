@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from modeltrail_collector.answers import designs
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.past import NOW
@@ -308,7 +309,7 @@ def unknown_dataset(db: Database, text: str) -> str:
     """What to say where nothing is called so."""
     _keep_names(db)
     near = nearest(db, text, "SELECT DISTINCT name FROM named")
-    return f"No dataset, model or endpoint is called {text!r}.{near}"
+    return f"No dataset, model or endpoint is called {text!r}.{designs.naming(db, text)}{near}"
 
 
 def unknown_served(db: Database, text: str) -> str:

@@ -50,7 +50,35 @@ def placed(db: Database, runs: Collection[str]) -> list[Row]:
     # An older version of this program wrote rows without these two columns.
     if older := {row["run_id"] for row in rows if row["made_of"] is None}:
         _complete(db, [row for row in rows if row["run_id"] in older], older)
+    _leave_out_guessed(db, rows)
     return rows
+
+
+def _leave_out_guessed(db: Database, rows: list[Row]) -> None:
+    """Leave out of `made_of` of a run's model others of its models, unless its producer says so.
+
+    Of a producer that says nothing all that was read went into all that was put out: also what was read only
+    to evaluate it.
+    """
+    own = own_models(rows)
+    between = [pair for pair in edges(rows) if own.issuperset(pair) and pair[0] != pair[1]]
+    if not between:
+        return
+    columns = "run_id, from_namespace, from_name, to_namespace, to_name"
+    runs = {run_id for (run_id, *_), _ in between}
+    said = db.read("edges", columns, runs=runs, where="via = 'cartesian'")
+    guessed = {tuple(row.values()) for row in said}
+    unsaid = {(source, output) for source, output in between if (*source, *output[1:]) in guessed}
+    for row in rows:
+        run_id, output = row["run_id"], key_of(row)
+        if run_id in runs:
+            kept = [name for name in names_of(row["made_of"]) if ((run_id, *name), output) not in unsaid]
+            row["made_of"] = ["\t".join(name) for name in kept]
+
+
+def own_models(rows: Iterable[Row]) -> set[Key]:
+    """The models that these runs put out."""
+    return {key_of(row) for row in rows if row["role"] == "output" and row["kind"] == "model"}
 
 
 def _complete(db: Database, rows: list[Row], runs: Collection[str]) -> None:
@@ -96,6 +124,17 @@ def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
     for row in rows:
         for source in names_of(row["made_of"]):
             yield (row["run_id"], *source), key_of(row)
+
+
+def leading(rows: Sequence[Row]) -> Iterator[tuple[Key, Key]]:
+    """The edges that questions follow: a model that a run itself put out leads to its other models only.
+
+    An evaluation inside of the run reads it too.
+    """
+    own = own_models(rows)
+    for source, output in edges(rows):
+        if source not in own or (output in own and source != output):
+            yield source, output
 
 
 def models_of(rows: Iterable[Row]) -> dict[str, int]:

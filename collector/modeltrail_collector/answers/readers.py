@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name, Places, key_of, names_of
+from modeltrail_collector.answers.places import Key, Name, Places, key_of, leading, names_of
 from modeltrail_collector.answers.trace import Node, find_writers
 
 
@@ -52,7 +52,7 @@ def readers(db: Database, things: list[Thing], places: Places) -> list[tuple[Row
         for alias in thing.aliases():
             is_own = alias == (thing.namespace, thing.name)
             by_name.setdefault(alias, _Called()).add(place, thing, by_own_name=is_own)
-    rows = _reading(db, sorted(by_name))
+    rows = _reading(db, sorted(by_name), places)
     pairs = [
         (row, thing, _is_content(row, thing))
         for row in rows
@@ -90,16 +90,19 @@ class _Called(msgspec.Struct):
         return [thing for _, thing in sorted(itertools.chain(*groups), key=operator.itemgetter(0))]
 
 
-def _reading(db: Database, wanted: list[Name]) -> list[Row]:
+def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
     """The inputs of runs that are called so, with their run's times; `called` is the name that was wanted.
 
-    What a run itself put out under this name (an evaluation inside of it) it did not learn from.
+    What a run itself put out under this name (an evaluation inside of it) it did not learn from, unless it
+    says that another model of its was made of it.
     """
     said = _mentioned(db, {name for _, name in wanted})
     among = set(wanted)
     read = [row for row in said if row["role"] == "input" and row["called"] in among]
     said += _mentioned(db, {row["name"] for row in read} - {name for _, name in wanted})
     made = {key_of(row) for row in said if row["role"] == "output"}
+    own = {key_of(row) for row in read} & made
+    made -= {source for source, _ in leading(places.of({run_id for run_id, *_ in own}))}
     found = [row for row in read if key_of(row) not in made]
     return sorted(found, key=lambda row: (by_time(row["started_at"]), *key_of(row)))
 

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name, edges, key_of, names_of, unused
+from modeltrail_collector.answers.places import Key, Name, key_of, leading, names_of, own_models, unused
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.tables.versions import claimed_by
 
@@ -109,16 +109,19 @@ def inputs(
     `rows` are what their runs read and put out. `exact` are those that the run itself calls so. `kind` is
     what its reader takes it for. What is `possible` is as of `unused`, where that is asked for.
 
-    What a run itself put out as a model (an evaluation inside the training run reads it) is no source. The
-    model that a run deployed is one, listed among its inputs or not.
+    What a run itself put out as a model (an evaluation inside the training run reads it) is a source of its
+    other models alone, and only where it says so. The model that a run deployed is one, listed among its
+    inputs or not.
     """
     made = _made(rows, exact, other)
     read = {key_of(row): row for row in rows if row["role"] == "input"}
-    own = {key_of(row) for row in rows if row["role"] == "output" and row["kind"] == "model"}
+    own = own_models(rows)
     found: dict[Key, dict[Name, Row]] = {}
-    for source, output in edges(rows):
-        if source not in own:
-            for one in made.get(output, ()):
+    for source, output in leading(rows):
+        # Of a name that may mean each of two models of a run neither is the source.
+        known = made.get(source, ()) if source in own else ()
+        for one in made.get(output, ()):
+            if one not in known or (one == output and one != source):
                 found.setdefault(one, {})[source[1:]] = _input(read.get(source))
     if possible:
         _add_unused(rows, made, found)

@@ -49,8 +49,9 @@ def print_described(answer: dict[str, Any], *, whole: bool) -> None:
         if blank:
             click.echo()
         blank = True
-        told = _SECTIONS[name](all_printable(value))
-        click.echo(bold(_HEADINGS.get(name, name)) + ("" if told else f"{_GAP}{dim('none')}"))
+        told = _SECTIONS[name](all_printable(value or []))
+        nothing = "its events are in the log no more" if value is None else "none"
+        click.echo(bold(_HEADINGS.get(name, name)) + ("" if told else f"{_GAP}{dim(nothing)}"))
         story.print_lines(told)
     facets = answer.get(FACETS, ())
     shown = [

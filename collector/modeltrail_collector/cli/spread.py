@@ -40,6 +40,8 @@ class _Spread:
         kinds = ("run", "dataset", "model", "endpoint")
         counts = {kind: sum(row["kind"] == kind for row in self.rows) for kind in kinds}
         counts["endpoint"] = len({row["endpoint"] for row in self.rows if row["kind"] == "endpoint"})
+        datasets = [row for row in self.rows if row["kind"] == "dataset"]  # one for each run that wrote it
+        counts["dataset"] = len({(row["namespace"], row["name"]) for row in datasets})
         words = {"model": "model version"}
         said = ", ".join(_count(number, words.get(kind, kind)) for kind, number in counts.items() if number)
         click.echo(f"{bold(asked)}  {said or 'nothing in the log learned from it'}")
@@ -74,7 +76,8 @@ class _Spread:
                 names.setdefault((row["namespace"], row["name"]), []).append(row)
         for number, (name, rows) in enumerate(names.items(), 1):
             last = number == len(names)
-            over = dim("  written over") if name in read else ""
+            # A model that a run read, and put out, is the base of another one that it made.
+            over = dim("  written over") if name in read and rows[0]["kind"] != "model" else ""
             click.echo(dim(before + ("└─ " if last else "├─ ")) + _thing(name, rows) + over)
             below = before + ("   " if last else "│  ")
             for row in self._endpoints(rows):

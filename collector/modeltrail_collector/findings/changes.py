@@ -19,13 +19,14 @@ from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.why import causes_of
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.findings import event
-from modeltrail_collector.findings.event import JOB, Version
+from modeltrail_collector.findings.event import Version
 from modeltrail_collector.log import Log
 from modeltrail_collector.model import LOCAL, Record
 from modeltrail_collector.pump.local import LocalWriter
 from modeltrail_collector.pump.totals import Totals
 from modeltrail_collector.tables import CompactResult, horizon
 from modeltrail_collector.tables.compaction import compact_now
+from modeltrail_collector.tables.differences import JOB
 from modeltrail_collector.tables.work import OnProgress, Work, alone
 
 _logger = logging.getLogger(__name__)

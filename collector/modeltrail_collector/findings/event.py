@@ -13,10 +13,9 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.tables.differences import SECTIONS
+from modeltrail_collector.tables.differences import JOB, SECTIONS
 from modeltrail_schemas import schema_url
 
-JOB: Final = ("modeltrail", "model-changes")
 KEY: Final = "modelTrail_changes"
 _RUN: Final = uuid.uuid5(uuid.NAMESPACE_URL, schema_url(KEY).partition("#")[0].rpartition("/")[0])
 _STANDARD: Final = "https://openlineage.io/spec/facets"

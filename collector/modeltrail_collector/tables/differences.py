@@ -21,6 +21,9 @@ from modeltrail_collector.tables.pairing import IN_MEMORY, Content, Metric, Step
 
 SECTIONS: Final = ("dataInputs", "parameters", "transformations", "code", "environment", "evaluations")
 
+JOB: Final = ("modeltrail", "model-changes")
+"""The job whose runs tell of these: they read a model version to compare it, and learn nothing from it."""
+
 Sections = dict[str, dict[str, str]]
 """Section -> path -> value."""
 

@@ -108,6 +108,30 @@ def test_what_only_events_without_a_run_tell_is_found(shop) -> None:
     assert ([], {"ownership": "dataset"}) == (dataset["read_by"], keys(dataset))
 
 
+def test_what_a_job_is_designed_to_read_and_write_is_told_of_the_job_alone(make, log_of) -> None:
+    """A JobEvent declares inputs and outputs; a later one that names none does not take them back."""
+    event = make.run_event("COMPLETE", make.base, "-", "static.j")
+    event["schemaURL"] = event["schemaURL"].replace("RunEvent", "JobEvent")
+    design = {name: value for name, value in event.items() if name not in {"run", "eventType"}}
+    lake = {"namespace": "s3://lake"}
+    first = design | {"inputs": [lake | {"name": "mart/p"}], "outputs": [lake | {"name": "out/static"}]}
+    later = design | {"eventTime": (make.base + timedelta(1)).isoformat(), "inputs": [], "outputs": []}
+    log = log_of([first, later])
+    told = answers.show(log, "static.j")
+    assert [("mart/p", "declared")] == [(row["name"], row["capture"]) for row in told["inputs"]]
+    assert [("output", "s3://lake", "out/static")] == [
+        (row["role"], row["namespace"], row["name"]) for row in told["outputs"]
+    ]
+    assert "mart/p (s3://lake)" in shown(log, "static.j").text
+    for ask in (answers.trace, answers.impact, answers.show):
+        for name in ("out/static", "static", "s3://lake/out/static"):
+            with pytest.raises(NotFound, match=r"only the design of a job .* as output of ml/static.j\."):
+                ask(log, name)
+        with pytest.raises(NotFound) as error:
+            ask(log, "nothing")
+        assert "JobEvent" not in str(error.value)
+
+
 def test_what_is_long_is_cut_and_says_how_to_see_all(shop) -> None:
     """A long text is cut where the whole answer is asked for, and is whole where its section is."""
     cut = shown(shop, "dbt.orders").text

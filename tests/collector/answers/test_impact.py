@@ -271,7 +271,7 @@ def test_a_fan_out_of_ten_thousand_is_told(make, log_of) -> None:
     log = log_of(events)
     assert 10_000 == len(of_kind(answers.impact(log, "raw.csv"), "run"))
     told = CliRunner().invoke(command, ["raw.csv", "--log", log.uri], catch_exceptions=False).output
-    assert "raw.csv  10,000 runs, 10,000 datasets" in told
+    assert "raw.csv  10,000 runs, 1 dataset\n" in told
     assert 3 == len(told.splitlines())
 
 
@@ -366,6 +366,13 @@ def test_people_see_a_tree_with_counts(churn) -> None:
     plan = CliRunner().invoke(command, [*asked, "--erase-plan"], catch_exceptions=False).output
     assert "withdraw\tmodels/churn from endpoint churn-api\t2" in plan
     assert 2 == CliRunner().invoke(command, ["--log", churn.uri]).exit_code
+
+
+def test_a_dataset_that_several_runs_wrote_is_counted_once(make, log_of) -> None:
+    """The line of counts has as many datasets as the tree below it has names of them."""
+    log = log_of(chain(make, (["raw"], ["table"]), (["raw"], ["table", "sums"]), (["table"], ["sums"])))
+    told = CliRunner().invoke(command, ["raw", "--log", log.uri], catch_exceptions=False).output
+    assert "raw  3 runs, 2 datasets" == told.splitlines()[0]
 
 
 def test_a_job_that_writes_over_what_it_reads_is_told_once(make, log_of) -> None:

@@ -94,6 +94,41 @@ def test_a_model_does_not_come_from_its_own_evaluation(churn) -> None:
     assert "churn.joblib" not in json.dumps(answers.trace(churn, "churn@3")["inputs"])
 
 
+def two_models(make, *edges: tuple[str, str]) -> dict:
+    """A run that puts out the models `a` and `b`, and reads both; what it says went (from, to) where."""
+    model = {"datasetType": make.facet("t", datasetType="MODEL", subType="ML_MODEL")}
+    both = [make.dataset(name, **model) for name in "ab"]
+    entries = [
+        {
+            "namespace": "file",
+            "name": to,
+            "type": "DATASET",
+            "inputs": [{"namespace": "file", "name": source}],
+        }
+        for source, to in edges
+    ]
+    facets = {"lineage": make.facet("lineage", entries=entries)} if edges else {}
+    inputs = [make.dataset("raw"), *both]
+    return make.run_event("COMPLETE", make.base, "000", "j", job_facets=facets, inputs=inputs, outputs=both)
+
+
+def test_only_what_a_run_says_makes_its_model_a_source_of_another(make, log_of) -> None:
+    """Of a run that does not say what went where a model that it put out and read is no source; rings end."""
+    unsaid, raw = log_of([two_models(make)]), ["raw", None]
+    assert ["b", "000", raw] == path(answers.trace(unsaid, "b"))
+    assert [] == answers.impact(unsaid, "a")
+    said = log_of([two_models(make, ("raw", "a"), ("a", "b"), ("raw", "b"))])
+    assert ["a", "000", raw] == path(answers.trace(said, "a"))
+    assert ["b", "000", ["a", "000", raw], raw] == path(answers.trace(said, "b"))
+    assert ["j", "b"] == [row.get("name") or row["job_name"] for row in answers.impact(said, "a")]
+    assert [] == answers.impact(said, "b")
+    over = log_of([two_models(make, ("raw", "a"), ("a", "a"))])
+    assert ["a", "000", raw] == path(answers.trace(over, "a"))
+    ring = log_of([two_models(make, ("a", "b"), ("b", "a"))])
+    assert ["a", "000", ["b", "000", ["a", "000"]]] == path(answers.trace(ring, "a"))
+    assert {"a", "b", None} == {row.get("name") for row in answers.impact(ring, "a")}
+
+
 def test_cycles_end(make, log_of) -> None:
     """Rings of runs end, what is told elsewhere is marked; what a run read is not what it wrote there."""
     ring = log_of(chain(make, ("c", "a"), ("a", "b"), ("b", "c"), ("c", "a")))

@@ -176,7 +176,7 @@ def remember_predictions(estimator: Any, features: Any, seen: Source | None = No
             is_same = each is predictions or (
                 each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
             )
-            if is_same and file is not None and origins.of(features) is not None:
+            if is_same and origins.of(features) is not None:
                 origins.carry(each, features, file)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))

@@ -173,15 +173,21 @@ def test_what_is_fitted_after_a_model_was_saved_is_no_source_of_it(told, train, 
 
 
 def test_what_was_read_after_the_last_model_is_for_inference(told, train, tables):
-    """Also what is written was made of it: a list of ids, say, that predictions are put beside."""
+    """Also what is written was made of it: a list of ids, say, that predictions of other data are beside."""
+    (tables / "ids.csv").write_text("number\n" + "\n".join(map(str, range(60))))
     with modeltrail.run("two"):
-        joblib.dump(train(LogisticRegression(), tables / "a.csv"), tables / "a.joblib")
-        ids = pd.read_csv(tables / "b.csv")
-        ids.to_csv(tables / "sent.csv")
-    assert ("inference", "inferred") == tuple(
-        uses(told()[-1])[str(tables / "b.csv")][key] for key in ("role", "capture")
-    )
-    assert {"b.csv"} == edges(told()[-1])["sent.csv"]
+        model = train(LogisticRegression(), tables / "a.csv")
+        joblib.dump(model, tables / "a.joblib")
+        features, sent = pd.read_csv(tables / "b.csv"), pd.read_csv(tables / "ids.csv")
+        sent["bought"] = model.predict(features[["age", "income"]])
+        sent.to_csv(tables / "sent.csv")
+    used = uses(told()[-1])
+    roles = [
+        tuple(used[str(tables / name)][key] for key in ("role", "capture")) for name in ("b.csv", "ids.csv")
+    ]
+    assert [("inference", "inferred")] * 2 == roles
+    assert {"b.csv", "ids.csv"} == edges(told()[-1])["sent.csv"]
+    assert {"a.csv", "train"} == edges(told()[-1])["a.joblib"]
 
 
 def test_of_many_that_were_thrown_away_the_saved_one_is_told(told, train, tables):

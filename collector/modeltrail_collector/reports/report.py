@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from modeltrail_collector import clock
 from modeltrail_collector.answers.database import Database
 from modeltrail_collector.errors import ConfigError, NotVerified
 from modeltrail_collector.log import Log
@@ -28,8 +29,8 @@ def report(
     of: Log | Database,
     model: str,
     *,
-    kind: str,
-    made_at: str,
+    kind: str = "audit",
+    made_at: str | None = None,
     format_: str | None = None,
     statements: Path | None = None,
 ) -> Report:
@@ -39,7 +40,7 @@ def report(
         of: The log, or a handle on it: with its moment the report is as it was then.
         model: Which model.
         kind: One of `FORMATS`.
-        made_at: The one time in it that is not of the log, RFC 3339.
+        made_at: The one time in it that is not of the log, RFC 3339; None for now.
         format_: One of the formats of the kind; None for its first.
         statements: A file of statements.
 
@@ -53,6 +54,7 @@ def report(
         raise ConfigError(f"{kind!r} is no kind of report: one of {', '.join(FORMATS)}")
     if format_ not in (None, *formats):
         raise ConfigError(f"a report of kind {kind} is made as {' or '.join(formats)}, not as {format_!r}")
+    made_at = made_at or clock.rfc3339(clock.wall_ms())
     dossier = gather(of, model, statements)
     if kind in _DOCUMENTS:
         return Report(

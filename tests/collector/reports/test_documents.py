@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import modeltrail_collector
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import open_log
 from modeltrail_collector.reports import FORMATS
+from modeltrail_collector.reports.report import report
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCUMENTS = sorted(kind for kind, formats in FORMATS.items() if "html" in formats)
@@ -22,6 +23,16 @@ ANNEX = [
     *("2(a)", "2(b)", "2(c)", "2(d)", "2(e)", "2(f)", "2(g)", "2(h)"),
     *("3", "4", "5", "6", "7", "8", "9"),
 ]
+
+
+def test_a_report_in_python_needs_a_model_and_no_more(churn):
+    """The trail as HTML, made now; of a log or of an open handle."""
+    with modeltrail_collector.open(churn.uri) as db:
+        for of in (churn, db):
+            found = report(of, "churn@2")
+            assert found.text.startswith("<!doctype html>")
+            assert f"made at {datetime.now(UTC):%Y-%m-%d %H:}" in found.text.replace("Made", "made")
+            assert () == found.problems
 
 
 def sections(found) -> dict[str, dict]:

@@ -4,8 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import PurePath
-from typing import Any, Final
+from typing import Any
 
 from modeltrail import api, naming
 from modeltrail.guard import warn_once
@@ -17,9 +16,6 @@ from modeltrail.observe.layouts import Layout
 from modeltrail.runs import datasets
 
 Function = Callable[..., Any]
-
-_MAX_CHOSEN: Final = 50
-"""Of more files that a run writes it is not told how their rows were chosen."""
 
 
 def observe_read(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -119,9 +115,7 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         return
     for place in origins.places(given):
         if sources := list(datasets.sources(frame, "other", {})):
-            run.facts.add_write(sources, naming.identity(place))
-            if naming.identity(place) not in run.facts.outputs:
-                _record_choice(run, frame, sources, place)
+            run.facts.add_write(sources, naming.identity(place), _choice(frame))
         else:
             run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
@@ -130,14 +124,12 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
             run.output(place)
 
 
-def _record_choice(run: Any, frame: Any, sources: Sequence[datasets.Input], place: str) -> None:
+def _choice(frame: Any) -> dict[str, Any]:
     """How the rows of what is written were chosen, as a step that made it: a file has no split of its own."""
     origin = origins.of(frame)
-    if origin is None or not origin.split or len(run.facts.outputs) >= _MAX_CHOSEN:
-        return
-    came = [{"namespace": each.dataset.namespace, "name": each.dataset.name} for each in sources]
-    step = {"id": f"split-{PurePath(place).name}", "op": "split", "params": origin.split, "inputs": came}
-    run.facts.fitted_steps.add([{**step, "rowsOut": rows(frame)}], "observed")
+    if origin is None or not origin.split:
+        return {}
+    return {"op": "split", "params": origin.split, "rowsOut": rows(frame), "capture": "observed"}
 
 
 def argument(function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], position: int = 0) -> Any:

@@ -55,7 +55,7 @@ class Facts:
         self.put_out = 0  # how often something was
         self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
-        self.writes: dict[Identity, Transform] = {}  # edges of lineage that are no step to tell
+        self.writes: dict[Identity, Transform] = {}  # edges of lineage; few are also a step to tell
         self.fitted_steps = Steps()
         self.fits = Fits()
         self.params = Params(capture)
@@ -119,13 +119,13 @@ class Facts:
             else:
                 self.inputs[identity] = msgspec.structs.replace(found, role=role, fits=fits)
 
-    def add_write(self, sources: Sequence[Input], target: Identity) -> None:
-        """Write down of which files' data a file was written, in place of what it held before."""
+    def add_write(self, sources: Sequence[Input], target: Identity, step: Mapping[str, Any] = {}) -> None:
+        """Write down of which files' data a file was written, and how, in place of what it held before."""
         for source in sources:
             self.add_source(source)
         with self._lock:
             made_of = tuple(source.dataset.identity for source in sources)
-            self.writes[target] = Transform("", made_of, (target,), {})
+            self.writes[target] = Transform("", made_of, (target,), {**step})
 
     def only_read(self) -> list[Read]:
         """What was read, and is so far no part of what is told."""
@@ -388,7 +388,8 @@ class Facts:
         return self.params.facet(self.apart())
 
     def _transformations(self) -> Facet | None:
-        steps = [step.step for step in self.steps] + self.fitted_steps.told(self.apart())
+        steps = [step.step for step in self.steps] + transforms.choices(self.writes.values(), self.steps)
+        steps += self.fitted_steps.told(self.apart())
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from modeltrail.runs import datasets
 
 Identity = tuple[str, str]
 Seen = tuple[Dataset, DataView]
+
+_MAX_CHOICES: Final = 50
 
 
 class Transform(msgspec.Struct, frozen=True):
@@ -67,6 +70,20 @@ def make(
     ]
     step = {"id": step_id, "op": name, "inputs": inputs, **_shapes(sources, targets), **_cleaned(details)}
     return Transform(step_id, _identities(sources), _identities(targets), step)
+
+
+def choices(writes: Iterable[Transform], steps: Sequence[Transform]) -> list[dict[str, Any]]:
+    """How the rows of written files were chosen, of the first fifty that no step of somebody's own made."""
+    made = {target for step in steps for target in step.targets}
+    chosen = [write for write in writes if write.step and made.isdisjoint(write.targets)]
+    return [
+        {
+            **write.step,
+            "id": f"{write.step['op']}-{PurePath(write.targets[0][1]).name}",
+            "inputs": [{"namespace": namespace, "name": name} for namespace, name in write.sources],
+        }
+        for write in chosen[:_MAX_CHOICES]
+    ]
 
 
 def _identities(seen: Iterable[Seen]) -> tuple[Identity, ...]:

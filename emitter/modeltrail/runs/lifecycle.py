@@ -12,6 +12,7 @@ import msgspec
 
 from modeltrail import context, event, naming, settings, transports
 from modeltrail.context import Parent
+from modeltrail.event import Dataset
 from modeltrail.guard import guarded, warn_once
 from modeltrail.observe import code, environment
 from modeltrail.runs import datasets, models, moved, outcome, process, scenes
@@ -292,29 +293,36 @@ class Lifecycle:
         evaluation = evaluation.without(self._said)
         if not evaluation.metrics:
             return
-        model = self._scored(evaluation)
-        if model is None:
+        found = self._scored(evaluation)
+        if not found:
             for name, value in evaluation.values():
                 self._gone[name] += 1
                 more = {"split": evaluation.role, "dataset": evaluation.reference()}
                 model_id = evaluation.model_id
                 self.facts.metrics.add(name, value, self._gone[name] - 1, **more, model_id=model_id)
             return
-        if self.facts.job_type == "EVALUATE" and model.identity not in self.facts.judged:
-            evaluation.put_into(self.facts, model, self.run_id)
-            return
-        self._child("EVALUATE", lambda facts, run_id: evaluation.put_into(facts, model, run_id))
 
-    def _scored(self, evaluation: Evaluation) -> Model | None:
-        """What was seen to be scored is that object, and none that resembles it; None where it is gone."""
+        def fill(facts: Facts, run_id: str) -> None:
+            for model in found:
+                evaluation.put_into(facts, model, run_id)
+
+        if self.facts.job_type == "EVALUATE" and found[0].identity not in self.facts.judged:
+            fill(self.facts, self.run_id)
+        else:
+            self._child("EVALUATE", fill)
+
+    def _scored(self, evaluation: Evaluation) -> list[Model]:
+        """What was seen to be scored is that object, in all its files, and none that resembles it."""
         subject = evaluation.subject
         if subject is scenes.GONE:
-            return None
-        if isinstance(subject, Model) and evaluation.capture == "observed":
-            return models.left_of(subject, self.facts.models)
+            return []
         if isinstance(evaluation.model, ref):
-            return self.facts.made_of(subject) or models.named(subject)
-        return self.facts.model(subject)
+            subject = self.facts.made_of(subject) or models.named(subject)
+        elif subject is None or isinstance(subject, str | os.PathLike | Dataset):
+            return [self.facts.model(subject)]
+        elif not isinstance(subject, Model) or evaluation.capture != "observed":
+            subject = self.facts.model(subject)
+        return models.forms(subject, self.facts.models)
 
     def _child(self, job_type: str, fill: Callable[[Facts, str], None]) -> None:
         """Send START and COMPLETE of a child run, `{job}.evaluate` for instance.

@@ -210,11 +210,12 @@ def made(outputs: Sequence[Model]) -> list[Model]:
     return [model for model in outputs if not model.is_found]
 
 
-def left_of(model: Model, several: Sequence[Model]) -> Model | None:
-    """Which of a run's models this one is; None where nothing is left of it."""
-    if not model.is_written_over:
-        return model
-    return next((each for each in several if model.state == each.state is not None), None)
+def forms(model: Model, several: Sequence[Model]) -> list[Model]:
+    """What the same object was saved as among a run's models, each content once; none if nothing is left."""
+    found = [] if model.is_written_over else [model]
+    found += [each for each in several if each is not model and model.state == each.state is not None]
+    told = {each.view.digest or each.identity: each for each in reversed(found)}
+    return [each for each in found if each in told.values()]
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

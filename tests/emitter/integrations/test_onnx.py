@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import onnx
 import pytest
@@ -52,6 +53,19 @@ def test_a_saved_model_is_what_it_was_made_of(autolog, told, tmp_path):
     assert [("output_label", "tensor(int64)"), ("output_probability", "sequence")] == outputs
     assert "sklearn.linear_model.LogisticRegression" == facet(event, "training")["algorithm"]
     assert {"train"} == edges(event)["model.onnx"]
+
+
+def test_what_the_fitted_model_scores_is_of_its_graph_too(autolog, told):
+    """An export and a pickle of one fit have the same evaluation, whichever is saved first."""
+    autolog("sklearn", "onnx", "skl2onnx")
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(X, Y)
+        onnx.save(skl2onnx.to_onnx(model, X[:1]), "model.onnx")
+        joblib.dump(model, "model.joblib")
+        model.score(X, Y)
+    judged, _ = told()
+    found = [each for each in judged["inputs"] if "modelTrail_evaluation" in each["inputFacets"]]
+    assert ["model.joblib", "model.onnx"] == sorted(Path(each["name"]).name for each in found)
 
 
 @pytest.mark.parametrize("way", ["convert", "described", "file"])

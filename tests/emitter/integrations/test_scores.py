@@ -30,6 +30,7 @@ from xgboost import XGBClassifier
 import modeltrail
 from modeltrail.integrations import _sources, deactivate
 from modeltrail.runs.scenes import Evaluation
+from modeltrail_schemas.digests import digest as digest_of
 
 
 @pytest.fixture
@@ -193,6 +194,29 @@ def test_what_was_written_over_may_lie_elsewhere_too(evaluations, parts, tmp_pat
                 first = value
     found = {judged["name"].rpartition("/")[2]: scored(judged)["log_loss"] for _, judged in evaluations()}
     assert {"first.joblib": first, "last.joblib": value} == found
+
+
+def test_what_a_fit_scores_is_told_of_all_its_files(told, parts, tmp_path):
+    """They are other bytes of the same model: each has the one evaluation; a copy is known by its bytes."""
+    train, test, label, truth = parts
+    with modeltrail.run("train") as run:
+        model = LogisticRegression().fit(train, label)
+        joblib.dump(model, tmp_path / "m.joblib")
+        joblib.dump(model, tmp_path / "copy.joblib")
+        value = model.score(test, truth)
+        joblib.dump({"model": model, "columns": ["age", "income"]}, tmp_path / "held.joblib")
+        run.evaluate(model, test, {"cost": 3.0})
+        run.evaluate(tmp_path / "m.joblib", test, {"cost": 4.0})
+        joblib.dump(model.fit(-train, label), tmp_path / "other.joblib")
+    inputs = [each for event in told() for each in event["inputs"]]
+    found = [
+        (each["name"].rpartition("/")[2], said["modelDigest"], [entry["value"] for entry in said["metrics"]])
+        for each in inputs
+        if (said := each["inputFacets"].get("modelTrail_evaluation"))
+    ]
+    first, held = ((name, digest_of(tmp_path / name).digest) for name in ("m.joblib", "held.joblib"))
+    own = [(*each, [number]) for each in (first, held) for number in (value, 3.0)]
+    assert sorted([*own, (*first, [4.0])]) == sorted(found)
 
 
 def test_what_was_computed_with_is_nobody_s_prediction(told, evaluations, parts):

@@ -23,6 +23,8 @@ from modeltrail_collector.tables.differences import JOB
 
 _DEPTH: Final = 100
 _DIGITS: Final = 4
+_VERSIONS: Final = 8
+_SHORT: Final = 12
 _OF_RUN: Final = ("job_namespace", "job_name", "state")
 
 
@@ -142,11 +144,31 @@ def _start(
         fingerprint=fingerprint,
     )
     if not rows:
-        said = f"{text} " if text else ""
-        raise NotFound(
-            f"No data {said}with {'version ' + version if version else 'this fingerprint'} is known."
-        )
+        raise NotFound(_unknown_content(db, name, text, version, fingerprint))
     return [Thing(**row, columns=columns) for row in rows]
+
+
+def _unknown_content(
+    db: Database, name: Row | None, text: str | None, version: str | None, fingerprint: str | None
+) -> str:
+    """What to say where what is called so never had this content: which it had, the newest first."""
+    called = (text or "data").removesuffix(f"@{version}")
+    asked = [f"with fingerprint {fingerprint}"] if fingerprint else []
+    what = " ".join([f"version {version} of {called}" if version else called, *asked])
+    known = db.read(
+        "mentions",
+        "coalesce(version, fingerprint) AS version",
+        keys=[name["name"]] if name else [],
+        where="""how IN ('name', 'identity') AND coalesce(version, fingerprint) IS NOT NULL
+            AND (key_namespace, key) = ($namespace, $name)""",
+        then=f"GROUP BY ALL ORDER BY max(coalesce(wrote_at, last_event_at)) DESC, version LIMIT {_VERSIONS}",
+        namespace=name and name["namespace"],
+        name=name and name["name"],
+    )
+    versions = [row["version"] for row in known]
+    short = [one[:_SHORT] if len(one) > 2 * _SHORT else one for one in versions]
+    has = f" It has: {', '.join(short)}." if short else ""
+    return f"No {what} is known.{has}"
 
 
 def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> list[Thing]:

@@ -114,6 +114,8 @@ class Sql(Rule, frozen=True, kw_only=True, tag="sql"):
     query: str
 
 
+_UNKNOWN: Final = re.compile(r"unknown field `(\w+)`")
+
 AnyRule = Metric | Drift | Missing | Stalled | Unregistered | Forbidden | Sql
 
 
@@ -190,7 +192,9 @@ def _explained(error: str, document: dict[str, Any], text: str) -> str:
             found = None
     table = steps[0] if steps and isinstance(steps[0], str) else None
     number = steps[1] if len(steps) > 1 and isinstance(steps[1], int) else None
-    line = _line(text, table, number) if table and number is not None else ""
+    unknown = _UNKNOWN.search(said)
+    wrong = unknown[1] if unknown else str(steps[2]) if len(steps) > 2 else None
+    line = _line(text, table, number, wrong) if table and number is not None else ""
     name = _called(document, table, number) if table and number is not None else ""
     key = f", {steps[2]}" if len(steps) > 2 else ""
     is_told = isinstance(found, dict) or found is None or repr(found) in said
@@ -198,14 +202,19 @@ def _explained(error: str, document: dict[str, Any], text: str) -> str:
     return f"{line}{name}{key}: {said}{seen}{_hint(said, document, steps)}"
 
 
-def _line(text: str, table: str, number: int) -> str:
-    """The line where the table of an array begins, where the file writes it as `[[table]]`."""
-    starts = [
-        count
-        for count, line in enumerate(text.splitlines(), 1)
-        if re.match(rf"\s*\[\[\s*{table}\s*\]\]", line)
-    ]
-    return f", line {starts[number]}" if number < len(starts) else ""
+def _line(text: str, table: str, number: int, key: str | None = None) -> str:
+    """The line of a key, else where its table of an array begins, where the file writes it as `[[table]]`."""
+    lines = text.splitlines()
+    starts = [count for count, line in enumerate(lines, 1) if re.match(rf"\s*\[\[\s*{table}\s*\]\]", line)]
+    if number >= len(starts):
+        return ""
+    start = starts[number]
+    for count, line in enumerate(lines[start:], start + 1):
+        if line.lstrip().startswith("["):
+            break
+        if key and re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", line):
+            return f", line {count}"
+    return f", line {start}"
 
 
 def _called(document: dict[str, Any], table: str, number: int) -> str:
@@ -222,7 +231,7 @@ def _hint(said: str, document: dict[str, Any], steps: list[str | int]) -> str:
     if key == "facts":
         return f". There are {', '.join(get_args(Fact))}"
     kinds = {kind.__struct_config__.tag: kind for kind in get_args(AnyRule)}
-    unknown = re.search(r"unknown field `(\w+)`", said)
+    unknown = _UNKNOWN.search(said)
     if unknown is None:
         return f". Kinds: {', '.join(kinds)}" if "Invalid value" in said or "`kind`" in said else ""
     known: tuple[str, ...] = Rules.__struct_fields__

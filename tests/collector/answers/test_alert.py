@@ -376,9 +376,10 @@ def test_a_storm_is_told_as_one(churn, ask) -> None:
 
 
 BAD = [
-    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelw = 3', "line 1, rule 'x': .*belw.*mean below"),
-    ('\n[[rule]]\nname = "x"\nkind = "metrix"', "line 2, rule 'x', kind: Invalid value 'metrix'. Kinds:"),
-    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = "3"', "below: Expected.*; it is '3'"),
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelw = 3', "line 5, rule 'x': .*belw.*mean below"),
+    ('\n[[rule]]\nname = "x"\nkind = "metrix"', "line 4, rule 'x', kind: Invalid value 'metrix'. Kinds:"),
+    ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = "3"', "line 5, .*Expected.*; it is '3'"),
+    (2 * '[[rule]]\nname = "x"\nkind = "stalled"\n"after"= 6\n', "line 4, rule 'x', after: Expected"),
     ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"', "give one of below, above.* it has none of them"),
     ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = 1\nabove = 2', "it has below and above"),
     ('[[rule]]\nname = "x"\nkind = "stalled"\nafter = "6 hours"', "it is '6 hours'. Write 30s, 15m"),

@@ -60,9 +60,12 @@ def test_a_version_of_data_reaches_only_what_read_it(churn, make) -> None:
     assert ["3"] == registered(answers.impact(churn, f"features.parquet@{new[:8]}"))
     assert ["3"] == registered(answers.impact(churn, fingerprint=new[:10]))
     assert [] == of_kind(answers.impact(churn, fingerprint=new), "endpoint")
-    with pytest.raises(NotFound, match="version 99"):
+    has = f"It has: {new[:12]}, {old[:12]}"
+    with pytest.raises(NotFound, match=rf"^No version 99 of features.parquet is known. {has}\.$"):
         answers.impact(churn, "features.parquet@99")
-    with pytest.raises(NotFound, match="fingerprint"):
+    with pytest.raises(NotFound, match=rf"^No features.parquet with fingerprint 000 is known. {has}\.$"):
+        answers.impact(churn, "features.parquet", fingerprint="000")
+    with pytest.raises(NotFound, match=r"^No data with fingerprint 0{64} is known\.$"):
         answers.impact(churn, fingerprint="0" * 64)
     with pytest.raises(NotFound, match="Nearest"):
         answers.impact(churn, "featurs.parquet")

@@ -129,15 +129,15 @@ def replaced(rows: Iterable[Row]) -> set[Key]:
 
 
 def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    """Output -> data that its run read, nobody saw what for, and so may have gone into it.
+    """Output -> what its run read, nobody saw what for, and so may have gone into it.
 
     That is data of the role `other`: for the models of a run that from which no line leads to them (also
     through what the run wrote and read again), for the outputs of a run without models that from which none
-    leads anywhere.
+    leads anywhere. For these a model that was loaded is one too: it may have predicted them.
     """
     read: dict[str, list[Row]] = {}
     for row in rows:
-        if (row["role"], row["kind"], row["use"]) == ("input", "dataset", "other"):
+        if (row["role"], row["use"]) == ("input", "other") and row["kind"] in {"dataset", "model"}:
             read.setdefault(row["run_id"], []).append(row)
     concerned = [row for row in rows if row["run_id"] in read]
     into: dict[Key, set[Key]] = {}
@@ -152,7 +152,11 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     for output in map(key_of, outputs):
         if output in models or output[0] not in making:
             known = models | (_before(output, into, listed) if output in models else {output, *used})
-            found[output] = [row for row in read[output[0]] if key_of(row) not in known]
+            found[output] = [
+                row
+                for row in read[output[0]]
+                if key_of(row) not in known and not (output in models and row["kind"] == "model")
+            ]
     return found
 
 

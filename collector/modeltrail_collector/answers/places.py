@@ -19,6 +19,8 @@ Apart = tuple[str, str, str, Own]
 _COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities,
     model_id, part_ids, made_of"""
 
+_THINGS: Final = frozenset({"dataset", "model"})
+
 
 def key_of(row: Row) -> Key:
     """Which input or output of which run a row is of."""
@@ -170,18 +172,18 @@ def replaced(rows: Iterable[Row]) -> set[Key]:
 
 
 def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
-    """Output -> data that its run read, nobody saw what for, and so may have gone into it.
+    """Output -> what its run read, nobody saw what for, and so may have gone into it.
 
     That is data of the role `other`: for the models of a run that from which no line leads to them (also
     through what the run wrote and read again), for the outputs of a run without models that from which none
-    leads anywhere. Of a model on nothing but data in memory, which was read somewhere, it is also what other
-    models of the run learned from.
+    leads anywhere. For these a model that was loaded is one too: it may have predicted them. Of a model on
+    nothing but data in memory, which was read somewhere, it is also what other models of the run learned from.
     """
     in_memory = {row["run_id"] for row in rows if row["namespace"] == IN_MEMORY}
     read: dict[str, list[Row]] = {}
     for row in rows:
-        is_learned = row["run_id"] in in_memory and row["use"] in LEARNED_FROM
-        if (row["role"], row["kind"]) == ("input", "dataset") and (is_learned or row["use"] == "other"):
+        is_data = row["kind"] == "dataset" and row["run_id"] in in_memory and row["use"] in LEARNED_FROM
+        if row["role"] == "input" and (is_data or (row["use"] == "other" and row["kind"] in _THINGS)):
             read.setdefault(row["run_id"], []).append(row)
     concerned = [row for row in rows if row["run_id"] in read]
     into: dict[Key, set[Key]] = {}
@@ -196,15 +198,20 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     for output in map(key_of, outputs):
         if output in models or output[0] not in making:
             known = models | (_before(output, into, listed) if output in models else {output, *used})
-            may_be = _may_be(read[output[0]], into.get(output, ()) if output in models else ())
+            may_be = _may_be(read[output[0]], into.get(output, ()), is_model=output in models)
             found[output] = [row | {"use": "other"} for row in may_be if key_of(row) not in known]
     return found
 
 
-def _may_be(read: list[Row], sources: Collection[Key]) -> list[Row]:
-    """What of the data that a run read may have gone into an output, which has these sources."""
-    is_lost = bool(sources) and all(namespace == IN_MEMORY for _, namespace, _ in sources)
-    return [row for row in read if row["use"] == "other" or (is_lost and row["namespace"] != IN_MEMORY)]
+def _may_be(read: list[Row], sources: Collection[Key], *, is_model: bool) -> list[Row]:
+    """What of that which a run read may have gone into an output, which is known to have these sources."""
+    is_lost = is_model and bool(sources) and all(namespace == IN_MEMORY for _, namespace, _ in sources)
+    return [
+        row
+        for row in read
+        if (row["use"] == "other" and not (is_model and row["kind"] == "model"))
+        or (is_lost and row["kind"] == "dataset" and row["namespace"] != IN_MEMORY)
+    ]
 
 
 def _before(output: Key, into: dict[Key, set[Key]], through: set[Key]) -> set[Key]:

@@ -269,7 +269,7 @@ def observe_predict(call: Call) -> Finish | None:
     if isinstance(made.data, ref):
         features = made.data()
     seen = None if made.data is None or isinstance(made.data, ref) else made
-    return _scores.remember_predictions(_holder(given["self"]), features, seen)
+    return _scores.remember_predictions(_holder(given["self"]), features, seen, given["data"])
 
 
 # --- files ------------------------------------------------------------

@@ -157,11 +157,15 @@ def observe_predict(call: Call) -> Finish | None:
     return remember_predictions(estimator, features)
 
 
-def remember_predictions(estimator: Any, features: Any, seen: Source | None = None) -> Finish:
+def remember_predictions(
+    estimator: Any, features: Any, seen: Source | None = None, given: Any = None
+) -> Finish:
     """As `observe_predict`; `seen` is what is known of features that are not at hand any more.
 
-    Predictions of a model that a file holds come from that file too.
+    Predictions of a model that a file holds come from that file too, and from where the features do, or the
+    matrix of them that was `given`.
     """
+    made_of = features if given is None else given
     run = api.current_run()
     fitted = None if run is None else (run.run_id, run.facts.fits.judged(estimator))
     found = _Prediction(weak(estimator), weak(features), _role(estimator, features), fitted, seen)
@@ -176,8 +180,8 @@ def remember_predictions(estimator: Any, features: Any, seen: Source | None = No
             is_same = each is predictions or (
                 each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
             )
-            if is_same and origins.of(features) is not None:
-                origins.carry(each, features, file)
+            if is_same and origins.of(made_of) is not None:
+                origins.carry(each, made_of, file)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
         if run is not None and _is_array(predictions):

@@ -83,6 +83,7 @@ def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputData
 
 def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> None:
     """Keep what a matrix was made of; one without labels mostly predicts: it is looked at if it trains."""
+    origins.carry(matrix, features)
     if labels is not None or isinstance(features, str | os.PathLike):
         _made[matrix] = see(features, labels, weights)
     else:

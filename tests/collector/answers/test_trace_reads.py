@@ -50,8 +50,8 @@ def test_content_that_nobody_saw_goes_by_name_and_time(make, log_of) -> None:
 def reading(make, number: int, inputs: dict[str, str], outputs: dict[str, list[str]]) -> dict:
     """A run: name -> role of what it read, name -> what that came of; `m` and digits is a model."""
     made = []
+    kind = {"datasetType": make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")}
     for name, came in outputs.items():
-        kind = {"datasetType": make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")}
         of = [{"namespace": "file", "name": each, "type": "DATASET"} for each in came]
         entry = {"namespace": "file", "name": name, "type": "DATASET", "inputs": of}
         made.append((make.dataset(name, **kind if name[0] == "m" else {}), entry))
@@ -59,7 +59,7 @@ def reading(make, number: int, inputs: dict[str, str], outputs: dict[str, list[s
     return make.run_event(
         "COMPLETE", make.base + timedelta(minutes=number), f"{number:06}", f"job {number}",
         inputs=[
-            make.dataset(name, inputFacets__modelTrail_dataUse=make.facet(
+            make.dataset(name, **kind if name[0] == "m" else {}, inputFacets__modelTrail_dataUse=make.facet(
                 "modelTrail_dataUse", role=role, fingerprint=unseen, capture="observed"
             ))
             for name, role in inputs.items()
@@ -121,6 +121,27 @@ def test_of_data_in_memory_alone_all_that_was_read_is_a_possible_source(make, lo
     reached = {row["name"]: row["possible"] for row in answers.impact(log, "a") if "possible" in row}
     assert {"m1": False, "m2": True} == reached
     assert {"run"} == {row["kind"] for row in answers.impact(log, "b")}
+
+
+def test_a_model_that_was_loaded_for_nobody_knows_what_is_a_possible_source(make, log_of) -> None:
+    """Of data that its run wrote, if it is not known to be one of other data; not of a model beside it."""
+    log = log_of([
+        reading(make, 0, {"d": "train"}, {"m1": ["d"]}),
+        reading(make, 1, {"t": "other", "m1": "other"}, {"scored": ["t"]}),
+        reading(make, 2, {"t": "train", "m1": "other"}, {"m2": ["t"], "report": ["t"]}),
+        reading(make, 3, {"t": "other", "m1": "other"}, {"sure": ["t", "m1"], "copy": ["t"]}),
+    ])  # fmt: skip
+    first = ["m1", "000", ["d", None]]
+    assert ["scored", "001", ["t", None], first] == path(answers.trace(log, "scored"))
+    assert {"t": False, "m1": True} == {
+        one["name"]: one["possible"] for one in answers.trace(log, "scored")["inputs"]
+    }
+    for name, run in {"m2": "002", "report": "002", "copy": "003"}.items():
+        assert [name, run, ["t", None]] == path(answers.trace(log, name))
+    printed = CliRunner().invoke(command, ["scored", "--log", log.uri], catch_exceptions=False).output
+    assert "read by the run, use not seen" in printed
+    reached = [row for row in answers.impact(log, "m1") if "possible" in row]
+    assert {"scored": True, "sure": False} == {row["name"]: row["possible"] for row in reached}
 
 
 def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from told import facet, metrics, params, uses
+from told import edges, facet, metrics, params, uses
 
 import modeltrail
 from modeltrail.integrations import _sources
@@ -165,6 +165,26 @@ def test_an_estimator_s_own_file(autolog, told, table, tmp_path):
     assert "parameterCount" not in described  # its intercept is a parameter that was given
     assert [{"name": "label", "shape": [-1], "type": "int64"}] == described["signature"]["outputs"]
     assert {output["name"]: "other"} == {name: use["role"] for name, use in uses(judge).items()}
+
+
+@pytest.mark.parametrize("is_labelled", [False, True])
+def test_predictions_of_a_matrix_come_of_the_model_and_its_data(
+    autolog, told, table, tmp_path, *, is_labelled
+):
+    """What a loaded booster predicts of a matrix leads to both, though the frame below it is gone."""
+    autolog("xgboost", "pandas")
+    table.to_csv(tmp_path / "data.csv", index=False)
+    xgboost.train({}, xgboost.DMatrix(table[["age"]], label=table["bought"]), 2).save_model(
+        tmp_path / "m.json"
+    )
+    with modeltrail.run("score"):
+        booster, frame = xgboost.Booster(model_file=tmp_path / "m.json"), pd.read_csv(tmp_path / "data.csv")
+        label = frame["bought"] if is_labelled else None
+        chances = booster.predict(xgboost.DMatrix(frame[["age"]], label=label))
+        frame.assign(chance=chances).to_csv(tmp_path / "scored.csv")
+        pd.DataFrame({"chance": chances}).to_csv(tmp_path / "alone.csv")
+    found = edges(told()[-1])
+    assert {"data.csv", "m.json"} == found["scored.csv"] == found["alone.csv"]
 
 
 def test_an_estimator_s_file_leads_back(autolog, told, table, tmp_path):

@@ -4,6 +4,7 @@ Frames, lazy ones too, are made of others by their public methods: what one retu
 and the other arguments came from.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from modeltrail.integrations import _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
+from modeltrail.observe.weakly import Weakly
 
 NAME: Final = "polars"
 _READERS: Final = (
@@ -44,6 +46,7 @@ _OPERATORS: Final = frozenset(
         *("array", "array_ufunc"),
     )
 )
+_AFTER: Final = re.compile(r'\b(?:from|join)\s+"?(\w+)', re.IGNORECASE)
 
 
 def activate() -> None:
@@ -57,6 +60,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, _frames.functions(polars, "collect_all"), observe_collected)
     for name in _KINDS:
         _follow(vars(polars)[name])
+    _patch.follow(NAME, polars.SQLContext, "register", observe_registered)
+    _patch.follow(NAME, polars.SQLContext, "execute", observe_queried)
     for module, name in _GROUPED:
         grouped: Any = vars(sys.modules[module])[name]
         _patch.follow_simply(NAME, grouped, "__init__", observe_grouped)
@@ -85,6 +90,33 @@ def _follow(kind: type) -> None:
 def observe_grouped(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Groups are of the frame that they are made of."""
     origins.carry(args[0], *args[1:2], kwargs.get("df"))
+
+
+class _Table:
+    """What stands for a frame that has a name in a context of SQL, to carry where it came from."""
+
+
+_tables: Weakly[dict[str, _Table]] = Weakly()
+"""Context -> the tables in it, by their names."""
+
+
+def observe_registered(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A context of SQL has a table of this name now."""
+    given = _frames.named(function, args, kwargs)
+    tables = _tables.of(args[0])
+    if tables is None:
+        _tables.remember(args[0], tables := {})
+    table = tables[given["name"]] = _Table()
+    origins.carry(table, given["frame"])
+
+
+def observe_queried(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What a query gives came from the tables that it names."""
+    tables = _tables.of(args[0]) or {}
+    query = _frames.argument(function, args, kwargs, 1)
+    parse = getattr(args[0]._ctxt, "table_identifiers", None)  # noqa: SLF001  polars' own; older ones have none
+    named = _AFTER.findall(query) if parse is None else parse(query, include_schema=False, unique=True)
+    origins.join(result, [tables[name] for name in named if name in tables])
 
 
 def observe_collected(

@@ -1,7 +1,8 @@
 """pyarrow: from which files a table came, and which files a table went to.
 
-Tables are written in C++: what their methods make of them cannot be observed. A table that is given on to
-pandas, polars or a writer as it was read is known.
+Tables are written in C++: what their methods make of them cannot be observed, but for those that call Python
+(`filter`, `join`, `group_by`). What most of the others make is known by the memory that it shares with what
+it was made of: see `modeltrail.observe.buffers`.
 """
 
 import sys
@@ -36,6 +37,8 @@ def activate() -> None:
         _imports.when_imported(module, _follow_format)
     _imports.when_imported("pyarrow.parquet", _follow_parquet)
     _imports.when_imported("pyarrow.pandas_compat", _follow_pandas)
+    _imports.when_imported("pyarrow.acero", _follow_acero)
+    _imports.when_imported("pyarrow.compute", _follow_compute)
 
 
 def deactivate() -> None:
@@ -47,6 +50,20 @@ def _follow_format(module: Any) -> None:
     readers, writers = (each.get(module.__name__, ()) for each in (_READERS, _WRITERS))
     _patch.follow_functions(NAME, _frames.functions(module, *readers), _frames.observe_read)
     _patch.surround_functions(NAME, _frames.functions(module, *writers), expect_write, observe_write)
+
+
+def _follow_acero(module: Any) -> None:
+    """What the methods of tables and datasets call that go through many rows."""
+    made = _frames.functions(module, "_filter_table", "_group_by", "_sort_source")
+    _patch.follow_functions(NAME, made, _frames.observe_made)
+    joined = _frames.functions(module, "_perform_join", "_perform_join_asof")
+    _patch.follow_functions(NAME, joined, _frames.observe_joined)
+
+
+def _follow_compute(module: Any) -> None:
+    """As methods of tables these are the same functions."""
+    made = _frames.functions(module, "filter", "take", "drop_null")
+    _patch.follow_functions(NAME, made, observe_chosen)
 
 
 def _follow_csv(module: Any) -> None:
@@ -61,6 +78,7 @@ def _follow_dataset(module: Any) -> None:
 
 def _follow_pandas(module: Any) -> None:
     _patch.follow_functions(NAME, [module.table_to_dataframe], _frames.observe_made)
+    _patch.follow_functions(NAME, [module.dataframe_to_arrays], observe_arrays)
 
 
 def _follow_parquet(module: Any) -> None:
@@ -79,6 +97,16 @@ def _follow_parquet(module: Any) -> None:
 def observe_opened(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """What is read of an open file comes from it."""
     _frames.record_read(args[0], _frames.argument(function, args, kwargs, 1))
+
+
+def observe_chosen(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Rows that were chosen came from where the table came from, whatever said which ones."""
+    origins.carry(result, *args[:1], *(kwargs[name] for name in ("input", "data") if name in kwargs))
+
+
+def observe_arrays(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What `Table.from_pandas` puts together, which is not seen itself."""
+    origins.carry(result[0], *args[:1], kwargs.get("df"))
 
 
 def observe_part(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ nothing is written into it. The integrations say what was read, and what was mad
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 from weakref import getweakrefs, ref
@@ -16,7 +16,7 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import layouts, likeness
+from modeltrail.observe import buffers, layouts, likeness
 from modeltrail.observe.layouts import Layout
 
 MAX_SOURCES: Final = 200
@@ -24,10 +24,13 @@ MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
 MAX_ALIKE: Final = 500
 """Of so many arrays it is known how they looked, also when they are gone."""
+MAX_COLUMNS: Final = 2000
+"""Of so many columns of Arrow tables it is known where they lay, also when they are gone."""
 MAX_JOINTS: Final = 500
 """So many origins of what was put together are kept at hand: a loop joins the same files again."""
 MAX_CHOICES: Final = 50
 """So many splits of splits are kept."""
+_ARROW: Final = "pyarrow.lib"
 _GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
 NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
@@ -85,8 +88,8 @@ _last_read: dict[str, Source] = {}
 """Place -> how it was when it was read last."""
 _alike: dict[Any, Origin | None] = {}
 """How an array looked -> where it came from; None where several looked so that came from different files."""
-
-
+_columns: dict[Hashable, Origin] = {}
+"""Where a column of an Arrow table lay -> where it came from."""
 _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
 """Ids of origins -> these, so that the ids stay theirs, and where what is made of them all comes from."""
 
@@ -94,13 +97,15 @@ _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
 def of(thing: object) -> Origin | None:
     """What is known of an object, or of the array that it is a part of; None if nothing is.
 
-    Of a tensor what is known of an array like it.
+    Of a tensor what is known of an array like it, of an Arrow table what is known of its columns.
     """
     if (found := _found(thing)) is not None:
         return found.origin
     if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
         base = thing.base  # type: ignore[attr-defined]
         return None if base is None else of(base)
+    if _columns and type(thing).__module__ == _ARROW:
+        return _of_columns(thing)
     return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
 
 
@@ -295,6 +300,8 @@ def _remember(thing: Any, origin: Origin) -> None:
         _remember_new(thing, origin)
     else:
         found.origin = origin
+        if type(thing).__module__ == _ARROW:
+            _remember_columns(thing, origin)
         if "torch" in sys.modules:
             _remember_looks(thing, origin)
 
@@ -307,9 +314,24 @@ def _remember_new(thing: Any, origin: Origin) -> bool:
         return False
     found.origin = origin
     _known.add(found)  # only now: another thread may look
+    if type(thing).__module__ == _ARROW:
+        _remember_columns(thing, origin)
     if "torch" in sys.modules:
         _remember_looks(thing, origin)
     return True
+
+
+def _remember_columns(table: Any, origin: Origin) -> None:
+    for mark in buffers.marks(table):
+        _columns.pop(mark, None)
+        if len(_columns) >= MAX_COLUMNS:
+            _columns.pop(next(iter(_columns)), None)
+        _columns[mark] = origin
+
+
+def _of_columns(table: Any) -> Origin | None:
+    found = {id(origin): origin for mark in buffers.marks(table) if (origin := _columns.get(mark))}
+    return _joined(found) if found else None
 
 
 def _is_tensor(thing: Any) -> bool:

@@ -75,7 +75,16 @@ JOINED = {
     "extend": lambda d, e: d.select("id").extend(e.select("id")),
     "arithmetic": lambda d, e: d["age"] * e["amount"],
     "DataFrame": lambda d, e: pl.DataFrame({"a": d["age"], "b": e["amount"]}),
+    "SQLContext": lambda d, e: pl.SQLContext(d=d, e=e.lazy()).execute(QUERY).collect(),
+    "SQLContext of frames": lambda d, e: pl.SQLContext({"d": d.lazy(), "e": e}).execute(QUERY, eager=True),
+    "pl.sql": lambda d, e: pl.sql(QUERY).collect(),
+    "pl.sql of pandas": lambda d, e: _sql_of_pandas(d.to_pandas(), e.to_arrow()),
 }
+QUERY = "SELECT d.age, e.amount FROM d JOIN e ON d.id = e.id WHERE e.amount < 9"
+
+
+def _sql_of_pandas(d, e):
+    return pl.sql(QUERY, eager=True)
 
 
 @pytest.mark.parametrize("how", MADE)
@@ -93,6 +102,22 @@ def test_what_is_made_of_two_frames_came_from_both_files(autolog, folder, how):
     autolog()
     made = JOINED[how](pl.read_csv("people.csv"), pl.scan_csv("orders.csv").collect())
     assert ["orders.csv", "people.csv"] == known(made)
+
+
+def test_a_query_came_from_the_files_of_its_tables(autolog, folder):
+    """Not from those of other tables of the context; a name that is registered again is another table."""
+    autolog()
+    people, orders = pl.read_csv("people.csv"), pl.scan_csv("orders.csv")
+    context = pl.SQLContext(people=people, orders=orders, own=pl.DataFrame({"id": [1]}))
+    queries = [
+        "SELECT id FROM orders",
+        "SELECT id FROM own",
+        "WITH t AS (SELECT * FROM people) SELECT * FROM t",
+    ]
+    found = [known(context.execute(query, eager=True)) for query in queries]
+    assert [["orders.csv"], None, ["people.csv"]] == found
+    context.register("own", people)
+    assert ["people.csv"] == known(context.execute("SELECT id FROM own"))
 
 
 def test_of_many_results_the_first_are_followed(autolog, folder):

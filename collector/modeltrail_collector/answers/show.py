@@ -292,6 +292,7 @@ def _evaluations(facts: _Facts) -> list[Row]:
         (row["run_id"], row["name"]): row["rows"]
         for row in facts.db.read("run_datasets", "run_id, name, rows", runs=runs, where="role = 'input'")
     }
+    judges = sources.runs_of(facts.db, {row["run_id"] for row in rows}) if rows else {}
     told = ("run_id", "name", "value", "dataset", "slice", "happened_at")
     answer = []
     for row in rows:
@@ -299,8 +300,10 @@ def _evaluations(facts: _Facts) -> list[Row]:
         capture = json.loads(facet["value"]).get("capture") if facet and facet["value"] else None
         source = {name: facet[name] if facet else None for name in _SOURCE}
         size = sizes.get((row["run_id"], row["dataset"]))
+        judge = judges.get(row["run_id"])
         answer.append(
-            {name: row[name] for name in told} | {"rows": size, "capture": capture, "source": source}
+            {name: row[name] for name in told}
+            | {"rows": size, "state": judge and judge["state"], "capture": capture, "source": source}
         )
     return answer
 

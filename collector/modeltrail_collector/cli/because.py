@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from modeltrail_collector.answers.why.code import diff_lines
-from modeltrail_collector.cli.trail import bold, coloured, dim, label, time
+from modeltrail_collector.cli.trail import bold, coloured, dim, ended, label, time
 from modeltrail_schemas.printable import all_printable, printable
 
 _COLOURS: Final = {"strong": "red", "possible": "yellow", "unlikely": "white"}
@@ -76,6 +76,9 @@ def _verdict(row: dict[str, Any]) -> str:
         said.append(dim(f"before on {label('file', row['dataset_before'])}"))
     elif row["same_data"] is False:
         said.append(coloured("on other data", "yellow"))
+    for word, side in (("before ", "before"), ("", "after")):
+        if row["source"] == "evaluation" and (how := ended(row[f"state_{side}"])):
+            said.append(coloured(f"{word}by a run that {how}", "yellow"))
     return f"  {', '.join(said)}" if said else ""
 
 

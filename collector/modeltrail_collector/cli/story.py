@@ -17,6 +17,7 @@ from modeltrail_collector.cli.trail import (
     bold,
     dim,
     duration,
+    ended,
     is_of_several,
     label,
     links,
@@ -278,7 +279,7 @@ def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
          f"{row['rows']:,} rows" if row["rows"] is not None else "", row["slice"] or "",
-         f"run {short_run(row['run_id'])}", learned(row))
+         f"run {short_run(row['run_id'])} {ended(row['state'])}".rstrip(), learned(row))
         for row in rows
     ]  # fmt: skip
 

@@ -183,6 +183,11 @@ def state(text: str) -> str:
     return _style(text, fg=colours.get(text, "yellow"))
 
 
+def ended(state: str | None) -> str:
+    """How a run ended, where it did not end well."""
+    return f"ended as {state}" if state in {"FAIL", "ABORT"} else ""
+
+
 def bold(text: str) -> str:
     """Bold on a terminal."""
     return _style(text, bold=True)

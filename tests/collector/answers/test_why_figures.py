@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers import firing
 from modeltrail_collector.answers.rules import read_rules
+from modeltrail_collector.cli.answers import show as show_command
+from modeltrail_collector.cli.why import why as why_command
 
 PATH = "/data/churn/models/churn.joblib"
 DAY = timedelta(days=1)
@@ -331,3 +334,21 @@ def test_figures_of_a_run_with_several_models_are_those_of_the_run(make, log_of,
     doubts = [line for line in answers.why(log, "churn")["notes"] if "made 2 models" in line]
     assert 2 == len(doubts)
     assert all(line.endswith(": of which of them accuracy is, it does not say.") for line in doubts)
+
+
+@pytest.mark.parametrize("state", ["FAIL", "ABORT", "COMPLETE"])
+def test_a_figure_of_a_run_that_failed_is_told_with_it(make, log_of, state) -> None:
+    """The figure counts as any other, and each answer says how the run ended that measured it."""
+    events = twice(make)
+    events[-1]["eventType"] = state
+    log = log_of(events)
+    answer = answers.why(log, "churn@1", "churn@2")
+    (row,) = [row for row in answer["figures"] if row["source"] == "evaluation"]
+    assert ("COMPLETE", state) == (row["state_before"], row["state_after"])
+    said = f"The run that measured accuracy of churn@2 ended as {state}."
+    assert (said in answer["notes"]) == (state != "COMPLETE")
+    assert [state] == [one["state"] for one in answers.show(log, "churn@2")["evaluations"]]
+    for command, words in ((why_command, ["churn@1", "churn@2"]), (show_command, ["churn@2"])):
+        shown = CliRunner().invoke(command, [*words, "--log", log.uri], catch_exceptions=False).output
+        (line,) = [line for line in shown.splitlines() if line.split()[:1] == ["accuracy"]]
+        assert (f"ended as {state}" in line) == (state != "COMPLETE")

@@ -222,10 +222,14 @@ def _not_compared(found: Found) -> str:
 def _doubts(found: Found) -> list[str]:
     """What one version alone makes doubtful: a run that did not end well, figures that were told again."""
     said = []
-    for story in (found.before, found.after):
+    for side, story in (("before", found.before), ("after", found.after)):
         run = story.trail["run"]
-        if run and run["state"] in {"FAIL", "ABORT"}:
+        if run and run["state"] in figures.NOT_WELL:
             said.append(f"The run that made {story.label} ended as {run['state']}.")
+        said += [
+            f"The run that measured {named(names)} of {story.label} ended as {state}."
+            for state, names in figures.of_failed_runs(found.figures, side).items()
+        ]
         own = sorted({row["name"] for row in story.figures if row["source"] != "evaluation"})
         made = models_of(story.datasets.get(story.run_id, ())).get(story.run_id, 1)
         if own and made > 1:

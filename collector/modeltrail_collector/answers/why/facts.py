@@ -55,7 +55,7 @@ class Story(msgspec.Struct, frozen=True):
         datasets: run id -> its rows of table `run_datasets`.
         params: of the making run: rows of table `params`.
         figures: rows of table `metrics`, of the making run, as far as they are of this model, and of
-            evaluations, the last of each; `runs` is in how many there is one.
+            evaluations, the last of each; `runs` is in how many there is one, `state` how its run ended.
     """
 
     model: Row
@@ -205,6 +205,8 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     known = runs_of(db, wanted)
     for run in behind:
         run.update(known[run["run_id"]])
+    for figure in itertools.chain.from_iterable(figures):
+        figure["state"] = known[figure["run_id"]]["state"] if figure["run_id"] in known else None
     runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, makers)
     index: dict[tuple[str | None, ...], Said] = {}
     old, new = (

@@ -12,6 +12,9 @@ from modeltrail_collector.tables.pairing import IN_MEMORY, Content, Metric
 _MORE: Final = frozenset({"accuracy", "auc", "precision", "recall", "f1", "r2", "ap", "ndcg", "map", "mcc"})
 _LESS: Final = frozenset({"loss", "error", "rmse", "mse", "mae", "mape", "logloss", "perplexity", "wer"})
 
+NOT_WELL: Final = frozenset({"FAIL", "ABORT"})
+"""How a run ends that did not do all it was to do."""
+
 
 def moved(before: Story, after: Story) -> list[Row]:
     """One row per figure that either version has; those that moved most first.
@@ -19,7 +22,7 @@ def moved(before: Story, after: Story) -> list[Row]:
     A row: name, split, dataset, slice, source (evaluation, or summary for what a run said of itself), before,
     after, delta, better (None where nothing says which way is better), `same_data` (None: not recorded),
     `dataset_before` where the older version's data has another name, `rows` of the data where it was only in
-    memory, and the runs and places.
+    memory, and the runs, how these ended, and the places.
 
     Which figures are held against each other, `tables.pairing` says.
     """
@@ -45,6 +48,15 @@ def has_moved(row: Row) -> bool:
     if isinstance(was, str) or isinstance(now, str):  # no finite number
         return bool(was != now)
     return not math.isclose(was, now, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def of_failed_runs(rows: list[Row], side: str) -> dict[str, list[str]]:
+    """How a run ended that did not end well -> the figures of the version `before` or `after` it measured."""
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row["source"] == "evaluation" and row[f"state_{side}"] in NOT_WELL:
+            found.setdefault(row[f"state_{side}"], set()).add(row["name"])
+    return {state: sorted(names) for state, names in sorted(found.items())}
 
 
 def of_unknown_data(rows: list[Row]) -> dict[str, list[str]]:
@@ -109,6 +121,8 @@ def _row(before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
         "rows": None,
         "run_before": was and was["run_id"],
         "run_after": now and now["run_id"],
+        "state_before": was and was["state"],
+        "state_after": now and now["state"],
         "place_before": was and _place(before, was),
         "place_after": now and _place(after, now),
     }

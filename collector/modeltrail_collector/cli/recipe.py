@@ -49,7 +49,8 @@ def print_check(answer: dict[str, Any]) -> None:
     if not differences:
         is_known = all(each["section"] != "code" for each in shown["not_compared"])
         known = "nothing differs, of" if is_known else "not all of the code was compared; no difference among"
-        verdict = f"{known} {shown['compared']} things compared"
+        compared = shown["compared"]
+        verdict = f"{known} {compared} things compared" if compared else "nothing could be compared"
     click.echo(bold(f"{shown['model']}: {verdict}"))
     for each in differences:
         click.echo(f"  {each['section']}: {label('file', each['name'])}")

@@ -84,12 +84,21 @@ def report(
         at = _rfc3339(made_at)
         found = make(db, model, kind=kind, format_=format_, statements=statements, made_at=at)
         if output:
-            output.write_text(found.text, encoding="utf-8")
+            _write(output, found.text)
         else:
             click.echo(found.text, nl=False)
     for problem in found.problems:
         click.echo(f"modeltrail: {problem}", err=True)
     return 1 if found.problems else 0
+
+
+def _write(output: Path, text: str) -> None:
+    from modeltrail_collector.errors import ConfigError
+
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror}") from None
 
 
 def _rfc3339(at: datetime | None) -> str:

@@ -82,7 +82,8 @@ def reproduce(
 
     Data, code with its uncommitted changes, parameters, seeds and environment, each with where it was said;
     what nobody said is `not recorded`. --check says what differs here, and ends with exit code 1 if something
-    does. --script writes a shell script that does it: read it before you run it.
+    does, or nothing could be compared. --script writes a shell script that does it: read it before you run
+    it.
 
     \b
     modeltrail reproduce churn@3
@@ -160,7 +161,7 @@ def _check(
         print_json(told)
     else:
         recipe.print_check(told)
-    return 0 if told["equal"] else 1
+    return 0 if told["compared"] and told["equal"] else 1
 
 
 def _folder(answer: dict[str, Any], where: str) -> Path:

@@ -323,8 +323,25 @@ def _steps(
             identities
         FROM near_run_datasets SEMI JOIN trail USING (run_id)
         ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
-    used = [row | {"symlinks": symlinks_of(row)} for row in used]
+    used = [row | {"symlinks": symlinks_of(row)} for row in _as_deployed(db, used)]
     return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
+
+
+def _as_deployed(db: Database, used: list[Row]) -> list[Row]:
+    """The same, the models that runs deployed with the digest that these say of them."""
+    rows = db.read(
+        "deployments",
+        "run_id, model_namespace, model_name, model_digest",
+        runs={row["run_id"] for row in used},
+        where="model_digest IS NOT NULL",
+    )
+    said = {(row["run_id"], row["model_namespace"], row["model_name"]): row["model_digest"] for row in rows}
+    return [
+        row | {"fingerprint": row["fingerprint"] or said.get((row["run_id"], *_named(row)))}
+        if row["role"] == "input"
+        else row
+        for row in used
+    ]
 
 
 def _step(run: Row, roles: list[str], used: list[Row], events: Sequence[Row], places: Places) -> Step:

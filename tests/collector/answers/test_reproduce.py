@@ -410,6 +410,16 @@ def test_the_command_refuses_what_makes_no_sense(churn, tmp_path) -> None:
             CliRunner().invoke(reproduce, ["--recipe", str(file)], catch_exceptions=False)
 
 
+def test_where_nothing_was_compared_it_is_not_said_that_it_is_the_same(make, log_of) -> None:
+    """A check of a model of which nothing is known has compared nothing, and does not end with success."""
+    model = make.dataset("m", datasetType=make.facet("d", datasetType="MODEL", subType="ML_MODEL"))
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "j", outputs=[model])])
+    asked = ["m", "--check", ".", "--log", log.uri]
+    found = CliRunner().invoke(reproduce, asked, standalone_mode=False, catch_exceptions=False)
+    assert 1 == found.return_value
+    assert "m@r: nothing could be compared" in found.output
+
+
 def test_a_recipe_travels_as_json(churn, tmp_path) -> None:
     """What --json writes, --recipe reads: the same answer without the log, in one section too."""
     whole = ask(churn, "churn@3", "--json").output

@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector.cli.report import report
-from modeltrail_collector.errors import NotFound
+from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.reports import FORMATS
 
 
@@ -21,6 +22,14 @@ def test_the_command_writes_a_file_or_stdout(churn, tmp_path) -> None:
     assert ("", "") == (written.stdout, written.stderr)
     assert file.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "2026-03-10 00:00:00 UTC" in file.read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_written_is_no_bug(churn, tmp_path) -> None:
+    """A folder that is not there is told as what it is, and not as a traceback."""
+    file = tmp_path / "nowhere" / "audit.html"
+    arguments = ["churn@2", "--log", churn.uri, "--output", str(file)]
+    with pytest.raises(ConfigError, match=r"audit\.html cannot be written: No such file or directory"):
+        CliRunner().invoke(report, arguments, catch_exceptions=False)
 
 
 def test_the_command_writes_of_the_past(churn) -> None:

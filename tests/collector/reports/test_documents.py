@@ -96,6 +96,18 @@ def test_the_trail_leads_from_raw_data_to_deployment(churn, ask, make) -> None:
     assert "endpoints/churn-api" == steps[2]["writes"][0]["name"]
 
 
+def test_the_deployed_model_has_the_digest_that_its_deployment_says(make, ask, log_of) -> None:
+    """What a deployment reads is the bytes that it names, where its input says none."""
+    events = make.story()[:8]
+    digest = make.digest("model 2")
+    for event in events:
+        if (said := event["run"]["facets"].get("modelTrail_deployment")) is not None:
+            said["model"]["digest"] = f"sha256:{digest}"
+    found = sections(ask(log_of(events), "churn@2", "audit", "json"))["From raw data to deployment"]
+    (model,) = found["steps"][-1]["reads"]
+    assert ("models/churn", "2", digest) == (model["name"], model["version"], model["digest"])
+
+
 def test_the_trail_tells_of_the_registry_and_of_a_deletion(make, ask, log_of) -> None:
     """Who set an alias and who deleted the version: in the trail, with their records, and as facts."""
     at = make.base + timedelta(days=5)

@@ -17,7 +17,8 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
 
     `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
     nowhere, `retrain` for versions that do; `rewrite` for data that went into one of these, `delete` for
-    other data, each name once; `look` for an index of subjects that could not be looked into. What nobody
+    other data, each name once, with its `contents`, the versions or else fingerprints of what is meant of it,
+    the oldest first; `look` for an index of subjects that could not be looked into. What nobody
     recorded the contrary of is in the plan; `recorded` is false of what a run made that read a content of
     which nothing is recorded. Arguments and errors are those of `impact`.
     """
@@ -76,6 +77,8 @@ def _data(found: list[Row], anew: set[str]) -> list[Row]:
         anew |= more
     by_name: dict[_Name, Row] = {}
     for row in data:
-        action = "rewrite" if is_needed(row) else "delete"
-        by_name[row["namespace"], row["name"]] = {**row, "action": action}
+        action, name = "rewrite" if is_needed(row) else "delete", (row["namespace"], row["name"])
+        said = [content] if (content := row["version"] or row["fingerprint"]) else []
+        before = by_name.get(name, {}).get("contents", [])
+        by_name[name] = {**row, "action": action, "contents": list(dict.fromkeys(before + said))}
     return list(by_name.values())

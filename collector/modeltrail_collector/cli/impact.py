@@ -10,6 +10,8 @@ from modeltrail_collector.cli.asking import asking, past_options
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
 from modeltrail_schemas.printable import printable
 
+_SHOWN: Final = 4
+"""So many of the contents of a path, the newest, are told on a line."""
 _ACTIONS: Final = (
     "retrain what answers somewhere, withdraw it until then, and what answers nowhere; "
     "rewrite data that goes into what is retrained, delete the rest."
@@ -161,10 +163,12 @@ def _planned(row: dict[str, Any]) -> dict[str, Any]:
     from modeltrail_collector.cli import trail
 
     endpoint = row["kind"] == "endpoint"
+    contents = row.get("contents") or [row["version"] or ""]
     return {
         "action": row["action"],
         "what": f"{row['model_name']} from endpoint {row['endpoint']}" if endpoint else _called_here(row),
-        "version": trail.short(row["version"] or ""),
+        "version": ("…, " if len(contents) > _SHOWN else "")
+        + ", ".join(map(trail.short, contents[-_SHOWN:])),
         "since": trail.time(row["since"]),
     }
 

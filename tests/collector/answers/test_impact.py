@@ -104,6 +104,18 @@ def test_an_erasure_rewrites_what_retraining_needs_and_deletes_the_rest(churn, m
     assert "retrain what answers somewhere" in told.output
 
 
+def test_an_erasure_says_of_a_path_each_content_that_is_meant(churn, make) -> None:
+    """Of features written twice each content came of the raw data: the one that retraining reads, too."""
+    old, new = make.digest("features 1"), make.digest("features 2")
+    plan = answers.erase_plan(churn, "raw/customers.csv")
+    (row,) = [row for row in plan if row["kind"] == "dataset" and "features" in row["name"]]
+    assert ("rewrite", [old, new]) == (row["action"], row["contents"])
+    told = CliRunner().invoke(
+        command, ["raw/customers.csv", "--erase-plan", "--log", churn.uri], catch_exceptions=False
+    )
+    assert f"{old[:12]}, {new[:12]}" in told.output
+
+
 def test_a_model_of_two_runs_is_reached_through_each(make, log_of) -> None:
     """What only the second of two runs that tell of a version read leads to it; all else has it once."""
     facets = {

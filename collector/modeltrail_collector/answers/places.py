@@ -177,7 +177,7 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     That is data of the role `other`: for the models of a run that from which no line leads to them (also
     through what the run wrote and read again), for the outputs of a run without models that from which none
     leads anywhere. For these a model that was loaded is one too: it may have predicted them. Of a model on
-    nothing but data in memory, which was read somewhere, it is also what other models of the run learned from.
+    nothing but data in memory, which was read somewhere, it is also what other models learned from.
     """
     in_memory = {row["run_id"] for row in rows if row["namespace"] == IN_MEMORY}
     read: dict[str, list[Row]] = {}

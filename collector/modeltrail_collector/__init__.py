@@ -11,7 +11,10 @@ __all__ = ["open"]
 
 
 def open(  # noqa: A001  used as `modeltrail_collector.open`
-    log: str | Path = "./lineage", *, as_of: datetime | None = None, known_at: datetime | None = None
+    log: str | Path = "./lineage",
+    *,
+    as_of: datetime | str | None = None,
+    known_at: datetime | str | None = None,
 ) -> "Database":
     """The tables of a log (a directory, or an `s3://`, `gs://` or `az://` URI), open for questions.
 
@@ -24,9 +27,9 @@ def open(  # noqa: A001  used as `modeltrail_collector.open`
 
     `as_of` shows them as they were at a past time: made of the events that had happened by then, however late
     they arrived. `known_at` shows what was known at a past time: made of what had arrived by then. A time
-    without a zone is UTC.
+    without a zone is UTC; a text is read as the command line reads it: 2026-03-01T12:00:00Z, or 12h, 7d ago.
 
-    Raises ConfigError for a URI that cannot be used.
+    Raises ConfigError for a URI that cannot be used, and for a text that is no time.
     """
     from modeltrail_collector.answers import Database
     from modeltrail_collector.log import open_log
@@ -35,5 +38,13 @@ def open(  # noqa: A001  used as `modeltrail_collector.open`
     return Database(open_log(log), Moment(_utc(as_of), _utc(known_at)))
 
 
-def _utc(at: datetime | None) -> datetime | None:
+def _utc(at: datetime | str | None) -> datetime | None:
+    from modeltrail_collector.clock import moment
+    from modeltrail_collector.errors import ConfigError
+
+    if isinstance(at, str):
+        try:
+            return moment(at)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
     return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)

@@ -12,7 +12,7 @@ from modeltrail_collector import answers
 from modeltrail_collector.cli import answers as commands
 from modeltrail_collector.cli.as_of import as_of as command
 from modeltrail_collector.cli.impact import impact
-from modeltrail_collector.errors import NotFound
+from modeltrail_collector.errors import ConfigError, NotFound
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 ARRIVAL = datetime.fromtimestamp(1_770_000_000, UTC)
@@ -51,6 +51,14 @@ def test_what_was_in_production_and_from_what(churn, make) -> None:
     assert make.uuid7(make.base + DAY, 202) == row["run"]["run_id"]
     assert f"{make.data}/features.parquet" in {data["name"] for data in row["run"]["data"]}
     assert make.digest("features 1") in {data["fingerprint"] for data in row["run"]["data"]}
+
+
+def test_a_past_time_may_be_a_text(churn, make) -> None:
+    """A handle takes a time as the command line does, and says what to write where it is none."""
+    with modeltrail_collector.open(churn.uri, as_of=(make.base + 2 * DAY).isoformat()) as db:
+        assert ["2"] == [row["model_version"] for row in answers.as_of(db)]
+    with pytest.raises(ConfigError, match="'yesterday' is no time: write"):
+        modeltrail_collector.open(churn.uri, known_at="yesterday")
 
 
 def test_the_makers_of_many_versions_are_those_of_few(churn, make, monkeypatch) -> None:

@@ -82,8 +82,7 @@ def reproduce(
 
     Data, code with its uncommitted changes, parameters, seeds and environment, each with where it was said;
     what nobody said is `not recorded`. --check says what differs here, and ends with exit code 1 if something
-    does, or nothing could be compared. --script writes a shell script that does it: read it before you run
-    it.
+    does, or nothing could be compared. --script writes a shell script that does it: read it first.
 
     \b
     modeltrail reproduce churn@3

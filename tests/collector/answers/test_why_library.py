@@ -19,7 +19,7 @@ PARAMS = "modelTrail_hyperparameters"
 def asked(make, log_of):
     """The answer of two trainings in these environments, with these defaults of each."""
 
-    def asked(before: dict, after: dict, params=(), imported: list | None = None) -> dict:
+    def asked(before: dict, after: dict, params=(), imported: list | None = None, variables=()) -> dict:
         events = []
         for number, packages in ((1, before), (2, after)):
             at = make.base + timedelta(days=number)
@@ -29,6 +29,11 @@ def asked(make, log_of):
             told = [{"name": name, "version": version} for name, version in packages.items()]
             facets["modelTrail_environment"] = make.facet("modelTrail_environment", packages=told, **PYTHON)
             facets["modelTrail_environment"] |= {"imported": imported} if imported else {}
+            if variables:
+                entries = [{"name": name, "value": value} for name, value in variables[number - 1].items()]
+                facets["environmentVariables"] = make.facet(
+                    "environmentVariables", environmentVariables=entries
+                )
             facets["modelTrail_training"] |= {"framework": "sklearn"}
             facets["modelTrail_featureTransformations"]["steps"] = []
             facets[PARAMS]["params"] = [
@@ -51,6 +56,26 @@ def test_the_framework_comes_first_and_what_came_or_went_last(asked) -> None:
         ("possible", "environment", "scikit-learn 1.9.1 → 1.7.2, numpy 2.4.6 → 2.4.5"),
         ("unlikely", "environment", "zope 1.0 → 1.1, duckdb 2.0.1 → not there, lightgbm 4.7.0 → not there"),
     ] == told(asked(BEFORE, AFTER))
+
+
+def test_environment_variables_that_differ_are_told(asked) -> None:
+    """Threads and kernels may move a result; where modules are found, and the language, are the machine's."""
+    was = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "LANG": "C"}
+    now = {"OMP_NUM_THREADS": "4", "PYTHONHASHSEED": "0", "PYTHONPATH": "/srv"}
+    answer = asked(BEFORE, BEFORE, variables=(was, now))
+    assert [
+        ("possible", "environment", "OMP_NUM_THREADS 1 → 4"),
+        ("unlikely", "environment", "LANG C → not there, PYTHONPATH not there → /srv"),
+    ] == told(answer)
+    assert {("variable", "LANG"), ("variable", "OMP_NUM_THREADS"), ("variable", "PYTHONPATH")} == {
+        (row["kind"], row["name"]) for row in answer["changes"]["environment"]
+    }
+    assert not any(line.startswith("environment") for line in answer["unchanged"])
+    alike = asked(BEFORE, BEFORE, variables=(was, was))
+    assert ([], ["environment: all the same"]) == (
+        told(alike),
+        [line for line in alike["unchanged"] if line.startswith("environment")],
+    )
 
 
 def test_what_no_run_imported_does_not_compute(asked) -> None:

@@ -103,7 +103,7 @@ def _unchanged(found: Found) -> list[str]:
     said = [f"data: {pair.either.name} {data.sameness(pair)}" for pair in found.data if pair.change == "same"]
     for section in ("parameters", "transformations", "environment"):
         old, new = found.made.old[section], found.made.new[section]
-        if old and old == new:
+        if old and old == new and not (section == "environment" and found.made.environment()):
             some = " as far as values were recorded" if found.made.hidden(section) else ""
             said.append(f"{section}: all the same{some}")
     if found.code["change"] == "same":

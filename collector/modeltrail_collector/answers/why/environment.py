@@ -24,6 +24,8 @@ _COMPUTES: Final = frozenset({
     "statsmodels", "datasets", "tokenizers", "accelerate", "imbalanced-learn", "category-encoders", "optuna",
     "feature-engine", "prophet", "spacy", "gensim", "onnx", "pyspark", "h2o", "duckdb",
 })  # fmt: skip
+_OF_MACHINE: Final = frozenset({"PYTHONPATH", "LANG", "LC_ALL"})
+"""Variables that are others on another machine: what they lead to, the code, is told by itself."""
 _INSTALLED_AS: Final = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn"}
 """Libraries that are imported by another name than they are installed by."""
 
@@ -36,12 +38,16 @@ def candidates(found: Found) -> list[Cause]:
     """
     own, imported = _libraries(found), _imported(found)
     rows = sorted(found.made.environment(), key=lambda row: _order(row, own, imported or frozenset()))
-    near = [row for row in rows if _computes(row, own, imported)]
-    where = said_by_both(found, "modelTrail_environment", "processing_engine")
+    near = [row for row in rows if row["kind"] != "variable" and _computes(row, own, imported)]
+    acting = [row for row in rows if row["kind"] == "variable" and row["name"] not in _OF_MACHINE]
+    other = [row for row in rows if row not in (*near, *acting)]
+    recorded = said_by_both(found, "modelTrail_environment", "processing_engine", "environmentVariables")
+    variables = said_by_both(found, "environmentVariables")
     causes = []
-    for some, what, strength in (
-        (near, "another version of what computes", POSSIBLE),
-        ([row for row in rows if row not in near], "other packages or machine", UNLIKELY),
+    for some, what, strength, where in (
+        (near, "another version of what computes", POSSIBLE, recorded),
+        (acting, "environment variables", POSSIBLE, variables),
+        (other, "other packages or machine", UNLIKELY, recorded),
     ):
         if not some:
             continue

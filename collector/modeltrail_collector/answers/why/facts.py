@@ -23,7 +23,7 @@ _KEYS: Final = (
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
-    "columnLineage", "parent",
+    "columnLineage", "parent", "environmentVariables",
 )  # fmt: skip
 
 _FIGURE: Final = ("source", "name", "split", "dataset", "slice")

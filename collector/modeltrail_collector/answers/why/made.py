@@ -104,15 +104,34 @@ class Made:
         return None if old == new else (old, new)
 
     def environment(self) -> list[Row]:
-        """Packages and the like that differ: `kind` is package or other."""
+        """Packages, environment variables and the like that differ: `kind` is package, variable or other."""
+        rows = self._variables()
         if self.lacking("environment"):
-            return []
-        rows = []
+            return rows
         for change in self.section("environment"):
             kind = "package" if change.path.startswith("packages.") else "other"
             name = change.path.removeprefix("packages.")
             rows.append({"kind": kind, "name": name, "before": change.before, "after": change.after})
         return rows
+
+    def _variables(self) -> list[Row]:
+        was, now = (_variables(story) for story in (self.before, self.after))
+        if was is None or now is None:
+            return []
+        return [
+            {"kind": "variable", "name": name, "before": was.get(name), "after": now.get(name)}
+            for name in sorted(was.keys() | now.keys())
+            if was.get(name) != now.get(name)
+        ]
+
+
+def _variables(story: Story) -> dict[str, str] | None:
+    """The environment variables that a result can depend on; None where nobody told those of the run."""
+    said = story.find("environmentVariables")
+    told = said.value.get("environmentVariables") if said else None
+    if not isinstance(told, list):
+        return None
+    return {str(each.get("name")): str(each.get("value")) for each in told if isinstance(each, dict)}
 
 
 def _is_hidden(text: str) -> bool:

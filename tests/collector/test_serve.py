@@ -223,11 +223,11 @@ def test_what_is_no_batch_is_refused(server, body):
 
 
 def test_other_paths_and_methods_are_refused_in_json(server):
-    """What is not there is 404, what is there for POST only is 405."""
+    """What is not there is 404, what is there for POST only is 405; each is named, with where to look."""
     for path, status in (("/", 404), ("/api/v1/nope", 404), ("/api/v1/lineage/batch", 405)):
         found = requests.get(server.url + path, timeout=30)
         assert found.status_code == status
-        assert found.json()["error"]
+        assert found.json()["error"].endswith(f": GET {path}; /openapi.json lists what there is")
 
 
 def test_the_server_describes_itself(server):

@@ -59,7 +59,7 @@ class Package(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A measured value; `of` is the part of the data, or what it was measured on."""
+    """A measured value; `of` is what it was measured on: the data, and behind a colon the part of it."""
 
     name: str
     value: Any
@@ -167,10 +167,15 @@ def packages(dossier: Dossier) -> list[Package]:
 def figures(dossier: Dossier) -> list[Figure]:
     """What evaluations gave, then what the run itself measured of this model, or of its only one."""
     return [
-        Figure(row["name"], row["value"], slice_(row["slice"]) or row["dataset"] or row.get("split"))
+        Figure(row["name"], row["value"], ": ".join(filter(None, _measured_on(row))) or None)
         for row in (*(dossier.story["evaluations"] or ()), *(dossier.story["metrics"] or ()))
         if row["value"] is not None and row.get("own", True)
     ]
+
+
+def _measured_on(row: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The data, and the part of it."""
+    return row["dataset"] or row.get("split"), slice_(row["slice"])
 
 
 def statement(dossier: Dossier, topic: str) -> str | None:

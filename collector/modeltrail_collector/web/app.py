@@ -149,7 +149,8 @@ def _refused(refusal: Refusal) -> Response:
     return response
 
 
-async def _no_such(_: Request, error: Exception) -> Response:
-    """No such path, or not by this method."""
+async def _no_such(request: Request, error: Exception) -> Response:
+    """No such path, or not by this method: what there is stands in the description."""
     assert isinstance(error, HTTPException)  # noqa: S101  registered for it
-    return _refused(Refusal(error.status_code, error.detail, headers=error.headers))
+    what = f"{error.detail}: {request.method} {request.url.path}; /openapi.json lists what there is"
+    return _refused(Refusal(error.status_code, what, headers=error.headers))

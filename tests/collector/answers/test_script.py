@@ -194,7 +194,7 @@ def test_no_name_of_a_stranger_is_run(recipe_of, sh):
         },
     )
     result, said = sh(recipe, REPRODUCE_ANYWAY="1")
-    assert "was made again" in result.stdout
+    assert "was made again: the same bytes" in result.stdout
     assert said is not None
     for text in (result.stdout, script(recipe)):
         assert "\u001b" not in text
@@ -301,7 +301,8 @@ def test_a_commit_that_was_never_pushed_is_fetched_from_where_it_was_made(recipe
     recipe["artifact"] = None
     result, _ = sh(recipe, expected=2)
     assert "set REPRODUCE_REPOSITORY" in result.stderr
-    sh(recipe, REPRODUCE_REPOSITORY=str(recipe_of.root))
+    result, _ = sh(recipe, REPRODUCE_REPOSITORY=str(recipe_of.root))
+    assert "m@1 was made again: whether it is the same is not recorded." in result.stdout
 
 
 @pytest.mark.timeout(900)  # venv and pip write thousands of files

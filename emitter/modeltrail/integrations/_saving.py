@@ -50,7 +50,7 @@ def record_saved(
     run = api.current_run()
     if not is_model:
         if run is not None:
-            learned.write_of(run.facts, fitted, run.output(place).identity)
+            run.facts.reads.write_of_all(run.output(place).identity, list(run.facts.inputs))
     elif run is not None:
         if (alone := learned.known_alone(fitted)) is not None:
             run.input(alone[0], role="train")

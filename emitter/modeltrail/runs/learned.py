@@ -76,16 +76,6 @@ def record_files(facts: Facts, dataset: object, role: str, of: object) -> None:
         facts.add_source(msgspec.structs.replace(source, fits=frozenset({fit} - {None})))
 
 
-def write_of(facts: Facts, fitted: object, target: Identity) -> None:
-    """What was fitted, and is no model, is written: made of what it learned from, where that is known."""
-    fit = facts.fits.of(fitted)
-    own = [used for used in list(facts.inputs.values()) if fit in used.fits]
-    if own:
-        facts.add_write(own, target)
-    else:
-        facts.reads.write_of_all(target, list(facts.inputs))
-
-
 def unlearned(facts: Facts, model: Model) -> set[Identity]:
     """The inputs that only other fits of the run learned from, or only after the model was saved."""
     own = set() if model.fit is None else model.fit.learned()

@@ -40,8 +40,8 @@ class Said:
         self._values: dict[int, float] = {}
 
     def add(self, values: Iterable[float]) -> None:
-        """Keep what was said, so that nothing else has its identity."""
-        self._values.update((id(value), value) for value in values)
+        """Keep what was said, so that nothing else has its identity; of a small int there is but one."""
+        self._values.update((id(value), value) for value in values if type(value) is float)
 
     def __contains__(self, value: object) -> bool:
         return id(value) in self._values

@@ -31,7 +31,7 @@ def asked(make, log_of):
             facets["modelTrail_environment"] |= {"imported": imported} if imported else {}
             if variables:
                 entries = [{"name": name, "value": value} for name, value in variables[number - 1].items()]
-                facets["environmentVariables"] = make.facet(
+                made[0]["run"]["facets"]["environmentVariables"] = make.facet(
                     "environmentVariables", environmentVariables=entries
                 )
             facets["modelTrail_training"] |= {"framework": "sklearn"}
@@ -67,6 +67,8 @@ def test_environment_variables_that_differ_are_told(asked) -> None:
         ("possible", "environment", "OMP_NUM_THREADS 1 → 4"),
         ("unlikely", "environment", "LANG C → not there, PYTHONPATH not there → /srv"),
     ] == told(answer)
+    acting, other = (one["evidence"][0]["sources"] for one in answer["causes"])
+    assert all(mine["offset"] < theirs["offset"] for mine, theirs in zip(acting, other, strict=True))
     assert {("variable", "LANG"), ("variable", "OMP_NUM_THREADS"), ("variable", "PYTHONPATH")} == {
         (row["kind"], row["name"]) for row in answer["changes"]["environment"]
     }

@@ -19,8 +19,10 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, minmax_scale
 from told import edges, facet, files, params, uses
+from xgboost import XGBClassifier
 
 import modeltrail
+from modeltrail.integrations import _sources
 
 
 @pytest.fixture
@@ -145,6 +147,45 @@ def test_rows_that_were_chosen_for_one_model_are_not_told_of_the_others(told, tr
     found = {Path(name).name: use.get("split") for name, use in uses(told()[-1]).items()}
     assert found.pop("a.csv") is None
     assert [0.0, 0.5, 0.75] == sorted(split["fraction"] if split else 0.0 for split in found.values())
+
+
+def test_of_a_model_that_is_known_in_part_any_file_may_be_a_source(told, train, tables):
+    """Trained on one file and stopped by data from nowhere: that may be of another file, and of no memory."""
+    table = pd.read_csv(tables / "a.csv")
+    nowhere = pd.DataFrame({"age": [0.0, 1.0], "income": [1.0, 0.0]})
+    with modeltrail.run("two"):
+        joblib.dump(train(LogisticRegression(), tables / "b.csv"), tables / "b.joblib")
+        model = XGBClassifier(n_estimators=2)
+        model.fit(table[["age", "income"]], table["bought"], eval_set=[(nowhere, [0, 1])], verbose=False)
+        joblib.dump(model, tables / "a.joblib")
+    found = edges(told()[-1])
+    assert {"b.csv", "train"} == found["b.joblib"]
+    assert {"a.csv", "b.csv", "train-2", "validation"} == found["a.joblib"]
+
+
+def test_files_of_data_that_is_one_too_many_to_tell_are_sources(told, train, tables, monkeypatch):
+    """The data in memory is left out, and the file that it came from is not."""
+    monkeypatch.setattr(_sources, "MAX_DATASETS", 3)
+    table, last = pd.read_csv(tables / "a.csv"), pd.read_csv(tables / "b.csv")
+    with modeltrail.run("many"):
+        kept = [train(Ridge(), table.assign(age=table["age"] + number)) for number in range(4)]
+        joblib.dump(train(Ridge(), last), tables / "last.joblib")
+    assert 4 == len(kept)
+    assert {"b.csv"} == edges(told()[-1])["last.joblib"]
+
+
+@pytest.mark.usefixtures("train")
+def test_rows_that_models_stop_by_are_not_those_that_they_are_trained_on(told, tables):
+    """Two models of one split, each stopped by its other part: the file has the split of the training."""
+    part, rest = train_test_split(pd.read_csv(tables / "a.csv"), test_size=0.25, random_state=3)
+    names = ["age", "income"]
+    with modeltrail.run("two"):
+        for depth in (1, 2):
+            model = XGBClassifier(n_estimators=2, max_depth=depth)
+            judged = [(rest[names], rest["bought"])]
+            model.fit(part[names], part["bought"], eval_set=judged, verbose=False)
+    used = uses(told()[-1])[str(tables / "a.csv")]
+    assert ("train", {"strategy": "random", "fraction": 0.75, "seed": 3}) == (used["role"], used["split"])
 
 
 def test_rows_that_were_chosen_once_for_several_models_are_told(told, train, tables):

@@ -452,6 +452,17 @@ def test_how_the_rows_of_a_written_file_were_chosen_is_a_step(autolog, told, fol
     assert {"people.csv", "orders.csv"} == edges(event)["test.csv"]
 
 
+def test_a_split_that_is_declared_is_told_once(autolog, told, folder):
+    """Who tells the step that made a file has that step, and no second one beside it."""
+    autolog()
+    with modeltrail.run("prepare") as run:
+        for part in train_test_split(pd.read_csv("people.csv"), test_size=0.25, random_state=3):
+            part.to_csv("train.csv" if len(part) > 10 else "test.csv")
+        run.transform("halve", inputs="people.csv", outputs="train.csv")
+    steps = facet(told()[0], "featureTransformations")["steps"]
+    assert ["halve", "split-test.csv"] == [step["id"] for step in steps]
+
+
 DRAWN = {
     "a share": (lambda d: d.sample(frac=0.5, random_state=7), {"fraction": 0.5, "seed": 7}),
     "some": (lambda d: d.sample(10), {"fraction": 0.25}),

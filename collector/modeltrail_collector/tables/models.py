@@ -214,7 +214,12 @@ def models_query(connection: duckdb.DuckDBPyConnection, facets: str = _OF_MODELS
     connection.execute(f"CREATE OR REPLACE TEMP TABLE model_facet AS {facets}")
     connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS
         SELECT run_id, first_event_at, last_event_at, first_ingested_at, last_ingested_at FROM runs_all""")
-    return sql_of("models")
+    return f"{with_aliases(sql_of('models'))} ORDER BY namespace, name, created_at, version"
+
+
+def with_aliases(models: str) -> str:
+    """The query of rows of `models`, of each name all that there are or were, with the aliases they have."""
+    return f"WITH told AS ({models}), {sql_of('aliases')}"
 
 
 def fill_changes(connection: duckdb.DuckDBPyConnection, models: str, *, facets: str) -> None:

@@ -28,6 +28,7 @@ from modeltrail_collector.tables.models import (
     insert,
     models_query,
     speaking,
+    with_aliases,
 )
 from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, TABLES
 from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
@@ -38,6 +39,10 @@ READS: Final = ("flat", "runs", "mentions", "models")
 """The tables that say what was under way at a moment, and of which models something was said then."""
 
 _MIXED: Final = "past.unsettled"
+
+_OTHERWISE_CALLED: Final = "given_aliases IS NULL OR ends_with(version, concat('+', digest[:12]))"
+"""True of a row of `models` that may have been called otherwise before: other bytes have its version by now.
+And of one that an older modeltrail wrote, which does not say what aliases the version was given."""
 
 _AT_ONCE: Final = 25_000
 """So many versions are derived in one go: what was said of them is held in memory, some 5 kB of each."""
@@ -148,9 +153,9 @@ class Past:
                 return f"FROM ({rows}) WHERE {self._moment.settled} UNION ALL FROM past.mentions"
             case "models":
                 self._derive_models(near, models)
-                return f"""FROM ({self._open(name).query(near)}) WHERE {self._moment.settled}
-                    AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)
-                    UNION ALL FROM past.models"""  # noqa: S608  names and times of ours
+                settled = f"""FROM ({self._open(name).query(near)}) WHERE {self._moment.settled}
+                    AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)"""  # noqa: S608  ours
+                return f"FROM ({with_aliases(settled)}) UNION ALL FROM past.models"
             case "changes":
                 self._derive_changes(models)
                 return "FROM past.changes"
@@ -229,7 +234,7 @@ class Past:
             WITH models_now AS (FROM ({models})),
             found AS (
                 SELECT namespace, name FROM models_now
-                WHERE {self._moment.begun} AND NOT {self._moment.settled}
+                WHERE {self._moment.begun} AND (NOT {self._moment.settled} OR {_OTHERWISE_CALLED})
                 UNION SELECT namespace, name FROM past.run_datasets WHERE kind = 'model'
                 UNION FROM alike
             )

@@ -117,3 +117,40 @@ def test_the_past_of_many_worlds(tmp_path, make) -> None:
     """The same in many more random worlds."""
     for seed in range(SEED + FEW, SEED + FEW + MANY):
         the_past_is_what_was_known(seed, tmp_path, make)
+
+
+def registered(make, number, at, *, content):
+    """A run of its own that registers this version of copies/a, with the alias champion."""
+    said = make.facet("r", name="copies/a", version=str(number), action="register", aliases=["champion"])
+    version = make.dataset(
+        "copies/a",
+        namespace="modeltrail://registry",
+        modelTrail_registration=said,
+        outputFacets__modelTrail_modelArtifact=make.facet("a", digest=f"sha256:{make.digest(content)}"),
+    )
+    return make.run_event("COMPLETE", at, make.uuid7(at, 700), "register", outputs=[version])
+
+
+def test_an_alias_that_is_another_versions_now_is_no_reason_to_derive_the_model_anew(make, tmp_path) -> None:
+    """Who had an alias at a moment is told from the rows of now, however often it was given since."""
+    at = [make.base + timedelta(days=number) for number in range(3)]
+    events = [registered(make, number, day, content=f"model {number}") for number, day in enumerate(at)]
+    log = log_of({OLD: make.entries(events, OLD)}, tmp_path / "log")
+    with Database(log, Moment(at[1] + timedelta(hours=1))) as past:
+        held = dict(past.table("models").select("version, aliases").fetchall())
+        derived = past.rows("SELECT name FROM past.touched")
+    assert {"0": [], "1": ["champion"]} == held
+    assert [] == derived
+
+
+def test_a_version_that_is_other_bytes_now_was_called_so_before(make, tmp_path) -> None:
+    """What lost its version to other bytes has it at a moment before, with its alias."""
+    at = [make.base + timedelta(days=number) for number in range(2)]
+    events = [registered(make, 1, day, content=f"model {number}") for number, day in enumerate(at)]
+    log = log_of({OLD: make.entries(events, OLD)}, tmp_path / "log")
+    with Database(log, Moment(at[0])) as past, Database(log) as now:
+        before, after = (
+            sorted(db.table("models").select("version, aliases").fetchall()) for db in (past, now)
+        )
+    assert [("1", ["champion"])] == before
+    assert [("1", ["champion"]), (f"1+{make.digest('model 0')[:12]}", [])] == after

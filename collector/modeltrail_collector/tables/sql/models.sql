@@ -2,8 +2,8 @@
 -- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
 -- version; else under any name. A registration in another run only adds the name. An alias belongs to the version
 -- that it was given to last. A version that was said of several bytes is that of the last; the others are one of
--- their own: it, `+` and the first 12 digits of their digest. The last four columns say between which events the
--- runs that speak of it lie, or of another version that took its alias. Of a run that trained several models the
+-- their own: it, `+` and the first 12 digits of their digest. The four columns of times say between which events
+-- the runs that speak of it lie; who has an alias by now, `aliases.sql` says. Of a run that trained several models the
 -- facet `modelTrail_training` tells of the last one; what it says of another one by its `modelId`, and what that
 -- says of itself, counts for that.
 WITH named AS (FROM model_output SEMI JOIN touched USING (namespace, name)),
@@ -100,9 +100,10 @@ told AS (
         max(model_framework) AS framework, max(model_task) AS task,
         max(registered_name) AS registered_name,
         arg_min(versioned.run_id, place) FILTER (is_registered) AS registered_run_id,
-        arg_max(given, place) AS aliases,
-        max(place) FILTER (given IS NOT NULL) AS aliased,
-        arg_max(put_into, place) FILTER (is_registered) AS stage,
+        coalesce(from_json(arg_max(given, place), '["VARCHAR"]'), []) AS given_aliases,
+        arg_max(happened_at, place) FILTER (given IS NOT NULL) AS given_at,
+        arg_max(versioned.run_id, place) FILTER (given IS NOT NULL) AS given_by,
+        nullif(arg_max(put_into, place) FILTER (is_registered), '') AS stage,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
         greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
         least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,
@@ -110,33 +111,17 @@ told AS (
     FROM versioned
     LEFT JOIN maker USING (digest)
     GROUP BY namespace, name, model_version
-),
-given AS (
-    SELECT namespace, name, said_version AS version, aliased, unnest(from_json(aliases, '["VARCHAR"]')) AS alias,
-        max(last_event_at) OVER of_name AS event_at, max(last_ingested_at) OVER of_name AS ingested_at
-    FROM told
-    WINDOW of_name AS (PARTITION BY namespace, name)
-),
-held AS (
-    SELECT namespace, name, version, coalesce(list(alias ORDER BY alias) FILTER (is_held), []) AS aliases,
-        max(event_at) FILTER (NOT is_held) AS event_at, max(ingested_at) FILTER (NOT is_held) AS ingested_at
-    FROM (SELECT *, aliased = max(aliased) OVER (PARTITION BY namespace, name, alias) AS is_held FROM given)
-    GROUP BY namespace, name, version
 )
 SELECT
-    told.* EXCLUDE (said_version, training, artifact, aliased, stage) REPLACE (
+    told.* EXCLUDE (said_version, training, artifact) REPLACE (
         coalesce(training ->> '$.framework', framework) AS framework,
-        coalesce(training ->> '$.task', task) AS task,
-        CASE WHEN stage <> '' THEN list_append(coalesce(held.aliases, []), stage) ELSE held.aliases END AS aliases,
-        greatest(last_event_at, held.event_at) AS last_event_at,
-        greatest(last_ingested_at, held.ingested_at) AS last_ingested_at
+        coalesce(training ->> '$.task', task) AS task
     ),
     concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
     training ->> '$.algorithm' AS algorithm,
     training ->> '$.frameworkVersion' AS framework_version,
     artifact ->> '$.digestAlgorithm' AS digest_algorithm,
     artifact ->> '$.uri' AS uri,
-    try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes
+    try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes,
+    given_aliases AS aliases
 FROM told
-LEFT JOIN held USING (namespace, name, version)
-ORDER BY namespace, name, created_at, version

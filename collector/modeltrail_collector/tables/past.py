@@ -114,20 +114,22 @@ class Past:
         }
         mixed = runs.query(None, set(runs.buckets) - self._settled - self._later)
         self._work.execute(f"""CREATE OR REPLACE TABLE {_MIXED} AS
-            SELECT run_id, bucket, {self._moment.begun} AS begun
+            SELECT run_id, bucket, first_event_at, {self._moment.begun} AS begun
             FROM ({mixed}) WHERE NOT {self._moment.settled}""")  # noqa: S608  times of ours
 
     def _reduce(self) -> None:
         """Derive the rows by run of what was under way, and of what has no run."""
         work, flat = self._work, self._open("flat")
-        under_way = work.execute(f"SELECT DISTINCT bucket FROM {_MIXED} WHERE begun").fetchall()  # noqa: S608
-        # What has no run lies in buckets of a hash, which runs may not have touched.
-        buckets = {bucket for (bucket,) in under_way} | {b for b in flat.buckets if b.startswith("x")}
-        rows = flat.query(None, buckets)
+        under_way = f"FROM {_MIXED} WHERE begun"
+        buckets = {bucket for (bucket,) in work.execute(f"SELECT DISTINCT bucket {under_way}").fetchall()}
+        # As a text the first time is one that the files are asked for before their rows are read.
+        ((first,),) = work.execute(f"""
+            SELECT min(coalesce(first_event_at, '-infinity'::TIMESTAMPTZ))::VARCHAR {under_way}""").fetchall()
         then = self._moment.before("happened_at", "ingested_at")
         work.execute(f"""CREATE OR REPLACE TEMP TABLE flat AS
-            FROM ({rows}) SEMI JOIN (FROM {_MIXED} WHERE begun) AS under_way USING (run_id) WHERE {then}
-            UNION ALL FROM ({rows}) WHERE run_id IS NULL AND {then}""")
+            FROM ({flat.query(None, buckets)}) SEMI JOIN ({under_way}) AS under_way USING (run_id)
+                WHERE {then} AND happened_at >= '{first or "infinity"}'::TIMESTAMPTZ
+            UNION ALL FROM ({flat.lacking("run_id")}) WHERE run_id IS NULL AND {then}""")
         for name, query in reduce.by_run_queries(work, (BY_RUN.keys() | BY_NAME.keys()) - {"events"}):
             self._keep(name, query)
         work.execute("DROP TABLE flat")

@@ -127,6 +127,11 @@ class Snapshot:
         query = self._reading(file.uri for file in files if buckets is None or file.bucket in chosen)
         return f"{query} WHERE {self.among(near)}" if files and near.is_literal else query
 
+    def lacking(self, column: str) -> str:
+        """The SELECT of all rows of the files that may have some without a value there."""
+        nulls = zip(self._uris, self._nulls(column), strict=True)
+        return self._reading(uri for uri, count in nulls if count != 0)
+
     def source(self, near: Near) -> str:
         """What a SELECT is FROM that reads the files in which something near may lie."""
         return scan.source([file.uri for file in self.files(near)], self.schema, same=self._same)

@@ -365,6 +365,16 @@ def test_registering_names_the_model(events, folder):
     assert {"models/churn": [str(folder / "train.csv")]} == edges(events[-1])
 
 
+def test_an_alias_that_a_version_was_given_before_stays(events):
+    """Two aliases that a run gives a version one after the other are both its; another version has none."""
+    with modeltrail.run("train") as run:
+        run.output_model("churn.joblib", of=saved())
+        for version, alias in ((1, "blue"), (2, "champion"), (2, "green"), (2, None), (2, "champion")):
+            run.register("churn", version=version, alias=alias)
+    (model,) = events[-1]["outputs"]
+    assert ["champion", "green"] == model["facets"]["modelTrail_registration"]["aliases"]
+
+
 def test_registering_without_a_version_takes_the_digest(events):
     """Without a version the model's short digest is its version."""
     with modeltrail.run("train") as run:

@@ -21,7 +21,8 @@ _STATES: Final = ("START", "RUNNING", "COMPLETE", "FAIL", "ABORT", "OTHER")
 def models(of: Log | Database, *, limit: int | None = None) -> list[Row]:
     """The model versions, newest first and at most so many: rows of table `models`.
 
-    A file that was also registered is shown once, under its registered name.
+    What its registry deleted is there and has `deleted_at`. A file that was also registered is shown once,
+    under its registered name.
     """
     with opened(of) as db:
         if limit is not None:

@@ -3,9 +3,11 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.tables.flatten import event_time
 
 _TOLD: Final = ("action", "aliases", "stage", "previous", "actor", "approval", "capture")
 _SOURCE: Final = ("topic", "topic_id", "partition", "offset")
@@ -13,6 +15,7 @@ _IDENTITY: Final = ("namespace", "name", "version")
 _WHO: Final = ("at", "actor", "run_id")
 _THERE: Final = (None, "register", "delete")
 """The actions that say whether the registry has a version; those that move an alias come late, or not."""
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _Version = tuple[str, str, str]
 
@@ -31,7 +34,8 @@ def histories(db: Database, models: list[Row]) -> list[list[Row]]:
         'run_id, namespace, name, "value", happened_at, topic, topic_id, "partition", "offset"',
         runs={run_id for run_id, *_ in digests},
         where="key = 'modelTrail_registration' AND scope = 'output' AND value IS NOT NULL",
-        then='ORDER BY happened_at, topic, topic_id, "partition", "offset"',
+        then="""ORDER BY coalesce(try_cast("value" ->> '$.at' AS TIMESTAMPTZ), happened_at),
+            happened_at, topic, topic_id, "partition", "offset" ASC""",
     )
     said: dict[_Version, list[tuple[Row, str | None]]] = defaultdict(list)
     for row in rows:
@@ -46,6 +50,34 @@ def deletion(history: Iterable[Row]) -> Row | None:
     """What of a history says that the registry has the version no more; None if it has it."""
     last = [one for one in history if one["action"] in _THERE][-1:]
     return last[0] if last and last[0]["action"] == "delete" else None
+
+
+def until_deleted(db: Database, model: Row) -> list[str]:
+    """The aliases that a version had when it was deleted, and no other had got by then."""
+    versions = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(model["namespace"], model["name"])],
+        where="(namespace, name) = ($namespace, $name)",
+        namespace=model["namespace"],
+        name=model["name"],
+    )
+    acts: list[tuple[Row, str]] = [
+        (one, version["version"])
+        for version, history in zip(versions, histories(db, versions), strict=True)
+        for one in history
+    ]
+    found: list[str] = []
+    held: dict[str, str] = {}
+    for one, version in sorted(acts, key=lambda act: event_time(act[0]["at"]) or _NEVER):
+        given = one["aliases"] if isinstance(one["aliases"], list) else None
+        if one["action"] == "delete":
+            given = []
+            found = sorted(alias for alias, of in held.items() if of == version == model["version"]) or found
+        if given is not None:
+            held = {alias: of for alias, of in held.items() if of != version}
+            held |= {str(alias): version for alias in given}
+    return found
 
 
 def fill_deleted(db: Database) -> None:

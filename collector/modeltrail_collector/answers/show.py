@@ -42,7 +42,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
     `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
     `registration` has `other_bytes`, the versions that were registered under the same one and are other
-    bytes; `history`, what was done to it in the registry; and `deleted`, what of that says that it is gone.
+    bytes; `history`, what was done to it in the registry; and `deleted`, what of that says that it is gone,
+    with, in `until_deleted`, the aliases that it then had.
     What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
@@ -321,11 +322,14 @@ def _registration(facts: _Facts) -> Row | None:
         version, digest = str(value.get("version")), facts.model["digest"] or ""
         said = facts.model["version"] in {version, f"{version}+{digest[:12]}"}
         if said and (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
-            given = facts.model["aliases"]  # since then, by runs of their own
             (history,) = registry.histories(facts.db, [facts.model])
             told = _fact(row, value, other_bytes=_other_bytes(facts, version))
             told |= {"history": history, "deleted": registry.deletion(history)}
-            return told | ({} if given is None else {"aliases": given})
+            if told["deleted"]:
+                told["until_deleted"] = registry.until_deleted(facts.db, facts.model)
+            # Since then, by itself or by runs of their own.
+            aliases = [] if facts.model["aliases"] is None and "aliases" in told else facts.model["aliases"]
+            return told | {"aliases": aliases, "stage": history[-1]["stage"]}
     return None
 
 

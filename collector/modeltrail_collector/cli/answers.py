@@ -22,6 +22,8 @@ def models(
 ) -> None:
     """Every model version, newest first.
 
+    One that its registry deleted is there, and says when; it has no alias any more.
+
     \b
     modeltrail models --limit 20
     modeltrail models --json
@@ -34,7 +36,8 @@ def models(
         if as_json:
             print_json(rows)
         else:
-            columns = ("model", "version", "algorithm", "created", "run", "digest", "aliases")
+            columns = ["model", "version", "algorithm", "created", "run", "digest", "aliases"]
+            columns += ["deleted"] if any(row["deleted_at"] for row in rows) else []
             print_rows(
                 [trail.model_row(row) for row in rows],
                 columns,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _HELP: Final = """A SELECT ends with a semicolon and may take several lines.
 .tables        what tables there are
 .columns NAME  the columns of one
-.quit          or Ctrl-D"""
+.quit          or Ctrl-D; quit, exit and help do without the dot"""
+_WORDS: Final = {"quit": ".quit", "exit": ".quit", ".exit": ".quit", ".quit": ".quit", "help": ".help"}
 _KEPT_LINES: Final = 1000
 
 
@@ -58,6 +59,7 @@ def _statement() -> str | None:
             lines = []
             continue
         text = "\n".join(lines).strip()
+        text = _WORDS.get(text.rstrip("; ").casefold(), text)
         if text == ".quit":
             return None
         if text.startswith(".") or text.endswith(";"):

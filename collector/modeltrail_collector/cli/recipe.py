@@ -104,7 +104,7 @@ def _fingerprint(found: dict[str, Any] | None) -> str:
     if found is None:
         return NOT_RECORDED
     scope = f" ({found['scope']})" if found["scope"] else ""
-    return f"{found['algorithm'] or 'digest'} {short(found['digest'])}{scope}"
+    return f"{found['algorithm'] or ''} {short(found['digest'])}{scope}".lstrip()
 
 
 def _code(answer: dict[str, Any]) -> list[Line]:

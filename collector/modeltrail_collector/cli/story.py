@@ -96,6 +96,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
         "task": model["task"] or "",
         "created": time(model["created_at"]),
         "aliases": ", ".join(model["aliases"] or ()),
+        "deleted": time(model["deleted_at"]),
     }
     return [(name, value, "") for name, value in said.items() if value]
 
@@ -305,12 +306,11 @@ def _place(artifact: dict[str, Any]) -> str:
 
 
 def _registration(registration: dict[str, Any]) -> list[Line]:
-    held = [] if registration["deleted"] else _list(registration.get("aliases"))
     said = {
         "registry": _words(_object(registration.get("registry")), "system", "uri"),
         "name": registration.get("name"),
         "version": registration.get("version"),
-        "aliases": ", ".join(map(str, held)),
+        "aliases": ", ".join(map(str, _list(registration["aliases"]))),
         "stage": registration.get("stage"),
         "by": registration.get("actor"),
         "registered again": ", ".join(f"with other bytes: {one}" for one in registration["other_bytes"]),

@@ -105,6 +105,7 @@ def model_row(row: dict[str, Any]) -> dict[str, object]:
         "run": short_run(row["run_id"]),
         "digest": short(row["digest"] or ""),
         "aliases": ", ".join(row["aliases"] or ()),
+        "deleted": time(row["deleted_at"]),
     }
 
 

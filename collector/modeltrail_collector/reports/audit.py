@@ -127,7 +127,8 @@ def proof(dossier: Dossier) -> Section:
             "Every segment of the log that holds a record of this trail was recomputed: the SHA-256 of its "
             "file, that of each record, and the hash chain from its start to its end. Each facet quoted here "
             "was compared with the sealed record that it comes from. That no other segment is missing, and "
-            "that the log was not cut short, `modeltrail verify --head` shows, with a head kept elsewhere."
+            "that the log was not cut short, the command modeltrail verify --head shows, with a head kept "
+            "elsewhere."
         ),
         status=(OBSERVED,),
         facts=tuple(told),

@@ -59,7 +59,7 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="location", value=row["uri"], form="code"),
         Fact(name="made at", value=row["created_at"], form="time"),
         Fact(name="made by run", value=run, form="code"),
-        Fact(name="aliases", value=_aliases(row["aliases"], gone)),
+        Fact(name="aliases", value=_aliases(row["aliases"], gone and registration_["until_deleted"])),
         *_deleted(dossier, gone),
     ]
 
@@ -73,9 +73,9 @@ def _deleted(dossier: Dossier, gone: Value | None) -> list[Fact]:
     ]
 
 
-def _aliases(held: list[str] | None, gone: Value | None) -> object:
-    if gone and held:
-        return f"{', '.join(held)}, until it was deleted"
+def _aliases(held: list[str] | None, until: list[str] | None) -> object:
+    if until:
+        return f"{', '.join(until)}, until it was deleted"
     return "none any more" if held == [] else held
 
 

@@ -206,7 +206,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         namespace=row["namespace"],
         kind=row["kind"] or "dataset",
         role=role,
-        version=row["version"] if row["version"] != row["fingerprint"] else None,
+        version=row["version"],
         digest=row["fingerprint"],
         rows=row["rows"],
         capture=row.get("capture"),
@@ -290,7 +290,7 @@ def _series(db: Database, story: Row) -> list[Row]:
 
 def _versions(db: Database, model: Row) -> list[Row]:
     return db.rows(
-        """SELECT version, created_at, run_id, digest, aliases FROM near_models
+        """SELECT version, created_at, run_id, digest, aliases, deleted_at FROM near_models
         WHERE (namespace, name) = ($namespace, $name) ORDER BY created_at, version""",
         namespace=model["namespace"],
         name=model["name"],

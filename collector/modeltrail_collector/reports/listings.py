@@ -287,14 +287,16 @@ def changes(dossier: Dossier) -> Table:
 
 def versions(dossier: Dossier) -> Table:
     """All versions of this name that the log knows."""
+    is_any = any(row["deleted_at"] for row in dossier.versions)
     return Table(
         title="Versions",
         columns=(
             Column("version"), Column("made at", "time"), Column("digest", "code"), Column("run", "code"),
-            Column("aliases"),
+            Column("aliases"), *([Column("deleted at", "time")] if is_any else []),
         ),
         rows=tuple(
-            (row["version"], row["created_at"], row["digest"], row["run_id"], list(row["aliases"] or ()))
+            (row["version"], row["created_at"], row["digest"], row["run_id"], list(row["aliases"] or ()),
+             *([row["deleted_at"]] if is_any else []))
             for row in dossier.versions
         ),
     )  # fmt: skip

@@ -121,7 +121,7 @@ def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> 
             name=thing.name,
             uri=uri(thing.namespace, thing.name),
             role=thing.role,
-            version=thing.version,
+            version=thing.version if thing.version != thing.digest else None,
             rows=thing.rows,
             algorithm=algorithms.get((thing.namespace, thing.name)),
             digest=thing.digest,

@@ -28,8 +28,9 @@ ROWS_VERSION: Final = 5
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
 had the fingerprint "". 2: figures did not say of which of the models of their run they are. 3: the file of
-what has another name, or lies behind a link, was no name of it. 4: model versions did not say which aliases
-they were given, and what took one from them counted as said of them.
+what has another name, or lies behind a link, was no name of it. 4: of what a run did to a version in its
+registry the last counted, that it was deleted was not told, and what took an alias from it counted as said of
+it.
 """
 
 FORGOTTEN: Final = "forgotten"

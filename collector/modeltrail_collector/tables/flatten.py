@@ -19,7 +19,9 @@ from modeltrail_collector.model import Entry, LogPartition
 from modeltrail_collector.tables.schema import ENTRIES, FLAT, REJECTED
 
 _EPOCH_YEARS: Final = range(2000, 2101)
-_ADDING: Final = frozenset({"modelTrail_metricSeries", "lineage"})
+_REGISTRATION: Final = "modelTrail_registration"
+_ADDING: Final = frozenset({"modelTrail_metricSeries", "lineage", _REGISTRATION})
+_ACTION: Final = ("version", "action", "at")
 _MADE: Final = ("bucket", "ingested_at", "event_time", "happened_at", "producer", "digest", "snapshot")
 
 Facets = dict[str, msgspec.Raw]
@@ -209,13 +211,23 @@ def _text(raw: msgspec.Raw) -> str | None:
 
 
 def _part(key: str, raw: msgspec.Raw) -> str:
-    """What tells apart facets that add up instead of replacing: a chunk's number, a statement's hash."""
+    """What tells apart facets that add up instead of replacing.
+
+    A chunk's number, the hash of a statement, that of what was done to a version in its registry and when.
+    """
     if key == "lineage":
-        return hashlib.sha256(raw).hexdigest()[:16]
+        return _hash(raw)
     try:
-        return str(msgspec.json.decode(raw)["seq"])
-    except (msgspec.DecodeError, TypeError, KeyError, IndexError):
+        said = msgspec.json.decode(raw)
+        if key == _REGISTRATION:
+            return _hash(msgspec.json.encode([said.get(name) for name in _ACTION]))
+        return str(said["seq"])
+    except (msgspec.DecodeError, TypeError, KeyError, IndexError, AttributeError):
         return ""
+
+
+def _hash(of: bytes | msgspec.Raw) -> str:
+    return hashlib.sha256(of).hexdigest()[:16]
 
 
 def _is_snapshot(event: _Event) -> bool:

@@ -163,9 +163,15 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     def register(
         self, name: str, version: str | None, aliases: Sequence[str], registry: str | None, capture: str
     ) -> None:
-        """Give it the name and version of a registry; without a version it is the short digest."""
+        """Give it the name and version of a registry; without a version it is the short digest.
+
+        An alias that it was given before in this run it keeps.
+        """
+        before, where = self.registration, (self.registry, self.name, self.version)
         self.name, self.registry = name, registry or self.registry
         self.version = version or self.known_version
+        if before is not None and where == (self.registry, self.name, self.version):
+            aliases = list(dict.fromkeys((*(before.aliases or ()), *aliases)))
         self.registration = ModelTrailRegistrationDatasetFacet(
             registry={"system": self.registry.partition(":")[0], "uri": self.registry},
             name=name,

@@ -336,3 +336,12 @@ def test_sql_opens_a_prompt(churn, tmp_path) -> None:
     assert "nowhere does not exist" in text
     assert re.search(r"answer\s+42", text), text
     assert "SELECT 6 * 7 AS answer;" in (tmp_path / "modeltrail" / "sql").read_text()
+
+
+@pytest.mark.parametrize("leave", ["exit", "QUIT;", "quit", ".exit"])
+def test_the_prompt_is_left_as_other_prompts_are(churn, tmp_path, leave) -> None:
+    """`help` helps, and `quit` and `exit` leave, with and without a dot or a semicolon."""
+    typed = f"help\n{leave}\nSELECT 6 * 7 AS never;\n"
+    text = on_a_terminal(["sql", "--log", churn.uri], 200, typed, XDG_STATE_HOME=str(tmp_path))
+    assert "A SELECT ends with a semicolon" in text
+    assert not re.search(r"never\s+42", text), text

@@ -23,6 +23,25 @@ def test_models_newest_first(churn) -> None:
         assert rows[:most] == answers.models(churn, limit=most)
 
 
+def test_a_version_that_its_registry_deleted_is_said_to_be(make, log_of) -> None:
+    """It is there with the time, and has no alias: by that nothing is found, until a version is given it."""
+    at = make.base + timedelta(days=5)
+    gone = [
+        make.in_registry(3, at, "alias_set", aliases=["champion"]),
+        make.in_registry(3, at + timedelta(hours=1), "delete", actor="bob"),
+    ]
+    log = log_of([*make.story(), *gone])
+    deleted = {row["version"]: (row["deleted_at"], row["aliases"] or []) for row in answers.models(log)}
+    assert {"3": ("2026-03-07T10:00:00.000000Z", []), "2": (None, []), "1": (None, [])} == deleted
+    with pytest.raises(NotFound, match="no version 'champion'"):
+        answers.show(log, "churn@champion")
+    shown = CliRunner().invoke(commands.models, ["--log", log.uri], catch_exceptions=False).stdout
+    table = [line.split("\t") for line in shown.splitlines()]
+    assert ["deleted", "2026-03-07 10:00:00", "", ""] == [line[-1] for line in table]
+    given = make.in_registry(2, at + timedelta(hours=2), "alias_set", aliases=["champion"])
+    assert "2" == answers.show(log_of([*make.story(), *gone, given]), "churn@champion")["model"]["version"]
+
+
 def test_an_unregistered_model_is_a_model(make, log_of) -> None:
     """A model that nobody registered has its file's name, and its short digest as version."""
     events = make.train(1, make.base, features="f", strength=1.0)

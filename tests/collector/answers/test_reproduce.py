@@ -158,6 +158,14 @@ def test_what_a_model_says_of_itself_is_told_without_a_facet_of_its_training(mak
     assert re.search(r"framework +catboost\n", capsys.readouterr().out)
 
 
+def test_a_fingerprint_of_an_unknown_kind_is_told_by_its_value(make, recipe_of, capsys) -> None:
+    """Where nobody said how it was made there is no word before it."""
+    digest = make.digest("raw")
+    told = recipe_of({}, [make.dataset("/w/raw.csv", version=make.facet("v", datasetVersion=digest))])
+    print_recipe(told, ["data"])
+    assert f"fingerprint {digest[:12]}" in capsys.readouterr().out
+
+
 def test_nothing_at_all_is_still_an_answer(recipe_of) -> None:
     """Of a model whose run said nothing every part is not recorded."""
     told = recipe_of({})

@@ -184,3 +184,40 @@ def test_a_version_that_is_registered_again_is_there(make, log_of) -> None:
     same = make.train(1, make.base + 2 * day, features="a", strength=1.0)
     log = log_of([*first, make.in_registry(1, make.base + day, "delete"), *same])
     assert answers.show(log, "churn@1")["registration"]["deleted"] is None
+
+
+def test_all_that_a_run_did_to_a_version_in_its_registry_is_told(make, log_of) -> None:
+    """Each action of one run is in the history, once however often it was told, and the last ones hold."""
+    at, hour = make.base + timedelta(days=5), timedelta(hours=1)
+    steps = [
+        ("START", "register", {}),
+        ("RUNNING", "alias_set", {"aliases": ["blue"]}),
+        ("RUNNING", "alias_set", {"aliases": ["blue", "green"]}),
+        ("COMPLETE", "stage_change", {"aliases": ["blue", "green"], "stage": "Production"}),
+    ]
+    done = []
+    for number, (kind, action, known) in enumerate(steps):
+        event = make.in_registry(3, at + number * hour, action, **known)
+        event["run"]["runId"] = make.uuid7(at, 900)
+        done.append(event | {"eventType": kind})
+    again = done[1] | {"eventTime": done[2]["eventTime"]}
+    log = log_of([*make.story(), *done, again])
+    told = answers.show(log, "churn@3")["registration"]
+    assert [(action, known.get("aliases")) for _, action, known in steps] == [
+        (one["action"], one["aliases"]) for one in told["history"][1:]
+    ]
+    assert (["blue", "green", "Production"], "Production") == (told["aliases"], told["stage"])
+    assert ["candidate"] not in [row["aliases"] for row in answers.models(log)]
+
+
+def test_the_aliases_of_a_deleted_version_are_those_that_it_had_then(make, log_of) -> None:
+    """What another version was given before is none of them; what is given later was one."""
+    at, hour = make.base + timedelta(days=5), timedelta(hours=1)
+    done = [
+        make.in_registry(2, at, "alias_set", aliases=["blue", "green"]),
+        make.in_registry(3, at + hour, "alias_set", aliases=["blue"]),
+        make.in_registry(2, at + 2 * hour, "delete", aliases=[]),
+        make.in_registry(3, at + 3 * hour, "alias_set", aliases=["green"]),
+    ]
+    told = answers.show(log_of([*make.story(), *done]), "churn@2")["registration"]
+    assert (["green"], []) == (told["until_deleted"], told["aliases"])

@@ -166,6 +166,38 @@ def test_column_lineage_says_what_a_column_is_made_of(make, log_of) -> None:
         assert is_shown != ("train.csv: total PSI" in told(step))
 
 
+def joined(make, number: int, *, visits: float = 0, note: float = 0):
+    """A training on train.csv: total is made of visits of the feed, age is its own, note another file's."""
+    other = "/raw/other.csv"
+    made = prepared(make, number, {}, spend=visits)
+    fields = {"total": ("/raw/feed.csv", "visits"), "age": ("/raw/feed.csv", "age"), "note": (other, "age")}
+    lineage = {
+        column: {"inputFields": [{"namespace": "file", "name": name, "field": field}]}
+        for column, (name, field) in fields.items()
+    }
+    for event in made[:2]:
+        event["inputs"] = [
+            read(make, "/raw/feed.csv", role="other", visits=visits, age=0),
+            read(make, other, role="other", age=note),
+        ]
+        event["outputs"][0]["facets"]["columnLineage"]["fields"] = lineage
+    table = read(make, "/data/train.csv", learned="total age", total=visits, age=0, note=note)
+    for event in made[2:]:
+        event["inputs"][0] = table
+    return made
+
+
+def test_what_column_lineage_leads_into_no_feature_is_no_likely_cause(make, log_of) -> None:
+    """A column that is called as a feature is none of it; one that a feature is made of is one."""
+    (feed,) = asked(log_of, joined(make, 1), joined(make, 2, visits=9))
+    assert ("strong", "data", "/raw/feed.csv", ["visits"]) == (*short([feed])[0], feed["columns"])
+    assert "none of the features" not in told(feed, "against")
+    (other,) = asked(log_of, joined(make, 1), joined(make, 2, note=9))
+    assert ("unlikely", "data", "/raw/other.csv") == short([other])[0]
+    assert "no column of it went into train.csv, as its column lineage says" in told(other, "against")
+    assert "age moved, and is none of the features that are recorded" in told(other, "against")
+
+
 def test_a_column_that_a_preparation_moved_points_to_it(make, log_of) -> None:
     """Its input changed too, and has no such column: the run that was made differently did it."""
     later = prepared(make, 2, of_feed("spend"), age=9, commit="2")

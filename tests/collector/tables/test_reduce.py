@@ -170,6 +170,22 @@ def test_a_tombstone_deletes_a_facet(make, reduced) -> None:
     assert [["", "s"], [""], ["", "s"]] == keys
 
 
+def test_a_tombstone_deletes_all_parts_of_a_facet(make, reduced) -> None:
+    """Of what adds up nothing is left that was said before it."""
+    said = [
+        {"version": "1", "action": "register", "at": "1"},
+        {"version": "1", "action": "delete", "at": "2"},
+    ]
+    events = [
+        make.run_event("RUNNING", make.base + timedelta(n), "r", "j", outputs=[
+            make.dataset("m", modelTrail_registration=facet)])
+        for n, facet in enumerate([*said, {"_deleted": True, "_producer": "p"}, said[0]])
+    ]  # fmt: skip
+    parts = [[row["key"] for row in reduced(make.entries(events[:n]))["facets"]] for n in (2, 3, 4)]
+    key = "modelTrail_registration"
+    assert [["", key, key], [""], ["", key]] == parts
+
+
 def test_windows_are_not_merged(make, reduced) -> None:
     """Of a run whose events are windows (COMPLETE_SNAPSHOT) only the last one counts."""
     job = {"jobType": {"emissionPattern": {"eventContentMode": "COMPLETE_SNAPSHOT"}}}

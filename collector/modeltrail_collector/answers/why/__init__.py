@@ -7,10 +7,21 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import models_of
-from modeltrail_collector.answers.why import between, causes, chance, code, data, facts, figures, made
+from modeltrail_collector.answers.why import (
+    between,
+    causes,
+    chance,
+    code,
+    data,
+    facts,
+    figures,
+    made,
+    measuring,
+)
 from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.cause import Found, named
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.answers.why.measuring import Measured
 from modeltrail_collector.log import Log
 
 
@@ -31,8 +42,8 @@ def why(
     The answer: `before` and `after` (of rows of `models`); `chosen` (how the older one was chosen, and why);
     `figures` (see `figures.moved`); `causes` (ranked, each with `strength`, `evidence` and `against`; the
     rule is in `causes.py`); `changes` by section (data, transformations, training, params, arguments, code,
-    environment, upstream); `unchanged`, `not_recorded` and `notes` (sentences). Each piece of evidence has
-    `sources`, the log records that say it.
+    environment, upstream, evaluation); `unchanged`, `not_recorded` and `notes` (sentences). Each piece of
+    evidence has `sources`, the log records that say it.
 
     Raises:
         NotFound: There is no such version, or none to compare with.
@@ -42,16 +53,17 @@ def why(
         before, after, chosen = facts.read(db, first, second, against)
         steps = [] if chosen["how"] == "previous" else between.read(db, before, after)
     found = _compared(before, after, repository, steps)
-    ranked = causes.ranked(found)
+    measured = measuring.compare(found, repository)
+    ranked = causes.ranked(found, measured)
     return {
         "before": _version(before),
         "after": _version(after),
         "chosen": chosen,
         "figures": found.figures,
         "causes": ranked,
-        "changes": _changes(found),
-        "unchanged": _unchanged(found),
-        "not_recorded": _not_recorded(found),
+        "changes": _changes(found, measured),
+        "unchanged": _unchanged(found) + _measured_alike(measured),
+        "not_recorded": _not_recorded(found) + _measured_by(measured),
         "notes": _notes(found, ranked),
     }
 
@@ -59,7 +71,8 @@ def why(
 def causes_of(db: Database, namespace: str, name: str, before: str, after: str) -> list[Row]:
     """The ranked causes alone, of two versions of one name."""
     old, new = facts.stories(db, *(facts.version(db, namespace, name, one) for one in (before, after)))
-    return causes.ranked(_compared(old, new, None, []))
+    found = _compared(old, new, None, [])
+    return causes.ranked(found, measuring.compare(found, None))
 
 
 def _compared(before: Story, after: Story, repository: Path | None, steps: list[Step]) -> Found:
@@ -81,7 +94,7 @@ def _version(story: Story) -> Row:
     return {"label": story.label} | known | {"run_id": story.run_id}
 
 
-def _changes(found: Found) -> dict[str, Any]:
+def _changes(found: Found, measured: list[Measured]) -> dict[str, Any]:
     upstream = [
         row | {"differences": [msgspec.structs.asdict(change) for change in row["differences"]]}
         for row in found.upstream
@@ -95,6 +108,7 @@ def _changes(found: Found) -> dict[str, Any]:
         "code": found.code,
         "environment": found.made.environment(),
         "upstream": upstream,
+        "evaluation": [runs.told() for runs in measured],
     }
 
 
@@ -180,6 +194,23 @@ def _code_not_recorded(found: Found) -> list[str]:
         entry = change["after"]["entry_point"]
         said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
     return said
+
+
+def _measured_alike(measured: list[Measured]) -> list[str]:
+    return [
+        f"evaluation of {named(runs.names)}: {_same_code(runs.code['before'], runs.code['after'])}"
+        for runs in measured
+        if runs.code["change"] == "same"
+    ]
+
+
+def _measured_by(measured: list[Measured]) -> list[str]:
+    return [
+        f"code that measured {named(runs.names)} of {story.label}"
+        for runs in measured
+        for story, side in ((runs.found.before, "before"), (runs.found.after, "after"))
+        if runs.code[side] is None
+    ]
 
 
 def _side(found: Found, story: Story) -> tuple[str]:

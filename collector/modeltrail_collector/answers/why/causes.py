@@ -19,6 +19,9 @@ unlikely           the data differs and no column moved; other packages, the mac
                    something else changed
 =================  ===================================================================================
 
+What differs between runs that only evaluated the versions (`measuring.py`) is as strong as it is of the
+making run, where a figure moved that they measured.
+
 Then, in this order: code and arguments, or without these the library, go up one step where what was fitted on
 changed inside of the run and no change of its files explains that (`origins.py`), and so does an upstream run
 of whose output the same is true.
@@ -34,7 +37,7 @@ that came where the figure that moved most made its largest move is told before 
 goes up one step where it alone came there.
 
 What changed in the data is told where it came in (`data.py`): the feed, not the features made from it, which
-are its evidence. Candidates are ordered by strength, then evaluation data, data, preparation,
+are its evidence. Candidates are ordered by strength, then evaluation data, evaluation, data, preparation,
 transformations, training, parameters, code, environment, then by how far they moved, then by name.
 """
 
@@ -46,17 +49,18 @@ from modeltrail_collector.answers.why.between import Step
 from modeltrail_collector.answers.why.cause import MUCH, POSSIBLE, STRONG, UNLIKELY, Cause, Found, named
 from modeltrail_collector.answers.why.data import Pair
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.answers.why.measuring import Measured
 from modeltrail_collector.answers.why.origins import Origins
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _KINDS: Final = (
-    "evaluation data", "data", "preparation", "transformations", "training", "parameters", "code",
-    "environment",
+    "evaluation data", "evaluation", "data", "preparation", "transformations", "training", "parameters",
+    "code", "environment",
 )  # fmt: skip
 
 
-def ranked(found: Found) -> list[Row]:
-    """The candidates as JSON, likeliest first."""
+def ranked(found: Found, measured: list[Measured]) -> list[Row]:
+    """The candidates as JSON, likeliest first; `measured` are the runs that only evaluated."""
     made = making.made(found)
     origins = Origins(found.data)
     explained = making.explain(found, made, origins)
@@ -64,6 +68,7 @@ def ranked(found: Found) -> list[Row]:
         *feeds.candidates(found, origins, explained=explained),
         *making.preparations(found, origins),
         *made,
+        *(cause for runs in measured for cause in runs.causes()),
     ]
     judged = _evaluated(found, causes)
     _mark_measuring(found, causes)

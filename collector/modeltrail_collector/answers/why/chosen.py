@@ -51,7 +51,7 @@ def candidates(found: Found) -> list[Cause]:
     return [
         *_training(found, training, parameters, foreign),
         *_uses(found),
-        *_parameters(found, parameters),
+        *choices(found, parameters),
         *arguments.candidates(found, _changed(found, [*rows, *training]), nothing_else=not rows),
     ]
 
@@ -161,7 +161,8 @@ def _way(before: str | None, after: str | None) -> str:
     return f"{shown(before, 'not recorded')} → {shown(after, 'not recorded')}"
 
 
-def _parameters(found: Found, rows: list[Row]) -> list[Cause]:
+def choices(found: Found, rows: list[Row]) -> list[Cause]:
+    """One for each parameter that differs."""
     causes = []
     where = said_by_both(found, "modelTrail_hyperparameters", "executionParameters")
     for row in rows:

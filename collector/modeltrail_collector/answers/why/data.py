@@ -31,7 +31,8 @@ class Read(msgspec.Struct, eq=False):
     """A dataset as the runs of a trail read it; `depth` 1 is what the model itself was made from.
 
     `algorithm` and `scope` are those of its fingerprint; `features` are the columns that its reader learned
-    from, with the label; `made_of` says of which columns each of its own was made, where that is recorded.
+    from, with the label; `made_of` says of which columns each of its own was made, where that is recorded,
+    and `by` which ones decided about its rows.
     `links` are its other names, as that of the file behind a symbolic link.
     `possible`: its readers read it, and nobody saw what for.
     """
@@ -52,6 +53,7 @@ class Read(msgspec.Struct, eq=False):
     schema: dict[str, str | None]
     features: frozenset[str]
     made_of: dict[str, list[Field]]
+    by: list[Field]
     links: list[str]
     possible: bool
     place: Place | None
@@ -201,6 +203,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         schema=_columns(schema),
         features=_features(use),
         made_of=_made_of(lineage),
+        by=_fields(lineage.value.get("dataset")) if lineage else [],
         links=led_to(node),
         possible=node["possible"],
         place=said.place if said else None,
@@ -231,14 +234,18 @@ def _features(use: Said | None) -> frozenset[str]:
 def _made_of(lineage: Said | None) -> dict[str, list[Field]]:
     told = lineage.value.get("fields") if lineage else None
     return {
-        column: [
-            (str(each.get("namespace")), str(each.get("name")), str(each.get("field")))
-            for each in as_list(field.get("inputFields"))
-            if isinstance(each, dict)
-        ]
+        column: _fields(field.get("inputFields"))
         for column, field in (told.items() if isinstance(told, dict) else ())
         if isinstance(field, dict)
     }
+
+
+def _fields(told: Any) -> list[Field]:
+    return [
+        (str(each.get("namespace")), str(each.get("name")), str(each.get("field")))
+        for each in as_list(told)
+        if isinstance(each, dict)
+    ]
 
 
 def _reader(read: Read) -> object:

@@ -56,6 +56,7 @@ class Story(msgspec.Struct, frozen=True):
         params: of the making run: rows of table `params`.
         figures: rows of table `metrics`, of the making run, as far as they are of this model, and of
             evaluations, the last of each; `runs` is in how many there is one, `state` how its run ended.
+        measured_with: the params of the runs that evaluated it, and of those that these are children of.
     """
 
     model: Row
@@ -66,6 +67,7 @@ class Story(msgspec.Struct, frozen=True):
     datasets: dict[str, list[Row]]
     params: list[Row]
     figures: list[Row]
+    measured_with: dict[str, list[Row]]
 
     @property
     def label(self) -> str:
@@ -75,6 +77,12 @@ class Story(msgspec.Struct, frozen=True):
     def find(self, key: str, run_id: str | None = None) -> Said | None:
         """The facet of this key of the making run, or of another one."""
         return self.index.get((run_id or self.run_id, key))
+
+    def measured_by(self, run_id: str) -> "Story":
+        """The same, told of a run that measured it and not of the one that made it."""
+        if run_id == self.run_id:
+            return self
+        return msgspec.structs.replace(self, run_id=run_id, params=self.measured_with.get(run_id, []))
 
     def facets(self, run_id: str) -> list[Facet]:
         """The facets of a run, as `tables.differences` takes them."""
@@ -198,7 +206,8 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     places = Places(db)
     trees = trails(db, models, places, possible=True)
     figures = _figures(db, models, judging(db, models))
-    wanted = {*makers, *(row["run_id"] for rows in figures for row in rows)}
+    judges = _judges(db, {row["run_id"] for rows in figures for row in rows})
+    wanted = {*makers, *judges}
     wanted |= {row["registered_run_id"] for row in models if row["registered_run_id"]}
     behind = [node["run"] for tree in trees for node in nodes(tree) if node["run"]]
     wanted |= {run["run_id"] for run in behind}
@@ -207,10 +216,10 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
         run.update(known[run["run_id"]])
     for figure in itertools.chain.from_iterable(figures):
         figure["state"] = known[figure["run_id"]]["state"] if figure["run_id"] in known else None
-    runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, makers)
+    runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, {*makers, *judges})
     index: dict[tuple[str | None, ...], Said] = {}
     old, new = (
-        _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows))
+        _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows, params))
         for model, run_id, tree, rows in zip(models, makers, trees, figures, strict=True)
     )
     return old, new
@@ -273,7 +282,13 @@ def _datasets(places: Places, runs: set[str]) -> dict[str, list[Row]]:
     return found
 
 
-def _params(db: Database, run_ids: list[str]) -> dict[str, list[Row]]:
+def _judges(db: Database, runs: set[str]) -> set[str]:
+    """Runs that measured figures, and those that they are children of: these may say with which code."""
+    rows = db.read("runs", "parent_run_id", runs=runs, where="parent_run_id IS NOT NULL")
+    return runs | {row["parent_run_id"] for row in rows}
+
+
+def _params(db: Database, run_ids: set[str]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
     columns = "run_id, name, value, type, origin, component, capture, model_id"
     for row in db.read("params", columns, runs=run_ids, then="ORDER BY component NULLS FIRST, name"):

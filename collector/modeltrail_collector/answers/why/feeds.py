@@ -144,6 +144,8 @@ def _feed(pair: Pair, symptoms: list[_Symptom], origins: Origins) -> Cause:
         cause.but(f"no column of {short(last[0].pair)} {what}{whose}", *places_of(last[0].pair))
     drifts = [one for one in pair.drifts if one.column not in unused]
     drifts += [drift for one in symptoms for drift in one.moved]
+    near = [one.pair for one in symptoms if one.pair.either.depth == 1]
+    _tell_foreign(cause, pair, near, origins)
     if pair.possible:
         cause.what += ", read by the run, use not seen"
         cause.strength = max(POSSIBLE, cause.strength)
@@ -161,10 +163,9 @@ def _tell_unknown(cause: Cause, symptoms: list[_Symptom]) -> None:
 
 def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str]:
     """The columns that the model did not learn from, nor from what is made of them, as far as is recorded."""
-    sides = [
-        side for one in (pair, *(each.pair for each in last)) for side in (one.before, one.after) if side
-    ]
-    learned = {name for side in sides if side.depth == 1 for name in side.features}
+    several = (pair, *(each.pair for each in last))
+    sides = [side for one in several for side in (one.before, one.after) if side]
+    learned = {name for one in several for name in origins.leading(pair, one, _features(one))}
     known = {one.column for one in pair.drifts}.union(*(side.schema for side in sides))
     behind = {
         name
@@ -172,7 +173,26 @@ def _unused(pair: Pair, last: list[_Symptom], origins: Origins) -> frozenset[str
         if each.unknown or any(origins.is_derived(each.pair, one.column) for one in each.moved)
         for name in origins.hidden(pair, each.pair)
     }
-    return frozenset(known - learned - behind) if learned else frozenset()
+    return frozenset(known - learned - behind) if any(map(_features, several)) else frozenset()
+
+
+def _features(pair: Pair) -> set[str]:
+    """The columns that the model itself learned from."""
+    sides = [side for side in (pair.before, pair.after) if side and side.depth == 1]
+    return {name for side in sides for name in side.features}
+
+
+def _tell_foreign(cause: Cause, pair: Pair, last: list[Pair], origins: Origins) -> None:
+    """Of a feed of which no column leads to any of what was fitted on, nor decided about its rows."""
+    told = [one for one in last if one is not pair]
+    columns = {id(one): _features(one) or one.either.names for one in told}
+    if not told or any(
+        not columns[id(one)] or _rows_moved(one) or origins.leading(pair, one, columns[id(one)])
+        for one in told
+    ):
+        return
+    cause.strength, cause.doubtful = UNLIKELY, True
+    cause.but(f"no column of it went into {short(told[0])}, as its column lineage says", *places_of(told[0]))
 
 
 def changed(pair: Pair, unused: frozenset[str] = frozenset()) -> str:

@@ -151,7 +151,7 @@ def made(found: Found) -> list[Cause]:
     return [
         *_transformations(found),
         *chosen.candidates(found),
-        *_code(found),
+        *of_code(found),
         *environment.candidates(found),
     ]
 
@@ -167,7 +167,8 @@ def _transformations(found: Found) -> list[Cause]:
     return [cause]
 
 
-def _code(found: Found) -> list[Cause]:
+def of_code(found: Found) -> list[Cause]:
+    """Code that differs, if the run that is told of had it."""
     change = found.code
     if change["change"] != "changed" or _is_told_upstream(found):
         return []

@@ -9,10 +9,11 @@ Where rows came or went these may be why, up to a bound: of an addition of one r
 function moves by a sixth at most.
 """
 
+from collections.abc import Iterable
 from itertools import combinations
 
 from modeltrail_collector.answers.why import data
-from modeltrail_collector.answers.why.data import Pair
+from modeltrail_collector.answers.why.data import Field, Pair
 from modeltrail_collector.answers.why.drift import Drift
 
 
@@ -51,6 +52,24 @@ class Origins:
         moved = self._moved[id(pair)] - self._names[id(target)]
         return moved - self._keys[id(target)]
 
+    def leading(self, pair: Pair, target: Pair, columns: Iterable[str]) -> set[str]:
+        """The columns of a feed that lead to these of what was made of it: as is recorded, else by name."""
+        found: set[str] = set()
+        seen: set[tuple[int, str]] = set()
+        waiting = [(target, column) for column in columns]
+        while waiting:
+            one, name = waiting.pop()
+            if (id(one), name) in seen:
+                continue
+            seen.add((id(one), name))
+            if one is pair:
+                found.add(name)
+            for side in (side for side in (one.before, one.after) if side):
+                told = self._called(one, side.made_of.get(name, ()))
+                waiting += told or [(near, name) for near in self._near[id(one)]]
+                waiting += self._called(one, side.by)
+        return found
+
     def came_in(self, pair: Pair, column: str) -> bool:
         """Whether a column moved before it came into the run that made the data."""
         return any(name in self._moved[id(one)] for one, name in self._fields(pair, column) if one.differs)
@@ -81,14 +100,19 @@ class Origins:
 
     def _fields(self, pair: Pair, column: str) -> list[tuple[Pair, str]]:
         """The columns that a column is known to be made of; [] of a derived one."""
-        near = self._near[id(pair)]
-        told = [
+        told = self._called(pair, pair.either.made_of.get(column, ()))
+        return told or [(one, column) for one in self._near[id(pair)] if column in self._names[id(one)]]
+
+    def _called(self, pair: Pair, fields: Iterable[Field]) -> list[tuple[Pair, str]]:
+        """Those of these columns that are of what data was made from."""
+        return [
             (one, field)
-            for namespace, name, field in pair.either.made_of.get(column, ())
-            for one in near
-            if (one.either.namespace, one.either.name) == (namespace, name)
+            for namespace, name, field in fields
+            for one in self._near[id(pair)]
+            if any(
+                (side.namespace, side.name) == (namespace, name) for side in (one.before, one.after) if side
+            )
         ]
-        return told or [(one, column) for one in near if column in self._names[id(one)]]
 
     def _joined_by(self, pair: Pair) -> set[str]:
         """The columns that several have which it was made from, and neither of which has all of the other."""

@@ -1,9 +1,7 @@
 -- The rows of `told`, rows of `models`, with the aliases that each version has: an alias belongs to the version that
--- it was given to last. What a version was given counts for it whichever bytes it had then.
+-- it was given to last.
 given AS (
-    SELECT namespace, name, {'at': given_at, 'by': given_by} AS given, unnest(given_aliases) AS alias,
-        CASE WHEN ends_with(version, concat('+', digest[:12])) THEN left(version, -1 - length(digest[:12]))
-            ELSE version END AS version
+    SELECT namespace, name, version, {'at': given_at, 'told_at': given_told_at} AS given, unnest(given_aliases) AS alias
     FROM told
 ),
 last AS (SELECT namespace, name, alias, max(given) AS given FROM given GROUP BY ALL),

@@ -1,12 +1,23 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
--- version; else under any name. A registration in another run only adds the name. An alias belongs to the version
--- that it was given to last. A version that was said of several bytes is that of the last; the others are one of
--- their own: it, `+` and the first 12 digits of their digest. The four columns of times say between which events
--- the runs that speak of it lie; who has an alias by now, `aliases.sql` says. Of a run that trained several models the
--- facet `modelTrail_training` tells of the last one; what it says of another one by its `modelId`, and what that
--- says of itself, counts for that.
-WITH named AS (FROM model_output SEMI JOIN touched USING (namespace, name)),
+-- version; else under any name. A registration in another run only adds the name. What a registry deleted was
+-- given no alias, and says when that was; which of those that were given it has by now, `aliases.sql` says. A version
+-- that was said of several bytes is that of the last; the others are one of their own: it, `+` and the first 12
+-- digits of their digest. Four columns say between which events the runs that speak of it lie. Of a run that trained
+-- several models the facet `modelTrail_training` tells of the last one; what it says of another one by its
+-- `modelId`, and what that says of itself, counts for that.
+WITH act AS (
+    -- What was done in registries, in its order; only `register` and `delete` say whether a version is there.
+    SELECT
+        run_id, namespace, name, value ->> '$.version' AS version,
+        CASE WHEN value ->> '$.action' = 'delete' THEN '[]' ELSE value -> '$.aliases' END AS given,
+        coalesce(value ->> '$.stage', '') AS put_into,
+        CASE coalesce(value ->> '$.action', 'register') WHEN 'register' THEN false WHEN 'delete' THEN true END AS is_gone,
+        coalesce(try_cast(value ->> '$.at' AS TIMESTAMPTZ), happened_at) AS done_at, happened_at,
+        row_number() OVER (ORDER BY done_at, happened_at, topic, topic_id, "partition", "offset") AS act
+    FROM model_facet WHERE key = 'modelTrail_registration'
+),
+named AS (FROM model_output SEMI JOIN touched USING (namespace, name)),
 put_out AS (
     FROM named UNION ALL
     (FROM model_output SEMI JOIN named USING (digest) ANTI JOIN touched USING (namespace, name))
@@ -19,8 +30,7 @@ sighting AS (
         CASE WHEN artifact.value IS NOT NULL THEN json_object(
             'digestAlgorithm', artifact.value ->> '$.digestAlgorithm', 'uri', artifact.value ->> '$.uri',
             'sizeBytes', artifact.value ->> '$.sizeBytes') END AS artifact,
-        registration.value IS NOT NULL AS is_registered,
-        registration.value -> '$.aliases' AS given, coalesce(registration.value ->> '$.stage', '') AS put_into,
+        registration.run_id IS NOT NULL AS is_registered,
         model.value ->> '$.framework' AS model_framework, model.value ->> '$.task' AS model_task,
         CASE
             WHEN training.value IS NULL THEN NULL
@@ -45,9 +55,8 @@ sighting AS (
     LEFT JOIN model_facet AS artifact
         ON artifact.run_id = d.run_id AND artifact.key = 'modelTrail_modelArtifact'
         AND artifact.namespace = d.namespace AND artifact.name = d.name
-    LEFT JOIN model_facet AS registration
-        ON registration.run_id = d.run_id AND registration.key = 'modelTrail_registration'
-        AND registration.namespace = d.namespace AND registration.name = d.name
+    LEFT JOIN (SELECT DISTINCT run_id, namespace, name FROM act) AS registration
+        ON registration.run_id = d.run_id AND registration.namespace = d.namespace AND registration.name = d.name
     LEFT JOIN model_facet AS model
         ON model.run_id = d.run_id AND model.key = 'modelTrail_model'
         AND model.namespace = d.namespace AND model.name = d.name
@@ -68,11 +77,37 @@ disputed AS (
     SELECT namespace, name, said_version, arg_max(digest, place) AS last_digest
     FROM own GROUP BY ALL HAVING count(DISTINCT digest) > 1
 ),
--- What is said of a version is said of one content, as far as it says which.
+-- What is said of a version is said of one content: of that which it says, else of the one told last before.
 versioned AS (
-    SELECT own.*, CASE WHEN digest <> last_digest THEN concat(said_version, '+', digest[:12]) ELSE said_version
+    SELECT * EXCLUDE (meant), CASE WHEN meant <> last_digest THEN concat(said_version, '+', meant[:12]) ELSE said_version
         END AS model_version
-    FROM own LEFT JOIN disputed USING (namespace, name, said_version)
+    FROM (
+        SELECT own.*, last_digest, CASE WHEN last_digest IS NOT NULL THEN coalesce(digest, (
+            SELECT arg_max(earlier.digest, earlier.place) FROM own AS earlier
+            WHERE (earlier.namespace, earlier.name, earlier.said_version) = (own.namespace, own.name, own.said_version)
+                AND earlier.place < own.place
+        )) END AS meant
+        FROM own LEFT JOIN disputed USING (namespace, name, said_version)
+    )
+),
+acted AS (
+    SELECT namespace, name, said_version, model_version AS version, act.* EXCLUDE (run_id, namespace, name, version)
+    FROM versioned JOIN act USING (run_id, namespace, name)
+    WHERE coalesce(act.version, said_version) = said_version
+),
+-- An alias is of a version, whatever bytes that is; it is certain bytes that were deleted.
+deleted AS (
+    SELECT namespace, name, version, arg_max(done_at, act) AS deleted_at
+    FROM acted WHERE is_gone IS NOT NULL
+    GROUP BY ALL HAVING arg_max(is_gone, act)
+),
+registered AS (
+    SELECT namespace, name, said_version AS version,
+        from_json(arg_max(given, act), '["VARCHAR"]') AS given_aliases,
+        arg_max(done_at, act) FILTER (given IS NOT NULL) AS given_at,
+        arg_max(happened_at, act) FILTER (given IS NOT NULL) AS given_told_at,
+        nullif(arg_max(put_into, act), '') AS stage
+    FROM acted GROUP BY ALL
 ),
 maker AS (
     SELECT digest, coalesce(arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place)) AS run_id,
@@ -85,7 +120,7 @@ maker AS (
 ),
 told AS (
     SELECT
-        namespace, name, model_version AS version, any_value(said_version) AS said_version,
+        namespace, name, model_version AS version,
         coalesce(
             arg_min(versioned.run_id, place) FILTER (is_made AND digest IS NOT NULL),
             any_value(maker.run_id), arg_min(versioned.run_id, place)
@@ -100,10 +135,6 @@ told AS (
         max(model_framework) AS framework, max(model_task) AS task,
         max(registered_name) AS registered_name,
         arg_min(versioned.run_id, place) FILTER (is_registered) AS registered_run_id,
-        coalesce(from_json(arg_max(given, place), '["VARCHAR"]'), []) AS given_aliases,
-        arg_max(happened_at, place) FILTER (given IS NOT NULL) AS given_at,
-        arg_max(versioned.run_id, place) FILTER (given IS NOT NULL) AS given_by,
-        nullif(arg_max(put_into, place) FILTER (is_registered), '') AS stage,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,
         greatest(max(versioned.last_event_at), max(maker.last_event_at)) AS last_event_at,
         least(min(versioned.first_ingested_at), min(maker.first_ingested_at)) AS first_ingested_at,
@@ -113,15 +144,19 @@ told AS (
     GROUP BY namespace, name, model_version
 )
 SELECT
-    told.* EXCLUDE (said_version, training, artifact) REPLACE (
+    told.* EXCLUDE (training, artifact) REPLACE (
         coalesce(training ->> '$.framework', framework) AS framework,
         coalesce(training ->> '$.task', task) AS task
     ),
+    registered.* EXCLUDE (namespace, name, version) REPLACE (coalesce(given_aliases, []) AS given_aliases),
+    given_aliases AS aliases,
+    deleted_at,
     concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
     training ->> '$.algorithm' AS algorithm,
     training ->> '$.frameworkVersion' AS framework_version,
     artifact ->> '$.digestAlgorithm' AS digest_algorithm,
     artifact ->> '$.uri' AS uri,
-    try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes,
-    given_aliases AS aliases
+    try_cast(artifact ->> '$.sizeBytes' AS BIGINT) AS size_bytes
 FROM told
+LEFT JOIN deleted USING (namespace, name, version)
+LEFT JOIN registered USING (namespace, name, version)

@@ -23,8 +23,8 @@ said AS (
             AS use_rows,
         max(CASE WHEN key IN ('inputStatistics', 'outputStatistics')
             THEN try_cast(value ->> '$.rowCount' AS BIGINT) END) AS counted_rows,
-        max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.name' END) AS registered_name,
-        max(CASE WHEN key = 'modelTrail_registration' THEN value ->> '$.version' END) AS registered_version,
+        arg_max(value ->> '$.name', (happened_at, value)) FILTER (key = 'modelTrail_registration') AS registered_name,
+        arg_max(value ->> '$.version', (happened_at, value)) FILTER (key = 'modelTrail_registration') AS registered_version,
         max(CASE WHEN key = 'modelTrail_model' AND scope = 'output' THEN value END) AS model,
         max(CASE WHEN key = 'symlinks' THEN value END) AS symlinks,
         -- Dagster's asset by the path or URI in its metadata: of others `dataSource` is what holds the dataset

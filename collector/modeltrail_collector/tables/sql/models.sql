@@ -103,11 +103,23 @@ deleted AS (
 ),
 registered AS (
     SELECT namespace, name, said_version AS version,
-        from_json(arg_max(given, act), '["VARCHAR"]') AS given_aliases,
-        arg_max(done_at, act) FILTER (given IS NOT NULL) AS given_at,
-        arg_max(happened_at, act) FILTER (given IS NOT NULL) AS given_told_at,
-        nullif(arg_max(put_into, act), '') AS stage
+        from_json(arg_max(given, act), '["VARCHAR"]') AS given_aliases, nullif(arg_max(put_into, act), '') AS stage
     FROM acted GROUP BY ALL
+),
+-- As texts such times have the order that they have.
+given AS (
+    SELECT namespace, name, version, list(concat(alias, chr(9), last_at) ORDER BY alias) AS given_at
+    FROM (
+        SELECT namespace, name, version, alias,
+            max(concat(done_at AT TIME ZONE 'UTC', ' ', happened_at AT TIME ZONE 'UTC')) AS last_at
+        FROM (
+            SELECT namespace, name, said_version AS version, done_at, happened_at,
+                unnest(from_json(given, '["VARCHAR"]')) AS alias
+            FROM acted
+        )
+        GROUP BY ALL
+    )
+    GROUP BY ALL
 ),
 maker AS (
     SELECT digest, coalesce(arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place)) AS run_id,
@@ -148,7 +160,7 @@ SELECT
         coalesce(training ->> '$.framework', framework) AS framework,
         coalesce(training ->> '$.task', task) AS task
     ),
-    registered.* EXCLUDE (namespace, name, version) REPLACE (coalesce(given_aliases, []) AS given_aliases),
+    stage, coalesce(given_aliases, []) AS given_aliases, given_at,
     given_aliases AS aliases,
     deleted_at,
     concat('m', sha256(concat(namespace, chr(9), name))[:2]) AS bucket,
@@ -160,3 +172,4 @@ SELECT
 FROM told
 LEFT JOIN deleted USING (namespace, name, version)
 LEFT JOIN registered USING (namespace, name, version)
+LEFT JOIN given USING (namespace, name, version)

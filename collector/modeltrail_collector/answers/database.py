@@ -214,7 +214,7 @@ class Database:
             if near is None or not near.places or (past is None and not table.files(near)):
                 return []
             source = f"({past.query(name, near, models)})" if past is not None else table.source(near)
-            if past is None and near.is_literal:
+            if near.is_literal:
                 is_near = table.among(near)
             else:
                 self.fill("near_value", ("value",), ((value,) for value in near.values))

@@ -10,8 +10,7 @@ So what has to be derived at a question is little: the runs that were under way.
 buckets that lie on one side as a whole, by the statistics of their files, are not looked into.
 """
 
-import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
@@ -154,10 +153,9 @@ class Past:
                 rows = self._open(name).query(near)
                 return f"FROM ({rows}) WHERE {self._moment.settled} UNION ALL FROM past.mentions"
             case "models":
-                self._derive_models(near, models)
-                settled = f"""FROM ({self._open(name).query(near)}) WHERE {self._moment.settled}
-                    AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)"""  # noqa: S608  ours
-                return f"FROM ({with_aliases(settled)}) UNION ALL FROM past.models"
+                if self._derive_models(near, models):
+                    return "FROM past.models"
+                return f"FROM ({with_aliases(self._said_before(near))}) UNION ALL FROM past.models"
             case "changes":
                 self._derive_changes(models)
                 return "FROM past.changes"
@@ -168,12 +166,14 @@ class Past:
 
     def _by_run(self, name: str, near: Near | None = None, buckets: Collection[str] | None = None) -> str:
         table = self._open(name)
+        over = {bucket for bucket in self._settled if not bucket.startswith("x")}
+        if near is not None and over.issuperset(bucket for bucket, _ in near.places):
+            return table.query(near)
         wanted = set(table.buckets) - self._later
         if buckets is not None:
             wanted &= set(buckets)
-        mixed = {bucket for bucket in wanted if bucket not in self._settled or bucket.startswith("x")}
-        return f"""FROM ({table.query(near, wanted - mixed)})
-            UNION ALL FROM ({table.query(near, mixed)}) ANTI JOIN {_MIXED} USING (run_id)
+        return f"""FROM ({table.query(near, wanted & over)})
+            UNION ALL FROM ({table.query(near, wanted - over)}) ANTI JOIN {_MIXED} USING (run_id)
                 WHERE run_id IS NOT NULL
             UNION ALL FROM past.{name}"""
 
@@ -187,37 +187,51 @@ class Past:
                 UNION ALL FROM past.deployments ANTI JOIN {runs} USING (run_id)"""
         return f"FROM ({said}) WHERE effective_at <= '{self._moment.event_time}'::TIMESTAMPTZ"
 
-    def _derive_models(self, near: Near | None, models: Collection[Name] | None) -> None:
+    def _derive_models(self, near: Near | None, models: Collection[Name] | None) -> bool:
         """Derive the rows of the models, of these or of all, of which something was said about that time.
 
-        They go to `past.models`, and their names to `past.touched`.
+        They go to `past.models`, with those of a few models of which nothing was, and their names to
+        `past.touched`. Whether all rows that are asked for are there now.
         """
+        few = models if models is not None and len(models) <= FEW else None
         done = self._looked_at
-        if done is None or (models is not None and done.issuperset(models)):
-            return
-        if models is None or len(models) > FEW:
+        if done is None:
+            return False
+        if models is not None and done.issuperset(models):
+            return few is not None
+        if few is not None:
+            done = done | set(few)
+            scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in few})
+            touched = self._touched(self._open("models").query(near), "name IN (FROM wanted)")
+        else:
             done = None
             touched = self._touched(self._open("models").query(), "true")
-        else:
-            done = done | set(models)
-            scan.fill(self._work, "wanted", ("name",), {(name,) for _, name in models})
-            touched = self._touched(self._open("models").query(near), "name IN (FROM wanted)")
         scan.fill(self._work, "touched", ("namespace", "name"), touched)
         attach_relevant(self._work, self._said, "run_datasets", "runs", "facets")
         query = models_query(self._work)
         for some in groups(touched, _AT_ONCE):
-            scan.fill(self._work, "touched", ("namespace", "name"), some)
-            with self._at_once():
-                insert(self._work, "models", "past.models", query)
-                self._work.execute("INSERT INTO past.touched FROM touched")
+            self._insert(some, query)
+        if few is not None:
+            settled = with_aliases(self._said_before(near))
+            self._insert(few, f"FROM ({settled}) SEMI JOIN touched USING (namespace, name)")
         self._looked_at = done
+        return few is not None
 
-    @contextlib.contextmanager
-    def _at_once(self) -> Iterator[None]:
-        """All of it or, where it ends in an error, nothing."""
+    def _said_before(self, near: Near | None) -> str:
+        """The query of the rows of `models` that are as they were then, but for their aliases."""
+        return f"""FROM ({self._open("models").query(near)}) WHERE {self._moment.settled}
+            AND (namespace, name) NOT IN (SELECT (namespace, name) FROM past.touched)"""  # noqa: S608  times of ours
+
+    def _insert(self, models: Collection[Name], query: str) -> None:
+        """Add the rows of a query, which reads `touched`, to `past.models`, and these names to its names.
+
+        All of it or, where it ends in an error, nothing.
+        """
+        scan.fill(self._work, "touched", ("namespace", "name"), models)
         self._work.begin()
         try:
-            yield
+            insert(self._work, "models", "past.models", query)
+            self._work.execute("INSERT INTO past.touched FROM touched")
         except BaseException:
             self._work.rollback()
             raise

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name
+from modeltrail_collector.answers.places import Key, Name, key_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.own import edges
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -140,23 +140,27 @@ def _is_equal(one: object, other: object) -> bool:
     return one == other
 
 
-def columns(said: Said, row: Row, read: Name, columns: frozenset[str] | None) -> frozenset[str] | None:
+def columns(
+    said: Said, row: Row, read: Name, columns: frozenset[str] | None, *, also: Collection[Name] = ()
+) -> frozenset[str] | None:
     """The columns of an output that came of these columns of an input; None where nobody says, or all.
 
-    Of a model those that it learned from.
+    Of a model those that it learned from. `also` are other names of the input.
     """
     if columns is None:
         return None
     output = (row["run_id"], row["namespace"], row["name"])
     if said.lineage.get(output, {}).get("fields"):
-        return _by_lineage(said, output, read, columns)
+        return _by_lineage(said, output, {read, *also}, columns)
     if row["kind"] != "model":
         return None
     known = columns & said.fitted.get(output, used(said.uses.get((row["run_id"], *read), {})))
     return known or (frozenset() if said.sole.get(row["run_id"]) == read else None)
 
 
-def _by_lineage(said: Said, output: Key, read: Name, columns: frozenset[str]) -> frozenset[str] | None:
+def _by_lineage(
+    said: Said, output: Key, read: Collection[Name], columns: frozenset[str]
+) -> frozenset[str] | None:
     """What `columnLineage` says. Of a column that it leaves out nobody says what it came of.
 
     Source of `dataset`: the facet's schema, "column level lineage that affects the whole dataset".
@@ -174,27 +178,31 @@ def _by_lineage(said: Said, output: Key, read: Name, columns: frozenset[str]) ->
     return came if came or is_whole else None
 
 
-def _comes_from(inputs: object, read: Name, columns: frozenset[str]) -> bool:
+def _comes_from(inputs: object, read: Collection[Name], columns: frozenset[str]) -> bool:
     return any(
-        (each.get("namespace"), each.get("name")) == read and each.get("field") in columns
+        (each.get("namespace"), each.get("name")) in read and each.get("field") in columns
         for each in (inputs if isinstance(inputs, list) else ())
         if isinstance(each, dict)
     )
 
 
 def check_column(db: Database, column: str, datasets: Collection[Name]) -> None:
-    """Raises NotFound where the columns of these datasets are known, and none of them is called so."""
+    """Raises NotFound where the columns of these datasets are known, and none of them is called so.
+
+    Under each of their names: that by which a run read one, which was written under another, too.
+    """
     reading = db.read(
         "mentions",
-        "run_id",
+        "key_namespace, key, run_id, namespace, name",
         keys={name for _, name in datasets},
-        where="how = 'name' AND role IN ('input', 'output')",
-        then="GROUP BY run_id ORDER BY max(last_event_at) DESC, run_id",
+        where="how IN ('name', 'identity') AND role IN ('input', 'output')",
+        then="GROUP BY ALL ORDER BY max(last_event_at) DESC, run_id",
     )
-    runs = [row["run_id"] for row in reading]
+    called = {key_of(row) for row in reading if (row["key_namespace"], row["key"]) in datasets}
+    runs = list(dict.fromkeys(row["run_id"] for row in reading))
     known: set[str] = set()
     for some in (runs[:_NEWEST], runs[_NEWEST:]):
-        known |= _known_columns(db, some, datasets)
+        known |= _known_columns(db, some, called)
         if known & {column, column.partition(".")[0]}:
             return
     if known:
@@ -202,13 +210,13 @@ def check_column(db: Database, column: str, datasets: Collection[Name]) -> None:
         raise NotFound(f"{names} has no column {column!r}. It has: {_shown(known)}.")
 
 
-def _known_columns(db: Database, runs: Collection[str], datasets: Collection[Name]) -> set[str]:
-    """The columns that these runs say one of the datasets to have."""
+def _known_columns(db: Database, runs: Collection[str], called: Collection[Key]) -> set[str]:
+    """The columns that these runs say of what they call so."""
     found = _facets(db, runs, "key IN ('schema', 'columnLineage') AND scope IN ('input', 'output')")
     known: set[str] = set()
     for (_, key), facets in found.items():
-        for (_, *name), facet in facets.items():
-            if tuple(name) in datasets:
+        for of, facet in facets.items():
+            if of in called:
                 known.update(column_names(facet) if key == "schema" else facet.get("fields") or ())
     return known
 

@@ -14,6 +14,7 @@ from modeltrail_collector.answers.places import (
     key_of,
     leading,
     models_of,
+    names_of,
     unused,
 )
 from modeltrail_collector.answers.readers import Thing, by_time, readers
@@ -118,7 +119,8 @@ def _start(
     if text is not None:
         name, version = _named(db, text)
     if version is None and fingerprint is None and name is not None:
-        return [Thing(name["namespace"], name["name"], columns=columns, any_version=True)]
+        asked = Thing(name["namespace"], name["name"], columns=columns, any_version=True)
+        return [asked, *_written_as(db, asked)]
     if name is None:  # of content alone nothing says where it lies
         db.attach("run_datasets")
         table = "run_datasets"
@@ -146,6 +148,29 @@ def _start(
     if not rows:
         raise NotFound(_unknown_content(db, name, text, version, fingerprint))
     return [Thing(**row, columns=columns) for row in rows]
+
+
+def _written_as(db: Database, asked: Thing) -> list[Thing]:
+    """What runs wrote under this name and say that it has others: it may be read by these."""
+    wrote = db.read(
+        "mentions",
+        "DISTINCT run_id",
+        keys=[asked.name],
+        where="how = 'name' AND role = 'output' AND (key_namespace, key) = ($namespace, $name)",
+        namespace=asked.namespace,
+        name=asked.name,
+    )
+    rows = db.read(
+        "run_datasets",
+        "run_id, namespace, name, version, fingerprint, identities",
+        runs=[row["run_id"] for row in wrote],
+        where="""role = 'output' AND (namespace, name) = ($namespace, $name)
+            AND kind IS DISTINCT FROM 'model' AND len(identities) > 0""",
+        then="ORDER BY run_id",
+        namespace=asked.namespace,
+        name=asked.name,
+    )
+    return [Thing(**row, columns=asked.columns) for row in rows]
 
 
 def _unknown_content(
@@ -229,7 +254,8 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]], places: Places) -> 
     made: list[tuple[Thing, Row]] = []
     for row in _made_of(db, columns.keys(), runs, places):
         read = (row["read_namespace"], row["read_name"])
-        came = carried.columns(said, row, read, columns[row["run_id"], *read])
+        also = names_of(row["read_identities"])
+        came = carried.columns(said, row, read, columns[row["run_id"], *read], also=also)
         row["possible"] = row["possible"] or (row["run_id"], *read) not in sure
         if came is None or came:
             made.append(_made(row, came))
@@ -240,6 +266,7 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], pl
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
     rows = places.of(runs)
     outputs = {key_of(row): row for row in rows if row["role"] == "output"}
+    inputs = {key_of(row): row for row in rows if row["role"] == "input"}
     copies: dict[tuple[str, str], list[Row]] = {}
     for row in outputs.values():
         if row["kind"] == "model" and row["fingerprint"] is not None:
@@ -264,6 +291,7 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], pl
         if row["kind"] == "model" and key not in versions and _content(row) in by_maker:
             continue  # a run around the one that made it tells of it too
         run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
+        names["read_identities"] = inputs[read]["identities"] if read in inputs else []
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["wrote_at"]
             told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}

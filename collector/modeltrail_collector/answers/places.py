@@ -111,6 +111,10 @@ def symlinks_of(row: Row) -> list[dict[str, str]]:
     return [{"namespace": namespace, "name": name} for namespace, name in names_of(row["identities"])]
 
 
+LED_TO: Final = "its path led to"
+"""The words that stand before such a file, in whatever tells of it."""
+
+
 def led_to(thing: Row) -> list[str]:
     """The files that the path of a file led to, as its reader says: it is, or lies behind, a symbolic link.
 
@@ -122,10 +126,20 @@ def led_to(thing: Row) -> list[str]:
 
 
 def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
-    """(input, output): what went into what, in these runs."""
+    """(input, output): what went into what, in these runs; an input by the name that it was read by.
+
+    A producer may say of what an output was made by another name of that.
+    """
+    rows = [*rows]
+    called: dict[Key, list[Key]] = {}
+    for row in (row for row in rows if row["role"] == "input"):
+        for name in names_of(row["identities"]):
+            called.setdefault((row["run_id"], *name), []).append(key_of(row))
+    called |= {key_of(row): [key_of(row)] for row in rows}
     for row in rows:
-        for source in names_of(row["made_of"]):
-            yield (row["run_id"], *source), key_of(row)
+        for name in names_of(row["made_of"]):
+            source = (row["run_id"], *name)
+            yield from ((one, key_of(row)) for one in called.get(source, [source]))
 
 
 def leading(rows: Sequence[Row]) -> Iterator[tuple[Key, Key]]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
-from modeltrail_collector.answers.places import led_to
+from modeltrail_collector.answers.places import LED_TO, led_to
 from modeltrail_schemas.printable import all_printable
 
 OF_SEVERAL: Final = "it made {} models: what is told is of this run, not of this model alone"
@@ -74,7 +74,7 @@ def _thing(node: dict[str, Any]) -> str:
 
 def links(thing: dict[str, Any]) -> list[str]:
     """Where the path of a file led to, in words."""
-    return [f"its path led to {label('file', name)}" for name in led_to(thing)]
+    return [f"{LED_TO} {label('file', name)}" for name in led_to(thing)]
 
 
 def _traffic(deployment: dict[str, Any]) -> str:

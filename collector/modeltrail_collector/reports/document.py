@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from modeltrail_collector.answers.places import LED_TO
+
 Form = Literal["text", "code", "number", "bytes", "time", "duration"]
 Kind = Literal["lines", "bars", "histogram"]
 
@@ -81,7 +83,7 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
 
 def called(name: str, led_to: Sequence[str]) -> str | list[str]:
     """A dataset in a cell: its name, and the files that its path led to."""
-    return [name, *(f"its path led to {each}" for each in led_to)] if led_to else name
+    return [name, *(f"{LED_TO} {each}" for each in led_to)] if led_to else name
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

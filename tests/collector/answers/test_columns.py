@@ -217,3 +217,42 @@ def test_a_column_that_only_older_runs_know(make, log_of) -> None:
         assert 9 == len(answers.impact(log, "raw.csv", column=column))
     with pytest.raises(NotFound, match=r"no column 'new'. It has: old, x"):
         answers.impact(log, "raw.csv", column="new")
+
+
+FILES = {"real": "/d/2026-11.csv", "link": "/d/current.csv", "other": "/d/latest.csv"}
+
+
+@pytest.mark.parametrize("wrote", [None, *FILES])
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [("real", "real"), ("link", "link"), ("link", "real"), ("other", "other"), ("other", "real")],
+)
+def test_a_column_of_a_file_is_one_under_all_its_names(make, log_of, wrote, read, said) -> None:
+    """Whoever wrote, read and described it by whichever name: the file's own, or that of a link to it."""
+
+    def file(name: str, **facets):
+        fields = [{"name": column, "type": "double"} for column in ("x", "y")]
+        if name != "real":
+            own = {"namespace": "file", "name": FILES["real"], "type": "LOCATION"}
+            facets["symlinks"] = make.facet("symlinks", identifiers=[own])
+        return make.dataset(FILES[name], schema=make.facet("schema", fields=fields), **facets)
+
+    lineage = {
+        to: {"inputFields": [{"namespace": "file", "name": FILES[said], "field": column}]}
+        for to, column in (("z", "x"), ("w", "y"))
+    }
+    output = make.dataset("/d/out.csv", columnLineage=make.facet("columnLineage", fields=lineage))
+    runs = [([], [file(wrote)])] if wrote else []
+    runs += [([file(read)], [output])]
+    log = log_of(
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}", inputs=i, outputs=o
+        )
+        for n, (i, o) in enumerate(runs)
+    )
+    for name in {FILES[one] for one in ("real", read, wrote) if one}:
+        (_, made) = answers.impact(log, name, column="x")
+        assert ("/d/out.csv", ["z"]) == (made["name"], made["columns"])
+        for ask in (answers.impact, answers.trace):
+            with pytest.raises(NotFound, match="has no column 'q'"):
+                ask(log, name, column="q")

@@ -178,9 +178,11 @@ def test_a_version_that_is_registered_again_is_there(make, log_of) -> None:
     log = log_of([*first, make.in_registry(1, make.base + day, "delete"), *again])
     before = f"1+{make.digest('model 1')[:12]}"
     for version, actions in (("1", ["register"]), (before, ["register", "delete"])):
-        told = answers.show(log, f"churn@{version}")["registration"]
+        answer = answers.show(log, f"churn@{version}")
+        told = answer["registration"]
         assert actions == [one["action"] for one in told["history"]]
         assert (version == before) == (told["deleted"] is not None)
+        assert (version == before) == (answer["model"]["deleted_at"] is not None)
     same = make.train(1, make.base + 2 * day, features="a", strength=1.0)
     log = log_of([*first, make.in_registry(1, make.base + day, "delete"), *same])
     assert answers.show(log, "churn@1")["registration"]["deleted"] is None

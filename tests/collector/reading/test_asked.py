@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from browsed import browsing
+
+from modeltrail_collector.reports import FORMATS
 
 NOON = "2026-03-03T12:00:00Z"
 COMPLETE = {"job": "train", "state": "complete", "limit": 5}
@@ -55,3 +58,47 @@ def test_an_answer_about_a_time_has_no_tag(real):
     """What is asked about a time may be relative to now, so it is never said to be still right."""
     assert "ETag" not in real.ask("answers", "models", as_of="7d").headers
     assert "ETag" in real.ask("answers", "models").headers
+
+
+MADE_AT = "2026-03-10T12:00:00Z"
+FORMS = [(kind, form) for kind, forms in FORMATS.items() for form in (*forms, None)]
+TYPES = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8", "json": "application/json"}
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS)
+def test_a_report_is_that_of_the_command(real, modeltrail_command, tmp_path, kind, form):
+    """The same bytes in each kind and format, as what they are; no browser takes them for anything else."""
+    options = ["--kind", kind, "--made-at", MADE_AT, *(["--format", form] if form else [])]
+    written = modeltrail_command("report", "churn@2", *options, "--log", str(real.log), cwd=tmp_path).stdout
+    asked = {"kind": kind, "made_at": MADE_AT} | ({"format": form} if form else {})
+    answer = real.ask("answers", "report", model="churn@2", **asked)
+    assert (written, TYPES[form or FORMATS[kind][0]]) == (answer.text, answer.headers["Content-Type"])
+    assert ("nosniff", None) == (answer.headers["X-Content-Type-Options"], answer.headers.get("ETag"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"kind": "audit"}, "say which with the parameter 'model'"),
+        ({"model": "churn", "kind": "novel"}, "kind is 'novel': write audit or annex-iv"),
+        ({"model": "churn", "kind": "slsa", "format": "html"}, "format is 'html': write json"),
+        ({"model": "churn", "statements": "/etc/passwd"}, "'statements' is no parameter of this"),
+    ],
+)
+def test_a_report_that_cannot_be_asked_for_says_why(real, asked, why):
+    """Neither an unknown kind, nor a format of another kind, nor a file of the server's."""
+    answer = real.ask("answers", "report", **asked)
+    assert 400 == answer.status_code
+    assert why in answer.json()["message"]
+
+
+def test_machines_get_no_report_of_what_was_not_sealed(make, tmp_path):
+    """Where the log is not what was sealed a document says so, and no statement for machines is made."""
+    with browsing(tmp_path) as server:
+        server.send(*make.story())
+        segment = next((tmp_path / "log" / "raw").rglob("*.avro"))
+        segment.chmod(0o600)
+        segment.write_bytes(segment.read_bytes()[:-1] + b"?")
+        assert "Not verified" in server.ask("answers", "report", model="churn@2", format="md").text
+        refused = server.ask("answers", "report", model="churn@2", kind="slsa")
+    assert (409, True) == (refused.status_code, "not what was sealed" in refused.json()["message"])

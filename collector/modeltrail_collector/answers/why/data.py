@@ -59,6 +59,11 @@ class Read(msgspec.Struct, eq=False):
     place: Place | None
 
     @property
+    def called(self) -> set[_Identity]:
+        """What its producers may call it."""
+        return {(self.namespace, self.name), *(("file", link) for link in self.links)}
+
+    @property
     def names(self) -> set[str]:
         """Its columns, as far as anybody named them."""
         return {*self.schema, *self.columns, *self.features}

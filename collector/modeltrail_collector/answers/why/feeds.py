@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from modeltrail_collector.answers.places import LED_TO
 from modeltrail_collector.answers.why import data, drift
 from modeltrail_collector.answers.why.cause import (
     MUCH,
@@ -275,9 +276,7 @@ def _tell_content(cause: Cause, pair: Pair, places: list[Place | None]) -> None:
         if pair.change == "replaced":
             cause.for_(f"{was.name} was read before", *places)
         if was.links and now.links and was.links != now.links:
-            cause.for_(
-                f"its path led to {', '.join(was.links)}, and leads to {', '.join(now.links)}", *places
-            )
+            cause.for_(f"{LED_TO} {', '.join(was.links)}, and leads to {', '.join(now.links)}", *places)
         if was.rows is not None and now.rows is not None:
             if was.rows == now.rows:
                 cause.but(f"as many rows as before ({now.rows:,})", *places)

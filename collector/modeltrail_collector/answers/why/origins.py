@@ -109,9 +109,7 @@ class Origins:
             (one, field)
             for namespace, name, field in fields
             for one in self._near[id(pair)]
-            if any(
-                (side.namespace, side.name) == (namespace, name) for side in (one.before, one.after) if side
-            )
+            if any((namespace, name) in side.called for side in (one.before, one.after) if side)
         ]
 
     def _joined_by(self, pair: Pair) -> set[str]:

@@ -78,17 +78,21 @@ disputed AS (
     FROM own GROUP BY ALL HAVING count(DISTINCT digest) > 1
 ),
 -- What is said of a version is said of one content: of that which it says, else of the one told last before.
+meant AS (
+    SELECT own.run_id, namespace, name, arg_max(told.digest, told.place) AS digest
+    FROM own JOIN (
+        SELECT namespace, name, said_version, digest, place FROM own SEMI JOIN disputed USING (namespace, name, said_version)
+        WHERE digest IS NOT NULL
+    ) AS told USING (namespace, name, said_version)
+    WHERE own.digest IS NULL AND told.place < own.place
+    GROUP BY ALL
+),
 versioned AS (
-    SELECT * EXCLUDE (meant), CASE WHEN meant <> last_digest THEN concat(said_version, '+', meant[:12]) ELSE said_version
-        END AS model_version
-    FROM (
-        SELECT own.*, last_digest, CASE WHEN last_digest IS NOT NULL THEN coalesce(digest, (
-            SELECT arg_max(earlier.digest, earlier.place) FROM own AS earlier
-            WHERE (earlier.namespace, earlier.name, earlier.said_version) = (own.namespace, own.name, own.said_version)
-                AND earlier.place < own.place
-        )) END AS meant
-        FROM own LEFT JOIN disputed USING (namespace, name, said_version)
-    )
+    SELECT own.*, CASE WHEN coalesce(own.digest, meant.digest) <> last_digest
+        THEN concat(said_version, '+', coalesce(own.digest, meant.digest)[:12]) ELSE said_version END AS model_version
+    FROM own
+    LEFT JOIN disputed USING (namespace, name, said_version)
+    LEFT JOIN meant USING (run_id, namespace, name)
 ),
 acted AS (
     SELECT namespace, name, said_version, model_version AS version, act.* EXCLUDE (run_id, namespace, name, version)

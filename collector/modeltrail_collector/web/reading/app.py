@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -16,7 +16,7 @@ from modeltrail_collector.answers import Database
 from modeltrail_collector.errors import CollectorError, ConfigError, NotFound
 from modeltrail_collector.web.answering import Handler, answering
 from modeltrail_collector.web.body import AGAIN
-from modeltrail_collector.web.reading.asked import QUESTIONS, Question, is_about_now, then
+from modeltrail_collector.web.reading.asked import QUESTIONS, Document, Question, is_about_now, then
 from modeltrail_collector.web.reading.look import LOOKS, WRITES, Look
 from modeltrail_collector.web.reading.query import Query
 from modeltrail_collector.web.reading.readers import Readers
@@ -29,8 +29,14 @@ _logger = logging.getLogger(__name__)
 
 _READS: Final = ("GET", "HEAD")
 _FROM_THE_LOG: Final = "nothing can be written here, all is derived from the log: send events instead"
-Answer = tuple[str | None, bytes | None]
-"""The tag, if any, and the body; None where who asks has it already."""
+
+
+class Answer(NamedTuple):
+    """The tag, if any, the body, None where who asks has it already, and what that is."""
+
+    tag: str | None
+    body: bytes | None
+    media_type: str = "application/json"
 
 
 def routes(log_uri: str, gate: Gate, status: ServeStatus) -> list[BaseRoute]:
@@ -72,9 +78,10 @@ class _Reading:
 
             def ask(seen: Seen) -> Answer:
                 tag = _tag(seen.refresh(), request, namespaces)
-                return tag, None if _has(request, tag) else msgspec.json.encode(look(seen, path, query))
+                body = None if _has(request, tag) else msgspec.json.encode(look(seen, path, query))
+                return Answer(tag, body)
 
-            return _answered(*await _told(self._readers.see(namespaces, ask)))
+            return _answered(await _told(self._readers.see(namespaces, ask)))
 
         return handler
 
@@ -90,11 +97,14 @@ class _Reading:
             def ask(db: Database) -> Answer:
                 tag = _tag(db.version(), request, None) if is_about_now(query) else None
                 if _has(request, tag):
-                    return tag, None
+                    return Answer(tag, None)
                 with then(db, self._readers.log_uri, query) as asked:
-                    return tag, msgspec.json.encode(question.ask(asked, query))
+                    found = question.ask(asked, query)
+                if isinstance(found, Document):
+                    return Answer(None, found.text.encode(), found.media_type)
+                return Answer(tag, msgspec.json.encode(found))
 
-            return _answered(*await _told(self._readers.ask(ask)))
+            return _answered(await _told(self._readers.ask(ask)))
 
         return handler
 
@@ -129,11 +139,13 @@ def _has(request: Request, tag: str | None) -> bool:
     return tag is not None and tag in {one.strip() for one in known.split(",")}
 
 
-def _answered(tag: str | None, body: bytes | None) -> Response:
-    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"} | ({"ETag": tag} if tag else {})
-    if body is None:
+def _answered(answer: Answer) -> Response:
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    headers |= {"ETag": answer.tag} if answer.tag else {}
+    if answer.body is None:
         return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+    headers["X-Content-Type-Options"] = "nosniff"  # names in a report come from strangers
+    return Response(answer.body, media_type=answer.media_type, headers=headers)
 
 
 def _refused(refusal: Refusal) -> Response:

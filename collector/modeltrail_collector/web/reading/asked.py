@@ -1,12 +1,18 @@
-"""The answers of the command line: what `modeltrail … --json` prints, by the names of its arguments."""
+"""The answers of the command line: what `modeltrail … --json` prints, by the names of its arguments.
+
+A report is the text that the command writes.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import modeltrail_collector
 from modeltrail_collector import answers
 from modeltrail_collector.answers import Database
+from modeltrail_collector.errors import NotVerified
+from modeltrail_collector.reports import FORMATS
 from modeltrail_collector.web.reading.query import Query
 from modeltrail_collector.web.refusal import Refusal
 
@@ -18,6 +24,16 @@ class Question(NamedTuple):
 
     parameters: frozenset[str]
     ask: Callable[[Database, Query], object]
+
+
+class Document(NamedTuple):
+    """An answer that is no JSON of ours, and what it is."""
+
+    text: str
+    media_type: str
+
+
+_MEDIA_TYPES: Final = {"html": "text/html", "md": "text/markdown", "json": "application/json"}
 
 
 def _question(parameters: str, ask: Callable[[Database, Query], object]) -> Question:
@@ -48,6 +64,24 @@ def _as_of(db: Database, query: Query) -> object:
     return answers.as_of(db, query.text("name"))
 
 
+def _report(db: Database, query: Query) -> Document:
+    """A report made now, or at `made_at`: of people's statements the server has no file."""
+    try:
+        from modeltrail_collector.reports.report import report
+    except ModuleNotFoundError as error:
+        raise Refusal(501, f"reports need {error.name}: pip install 'modeltrail[report]'") from error
+
+    kind = query.choice("kind", *FORMATS) or "audit"
+    form = query.choice("format", *FORMATS[kind]) or FORMATS[kind][0]
+    made_at = query.time("made_at") or datetime.now(UTC)
+    at = made_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        found = report(db, query.needed("model"), kind=kind, format_=form, made_at=at)
+    except NotVerified as error:
+        raise Refusal(409, str(error)) from error
+    return Document(found.text, _MEDIA_TYPES[form])
+
+
 QUESTIONS: Final = {
     "models": _question("limit", lambda db, query: answers.models(db, limit=query.limit())),
     "runs": _question("job state parent limit", _runs),
@@ -62,6 +96,7 @@ QUESTIONS: Final = {
         "before after",
         lambda db, query: answers.changes(db, query.needed("before"), query.needed("after")),
     ),
+    "report": _question("model kind format made_at", _report),
     "as-of": Question(frozenset({"time", "name", "known_at"}), _as_of),
 }
 """By the name of the command."""

@@ -21,7 +21,7 @@ def as_of(of: Log | Database, name: str | None = None) -> list[Row]:
 
     `platform`, `endpoint`, `uri` and `environment` say where; `model_namespace`, `model_name`,
     `model_version` and `model_digest` which; `since` and `deployment` (a run id) by what, `actor` by whom;
-    `traffic_percent` is what was said of it last, None where others took a share since. `run` is the run that
+    `traffic_percent` is what was said of it last, None where others came or went since. `run` is the run that
     made the version, with `data`, its inputs; None where that is not recorded. What failed to be deployed is
     not in force.
 

@@ -40,7 +40,7 @@ _KEYS: Final = (
     "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_evaluation", "modelTrail_model",
     "modelTrail_modelArtifact", "modelTrail_registration", "modelTrail_deployment", "modelTrail_monitoring",
     "sourceCodeLocation", "documentation", "ownership", "schema", "test", "processing_engine",
-    "executionParameters", "columnLineage", "dataQualityAssertions",
+    "executionParameters", "columnLineage", "dataQualityAssertions", "sql", "sourceCode",
 )  # fmt: skip
 
 
@@ -212,6 +212,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         capture=row.get("capture"),
         first=first,
         led_to=tuple(led_to(row)),
+        others=tuple((one["namespace"], one["name"]) for one in row["symlinks"]),
     )
 
 

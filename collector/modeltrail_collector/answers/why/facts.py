@@ -24,7 +24,7 @@ _KEYS: Final = (
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
-    "columnLineage", "parent", "environmentVariables",
+    "columnLineage", "parent", "environmentVariables", "sql", "sourceCode",
 )  # fmt: skip
 
 _FIGURE: Final = ("source", "name", "split", "dataset", "slice")

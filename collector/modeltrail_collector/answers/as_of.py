@@ -5,6 +5,7 @@ from typing import Final
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import called, deployed, in_force
+from modeltrail_collector.answers.registry import registering
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -101,6 +102,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
         )
         SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")  # noqa: S608  a view of ours
     ids = {row["run_id"] for row in makers}
+    ids -= registering(db, ids)
     runs = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
     data = _inputs(db, ids)
     for maker in makers:

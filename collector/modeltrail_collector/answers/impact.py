@@ -40,13 +40,14 @@ def impact(
     """Everything that learned from `DATASET[@VERSION]`, or from data of this fingerprint: an object each.
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
-    runs from the data to it, `since` says from when on: a run from its start, or else from the first that was
-    heard of it. A run has `through`, the names of what it read of
-    this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
-    or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
-    may not say which learned from what. Datasets and models are `possible` that on no way are known to come
-    of it: on each a run read something, and nobody saw what for. An endpoint has `until`, None where it is in
-    force, and `traffic_percent`, the share that this deployment told. At most 100 runs deep.
+    runs from the data to it, `since` says from when on: a run from its start, or else from the first that
+    was heard of it. A run has `through`, the names of what it read of this (`recorded` is false where a
+    version is asked for, and which one was read is not recorded); a dataset or model `run_id`, the run
+    that wrote it; a model `of_run`, how many models that run made: of several it may not say which
+    learned from what. Bytes that another run registered are that version of the registry. Datasets and
+    models are `possible` that on no way are known to come of it: on each a run read something, and nobody
+    saw what for. An endpoint has `until`, None where it is in force, and `traffic_percent`, the share
+    that this deployment told. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a

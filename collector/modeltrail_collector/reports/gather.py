@@ -77,6 +77,12 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         model: dict[str, Any] = self.story["model"]
         return model
 
+    @property
+    def maker(self) -> str | None:
+        """The run that made it; None where all that is known is who registered it."""
+        run = self.story["run"] or {}
+        return None if run.get("only_registered") else self.model["run_id"]
+
     def about(self, key: str, *, run: str | None = None) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Facets of this key that are objects, of one run (None: of the one that made the model)."""
         wanted = run or self.model["run_id"]
@@ -163,10 +169,11 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     """Run id -> what it did in the life of the model."""
     model = story["model"]
     roles: dict[str, list[str]] = {}
-    for run in _runs_of(tree):
+    is_made = not (story["run"] or {}).get("only_registered")
+    for run in dict.fromkeys([*_runs_of(tree), model["run_id"]]):
         what = "made the model" if run == model["run_id"] else MADE_DATA
-        roles.setdefault(run, []).append(what)
-    roles.setdefault(model["run_id"], ["made the model"])
+        if is_made or what == MADE_DATA:
+            roles.setdefault(run, []).append(what)
     if model["registered_run_id"]:
         roles.setdefault(model["registered_run_id"], []).append(_IN_REGISTRY["register"])
     for what, rows in ((EVALUATED, story["evaluations"]), ("deployed it", story["deployments"])):

@@ -305,7 +305,7 @@ def versions(dossier: Dossier) -> Table:
     return Table(
         title="Versions",
         columns=(
-            Column("version"), Column("made at", "time"), Column("digest", "code"), Column("run", "code"),
+            Column("version"), Column("created at", "time"), Column("digest", "code"), Column("run", "code"),
             Column("aliases"),
         ),
         rows=tuple(

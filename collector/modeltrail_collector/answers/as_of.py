@@ -5,6 +5,7 @@ from typing import Final
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import called, deployed, in_force
+from modeltrail_collector.answers.registry import registering
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
@@ -21,7 +22,7 @@ def as_of(of: Log | Database, name: str | None = None) -> list[Row]:
 
     `platform`, `endpoint`, `uri` and `environment` say where; `model_namespace`, `model_name`,
     `model_version` and `model_digest` which; `since` and `deployment` (a run id) by what, `actor` by whom;
-    `traffic_percent` is what was said of it last, None where others took a share since. `run` is the run that
+    `traffic_percent` is what was said of it last, None where others came or went since. `run` is the run that
     made the version, with `data`, its inputs; None where that is not recorded. What failed to be deployed is
     not in force.
 
@@ -101,6 +102,7 @@ def _find_makers(db: Database, found: list[Row]) -> None:
         )
         SELECT number::INTEGER AS number, arg_min(run_id, rank) AS run_id FROM found GROUP BY number""")  # noqa: S608  a view of ours
     ids = {row["run_id"] for row in makers}
+    ids -= registering(db, ids)
     runs = {row["run_id"]: row for row in db.read("runs", "* EXCLUDE (bucket)", runs=ids)}
     data = _inputs(db, ids)
     for maker in makers:

@@ -49,22 +49,57 @@ def deployed(db: Database, where: str = "true", **params: object) -> list[Row]:
 
 
 def in_force(said: list[Row]) -> list[Row]:
-    """What is left at each place of the deployments that were said, oldest first."""
-    places: dict[_Place, dict[_Place, Row]] = {}
+    """What is left at each place of the deployments that were said, oldest first.
+
+    Where others came or went, the share of those that stay is not known: their `traffic_percent` is None.
+    """
+    places: dict[_Place, list[Row]] = {}
     for row in said:
-        at = places.setdefault((row["platform"], row["endpoint"], row["environment"]), {})
-        version = (row["model_namespace"], row["model_name"], row["model_version"] or row["model_digest"])
-        share = row["traffic_percent"]
-        if row["action"] == "retire" or share == 0:
-            at.pop(version, None)
-        elif share is None or share >= 100:
-            at.clear()
-            at[version] = row
-        else:
-            at.update({other: one | {"traffic_percent": None} for other, one in at.items()})
-            at[version] = row
-    found = [row for _, at in sorted(places.items(), key=str) for row in at.values()]
+        place = _place(row)
+        others = [one for one in places.get(place, ()) if not _is_of(row, one)]
+        if _is_whole(row):
+            others = []
+        elif others != places.get(place, []) or not _is_end(row):
+            others = [one | {"traffic_percent": None} for one in others]
+        places[place] = others if _is_end(row) else [*others, row]
+    found = [row for _, at in sorted(places.items(), key=str) for row in at]
     return sorted(found, key=lambda row: (row["environment"] or "", row["endpoint"] or ""))
+
+
+def _place(row: Row) -> _Place:
+    return row["platform"], row["endpoint"], row["environment"]
+
+
+def _is_end(row: Row) -> bool:
+    """Whether it takes a version away from its place."""
+    return bool(row["action"] == "retire" or row["traffic_percent"] == 0)
+
+
+def _is_whole(row: Row) -> bool:
+    """Whether it gives a version the whole traffic of its place."""
+    share = row["traffic_percent"]
+    return not _is_end(row) and bool(share is None or share >= _WHOLE)
+
+
+def _is_of(row: Row, before: Row) -> bool:
+    """Whether a deployment speaks of the version of one before it at its place.
+
+    Each may leave out the namespace, the version or the digest. What ends and says no version means all of
+    that model there.
+    """
+    version, digest = (
+        None if row[name] is None or before[name] is None else row[name] == before[name]
+        for name in ("model_version", "model_digest")
+    )
+    if digest and version is not False:
+        return True
+    known = {row["model_namespace"], before["model_namespace"]} - {None}
+    if row["model_name"] != before["model_name"] or len(known) > 1:
+        return False
+    if version is not None or digest is not None:
+        return bool(digest if version is None else version)
+    unsaid = [one["model_version"] is None and one["model_digest"] is None for one in (row, before)]
+    return all(unsaid) or (_is_end(row) and any(unsaid))
 
 
 def deployments(db: Database, text: str) -> list[Row]:
@@ -148,22 +183,19 @@ def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
 def _ends(said: list[Row]) -> dict[tuple[str | None, ...], str]:
     """When deployments, oldest first, were over: by a later one at their place, as `in_force` has it."""
     ends: dict[tuple[str | None, ...], str] = {}
-    places: dict[tuple[str | None, ...], dict[tuple[str | None, ...], list[Row]]] = {}
+    places: dict[_Place, list[Row]] = {}
     for row in said:
         if row["state"] in {"FAIL", "ABORT"}:  # it never was
             ends[_said(row)] = row["effective_at"]
             continue
-        at = places.setdefault((row["platform"], row["endpoint"], row["environment"]), {})
-        version = (row["model_namespace"], row["model_name"], row["model_version"] or row["model_digest"])
-        share, over = row["traffic_percent"], []
-        if row["action"] == "retire" or share == 0:
-            over = [row, *at.pop(version, [])]
+        at = places.get(_place(row), [])
+        mine = [one for one in at if _is_of(row, one)]
+        if _is_end(row):
+            over = [row, *mine]
         else:
-            if share is None or share >= _WHOLE:
-                over = [one for other in at.keys() - {version} for one in at.pop(other)]
-            before = at.pop(version, [])
-            over += [one for one in before if one["traffic_percent"] != share]
-            at[version] = [*(one for one in before if one["traffic_percent"] == share), row]
+            over = [one for one in mine if one["traffic_percent"] != row["traffic_percent"]]
+            over += [one for one in at if _is_whole(row) and one not in mine]
+        places[_place(row)] = [one for one in (*at, row) if one not in over]
         ends |= {_said(one): row["effective_at"] for one in over}
     return ends
 

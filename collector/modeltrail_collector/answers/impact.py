@@ -41,13 +41,14 @@ def impact(
     """Everything that learned from `DATASET[@VERSION]`, or from data of this fingerprint: an object each.
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
-    runs from the data to it, `since` says from when on: a run from its start, or else from the first that was
-    heard of it. A run has `through`, the names of what it read of
-    this (`recorded` is false where a version is asked for, and which one was read is not recorded); a dataset
-    or model `run_id`, the run that wrote it; a model `of_run`, how many models that run made: of several it
-    may not say which learned from what. Datasets and models are `possible` that on no way are known to come
-    of it: on each a run read something, and nobody saw what for. An endpoint has `until`, None where it is in
-    force, and `traffic_percent`, the share that this deployment told. At most 100 runs deep.
+    runs from the data to it, `since` says from when on: a run from its start, or else from the first that
+    was heard of it. A run has `through`, the names of what it read of this (`recorded` is false where a
+    version is asked for, and which one was read is not recorded); a dataset or model `run_id`, the run
+    that wrote it; a model `of_run`, how many models that run made: of several it may not say which
+    learned from what. Bytes that another run registered are that version of the registry. Datasets and
+    models are `possible` that on no way are known to come of it: on each a run read something, and nobody
+    saw what for. An endpoint has `until`, None where it is in force, and `traffic_percent`, the share
+    that this deployment told. At most 100 runs deep.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a
@@ -88,9 +89,8 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
     found: list[Row] = []
     places = Places(db)
     runs: dict[str, Row] = {}
-    told: dict[tuple[str, str, str | None], Row] = {
-        (thing.namespace, thing.name, thing.run_id): {"possible": False} for thing in level
-    }
+    asked = {(thing.namespace, thing.name, thing.run_id) for thing in level}
+    told: dict[tuple[str, str, str, str | None], Row] = {}
     for depth in range(1, deepest + 1):
         if not level:
             break
@@ -99,7 +99,10 @@ def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
             _tell_run(row, thing, depth, runs, found)
         level = []
         for thing, row in _outputs(db, reached, places):
-            known = told.setdefault((thing.namespace, thing.name, thing.run_id), row)
+            if (thing.namespace, thing.name, thing.run_id) in asked:
+                continue
+            which = (row["namespace"], row["name"], row["run_id"], row["version"])
+            known = told.setdefault(which, row)
             if known is row:
                 row["depth"] = depth
                 found.append(row)
@@ -295,6 +298,7 @@ def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], pl
         for model in versions.get(key, [_NO_MODEL]):
             since = model["created_at"] or run["wrote_at"]
             told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
+            told |= {"model": (model["namespace"], model["name"]) if model["model_version"] else key[1:]}
             several = None if key in told_apart else models.get(row["run_id"])
             found.append(row | names | told | {"since": since, "of_run": several})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
@@ -306,21 +310,38 @@ def _content(row: Row) -> tuple[str, str, str | None]:
 
 
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")
-_NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at"))
+_NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at", "namespace", "name"))
 
 
 def _versions(db: Database, made: Iterable[Row]) -> dict[Key, list[Row]]:
-    """The model versions that these outputs are, by run and name."""
+    """The model versions that these outputs are, by run and name.
+
+    Of bytes that others registered, under whatever name, these versions instead of one without a registry.
+    """
     models = [row for row in made if row["kind"] == "model"]
+    outputs = {key_of(row) for row in models}
+    same = {(row["run_id"], row["fingerprint"]): key_of(row) for row in models if row["fingerprint"]}
+    alike = db.read(
+        "mentions",
+        "DISTINCT namespace, name",
+        keys={digest for _, digest in same},
+        where="how = 'digest' AND kind = 'model'",
+    )
     found: dict[Key, list[Row]] = {}
+    elsewhere: dict[Key, list[Row]] = {}
     for row in db.read(
         "models",
         "run_id, namespace, name, version AS model_version, digest, registered_name, created_at",
-        models={(row["namespace"], row["name"]) for row in models},
+        models={(row["namespace"], row["name"]) for row in (*models, *alike)},
         where="list_contains($making, run_id)",
         making=sorted({row["run_id"] for row in models}),
     ):
-        found.setdefault(key_of(row), []).append(row)
+        if key_of(row) in outputs:
+            found.setdefault(key_of(row), []).append(row)
+        elif row["registered_name"] and (key := same.get((row["run_id"], row["digest"]))):
+            elsewhere.setdefault(key, []).append(row)
+    for key, rows in elsewhere.items():
+        found[key] = [*(row for row in found.get(key, ()) if row["registered_name"]), *rows]
     return found
 
 
@@ -328,9 +349,10 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     fields = ("namespace", "name", "run_id", "version", "fingerprint")
     followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
     names = {name: row[name] for name in fields}
-    thing = Thing(**names, identities=row["identities"] or [], columns=followed, possible=row["possible"])
-    told = {"kind": "model" if row["model_version"] else row["kind"]}
-    told |= {name: row[name] for name in fields}
+    identities = [*(row["identities"] or []), "\t".join(row["model"])]
+    thing = Thing(**names, identities=identities, columns=followed, possible=row["possible"])
+    told = {"kind": "model" if row["model_version"] else row["kind"], **names}
+    told["namespace"], told["name"] = row["model"]
     if row["model_version"]:
         told |= {"version": row["model_version"], "fingerprint": row["digest"] or row["fingerprint"]}
     if told["kind"] == "model":

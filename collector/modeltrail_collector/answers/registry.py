@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,6 +44,29 @@ def histories(db: Database, models: list[Row]) -> list[list[Row]]:
             told = said[(*name, str(value.get("version")))]
             told.append((_happened(row, value), digests.get((row["run_id"], *name))))
     return [[*_of_bytes(said[_registered(model)], model["digest"])] for model in models]
+
+
+def registering(db: Database, runs: Collection[str]) -> set[str]:
+    """Of these runs those that registered what they put out, and are not known to have made it.
+
+    They trained nothing, and wrote no model, as they say themselves or since they read no data either.
+    """
+    told = db.read(
+        "facets",
+        """run_id, bool_or(key = 'modelTrail_modelArtifact') AS said,
+            bool_or(key = 'modelTrail_modelArtifact'
+                AND coalesce(value ->> '$.written', '') <> 'false') AS wrote""",
+        runs=runs,
+        where="""key IN ('modelTrail_training', 'modelTrail_registration', 'modelTrail_modelArtifact')
+            AND value IS NOT NULL""",
+        then="""GROUP BY run_id HAVING bool_or(key = 'modelTrail_registration')
+            AND NOT bool_or(key = 'modelTrail_training')""",
+    )
+    read = db.read("run_datasets", "DISTINCT run_id", runs=runs, where="role = 'input' AND kind <> 'model'")
+    reading = {row["run_id"] for row in read}
+    return {
+        row["run_id"] for row in told if not row["wrote"] and (row["said"] or row["run_id"] not in reading)
+    }
 
 
 def deletion(history: Iterable[Row]) -> Row | None:

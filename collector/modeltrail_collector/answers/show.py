@@ -138,6 +138,7 @@ def _run(facts: _Facts) -> Row | None:
     return rows[0] | {
         "models": _made(facts),
         "told_apart": facts.own is not None,
+        "only_registered": bool(registry.registering(facts.db, [facts.model["run_id"]])),
         "training": _fact(*training[0]) if training else None,
         "others": _others(facts),
     }

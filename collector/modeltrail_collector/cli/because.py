@@ -25,7 +25,7 @@ def print_why(answer: dict[str, Any], *, with_diff: bool) -> None:
     answer = all_printable(answer)
     before, after = answer["before"], answer["after"]
     click.echo(f"{bold(before['label'] + ' → ' + after['label'])}  {dim(answer['chosen']['reason'])}")
-    click.echo(dim(f"made {time(before['created_at'])} and {time(after['created_at'])}"))
+    click.echo(dim(f"created {time(before['created_at'])} and {time(after['created_at'])}"))
     _print_notes(answer["notes"])
     _print_figures(answer["figures"])
     _print_causes(answer["causes"])
@@ -59,7 +59,8 @@ def _print_figures(rows: list[dict[str, Any]]) -> None:
 
 def _figure_line(row: dict[str, Any]) -> tuple[str, ...]:
     where = [label("file", row["dataset"])] if row["dataset"] else [row["split"] or "in training"]
-    where += [f"({row['rows']:,} rows)"] if row["rows"] is not None else []
+    rows = dict.fromkeys(f"{row[side]:,}" for side in ("rows_before", "rows") if row[side] is not None)
+    where += [f"({' → '.join(rows)} rows)"] if rows else []
     where += [row["slice"]] if row["slice"] else []
     delta = row["delta"]
     moved = "" if delta is None else "=" if not delta else f"{delta:+.4g}"

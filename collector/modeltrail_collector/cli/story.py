@@ -105,8 +105,10 @@ def _run(run: dict[str, Any]) -> list[Line]:
     took = duration(run["started_at"], run["ended_at"])
     parent = f"below {run['parent_job_name']}" if run["parent_job_name"] else ""
     when = began(run) + (f" ({took})" if took else "")
+    by = "registered by " if run.get("only_registered") else ""
     return [
-        (run["job_name"], run["state"], when, f"run {run['run_id']}", parent),
+        *([("not recorded", "", "", "", "")] if by else []),
+        (f"{by}{run['job_name']}", run["state"], when, f"run {run['run_id']}", parent),
         *((name, value, "", "", mark) for name, value, mark in _training(_object(run.get("training")))),
         *([(OF_SEVERAL.format(run["models"]), "", "", "", "")] if is_of_several(run) else []),
         *_others(run.get("others", ())),
@@ -115,14 +117,7 @@ def _run(run: dict[str, Any]) -> list[Line]:
 
 def _others(runs: Sequence[dict[str, Any]]) -> list[Line]:
     shown = [
-        (
-            "same bytes from",
-            run["job_name"],
-            began(run),
-            f"run {run['run_id']}",
-            "",
-        )
-        for run in runs[:_OTHERS]
+        ("same bytes from", run["job_name"], began(run), f"run {run['run_id']}", "") for run in runs[:_OTHERS]
     ]
     more = [("", f"and {len(runs) - _OTHERS:,} more", "", "", "")] if len(runs) > _OTHERS else []
     return [*shown, *more]

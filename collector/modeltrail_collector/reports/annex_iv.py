@@ -118,7 +118,7 @@ _ITEMS: Final = (
         "third_party_components",
         facts=lambda dossier: [*facts.training(dossier), *facts.code(dossier)],
         tables=lambda dossier: [listings.transformations(dossier)],
-        texts=provenance.diffs,
+        texts=provenance.texts,
     ),
     _Item(
         "2(b)",

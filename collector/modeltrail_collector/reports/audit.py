@@ -86,7 +86,7 @@ def code(dossier: Dossier) -> Section:
         "Code",
         facts=facts.code(dossier),
         tables=[provenance.code(dossier)],
-        texts=tuple(provenance.diffs(dossier)),
+        texts=tuple(provenance.texts(dossier)),
     )
 
 

@@ -50,8 +50,9 @@ def text(dossier: Dossier, made_at: str, version: SchemaVersion = SchemaVersion.
     for component in document.get("components", ()):
         if component["type"] == "data":
             component["data"] = [_contents(known[int(component["bom-ref"].partition("-")[2])])]
-    workflows = [*_preparations(dossier, known), _training(dossier, len(data))]
-    document["formulation"] = [{"workflows": workflows}]
+    workflows = [*_preparations(dossier, known), *([_training(dossier, len(data))] if dossier.maker else [])]
+    if workflows:
+        document["formulation"] = [{"workflows": workflows}]
     written = json_text(document)
     validator(version).validate(json.loads(written))
     return written
@@ -114,7 +115,7 @@ def _model(dossier: Dossier) -> Component:
         "identity": f"{row['namespace']} {row['name']}",
         **({} if sha256 else {"digest": row["digest"] and f"{row['digest_algorithm']}:{row['digest']}"}),
         "location": row["uri"],
-        "run": row["run_id"],
+        "run": dossier.maker,
         "records": dossier.evidence.answer,
         **dict(dossier.past),
     }

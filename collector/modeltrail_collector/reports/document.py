@@ -67,7 +67,10 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset, model or endpoint that a step reads or writes; `role` is what for."""
+    """A dataset, model or endpoint that a step reads or writes; `role` is what for.
+
+    `others` are its other names (namespace and name), by the standard facet `symlinks`.
+    """
 
     name: str
     namespace: str
@@ -79,6 +82,7 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     capture: str | None = None
     first: bool = False
     led_to: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
 
 def called(name: str, led_to: Sequence[str]) -> str | list[str]:

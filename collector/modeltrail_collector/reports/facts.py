@@ -57,8 +57,8 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="digest algorithm", value=row["digest_algorithm"]),
         Fact(name="size", value=row["size_bytes"], form="bytes"),
         Fact(name="location", value=row["uri"], form="code"),
-        Fact(name="made at", value=row["created_at"], form="time"),
-        Fact(name="made by run", value=run, form="code"),
+        Fact(name="created at", value=row["created_at"], form="time"),
+        Fact(name="made by run", value=run if dossier.maker else None, form="code"),
         Fact(name="aliases", value=_aliases(row["aliases"], gone and registration_["until_deleted"])),
         *_deleted(dossier, gone),
     ]

@@ -40,7 +40,7 @@ _KEYS: Final = (
     "modelTrail_metrics", "modelTrail_metricSeries", "modelTrail_evaluation", "modelTrail_model",
     "modelTrail_modelArtifact", "modelTrail_registration", "modelTrail_deployment", "modelTrail_monitoring",
     "sourceCodeLocation", "documentation", "ownership", "schema", "test", "processing_engine",
-    "executionParameters", "columnLineage", "dataQualityAssertions",
+    "executionParameters", "columnLineage", "dataQualityAssertions", "sql", "sourceCode",
 )  # fmt: skip
 
 
@@ -76,6 +76,12 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         """The row of table `models`."""
         model: dict[str, Any] = self.story["model"]
         return model
+
+    @property
+    def maker(self) -> str | None:
+        """The run that made it; None where all that is known is who registered it."""
+        run = self.story["run"] or {}
+        return None if run.get("only_registered") else self.model["run_id"]
 
     def about(self, key: str, *, run: str | None = None) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Facets of this key that are objects, of one run (None: of the one that made the model)."""
@@ -163,10 +169,11 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     """Run id -> what it did in the life of the model."""
     model = story["model"]
     roles: dict[str, list[str]] = {}
-    for run in _runs_of(tree):
+    is_made = not (story["run"] or {}).get("only_registered")
+    for run in dict.fromkeys([*_runs_of(tree), model["run_id"]]):
         what = "made the model" if run == model["run_id"] else MADE_DATA
-        roles.setdefault(run, []).append(what)
-    roles.setdefault(model["run_id"], ["made the model"])
+        if is_made or what == MADE_DATA:
+            roles.setdefault(run, []).append(what)
     if model["registered_run_id"]:
         roles.setdefault(model["registered_run_id"], []).append(_IN_REGISTRY["register"])
     for what, rows in ((EVALUATED, story["evaluations"]), ("deployed it", story["deployments"])):
@@ -212,6 +219,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         capture=row.get("capture"),
         first=first,
         led_to=tuple(led_to(row)),
+        others=tuple((one["namespace"], one["name"]) for one in row["symlinks"]),
     )
 
 

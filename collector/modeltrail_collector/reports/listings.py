@@ -234,22 +234,37 @@ def evaluations(dossier: Dossier, *, sliced: bool | None = None) -> Table:
 
 
 def tests(dossier: Dossier) -> Table:
-    """Gates and other tests that runs reported (OpenLineage's facet `test`)."""
+    """Gates and other tests that runs reported (the standard facets `test` and `dataQualityAssertions`)."""
     rows = [
-        (one.get("name"), one.get("status"), one.get("severity"), one.get("expected"), one.get("actual"),
-         row["happened_at"], row["place"])
+        (one.get("name"), None, one.get("status"), one.get("severity"), one.get("expected"),
+         one.get("actual"), row["happened_at"], row["place"])
         for row, value in dossier.everywhere("test")
         for one in items(value.get("tests"))
+        if isinstance(one, dict)
+    ]  # fmt: skip
+    rows += [
+        (_asserted(one), row["name"], _PASSED.get(str(one.get("success"))),
+         one.get("severity"), one.get("expected"), one.get("actual"), row["happened_at"], row["place"])
+        for row, value in dossier.everywhere("dataQualityAssertions")
+        for one in items(value.get("assertions"))
         if isinstance(one, dict)
     ]  # fmt: skip
     return Table(
         title="Tests",
         columns=(
-            Column("test"), Column("status"), Column("severity"), Column("expected"), Column("actual"),
-            Column("at", "time"), Column("event", "code"),
+            Column("test"), Column("data"), Column("status"), Column("severity"), Column("expected"),
+            Column("actual"), Column("at", "time"), Column("event", "code"),
         ),
         rows=tuple(rows),
     )  # fmt: skip
+
+
+_PASSED: Final = {"True": "pass", "False": "fail"}
+
+
+def _asserted(one: Mapping[str, Any]) -> str:
+    column = one.get("column")
+    return f"{one.get('assertion')} ({column})" if column else str(one.get("assertion"))
 
 
 def deployments(dossier: Dossier) -> Table:
@@ -291,7 +306,7 @@ def versions(dossier: Dossier) -> Table:
     return Table(
         title="Versions",
         columns=(
-            Column("version"), Column("made at", "time"), Column("digest", "code"), Column("run", "code"),
+            Column("version"), Column("created at", "time"), Column("digest", "code"), Column("run", "code"),
             Column("aliases"), *([Column("deleted at", "time")] if is_any else []),
         ),
         rows=tuple(

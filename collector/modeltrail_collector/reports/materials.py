@@ -1,6 +1,7 @@
 """What a model was made of, as bills of materials and attestations name things: by URI and digest."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,14 +20,18 @@ TESTED: Final = ("test",)
 _SAFE: Final = "/:@!$&'()*+,;=~-._"
 
 
+Name = tuple[str, str]
+"""Namespace and name."""
+
 Identity = tuple[str, str, str | None]
 """Namespace, name and digest."""
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset that a run of the trail read or wrote; without a URI it was in memory."""
+    """A dataset that a run of the trail read or wrote, with all of its `names`; in memory it has no URI."""
 
     identity: Identity
+    names: frozenset[Name]
     name: str
     uri: str | None
     role: str | None
@@ -68,10 +73,11 @@ class Figure(msgspec.Struct, frozen=True):
 
 def data(dossier: Dossier) -> list[Material]:
     """The datasets that the making run read, and those that it was tested on elsewhere."""
-    algorithms = _algorithms(dossier)
+    algorithms, others = _algorithms(dossier), _others_of(dossier)
     found = [
         Material(
             identity=(row["namespace"], row["name"], row["fingerprint"]),
+            names=others[row["namespace"], row["name"]],
             name=row["name"],
             uri=uri(row["namespace"], row["name"]),
             role=row["use"],
@@ -100,12 +106,12 @@ def upstream(dossier: Dossier) -> list[Material]:
 
 
 def places(among: Sequence[Material], things: Iterable[Thing]) -> list[int]:
-    """Where these are in a list of materials: by content, and by name where that of one side is not known."""
+    """Where these are in a list of materials, by any name: by content, and where one side's is not known."""
     return [
         number
         for number, one in enumerate(among)
         if any(
-            one.identity[:2] == (thing.namespace, thing.name)
+            not one.names.isdisjoint(_names(thing))
             and (one.digest == thing.digest or None in {one.digest, thing.digest})
             for thing in things
         )
@@ -114,10 +120,11 @@ def places(among: Sequence[Material], things: Iterable[Thing]) -> list[int]:
 
 def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> list[Material]:
     """Each of them once, but for those that are known."""
-    algorithms = _algorithms(dossier)
+    algorithms, others = _algorithms(dossier), _others_of(dossier)
     return [
         Material(
             identity=identity,
+            names=others[identity[:2]] | _names(thing),
             name=thing.name,
             uri=uri(thing.namespace, thing.name),
             role=thing.role,
@@ -130,6 +137,19 @@ def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> 
         for identity, thing in {_identity(thing): thing for thing in things}.items()
         if identity not in known
     ]
+
+
+def _others_of(dossier: Dossier) -> dict[Name, frozenset[Name]]:
+    """By each name of what was read or written all of its names."""
+    found: defaultdict[Name, frozenset[Name]] = defaultdict(frozenset)
+    for step in dossier.steps:
+        for thing in (*step.reads, *step.writes):
+            found[thing.namespace, thing.name] |= _names(thing)
+    return found
+
+
+def _names(thing: Thing) -> frozenset[Name]:
+    return frozenset({(thing.namespace, thing.name), *thing.others})
 
 
 def _identity(thing: Thing) -> Identity:

@@ -60,8 +60,8 @@ def code(dossier: Dossier) -> Table | None:
     ) if known else None  # fmt: skip
 
 
-def diffs(dossier: Dossier) -> Iterator[Text]:
-    """The uncommitted changes of the making run and of those that prepared its data, as recorded."""
+def texts(dossier: Dossier) -> Iterator[Text]:
+    """The uncommitted changes, queries and source of the making run and of those that prepared its data."""
     jobs = {step.run_id: step.job for step in dossier.steps}
     found: dict[tuple[str, str], list[str]] = {}
     for run in dict.fromkeys([dossier.model["run_id"], *(step.run_id for step in steps(dossier))]):
@@ -71,6 +71,17 @@ def diffs(dossier: Dossier) -> Iterator[Text]:
             found.setdefault((said["diff"], cut), []).append(jobs.get(run, run))
     for (diff, cut), several in found.items():
         yield Text(f"Uncommitted changes of {', '.join(dict.fromkeys(several))}{cut}", diff)
+    yield from _told_of_jobs(dossier)
+
+
+def _told_of_jobs(dossier: Dossier) -> Iterator[Text]:
+    """The queries and the source that producers told of these jobs by the standard facets."""
+    runs = {dossier.model["run_id"], *(step.run_id for step in steps(dossier))}
+    for what, key, field in (("Query", "sql", "query"), ("Source", "sourceCode", "sourceCode")):
+        for step in dossier.steps:
+            for _, value in dossier.about(key, run=step.run_id) if step.run_id in runs else ():
+                if isinstance(value.get(field), str):
+                    yield Text(f"{what} of {step.job}", value[field])
 
 
 def changed(dossier: Dossier) -> Table | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
+from modeltrail_collector.errors import NotFound
 from modeltrail_collector.reports import facts, materials, provenance
 from modeltrail_collector.reports.gather import Dossier
 from modeltrail_collector.reports.render import json_text
@@ -20,6 +21,10 @@ Descriptor = dict[str, Any]
 
 def text(dossier: Dossier) -> str:
     """The statement, unsigned; all times in it are the run's own."""
+    if dossier.maker is None:
+        raise NotFound(
+            f"which run made {dossier.name}@{dossier.version} is not recorded, and an attestation is of one"
+        )
     run = dossier.story["run"] or {}
     return json_text(
         {

@@ -83,9 +83,10 @@ class _Writer:
             )
             self.relate("declared-license", model, "hasDeclaredLicense", [expression])
         self._preparations(data)
-        run = self._run("run", self.dossier.story["run"] or {}, self.dossier.story["code"] or {})
-        self.relate("has-input", run, "hasInput", [made for one, made in data if one.role in LEARNED])
-        self.relate("has-output", run, "hasOutput", [model])
+        if self.dossier.maker:
+            run = self._run("run", self.dossier.story["run"] or {}, self.dossier.story["code"] or {})
+            self.relate("has-input", run, "hasInput", [made for one, made in data if one.role in LEARNED])
+            self.relate("has-output", run, "hasOutput", [model])
         self.add(
             "document",
             spdx.SpdxDocument,

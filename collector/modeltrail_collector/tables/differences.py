@@ -38,6 +38,8 @@ _CODE_NOISE: Final = frozenset({
     "elsewhere", "elsewhereCount", "repositories", "capture", "vcs",
 })  # fmt: skip
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "imported", "capture"})
+_QUERY: Final = "sql"
+"""The step that the query of a job is, by the standard facet."""
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
 _DATA_FIELDS: Final = (
     "labelColumn",
@@ -105,6 +107,8 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
             inputs.setdefault((facet.namespace, facet.name), {})[facet.key] = facet.value
         elif (facet.scope, facet.key) == ("run", "modelTrail_featureTransformations"):
             steps += as_list(facet.value.get("steps"))
+        elif (facet.scope, facet.key) == ("job", "sql") and isinstance(facet.value.get("query"), str):
+            found.steps.append(Step(_QUERY, "", facet.value["query"]))
         else:
             _read(facet, facet.value, found)
     data = {place: said for place, said in inputs.items() if "modelTrail_evaluation" not in said}  # no model
@@ -123,12 +127,19 @@ def aligned(before: Facts, after: Facts) -> tuple[Sections, Sections]:
             side[section] = {"all of it": "recorded"} if side[section] else {}
     for section, pairs in (
         ("dataInputs", _lines(pairing.datasets(before.inputs, after.inputs), _input_path, _input_text)),
-        ("transformations", _lines(pairing.steps(before.steps, after.steps), _step_path, _step_text)),
+        ("transformations", _lines(pairing.steps(*_told_by_both(before, after)), _step_path, _step_text)),
         ("evaluations", _lines(pairing.figures(before.metrics, after.metrics), _metric_path, _metric_text)),
     ):
         for side, lines in zip(sides, pairs, strict=True):
             side[section] = lines
     return sides
+
+
+def _told_by_both(before: Facts, after: Facts) -> list[list[Step]]:
+    """The steps of either side; the query of a job only where both told one."""
+    sides = [before.steps, after.steps]
+    both = all(any(step.id == _QUERY for step in steps) for steps in sides)
+    return [[step for step in steps if both or step.id != _QUERY] for steps in sides]
 
 
 def _lines(
@@ -194,6 +205,8 @@ def _read(facet: Facet, value: dict[str, Any], found: Facts) -> None:
             _flatten("", _without(value, _ENVIRONMENT_NOISE), found.plain.setdefault("environment", {}))
         case "run", "modelTrail_codeState":
             _flatten("", _code(value), found.plain.setdefault("code", {}))
+        case "job", "sourceCode":
+            _flatten("", {"sourceCode": value.get("sourceCode")}, found.plain.setdefault("code", {}))
         case "job", "sourceCodeLocation":
             _flatten(
                 "source",

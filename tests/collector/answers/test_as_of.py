@@ -110,6 +110,37 @@ def test_shares_rollbacks_and_retirement(make, log_of) -> None:
         assert answers.as_of(db)[0]["run"] is None  # nobody recorded what made it
 
 
+def test_what_leaves_need_not_be_said_in_full(make, log_of) -> None:
+    """What is retired may be told by name, version or bytes alone; the share of those that stay is open."""
+    hours = [make.base + n * HOUR for n in range(9)]
+
+    def called(event, **model):
+        event["run"]["facets"]["modelTrail_deployment"]["model"] = model
+        return event
+
+    of = {"namespace": "modeltrail://registry", "name": "models/churn"}
+    first, second = make.digest("model 1"), make.digest("model 2")
+    log = log_of([
+        *make.train(1, make.base - HOUR, features="f", strength=1.0),
+        called(deployment(make, hours[0], "1"), **of, version="1", digest=first),
+        called(deployment(make, hours[1], "2", trafficPercent=10), name="models/churn", version="2"),
+        called(deployment(make, hours[2], "3", trafficPercent=20), **of, version="2"),
+        called(deployment(make, hours[3], "4", action="retire"), name="churn", digest=first),
+        called(deployment(make, hours[4], "5", action="retire"), name="models/churn", version="3"),
+        called(deployment(make, hours[5], "6", trafficPercent=5), name="models/churn", digest=second),
+        called(deployment(make, hours[6], "7", action="retire"), name="models/other"),
+        called(deployment(make, hours[7], "8", action="retire"), name="models/churn"),
+    ])  # fmt: skip
+    expected = [
+        *({"1": None}, {"1": None, "2": 10.0}, {"1": None, "2": 20.0}, {"2": None}, {"2": None}),
+        *({"2": None, None: 5.0}, {"2": None, None: 5.0}, {}),
+    ]
+    assert expected == [in_force(log, moment) for moment in hours[:8]]
+    rows = answers.impact(log, "features.parquet")
+    ends = {row["version"]: row["until"] for row in rows if row["kind"] == "endpoint"}
+    assert hours[3].isoformat()[:19] == ends["1"][:19]
+
+
 def test_the_share_of_a_canary_is_told_wherever_it_is(make, log_of) -> None:
     """`show`, `impact` and `as-of` tell which share of the traffic a deployment gave; none where none was."""
     trained = [

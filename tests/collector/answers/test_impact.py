@@ -210,6 +210,34 @@ def test_deployments_end(make, log_of) -> None:
     assert 2 == told.count(", not in force")
 
 
+def test_what_another_run_registered_is_what_was_trained(make, log_of) -> None:
+    """Bytes that a registry's runs call by other names and versions are these, with where they answer."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("bytes"))
+    path = make.dataset("models/1", datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+    events = [
+        make.run_event("COMPLETE", make.base, "t", "train", inputs=[make.dataset("raw")], outputs=[path])
+    ]
+    for number in ("1", "2"):
+        registered = make.dataset(
+            "models/churn",
+            namespace="modeltrail://registry",
+            modelTrail_registration=make.facet("modelTrail_registration", name="churn", version=number),
+            outputFacets__modelTrail_modelArtifact=artifact,
+        )
+        at = make.base + timedelta(hours=int(number))
+        events.append(make.run_event("COMPLETE", at, f"r{number}", "register", outputs=[registered]))
+    log = log_of([*events, *make.deploy(1, make.base + timedelta(days=1))])
+    rows = answers.impact(log, "raw")
+    assert [("churn", "1"), ("churn", "2")] == [
+        (row["registered_name"], row["version"]) for row in rows if row["kind"] == "model"
+    ]
+    assert ["1"] == [row["version"] for row in rows if row["kind"] == "endpoint"]
+    assert [("withdraw", "endpoint", "1"), ("retrain", "model", "1"), ("withdraw", "model", "2")] == [
+        (row["action"], row["kind"], row["version"]) for row in answers.erase_plan(log, "raw")
+    ]
+
+
 def test_what_is_of_a_run_is_not_of_each_of_its_models(make, log_of) -> None:
     """Of a run that made several models impact, trace and show say so; copies of the same bytes are one."""
 

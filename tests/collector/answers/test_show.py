@@ -223,3 +223,33 @@ def test_the_aliases_of_a_deleted_version_are_those_that_it_had_then(make, log_o
     ]
     told = answers.show(log_of([*make.story(), *done]), "churn@2")["registration"]
     assert (["green"], []) == (told["until_deleted"], told["aliases"])
+
+
+def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
+    """A run that trained nothing and wrote no model is told as the one that registered it."""
+    theirs, own = (
+        make.facet("modelTrail_modelArtifact", digest=make.digest(str(written)), written=written)
+        for written in (False, True)
+    )
+
+    def registered(number: int, at, **facets):
+        said = make.facet("modelTrail_registration", name="risk", version=str(number))
+        model = make.dataset(
+            "models/risk", namespace="modeltrail://registry", modelTrail_registration=said, **facets
+        )
+        return make.run_event("COMPLETE", at, f"run {number}", "register", outputs=[model])
+
+    deployed = make.deploy(1, make.base + timedelta(days=1))
+    deployed[1]["run"]["facets"]["modelTrail_deployment"]["model"]["name"] = "risk"
+    log = log_of([
+        registered(1, make.base, outputFacets__modelTrail_modelArtifact=theirs),
+        registered(2, make.base),
+        registered(3, make.base, outputFacets__modelTrail_modelArtifact=own),
+        *deployed,
+    ])  # fmt: skip
+    assert {"1": True, "2": True, "3": False} == {
+        version: answers.show(log, f"risk@{version}")["run"]["only_registered"] for version in "123"
+    }
+    assert [None] == [row["run"] for row in answers.as_of(log)]
+    told = CliRunner().invoke(commands.show, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout
+    assert re.search(r"made by\n  not recorded *\n  registered by register  COMPLETE", told)

@@ -191,6 +191,23 @@ def test_in_production_is_the_version_that_was_deployed(make, log_of, named) -> 
     assert [0.81] == [row["before"] for row in answer["figures"] if row["name"] == "accuracy"]
 
 
+def test_in_production_is_what_was_left_there(make, log_of) -> None:
+    """A canary that was taken back leaves the version before it in production."""
+    days = [make.base + timedelta(days=number) for number in range(5)]
+    deployed = []
+    for hour, number, said in ((0, 1, {}), (1, 2, {"trafficPercent": 5}), (2, 2, {"action": "retire"})):
+        start, done = make.deploy(number, days[3] + timedelta(hours=hour))
+        done["run"]["facets"]["modelTrail_deployment"] |= said
+        deployed += [start, done]
+    trained = [
+        event
+        for number, day in ((1, 0), (2, 1), (3, 4))
+        for event in make.train(number, days[day], features="f", strength=1.0)
+    ]
+    answer = answers.why(log_of([*trained, *deployed]), "churn@3", against="production")
+    assert "churn@1" == answer["before"]["label"]
+
+
 def test_several_things_at_once(churn) -> None:
     """Candidates are ordered by strength; what is not known in which way it differs is only possible."""
     answer = answers.why(churn, "churn@3")

@@ -123,3 +123,43 @@ def test_a_preparation_made_differently_tells_the_rows_that_it_kept(make, log_of
     cause = answers.why(log_of(events), "churn@2")["causes"][0]
     assert ("preparation", "prepare-churn") == (cause["kind"], cause["subject"])
     assert "features.parquet: rows 4,000 → 3,900" in told(cause["evidence"])
+
+
+def prepared(make, log_of, **said):
+    """What why says of two versions from one raw feed, where those who prepared it told this of their job."""
+    events = []
+    for number in (1, 2):
+        at = make.base + number * DAY
+        made = make.prepare(number, at, raw="raw", features=f"f{number}")
+        for event in made:
+            texts = {key: both[number - 1] for key, both in said.items() if both[number - 1]}
+            event["job"]["facets"] |= {key: make.facet(key, **text) for key, text in texts.items()}
+        events += [*made, *make.train(number, at + DAY / 2, features=f"f{number}", strength=1.0)]
+    return answers.why(log_of(events), "churn@2")
+
+
+def test_another_query_of_a_job_is_another_preparation(make, log_of) -> None:
+    """The SQL that made the data of each version, or its source, is the cause where it differs."""
+    queries = [{"query": f"SELECT id, amount{unit} AS amount FROM raw"} for unit in ("", " * 100")]
+    answer = prepared(make, log_of, sql=queries)
+    cause = answer["causes"][0]
+    assert ("strong", "preparation", "prepare-churn") == (cause["strength"], cause["kind"], cause["subject"])
+    assert f"sql: {queries[0]['query']} → {queries[1]['query']}" in told(cause["evidence"])
+    assert "its inputs are the same, and features.parquet is not" in told(cause["evidence"])
+    assert not any("prepare-churn" in line for line in answer["not_recorded"])
+    sources = [{"language": "python", "sourceCode": f"rows * {number}"} for number in (1, 2)]
+    cause = prepared(make, log_of, sourceCode=sources)["causes"][0]
+    assert ("preparation", "prepare-churn") == (cause["kind"], cause["subject"])
+    assert "code: other source files" in told(cause["evidence"])
+
+
+def test_a_preparation_without_code_cannot_be_ruled_out(make, log_of) -> None:
+    """Who made the data by what nobody recorded is named; the same query on both sides is its code."""
+    missing = "code of prepare-churn, which prepared the data"
+    assert missing in prepared(make, log_of)["not_recorded"]
+    answer = prepared(make, log_of, sql=[{"query": "SELECT 1"}] * 2)
+    assert missing not in answer["not_recorded"]
+    assert "preparation" not in {cause["kind"] for cause in answer["causes"]}
+    one = prepared(make, log_of, sql=[{"query": "SELECT 1"}, None])
+    assert missing in one["not_recorded"]
+    assert "preparation" not in {cause["kind"] for cause in one["causes"]}

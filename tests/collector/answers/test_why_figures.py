@@ -1,5 +1,6 @@
 """Which figures count for which version, and which of them are held against each other."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -182,6 +183,16 @@ def test_data_without_a_name_is_held_against_the_same_content(make, log_of, tmp_
     assert "evaluation data" not in [cause["kind"] for cause in answer["causes"]]
     assert 51 == next(row["rows"] for row in answer["figures"] if row["after"] == 0.61)
     assert [] == alerts(log, tmp_path, "moved_by = 0.05")
+
+
+def test_how_many_rows_either_figure_was_measured_on_is_told(make, log_of) -> None:
+    """Where data in memory had other rows than before both counts stand beside the figures."""
+    after = scored(make, 2, {"t/test": ("more", 0.8)})
+    measured = after[-1]["inputs"][1]["inputFacets"]
+    measured["modelTrail_dataUse"]["fingerprint"]["rows"] = measured["inputStatistics"]["rowCount"] = 1051
+    log = log_of([*scored(make, 1, {"t/test": ("few", 0.9)}), *after])
+    told = CliRunner().invoke(why_command, ["churn@2", "--log", log.uri], catch_exceptions=False).stdout
+    assert re.search(r"accuracy +t/test \(50 → 1,051 rows\) +0\.9 → +0\.8", told)
 
 
 def test_an_alert_says_that_the_data_is_another(make, log_of, tmp_path) -> None:

@@ -205,3 +205,25 @@ def test_a_document_can_be_made_again(churn, kind) -> None:
         for _ in range(2)
     }
     assert 1 == len(made)
+
+
+def test_who_only_registered_a_model_is_no_builder(make, log_of, ask) -> None:
+    """Where the run that made it is not recorded there is no attestation, and no training in the bills."""
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("theirs"), written=False)
+    said = make.facet("modelTrail_registration", name="risk", version="1")
+    model = make.dataset(
+        "models/risk",
+        namespace="modeltrail://registry",
+        modelTrail_registration=said,
+        outputFacets__modelTrail_modelArtifact=artifact,
+    )
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "register", outputs=[model])])
+    with pytest.raises(NotFound, match="which run made risk@1 is not recorded"):
+        ask(log, "risk@1", "slsa")
+    bom = read(ask(log, "risk@1", "cyclonedx"))
+    assert "formulation" not in bom
+    properties = {one["name"]: one["value"] for one in bom["metadata"]["component"]["properties"]}
+    assert "not recorded" == properties["modeltrail:run"]
+    assert "build_Build" not in ask(log, "risk@1", "spdx").text
+    (step,) = [one for one in read(ask(log, "risk@1", "audit", "json"))["sections"] if one.get("steps")]
+    assert ["registered it, told of it as registered"] == [one["what"] for one in step["steps"]]

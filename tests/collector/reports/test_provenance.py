@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -255,3 +256,41 @@ def test_a_diff_is_no_markup(make, log_of, ask) -> None:
     text = ask(log, "churn@1", "audit", "md").text
     assert re.search(r"\n````\ndiff --git (?s:.)*?\n````\n", text)
     assert not re.search("[\x1b\u202e]", html + text)
+
+
+def test_what_other_producers_tell_of_a_preparation_is_in_the_reports(make, log_of, ask) -> None:
+    """Its query and the assertions on its data stand there; what it wrote is known by each of its names."""
+    table = {"namespace": "hive://meta", "name": "default.features"}
+    query = make.facet("sql", query="SELECT age, label FROM raw")
+    checked = [
+        {"assertion": "unique", "column": "id", "success": False},
+        {"assertion": "row_count", "success": True},
+    ]
+    raw = make.dataset(
+        "raw", inputFacets__dataQualityAssertions=make.facet("dataQualityAssertions", assertions=checked)
+    )
+    links = make.facet("symlinks", identifiers=[table | {"type": "TABLE"}])
+    made = make.dataset("features", namespace="s3://lake", symlinks=links)
+    trained = make.train(1, make.base + timedelta(hours=1), features="f", strength=1.0)
+    for event in trained:
+        event["inputs"] = [event["inputs"][0] | table]
+    prepared = make.run_event(
+        "COMPLETE", make.base, "p", "prepare", job_facets={"sql": query}, inputs=[raw], outputs=[made]
+    )
+    log = log_of([prepared, *trained])
+    told = {
+        one["number"]: one for one in json.loads(ask(log, "churn@1", "annex-iv", "json").text)["sections"]
+    }
+    assert [("Query of prepare", query["query"])] == [
+        (one["title"], one["text"]) for one in told["2(a)"]["texts"] if "Query" in one["title"]
+    ]
+    assert [("unique (id)", "raw", "fail"), ("row_count", "raw", "pass")] == [
+        (row["test"], row["data"], row["status"]) for row in rows(told["2(g)"], "Tests")
+    ]
+    bom = json.loads(ask(log, "churn@1", "cyclonedx").text)
+    refs = {one["name"]: one["bom-ref"] for one in bom["components"]}
+    needs = {one["ref"]: one.get("dependsOn", []) for one in bom["dependencies"]}
+    assert [refs["raw"]] == needs[refs["default.features"]]
+    definition = json.loads(ask(log, "churn@1", "slsa").text)["predicate"]["buildDefinition"]
+    (step,) = definition["modeltrail_preparedBy"]
+    assert ["default.features"] == [one["name"] for one in step["outputs"]]

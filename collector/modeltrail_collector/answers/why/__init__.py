@@ -157,6 +157,9 @@ def _not_recorded(found: Found) -> list[str]:
         if (hidden := found.made.hidden(section))
     ]
     said += _code_not_recorded(found)
+    said += [
+        f"code of {job}, which prepared the data" for job in made.without_code(found.before, found.after)
+    ]
     for story in (found.before, found.after):
         if not any(getattr(pair, side) for pair in found.data for side in _side(found, story)):
             said.append(f"data of {story.label}")
@@ -191,7 +194,7 @@ def _code_not_recorded(found: Found) -> list[str]:
     if change["change"] in {"same", "data"}:
         said.append("files that the code opens by a name that it puts together")
     if change["entry_only"]:
-        entry = change["after"]["entry_point"]
+        entry = change["after"]["entry_point"] or "the source of the job"
         said.append(f"code but for {entry}, which is the same: of modules that it imports nothing is known")
     return said
 

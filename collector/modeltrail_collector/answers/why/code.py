@@ -1,6 +1,7 @@
 """What changed in the code: commits, uncommitted changes, scripts and notebooks, and the diff itself."""
 
 import difflib
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
@@ -50,10 +51,11 @@ def compare(
 def _state(story: Story, run_id: str | None) -> Row | None:
     said = story.find("modelTrail_codeState", run_id)
     location = story.find("sourceCodeLocation", run_id)
-    either = said or location
+    text = story.find("sourceCode", run_id)
+    either = said or location or text
     if either is None:
         return None
-    value = said.value if said else {"commit": _text(location, "version")}
+    value = said.value if said else {"commit": _text(location, "version"), "sourceSha256": _sha256(text)}
     commit, notebook = value.get("commit"), value.get("notebook")
     return {
         "commit": commit if isinstance(commit, str) else None,
@@ -82,6 +84,12 @@ def _state(story: Story, run_id: str | None) -> Row | None:
 def _text(said: Said | None, field: str) -> str | None:
     value = said.value.get(field) if said else None
     return value if isinstance(value, str) else None
+
+
+def _sha256(text: Said | None) -> str | None:
+    """The digest of the source that the standard facet holds."""
+    source = _text(text, "sourceCode")
+    return hashlib.sha256(source.encode()).hexdigest() if source is not None else None
 
 
 def _untracked(told: Any) -> dict[str, str | None]:

@@ -10,6 +10,7 @@ import msgspec
 
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.endpoints import deployed, in_force
 from modeltrail_collector.answers.places import Places
 from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
@@ -23,7 +24,7 @@ _KEYS: Final = (
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
-    "columnLineage", "parent", "environmentVariables",
+    "columnLineage", "parent", "environmentVariables", "sql", "sourceCode",
 )  # fmt: skip
 
 _FIGURE: Final = ("source", "name", "split", "dataset", "slice")
@@ -167,23 +168,19 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
     """
     db.attach("deployments", held=True)
     db.attach("models", models=[(after["namespace"], after["name"])])
+    there = "coalesce(environment, 'production') = 'production' AND effective_at <= $created::TIMESTAMPTZ"
+    columns = ("endpoint", "uri", "model_name", "model_version", "model_digest", "effective_at")
+    serving = in_force(deployed(db, there, created=after["created_at"]))
+    db.fill("serving", columns, [tuple(row[name] for name in columns) for row in serving])
     rows = db.rows(
-        """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at,
-            (coalesce(m.version = d.model_version, false),
-                m.created_at <= d.effective_at, m.created_at, m.version) AS rank
-        FROM deployments AS d
+        """SELECT m.* EXCLUDE (bucket), d.uri AS served_at, d.endpoint, d.effective_at
+        FROM serving AS d
         JOIN near_models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
             THEN m.digest = d.model_digest
             ELSE m.version = d.model_version AND d.model_name IN (m.name, m.registered_name) END
         WHERE (m.namespace, m.name) = ($namespace, $name) AND m.version <> $version
-            AND coalesce(d.environment, 'production') = 'production'
-            AND coalesce(d.state, 'COMPLETE') NOT IN ('FAIL', 'ABORT')
-            AND d.effective_at <= CAST($created AS TIMESTAMPTZ)
-        QUALIFY row_number() OVER (
-                PARTITION BY d.platform, d.endpoint, d.uri ORDER BY d.effective_at DESC, rank DESC) = 1
-            AND coalesce(d.action, 'update') <> 'retire'
-        ORDER BY d.effective_at DESC, rank DESC LIMIT 1""",
-        created=after["created_at"],
+        ORDER BY d.effective_at::TIMESTAMPTZ DESC, coalesce(m.version = d.model_version, false) DESC,
+            m.created_at <= d.effective_at::TIMESTAMPTZ DESC, m.created_at DESC, m.version DESC LIMIT 1""",
         **{name: after[name] for name in ("namespace", "name", "version")},
     )
     if not rows:
@@ -193,7 +190,7 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
         )
     row = rows[0]
     where = row.pop("served_at") or row["endpoint"] or "an endpoint"
-    del row["endpoint"], row["rank"]
+    del row["endpoint"]
     since = row.pop("effective_at")[:19].replace("T", " ")
     reason = f"in production at {where} since {since} when {label(after)} was made"
     return row, {"how": "production", "reason": reason}

@@ -21,8 +21,8 @@ def moved(before: Story, after: Story) -> list[Row]:
 
     A row: name, split, dataset, slice, source (evaluation, or summary for what a run said of itself), before,
     after, delta, better (None where nothing says which way is better), `same_data` (None: not recorded),
-    `dataset_before` where the older version's data has another name, `rows` of the data where it was only in
-    memory, and the runs, how these ended, and the places.
+    `dataset_before` where the older version's data has another name, `rows` (and `rows_before`, of the older
+    version's) of the data where it was only in memory, and the runs, how these ended, and the places.
 
     Which figures are held against each other, `tables.pairing` says.
     """
@@ -119,6 +119,7 @@ def _row(before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
         "same_data": None,
         "dataset_before": None,
         "rows": None,
+        "rows_before": None,
         "run_before": was and was["run_id"],
         "run_after": now and now["run_id"],
         "state_before": was and was["state"],
@@ -131,6 +132,8 @@ def _row(before: Story, was: Row | None, after: Story, now: Row | None) -> Row:
         if was["dataset"] != now["dataset"]:
             row |= {"same_data": row["same_data"] or False, "dataset_before": was["dataset"]}
     held = _in_memory(after, now) if now else was and _in_memory(before, was)
+    if was and (earlier := _in_memory(before, was)):
+        row["rows_before"] = earlier["rows"]
     if held:
         row["rows"] = held["rows"]
         if row["same_data"] is False and pairing.is_unnamed(held["namespace"], held["name"]):

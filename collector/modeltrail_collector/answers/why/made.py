@@ -263,6 +263,23 @@ def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
     return rows
 
 
+def without_code(before: Story, after: Story) -> list[str]:
+    """The jobs that prepared the data of both by other runs, and of which one told nothing of its code."""
+    old, new = _writers(before), _writers(after)
+    return [
+        job.partition("/")[2]
+        for job in sorted(old.keys() & new.keys())
+        if old[job] != new[job]
+        and not all(
+            any(story.find(key, runs[job]) for key in _OF_CODE)
+            for story, runs in ((before, old), (after, new))
+        )
+    ]
+
+
+_OF_CODE: Final = ("modelTrail_codeState", "sourceCodeLocation", "sourceCode", "sql")
+
+
 def _writers(story: Story) -> dict[str, str]:
     """Job -> its nearest run in the trail, the making run left out."""
     found: dict[str, str] = {}

@@ -163,7 +163,8 @@ def _transformations(found: Found) -> list[Cause]:
     cause = Cause("transformations", _paths(changes), "other steps from raw columns to features", STRONG)
     cause.paths = frozenset(("transformations", change.path) for change in changes)
     for change in changes[:MUCH]:
-        cause.for_(_change(change), *said_by_both(found, "modelTrail_featureTransformations"))
+        said = "sql" if change.path == "sql" else "modelTrail_featureTransformations"
+        cause.for_(_change(change), *said_by_both(found, said))
     return [cause]
 
 

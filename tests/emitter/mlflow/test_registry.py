@@ -166,6 +166,34 @@ def test_versions_go_by_a_new_name_with_their_history(client, told, version) -> 
     ]
 
 
+def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged, told) -> None:
+    """Promoted to another name, and from there once more, it has the same bytes and came of that version."""
+    with bridged.start_run():
+        model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        bridged.sklearn.log_model(model, name="model", registered_model_name="dev", pip_requirements=[])
+    client = bridged.MlflowClient()
+    client.copy_model_version("models:/dev/1", "stage")
+    client.copy_model_version("models:/stage/1", "prod")
+    for (event, name), before in zip(
+        ((told[-2], "stage"), (told[-1], "prod")), ("dev", "stage"), strict=True
+    ):
+        assert f"{name}.register" == event["job"]["name"]
+        assert [(f"models/{before}", "1")] == [
+            (each["name"], each["facets"]["version"]["datasetVersion"]) for each in event["inputs"]
+        ]
+        (entry,) = event["job"]["facets"]["lineage"]["entries"]
+        assert (f"models/{name}", [f"models/{before}"]) == (
+            *(entry["name"], [each["name"] for each in entry["inputs"]]),
+        )
+    digests = {
+        each["outputFacets"]["modelTrail_modelArtifact"]["digest"]
+        for event in told
+        for each in event["outputs"]
+        if each["name"].startswith("models/")
+    }
+    assert 1 == len(digests)
+
+
 def test_a_tag_of_a_version_is_told(client, told, version) -> None:
     """A version that is marked is told with the mark, as the tag of a run about that version."""
     version()

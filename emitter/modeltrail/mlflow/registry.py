@@ -270,7 +270,8 @@ class Versions(msgspec.Struct, frozen=True):
         found: Model
         with guarded("looking at a registered model"):
             if (original := copied(version)) is not None:
-                found = self._model(self.store.get_model_version(*original), run)
+                known = record.or_none(self.store.get_model_version, *original)
+                found = placed(version, self.namespace) if known is None else self._model(known, run)
             elif (model_id := _model_id(version)) is not None:
                 told = self.server.store.get_logged_model(model_id)
                 found = models.logged(told, self.server.registry, algorithm, fetch=self.server.fetch)
@@ -298,17 +299,17 @@ def copied(version: Any) -> tuple[str, str] | None:
 
 
 def made_of_source(told: dict[str, Any], version: Any, model: Model, registry: str) -> dict[str, Any]:
-    """The event with what the version was made of: the version that it is a copy of, or the logged model."""
-    if (original := copied(version)) is not None:
-        return made_of(told, model, _placed(*original, model.identity[0]).dataset())
-    model_id = _model_id(version)
-    return told if model_id is None else made_of(told, model, Dataset(registry, f"logged_models/{model_id}"))
+    """The event with what the version was made of: the version that it is a copy of, and the logged model."""
+    original, model_id = copied(version), _model_id(version) or getattr(model, "model_id", "")
+    sources = [] if original is None else [_placed(*original, model.identity[0]).dataset()]
+    sources += [Dataset(registry, f"logged_models/{model_id}")] if model_id else []
+    return made_of(told, model, *sources) if sources else told
 
 
-def made_of(told: dict[str, Any], model: Model, source: Dataset) -> dict[str, Any]:
-    """The event with a dataset that the model was made of."""
-    told["inputs"].append(source.as_input())
-    told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [source.identity]})
+def made_of(told: dict[str, Any], model: Model, *sources: Dataset) -> dict[str, Any]:
+    """The event with the datasets that the model was made of."""
+    told["inputs"] += [source.as_input() for source in sources]
+    told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [each.identity for each in sources]})
     return told
 
 

@@ -170,7 +170,8 @@ def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged,
     """Promoted to another name, and from there once more, it has the same bytes and came of that version."""
     with bridged.start_run():
         model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-        bridged.sklearn.log_model(model, name="model", registered_model_name="dev", pip_requirements=[])
+        more = {"registered_model_name": "dev", "pip_requirements": []}
+        info = bridged.sklearn.log_model(model, name="model", **more)
     client = bridged.MlflowClient()
     client.copy_model_version("models:/dev/1", "stage")
     client.copy_model_version("models:/stage/1", "prod")
@@ -178,13 +179,11 @@ def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged,
         ((told[-2], "stage"), (told[-1], "prod")), ("dev", "stage"), strict=True
     ):
         assert f"{name}.register" == event["job"]["name"]
-        assert [(f"models/{before}", "1")] == [
-            (each["name"], each["facets"]["version"]["datasetVersion"]) for each in event["inputs"]
-        ]
+        sources = [f"models/{before}", f"logged_models/{info.model_id}"]
+        assert sources == [each["name"] for each in event["inputs"]]
+        assert "1" == event["inputs"][0]["facets"]["version"]["datasetVersion"]
         (entry,) = event["job"]["facets"]["lineage"]["entries"]
-        assert (f"models/{name}", [f"models/{before}"]) == (
-            *(entry["name"], [each["name"] for each in entry["inputs"]]),
-        )
+        assert (f"models/{name}", sources) == (entry["name"], [each["name"] for each in entry["inputs"]])
     digests = {
         each["outputFacets"]["modelTrail_modelArtifact"]["digest"]
         for event in told
@@ -192,6 +191,9 @@ def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged,
         if each["name"].startswith("models/")
     }
     assert 1 == len(digests)
+    client.rename_registered_model("dev", "dev-eu")
+    client.copy_model_version("models:/stage/1", "late")
+    assert ["models/late"] == [each["name"] for each in told[-1]["outputs"]]
 
 
 def test_a_tag_of_a_version_is_told(client, told, version) -> None:

@@ -3,7 +3,7 @@
 To tell it again changes nothing: the events are the same to the byte as long as MLflow says the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
@@ -56,7 +56,7 @@ class Backfill:
                 *(wanted, since, ViewType.ACTIVE_ONLY, _PAGE, ["attributes.start_time ASC"], token)
             )
 
-        return [run.info.run_id for run in _pages(page)] if wanted else []
+        return [run.info.run_id for run in record.pages(page)] if wanted else []
 
     def tell_runs(self, run_ids: Sequence[str]) -> Iterator[str]:
         """Send what runs were, one after another, with the id of each that is told.
@@ -77,13 +77,14 @@ class Backfill:
         identity, parent = self._server.identity(run), self._server.parent(run)
         start, end = run.info.start_time, run.info.end_time or run.info.start_time
         kind = record.ENDS.get(run.info.status, "RUNNING")
-        first, whole = self._server.facts(run, whole=False), self._server.facts(run)
+        logged = self._server.logged(run)
+        first, whole = self._server.facts(run, whole=False), self._server.facts(run, logged=logged)
         chunks = record.history(run, record.whole_history(self._server.store))
         return [
             record.event("START", self._server.time(start), first, identity, parent),
             *(record.chunk_event(chunk, self._server.time(end), identity, parent) for chunk in chunks),
             record.event(kind, self._server.time(end), whole, identity, parent),
-            *record.evaluated(self._server, run, whole, identity, self._server.time(end)),
+            *record.evaluated(self._server, run, whole, identity, self._server.time(end), logged=logged),
         ]
 
     def tell_versions(self, runs: Iterable[str]) -> None:
@@ -94,7 +95,7 @@ class Backfill:
         registry = _get_store(registry_uri, names.plain(self.uri))
         versions = Versions(self._server, registry, names.namespace(registry_uri), "declared")
         made = set(runs)
-        every = _pages(lambda token: registry.search_model_versions(None, _PAGE, None, token))
+        every = record.pages(lambda token: registry.search_model_versions(None, _PAGE, None, token))
         for found in sorted(every, key=lambda each: (each.creation_timestamp, each.name, int(each.version))):
             wanted = found.run_id in made if self.experiments else self._is_recent(found.creation_timestamp)
             if wanted and PROMPT not in found.tags:
@@ -106,7 +107,7 @@ class Backfill:
         return self.since is None or milliseconds >= self.since.timestamp() * 1000
 
     def _experiment_ids(self) -> list[str]:
-        every = _pages(
+        every = record.pages(
             lambda token: self._server.store.search_experiments(max_results=_PAGE, page_token=token)
         )
         ids = {each.name: each.experiment_id for each in every}
@@ -122,13 +123,3 @@ class Backfill:
                 "reason. To import again adds what is missing."
             )
         self.events += 1
-
-
-def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
-    token: str | None = None
-    while True:
-        page = ask(token)
-        yield from page
-        token = getattr(page, "token", None)
-        if not token:
-            return

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail import settings, standard
+from modeltrail import naming, settings, standard
 from modeltrail.context import Parent
 from modeltrail.event import Dataset, EventType
 from modeltrail.facets import (
@@ -23,7 +23,7 @@ from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, evaluations, joining, models, names
 from modeltrail.mlflow.evaluations import Entity, Scores
 from modeltrail.mlflow.joining import Made
-from modeltrail.naming import is_uri
+from modeltrail.observe import redact
 from modeltrail.runs import learned
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
@@ -91,13 +91,20 @@ class Server(msgspec.Struct):
         return None if top is run else self._named(top)
 
     def facts(
-        self, run: Any, *, whole: bool = True, seen: Sequence[Input] = (), made: Sequence[Made] = ()
+        self,
+        run: Any,
+        *,
+        whole: bool = True,
+        logged: Mapping[str, Any] | None = None,
+        seen: Sequence[Input] = (),
+        made: Sequence[Made] = (),
     ) -> Facts:
         """What the record of a run says: its tags, and of the `whole` of it all else.
 
         Args:
             run: it.
             whole: whether to tell more than its tags.
+            logged: its logged models, if somebody has asked for them.
             seen: the files that it reads, as they were seen.
             made: how its models came about, where a run of ours saw that.
         """
@@ -110,7 +117,8 @@ class Server(msgspec.Struct):
             return facts
         facts.params.add(run.data.params, "explicit")
         fits = {each.fit: learned.take_over_fit(facts, each.facts, each.fit) for each in dict.fromkeys(made)}
-        scores = self._scores(run)
+        logged = self.logged(run) if logged is None else logged
+        scores = _scores(run, logged)
         told = self._told(run, scores)
         for used in sorted(joining.inputs([*(each for _, each in told), *seen], made), key=datasets.rank):
             facts.add_input(
@@ -121,7 +129,7 @@ class Server(msgspec.Struct):
             on = measured.get(evaluations.moment(metric), (metric.dataset_name, metric.dataset_digest))
             facts.metrics.set_last(metric.key, metric.value, **_details(metric, known.get(on)))
         of_models = {each.model_id: fits[each.fit] for each in made}
-        for model in self.models(run):
+        for model in self._models(run, logged):
             model.fit = of_models.get(getattr(model, "model_id", ""))
             facts.models.append(model)
         return facts
@@ -136,35 +144,55 @@ class Server(msgspec.Struct):
             found.append((key, msgspec.structs.replace(used, role="test") if is_test else used))
         return found
 
-    def evaluations(self, run: Any, facts: Facts) -> Iterator[tuple[str, Facts]]:
+    def evaluations(self, run: Any, facts: Facts, logged: Mapping[str, Any]) -> Iterator[tuple[str, Facts]]:
         """What a run scored of logged models, each as a run of its own: its id, and what is known of it."""
-        scores = self._scores(run)
+        scores = _scores(run, logged)
         known = {key: used.dataset for key, used in self._told(run, scores)}
         yield from evaluations.runs(run, scores, facts, known, self.registry)
 
-    def _scores(self, run: Any) -> list[Scores]:
-        if not getattr(run.inputs, "dataset_inputs", None):
-            return []
+    def logged(self, run: Any) -> dict[str, Any]:
+        """The logged models that a run made or read, by their ids, as far as they are still there.
+
+        A run that keeps a model of each epoch has many: one request for all that it made itself.
+        """
         read, made = getattr(run.inputs, "model_inputs", ()), getattr(run.outputs, "model_outputs", ())
-        return evaluations.found(run, self._logged([*(read or ()), *(made or ())]))
+        ids = dict.fromkeys(each.model_id for each in (*(made or ()), *(read or ())))
+        own = or_none(self._made_by, run) if len(ids) > 1 else None
+        found = {key: (own or {}).get(key) or or_none(self.store.get_logged_model, key) for key in ids}
+        return {key: told for key, told in found.items() if told is not None}
 
-    def _logged(self, named: Iterable[Any]) -> Iterator[Any]:
-        """The logged models that a run names, as far as they are still there."""
-        for model_id in dict.fromkeys(each.model_id for each in named):
-            if (told := or_none(self.store.get_logged_model, model_id)) is not None:
-                yield told
+    def _made_by(self, run: Any) -> dict[str, Any]:
+        ask, of_run = self.store.search_logged_models, f"source_run_id = '{run.info.run_id}'"
+        every = pages(lambda token: ask([run.info.experiment_id], of_run, page_token=token))
+        return {each.model_id: each for each in every}
 
-    def models(self, run: Any) -> Iterator[Model]:
+    def _models(self, run: Any, logged: Mapping[str, Any]) -> Iterator[Model]:
         """The models that a run made."""
         algorithm = run.data.tags.get(models.ALGORITHM)
-        logged = getattr(run.outputs, "model_outputs", None) or ()
-        for told in self._logged(logged):
-            with guarded("looking at a logged model"):
-                yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
-        if not logged:
+        made = getattr(run.outputs, "model_outputs", None) or ()
+        for model_id in dict.fromkeys(each.model_id for each in made):
+            if (told := logged.get(model_id)) is not None:
+                with guarded("looking at a logged model"):
+                    yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
+        if not made:
             for path in models.from_history(run.data.tags):
                 where = f"{run.info.artifact_uri}/{path}"
                 yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def _scores(run: Any, logged: Mapping[str, Any]) -> list[Scores]:
+    return evaluations.found(run, logged.values()) if getattr(run.inputs, "dataset_inputs", None) else []
+
+
+def pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """What MLflow answers, page by page; it is asked with the token of the page."""
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = getattr(page, "token", None)
+        if not token:
+            return
 
 
 def or_none(ask: Callable[..., Any], *args: Any) -> Any:
@@ -177,9 +205,11 @@ def or_none(ask: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def evaluated(server: Server, run: Any, facts: Facts, around: Parent, at: str) -> Iterator[dict[str, Any]]:
+def evaluated(
+    server: Server, run: Any, facts: Facts, around: Parent, at: str, *, logged: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """The events of a run's evaluations, which are below it."""
-    for run_id, judged in server.evaluations(run, facts):
+    for run_id, judged in server.evaluations(run, facts, logged):
         own = Parent(run_id, around.namespace, f"{around.name}.evaluate", around.top)
         yield event("COMPLETE", at, judged, own, around)
 
@@ -289,15 +319,16 @@ def _tags(run: Any) -> dict[str, str]:
 
 
 def _location(tags: Mapping[str, str]) -> dict[str, Any] | None:
-    """`sourceCodeLocation` by the tags that MLflow sets of a git repository."""
-    commit, repository = tags.get("mlflow.source.git.commit"), tags.get("mlflow.source.git.repoURL")
-    source = tags.get("mlflow.source.name")
-    url = repository if repository and is_uri(repository) else f"file:{source}" if source else None
+    """`sourceCodeLocation` by the tags that MLflow sets of a git repository; its remote may have a token."""
+    commit, remote = tags.get("mlflow.source.git.commit"), tags.get("mlflow.source.git.repoURL", "")
+    repository = naming.uri(remote) if naming.is_uri(remote) else None
+    source = redact.text(tags.get("mlflow.source.name", "")) or None
+    url = repository or (f"file:{source}" if source else None)
     if commit is None or url is None:
         return None
     return standard.source_code_location(
         url,
-        repo_url=repository,
+        repo_url=repository or redact.text(remote) or None,
         path=source,
         version=commit,
         branch=tags.get("mlflow.source.git.branch"),

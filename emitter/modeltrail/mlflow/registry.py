@@ -6,6 +6,7 @@ the same run, is a run of its own, of the job `{name}.register`: so nothing repl
 
 import copy
 import getpass
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -28,6 +29,7 @@ from modeltrail.runs.models import Model
 
 JOB_TYPE: Final = "REGISTER"
 PROMPT: Final = "mlflow.prompt.is_prompt"
+_VERSION: Final = re.compile(r"models:/([^/]+)/(\d+)")
 _MOST: Final = 10_000
 """So many versions of one name, or run, are looked at."""
 
@@ -215,16 +217,17 @@ class Versions(msgspec.Struct, frozen=True):
         facet = models.registration(version, self.namespace, "register", at, self.capture, **known)
         run = self._run(version)
         model = msgspec.structs.replace(self._model(version, run), registration=facet)
-        if run is not None and self._is_first(version):
+        is_copy = copied(version) is not None
+        if run is not None and not is_copy and self._is_first(version):
             told = self._of_run(run, model, at)
             # of a run that is over its last event has said all else, and may have known more
             is_late = run.info.end_time is not None and version.creation_timestamp > run.info.end_time
             return record.only(told, model.identity) if is_late else told
         own = names.made_id("version", self.namespace, version.name, str(version.version))
         around = context.parent() if self.server.here else None
-        parent = self.server.identity(run) if run is not None else around
+        parent = self.server.identity(run) if run is not None and not is_copy else around
         told = own_event(version, model, own, at, parent=parent, capture=self.capture)
-        return made_of_logged(told, version, model, self.server.registry)
+        return made_of_source(told, version, model, self.server.registry)
 
     def _of_run(self, run: Any, model: Model, at: str) -> dict[str, Any]:
         """An event of the run that made a model."""
@@ -266,7 +269,10 @@ class Versions(msgspec.Struct, frozen=True):
         algorithm = run.data.tags.get(models.ALGORITHM) if run is not None else None
         found: Model
         with guarded("looking at a registered model"):
-            if (model_id := _model_id(version)) is not None:
+            if (original := copied(version)) is not None:
+                known = record.or_none(self.store.get_model_version, *original)
+                found = placed(version, self.namespace) if known is None else self._model(known, run)
+            elif (model_id := _model_id(version)) is not None:
                 told = self.server.store.get_logged_model(model_id)
                 found = models.logged(told, self.server.registry, algorithm, fetch=self.server.fetch)
             else:
@@ -277,21 +283,33 @@ class Versions(msgspec.Struct, frozen=True):
 
 def placed(version: Any, namespace: str) -> Model:
     """A version by its names alone."""
-    return Model(
-        ModelView(namespace, f"models/{version.name}"), version.name, str(version.version), namespace
-    )
+    return _placed(version.name, str(version.version), namespace)
 
 
-def made_of_logged(told: dict[str, Any], version: Any, model: Model, registry: str) -> dict[str, Any]:
-    """The event with the logged model as what the version was made of."""
-    model_id = _model_id(version)
-    return told if model_id is None else made_of(told, model, Dataset(registry, f"logged_models/{model_id}"))
+def _placed(name: str, number: str, namespace: str) -> Model:
+    return Model(ModelView(namespace, f"models/{name}"), name, number, namespace)
 
 
-def made_of(told: dict[str, Any], model: Model, source: Dataset) -> dict[str, Any]:
-    """The event with a dataset that the model was made of."""
-    told["inputs"].append(source.as_input())
-    told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [source.identity]})
+def copied(version: Any) -> tuple[str, str] | None:
+    """Name and number of the version that this one is a copy of, as `copy_model_version` promotes them."""
+    found = _VERSION.fullmatch(version.source or "")
+    if found is None or found.groups() == (version.name, str(version.version)):
+        return None
+    return found[1], found[2]
+
+
+def made_of_source(told: dict[str, Any], version: Any, model: Model, registry: str) -> dict[str, Any]:
+    """The event with what the version was made of: the version that it is a copy of, and the logged model."""
+    original, model_id = copied(version), _model_id(version) or getattr(model, "model_id", "")
+    sources = [] if original is None else [_placed(*original, model.identity[0]).dataset()]
+    sources += [Dataset(registry, f"logged_models/{model_id}")] if model_id else []
+    return made_of(told, model, *sources) if sources else told
+
+
+def made_of(told: dict[str, Any], model: Model, *sources: Dataset) -> dict[str, Any]:
+    """The event with the datasets that the model was made of."""
+    told["inputs"] += [source.as_input() for source in sources]
+    told["job"]["facets"]["lineage"] = standard.lineage({model.identity: [each.identity for each in sources]})
     return told
 
 

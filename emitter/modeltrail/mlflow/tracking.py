@@ -5,6 +5,7 @@ MLflow has it then, whoever logged it.
 """
 
 import sys
+import time
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
@@ -78,20 +79,7 @@ class Tracking:
 
     def create_run(self, **_: Any) -> Finish:
         """START."""
-
-        def finish(run: Any) -> None:
-            found = self._found(run)
-            if not self._in_server:
-                found.parent = found.parent or context.parent()
-                found.seen.look_around()
-            found.identity = msgspec.structs.replace(
-                found.identity, root=found.parent.top if found.parent else None
-            )
-            facts = story(self._server, run, found, whole=False)
-            self._emit("START", run.info.start_time, facts, found)
-            process.end_at_exit()  # before the transport is closed
-
-        return finish
+        return lambda run: self._begun(run, run.info.start_time)
 
     def log_batch(self, run_id: str, metrics: Iterable[Any] = (), **_: Any) -> Finish | None:
         """Values of metrics, held back until a chunk is due."""
@@ -112,11 +100,13 @@ class Tracking:
         return lambda _: self._read(run_id, given)
 
     def update_run_info(self, run_id: str, run_status: Any, end_time: int | None, **_: Any) -> Finish | None:
-        """COMPLETE, FAIL or ABORT."""
+        """COMPLETE, FAIL or ABORT; START of a run that goes on again."""
         from mlflow.entities import RunStatus
 
-        kind = record.ENDS.get(RunStatus.to_string(run_status)) if run_status is not None else None
-        if kind is None:
+        status = RunStatus.to_string(run_status) if run_status is not None else ""
+        if status == "RUNNING":
+            return self._resumed(run_id)
+        if (kind := record.ENDS.get(status)) is None:
             return None
         error = outcome.of(sys.exception())[1] if kind == "FAIL" and not self._in_server else None
 
@@ -129,10 +119,12 @@ class Tracking:
             with guarded("looking at the code"):
                 code.look_at_imported(found.seen.run_facets)
                 environment.look_at_imported(found.seen.run_facets)
-            facts = story(self._server, run, found)
+            logged = self._server.logged(run)
+            facts = story(self._server, run, found, logged=logged)
             self._emit(kind, at, facts, found, errorMessage=error)
             with guarded("telling of evaluations"):
-                for told in record.evaluated(self._server, run, facts, found.identity, self._server.time(at)):
+                judged = facts, found.identity, self._server.time(at)
+                for told in record.evaluated(self._server, run, *judged, logged=logged):
                     transports.emit(told)
 
         return finish
@@ -148,6 +140,32 @@ class Tracking:
                 self._by_id(told.source_run_id).made.append(made)
 
         return finish
+
+    def _begun(self, run: Any, milliseconds: int, *, works_here: bool = True) -> None:
+        """START, by the process that works at the run."""
+        found = self._found(run)
+        if works_here and not self._in_server:
+            found.parent = found.parent or context.parent()
+            found.seen.look_around()
+        found.identity = msgspec.structs.replace(
+            found.identity, root=found.parent.top if found.parent else None
+        )
+        self._emit("START", milliseconds, story(self._server, run, found, whole=False), found)
+        process.end_at_exit()  # before the transport is closed
+
+    def _resumed(self, run_id: str) -> Finish | None:
+        """A run is taken up by its id: one that was over, or that another process made for this one.
+
+        What is logged to a run that is complete was not its work: that had the code of then.
+        """
+        before = record.or_none(self._server.store.get_run, run_id)
+        if before is None:
+            return None
+        is_known = self._in_server or (run_id in _open and _open[run_id].seen.run_facets)
+        if before.info.status not in record.ENDS and is_known:
+            return None
+        works_here = before.info.status != "FINISHED"
+        return lambda _: self._begun(before, int(time.time() * 1000), works_here=works_here)
 
     def _found(self, run: Any) -> _Open:
         """What is known of a run; of one that is new to this process what its record says."""
@@ -196,12 +214,12 @@ class Tracking:
             transports.emit(record.event(kind, at, facts, found.identity, found.parent, **run_facets))
 
 
-def story(server: Server, run: Any, found: _Open | None = None, *, whole: bool = True) -> Facts:
+def story(server: Server, run: Any, found: _Open | None = None, **asked: Any) -> Facts:
     """What the record of a run says, with what this process saw of it while it goes on here."""
     found = found or _open.get(run.info.run_id)
     if found is None:
-        return server.facts(run, whole=whole)
-    facts = server.facts(run, whole=whole, seen=found.inputs, made=found.made)
+        return server.facts(run, **asked)
+    facts = server.facts(run, seen=found.inputs, made=found.made, **asked)
     facts.run_facets.update(found.seen.run_facets)
     facts.job_facets.update(found.seen.job_facets)
     return facts

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail.mlflow import models, names
-from modeltrail.mlflow.registry import PROMPT, made_of_logged, own_event, placed
+from modeltrail.mlflow.registry import PROMPT, made_of_source, own_event, placed
 
 SIGNATURE: Final = "X-MLflow-Signature"
 TIMESTAMP: Final = "X-MLflow-Timestamp"
@@ -110,7 +110,7 @@ class Receiver(msgspec.Struct):
         version = _Version(str(data["name"]), str(data["version"]), source=str(data.get("source") or ""))
         run_id = names.made_id("version", self.registry, version.name, version.version)
         told = self._tell(run_id, at, version, "register", tags=tags)
-        return [made_of_logged(told, version, placed(version, self.registry), self.registry)]
+        return [made_of_source(told, version, placed(version, self.registry), self.registry)]
 
     def _tagged(self, delivery: str, at: str, data: Mapping[str, Any]) -> list[dict[str, Any]]:
         version = self._version(str(data["name"]), str(data["version"]))

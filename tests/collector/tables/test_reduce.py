@@ -94,13 +94,18 @@ def test_every_record_is_an_event_and_only_copies_are_duplicates(make, reduced, 
         (["START", "FAIL", "COMPLETE"], "FAIL"),
         (["ABORT", "COMPLETE", "START"], "ABORT"),
         (["FAIL", "ABORT"], "ABORT"),
+        (["START", "FAIL", "START"], "FAIL"),
+        (["START", "FAIL", "START", "COMPLETE"], "COMPLETE"),
+        (["START", "ABORT", "START", "RUNNING", "COMPLETE", "START"], "COMPLETE"),
+        (["START", "FAIL", "START", "FAIL", "COMPLETE"], "FAIL"),
+        (["START", "FAIL", "START", "COMPLETE", "START", "FAIL"], "FAIL"),
         (["OTHER"], "OTHER"),
         (["OTHER", "START"], "START"),
         ([None], "OTHER"),
     ],
 )
 def test_state_never_goes_back(make, reduced, kinds, state) -> None:
-    """A terminal state stays, FAIL and ABORT beat COMPLETE, and a run that only started says START."""
+    """FAIL and ABORT beat COMPLETE, unless the run was started anew; one that only started says START."""
     events = [
         make.run_event(kind, make.base + timedelta(seconds=n), "r", "j") for n, kind in enumerate(kinds)
     ]
@@ -399,6 +404,24 @@ def test_spark_as_recorded(make, reduced) -> None:
     assert {"customers.csv", "orders"} == into
     stems = {row["job_stem"] for row in tables["runs"] if "StringIndexer" in row["job_name"]}
     assert all("_StringIndexer_*_" in stem for stem in stems)
+
+
+def test_a_run_that_failed_and_was_started_anew_has_no_error(make, reduced) -> None:
+    """A run that completes after it began anew is complete, from its first start on, and has no error."""
+    boom = {"errorMessage": {"message": "boom", "programmingLanguage": "Python"}}
+    at = [make.base + timedelta(seconds=n) for n in range(4)]
+    events = [
+        make.run_event("START", at[0], "r", "churn"),
+        make.run_event("FAIL", at[1], "r", "churn", run_facets=boom),
+        make.run_event("START", at[2], "r", "churn"),
+        make.run_event("COMPLETE", at[3], "r", "churn"),
+    ]
+    (run,) = reduced(make.entries(events))["runs"]
+    assert ("COMPLETE", None, at[0], at[3]) == (
+        *(run[key] for key in ("state", "error", "started_at", "ended_at")),
+    )
+    (failed,) = reduced(make.entries(events[:3]))["runs"]
+    assert ("FAIL", "boom", at[1]) == (failed["state"], failed["error"], failed["ended_at"])
 
 
 def test_spark_says_complete_after_fail(make, reduced) -> None:

@@ -1,6 +1,7 @@
 """What MLflow's runs scored of logged models, on data that is for a test."""
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,38 @@ def test_data_that_a_model_was_scored_on_is_no_training_data(bridged, told, here
     said = judged["inputFacets"]["modelTrail_evaluation"]
     assert [("auc", 0.75), ("f1", 0.5)] == sorted((each["name"], each["value"]) for each in said["metrics"])
     assert "declared" == said["capture"]
+
+
+def counted(original: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:
+    """What does as the original does, and notes that it was asked."""
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        asked.append(original.__name__)
+        return original(*args, **kwargs)
+
+    return ask
+
+
+def test_the_models_of_a_run_are_asked_for_once(bridged, told, monkeypatch) -> None:
+    """A run that kept a model of each epoch, and scored each, ends with one request for all of them."""
+    from mlflow.entities import LoggedModelOutput
+
+    asked: list[str] = []
+    store = bridged.MlflowClient()._tracking_client.store
+    for name in ("get_logged_model", "search_logged_models"):
+        monkeypatch.setattr(store, name, counted(getattr(store, name), asked))
+    held_out = bridged.data.from_pandas(FRAME, name="held-out")
+    with bridged.start_run():
+        bridged.log_input(held_out, context="testing")
+        for epoch in range(4):
+            model = bridged.initialize_logged_model(name=f"epoch-{epoch}")
+            bridged.finalize_logged_model(model.model_id, "READY")
+            bridged.log_outputs(models=[LoggedModelOutput(model.model_id, step=epoch)])
+            bridged.log_metric("auc", epoch / 4, step=epoch, model_id=model.model_id, dataset=held_out)
+        asked.clear()
+    assert ["search_logged_models"] == asked
+    assert ["churn"] + ["churn.evaluate"] * 4 == [each["job"]["name"] for each in told[-5:]]
+    assert 4 == len(told[-5]["outputs"])
 
 
 def test_a_run_that_only_scores_trains_nothing(bridged, told, here, files) -> None:

@@ -149,6 +149,21 @@ def test_a_run_that_goes_on_is_imported_as_such(mlflow, told, sqlite) -> None:
     assert 1 == len({event["run"]["runId"] for event in told})
 
 
+def test_a_token_of_the_repository_stays_where_it_is(mlflow, told, sqlite) -> None:
+    """The remote that MLflow tags a run with is the place of its code, without the token in it."""
+    tags = {
+        "mlflow.source.git.commit": "a" * 40,
+        "mlflow.source.git.repoURL": "https://oauth2:s3cr3t-9@git.example/team/churn.git",
+        "mlflow.source.name": "train.py",
+    }
+    run_id = mlflow.MlflowClient(sqlite).create_run("0", tags=tags).info.run_id
+    list(Backfill(sqlite).tell_runs([run_id]))
+    assert "s3cr3t-9" not in json.dumps(told)
+    place = told[0]["job"]["facets"]["sourceCodeLocation"]
+    assert {"https://git.example/team/churn.git"} == {place["url"], place["repoUrl"]}
+    assert ("a" * 40, "train.py") == (place["version"], place["path"])
+
+
 @pytest.mark.parametrize("uri", ["sqlite:///{}/gone/mlflow.db", "file://{}/gone", "{}/gone"])
 def test_a_mistyped_store_is_not_made(mlflow, uri, tmp_path) -> None:
     """A database or folder that is not there is an error, where MLflow itself would make an empty one."""

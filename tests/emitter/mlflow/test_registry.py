@@ -166,6 +166,36 @@ def test_versions_go_by_a_new_name_with_their_history(client, told, version) -> 
     ]
 
 
+def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged, told) -> None:
+    """Promoted to another name, and from there once more, it has the same bytes and came of that version."""
+    with bridged.start_run():
+        model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        more = {"registered_model_name": "dev", "pip_requirements": []}
+        info = bridged.sklearn.log_model(model, name="model", **more)
+    client = bridged.MlflowClient()
+    client.copy_model_version("models:/dev/1", "stage")
+    client.copy_model_version("models:/stage/1", "prod")
+    for (event, name), before in zip(
+        ((told[-2], "stage"), (told[-1], "prod")), ("dev", "stage"), strict=True
+    ):
+        assert f"{name}.register" == event["job"]["name"]
+        sources = [f"models/{before}", f"logged_models/{info.model_id}"]
+        assert sources == [each["name"] for each in event["inputs"]]
+        assert "1" == event["inputs"][0]["facets"]["version"]["datasetVersion"]
+        (entry,) = event["job"]["facets"]["lineage"]["entries"]
+        assert (f"models/{name}", sources) == (entry["name"], [each["name"] for each in entry["inputs"]])
+    digests = {
+        each["outputFacets"]["modelTrail_modelArtifact"]["digest"]
+        for event in told
+        for each in event["outputs"]
+        if each["name"].startswith("models/")
+    }
+    assert 1 == len(digests)
+    client.rename_registered_model("dev", "dev-eu")
+    client.copy_model_version("models:/stage/1", "late")
+    assert ["models/late"] == [each["name"] for each in told[-1]["outputs"]]
+
+
 def test_a_tag_of_a_version_is_told(client, told, version) -> None:
     """A version that is marked is told with the mark, as the tag of a run about that version."""
     version()

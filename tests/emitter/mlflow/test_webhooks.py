@@ -90,11 +90,12 @@ def test_what_happens_to_versions_is_told(receiving, inbox):
         ("model_version_alias.created", {**name, "version": "2", "alias": "champion"}),
         ("model_version_alias.deleted", {**name, "alias": "champion"}),
         ("model_version_alias.deleted", {**name, "alias": "never seen"}),
+        ("model_version.created", {**version, "version": "3", "source": "models:/churn-dev/7"}),
         ("prompt.created", {**name, "tags": {}, "description": None}),
     ]
     answers = [receiving.send(*each, delivery=f"d-{n}") for n, each in enumerate(messages)]
     assert [200] * len(messages) == [each.status_code for each in answers]
-    assert ["0", "1", "1", "1", "2", "1", "0", "0"] == [each.text.split()[0] for each in answers]
+    assert ["0", "1", "1", "1", "2", "1", "0", "1", "0"] == [each.text.split()[0] for each in answers]
     events = inbox(receiving.log)
     assert [
         ("1", "register", None),
@@ -103,11 +104,13 @@ def test_what_happens_to_versions_is_told(receiving, inbox):
         ("2", "alias_set", "1"),
         ("1", "alias_removed", "1"),
         ("2", "alias_removed", "2"),
+        ("3", "register", None),
     ] == [told(event) for event in events]
     assert {("churn.register", "COMPLETE", "2026-11-27T10:00:00.5Z")} == {
         (event["job"]["name"], event["eventType"], event["eventTime"]) for event in events
     }
     assert ["logged_models/m-1f"] == [each["name"] for each in events[0]["inputs"]]
+    assert ["models/churn-dev"] == [each["name"] for each in events[-1]["inputs"]]
     (tag,) = events[1]["run"]["facets"]["tags"]["tags"]
     assert ("tested", "yes") == (tag["key"], tag["value"])
 

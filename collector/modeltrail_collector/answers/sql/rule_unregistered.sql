@@ -12,7 +12,7 @@ UNION ALL
 SELECT concat(subject, ' at ', endpoint), 'deleted from its registry', 'a registered model version',
     concat('at ', deleted_at, ' by ' || actor), deleted_by, endpoint, environment, namespace, name, version, digest
 FROM (
-    SELECT * FROM served LEFT JOIN deleted USING (namespace, name, version)
+    SELECT * FROM (SELECT * EXCLUDE (deleted_at) FROM served) LEFT JOIN deleted USING (namespace, name, version)
     WHERE registered_name IS NOT NULL AND endpoint GLOB $endpoint AND coalesce(environment, '') GLOB $environment
     QUALIFY bool_and(deleted_by IS NOT NULL) OVER (PARTITION BY deployed_by)
         AND row_number() OVER (PARTITION BY deployed_by ORDER BY deleted_at DESC, version) = 1

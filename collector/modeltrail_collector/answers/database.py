@@ -1,17 +1,14 @@
 """The tables of a log, open for questions: views of a DuckDB, and rows that are plain JSON."""
 
 import contextlib
-import datetime as dt
-import decimal
-import math
 import re
-import uuid
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, Self
 
 import duckdb
 import msgspec
 
+from modeltrail_collector.answers.plain import fetched, plain
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import PUBLIC, scan, table_store
@@ -24,8 +21,6 @@ Row = dict[str, Any]
 _HELD_BYTES: Final = 8 << 20
 _KEPT_BYTES: Final = 1 << 30
 """Of a table up to this size what is kept is some tens of MB."""
-
-_PLAIN_TYPES: Final = frozenset({"VARCHAR", "BIGINT", "INTEGER", "BOOLEAN"})
 
 
 class Database:
@@ -185,8 +180,7 @@ class Database:
 
         Times become RFC 3339 text.
         """
-        found = self.connection.execute(query, params or None)
-        return _plain_rows([column[:2] for column in found.description or ()], found.fetchall())
+        return fetched(self.connection.execute(query, params or None))
 
     def read(
         self,
@@ -233,7 +227,7 @@ class Database:
                 yield self._look_back().query(name), None
                 return
             for part in self._open(name).newest_first(*times):
-                yield part.query, _plain(part.later)
+                yield part.query, plain(part.later)
 
     def fill(self, table: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
         """Make a temporary table of text columns, to join with."""
@@ -281,54 +275,3 @@ def said() -> Iterator[None]:
             yield
     except duckdb.Error as error:
         raise ConfigError(f"{str(error).strip()}\nTables: {', '.join(PUBLIC)}.") from error
-
-
-def plain_rows(found: duckdb.DuckDBPyRelation) -> list[Row]:
-    """The rows of a relation as plain JSON values."""
-    return _plain_rows(list(zip(found.columns, found.types, strict=True)), found.fetchall())
-
-
-def _plain_rows(columns: list[tuple[str, object]], rows: list[tuple[Any, ...]]) -> list[Row]:
-    """Rows as plain JSON values: what is plain by the type of its column is not looked at."""
-    names = [name for name, _ in columns]
-    values = [
-        _plain_column(str(type_), column)
-        for (_, type_), column in zip(columns, zip(*rows, strict=True), strict=False)
-    ]
-    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-
-
-def _plain_column(type_: str, column: tuple[Any, ...]) -> Collection[Any]:
-    if type_ in _PLAIN_TYPES:
-        return column
-    if type_ == "TIMESTAMP WITH TIME ZONE":
-        return [None if value is None else _time(value) for value in column]
-    return [_plain(value) for value in column]
-
-
-def _time(value: dt.datetime) -> str:
-    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str() | int() | None:
-            return value
-        case float() if not math.isfinite(value):
-            return str(value)
-        case decimal.Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dt.datetime():
-            return _time(value)
-        case dt.date() | dt.time():
-            return value.isoformat()
-        case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case dt.timedelta() | uuid.UUID():
-            return str(value)
-        case bytes():
-            return value.hex()
-        case _:
-            return value

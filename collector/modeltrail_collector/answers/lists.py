@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from modeltrail_collector.answers import names
-from modeltrail_collector.answers.database import Database, Row, opened, plain_rows, said
+from modeltrail_collector.answers.database import Database, Row, opened, said
+from modeltrail_collector.answers.plain import plain_rows
 from modeltrail_collector.answers.sources import judging
 from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log

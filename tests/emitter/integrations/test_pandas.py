@@ -521,6 +521,7 @@ DRAWN = {
         lambda d: d["age"].sample(frac=0.5, random_state=2).to_frame(),
         {"fraction": 0.5, "seed": 2},
     ),
+    "some of all, shuffled": (lambda d: d.sample(frac=1, random_state=5).iloc[:30], {"seed": 5}),
     "columns": (lambda d: d.sample(3, axis=1, random_state=2), None),
     "the others": (
         lambda d: d.drop(d.sample(frac=0.75, random_state=7).index),

@@ -80,20 +80,37 @@ def sha256(path: Path) -> str | None:
 def moved(path: Path) -> Path | None:
     """Where the file is now whose digest was taken at `path`, if it was renamed within its folder; else None.
 
-    It is the same file, untouched: of the same number (inode), size and time.
+    It is the same file, of the same number (inode): untouched, of the same size and time, or written on.
     """
-    state = next((key[1:] for key in reversed(_cache) if key[0] == str(path)), None)
-    if state is None:
+    key = next((each for each in reversed(_cache) if each[0] == str(path)), None)
+    if key is None:
         return None
+    _, size, changed_at, number = key
     try:
         with os.scandir(path.parent) as entries:
             for entry in itertools.islice(entries, MAX_TREE_FILES):
-                if entry.inode() == state[2] and entry.is_file(follow_symlinks=False):
-                    found = entry.stat(follow_symlinks=False)
-                    return Path(entry.path) if (found.st_size, found.st_mtime_ns) == state[:2] else None
+                if entry.inode() == number and entry.is_file(follow_symlinks=False):
+                    found, place = entry.stat(follow_symlinks=False), Path(entry.path)
+                    is_same = (found.st_size, found.st_mtime_ns) == (size, changed_at)
+                    return place if is_same or is_written_on(place, _cache[key][1], size) else None
     except OSError:  # the folder is gone too
         return None
     return None
+
+
+def is_written_on(path: Path, digest: str, size: int) -> bool:
+    """Whether a file begins with the `size` bytes that had this SHA-256, and has more."""
+    try:
+        if path.stat().st_size <= size or not path.is_file():
+            return False
+        hasher = hashlib.sha256()
+        with path.open("rb") as file:
+            while size > 0 and (block := file.read(min(size, CHUNK))):
+                hasher.update(block)
+                size -= len(block)
+    except OSError:
+        return False
+    return hasher.hexdigest() == digest
 
 
 def _file(path: Path) -> Digest:

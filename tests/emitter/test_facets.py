@@ -270,6 +270,7 @@ class Colour(enum.Enum):
         (dict, "dict", "string"),
         (attrs.Factory, "attr._make.Factory", "string"),
         (decimal.Context(), {"class": "decimal.Context"}, "object"),
+        (np.log1p, {"class": "numpy.ufunc", "name": "log1p"}, "object"),
     ],
     ids=repr,
 )

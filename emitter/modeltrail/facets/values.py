@@ -14,6 +14,7 @@ mapping                                   object                              ob
 date, time, Path, UUID, Decimal           its text                            string
 function, class                           its dotted name                     string
 any other object                          ``{"class": its dotted class}``     object
+ufunc of numpy's kind                     the same, with its ``name``         object
 ========================================  ==================================  =========
 
 A parameter is a setting, no data: what has more than `MAX_ITEMS` items becomes ``{"class", "length",
@@ -170,7 +171,8 @@ def _container(value: Any, depth: int) -> Any:
         if math.prod(shape) > MAX_ITEMS:  # seen before anything of it is copied
             return {"class": _dotted(type(value)), "shape": shape}
         return json_value(value.tolist(), depth)
-    return {"class": _dotted(type(value))}
+    kind = _dotted(type(value))
+    return {"class": kind, "name": value.__name__} if kind == "numpy.ufunc" else {"class": kind}
 
 
 def _limited(value: Any, plain: Any) -> Any:

@@ -213,7 +213,9 @@ def _record_asked(run: Run, fit: Fit, call: Call, given: Mapping[str, Any], aske
     left = {name: defaults[name] for name in _OPTIONS if name in defaults and name not in given}
     options = {name: given[name] for name in _OPTIONS if name in given}
     options |= stops_early(given.get("callbacks"))
-    left = {name: value for name, value in left.items() if name not in {*options, *asked.params}}
+    said = {*options, *asked.params}
+    said |= boosters.overruled(said) if asked.library == "lightgbm" else set()
+    left = {name: value for name, value in left.items() if name not in said}
     record_params(run, [(None, {**asked.params, **options}, "explicit"), (None, left, "default")], fit)
     seed: Any = next((asked.params[name] for name in _SEEDS if name in asked.params), None)
     own = {"framework": int(seed)} if hasattr(seed, "__index__") else {}

@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail import api
-from modeltrail.integrations import _estimators, _scores
+from modeltrail.integrations import _estimators, _saving, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._sources import Source, record, see
 from modeltrail.observe import data, loads, origins
 from modeltrail.observe.data import DataView
+from modeltrail.observe.model import ModelView
 from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run
 from modeltrail.runs.fits import Fit
@@ -69,6 +70,7 @@ _going_on: Weakly[_Series] = Weakly()
 def observe_partial_fit(call: Call) -> Finish | None:
     """A chunk is a part of what the model learns from in the current run; a transformer's is no training."""
     estimator = call.args[0]
+    base = loads.base(estimator)
     loads.forget(estimator)
     run = api.current_run()
     if run is None or len(call.args) + len(call.kwargs) < 2 or not facts.is_model(estimator):
@@ -79,14 +81,17 @@ def observe_partial_fit(call: Call) -> Finish | None:
             return
         given = {**dict(zip(("X", "y"), call.args[1:3], strict=False)), **call.kwargs}
         features, labels = given.get("X"), given.get("y")
-        _series(run, estimator).add(features, labels, given.get("sample_weight"))
+        _series(run, estimator, base).add(features, labels, given.get("sample_weight"))
         _scores.remember_fit(estimator, features)
 
     return finish
 
 
-def _series(run: Run, estimator: Any) -> _Series:
-    """The chunks that a model goes on with; what was saved, or scored, of it before is another model."""
+def _series(run: Run, estimator: Any, base: ModelView | None) -> _Series:
+    """The chunks that a model goes on with; what was saved, or scored, of it before is another model.
+
+    `base` is the file that it was loaded from.
+    """
     fits = run.facts.fits
     known = _going_on.of(estimator)
     if known is not None and (known.run() is not run or fits.of(estimator) is not known.fit):
@@ -95,6 +100,7 @@ def _series(run: Run, estimator: Any) -> _Series:
         return known
     run.learns(estimator)
     fit = fits.begin(type(estimator).__name__, estimator)
+    _saving.record_going_on(run, base, fit)
     if known is None or known.fit is not fit:
         known = _Series(weak(run), fit)
         _going_on.remember(estimator, known)

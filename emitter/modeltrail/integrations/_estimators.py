@@ -6,7 +6,7 @@ from typing import Any, Final
 from modeltrail import api, naming
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _boosting, _calls, _scores
+from modeltrail.integrations import _around, _boosting, _calls, _saving, _scores
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._runs import (
@@ -42,8 +42,8 @@ def observe_fit(call: Call) -> Finish | None:
         return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
-    loads.forget(estimator)
     fit = _begin(run, estimator) if facts.is_model(estimator) else None
+    loads.forget(estimator)
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):
         source = _record_asked(run, fit, estimator, features, given)
@@ -79,7 +79,10 @@ def _is_helper() -> bool:
 def _begin(run: Run, estimator: Any) -> Fit:
     """What an estimator had learned before is gone, unless it is to go on."""
     afresh = not getattr(estimator, "warm_start", False)
-    return run.facts.fits.begin(type(estimator).__name__, estimator, afresh=afresh)
+    fit = run.facts.fits.begin(type(estimator).__name__, estimator, afresh=afresh)
+    if not afresh:
+        _saving.record_going_on(run, loads.base(estimator), fit)
+    return fit
 
 
 def _record_asked(

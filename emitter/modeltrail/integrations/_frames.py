@@ -62,7 +62,8 @@ def choose(part: Any, whole: Any, strategy: str, seed: Any) -> None:
     """The rows of a part were chosen so among those of the whole."""
     found: dict[str, Any] = {"strategy": strategy}
     share = (rows(part) or 0) / (rows(whole) or 1)
-    if share <= 1:  # of rows that are drawn again there may be more
+    # Of rows that are drawn again there may be more; all of them, each once, are only in another order.
+    if share < 1 or (share == 1 and strategy == "bootstrap"):
         found["fraction"] = round(share, 6)
     if hasattr(seed, "__index__"):
         found["seed"] = int(seed)

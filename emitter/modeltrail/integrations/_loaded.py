@@ -6,23 +6,34 @@ from modeltrail import api
 from modeltrail.integrations import _around, _saving
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._frames import record_read
-from modeltrail.observe import boosters, loads, origins
+from modeltrail.observe import boosters, holding, loads, model, origins
 
 
 def record(loaded: object, given: object) -> None:
-    """Record what was loaded from a path or an open file, if it is a model or a transformer."""
+    """Record what was loaded from a path or an open file: a model or a transformer, or what holds models."""
     if not _around.is_fitted_thing(loaded):
-        return
-    if not (boosters.is_native(loaded) or facts.is_model(loaded)):
+        held = [each for each in holding.within(loaded, _is_fitted) if _is_fitted(each)]
+        for place in origins.places(given) if held else ():
+            for each in held:
+                record_model(each, place, is_part=len(held) > 1)
+    elif not (boosters.is_native(loaded) or facts.is_model(loaded)):
         record_read(loaded, given)
-        return
-    for place in origins.places(given):
-        record_model(loaded, place)
+    else:
+        for place in origins.places(given):
+            record_model(loaded, place)
 
 
-def record_model(loaded: object, place: str) -> None:
+def record_model(loaded: object, place: str, *, is_part: bool = False) -> None:
     """A model was loaded from a file; what the run itself has saved is no input of it."""
-    loads.remember(loaded, place)
+    loads.remember(loaded, place, is_part=is_part)
     run = api.current_run()
     if run is not None and run.facts.find_model(Path(place)) is None:
         _saving.record_loaded(place)
+
+
+def _is_fitted(thing: object) -> bool:
+    """Whether something is a model that has learned: the attributes that it has from that end with `_`."""
+    if not _around.is_fitted_thing(thing) or not (boosters.is_native(thing) or facts.is_model(thing)):
+        return False
+    learned = {*vars(thing), *vars(model.final_estimator(thing))}
+    return boosters.native(thing) is not None or any(name.endswith("_") for name in learned)

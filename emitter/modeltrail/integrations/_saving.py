@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final
 
 from modeltrail import api, naming, standard
@@ -95,6 +96,12 @@ def record_loaded(place: str | PathLike[str] | Model) -> None:
     if (run := api.current_run()) is not None:
         identity = place.identity if isinstance(place, Model) else naming.identity(place)
         run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
+
+
+def record_going_on(run: Run, base: model.ModelView | None, of: object) -> None:
+    """What was loaded and goes on from there: what the run itself has saved is no input of it."""
+    if base is not None and run.facts.find_model(Path(base.name)) is None:
+        record_base(run, Model(base), of)
 
 
 def record_base(run: Run, base: Model, of: object = None) -> None:

@@ -57,15 +57,24 @@ class _Prediction(msgspec.Struct):
         estimator: who predicted.
         features: from what.
         role: what that is to it.
+        columns: which it had then, of a frame of pandas: what was predicted is mostly put into it.
         fitted: the run that it predicted in, and what that calls it as it was then.
         seen: what there was to be seen of the features, once the first score asked.
     """
 
     estimator: _Weak
     features: _Weak
+    columns: Any
     role: Role
     fitted: tuple[str, str | None] | None
     seen: Source | None = None
+
+    def data(self) -> Any:
+        """What it was predicted from, in the columns of then; None where some are gone, or all of it."""
+        features = self.features()
+        if features is None or self.columns is None or features.columns.equals(self.columns):
+            return features
+        return features[list(self.columns)] if self.columns.isin(features.columns).all() else None
 
     def model_id(self, run: Run) -> str | None:
         """What this run calls the model; None of one that it has not fitted.
@@ -168,7 +177,9 @@ def remember_predictions(
     made_of = features if given is None else given
     run = api.current_run()
     fitted = None if run is None else (run.run_id, run.facts.fits.judged(estimator))
-    found = _Prediction(weak(estimator), weak(features), _role(estimator, features), fitted, seen)
+    columns = features.columns if hasattr(features, "iloc") and hasattr(features, "columns") else None
+    role = _role(estimator, features)
+    found = _Prediction(weak(estimator), weak(features), columns, role, fitted, seen)
 
     def finish(predictions: Any, error: BaseException | None) -> None:
         if error is not None:
@@ -276,8 +287,8 @@ def observe_metric(call: Call) -> Finish | None:
 
 def _judged(run: Run, known: _Prediction, truth: Any, metrics: Mapping[str, float]) -> bool:
     """Record an evaluation of the model that predicted, if that and its data are still there."""
-    features, estimator = known.features(), known.model(run)
-    if known.seen is None and features is not None:
+    features, estimator = known.data() if known.seen is None else None, known.model(run)
+    if features is not None:
         known.seen = see(features, truth)
     if known.seen is None or estimator is None:
         return False

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from modeltrail.facets import param_entries, params_sha256
-from modeltrail.observe import model, redact
+from modeltrail.observe import boosters, model, redact
 
 MAX_COLUMNS: Final = 1000
 MAX_DEPTH: Final = 8
@@ -54,10 +54,14 @@ def params(estimator: Any) -> Iterator[Params]:
             origin: Literal["explicit", "default"] = (
                 "default" if name in defaults and _same(value, defaults[name]) else "explicit"
             )
-            found[origin][f"{path}__{name}" if path else name] = value
+            found[origin][name] = value
+        if "lightgbm.sklearn.LGBMModel" in boosters.lineage(part):
+            for name in boosters.overruled(found["explicit"]):
+                found["default"].pop(name, None)
         for origin, values in found.items():
             if values:
-                yield path or None, values, origin
+                named = {f"{path}__{name}" if path else name: value for name, value in values.items()}
+                yield path or None, named, origin
 
 
 def _given(part: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ kept, and only as long as the matrix lives.
 
 import contextlib
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -16,11 +17,10 @@ from modeltrail import naming
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.guard import warn_once
-from modeltrail.observe import data, frames, loaders, origins, profiles
+from modeltrail.observe import data, frames, likeness, loaders, origins, profiles
 from modeltrail.observe.data import DataView
-from modeltrail.runs import Run, learned
+from modeltrail.runs import Run, datasets, learned
 from modeltrail.runs.arguments import Role
-from modeltrail.runs.datasets import PROFILED
 
 MAX_DATASETS: Final = 100
 """So many datasets that its models learned from are told of a run, the first 20 with profiles: one of 20
@@ -41,6 +41,16 @@ class Source(msgspec.Struct, frozen=True):
 
 _made: WeakKeyDictionary[Any, Source] = WeakKeyDictionary()
 """Matrix -> what it was made of."""
+
+
+class _Weights(msgspec.Struct, frozen=True, eq=False, weakref=True):
+    """What `origins` knows the weights by that a matrix was given, and how they look."""
+
+    looks: object
+
+
+_weights: WeakKeyDictionary[Any, _Weights] = WeakKeyDictionary()
+"""Matrix -> its weights, where it is known what they came from."""
 _KEPT_PROFILES: Final = 8
 _profiles: dict[Any, ModelTrailFeatureProfileInputDatasetFacet | None] = {}
 """Content and its columns -> how they are distributed, of the last that were seen."""
@@ -84,12 +94,26 @@ def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputData
 def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> None:
     """Keep what a matrix was made of; one without labels mostly predicts: it is looked at if it trains."""
     origins.carry(matrix, features)
+    if weights is not None and origins.of(weights) is not None:
+        _weights[matrix] = _Weights(_looks(weights))
+        origins.carry(_weights[matrix], weights)
     if labels is not None or isinstance(features, str | os.PathLike):
         _made[matrix] = see(features, labels, weights)
     else:
         with contextlib.suppress(TypeError):  # a list
             columns = frames.columns(features) if hasattr(features, "columns") else None
             _made[matrix] = Source(ref(features), _use(columns, (), weights))
+
+
+def trace_weights(matrix: Any, values: Any) -> None:
+    """The weights that a matrix has came from where those came from that it was given, if they are these."""
+    given = _weights.get(matrix)
+    if given is not None and given.looks is not None and given.looks == _looks(values):
+        origins.carry(values, given)
+
+
+def _looks(weights: Any) -> object:
+    return likeness.mark(sys.modules["numpy"].asarray(weights))
 
 
 def known(matrix: Any) -> Source:
@@ -115,8 +139,11 @@ def record_data(
     return record(run, trained, "train", of), roles
 
 
-def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
-    """Record data as an input, `of` what is fitted on it, if it is not one too many."""
+def record(run: Run, source: Source, role: Role, of: object = None, *, name: str | None = None) -> Dataset:
+    """Record data as an input, `of` what is fitted on it, if it is not one too many.
+
+    What has no name goes by `name`, or by its role.
+    """
     seen = found(run, source, role)
     if isinstance(seen, data.DataView) and seen.fingerprint.digest not in run.facts.contents:
         known = len(run.facts.inputs)
@@ -125,16 +152,21 @@ def record(run: Run, source: Source, role: Role, of: object = None) -> Dataset:
             warn_once("many datasets", message, MAX_DATASETS)
             learned.record_files(run.facts, seen, role, of)
             return unseen(run, role)
-        if known >= PROFILED:
+        if known >= datasets.PROFILED:
             whole, seen = seen, msgspec.structs.replace(seen, profile=None)
             origins.carry(seen, whole)
+    if name is not None and isinstance(seen, data.DataView):
+        whole, use = seen, f"{run.name}/{name}"
+        called = run.facts.called(datasets.described(whole), whole, use).name if whole.is_unnamed else use
+        seen = msgspec.structs.replace(whole, name=called)
+        origins.carry(seen, whole)
     return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 
 def record_beside(run: Run, beside: Mapping[str, Any], of: object) -> None:
     """Record what a training learns from beside features and labels, by its name: weights, groups of rows."""
     for name, values in beside.items():
-        run.input(values, role="train", name=f"{run.name}/{name}", capture="observed", of=of)
+        record(run, Source(see(values).data, {}), "train", of, name=name)
 
 
 def found(run: Run, source: Source, role: Role) -> Any:

@@ -89,6 +89,8 @@ def _beside(dataset: Any) -> dict[str, Any]:
         with guarded("looking at a dataset"):
             if (values := getattr(dataset, name, None)) is not None:
                 found[name] = asarray(values, dtype=kind)
+                if name == "weight":
+                    sources.trace_weights(dataset, found[name])
     return found
 
 

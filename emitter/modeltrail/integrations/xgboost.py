@@ -90,6 +90,8 @@ def _beside(matrix: Any) -> dict[str, Any]:
             values = matrix.get_uint_info(field) if name == "group" else matrix.get_float_info(field)
             if values.size:
                 found[name] = values
+        if name == "weight" and name in found:
+            sources.trace_weights(matrix, found[name])
     return found
 
 

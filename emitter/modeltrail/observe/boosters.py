@@ -1,7 +1,8 @@
 """What the boosters of xgboost and lightgbm say about themselves; neither library is imported for it."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -21,12 +22,12 @@ _own: WeakSet[Any] = WeakSet()
 
 def is_native(model: object) -> bool:
     """Whether it is a booster itself."""
-    return not _NATIVE.isdisjoint(_lineage(model))
+    return not _NATIVE.isdisjoint(lineage(model))
 
 
 def is_booster(model: object) -> bool:
     """Whether it is a booster, or an estimator that is about to fit one or has."""
-    return not (_NATIVE | _ESTIMATORS).isdisjoint(_lineage(model))
+    return not (_NATIVE | _ESTIMATORS).isdisjoint(lineage(model))
 
 
 def native(model: object) -> Any | None:
@@ -36,7 +37,8 @@ def native(model: object) -> Any | None:
     return getattr(model, "_Booster", None) if is_booster(model) else None
 
 
-def _lineage(model: object) -> set[str]:
+def lineage(model: object) -> set[str]:
+    """The classes that it is of, by their full names."""
     return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
 
 
@@ -66,6 +68,13 @@ def objective(booster: Any) -> str | None:
         if line.startswith("objective="):
             return str(line.removeprefix("objective=").partition(" ")[0])
     return None
+
+
+def overruled(given: Iterable[str]) -> set[str]:
+    """The other names that lightgbm has for these parameters: their defaults do not count any more."""
+    aliases = getattr(sys.modules.get("lightgbm.basic"), "_ConfigAliases", None)
+    names = set(given)
+    return set() if aliases is None else set(aliases.get_by_alias(*names)) - names
 
 
 def features(booster: Any) -> Sequence[str] | None:

@@ -18,14 +18,16 @@ class _Load(msgspec.Struct, frozen=True, eq=False, weakref=True):
 
     view: ModelView
     weight: tuple[str, int] | None
+    is_part: bool
 
 
 _known: Weakly[_Load] = Weakly()
 
 
-def remember(thing: object, path: str | os.PathLike[str]) -> None:
-    """An object was loaded from this file."""
-    found = _Load(model.look(path), model.save_digest(thing, WEIGHED_BYTES))
+def remember(thing: object, path: str | os.PathLike[str], *, is_part: bool = False) -> None:
+    """An object was loaded from this file, as what it holds or as one of several."""
+    weight = None if is_part else model.save_digest(thing, WEIGHED_BYTES)
+    found = _Load(model.look(path), weight, is_part)
     origins.read(found, origins.places(path))
     _known.remember(thing, found)
 
@@ -40,9 +42,18 @@ def file(thing: object) -> object | None:
     return _known.of(thing)
 
 
-def of(thing: object) -> ModelView | None:
-    """The file that an object was loaded from, as it was then; None if it has been changed since."""
+def base(thing: object) -> ModelView | None:
+    """The file that an object was loaded from, whatever was set in it since: it is to go on from there."""
     found = _known.of(thing)
-    if found is not None and found.weight == model.save_digest(thing, WEIGHED_BYTES):
+    return None if found is None else found.view
+
+
+def of(thing: object) -> ModelView | None:
+    """The file that an object was loaded from, as it was then; None if it has been changed since.
+
+    Also of one of several that a file holds: none of these is the file.
+    """
+    found = _known.of(thing)
+    if found is not None and not found.is_part and found.weight == model.save_digest(thing, WEIGHED_BYTES):
         return found.view
     return None

@@ -50,6 +50,11 @@ class Input(msgspec.Struct):
         """The dataset as it was seen now."""
         return cls(dataset, role, view.fingerprint.to_dict(), view.capture, use=use)
 
+    @property
+    def is_model(self) -> bool:
+        """Whether it is a model."""
+        return self.dataset.facets.get("datasetType", {}).get("datasetType") == "MODEL"
+
     def is_chosen_apart(self, other: "Input") -> bool:
         """Whether two fits learned from the same data, each from other rows."""
         is_of_others = self.fits and other.fits and self.fits.isdisjoint(other.fits)

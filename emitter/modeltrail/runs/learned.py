@@ -91,9 +91,14 @@ def of_others(facts: Facts, own: AbstractSet[Fit]) -> set[Identity]:
     """The inputs that only others than these fits learned from.
 
     Of a fit of which it is known of some of its data where that was read from, and not of all, that may be
-    any of the files; of one on nothing but data in memory it is for the reader to say what that may be of.
+    any of the files, but no model that another goes on from; of one on nothing but data in memory it is for
+    the reader to say what that may be of.
     """
-    learned = {identity: found.fits for identity, found in list(facts.inputs.items()) if found.fits}
-    mine = {identity for identity, fits in learned.items() if not fits.isdisjoint(own)}
+    learned = {identity: found for identity, found in list(facts.inputs.items()) if found.fits}
+    mine = {identity for identity, found in learned.items() if not found.fits.isdisjoint(own)}
     is_known = all(fit.is_traced for fit in own) or all(each[0] == naming.IN_MEMORY for each in mine)
-    return {each for each in learned.keys() - mine if is_known or each[0] == naming.IN_MEMORY}
+    return {
+        identity
+        for identity, found in learned.items()
+        if identity not in mine and (is_known or found.is_model or identity[0] == naming.IN_MEMORY)
+    }

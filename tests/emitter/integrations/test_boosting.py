@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import facet, files, metrics, points, uses
+from told import edges, facet, files, metrics, points, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -491,6 +491,30 @@ def test_a_loaded_model_is_an_input(library, autolog, told, parts, tmp_path):
         base = facet(event, "training")["baseModel"]
         digest = data.look(Path(place)).fingerprint.digest
         assert ("file", place, digest) == (base["namespace"], base["name"], base["digest"])
+
+
+@both
+def test_a_booster_came_of_its_own_files_and_base(library, autolog, told, table, tmp_path):
+    """Weights lead to their file; of some from nowhere that may be any, but no model that others go on."""
+    autolog(library.name, "pandas")
+    for name in ("a.csv", "b.csv"):
+        table.assign(weight=np.arange(200) + 1).to_csv(tmp_path / name, index=False)
+    place = tmp_path / library.file
+    library.train(library.matrix(table[["age"]], table["bought"])).save_model(place)
+    a, b = (pd.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
+    odd = library.matrix(a[["age"]], a["bought"], weight=a["weight"])
+    odd.set_weight(np.arange(200) + 7)
+    with modeltrail.run("train"):
+        for name, matrix, more in (
+            ("on", library.matrix(b[["age"]], b["bought"]), {library.going_on: str(place)}),
+            ("own", library.matrix(a[["age"]], a["bought"], weight=a["weight"]), {}),
+            ("odd", odd, {}),
+        ):
+            library.train(matrix, **more).save_model(tmp_path / f"{name}-{library.file}")
+    found = edges(told()[-1])
+    assert {"b.csv", "train", place.name} == found[f"on-{library.file}"]
+    assert {"a.csv", "train", "weight"} == found[f"own-{library.file}"]
+    assert {"a.csv", "b.csv", "train", "weight-2"} == found[f"odd-{library.file}"]
 
 
 @both

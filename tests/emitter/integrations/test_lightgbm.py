@@ -116,6 +116,21 @@ def test_an_estimator_that_stops_early(autolog, told, table):
     assert (5, "explicit") == found[None, "n_estimators"]
 
 
+def test_a_default_that_is_given_by_another_name_is_none(autolog, told, table):
+    """What has several names was told with its default beside the value that counts."""
+    autolog("lightgbm")
+    matrix = lightgbm.Dataset(table[["age"]], label=table["bought"])
+    lightgbm.train({**PARAMS, "num_iterations": 2}, matrix)
+    model = lightgbm.LGBMClassifier(n_estimators=2, verbose=-1, feature_fraction=0.5, lambda_l1=0.1)
+    model.fit(table[["age", "income"]], table["bought"])
+    trained, fitted = (params(event) for event in told())
+    assert (2, "explicit") == trained[None, "num_iterations"]
+    assert (None, "num_boost_round") not in trained
+    assert (0.5, "explicit") == fitted[None, "feature_fraction"]
+    assert {"colsample_bytree", "reg_alpha"}.isdisjoint(name for _, name in fitted)
+    assert (0.0, "default") == fitted[None, "reg_lambda"]
+
+
 def test_evaluation_sets_of_an_estimator(autolog, told, table):
     """One or several, with names or none; what is also trained on is no validation."""
     autolog("lightgbm")

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from told import edges, uses
+from told import edges, facet, uses
 from xgboost import XGBClassifier
 
 import modeltrail
@@ -78,6 +79,55 @@ def test_what_a_loaded_model_scores_is_of_its_file(told, table, model, library):
     assert "ML_MODEL" == used["facets"]["datasetType"]["subType"]
     assert digest == used["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
     assert {(path.name, digest)} == set(evaluated(told()[before:]))
+
+
+@pytest.mark.parametrize("library", [joblib, pickle], ids=["joblib", "pickle"])
+def test_what_was_loaded_in_a_bundle_is_of_its_file(told, table, tmp_path, library):
+    """A model in a dict or an object is of the file that holds it; the file of several is none of these."""
+    frame, path, several = pd.read_csv(table), tmp_path / "bundle", tmp_path / "several"
+    features, truth = frame[FEATURES], frame["bought"]
+    one, other = (LogisticRegression(C=c).fit(features, truth) for c in (1.0, 0.1))
+    for held, place in (
+        ({"model": one, "spare": SGDClassifier(), "features": FEATURES}, path),
+        (SimpleNamespace(folds=[one, other]), several),
+    ):
+        with place.open("wb") as file:
+            library.dump(held, file)
+    before = len(told())
+    with modeltrail.run("judge"):
+        model, parts = load(path, library)["model"], load(several, library).folds
+        for each in (model, *parts):
+            each.score(features, truth)
+        frame.assign(bought=model.predict(features)).to_csv(tmp_path / "one.csv")
+        frame.assign(bought=parts[1].predict(features)).to_csv(tmp_path / "other.csv")
+    run = told()[-1]
+    assert {"data.csv": "other", "bundle": "other", "several": "other"} == {
+        Path(name).name: use["role"] for name, use in uses(run).items()
+    }
+    assert {"data.csv", "bundle"} == edges(run)["one.csv"]
+    assert {"data.csv", "several"} == edges(run)["other.csv"]
+    judged = [name for name, _ in evaluated(told()[before:])]
+    assert ["bundle", "model", "model"] == [name.partition("-")[0] for name in judged]
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "warm_start", "afresh"])
+def test_a_loaded_model_that_goes_on_is_the_base_of_the_new_one(told, table, tmp_path, how):
+    """What goes on from a file came of that, also with other settings; what begins anew did not."""
+    path = saved(SGDClassifier(random_state=0, warm_start=how == "warm_start"), table, joblib.dump)
+    with modeltrail.run("go on"):
+        model, frame = joblib.load(path), pd.read_csv(table)
+        model.set_params(alpha=0.01)
+        learn = model.partial_fit if how == "partial_fit" else model.fit
+        joblib.dump(learn(frame[FEATURES], frame["bought"]), tmp_path / "new.joblib")
+        joblib.dump(learn(frame[FEATURES], frame["bought"]), tmp_path / "newer.joblib")
+    run = told()[-1]
+    base = facet(run, "training").get("baseModel") or facet(run, "training")["models"][0].get("baseModel")
+    if how == "afresh":
+        assert base is None
+        assert {"data.csv", "train"} == edges(run)["new.joblib"]
+    else:
+        assert (str(path), digests.digest(path).digest) == (base["name"], base["digest"])
+        assert {"data.csv", "train", path.name} == edges(run)["new.joblib"] == edges(run)["newer.joblib"]
 
 
 @pytest.mark.parametrize("how", ["fit", "partial_fit", "by hand"])

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import gzip
 import hashlib
 import io
 import json
@@ -317,6 +318,47 @@ def test_what_is_renamed_into_place_goes_by_its_last_name(autolog, told, folder)
         assert ".tmp" not in json.dumps(each)
 
 
+def test_what_is_written_on_goes_by_its_last_content(autolog, told, folder):
+    """What is dumped to an open file is not all of it: more may follow, and compressed bytes wait."""
+    autolog()
+    with modeltrail.run("train"):
+        rows = pd.read_csv("people.csv").assign(y=[0, 1] * 20)
+        scaler, model = StandardScaler(), LogisticRegression()
+        model.fit(scaler.fit_transform(rows[["age"]]), rows["y"])
+        with Path("two.pickle").open("wb") as file:
+            pickle.dump(model, file)
+            pickle.dump(["age"], file)
+        with Path("both.pickle").open("wb") as file:
+            pickle.dump(scaler, file)
+            pickle.dump(model, file)
+        with gzip.open("model.tmp", "wb") as file:
+            pickle.dump(model, file)
+        Path("model.tmp").replace("model.pickle.gz")
+        with gzip.open("rows.csv.gz", "wt") as file:
+            rows.to_csv(file, index=False)
+        with Path("remark.csv").open("w") as file:
+            rows.to_csv(file, index=False)
+            file.write("# by hand\n")
+    (event,) = told()
+    names = [Path(each["name"]).name for each in event["outputs"]]
+    assert ["both.pickle", "model.pickle.gz", "remark.csv", "rows.csv.gz", "two.pickle"] == sorted(names)
+    for each in event["outputs"]:
+        digest = hashlib.sha256(Path(each["name"]).read_bytes()).hexdigest()
+        assert digest == each["facets"]["version"]["datasetVersion"]
+
+
+def test_another_file_in_the_place_of_a_model_is_not_that_model(autolog, told, folder):
+    """What others write there later is none of the run's, however long it is."""
+    autolog()
+    with modeltrail.run("train"):
+        rows = pd.read_csv("people.csv").assign(y=[0, 1] * 20)
+        joblib.dump(LogisticRegression().fit(rows[["age"]], rows["y"]), "model.joblib")
+        saved = hashlib.sha256(Path("model.joblib").read_bytes()).hexdigest()
+        Path("model.joblib").write_bytes(b"nothing" * 9999)
+    (model,) = told()[0]["outputs"]
+    assert saved == model["facets"]["version"]["datasetVersion"]
+
+
 def test_what_was_deleted_or_written_anew_was_not_renamed(autolog, told, folder):
     """A file that is gone keeps its name, whatever else lies there of the same content."""
     autolog()
@@ -479,6 +521,7 @@ DRAWN = {
         lambda d: d["age"].sample(frac=0.5, random_state=2).to_frame(),
         {"fraction": 0.5, "seed": 2},
     ),
+    "some of all, shuffled": (lambda d: d.sample(frac=1, random_state=5).iloc[:30], {"seed": 5}),
     "columns": (lambda d: d.sample(3, axis=1, random_state=2), None),
     "the others": (
         lambda d: d.drop(d.sample(frac=0.75, random_state=7).index),

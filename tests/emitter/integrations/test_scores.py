@@ -100,6 +100,27 @@ def test_scores_of_predictions_are_one_evaluation(told, evaluations, parts, tmp_
     assert {} == of_run(told)
 
 
+def test_predictions_that_are_put_into_the_table_are_no_test_data(told, evaluations, parts, tmp_path):
+    """A score is on what was predicted from; of a table that has lost some of that nobody knows any more."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        joblib.dump(model, tmp_path / "m.joblib")
+        for features, known in ((train, label), (test, truth)):
+            predicted = features["predicted"] = model.predict(features)
+            accuracy_score(known, predicted)
+        less = train[["age", "income"]]
+        predicted = model.predict(less)
+        del less["income"]
+        f1_score(label, predicted)
+    columns = [[each["name"] for each in data["facets"]["schema"]["fields"]] for data, _ in evaluations()]
+    assert [["age", "income", "bought"]] * 2 == columns
+    uses = [data["inputFacets"]["modelTrail_dataUse"] for data, _ in evaluations()]
+    assert ["train", "test"] == [use["role"] for use in uses]
+    assert {"strategy": "random", "fraction": 0.25, "seed": 3} == uses[1]["split"]
+    assert {"f1_score"} == of_run(told).keys()
+
+
 def test_a_score_that_is_declared_is_told_once(told, evaluations, parts):
     """Who computes scores by scikit-learn and declares them has one evaluation, by those names."""
     train, test, label, truth = parts

@@ -25,6 +25,9 @@ MAX_DEPTH: Final = 4
 MAX_PARTS: Final = 100
 """So many datasets that one is made of are looked at."""
 
+MAX_LISTED: Final = 1000
+"""So many texts or numbers of a list are looked at from either end."""
+
 MAX_COPY: Final = 64 << 20
 """Chosen rows of at most so many bytes are copied at once, of more a block whenever that is looked at."""
 
@@ -214,15 +217,29 @@ def _taken(part: Any, rows: Any) -> Any:
 
 
 def _unseen(dataset: Any, rows: Rows, places: Sequence[str]) -> DataView:
-    """Data that is known by what it is called only."""
+    """Data that is known by what it is called only, and by what lists say of each of its rows."""
     kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
     count = _length(dataset) if rows is None else len(rows)
-    what = [kind, count, sorted(places), None if rows is None else _digest(rows)]
+    lists = _said(dataset)
+    what = [kind, count, sorted(places), None if rows is None else _digest(rows), *([lists] if lists else ())]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     how = "sha256 of the class, the number of rows, the files and the numbers of the rows"
+    how += ", and of the lists of as many texts or numbers" if lists else ""
     fingerprint = Fingerprint("sha256", digest, "metadata", count, how)
     name = data.content_name(fingerprint)
     return DataView("inmemory://", name, rows=count, fingerprint=fingerprint, capture="observed")
+
+
+def _said(dataset: Any) -> dict[str, str]:
+    """Of each list of as many texts or numbers as a dataset has rows a digest, of the first and last ones."""
+    count = _length(dataset)
+    found: dict[str, str] = {}
+    for name, part in _parts(dataset).items():
+        if isinstance(part, list | tuple) and part and len(part) == count:
+            some = [*part[:MAX_LISTED], *part[-MAX_LISTED:]]
+            if all(type(each) in {str, int, float} for each in some):
+                found[name] = hashlib.sha256(json.dumps(some).encode()).hexdigest()
+    return found
 
 
 # --- how rows were chosen ------------------------------------------------------------

@@ -205,6 +205,15 @@ def test_texts_are_no_places(own, tmp_path, monkeypatch, texts):
     assert ["1.tar", "x.csv"] == known(held)
 
 
+def test_texts_tell_one_part_of_a_file_from_another(own, tmp_path):
+    """Two datasets of as many lines of one file are two, and the same lines again are the same."""
+    (tmp_path / "lines.txt").write_text("a")
+    lines = [["a", "b", "c", "d"], ["e", "f", "g", "h"], ["a", "b", "c", "d"]]
+    views = [loaders.look(own(path=str(tmp_path / "lines.txt"), lines=each))[0] for each in lines]
+    assert views[0].name == views[2].name != views[1].name
+    assert {"metadata"} == {each.fingerprint.scope for each in views}
+
+
 @pytest.mark.parametrize("indices", [[(0, 2), (2, 4)], {"a": 1}, [3, 1, 2, 0]])
 def test_what_a_dataset_calls_indices_chooses_no_rows(own, indices):
     """Windows of the user's own are no choice among rows, whatever his dataset calls them."""

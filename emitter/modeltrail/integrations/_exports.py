@@ -9,9 +9,9 @@ from typing import Any
 from modeltrail import api
 from modeltrail.integrations import _graphs, _patch
 from modeltrail.integrations import _modules as modules
-from modeltrail.integrations import _training as training
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
+from modeltrail.integrations._modulefiles import of
 from modeltrail.observe.model import MAX_FEATURES
 from modeltrail.observe.weakly import Weakly, weak
 
@@ -67,8 +67,8 @@ def _traced(given: Any) -> Any:
     if isinstance(given, torch.nn.Module) and not isinstance(given, torch.jit.ScriptModule):
         return modules.inner(given)
     state = getattr(given, "state_dict", None)
-    found = training.of(state() if callable(state) else state)
-    return None if found is None else found[1]
+    found = of(state() if callable(state) else state)
+    return None if found is None or not found[2] else found[1]
 
 
 def _module(program: Any) -> Any:

@@ -5,18 +5,29 @@ Whichever function writes them: what is saved, or read from, is the first argume
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from modeltrail import api
 from modeltrail.integrations import _calls, _saving
 from modeltrail.integrations import _modules as modules
+from modeltrail.integrations import _states as states
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._frames import Function, argument, record_read
 from modeltrail.observe import code, origins
+from modeltrail.observe import model as observed
 from modeltrail.observe.model import ModelView
+from modeltrail.observe.weakly import weak
 from modeltrail.runs import Run
+
+_taken: dict[str, tuple[training.Training, Callable[[], Any]]] = {}
+"""Mark of a state -> the training and module that it was taken from."""
+_MAX_TAKEN: Final = 100
+_MARKED_S: Final = 0.05
+_MARKING: Final = 0.01
+"""So many seconds, and so much of the time of a training, it may take to look at its states."""
 
 
 def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -64,7 +75,7 @@ def record_file(saved: Any, target: Any) -> None:
     run = api.current_run()
     part = _part_of_fitted(run, found) if run is not None else None
     whole = [each for each in found if not isinstance(each, Mapping)]
-    is_model = bool(whole) or any(hasattr(each, "_metadata") for each in found)
+    is_model = bool(whole) or any(hasattr(each, "_metadata") or states.trained_so(each) for each in found)
     if whole:
         _saving.record_saved(modules.inner(whole[0]), place, is_model=True)
     elif run is not None and is_model:
@@ -76,20 +87,22 @@ def record_file(saved: Any, target: Any) -> None:
 def _part_of_fitted(run: Run, saved: Sequence[Any]) -> Any:
     """What of a module that a trainer fitted is saved, or has this state; None if nothing of any.
 
-    Of several that a copied state may be of, nobody knows.
+    Of several that a copied state may be of, nobody knows; of one the fit is returned: it is not so now.
     """
     fits, found = run.facts.fits, []
     fitted = [each for each in fits.things() if hasattr(each, "named_parameters")]
     for module, state in itertools.product(fitted, saved):
-        part, fit = modules.meant(module, state), fits.of(module)
+        part, fit = states.meant(module, state), fits.of(module)
         if part is not None and fit is not None:
-            found.append((fit, part, modules.shares_memory(part, state)))
-    sure = [each for each in found if each[2]] or found
-    if len({fit for fit, *_ in sure}) != 1:
+            found.append((fit, part, states.is_now(part, state)))
+    sure = [each for each in found if each[2]]
+    if not sure and max(map(states.trained_so, saved), default=0) > 1:
         return None
-    fit, part, _ = sure[0]
+    if len({fit for fit, *_ in sure or found}) != 1:
+        return None
+    fit, part, is_now = (sure or found)[0]
     fits.bind(fit, part)
-    return part
+    return part if is_now else fit
 
 
 def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> bool:
@@ -97,18 +110,62 @@ def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> boo
 
     Without a run the training is told now, as one of its own.
     """
-    if (found := training.of(saved)) is None:
+    if (found := of(saved)) is None:
         return False
-    known, model = found
+    known, model, is_now = found
     known.is_saved = True
     run = api.current_run()
     if run is not None:
-        if known.run is run:
+        if known.run is run and model is not None:
             run.facts.fits.bind(known.fit(run), model)
-        run.output_model(place, of=model)
+        _record(run, known, place, model, is_now=is_now)
         return True
-    with api.run(f"{code.script_name()}.{type(model).__name__}", job_type="TRAIN") as own:
+    with api.run(f"{code.script_name()}.{known.kind}", job_type="TRAIN") as own:
         known.close_whole()
         known.tell(own)
-        own.output_model(place, of=model)
+        _record(own, known, place, model, is_now=is_now)
     return True
+
+
+def _record(run: Run, known: training.Training, place: Any, model: Any, *, is_now: bool) -> None:
+    """What was saved is the module as it is now, or as it was: then no score of the module is its own."""
+    if not isinstance(place, ModelView) and model is not None:
+        (states.saved if is_now else observed.saved)(model, place)
+    fit = known.fit(run) if known.is_told_to(run) else None
+    run.output_model(place, of=model if is_now else fit)
+
+
+def of(saved: Any) -> tuple[training.Training, Any, bool] | None:
+    """The last training of a module, or of one with this state; the module; whether it is so now.
+
+    A state that no module has now is of the one that it was taken from; where nobody saw that, of the only
+    one that was trained with such a state.
+    """
+    found = [
+        (each, part)
+        for each in training.by_model.all()
+        if (part := states.meant(each.model(), saved)) is not None
+    ]
+    now = [pair for pair in found if states.shares_memory(pair[1], saved)]
+    now = now or [pair for pair in found if states.is_now(pair[1], saved)]
+    if not now and isinstance(saved, Mapping):
+        seen = _taken.get(states.mark(states.plain(saved)) or "")
+        if seen is not None or states.trained_so(saved) > 1:
+            return None if seen is None else (seen[0], seen[1](), False)
+    last = max(now or found, key=lambda pair: pair[0].ended, default=None)
+    return None if last is None else (*last, bool(now))
+
+
+def taken(module: Any, state: Mapping[str, Any]) -> None:
+    """Remember of which training a state is: a copy of it may be saved when all has gone on."""
+    *_, whole = modules.with_parents(module)
+    known = training.by_model.of(modules.inner(whole))
+    began = time.perf_counter()
+    if known is None or known.marking > _MARKED_S + _MARKING * (began - known.began):
+        return
+    if (mark := states.mark(states.plain(state))) is not None:
+        _taken.pop(mark, None)
+        if len(_taken) >= _MAX_TAKEN:
+            _taken.pop(next(iter(_taken)))
+        _taken[mark] = known, weak(modules.inner(module))
+    known.marking += time.perf_counter() - began

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from modeltrail.observe.weakly import Weakly, weak
 
-_PREFIXES: Final = ("module.", "_orig_mod.")
-"""What wrappers put before the names of a state."""
 _MAX_DEPTH: Final = 50
 
 _given: "Weakly[Callable[[], Any]]" = Weakly()
@@ -37,12 +35,8 @@ def owner(optimizer: Any) -> Any:
     module = (_given.of(optimizer) or (lambda: None))()
     if module is None:
         module = _with_parameters(optimizer)
-    for _ in range(_MAX_DEPTH):
-        parent = (_parents.of(module) or (lambda: None))()
-        if parent is None:
-            break
-        module = parent
-    return inner(module)
+    *_, whole = [None, *with_parents(module)]
+    return inner(whole)
 
 
 def _with_parameters(optimizer: Any) -> Any:
@@ -72,6 +66,15 @@ def inner(module: Any) -> Any:
     return module
 
 
+def with_parents(module: Any) -> Iterator[Any]:
+    """A module, and what it is a part of."""
+    for _ in range(_MAX_DEPTH):
+        if module is None:
+            return
+        yield module
+        module = (_parents.of(module) or (lambda: None))()
+
+
 def parts(module: Any) -> Iterator[Any]:
     """The module and all that it is made of."""
     yield from module.modules() if module is not None else ()
@@ -84,35 +87,6 @@ def is_state(thing: Any) -> bool:
     return all(isinstance(key, str) for key in thing) and any(
         hasattr(each, "shape") for each in thing.values()
     )
-
-
-def meant(trained: Any, saved: Any) -> Any:
-    """The part of a trained module, or all of it, that is saved, or whose state is; None if none is."""
-    if not isinstance(saved, Mapping):
-        wanted = inner(saved)
-        return wanted if any(part is wanted for part in parts(trained)) else None
-    children = [] if trained is None else list(trained.children())
-    several = [trained, *children, *(each for child in children for each in child.children())]
-    return next((each for each in several if each is not None and _has_state(each, saved)), None)
-
-
-def _has_state(module: Any, state: Mapping[str, Any]) -> bool:
-    """Whether a mapping is the state of a module, or a copy of what that was: all names and shapes agree."""
-    shapes = {name: tuple(each.shape) for name, each in state.items() if hasattr(each, "shape")}
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in shapes):
-            shapes = {name.removeprefix(prefix): shape for name, shape in shapes.items()}
-    own = {name: tuple(each.shape) for name, each in module.named_parameters(remove_duplicate=False)}
-    buffers = {name: tuple(each.shape) for name, each in module.named_buffers(remove_duplicate=False)}
-    return bool(own) and own.items() <= shapes.items() <= {**own, **buffers}.items()
-
-
-def shares_memory(module: Any, saved: Any) -> bool:
-    """Whether what is saved is the module, or its state and no copy of that."""
-    if not isinstance(saved, Mapping):
-        return True
-    own = {each.data_ptr() for each in module.parameters()}
-    return any(hasattr(each, "data_ptr") and each.data_ptr() in own for each in saved.values())
 
 
 def candidates(thing: Any, depth: int = 2) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """Which run a training is recorded in."""
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -47,3 +48,20 @@ def record_params(run: Run, found: Iterable[Params], fit: Fit | None) -> None:
     run.facts.forget_gone()
     for component, params, origin in found:
         run.params(params, origin=origin, component=component, of=fit)
+
+
+def by_origin(kind: type, values: dict[str, Any]) -> list[Params]:
+    """(component, values, origin): explicit are those that differ from what the class takes by default."""
+    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
+    left = {name: value for name, value in values.items() if _is_same(value, defaults.get(name, ...))}
+    explicit = {key: value for key, value in values.items() if key not in left}
+    if explicit.get("sampler") in {"RandomSampler", "SequentialSampler"}:  # it follows from `shuffle`
+        left["sampler"] = explicit.pop("sampler")
+    found: list[Params] = [(kind.__name__, explicit, "explicit"), (kind.__name__, left, "default")]
+    return [each for each in found if each[1]]
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    if default is None and value is False:  # shuffle
+        return True
+    return type(value) is type(default) and bool(value == default)

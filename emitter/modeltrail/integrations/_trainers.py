@@ -12,9 +12,9 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail import api, naming
-from modeltrail.integrations import _saving, _training
+from modeltrail.integrations import _saving
 from modeltrail.integrations import _sources as sources
-from modeltrail.integrations._runs import record_params
+from modeltrail.integrations._runs import by_origin, record_params
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
 from modeltrail.runs import Run
@@ -105,7 +105,7 @@ def record_settings(run: Run, fit: Fit, thing: Any, **values: Any) -> None:
         name: getattr(thing, name) for name in inspect.signature(kind).parameters if hasattr(thing, name)
     }
     plain = {name: value for name, value in {**found, **values}.items() if is_plain(value)}
-    record_params(run, _training.by_origin(kind, plain), fit)
+    record_params(run, by_origin(kind, plain), fit)
 
 
 def is_plain(value: Any) -> bool:

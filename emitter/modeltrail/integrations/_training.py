@@ -21,7 +21,8 @@ from modeltrail.event import Dataset
 from modeltrail.guard import guarded, is_kept
 from modeltrail.integrations import _around, _calls
 from modeltrail.integrations import _modules as modules
-from modeltrail.integrations._runs import Params
+from modeltrail.integrations import _states as states
+from modeltrail.integrations._runs import Params, by_origin
 from modeltrail.integrations._saving import MODEL
 from modeltrail.integrations._sources import Source, is_same, record, see
 from modeltrail.observe import model as observed
@@ -86,6 +87,17 @@ class _Now(msgspec.Struct, eq=False):
     loss: Any = None
     training: "Training | None" = None
     optimizer: Callable[[], Any] = lambda: None
+    parts: int = 0
+    several: "tuple[Training, Any] | None" = None
+
+    def stepped(self, training: "Training", loss: Any) -> None:
+        """Of losses that all went back before several models made a step nobody knows whose each is."""
+        if loss is not None:
+            self.several = (training, loss) if self.parts > 1 else None
+            self.parts = 0
+        elif self.several is not None and self.several[0] is not training:
+            self.several[0].count(self.several[1], -1)
+            self.several = None
 
 
 class _Own(threading.local):
@@ -108,7 +120,7 @@ def now() -> _Now:
 
 _trainings: WeakKeyDictionary[Any, "Training | None"] = WeakKeyDictionary()
 """Optimizer -> the training that it is of; None where another process tells."""
-_by_model: "Weakly[Training]" = Weakly()
+by_model: "Weakly[Training]" = Weakly()
 """Module -> its last training, also when the optimizer is gone."""
 _schedulers: "Weakly[Callable[[], Any]]" = Weakly()
 """Optimizer -> its last scheduler."""
@@ -132,6 +144,7 @@ class Training(msgspec.Struct, eq=False):
     _known: "Weakly[_Use]" = msgspec.field(default_factory=Weakly)
     judged: list[Pass] = msgspec.field(default_factory=list)
     is_saved: bool = False
+    marking: float = 0.0
     base: Dataset | None = None
     at: Pass | None = None
     _sum: Any = 0.0
@@ -145,8 +158,12 @@ class Training(msgspec.Struct, eq=False):
         self.steps += 1
         self.ended = time.perf_counter()
         if loss is not None:
-            self._sum = self._sum + loss
-            self._count += 1
+            self.count(loss, 1)
+
+    def count(self, loss: Any, times: int) -> None:
+        """Count a loss, or no more (-1)."""
+        self._sum = self._sum + times * loss
+        self._count += times
 
     def catch_up(self, at: Pass | None) -> None:
         """Do what is to be done before a step after this batch is counted."""
@@ -232,6 +249,15 @@ class Training(msgspec.Struct, eq=False):
                 run.input(self.base, role="train", of=self._fit)
         return self._fit
 
+    @property
+    def kind(self) -> str:
+        """The class of the module, also when that is gone."""
+        return str(self.facts.get("algorithm", "training")).rpartition(".")[2]
+
+    def is_told_to(self, run: Run) -> bool:
+        """Whether it is one of this run's."""
+        return self._told_to() is run or self.run is run
+
     def end(self) -> None:
         """Tell the rest before the run ends."""
         self.close()
@@ -265,6 +291,7 @@ def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> N
     try:
         if training is not None:
             training.step(None if args[1:] or kwargs.get("closure") else loss)
+            at.stepped(training, loss)
     except Exception as error:
         if not is_kept("observing a step", error):
             raise
@@ -299,14 +326,6 @@ def judged(at: Pass) -> None:
         training.judge(at)
 
 
-def of(saved: Any) -> tuple["Training", Any] | None:
-    """The last training of a module, or of one with this state; and the module."""
-    found = [
-        (each, part) for each in _by_model.all() if (part := modules.meant(each.model(), saved)) is not None
-    ]
-    return max(found, key=lambda pair: pair[0].ended, default=None)
-
-
 def scheduled(scheduler: Any) -> None:
     """Remember the scheduler of an optimizer."""
     _schedulers.remember(scheduler.optimizer, weak(scheduler))
@@ -316,14 +335,15 @@ def _begin(optimizer: Any, run: Run | None) -> Training | None:
     if modules.follows():
         return None
     model = modules.owner(optimizer)
-    known = _by_model.of(model)
+    known = by_model.of(model)
     if known is not None and known.run is run:
         known.params += optimizer_params(optimizer)
         return known
     training = Training(weak(model), run, facts(model), optimizer_params(optimizer))
+    states.begun(model)
     batch = now().batch
     training.began = batch.began if batch is not None else training.began
-    _by_model.remember(model, training)
+    by_model.remember(model, training)
     place = next((found for part in modules.parts(model) if (found := loaded.of(part)) is not None), None)
     if place is not None:
         base = Model(observed.look(place))
@@ -356,8 +376,10 @@ def facts(model: Any) -> dict[str, Any]:
 def optimizer_params(optimizer: Any) -> list[Params]:
     """What an optimizer and its scheduler were given: (component, values, origin)."""
     groups = optimizer.param_groups
+    # A state that was loaded, and who sets a rate by hand, change the groups, not the defaults.
+    alone = groups[0] if len(groups) == 1 else {}
     found = {
-        name: groups[0].get("initial_lr", value) if name == "lr" and len(groups) == 1 else value
+        name: alone.get("initial_lr", alone.get(name, value)) if name == "lr" else alone.get(name, value)
         for name, value in optimizer.defaults.items()
         if name in inspect.signature(type(optimizer)).parameters
     }
@@ -376,20 +398,3 @@ def optimizer_params(optimizer: Any) -> list[Params]:
             type(scheduler), {name: vars(scheduler)[name] for name in names if name in vars(scheduler)}
         )
     return told
-
-
-def by_origin(kind: type, values: dict[str, Any]) -> list[Params]:
-    """(component, values, origin): explicit are those that differ from what the class takes by default."""
-    defaults = {name: each.default for name, each in inspect.signature(kind).parameters.items()}
-    left = {name: value for name, value in values.items() if _is_same(value, defaults.get(name, ...))}
-    explicit = {key: value for key, value in values.items() if key not in left}
-    if explicit.get("sampler") in {"RandomSampler", "SequentialSampler"}:  # it follows from `shuffle`
-        left["sampler"] = explicit.pop("sampler")
-    found: list[Params] = [(kind.__name__, explicit, "explicit"), (kind.__name__, left, "default")]
-    return [each for each in found if each[1]]
-
-
-def _is_same(value: Any, default: Any) -> bool:
-    if default is None and value is False:  # shuffle
-        return True
-    return type(value) is type(default) and bool(value == default)

@@ -13,10 +13,11 @@ from weakref import WeakKeyDictionary
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _calls, _exports, _patch
 from modeltrail.integrations import _modules as modules
+from modeltrail.integrations import _states as states
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._call import Call
 from modeltrail.integrations._frames import Function, argument
-from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded
+from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded, taken
 from modeltrail.integrations._training import Pass, now
 from modeltrail.observe import origins
 from modeltrail.observe.weakly import Weakly
@@ -41,6 +42,7 @@ def activate() -> None:
     _patch.follow_simply(NAME, data.dataloader._BaseDataLoaderIter, "__next__", observe_batch)  # noqa: SLF001  public has none
     _patch.follow_simply(NAME, torch.Tensor, "backward", observe_backward)
     _patch.follow(NAME, torch.amp.GradScaler, "scale", observe_scale)
+    _patch.follow(NAME, torch.nn.Module, "state_dict", observe_taken)
     _patch.follow(NAME, torch.nn.Module, "load_state_dict", observe_state)
     _patch.follow_functions(NAME, [data.random_split], observe_split)
     _patch.follow_functions(NAME, [torch.load], observe_load)
@@ -108,6 +110,7 @@ def observe_backward(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[
     value = loss.item() if loss.is_cpu else loss.detach().float().reshape(())
     thread = now()
     thread.loss = value if thread.loss is None else thread.loss + value
+    thread.parts += 1
 
 
 _unscaled: "Weakly[Any]" = Weakly()
@@ -137,11 +140,18 @@ def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: 
 # --- files ------------------------------------------------------------
 
 
+def observe_taken(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A state is taken of a module, not of a part of it for the state of the whole."""
+    if not args[1:] and kwargs.get("destination") is None and isinstance(result, Mapping):
+        taken(args[0], result)
+
+
 def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A module that is given a state from a file is loaded from there."""
     state = args[1] if len(args) > 1 else kwargs["state_dict"]
     if _calls.is_observing():
         return
+    states.changed(args[0])
     for each in (state, *list(state.values())[:1]):
         origin = origins.of(each)
         if origin is not None and origin.sources:

@@ -84,13 +84,14 @@ def observe_train(call: Call) -> Finish | None:
     run.learns(trainer.model)
     fit = run.facts.fits.begin(kind, trainer.model)
     _going_on[trainer] = run, fit
+    before = _checkpoints(trainer)
     with ended_when_interrupted(own), guarded("looking at a training"):
         _record_asked(run, fit, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)
         with guarded("recording what a training made"):
-            has_files = _record_trained(run, fit, trainer)
+            has_files = _record_trained(run, fit, trainer, before)
             if own is not None and error is None and not has_files:
                 _trainers.record_made(own, trainer.model)
         if own is not None:
@@ -174,13 +175,25 @@ def _scores(logs: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     }
 
 
-def _record_trained(run: Run, fit: Fit, trainer: Any) -> bool:
-    """How far it came, and what it left; also where it failed. Whether it left files."""
+def _checkpoints(trainer: Any) -> dict[str, int]:
+    """The checkpoints in the folder of a trainer, by whichever training, and when they were written."""
+    found = Path(trainer.args.output_dir).absolute().glob("checkpoint-*/trainer_state.json")
+    return {str(each.parent): each.stat().st_mtime_ns for each in found}
+
+
+def _record_trained(run: Run, fit: Fit, trainer: Any, before: Mapping[str, int]) -> bool:
+    """How far it came, and what it left; also where it failed. Whether it left files.
+
+    An earlier training may have left checkpoints there, of the same step; and the best may be one of its own.
+    """
     state, args = trainer.state, trainer.args
     run.training(epochs=int(state.epoch or 0), steps=state.global_step, of=fit)
     last, best = f"{args.output_dir}/checkpoint-{state.global_step}", state.best_model_checkpoint
     current = best if best and args.load_best_model_at_end else last
-    return _trainers.record_kept(run, fit, trainer.model, [last, best] if best else [last], current)
+    written = _checkpoints(trainer).items() - before.items()
+    made = {folder for folder, _ in written}
+    kept = [each for each in (last, best) if each and str(Path(each).absolute()) in made]
+    return _trainers.record_kept(run, fit, trainer.model, kept, current)
 
 
 # --- evaluations ------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from modeltrail import naming
 from modeltrail.observe import data, frames, origins
 from modeltrail.observe.data import DataView, Fingerprint
 from modeltrail.observe.frames import Block, Columns
@@ -24,8 +25,13 @@ MAX_DEPTH: Final = 4
 MAX_PARTS: Final = 100
 """So many datasets that one is made of are looked at."""
 
+MAX_LISTED: Final = 1000
+"""So many texts or numbers of a list are looked at from either end."""
+
 MAX_COPY: Final = 64 << 20
 """Chosen rows of at most so many bytes are copied at once, of more a block whenever that is looked at."""
+
+_WEB: Final = ("http://", "https://")
 
 Rows = Sequence[int] | None
 """The numbers of chosen rows; None for all."""
@@ -70,7 +76,7 @@ def _chosen(thing: Any) -> tuple[Any, Rows]:
     """The dataset that holds the rows, and which of them are meant."""
     rows: Rows = None
     for layer in _layers(thing):
-        chosen = _listed(getattr(layer, "indices", None))
+        chosen = _numbers(layer)
         if chosen is not None:
             rows = chosen if rows is None else [chosen[row] for row in rows]
         thing = layer
@@ -90,8 +96,13 @@ def _layers(thing: Any) -> Iterator[Any]:
     yield thing
 
 
-def _listed(indices: Any) -> Rows:
-    if indices is None or isinstance(indices, list | tuple | range):
+def _numbers(layer: Any) -> Rows:
+    """The rows that a subset or sampler chooses; `indices` of a user's dataset are anything."""
+    module: Any = sys.modules["torch.utils.data"]
+    if not isinstance(layer, module.Subset | module.SubsetRandomSampler):
+        return None
+    indices: Any = layer.indices
+    if isinstance(indices, list | tuple | range):
         return indices
     return indices.tolist() if hasattr(indices, "tolist") else list(indices)
 
@@ -120,24 +131,40 @@ def _parts(dataset: Any) -> Mapping[str, Any]:
 def _held(dataset: Any, depth: int = MAX_DEPTH) -> Iterator[Any]:
     """All that a dataset holds, and the datasets that it is made of."""
     for part in _parts(dataset).values():
-        several = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
-        for each in (part, *islice(several, MAX_PARTS)):
+        texts = (str, os.PathLike)
+        for each in (part, *(each for each in _several(part, MAX_PARTS) if not isinstance(each, texts))):
             if depth and is_one(each):
                 yield from _held(base(each), depth - 1)
             elif not is_one(each):
                 yield each
 
 
+def _several(part: Any, most: int) -> Iterator[Any]:
+    """The first of what a list or mapping holds."""
+    held = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+    yield from islice(held, most)
+
+
 def _places(held: Any) -> list[str]:
-    """The files and folders that a path, or a list of them, means."""
-    first = held[0] if isinstance(held, list | tuple) and held else held
-    is_place = isinstance(first, os.PathLike) or (isinstance(first, str) and Path(first).is_absolute())
-    if not is_place and not (isinstance(first, str) and (os.sep in first or Path(first).suffix)):
-        return []
+    """The files and folders that a path means, or several of them.
+
+    A text is data, whatever it begins with (`User: hello.`), and so are several addresses of the web.
+    """
+    several = [each for each in _several(held, origins.MAX_SOURCES + 1) if _is_place(each)]
+    found = [held] if _is_place(held) else [each for each in several if not str(each).startswith(_WEB)]
     try:
-        return origins.places(held)
+        return origins.places(found)
     except (OSError, ValueError):  # a text that is no path after all
         return []
+
+
+def _is_place(thing: Any) -> bool:
+    """Whether something is written as a path is, or as a URI."""
+    if not isinstance(thing, str):
+        return isinstance(thing, os.PathLike)
+    if naming.is_uri(thing):
+        return ":/" in thing and thing.split() == [thing]
+    return os.sep in thing or bool(Path(thing).suffix)
 
 
 def _outermost(places: Sequence[str]) -> list[str]:
@@ -190,15 +217,29 @@ def _taken(part: Any, rows: Any) -> Any:
 
 
 def _unseen(dataset: Any, rows: Rows, places: Sequence[str]) -> DataView:
-    """Data that is known by what it is called only."""
+    """Data that is known by what it is called only, and by what lists say of each of its rows."""
     kind = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
     count = _length(dataset) if rows is None else len(rows)
-    what = [kind, count, sorted(places), None if rows is None else _digest(rows)]
+    lists = _said(dataset)
+    what = [kind, count, sorted(places), None if rows is None else _digest(rows), *([lists] if lists else ())]
     digest = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     how = "sha256 of the class, the number of rows, the files and the numbers of the rows"
+    how += ", and of the lists of as many texts or numbers" if lists else ""
     fingerprint = Fingerprint("sha256", digest, "metadata", count, how)
     name = data.content_name(fingerprint)
     return DataView("inmemory://", name, rows=count, fingerprint=fingerprint, capture="observed")
+
+
+def _said(dataset: Any) -> dict[str, str]:
+    """Of each list of as many texts or numbers as a dataset has rows a digest, of the first and last ones."""
+    count = _length(dataset)
+    found: dict[str, str] = {}
+    for name, part in _parts(dataset).items():
+        if isinstance(part, list | tuple) and part and len(part) == count:
+            some = [*part[:MAX_LISTED], *part[-MAX_LISTED:]]
+            if all(type(each) in {str, int, float} for each in some):
+                found[name] = hashlib.sha256(json.dumps(some).encode()).hexdigest()
+    return found
 
 
 # --- how rows were chosen ------------------------------------------------------------
@@ -211,7 +252,7 @@ def _split(thing: Any, rows: Sequence[int], count: int | None) -> Mapping[str, A
     """
     found: Mapping[str, Any] = {}
     for layer in reversed(list(_layers(thing))):
-        chosen = _listed(getattr(layer, "indices", None))
+        chosen = _numbers(layer)
         if chosen is None:
             continue
         known = [origin.split for each in (layer, layer.indices) if (origin := origins.of(each))]

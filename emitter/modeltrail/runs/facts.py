@@ -323,7 +323,7 @@ class Facts:
             return known[0] if known else None
         found = next((each for each in known if each.answers_to(given)), None)
         if found is None and not isinstance(given, str | Dataset | Model):
-            view = observed.look(given)
+            view = loads.of(given) or observed.look(given)
             found = next((each for each in known if each.resembles(view)), None)
         return found
 

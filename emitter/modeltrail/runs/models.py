@@ -121,7 +121,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         """Whether what is saved is what was saved before; of a place alone nothing says that it is not."""
         if isinstance(source, str | os.PathLike | Dataset) or self.was(source):
             return True
-        return fit is not None and fit is self.fit and self._since is None
+        return fit is not None and fit is self.fit and self._since in {None, fit}
 
     def update(self, view: ModelView, name: str | None) -> None:
         """What was seen of it now; a file says more than an object in memory."""
@@ -133,7 +133,8 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     def remember(self, source: object, fit: Fit | None) -> None:
         """The object that the model is, if it is one, not kept alive, and the fit of that."""
         if not isinstance(source, str | os.PathLike | Dataset):
-            self.fit, self._source, self._since = fit, None, None
+            # A fit by itself: what came of it, but is not what its object is now.
+            self.fit, self._source, self._since = fit, None, source if isinstance(source, Fit) else None
             with contextlib.suppress(TypeError):  # what has no weak references is found by its content
                 self._source = weakref.ref(source)
 
@@ -151,9 +152,15 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         return None if self._source is None else (id(self._source), self._since)
 
     def resembles(self, view: ModelView) -> bool:
-        """Whether what was seen is this model: the same bytes, or the same class with as many numbers."""
+        """Whether what was seen is this model: the same bytes, or the same class with as many numbers.
+
+        The latter only where nobody knows which object was saved: a model and the one that it is to replace
+        are of one class, with as many numbers.
+        """
         if view.digest is not None and view.digest == self.view.digest:
             return True
+        if self.state is not None or self._since is not None:
+            return False
         return (
             None not in {view.algorithm, view.parameter_count}
             and (view.algorithm, view.parameter_count) == (self.view.algorithm, self.view.parameter_count)

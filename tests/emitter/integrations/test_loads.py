@@ -205,3 +205,19 @@ def test_a_loaded_transformer_is_data_of_the_run(told, table):
     (read,) = told()[-1]["inputs"]
     assert (str(path), "other") == (read["name"], read["inputFacets"]["modelTrail_dataUse"]["role"])
     assert "modelTrail_model" not in str(read)
+
+
+def test_a_model_that_is_to_be_replaced_is_not_the_new_one(told, table):
+    """What an older model of the same class scores beside the new one is of the file that it is from."""
+    before = load(saved(LogisticRegression(C=0.001), table, joblib.dump))
+    unknown = pickle.loads(pickle.dumps(LogisticRegression(C=0.1).fit([[0, 1], [1, 0]], [0, 1])))
+    frame, begun = pd.read_csv(table), len(told())
+    with modeltrail.run("train") as run:
+        model = LogisticRegression().fit(frame[FEATURES], frame["bought"])
+        joblib.dump(model, table.with_name("new.joblib"))
+        run.evaluate(model, frame[FEATURES], {"accuracy": 0.9})
+        run.evaluate(before, frame[FEATURES], {"accuracy": 0.1})
+        run.evaluate(unknown, frame[FEATURES], {"accuracy": 0.2})
+    names = [name for name, _ in evaluated(told()[begun:])]
+    assert {"new.joblib", "LogisticRegression.model"} < set(names)
+    assert 3 == len(set(names))

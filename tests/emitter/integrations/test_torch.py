@@ -1,6 +1,7 @@
 """Training loops of PyTorch: what its hooks, loaders and files say of them."""
 
 import contextvars
+import copy
 import gc
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from told import edges, facet, known, metrics, uses
+from told import edges, facet, files, known, metrics, uses
 
 import modeltrail
 from modeltrail import guard, integrations
@@ -366,6 +367,106 @@ def test_a_copied_state_is_still_of_its_model(autolog, told, loop):
     assert "numbers.pt" in {Path(each["name"]).name for each in event["outputs"]}
 
 
+def rates(event):
+    """The rate that each file of a model was trained with; None of one that nobody knows."""
+    told = [each for each in facet(event, "hyperparameters")["params"] if each["name"] == "lr"]
+    known = {each.get("modelId"): each["value"] for each in told}
+    models = {name: each["facets"].get("modelTrail_model") for name, each in files(event).items()}
+    return {name: known.get(model.get("modelId")) for name, model in models.items() if model}
+
+
+def test_a_state_is_of_the_model_that_it_was_taken_from(autolog, told, loop):
+    """Of models of one class each state is of its own one, a copy also when that trained on or is gone."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    with modeltrail.run("search"):
+        train, _ = rows()
+        models, best = [net(), net()], []
+        for rate, model in zip((0.01, 0.02), models, strict=True):
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+            for each in train.dataset.tensors[0].split(20):
+                model(each).sum().backward()
+                optimizer.step()
+                best.append(copy.deepcopy(model.state_dict()))
+        for number, model in enumerate(models):
+            torch.save(model.state_dict(), f"{number}.pt")
+        del models[0]
+        torch.save(best[1], "best.pt")
+        torch.save(copy.deepcopy(best[0]), "first.pt")
+        torch.save({name: each + 1 for name, each in best[0].items()}, "moved.pt")
+    (event,) = told()
+    assert {"0.pt": 0.01, "1.pt": 0.02, "best.pt": 0.01, "first.pt": 0.01, "moved.pt": None} == rates(event)
+
+
+def test_a_score_is_of_the_file_that_the_module_is(autolog, told, loop):
+    """A score is of no copy of an earlier state, and of a state that was loaded back of that state's file."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train") as run:
+        train, kept = rows()
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        fit(model, optimizer, loader(torch, train), 1)
+        torch.save(model.state_dict(), "best.pt")
+        before = copy.deepcopy(model.state_dict())
+        fit(model, optimizer, loader(torch, train), 1)
+        torch.save(before, "copy.pt")
+        torch.save(model.state_dict(), "last.pt")
+        run.evaluate(model, kept, {"last": 0.1})
+        average = copy.deepcopy(model)
+        model.load_state_dict(torch.load("best.pt"))
+        run.evaluate(model, kept, {"best": 0.2})
+        run.evaluate(average, kept, {"other": 0.3})
+        fit(model, optimizer, loader(torch, train), 1)
+        run.evaluate(model, kept, {"later": 0.4})
+    scored = {
+        (Path(each["name"]).name, metric["name"])
+        for event in told()
+        for each in event["inputs"]
+        if "modelTrail_evaluation" in each["inputFacets"]
+        for metric in each["inputFacets"]["modelTrail_evaluation"]["metrics"]
+    }
+    of_files = {pair for pair in scored if pair[0].endswith(".pt")}
+    assert {("last.pt", "last"), ("best.pt", "best"), ("copy.pt", "best")} >= of_files
+    assert {("last.pt", "last"), ("best.pt", "best")} <= of_files
+
+
+def test_losses_that_went_back_together_are_nobody_s(autolog, told, loop):
+    """Where two models step after both of their losses went back, nobody knows which loss is whose."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    with modeltrail.run("play"):
+        actor, critic = net(), torch.nn.Linear(3, 1)
+        optimizers = [torch.optim.SGD(each.parameters()) for each in (actor, critic)]
+        for features, _ in loader(torch, rows()[0]):
+            for each in (actor, critic):
+                each(features).square().mean().backward()
+            for each in optimizers:
+                each.step()
+        for features, _ in loader(torch, rows()[0]):
+            for half in features.split(5):
+                actor(half).square().mean().backward()
+            optimizers[0].step()
+    (event,) = told()
+    assert ["Net-1"] == [each["modelId"] for each in facet(event, "metrics")["metrics"]]
+    assert 1 == metrics(event)["loss"]["step"] + 1
+
+
+def test_an_optimizer_is_told_as_it_is(autolog, told, loop):
+    """Of one that was given a state, or another rate by hand, what it has, and not what it was made with."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    state = torch.optim.SGD(net().parameters(), lr=0.5, momentum=0.9).state_dict()
+    with modeltrail.run("resume"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer.load_state_dict(state)
+        fit(model, optimizer, loader(torch, rows()[0]), 1)
+    (event,) = told()
+    found = params(event)
+    assert (0.5, 0.9) == (found["SGD", "lr"]["value"], found["SGD", "momentum"]["value"])
+
+
 def test_schedulers_and_scaled_losses(autolog, told, loop):
     """A scheduler's settings are told, and of a loss that was scaled for its gradients the loss itself."""
     torch, net, rows, _ = loop
@@ -544,8 +645,8 @@ def test_our_failures_stay_ours(events, monkeypatch, loop):
     def explode(*_, **__):
         raise ZeroDivisionError("ours")
 
-    for name in ("stepped", "judged", "of"):
-        monkeypatch.setattr(f"modeltrail.integrations._training.{name}", explode)
+    for name in ("_training.stepped", "_training.judged", "_modulefiles.of"):
+        monkeypatch.setattr(f"modeltrail.integrations.{name}", explode)
     model = net()
     train, kept = rows()
     assert 4 == len(

@@ -232,6 +232,17 @@ def test_going_on_from_a_checkpoint(hf, autolog, told, given):
     assert 8 == facet(event, "training")["steps"]
 
 
+def test_checkpoints_of_an_earlier_training_are_no_outputs(hf, autolog, told):
+    """What lies in the folder already is none of this training's, also where that comes to the same step."""
+    hf.trainer(save_strategy="epoch").train()
+    autolog("transformers")
+    with modeltrail.run("again"):
+        hf.trainer(save_strategy="no").train()
+    with modeltrail.run("nothing left"):
+        hf.trainer(save_strategy="epoch").train(resume_from_checkpoint=True)
+    assert [{}, {}] == [files(event) for event in told()]
+
+
 @pytest.mark.parametrize(("error", "kind"), [(ValueError("no"), "FAIL"), (KeyboardInterrupt(), "ABORT")])
 def test_a_training_that_fails(hf, autolog, told, error, kind):
     """The host's exception is its own, and ends the run; the checkpoints that are there are told."""

@@ -184,6 +184,44 @@ def test_a_folder_of_images(own, torch, tmp_path):
     assert (8, ["images", "labels.csv"]) == (both.rows, known(both))
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["User: my number is 3. Call", "User: thanks"],
+        ["It was nice. Really", "Subject: pay of Anna"],
+        ["https://t.co/1 a good day", "https://t.co/2 a bad day"],
+        ["https://bank.example/login", "http://shop.example/"],
+        ["</s>", "data", "the"],
+    ],
+)
+def test_texts_are_no_places(own, tmp_path, monkeypatch, texts):
+    """Texts that begin as URIs do, links, and words that are called as a folder is, are rows."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    pairs = [(text, 1) for text in texts]
+    view, _ = loaders.look(own(texts=texts, pairs=pairs, first=dict(enumerate(texts)), labels=[1] * 4))
+    assert None is known(view)
+    held, _ = loaders.look(own(url="https://data.example/x.csv", shards=["s3://bucket/1.tar"]))
+    assert ["1.tar", "x.csv"] == known(held)
+
+
+def test_texts_tell_one_part_of_a_file_from_another(own, tmp_path):
+    """Two datasets of as many lines of one file are two, and the same lines again are the same."""
+    (tmp_path / "lines.txt").write_text("a")
+    lines = [["a", "b", "c", "d"], ["e", "f", "g", "h"], ["a", "b", "c", "d"]]
+    views = [loaders.look(own(path=str(tmp_path / "lines.txt"), lines=each))[0] for each in lines]
+    assert views[0].name == views[2].name != views[1].name
+    assert {"metadata"} == {each.fingerprint.scope for each in views}
+
+
+@pytest.mark.parametrize("indices", [[(0, 2), (2, 4)], {"a": 1}, [3, 1, 2, 0]])
+def test_what_a_dataset_calls_indices_chooses_no_rows(own, indices):
+    """Windows of the user's own are no choice among rows, whatever his dataset calls them."""
+    view, _ = loaders.look(own(values=np.arange(4.0), indices=indices))
+    assert (4, None) == (view.rows, origins.of(view))
+    assert "full" == view.fingerprint.scope
+
+
 def test_a_stream_has_no_rows(torch):
     """Of a dataset that only streams nothing is counted, nor taken."""
 

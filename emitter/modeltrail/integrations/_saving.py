@@ -17,12 +17,12 @@ MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
-def _is_on_its_way() -> bool:
-    """Whether MLflow saves to a temporary folder what it is about to log, and the bridge tells of that."""
+def is_told_by_mlflow(module: str, function: str) -> bool:
+    """Whether MLflow is in this function, and is going to tell what it does to the bridge."""
     mlflow = sys.modules.get("mlflow")
     return (
         mlflow is not None
-        and _calls.is_within("mlflow.models.model", "log")
+        and _calls.is_within(module, function)
         and str(mlflow.get_tracking_uri()).startswith("modeltrail+")
     )
 
@@ -45,7 +45,7 @@ def record_saved(
     Returns:
         Whether that is told here: what MLflow is about to log its bridge tells of.
     """
-    if _is_on_its_way():
+    if is_told_by_mlflow("mlflow.models.model", "log"):  # from a temporary folder
         return False
     run = api.current_run()
     if not is_model:

@@ -94,10 +94,12 @@ def record_loaded(place: str | PathLike[str] | Model) -> None:
     """A model that was loaded is an input of the current run, if there is one."""
     if (run := api.current_run()) is not None:
         identity = place.identity if isinstance(place, Model) else naming.identity(place)
+        run.facts.reads.load(identity)
         run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
 
 
 def record_base(run: Run, base: Model, of: object = None) -> None:
     """A model to go on with is an input that shapes the new one."""
+    run.facts.reads.load(base.identity)
     run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train", of=of)
     run.training(base_model=base.reference(), of=of)

@@ -145,6 +145,15 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         """The object that was saved is another model from here on; `since` is the same of all that it was."""
         self._since = since
 
+    def is_as_old_as(self, other: "Model") -> bool:
+        """Whether nothing was learned between when this was saved and when the other one was."""
+        return self._since is other._since  # noqa: SLF001  one of ours
+
+    @property
+    def content(self) -> object:
+        """Its bytes, as far as they are known, else what it is called."""
+        return self.view.digest or self.identity
+
     @property
     def state(self) -> tuple[int, object] | None:
         """Which object it was saved of, as it was then, if that is known: there is one reference to each."""
@@ -214,8 +223,16 @@ def forms(model: Model, several: Sequence[Model]) -> list[Model]:
     """What the same object was saved as among a run's models, each content once; none if nothing is left."""
     found = [] if model.is_written_over else [model]
     found += [each for each in several if each is not model and model.state == each.state is not None]
-    told = {each.view.digest or each.identity: each for each in reversed(found)}
+    told = {each.content: each for each in reversed(found)}
     return [each for each in found if each in told.values()]
+
+
+def is_twice(model: Model, several: Sequence[Model]) -> bool:
+    """Whether the same fit lies in another file of a run too, as other bytes: a search, and what it found."""
+    return model.fit is not None and any(
+        each.fit is model.fit and each.view.digest != model.view.digest and each.is_as_old_as(model)
+        for each in several
+    )
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

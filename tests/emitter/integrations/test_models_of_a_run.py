@@ -497,6 +497,18 @@ def test_the_best_of_a_search_and_a_booster_are_the_models_of_their_fits(told, t
     assert "cv" not in found["m.ubj"]
 
 
+def test_a_search_and_what_it_found_are_one_model(told, train, tables):
+    """Two files of one fit are called the same, so that nobody takes them for two models of the run."""
+    with modeltrail.run("search"):
+        search = train(GridSearchCV(LogisticRegression(), {"C": [0.5, 2.0]}, cv=2), tables / "a.csv")
+        joblib.dump(search, tables / "search.joblib")
+        joblib.dump(search.best_estimator_, tables / "best.joblib")
+    found = files(told()[-1])
+    assert {"search.joblib": "GridSearchCV-1", "best.joblib": "GridSearchCV-1"} == {
+        name: each["facets"]["modelTrail_model"].get("modelId") for name, each in found.items()
+    }
+
+
 def test_a_program_says_which_model_a_fact_is_of(events, tmp_path):
     """`of` makes parameters, a training and an input those of the object, whatever library made it."""
 

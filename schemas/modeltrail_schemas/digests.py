@@ -144,7 +144,7 @@ def _state(stat: os.stat_result) -> tuple[int, int, int]:
 
 def _remember(path: Path, stat: os.stat_result) -> None:
     if len(_noted) >= _REMEMBERED:
-        _noted.pop(next(iter(_noted)))
+        _noted.clear()
     _noted[str(path)] = _state(stat)
 
 

@@ -174,6 +174,7 @@ def _record_fitted(run: Run, fit: Fit, estimator: Any, source: Named, rows: int 
         run.transformations(steps, of=fit)
     best = getattr(estimator, "best_params_", None)
     if isinstance(best, dict):
+        fit.is_search = True
         record_params(run, _found(best), fit)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation", of=fit)

@@ -32,6 +32,7 @@ class Fit(msgspec.Struct, eq=False):
         parts: the fits of what it holds, or of what made the data that it learned from.
         is_holder: whether it is no model itself, but something that holds several.
         is_trial: whether it is a cross-validation, of which no model comes.
+        is_search: whether it is a search, which holds what it found.
         is_step: whether it is a transformer on its own, which is told with the models that it is a part of.
     """
 
@@ -46,6 +47,7 @@ class Fit(msgspec.Struct, eq=False):
     parts: "dict[Fit, None]" = msgspec.field(default_factory=dict)
     is_holder: bool = False
     is_trial: bool = False
+    is_search: bool = False
     is_step: bool = False
 
     @property

@@ -145,10 +145,6 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         """The object that was saved is another model from here on; `since` is the same of all that it was."""
         self._since = since
 
-    def is_as_old_as(self, other: "Model") -> bool:
-        """Whether nothing was learned between when this was saved and when the other one was."""
-        return self._since is other._since  # noqa: SLF001  one of ours
-
     @property
     def content(self) -> object:
         """Its bytes, as far as they are known, else what it is called."""
@@ -228,11 +224,9 @@ def forms(model: Model, several: Sequence[Model]) -> list[Model]:
 
 
 def is_twice(model: Model, several: Sequence[Model]) -> bool:
-    """Whether the same fit lies in another file of a run too, as other bytes: a search, and what it found."""
-    return model.fit is not None and any(
-        each.fit is model.fit and each.view.digest != model.view.digest and each.is_as_old_as(model)
-        for each in several
-    )
+    """Whether a search lies in one file of a run, and what it found in another."""
+    is_search = model.fit is not None and model.fit.is_search
+    return is_search and any(each.fit is model.fit and each.content != model.content for each in several)
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

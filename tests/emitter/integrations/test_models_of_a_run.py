@@ -502,7 +502,9 @@ def test_a_search_and_what_it_found_are_one_model(told, train, tables):
     with modeltrail.run("search"):
         search = train(GridSearchCV(LogisticRegression(), {"C": [0.5, 2.0]}, cv=2), tables / "a.csv")
         joblib.dump(search, tables / "search.joblib")
-        joblib.dump(search.best_estimator_, tables / "best.joblib")
+        best = search.best_estimator_
+        del search
+        joblib.dump(best, tables / "best.joblib")
     found = files(told()[-1])
     assert {"search.joblib": "GridSearchCV-1", "best.joblib": "GridSearchCV-1"} == {
         name: each["facets"]["modelTrail_model"].get("modelId") for name, each in found.items()

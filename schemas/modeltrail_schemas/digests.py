@@ -3,10 +3,12 @@
 Who records a digest and who checks it later work it out here.
 """
 
+import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +35,12 @@ GIT_DIFF: Final = (
 )
 """What a digest of a diff is over: the same change is the same text, whatever the user configured."""
 
+_BELOW_HERE: Final = 3
+"""So deep below the working directory it is looked for what was moved."""
+
 _cache: dict[tuple[str, int, int, int], tuple[str, str]] = {}
+_noted: dict[str, tuple[int, int, int]] = {}
+"""Path -> size, time and number of the file that was seen there last."""
 
 
 class FileDigest(msgspec.Struct, frozen=True):
@@ -77,25 +84,76 @@ def sha256(path: Path) -> str | None:
     return found.digest if found.scope == "full" else None
 
 
-def moved(path: Path) -> Path | None:
-    """Where the file is now whose digest was taken at `path`, if it was renamed within its folder; else None.
-
-    It is the same file, of the same number (inode): untouched, of the same size and time, or written on.
-    """
-    key = next((each for each in reversed(_cache) if each[0] == str(path)), None)
-    if key is None:
-        return None
-    _, size, changed_at, number = key
+def note(path: Path) -> None:
+    """Remember which file lies at a path, as it is now, without reading it."""
     try:
-        with os.scandir(path.parent) as entries:
-            for entry in itertools.islice(entries, MAX_TREE_FILES):
-                if entry.inode() == number and entry.is_file(follow_symlinks=False):
-                    found, place = entry.stat(follow_symlinks=False), Path(entry.path)
-                    is_same = (found.st_size, found.st_mtime_ns) == (size, changed_at)
-                    return place if is_same or is_written_on(place, _cache[key][1], size) else None
-    except OSError:  # the folder is gone too
-        return None
-    return None
+        _remember(path, path.stat())
+    except OSError:
+        _noted.pop(str(path), None)
+
+
+def moved(paths: Iterable[Path]) -> dict[Path, Path]:
+    """Where files are now that were seen at these paths, if they were renamed nearby.
+
+    Each is the same file, of the same number (inode): untouched, of the same size and time, or written on.
+    Looked for is in its folder, beside that and right below, and below the working directory, among 20,000
+    entries.
+    """
+    wanted = {state[2]: (path, state) for path in paths if (state := _noted.get(str(path))) is not None}
+    found: dict[Path, Path] = {}
+    folders = [path.parent for path, _ in wanted.values()]
+    for entry in itertools.islice(_near(folders), MAX_TREE_FILES) if folders else ():
+        known = wanted.get(entry.inode())
+        if known is None or known[0] in found or not entry.is_file(follow_symlinks=False):
+            continue
+        path, state = known
+        if _state(entry.stat(follow_symlinks=False)) == state or _is_longer(Path(entry.path), path, state):
+            found[path] = Path(entry.path)
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _near(folders: Sequence[Path]) -> Iterator[os.DirEntry[str]]:
+    """What lies in folders, and around them, the nearest first; hidden folders are not entered."""
+    around = [*folders, *(folder.parent for folder in folders)]
+    waiting = deque((os.fspath(folder), 1) for folder in around)
+    with contextlib.suppress(OSError):  # the working directory may be gone
+        waiting.append((os.fspath(Path.cwd()), _BELOW_HERE))
+    seen: dict[str, int] = {}
+    while waiting:
+        folder, depth = waiting.popleft()
+        if seen.get(folder, -1) >= depth:
+            continue
+        seen[folder] = depth
+        try:
+            with os.scandir(folder) as entries:
+                found = list(itertools.islice(entries, MAX_TREE_FILES))
+        except OSError:  # it is gone too, or somebody else's
+            continue
+        yield from found
+        if depth:
+            waiting += [
+                (each.path, depth - 1)
+                for each in found
+                if not each.name.startswith(".") and each.is_dir(follow_symlinks=False)
+            ]
+
+
+def _state(stat: os.stat_result) -> tuple[int, int, int]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+
+
+def _remember(path: Path, stat: os.stat_result) -> None:
+    if len(_noted) >= _REMEMBERED:
+        _noted.clear()
+    _noted[str(path)] = _state(stat)
+
+
+def _is_longer(place: Path, path: Path, state: tuple[int, int, int]) -> bool:
+    """Whether a file is the one that was seen at `path` in this state, and more."""
+    scope, value = _cache.get((str(path), *state), ("none", ""))
+    return scope == "full" and is_written_on(place, value, state[0])
 
 
 def is_written_on(path: Path, digest: str, size: int) -> bool:
@@ -117,7 +175,8 @@ def _file(path: Path) -> Digest:
     stat = path.stat()
     if not path.is_file():  # a pipe or a device would block, or never end
         raise OSError(path)
-    key = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    _remember(path, stat)
+    key = (str(path), *_state(stat))
     found = _cache.get(key)
     if found is None:
         found = _read(path, stat.st_size)

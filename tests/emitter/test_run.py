@@ -272,6 +272,26 @@ def test_an_evaluation_before_saving_finds_its_model(events):
     assert "train" == events[-1]["job"]["name"]
 
 
+def test_what_was_said_of_an_object_is_told_of_each_file_that_it_is_saved_as(events):
+    """Also after the evaluation was sent, once a content, and not of what the object learns then."""
+    model = fitted()
+    with modeltrail.run("train") as run:
+        for name in ("first", "second", "copy", "other"):
+            if name == "other":
+                run.learns(model)
+                model.C = 3.0
+            if name != "copy":
+                model.note = name
+            joblib.dump(model, f"{name}.joblib")
+            run.output_model(f"{name}.joblib", of=model)
+            if name == "first":
+                run.evaluate(model, FRAME, {"auc": 1})
+    told = [
+        each for each in events if (each["job"]["name"], each["eventType"]) == ("train.evaluate", "COMPLETE")
+    ]
+    assert ["first.joblib", "second.joblib"] == [Path(each["inputs"][1]["name"]).name for each in told]
+
+
 def test_slices_by_several_columns_are_pairs(events):
     """Slices may be given as pairs of columns and metrics."""
     with modeltrail.run("train") as run:

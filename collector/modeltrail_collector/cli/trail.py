@@ -166,12 +166,14 @@ def began(run: dict[str, Any]) -> str:
 
 
 def duration(start: str | None, end: str | None) -> str:
-    """How long something took: `350 ms`, `12 s`, `5 min`, `2 h 05 min`."""
+    """How long something took: `350 ms`, `12 s`, `5 min`, `2 h 05 min`; nothing if it ended before."""
     if not start or not end:
         return ""
     seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    if seconds < 0:
+        return ""
     if seconds < 1:
-        return f"{max(seconds, 0) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -113,8 +113,12 @@ def observe_dump(call: Call) -> Finish | None:
 def _is_known(thing: object) -> bool:
     """Whether something is a model that was seen to be fitted, or to be loaded."""
     run = api.current_run()
-    is_own = run is not None and run.facts.fits.of(thing) is not None
-    return is_own or known_alone(thing) is not None or loads.file(thing) is not None
+    fit = None if run is None else run.facts.fits.of(thing)
+    return (
+        (fit is not None and not fit.is_step)
+        or known_alone(thing) is not None
+        or loads.file(thing) is not None
+    )
 
 
 def is_fitted_thing(given: object) -> bool:

@@ -42,7 +42,7 @@ def observe_fit(call: Call) -> Finish | None:
         return lambda result, _: origins.carry(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
-    fit = _begin(run, estimator) if facts.is_model(estimator) else None
+    fit = _begin(run, estimator)
     loads.forget(estimator)
     source: Named = UNKNOWN
     with ended_when_interrupted(own), guarded("looking at a fit"):
@@ -53,7 +53,6 @@ def observe_fit(call: Call) -> Finish | None:
         if error is None:
             if result is not estimator:
                 origins.carry(result, features)
-            if result is not estimator and fit is not None:
                 origins.made_by(result, fit)
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
@@ -78,6 +77,8 @@ def _is_helper() -> bool:
 
 def _begin(run: Run, estimator: Any) -> Fit:
     """What an estimator had learned before is gone, unless it is to go on."""
+    if not facts.is_model(estimator):
+        return run.facts.fits.begin_step(type(estimator).__name__, estimator)
     afresh = not getattr(estimator, "warm_start", False)
     fit = run.facts.fits.begin(type(estimator).__name__, estimator, afresh=afresh)
     if not afresh:
@@ -85,13 +86,12 @@ def _begin(run: Run, estimator: Any) -> Fit:
     return fit
 
 
-def _record_asked(
-    run: Run, fit: Fit | None, estimator: Any, features: Any, given: Mapping[str, Any]
-) -> Named:
+def _record_asked(run: Run, fit: Fit, estimator: Any, features: Any, given: Mapping[str, Any]) -> Named:
     booster = _boosted(estimator)
     stop = _boosting.stops_early(given.get("callbacks") or getattr(booster, "callbacks", None))
     record_params(run, [*facts.params(estimator), (None, stop, "explicit")], fit)
-    if fit is None:
+    if fit.is_step:
+        run.facts.fits.learns_from(fit, origins.of(features))
         return data.look(features)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
@@ -166,15 +166,18 @@ def _record_training(run: Run, fit: Fit, estimator: Any) -> None:
     run.training(**training, of=fit)
 
 
-def _record_fitted(run: Run, fit: Fit | None, estimator: Any, source: Named, rows: int | None) -> None:
-    if fit is not None:
+def _record_fitted(run: Run, fit: Fit, estimator: Any, source: Named, rows: int | None) -> None:
+    for part in facts.in_place(estimator):
+        run.facts.fits.forget(part)
+    if not fit.is_step:
         for part in (getattr(estimator, "best_estimator_", None), model.final_estimator(estimator)):
             run.facts.fits.bind(fit, part)
         _record_training(run, fit, estimator)
     if steps := facts.steps(estimator, {"namespace": source.namespace, "name": source.name}, rows):
         run.transformations(steps, of=fit)
     best = getattr(estimator, "best_params_", None)
-    if fit is not None and isinstance(best, dict):
+    if isinstance(best, dict):
+        fit.is_search = True
         record_params(run, _found(best), fit)
         for step, score in enumerate(facts.scores(estimator)[:MAX_CANDIDATES]):
             run.metric("mean_test_score", score, step=step, split="validation", of=fit)

@@ -14,6 +14,7 @@ from modeltrail.integrations._sklearn_facts import rows
 from modeltrail.observe import data, layouts, origins
 from modeltrail.observe.layouts import Layout
 from modeltrail.runs import datasets
+from modeltrail_schemas import digests
 
 Function = Callable[..., Any]
 
@@ -120,6 +121,8 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         else:
             run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
+            if (path := naming.local_path(place)) is not None:
+                digests.note(path)
             run.facts.add_written_again(place)
         else:
             run.output(place)

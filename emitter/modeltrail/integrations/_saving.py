@@ -18,12 +18,12 @@ MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
 """The facet of a dataset that is a model."""
 
 
-def _is_on_its_way() -> bool:
-    """Whether MLflow saves to a temporary folder what it is about to log, and the bridge tells of that."""
+def is_told_by_mlflow(module: str, function: str) -> bool:
+    """Whether MLflow is in this function, and is going to tell what it does to the bridge."""
     mlflow = sys.modules.get("mlflow")
     return (
         mlflow is not None
-        and _calls.is_within("mlflow.models.model", "log")
+        and _calls.is_within(module, function)
         and str(mlflow.get_tracking_uri()).startswith("modeltrail+")
     )
 
@@ -46,7 +46,7 @@ def record_saved(
     Returns:
         Whether that is told here: what MLflow is about to log its bridge tells of.
     """
-    if _is_on_its_way():
+    if is_told_by_mlflow("mlflow.models.model", "log"):  # from a temporary folder
         return False
     run = api.current_run()
     if not is_model:
@@ -95,6 +95,7 @@ def record_loaded(place: str | PathLike[str] | Model) -> None:
     """A model that was loaded is an input of the current run, if there is one."""
     if (run := api.current_run()) is not None:
         identity = place.identity if isinstance(place, Model) else naming.identity(place)
+        run.facts.reads.load(identity)
         run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
 
 
@@ -106,5 +107,6 @@ def record_going_on(run: Run, base: model.ModelView | None, of: object) -> None:
 
 def record_base(run: Run, base: Model, of: object = None) -> None:
     """A model to go on with is an input that shapes the new one."""
+    run.facts.reads.load(base.identity)
     run.input(Dataset(*base.identity, {"datasetType": MODEL}), role="train", of=of)
     run.training(base_model=base.reference(), of=of)

@@ -21,6 +21,7 @@ from modeltrail import api
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
+from modeltrail.integrations._saving import is_told_by_mlflow
 from modeltrail.integrations._sources import Source, see
 from modeltrail.observe import loads, origins
 from modeltrail.observe.data import DataView
@@ -249,7 +250,7 @@ def _keep(features: Any) -> None:
 def observe_score(call: Call) -> Finish | None:
     """The score that a model gives itself is an evaluation of it."""
     given = call.arguments()
-    if len(given) < 2:
+    if len(given) < 2 or _is_for_mlflow():
         return None
     estimator, features, *_ = given.values()
     name = SCORE.get(call.function.__qualname__.partition(".")[0], "score")
@@ -266,7 +267,7 @@ def observe_score(call: Call) -> Finish | None:
 def observe_metric(call: Call) -> Finish | None:
     """A score of predictions is an evaluation of the model that made them; of other values one of the run."""
     given = call.arguments()
-    if len(given) < 2:
+    if len(given) < 2 or _is_for_mlflow():
         return None
     truth, predictions, *_ = given.values()
 
@@ -283,6 +284,11 @@ def observe_metric(call: Call) -> Finish | None:
             counts[name] += 1
 
     return finish
+
+
+def _is_for_mlflow() -> bool:
+    """Whether MLflow scores a model on what it was fitted on: that is a metric of its run."""
+    return is_told_by_mlflow("mlflow.sklearn.utils", "_log_estimator_content")
 
 
 def _judged(run: Run, known: _Prediction, truth: Any, metrics: Mapping[str, float]) -> bool:

@@ -182,6 +182,15 @@ def _of(source: dict[str, Any], columns: list[str] | None) -> dict[str, Any]:
     return source | ({"columns": columns} if columns else {})
 
 
+def in_place(estimator: Any) -> Iterator[Any]:
+    """The parts of a pipeline that are fitted with it, and are no copies of what it was given."""
+    steps = getattr(estimator, "steps", None)
+    for _, part in steps if isinstance(steps, list) else ():
+        if type(part).__name__ != "FrozenEstimator":
+            yield part
+            yield from in_place(part)
+
+
 def _named(columns: Any) -> list[str] | None:
     """Columns by name; positions, slices and masks are no names."""
     names = columns.tolist() if hasattr(columns, "tolist") else columns

@@ -104,7 +104,10 @@ def _follow_frames(frame: type, series: type) -> None:
         _patch.follow_simply(NAME, kind, "_drop_axis", observe_dropped)  # `drop` can work in place
         for name in ("astype", "describe", "drop_duplicates", "dropna", "stack"):
             _patch.follow_whole(NAME, kind, name, _frames.observe_own)
-    _patch.follow_simply(NAME, frame, "_sanitize_column", observe_column)
+    for name in ("_set_item", "insert", "isetitem"):
+        _patch.follow_simply(NAME, frame, name, observe_column)
+    located = sys.modules["pandas.core.indexing"]._iLocIndexer  # noqa: SLF001
+    _patch.follow_simply(NAME, located, "_setitem_with_indexer", observe_located)
     for kind in (frame, series):
         _patch.follow_simply(NAME, kind, "__init__", _frames.observe_built)
 
@@ -144,9 +147,28 @@ def observe_merged(_: Function, result: Any, args: Sequence[Any], kwargs: Mappin
     origins.join(result, (left, args[1] if len(args) > 1 else kwargs["right"]))
 
 
-def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+def observe_column(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A frame that is given a column also comes from where that came from."""
-    origins.carry(args[0], *args[1:], *kwargs.values())
+    given = _frames.named(function, args, kwargs)
+    columns = [given[name] for name in ("key", "column") if name in given]
+    origins.put(args[0], columns or _columns(args[0], given["loc"]), given["value"], whole=True)
+
+
+def observe_located(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """As `observe_column` of some rows of a frame or series, by `.loc` or `.iloc`."""
+    given, target = _frames.named(function, args, kwargs), args[0].obj
+    if type(given["value"]) in origins.NO_DATA:
+        return
+    where = given["indexer"][1] if isinstance(given["indexer"], tuple) and target.ndim == 2 else slice(None)
+    if not isinstance(where, dict):  # of a column that is new: given as one
+        columns = _columns(target, where) if target.ndim == 2 else (target.name,)
+        origins.put(target, columns, given["value"], whole=False)
+
+
+def _columns(frame: Any, where: Any) -> Any:
+    """The names of columns by a number, several, a slice or a mask."""
+    found = frame.columns[where]
+    return found if isinstance(where, slice) or hasattr(where, "__len__") else (found,)
 
 
 def observe_sampled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

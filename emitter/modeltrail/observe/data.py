@@ -146,7 +146,8 @@ def labelled(features: object, labels: object) -> tuple[object, Sequence[str]]:
     if not named and len(truth.names) == 1:
         truth = msgspec.structs.replace(truth, names=("label",))
     table = frames.beside(seen, truth)
-    origins.carry(table, features, labels)
+    origins.carry(truth, labels)
+    origins.carry(table, features, truth)
     rows = origins.of(features)
     if rows is not None and rows.split is not None:  # labels may have been looked up by the rows' index
         origins.choose(table, rows.split)

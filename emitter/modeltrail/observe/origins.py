@@ -7,7 +7,7 @@ nothing is written into it. The integrations say what was read, and what was mad
 import glob
 import os
 import sys
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 from weakref import getweakrefs, ref
@@ -16,7 +16,7 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import buffers, layouts, likeness
+from modeltrail.observe import buffers, layouts, likeness, makers
 from modeltrail.observe.layouts import Layout
 
 MAX_SOURCES: Final = 200
@@ -61,15 +61,17 @@ class Origin(msgspec.Struct, frozen=True):
     Attributes:
         sources: what was read for it, in order.
         split: how its rows were chosen, as in `modelTrail_dataUse`.
-        fits: what had learned to make it, as whoever says so calls that.
+        fits: what had learned to make it, and which of its columns.
     """
 
     sources: tuple[Source, ...] = ()
     split: Mapping[str, Any] | None = None
-    fits: tuple[object, ...] = ()
+    fits: makers.Makers = msgspec.field(default_factory=dict)
 
 
 _UNKNOWN: Final = Origin()
+_Part = tuple[Origin, object, object]
+"""What is known of a part, that itself, and what it is called among the parts."""
 
 
 class _Known(ref[Any]):
@@ -134,15 +136,15 @@ def carry(result: object, *given: object) -> None:
 
     Where their rows were chosen in different ways, nothing is known of how those of the result were.
     """
-    found: dict[int, Origin] = {}
+    parts: list[_Part] = []
     for each in given:
         kind = type(each)
         if kind in _HOLDERS:
-            found |= {id(known): known for known in _within(each)}
+            parts += _within(each)
         elif kind not in NO_DATA and (known := of(each)) is not None:
-            found[id(known)] = known
-    if found:
-        _pass_on(result, found)
+            parts.append((known, each, None))
+    if parts:
+        _pass_on(result, _left(result, parts, alone=len(parts) == 1))
 
 
 def hand_on(result: object, frame: object) -> bool:
@@ -155,21 +157,33 @@ def hand_on(result: object, frame: object) -> bool:
     if known is None:
         return False
     own = _found(result)
-    if own is None and _remember_new(result, known.origin):
+    if known.origin.fits:
+        _pass_on(result, _left(result, [(known.origin, frame, None)], alone=True))
+    elif own is None and _remember_new(result, known.origin):
         return True
-    if own is None or own.origin is not known.origin:
+    elif own is None or own.origin is not known.origin:
         carry(result, frame)
     return True
 
 
 def join(result: object, parts: Iterable[object]) -> None:
     """As `carry` for rows or columns put together; no split is known where of a part nothing is known."""
-    found: dict[int, Origin] = {}
-    for part in parts:
-        origin = of(part) or _UNKNOWN
-        found[id(origin)] = origin
-    if len(found) > 1 or (found and id(_UNKNOWN) not in found):
-        _pass_on(result, found)
+    several: list[_Part] = [(of(part) or _UNKNOWN, part, None) for part in parts]
+    if any(origin is not _UNKNOWN for origin, _, _ in several):
+        _pass_on(result, _left(result, several, alone=len(several) == 1))
+
+
+def put(frame: object, columns: Iterable[object], value: object, *, whole: bool) -> None:
+    """A frame was given a value in these columns, in the place of the `whole` of what they held."""
+    own, known = of(frame), of(value)
+    several = [origin for origin in (own, known) if origin is not None]
+    if any(origin.fits for origin in several):
+        into, has = frozenset(map(str, columns)), makers.names(frame)
+        before, after = (origin or _UNKNOWN for origin in (own, known))
+        fits = makers.put(before.fits, has, after.fits, into, whole=whole)
+        _remember(frame, msgspec.structs.replace(_joint(several), fits=fits))
+    else:
+        carry(frame, value)
 
 
 def choose(part: object, split: Mapping[str, Any]) -> None:
@@ -193,8 +207,7 @@ def after(earlier: Mapping[str, Any] | None, split: Mapping[str, Any]) -> Mappin
 def made_by(result: object, fit: object) -> None:
     """What was made of data by what had learned to."""
     origin = of(result) or Origin()
-    if fit not in origin.fits:
-        _remember(result, msgspec.structs.replace(origin, fits=(*origin.fits, fit)))
+    _remember(result, msgspec.structs.replace(origin, fits={**origin.fits, fit: None}))
 
 
 def places(given: object) -> list[str]:
@@ -242,13 +255,27 @@ def _targets(result: Any) -> Iterable[Any]:
     return found
 
 
-def _within(holder: Any) -> Iterator[Origin]:
+def _within(holder: Any) -> Iterator[_Part]:
     """What is known of what a list or mapping holds; a list of numbers, texts or rows holds no data."""
     if isinstance(holder, list) and holder and type(holder[0]) in NO_DATA:
         return
-    for each in islice(_targets(holder), MAX_PARTS):
+    named = holder.items() if isinstance(holder, dict) else ((None, each) for each in holder)
+    for name, each in islice(named, MAX_PARTS):
         if (known := of(each)) is not None:
-            yield known
+            yield known, each, name
+
+
+def _left(result: object, parts: Sequence[_Part], *, alone: bool) -> dict[int, Origin]:
+    """Origins by their ids, each with those of its makers that the result still has something of."""
+    found = {id(origin): origin for origin, _, _ in parts}
+    if not any(origin.fits for origin in found.values()):
+        return found
+    left = []
+    for origin, part, name in parts:
+        given = makers.names(part) if name is None else frozenset({str(name)})
+        fits = makers.left(origin.fits, given, result, alone=alone and name is None)
+        left.append(origin if fits == origin.fits else msgspec.structs.replace(origin, fits=fits))
+    return {id(origin): origin for origin in left}
 
 
 def _pass_on(result: object, found: dict[int, Origin]) -> None:
@@ -284,7 +311,7 @@ def _joint(origins: list[Origin]) -> Origin:
         message = "data came from %d files; the first %d are recorded"
         warn_once("many sources of data", message, len(sources), MAX_SOURCES)
     same = all(other.split == first.split for other in others)
-    fits = tuple(dict.fromkeys(fit for origin in origins for fit in origin.fits))
+    fits = makers.joint(origin.fits for origin in origins)
     return Origin(sources[:MAX_SOURCES], first.split if same else None, fits)
 
 

@@ -278,7 +278,8 @@ class Facts:
         are_several = len({each.view.algorithm for each in found} - {None}) > 1
         for each in found:
             each.is_of_several = are_several or bool(each.view.holds)
-            each.is_told_apart = each.fit in apart or (each.fit is not None and bool(judged - {each.fit.id}))
+            each.is_told_apart = each.fit in apart or models.is_twice(each, found)
+            each.is_told_apart |= each.fit is not None and bool(judged - {each.fit.id})
         return found
 
     def made_of(self, thing: object) -> Model | None:

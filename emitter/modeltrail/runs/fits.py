@@ -13,6 +13,8 @@ from modeltrail.observe.weakly import Weakly
 
 MAX_TOLD: Final = 50
 """Of so many models of a run the parameters are told: each has some dozens, and an event has to be sent."""
+MAX_STEPS: Final = 500
+"""Of so many transformers, each on its own, that are gone."""
 
 
 class Fit(msgspec.Struct, eq=False):
@@ -30,6 +32,8 @@ class Fit(msgspec.Struct, eq=False):
         parts: the fits of what it holds, or of what made the data that it learned from.
         is_holder: whether it is no model itself, but something that holds several.
         is_trial: whether it is a cross-validation, of which no model comes.
+        is_search: whether it is a search, which holds what it found.
+        is_step: whether it is a transformer on its own, which is told with the models that it is a part of.
     """
 
     kind: str
@@ -43,6 +47,8 @@ class Fit(msgspec.Struct, eq=False):
     parts: "dict[Fit, None]" = msgspec.field(default_factory=dict)
     is_holder: bool = False
     is_trial: bool = False
+    is_search: bool = False
+    is_step: bool = False
 
     @property
     def id(self) -> str:
@@ -118,6 +124,13 @@ class Fits:
         """Models are going to be fitted to be judged, of which none is left: by a cross-validation."""
         return self._make(kind, is_trial=True)
 
+    def begin_step(self, kind: str, thing: object) -> Fit:
+        """A transformer is going to be fitted on its own: each time anew."""
+        made = Fit(kind, 0, next(self._serials), is_step=True)
+        self._left[made] = None
+        self._known.remember(thing, made)
+        return made
+
     def _make(self, kind: str, before: Fit | None = None, *, is_trial: bool = False) -> Fit:
         number = self._free.pop() if self._free else next(self._numbers)
         made = Fit(kind, number, next(self._serials), before, is_trial=is_trial)
@@ -140,15 +153,28 @@ class Fits:
         fit = self.of(thing)
         known = dict.fromkeys(self.of(each) for each in holding.within(thing))
         inside = [each for each in known if each is not None and each is not fit]
-        if fit is None and len(inside) > 1:
+        models = [each for each in inside if not each.is_step]
+        if fit is None and len(models) > 1:
             kind = type(thing).__name__
             held = (each for each in self._left if each.is_holder and each.parts.keys() == set(inside))
             fit = next(held, None) or self._make(kind)
             fit.is_holder = True
         elif fit is None:
-            return inside[0] if inside else None
-        fit.parts |= dict.fromkeys(inside)
+            if not models:
+                return None
+            (fit,) = models
+        fit.parts |= {each: None for each in inside if each is not fit}
         return fit
+
+    def steps_of(self, fit: Fit | None) -> set[Fit]:
+        """The transformers that are told with a model: its own, and of the only one of a run all."""
+        are_several = sum(not each.is_step for each in self._left) > 1
+        known = (fit.whole() if fit is not None else ()) if are_several else self._left
+        return {each for each in known if each.is_step}
+
+    def forget(self, thing: object) -> None:
+        """An object was fitted as a part of another one: what it was before is no part of that."""
+        self._known.forget(thing)
 
     def bind(self, fit: Fit, thing: object) -> None:
         """An object came of a fit: a booster, or what a search found best."""
@@ -167,9 +193,11 @@ class Fits:
         """
         if len(self._left) < self._looked_at:
             return []
-        alive = {*self._known.all(), *self._parts.all()}
-        alive |= {part for each in self._left if each.is_saved for part in each.whole()}
-        gone = [each for each in self._left if each not in alive][:-MAX_TOLD]
+        alive = {*self._known.all(), *self._parts.all(), *(each for each in self._left if each.is_saved)}
+        alive |= {part for each in alive for part in each.whole()}
+        left = [each for each in self._left if each not in alive]
+        gone = [each for each in left if not each.is_step][:-MAX_TOLD]
+        gone += [each for each in left if each.is_step][:-MAX_STEPS]
         for each in gone:
             del self._left[each]
         self._looked_at = len(self._left) + MAX_TOLD
@@ -182,7 +210,8 @@ class Fits:
         """
         came_of = list(made)
         saved = {part: None for fit in reversed(came_of) if fit is not None for part in fit.whole()}
-        order = [*saved, *(each for each in reversed(self._left) if each not in saved)]
+        left = [*saved, *(each for each in reversed(self._left) if each not in saved)]
+        order = [each for each in left if not each.is_step]
         silent = order[MAX_TOLD:]
         if silent:
             message = "a run fits more than %d models; the parameters of these are told"
@@ -190,7 +219,7 @@ class Fits:
         main = next(iter(saved), None)
         if main is None or len({*order, *came_of}) == 1:
             return Apart(silent=frozenset(silent), main=main)
-        return Apart(frozenset(order[:MAX_TOLD]), frozenset(silent), main)
+        return Apart(frozenset(left) - frozenset(silent), frozenset(silent), main)
 
     def of(self, thing: object) -> Fit | None:
         """The fit of an object; a fit is its own; None of an object that the run has not fitted."""

@@ -52,10 +52,11 @@ def take_over_fit(facts: Facts, other: Facts, fit: Fit | None) -> Fit | None:
         The fit as it is known in these facts.
     """
     mine = None if fit is None else facts.fits.begin(fit.kind)
-    facts.params.take_over_fit(other.params, fit, mine)
+    told = {fit, *other.fits.steps_of(fit)}
+    facts.params.take_over_fit(other.params, told, mine)
     facts.training.take_over_fit(other.training, fit, mine)
     facts.steps += other.steps
-    facts.fitted_steps.take_over_fit(other.fitted_steps, fit, mine)
+    facts.fitted_steps.take_over_fit(other.fitted_steps, told, mine)
     return mine
 
 

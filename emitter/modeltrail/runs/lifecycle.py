@@ -1,11 +1,11 @@
 """The lifecycle of a run: from START to one last event, whatever happens to the process."""
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextvars import Token
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from weakref import ref
 
 import msgspec
@@ -25,6 +25,11 @@ from modeltrail.runs.waiting import Waiting
 from modeltrail_schemas import encoding
 
 T = TypeVar("T")
+
+_PLACES: Final = (str, os.PathLike, Dataset, type(None))
+"""What means a file, by its name or as the last one, and no object."""
+_MAX_DECLARED: Final = 100
+"""So many evaluations are kept for what is saved after them."""
 
 
 class Lifecycle:
@@ -60,6 +65,7 @@ class Lifecycle:
         self._waiting = Waiting()
         self._said = scenes.Said()
         self._gone: Counter[str] = Counter()
+        self._declared: deque[tuple[Evaluation, list[Model]]] = deque(maxlen=_MAX_DECLARED)
         self._aborted = False
         self._changed: Callable[[], None] | None = None
         self._send_last: Callable[[dict[str, Any]], object] = transports.emit
@@ -272,9 +278,22 @@ class Lifecycle:
                     model.forget(since)
 
     def _turned_out(self, made: Model) -> None:
-        """What was scored of a model that is saved now stays its own, also when the object is gone."""
+        """What was scored of a model that is saved now stays its own, also when the object is gone.
+
+        What was said of the object, and sent, is told of this file too.
+        """
         with self._lock:
             self._waiting.turned_out(made)
+            said = [
+                (evaluation, known)
+                for evaluation, known in self._declared
+                if made.state is not None
+                and any(made.state == each.state for each in known)
+                and made.content not in {each.content for each in known}
+            ]
+        for evaluation, known in said:
+            known.append(made)
+            self._send_evaluation(evaluation, [made])
 
     def made(self, model: Model, source: object) -> None:
         """An object was saved as an output model that is described already."""
@@ -302,6 +321,12 @@ class Lifecycle:
                 self.facts.metrics.add(name, value, self._gone[name] - 1, **more, model_id=model_id)
             return
 
+        if evaluation.capture != "observed" and not isinstance(evaluation.subject, _PLACES):
+            with self._lock:
+                self._declared.append((evaluation.weakly(found[0]), list(found)))
+        self._send_evaluation(evaluation, found)
+
+    def _send_evaluation(self, evaluation: Evaluation, found: list[Model]) -> None:
         def fill(facts: Facts, run_id: str) -> None:
             for model in found:
                 evaluation.put_into(facts, model, run_id)
@@ -318,7 +343,7 @@ class Lifecycle:
             return []
         if isinstance(evaluation.model, ref):
             subject = self.facts.made_of(subject) or models.named(subject)
-        elif subject is None or isinstance(subject, str | os.PathLike | Dataset):
+        elif isinstance(subject, _PLACES):
             return [self.facts.model(subject)]
         elif not isinstance(subject, Model) or evaluation.capture != "observed":
             subject = self.facts.model(subject)

@@ -147,6 +147,11 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         self._since = since
 
     @property
+    def content(self) -> object:
+        """Its bytes, as far as they are known, else what it is called."""
+        return self.view.digest or self.identity
+
+    @property
     def state(self) -> tuple[int, object] | None:
         """Which object it was saved of, as it was then, if that is known: there is one reference to each."""
         return None if self._source is None else (id(self._source), self._since)
@@ -227,8 +232,14 @@ def forms(model: Model, several: Sequence[Model]) -> list[Model]:
     """What the same object was saved as among a run's models, each content once; none if nothing is left."""
     found = [] if model.is_written_over else [model]
     found += [each for each in several if each is not model and model.state == each.state is not None]
-    told = {each.view.digest or each.identity: each for each in reversed(found)}
+    told = {each.content: each for each in reversed(found)}
     return [each for each in found if each in told.values()]
+
+
+def is_twice(model: Model, several: Sequence[Model]) -> bool:
+    """Whether a search lies in one file of a run, and what it found in another."""
+    is_search = model.fit is not None and model.fit.is_search
+    return is_search and any(each.fit is model.fit and each.content != model.content for each in several)
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

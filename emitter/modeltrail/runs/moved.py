@@ -4,6 +4,7 @@ Whatever writes a whole file or none renames it; whoever dumps to an open file m
 what waits until it is closed. What counts is the name and the content that the file has in the end.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,8 +20,9 @@ from modeltrail_schemas import digests
 
 def follow_models(facts: Facts) -> None:
     """Give models the name that their file has now, and its digest."""
+    now = _now((model.view.namespace, model.view.name) for model in facts.models)
     for model in facts.models:
-        if (place := _now(model.view.namespace, model.view.name)) is not None:
+        if (place := now.get((model.view.namespace, model.view.name))) is not None:
             seen = observed.look(place)
             found = model.view.format or seen.format
             model.view = msgspec.structs.replace(model.view, name=seen.name, uri=seen.uri, format=found)
@@ -43,13 +45,12 @@ def follow_outputs(facts: Facts) -> None:
     for identity in facts.outputs.keys() & {model.identity for model in facts.models}:
         del facts.outputs[identity]
     for identity, written in list(facts.outputs.items()):
-        if (place := _now(*identity)) is not None:
-            seen = datasets.look(place)[0]
-            del facts.outputs[identity]
-            facts.add_output(msgspec.structs.replace(seen, facets={**written.facets, **seen.facets}))
-            moved[identity] = seen.identity
-        elif _is_written_on(*identity, *_content(written)):
+        if _is_written_on(*identity, *_content(written)):
             facts.add_output(datasets.look(Path(identity[1]))[0])
+    for identity, place in _now(facts.outputs).items():
+        seen, written = datasets.look(place)[0], facts.outputs.pop(identity)
+        facts.add_output(msgspec.structs.replace(seen, facets={**written.facets, **seen.facets}))
+        moved[identity] = seen.identity
     for identity in moved.keys() & facts.inputs.keys():
         found = facts.inputs.pop(identity)
         dataset, view = datasets.look(naming.local_path(moved[identity][1]))
@@ -62,11 +63,14 @@ def follow_outputs(facts: Facts) -> None:
         facts.reads.rename(moved)
 
 
-def _now(namespace: str, name: str) -> Path | None:
-    """Where a file is that is no more where it was written; None where it is there, or gone."""
-    if namespace != naming.FILE or Path(name).exists():
-        return None
-    return digests.moved(Path(name))
+def _now(written: Iterable[Identity]) -> dict[Identity, Path]:
+    """Where files are that are no more where they were written; nothing of those that are there, or gone."""
+    missing = {
+        Path(identity[1]): identity
+        for identity in written
+        if identity[0] == naming.FILE and not Path(identity[1]).exists()
+    }
+    return {missing[path]: place for path, place in digests.moved(missing).items()}
 
 
 def _is_written_on(namespace: str, name: str, digest: str | None, size: int | None) -> bool:

@@ -1,7 +1,7 @@
 """The parameters of a run, each of the run as a whole or of one fit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from modeltrail import standard
@@ -43,13 +43,13 @@ class Params:
             self._entries.update(other._entries)  # noqa: SLF001  one of ours
             self._redacted |= other._redacted  # noqa: SLF001
 
-    def take_over_fit(self, other: "Params", fit: Fit | None, mine: Fit | None) -> None:
-        """Write down what another run did for one fit, `mine` here, but for what is known already."""
+    def take_over_fit(self, other: "Params", fits: Collection[Fit | None], mine: Fit | None) -> None:
+        """Write down what another run did for these, `mine` here, but for what is known already."""
         with self._lock:
             known = {name for _, component, name in self._entries if component is None}
             self._capture = self._capture if known else other._capture  # noqa: SLF001  one of ours
             for (of, component, name), entry in list(other._entries.items()):  # noqa: SLF001
-                if of in {None, fit} and (component is not None or name not in known):
+                if (of is None or of in fits) and (component is not None or name not in known):
                     self._entries[of and mine, component, name] = entry
             self._redacted |= other._redacted  # noqa: SLF001
 
@@ -82,8 +82,13 @@ class Params:
 
     def _told(self, apart: Apart) -> list[dict[str, Any]]:
         with self._lock:
-            entries = [(key[0], entry) for key, entry in self._entries.items()]
-        return [_marked(fit, entry, apart) for fit, entry in entries if fit not in apart.silent]
+            entries = list(self._entries.items())
+        told = {
+            (fit if fit is None or not fit.is_step or fit in apart.fits else None, *rest): (fit, entry)
+            for (fit, *rest), entry in entries
+            if fit not in apart.silent
+        }
+        return [_marked(fit, entry, apart) for fit, entry in told.values()]
 
 
 def _marked(fit: Fit | None, entry: dict[str, Any], apart: Apart) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def _marked(fit: Fit | None, entry: dict[str, Any], apart: Apart) -> dict[str, A
 
     Where fits are not told apart, those of all but one, the second say, are of the component `{kind}-2`.
     """
-    if fit is None or (fit is apart.main and fit not in apart.fits):
+    if fit is None or (fit not in apart.fits and (fit.is_step or fit is apart.main)):
         return entry
     if fit in apart.fits:
         return {**entry, "modelId": fit.id}

@@ -1,6 +1,6 @@
 """Steps of preparation that were seen of what was fitted, each of the run as a whole or of one fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from modeltrail.observe import redact
@@ -26,10 +26,10 @@ class Steps:
         with self._lock:
             self._entries = [*other._entries]  # noqa: SLF001  one of ours
 
-    def take_over_fit(self, other: "Steps", fit: Fit | None, mine: Fit | None) -> None:
-        """Write down what another run did for one fit, which is `mine` here."""
+    def take_over_fit(self, other: "Steps", fits: Collection[Fit | None], mine: Fit | None) -> None:
+        """Write down what another run did for these, which are `mine` here."""
         with self._lock:
-            self._entries += [(of and mine, step) for of, step in other._entries if of in {None, fit}]  # noqa: SLF001
+            self._entries += [(of and mine, step) for of, step in other._entries if of is None or of in fits]  # noqa: SLF001
 
     def forget(self, fit: Fit) -> None:
         """Leave out what is of a fit that nothing is left of."""

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_a_run_that_nobody_heard_start_began_before_it_was_heard_of(make, log_of
     ended = make.run_event("COMPLETE", make.base, make.uuid7(make.base, 1), "late")
     rows = [line.split("\t") for line in ask(commands.runs, "--log", log_of([ended]).uri).stdout.splitlines()]
     assert f"before {make.base:%Y-%m-%d %H:%M:%S}" == dict(zip(*rows, strict=True))["started"]
+
+
+def test_of_a_run_that_ended_before_it_began_no_duration_is_told(make, log_of) -> None:
+    """A clock that was set back says nothing of how long a run took; an end at once is 0 ms."""
+    run_id = make.uuid7(make.base, 1)
+    for seconds, took in ((-5, None), (0, "0 ms"), (5, "5 s")):
+        events = [
+            make.run_event("START", make.base, run_id, "back"),
+            make.run_event("COMPLETE", make.base + timedelta(seconds=seconds), run_id, "back"),
+        ]
+        found = ask(commands.runs, "--log", log_of(events).uri).stdout.splitlines()
+        rows = [line.split("\t") for line in found]
+        assert took == (dict(zip(*rows, strict=True)).get("took") or None)
 
 
 def test_models_as_lines(churn) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers.endpoints import in_force
+from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.cli.trail import _thing
 from modeltrail_collector.errors import NotFound
 
@@ -392,3 +393,14 @@ def test_nothing_is_called_so(churn) -> None:
         answers.trace(churn, "nowhere.csv")
     with pytest.raises(NotFound, match="It has: 3, 2, 1"):
         answers.trace(churn, "churn@4")
+
+
+def test_what_a_run_calls_the_same_is_one_model() -> None:
+    """A search and the best that it found, in two files, count as one; without names each content does."""
+    for ids, count in ((("GridSearchCV-1", "GridSearchCV-1"), 1), (("A-1", "B-2"), 2), ((None, None), 2)):
+        rows = [
+            {"run_id": "r", "role": "output", "kind": "model", "namespace": "file", "name": str(number)}
+            | {"fingerprint": f"sha256:{number}", "model_id": model_id}
+            for number, model_id in enumerate(ids)
+        ]
+        assert {"r": count} == models_of(rows)

@@ -186,6 +186,20 @@ def test_predictions_that_are_written_come_of_model_and_data(told, table, tmp_pa
     assert {path.name, "data.csv"} == found["whole.csv"] == found["alone.csv"]
 
 
+def test_what_was_written_before_a_model_was_loaded_came_of_others(told, table, tmp_path):
+    """Data whose origin is lost came of what the run had by then: not of a model that it loads later."""
+    path = saved(LogisticRegression(), table, joblib.dump)
+    with modeltrail.run("score"):
+        frame = pd.read_csv(table)
+        for name in ("before", "after"):
+            pd.DataFrame({"mean": np.round(frame["age"].to_numpy()).tolist()}).to_csv(
+                tmp_path / f"{name}.csv"
+            )
+            joblib.load(path)
+    found = edges(told()[-1])
+    assert {"before.csv": {"data.csv"}, "after.csv": {path.name, "data.csv"}} == found
+
+
 def test_a_column_of_chances_leads_back_to_the_loaded_model(told, table, tmp_path):
     """Also of an array that xgboost turned on its side: the second column that is written is the model's."""
     path = saved(XGBClassifier(n_estimators=2), table, joblib.dump)

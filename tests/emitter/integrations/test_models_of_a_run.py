@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler, minmax_scale
+from sklearn.preprocessing import LabelEncoder, StandardScaler, minmax_scale
 from told import edges, facet, files, params, uses
 from xgboost import XGBClassifier
 
@@ -331,6 +331,75 @@ def test_what_made_the_features_is_a_part(told, train, tables):
     assert {"m.joblib": ["PCA-2"], "other.joblib": None} == parts
 
 
+def scaled_columns(table, scaled):
+    """Ways that scaled columns go into a frame with others, which are the two that it is to be."""
+    put, located, laid = table.copy(), table.astype(float), table.copy()
+    put[["age"]] = scaled
+    located.loc[:, "age"] = scaled[:, 0]
+    laid.insert(0, "scaled", scaled[:, 0])
+    return {
+        "put": put[["age", "income"]],
+        "located": located[["age", "income"]],
+        "inserted": laid[["scaled", "income"]].to_numpy(),
+        "assigned": table.assign(scaled=scaled[:, 0])[["scaled", "income"]],
+        "beside": pd.concat([table, pd.DataFrame(scaled, columns=["scaled"])], axis=1)[["scaled", "income"]],
+        "mapping": pd.DataFrame({"scaled": scaled[:, 0], "income": table["income"].to_numpy()}),
+        "framed": pd.DataFrame(scaled, columns=["scaled"]),
+    }
+
+
+WAYS = ("put", "located", "inserted", "assigned", "beside", "mapping", "framed")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_transformer_is_a_part_of_the_model_that_takes_its_columns(told, train, tables, way):
+    """A scaler on its own is told with that model, and not with one on the other columns of the frame."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("scaled"):
+        scaled = StandardScaler().fit_transform(table[["age"]])
+        features = scaled_columns(table, scaled)[way]
+        joblib.dump(LogisticRegression().fit(features, table["bought"]), tables / "own.joblib")
+        others = features[["income"]] if "income" in getattr(features, "columns", ()) else table[["income"]]
+        joblib.dump(Ridge().fit(others, table["bought"]), tables / "other.joblib")
+    (event,) = told()
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in files(event).items()}
+    assert {"own.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
+    entries = facet(event, "hyperparameters")["params"]
+    assert ["StandardScaler-1"] == [each["modelId"] for each in entries if each["name"] == "with_mean"]
+
+
+def test_a_transformer_that_nobody_can_follow_is_of_no_model(told, train, tables):
+    """What numpy puts together came of nobody knows what: of several models none is told with the scaler."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("lost"):
+        first, second = (StandardScaler().fit_transform(table[[name]]) for name in ("age", "income"))
+        encoded = LabelEncoder().fit_transform(table["bought"])
+        kept = LogisticRegression().fit(np.hstack([first, second]), encoded)
+        joblib.dump(kept, tables / "m.joblib")
+        joblib.dump(train(Ridge(), table), tables / "other.joblib")
+    (event,) = told()
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in files(event).items()}
+    assert {"m.joblib": ["LabelEncoder-3"], "other.joblib": None} == parts
+    steps = [each["modelId"] for each in facet(event, "featureTransformations")["steps"]]
+    assert ["StandardScaler-1", "StandardScaler-2", "LabelEncoder-3"] == steps
+
+
+def test_of_the_only_model_of_a_run_all_transformers_are_steps(told, train, tables):
+    """Nothing is told apart where there is nothing to take them for; a pipeline fits its own anew."""
+    table, scaler = pd.read_csv(tables / "a.csv"), StandardScaler(with_mean=False)
+    with modeltrail.run("one"):
+        scaled = np.hstack([scaler.fit_transform(table[["age"]]), table[["income"]]])
+        joblib.dump(LogisticRegression().fit(scaled, table["bought"]), tables / "m.joblib")
+    with modeltrail.run("pipeline"):
+        scaler.fit(table[["income"]])
+        joblib.dump(train(make_pipeline(scaler, Ridge()), table), tables / "m.joblib")
+        joblib.dump(train(LogisticRegression(), table), tables / "other.joblib")
+    first, second = told()
+    assert not is_told_apart(first)
+    assert (False, "explicit") == params(first)[None, "with_mean"]
+    assert "partIds" not in files(second)["m.joblib"]["facets"]["modelTrail_model"]
+
+
 def test_what_a_score_fits_for_itself_is_no_step(told, train, tables):
     """`silhouette_score` encodes labels for itself; `minmax_scale` is called for the data that it gives."""
     table = pd.read_csv(tables / "a.csv")
@@ -426,6 +495,20 @@ def test_the_best_of_a_search_and_a_booster_are_the_models_of_their_fits(told, t
     assert found["best.joblib"]["estimator__C"] == search.best_params_["C"]
     assert (2, 3) == (found["m.ubj"]["max_depth"], found["m.ubj"]["num_boost_round"])
     assert "cv" not in found["m.ubj"]
+
+
+def test_a_search_and_what_it_found_are_one_model(told, train, tables):
+    """Two files of one fit are called the same, so that nobody takes them for two models of the run."""
+    with modeltrail.run("search"):
+        search = train(GridSearchCV(LogisticRegression(), {"C": [0.5, 2.0]}, cv=2), tables / "a.csv")
+        joblib.dump(search, tables / "search.joblib")
+        best = search.best_estimator_
+        del search
+        joblib.dump(best, tables / "best.joblib")
+    found = files(told()[-1])
+    assert {"search.joblib": "GridSearchCV-1", "best.joblib": "GridSearchCV-1"} == {
+        name: each["facets"]["modelTrail_model"].get("modelId") for name, each in found.items()
+    }
 
 
 def test_a_program_says_which_model_a_fact_is_of(events, tmp_path):

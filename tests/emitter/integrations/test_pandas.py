@@ -359,6 +359,30 @@ def test_another_file_in_the_place_of_a_model_is_not_that_model(autolog, told, f
     assert saved == model["facets"]["version"]["datasetVersion"]
 
 
+MOVES = {
+    "os.rename": lambda: os.rename("part.tmp", "clean.csv"),  # noqa: PTH104  as programs do
+    "elsewhere": lambda: shutil.move("part.tmp", "ready/clean.csv"),
+    "far away": lambda: Path("part.tmp").rename("ready/2026/11/clean.csv"),
+}
+
+
+@pytest.mark.parametrize("way", MOVES)
+def test_what_was_appended_to_and_moved_goes_by_its_last_name(autolog, told, folder, way):
+    """As it was when it was moved, wherever below the working directory it is now."""
+    autolog()
+    Path("ready/2026/11").mkdir(parents=True)
+    with modeltrail.run("clean"):
+        for number, chunk in enumerate(pd.read_csv("people.csv", chunksize=15)):
+            chunk.to_csv("part.tmp", mode="a", header=not number, index=False)
+        MOVES[way]()
+    (event,) = told()
+    (path,) = folder.rglob("clean.csv")
+    assert {"clean.csv": {"people.csv"}} == edges(event)
+    (written,) = event["outputs"]
+    assert (str(path), 40) == (written["name"], written["outputFacets"]["outputStatistics"]["rowCount"])
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == written["facets"]["version"]["datasetVersion"]
+
+
 def test_what_was_deleted_or_written_anew_was_not_renamed(autolog, told, folder):
     """A file that is gone keeps its name, whatever else lies there of the same content."""
     autolog()

@@ -177,6 +177,26 @@ def test_models_of_a_run_each_have_their_own_class(bridged, told) -> None:
         assert kind == said.get("algorithm", kind).rpartition(".")[2]
 
 
+def test_what_mlflow_scores_by_itself_is_told_once(bridged, told, observed) -> None:
+    """The scores of `mlflow.autolog()` are metrics of its run; what the program asks for is an evaluation."""
+    from sklearn.metrics import brier_score_loss
+
+    bridged.sklearn.autolog(log_models=False, log_datasets=False)
+    try:
+        with modeltrail.run("train"), bridged.start_run() as run:
+            model = LogisticRegression().fit(FRAME[["tenure"]], FRAME.churned)
+            brier_score_loss(FRAME.churned, model.predict_proba(FRAME[["tenure"]])[:, 1])
+            modeltrail.current_run().output_model(model)
+    finally:
+        bridged.sklearn.autolog(disable=True)
+    measured = {each["name"] for each in facet(of(told, run), "modelTrail_metrics")["metrics"]}
+    assert {"training_accuracy_score", "training_log_loss", "training_score"} <= measured
+    texts = [str(each) for each in told if each["job"]["name"].startswith("train")]
+    assert any("brier_score_loss" in text for text in texts)
+    for name in ("accuracy_score", "log_loss", "f1_score"):
+        assert not [text for text in texts if f"'{name}" in text]
+
+
 @pytest.mark.parametrize("is_around", [True, False], ids=["around", "below"])
 def test_a_model_that_mlflow_logs_is_told_once(bridged, told, boosted, *, is_around) -> None:
     """The temporary file that MLflow saves a model to, on its way, is no model; a folder of yours is."""

@@ -130,7 +130,9 @@ dataset_facet(c, k, e, number, place, scope, namespace, name, key, value) AS (
 SELECT c, k, e, place, 'run' AS scope, NULL AS namespace, NULL AS name, key, part, value FROM run_facet
 UNION ALL SELECT c, k, e, 50, 'job', 'ml', job, 'jobType', '', facet('jobType',
     '"processingType":"BATCH","integration":"MODELTRAIL","jobType":"JOB"') FROM run, (VALUES (0), (9)) AS t(e)
-UNION ALL SELECT c, k, e, 100 * number + place, scope, namespace, name, key, '', value FROM dataset_facet;
+UNION ALL SELECT c, k, e, 100 * number + place, scope, namespace, name, key,
+    CASE key WHEN 'modelTrail_registration' THEN sha256(concat('["', value ->> '$.version', '","register","',
+        strftime((value ->> '$.at')::TIMESTAMPTZ, '%Y-%m-%dT%H:%M:%S.%g+00:00'), '"]'))[:16] ELSE '' END, value FROM dataset_facet;
 
 CREATE OR REPLACE TEMP TABLE flat AS
 SELECT bucket, 'lineage' AS topic, '00000000-0000-4000-8000-000000000001' AS topic_id,

@@ -21,7 +21,6 @@ from modeltrail_collector.tables.schema import ENTRIES, FLAT, REJECTED
 _EPOCH_YEARS: Final = range(2000, 2101)
 _REGISTRATION: Final = "modelTrail_registration"
 _ADDING: Final = frozenset({"modelTrail_metricSeries", "lineage", _REGISTRATION})
-_ACTION: Final = ("version", "action", "at")
 _MADE: Final = ("bucket", "ingested_at", "event_time", "happened_at", "producer", "digest", "snapshot")
 
 Facets = dict[str, msgspec.Raw]
@@ -213,17 +212,23 @@ def _text(raw: msgspec.Raw) -> str | None:
 def _part(key: str, raw: msgspec.Raw) -> str:
     """What tells apart facets that add up instead of replacing.
 
-    A chunk's number, the hash of a statement, that of what was done to a version in its registry and when.
+    A chunk's number, the hash of a statement, that of what was done to a version in its registry and when: in
+    milliseconds, as registries keep it and an import tells again what was told when it happened.
     """
     if key == "lineage":
         return _hash(raw)
     try:
         said = msgspec.json.decode(raw)
-        if key == _REGISTRATION:
-            return _hash(msgspec.json.encode([said.get(name) for name in _ACTION]))
-        return str(said["seq"])
+        return _act(said) if key == _REGISTRATION else str(said["seq"])
     except (msgspec.DecodeError, TypeError, KeyError, IndexError, AttributeError):
         return ""
+
+
+def _act(said: dict[str, Any]) -> str:
+    at = said.get("at")
+    known = event_time(at) if isinstance(at, str) else None
+    when = at if known is None else known.isoformat(timespec="milliseconds")
+    return _hash(msgspec.json.encode([said.get("version"), said.get("action"), when]))
 
 
 def _hash(of: bytes | msgspec.Raw) -> str:

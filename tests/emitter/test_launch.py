@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -420,7 +421,8 @@ def until(terminal: int, wanted: bytes) -> bytes:
     shown = b""
     deadline = time.monotonic() + 30
     while wanted not in shown and time.monotonic() < deadline:
-        shown += os.read(terminal, 1024)
+        if select.select([terminal], [], [], 1)[0]:
+            shown += os.read(terminal, 1024)
     return shown
 
 

@@ -89,15 +89,17 @@ def is_now(module: Any, saved: Any) -> bool:
 def mark(state: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
     """What tells the tensors of a state, or those of these names, from what they were a step before.
 
-    None where some are spread over processes: each of these would have to ask.
+    The same of arrays of numpy with these numbers. None where some are spread over processes: each of these
+    would have to ask.
     """
     torch: Any = sys.modules["torch"]
+    plain_kinds = {torch.Tensor, torch.nn.Parameter, getattr(sys.modules.get("numpy"), "ndarray", None)}
     several = list(state.values()) if names is None else [state[name] for name in names]
-    if not several or any(type(each) not in {torch.Tensor, torch.nn.Parameter} for each in several):
+    if not several or any(type(each) not in plain_kinds for each in several):
         return None
     found = hashlib.sha256()
     for each in several:
-        numbers = each.detach().reshape(-1)
+        numbers = (each.detach() if hasattr(each, "detach") else each).reshape(-1)
         some = numbers[:: max(1, len(numbers) // _SAMPLED)]
         found.update(repr(some.tolist()).encode())
     return found.hexdigest()

@@ -51,22 +51,25 @@ def registering(db: Database, runs: Collection[str]) -> set[str]:
 
     They trained nothing, and wrote no model, as they say themselves or since they read no data either.
     """
-    told = db.read(
+    # Most trained: that they did their keys say, without a look at what lies behind them.
+    registered = db.read(
         "facets",
-        """run_id, bool_or(key = 'modelTrail_modelArtifact') AS said,
-            bool_or(key = 'modelTrail_modelArtifact'
-                AND coalesce(value ->> '$.written', '') <> 'false') AS wrote""",
+        "run_id",
         runs=runs,
-        where="""key IN ('modelTrail_training', 'modelTrail_registration', 'modelTrail_modelArtifact')
-            AND value IS NOT NULL""",
-        then="""GROUP BY run_id HAVING bool_or(key = 'modelTrail_registration')
-            AND NOT bool_or(key = 'modelTrail_training')""",
+        where="key IN ('modelTrail_training', 'modelTrail_registration') AND value IS NOT NULL",
+        then="GROUP BY run_id HAVING NOT bool_or(key = 'modelTrail_training')",
     )
-    read = db.read("run_datasets", "DISTINCT run_id", runs=runs, where="role = 'input' AND kind <> 'model'")
-    reading = {row["run_id"] for row in read}
-    return {
-        row["run_id"] for row in told if not row["wrote"] and (row["said"] or row["run_id"] not in reading)
-    }
+    found = {row["run_id"] for row in registered}
+    said = db.read(
+        "facets",
+        "run_id, bool_or(coalesce(value ->> '$.written', '') <> 'false') AS wrote",
+        runs=found,
+        where="key = 'modelTrail_modelArtifact' AND value IS NOT NULL",
+        then="GROUP BY run_id",
+    )
+    silent = found - {row["run_id"] for row in said}
+    read = db.read("run_datasets", "DISTINCT run_id", runs=silent, where="role = 'input' AND kind <> 'model'")
+    return found - {row["run_id"] for row in (*(one for one in said if one["wrote"]), *read)}
 
 
 def deletion(history: Iterable[Row]) -> Row | None:

@@ -245,10 +245,11 @@ def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
         registered(1, make.base, outputFacets__modelTrail_modelArtifact=theirs),
         registered(2, make.base),
         registered(3, make.base, outputFacets__modelTrail_modelArtifact=own),
+        registered(4, make.base) | {"inputs": [make.dataset("people.csv")]},
         *deployed,
     ])  # fmt: skip
-    assert {"1": True, "2": True, "3": False} == {
-        version: answers.show(log, f"risk@{version}")["run"]["only_registered"] for version in "123"
+    assert {"1": True, "2": True, "3": False, "4": False} == {
+        version: answers.show(log, f"risk@{version}")["run"]["only_registered"] for version in "1234"
     }
     assert [None] == [row["run"] for row in answers.as_of(log)]
     told = CliRunner().invoke(commands.show, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout

@@ -395,6 +395,29 @@ def test_an_alias_that_a_version_was_given_before_stays(events):
     assert ["champion", "green"] == model["facets"]["modelTrail_registration"]["aliases"]
 
 
+def test_a_model_that_is_registered_under_two_names_has_both(events):
+    """Each is an output of the run with its version and aliases, made of what the run trained on."""
+    Path("train.csv").write_text("a,b\n1,2\n")
+    with modeltrail.run("train") as run:
+        run.input("train.csv", role="train")
+        run.output_model("churn.joblib", of=saved())
+        run.register("churn", version="1", alias="candidate")
+        run.register("churn-eu", version="3")
+        run.register("churn", version="1", alias="champion")
+    told = {
+        model["name"]: (
+            model["facets"]["version"]["datasetVersion"],
+            model["facets"]["modelTrail_registration"].get("aliases"),
+        )
+        for model in events[-1]["outputs"]
+    }
+    assert {"models/churn": ("1", ["candidate", "champion"]), "models/churn-eu": ("3", None)} == told
+    assert 1 == len(
+        {model["outputFacets"]["modelTrail_modelArtifact"]["digest"] for model in events[-1]["outputs"]}
+    )
+    assert {"models/churn", "models/churn-eu"} == set(edges(events[-1]))
+
+
 def test_registering_without_a_version_takes_the_digest(events):
     """Without a version the model's short digest is its version."""
     with modeltrail.run("train") as run:

@@ -23,7 +23,7 @@ GENERATION: Final = "generation"
 ROWS: Final = "rows"
 """The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
 
-ROWS_VERSION: Final = 5
+ROWS_VERSION: Final = 6
 """Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw

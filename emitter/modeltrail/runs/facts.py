@@ -339,7 +339,7 @@ class Facts:
             raise ConfigError("the run has no output model yet: name the model, or call output_model before")
         return found or models.named(given)
 
-    def to_register(self, name: str, given: object) -> Model:
+    def to_register(self, name: str, given: object, registry: str | None) -> Model:
         """The model to register as `name`, an output of the run from now on."""
         wanted = name if given is None and self.find_model(name) else given
         found = models.named(name) if wanted is None and not self.models else self.model(wanted)
@@ -347,7 +347,9 @@ class Facts:
             if found not in self.models:
                 found.is_found = found.view.namespace != naming.IN_MEMORY
                 self.models.append(found)
-        return found
+            if (called := found.called(name, registry)) is not found:
+                self.models.append(called)
+        return called
 
     def version_of(self, name: str | None, version: str | None) -> Model:
         """The model version that somebody names: made by this run, or only known by name."""

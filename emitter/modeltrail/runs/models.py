@@ -172,6 +172,12 @@ class Model(msgspec.Struct, eq=False, weakref=True):
             and "sha256-pickle" in {view.digest_algorithm, self.view.digest_algorithm}
         )
 
+    def called(self, name: str, registry: str | None) -> "Model":
+        """It; where it is registered under another name already, it once more, to have this name too."""
+        if self.registration is None or (self.name, self.registry) == (name, registry or self.registry):
+            return self
+        return msgspec.structs.replace(self, registration=None)
+
     def register(
         self, name: str, version: str | None, aliases: Sequence[str], registry: str | None, capture: str
     ) -> None:

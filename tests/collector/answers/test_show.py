@@ -225,6 +225,28 @@ def test_the_aliases_of_a_deleted_version_are_those_that_it_had_then(make, log_o
     assert (["green"], []) == (told["until_deleted"], told["aliases"])
 
 
+def test_an_alias_that_a_version_is_registered_with_anew_is_one_more(make, log_of) -> None:
+    """Who registers it from elsewhere knows not what else it has; who does something to an alias says all."""
+    at, hour = make.base + timedelta(days=5), timedelta(hours=1)
+    done = [
+        make.in_registry(9, at, "register", aliases=["candidate"]),
+        make.in_registry(9, at + hour, "register", aliases=["champion"]),
+        make.in_registry(
+            9, at + 2 * hour, "stage_change", aliases=["candidate", "champion"], stage="Staging"
+        ),
+        make.in_registry(9, at + 2 * hour, "register"),
+        make.in_registry(9, at + 3 * hour, "alias_removed", aliases=["champion"]),
+        make.in_registry(9, at + 4 * hour, "register", aliases=["blue"]),
+    ]
+    held = [
+        answers.show(log_of(done[: number + 1]), "churn@9")["registration"]["aliases"]
+        for number in range(len(done))
+    ]
+    both = ["candidate", "champion"]
+    staged = [*both, "Staging"]
+    assert [["candidate"], both, staged, staged, ["champion"], ["blue", "champion"]] == held
+
+
 def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
     """A run that trained nothing and wrote no model is told as the one that registered it."""
     theirs, own = (

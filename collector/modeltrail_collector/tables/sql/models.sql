@@ -11,8 +11,9 @@ WITH act AS (
     SELECT
         run_id, namespace, name, value ->> '$.version' AS version,
         CASE WHEN value ->> '$.action' = 'delete' THEN '[]' ELSE value -> '$.aliases' END AS given,
-        coalesce(value ->> '$.stage', '') AS put_into,
         CASE coalesce(value ->> '$.action', 'register') WHEN 'register' THEN false WHEN 'delete' THEN true END AS is_gone,
+        coalesce(value ->> '$.action' = 'register', false) AS is_registration,
+        coalesce(value ->> '$.stage', CASE WHEN NOT is_registration THEN '' END) AS put_into,
         coalesce(try_cast(value ->> '$.at' AS TIMESTAMPTZ), happened_at) AS done_at, happened_at,
         row_number() OVER (ORDER BY done_at, happened_at, topic, topic_id, "partition", "offset") AS act
     FROM model_facet WHERE key = 'modelTrail_registration'
@@ -105,10 +106,20 @@ deleted AS (
     FROM acted WHERE is_gone IS NOT NULL
     GROUP BY ALL HAVING arg_max(is_gone, act)
 ),
+-- Who does something to an alias or a stage of a version says what it has then; who registers it, once more and from
+-- elsewhere maybe, says only what it is given.
+restated AS (
+    SELECT *, max(act) FILTER (given IS NOT NULL AND NOT is_registration)
+        OVER (PARTITION BY namespace, name, said_version) AS last_act
+    FROM acted
+),
 registered AS (
     SELECT namespace, name, said_version AS version,
-        from_json(arg_max(given, act), '["VARCHAR"]') AS given_aliases, nullif(arg_max(put_into, act), '') AS stage
-    FROM acted GROUP BY ALL
+        list_sort(list_distinct(flatten(
+            list(from_json(given, '["VARCHAR"]')) FILTER (given IS NOT NULL AND act >= coalesce(last_act, 0))
+        ))) AS given_aliases,
+        nullif(arg_max(put_into, act), '') AS stage
+    FROM restated GROUP BY ALL
 ),
 -- As texts such times have the order that they have.
 given AS (

@@ -27,6 +27,7 @@ from modeltrail.observe import redact
 from modeltrail.runs import learned
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
+from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 from modeltrail.runs.story import Teller
 
@@ -58,8 +59,11 @@ class Server(msgspec.Struct):
     _experiments: dict[str, str] = msgspec.field(default_factory=dict)
 
     def job(self, experiment_id: str) -> str:
-        """The name of the job: that of the experiment, the same for each of its runs."""
-        if experiment_id not in self._experiments:
+        """The name of the job: that of the experiment, the same for each of its runs.
+
+        A server runs for months, and has it at hand: an experiment may have another name by now.
+        """
+        if experiment_id not in self._experiments or (self.live and not self.here):
             self._experiments[experiment_id] = self.store.get_experiment(experiment_id).name
         return self._experiments[experiment_id]
 
@@ -130,7 +134,8 @@ class Server(msgspec.Struct):
             facts.metrics.set_last(metric.key, metric.value, **_details(metric, known.get(on)))
         of_models = {each.model_id: fits[each.fit] for each in made}
         for model in self._models(run, logged):
-            model.fit = of_models.get(getattr(model, "model_id", ""))
+            model_id = getattr(model, "model_id", "")
+            model.fit = of_models.get(model_id) or _asked(facts, model, logged.get(model_id), run)
             facts.models.append(model)
         return facts
 
@@ -178,6 +183,17 @@ class Server(msgspec.Struct):
             for path in models.from_history(run.data.tags):
                 where = f"{run.info.artifact_uri}/{path}"
                 yield models.saved(where, self.registry, algorithm, fetch=self.fetch)
+
+
+def _asked(facts: Facts, model: Model, told: Any, run: Any) -> Fit | None:
+    """The fit of a logged model that MLflow was told parameters of, besides those of its run."""
+    asked = (told.params or {}) if told is not None else {}
+    own = {name: value for name, value in asked.items() if run.data.params.get(name) != value}
+    if not own:
+        return None
+    fit = facts.fits.begin((model.view.algorithm or "model").rpartition(".")[2])
+    facts.params.add(own, "explicit", None, fit)
+    return fit
 
 
 def _scores(run: Any, logged: Mapping[str, Any]) -> list[Scores]:

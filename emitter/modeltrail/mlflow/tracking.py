@@ -109,12 +109,15 @@ class Tracking:
         if (kind := record.ENDS.get(status)) is None:
             return None
         error = outcome.of(sys.exception())[1] if kind == "FAIL" and not self._in_server else None
+        was_over = kind == "COMPLETE" and self._is_given_up(run_id)
 
         def finish(_: Any) -> None:
             run = self._server.store.get_run(run_id)
+            at = run.info.end_time or end_time or run.info.start_time
+            if was_over:
+                self._begun(run, at, works_here=False)
             found = self._found(run)
             _open.pop(run_id, None)
-            at = run.info.end_time or end_time or run.info.start_time
             self._last_values(run, found, self._server.time(at))
             with guarded("looking at the code"):
                 code.look_at_imported(found.seen.run_facets)
@@ -166,6 +169,11 @@ class Tracking:
             return None
         works_here = before.info.status != "FINISHED"
         return lambda _: self._begun(before, int(time.time() * 1000), works_here=works_here)
+
+    def _is_given_up(self, run_id: str) -> bool:
+        """Whether a run failed or was killed: it is complete by somebody's word, who has not taken it up."""
+        before = None if run_id in _open else record.or_none(self._server.store.get_run, run_id)
+        return before is not None and before.info.status in {"FAILED", "KILLED"}
 
     def _found(self, run: Any) -> _Open:
         """What is known of a run; of one that is new to this process what its record says."""

@@ -66,3 +66,16 @@ def test_a_run_that_its_own_process_takes_up_began_once(bridged, told) -> None:
     with bridged.start_run(run_id=run.info.run_id):
         pass
     assert ["START", "COMPLETE"] == kinds(told)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED"])
+def test_a_run_that_is_set_right_ends_as_it_was_set(bridged, told, status) -> None:
+    """Who says of a run that had failed that it is finished has not taken it up, nor ran its code."""
+    client = bridged.MlflowClient()
+    run = client.create_run(experiment(bridged))
+    client.set_terminated(run.info.run_id, status)
+    client.set_terminated(run.info.run_id, "FINISHED")
+    assert ["START", {"FAILED": "FAIL", "KILLED": "ABORT"}[status], "START", "COMPLETE"] == kinds(told)
+    assert "modelTrail_codeState" not in told[-2]["run"]["facets"]
+    client.set_terminated(run.info.run_id, "FINISHED")
+    assert ["COMPLETE"] == kinds(told)[4:]

@@ -58,7 +58,11 @@ def test_a_server_tells_for_clients_that_know_nothing_of_us(mlflow, bridging_ser
                 mlflow.log_metric("loss", step, step=step)
             mlflow.sklearn.log_model(LogisticRegression(), name="model", registered_model_name="far")
         mlflow.MlflowClient().set_registered_model_alias("far", "champion", "1")
-    told = inbox(log)
+        mlflow.MlflowClient().rename_experiment(run.info.experiment_id, "renamed")
+        with mlflow.start_run():
+            pass
+    *told, began, _ = inbox(log)
+    assert ("START", "renamed") == (began["eventType"], began["job"]["name"])
     assert ["START", "OTHER", "RUNNING", "COMPLETE", "COMPLETE"] == [each["eventType"] for each in told]
     assert [str(uuid.UUID(run.info.run_id))] * 4 == [each["run"]["runId"] for each in told[:4]]
     points = told[2]["run"]["facets"]["modelTrail_metricSeries"]["points"]

@@ -258,6 +258,27 @@ def test_a_model_is_an_output_with_its_bytes_and_signature(bridged, told, here) 
     assert [f"{here}/churn.csv"] == [each["name"] for each in edge["inputs"]]
 
 
+def test_parameters_that_mlflow_was_told_of_a_model_are_that_models(bridged, told) -> None:
+    """Of several models of a run each has its own; what is the run's too is told once, of that."""
+    with bridged.start_run() as run:
+        bridged.log_param("seed", 7)
+        made = {
+            rate: bridged.sklearn.log_model(
+                LogisticRegression(), name="m", params={"rate": rate, "seed": "7"}, pip_requirements=[]
+            )
+            for rate in ("0.1", "0.9")
+        }
+    end = of(told, run)
+    ids = {each["name"]: each["facets"]["modelTrail_model"]["modelId"] for each in end["outputs"]}
+    params = {
+        (each["name"], each["value"], each.get("modelId"))
+        for each in facet(end, "modelTrail_hyperparameters")["params"]
+    }
+    rates = {("rate", rate, ids[f"logged_models/{model.model_id}"]) for rate, model in made.items()}
+    assert {("seed", "7", None), *rates} == params
+    assert 2 == len(set(ids.values()))
+
+
 def test_a_model_that_is_deleted_before_its_run_ends_costs_nothing(bridged, told) -> None:
     """A run whose logged model is gone again is told to its end, with all but that model."""
     with bridged.start_run() as run:

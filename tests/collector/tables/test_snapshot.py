@@ -74,6 +74,21 @@ def test_files_that_cannot_hold_a_key_are_not_read(tmp_path, key, files) -> None
     assert files == query.count(".parquet")
 
 
+def test_files_that_may_lack_a_value_are_read(tmp_path) -> None:
+    """Those with rows that have none, and all of which the table's log does not say it."""
+    table = table_of(tmp_path, [["none"]])
+    named = [{"bucket": "d0", "key": "named", "run_id": "r"}]
+    store.append(table, pa.Table.from_pylist(named, TABLES["mentions"]), {})
+
+    def read() -> list[str]:
+        query = Snapshot("mentions", store.TableStore(str(tmp_path)).open("mentions")).lacking("run_id")
+        return [key for (key,) in duckdb.sql(f"SELECT key FROM ({query}) ORDER BY key").fetchall()]
+
+    assert ["none"] == read()
+    table.alter.set_table_properties({"delta.dataSkippingStatsColumns": "key"})
+    assert ["named", "none"] == read()
+
+
 def runs_of(log: Log, files: int, chance: random.Random) -> None:
     """A table `runs` of so many files of some days each, in which some runs never said that they started."""
     tables = table_store(log)

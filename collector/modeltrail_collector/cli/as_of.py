@@ -7,26 +7,27 @@ import click
 
 from modeltrail_collector.cli.asking import asking, known_at_option
 from modeltrail_collector.cli.output import json_option, log_option, print_json
-from modeltrail_collector.cli.since import since
+from modeltrail_collector.cli.since import then
 
 
 @click.command("as-of")
-@click.argument("time", metavar="TIME", callback=since)
+@click.argument("time", metavar="TIME", callback=then)
 @click.argument("name", required=False)
 @log_option
 @json_option
 @known_at_option
 def as_of(
-    time: datetime, name: str | None, log_uri: str, *, as_json: bool, known_at: datetime | None
+    time: datetime | None, name: str | None, log_uri: str, *, as_json: bool, known_at: datetime | None
 ) -> None:
     """Which model version answered where at a time, what made it and from what data.
 
     With a NAME only at the endpoint (name or URI) or of the model (NAME or NAME@VERSION) that is called so.
 
-    TIME is a date (its midnight), a time (UTC where no zone is given) or how long ago: 12h, 7d. It is held
-    against the times of events, however late they arrived; --known-at asks what the log said at some time.
+    TIME is now, a date (its midnight), a time (UTC where no zone is given) or how long ago: 12h, 7d. It is
+    held against the times of events, however late they arrived; --known-at asks what the log said then.
 
     \b
+    modeltrail as-of now
     modeltrail as-of 2026-03-01
     modeltrail as-of 2026-03-01T12:00:00Z --known-at 2026-03-02
     modeltrail as-of 7d churn --json
@@ -41,7 +42,7 @@ def as_of(
             _print(rows)
         else:
             what = f"No deployment of {name} was" if name else "No deployment was"
-            click.echo(f"{what} in force then.", err=True)
+            click.echo(f"{what} in force {'then' if time else 'now'}.", err=True)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from modeltrail_collector.cli.since import since
+from modeltrail_collector.cli.since import then
 
 if TYPE_CHECKING:
     from modeltrail_collector.answers import Database
@@ -20,7 +20,7 @@ def known_at_option(function: Function) -> Function:
     return click.option(
         "--known-at",
         metavar="TIME",
-        callback=since,
+        callback=then,
         help="What was known then: only what had arrived. 2026-03-01T12:00:00Z, or 12h, 7d ago.",
     )(function)
 
@@ -30,7 +30,7 @@ def past_options(function: Function) -> Function:
     return click.option(
         "--as-of",
         metavar="TIME",
-        callback=since,
+        callback=then,
         help="What was so then: only what had happened. 2026-03-01T12:00:00Z, or 12h, 7d ago.",
     )(known_at_option(function))
 

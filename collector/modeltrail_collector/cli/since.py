@@ -1,4 +1,4 @@
-"""`--since`: a time, or how long ago."""
+"""`--since` and `--as-of`: a time, or how long ago."""
 
 from datetime import datetime
 
@@ -15,3 +15,8 @@ def since(ctx: click.Context, param: click.Parameter, value: str | None) -> date
         return moment(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from error
+
+
+def then(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """The same of a moment that is looked back to; for `now` there is none, which is answered sooner."""
+    return None if value == "now" else since(ctx, param, value)

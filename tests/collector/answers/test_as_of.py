@@ -320,6 +320,11 @@ def test_the_commands_take_a_time(churn, make) -> None:
         now = CliRunner().invoke(ask, [*arguments, "--json", "--log", churn.uri])
         then, today = json.loads(result.stdout), json.loads(now.stdout)
         assert (then == today) is (ask is commands.trace)
+    result = CliRunner().invoke(command, ["now", "churn@1", "--log", churn.uri])
+    assert ("", "No deployment of churn@1 was in force now.\n") == (result.stdout, result.stderr)
+    result = CliRunner().invoke(command, ["now", "--json", "--log", churn.uri])
+    assert answers.as_of(churn)
+    assert answers.as_of(churn) == json.loads(result.stdout)
     result = CliRunner().invoke(command, ["noon", "--log", churn.uri])
     assert 2 == result.exit_code
     assert "is no time" in result.stderr

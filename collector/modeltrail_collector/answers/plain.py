@@ -17,8 +17,8 @@ _Columns = Sequence[tuple[str, object]]
 """Names and types."""
 
 _FEW: Final = 64
-"""So many rows are read as they are. Of more, Arrow writes the times: DuckDB makes a datetime of each, and that
-takes longer than all other values do."""
+"""So many rows are read as they are. Of more, Arrow writes the times: DuckDB makes a datetime of each, and
+that takes longer than all other values do."""
 
 _TIME: Final = "TIMESTAMP WITH TIME ZONE"
 _PLAIN_TYPES: Final = frozenset({"VARCHAR", "BIGINT", "INTEGER", "BOOLEAN"})

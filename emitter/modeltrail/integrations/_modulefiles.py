@@ -28,11 +28,15 @@ _MAX_TAKEN: Final = 100
 _MARKED_S: Final = 0.05
 _MARKING: Final = 0.01
 """So many seconds, and so much of the time of a training, it may take to look at its states."""
+_TRAINERS: Final = ("accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "transformers")
+"""What these load for a call that is told as a whole is no read of its own, as that of a dataset in it is."""
 
 
 def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Remembers the file of all that was in it."""
     given = argument(function, args, kwargs)
+    if _calls.is_observing() and _calls.caller().partition(".")[0] in _TRAINERS:
+        return
     record_read(result, given)
     remember_loaded(result, origins.places(given))
 

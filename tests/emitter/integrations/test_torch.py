@@ -3,6 +3,7 @@
 import contextvars
 import copy
 import gc
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -232,6 +233,55 @@ def test_a_part_of_a_pass_is_no_epoch(autolog, told, loop):
     early, stream = (facet(event, "training") for event in told())
     assert (2, None) == (early["steps"], early.get("epochs"))
     assert (6, 2) == (stream["steps"], stream["epochs"])
+
+
+@pytest.mark.parametrize(("how", "steps"), [("zip", 4), ("cycle", 8), ("restart", 8), ("three", 4)])
+def test_loaders_that_go_side_by_side_are_all_learned_from(autolog, told, loop, how, steps):
+    """Of a step that takes batches of several loaders each has shaped the model; their passes count once."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    big, small = rows()
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        first, second = loader(torch, big), loader(torch, small)
+        third = loader(torch, torch.utils.data.TensorDataset(torch.zeros(20, 3), torch.zeros(20, 1)))
+        again = itertools.chain.from_iterable(itertools.repeat(second))
+        endless = {"cycle": itertools.cycle(second), "restart": again}.get(how, second)
+        others = [endless, third] if how == "three" else [endless]
+        for _ in range(2):
+            for several in zip(first, *others, strict=False):
+                sum((model(each) - labels).square().mean() for each, labels in several).backward()
+                optimizer.step()
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    used = {use["fingerprint"]["rows"] for use in uses(event).values() if use["role"] == "train"}
+    assert {40, 20} <= used
+    assert {"train"} == {use["role"] for use in uses(event).values()}
+    assert len(others) + 1 == len(edges(event)["m.pt"])
+    training = facet(event, "training")
+    assert (steps, 2) == (training["steps"], training["epochs"])
+    assert 1 == metrics(event)["loss"]["step"]
+
+
+def test_what_is_judged_on_with_gradients_is_not_learned_from(autolog, told, loop):
+    """Who forgets `no_grad`, or looks at a batch first, has not trained on that data."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    train, kept = rows()
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        judge = loader(torch, kept)
+        next(iter(judge))
+        for _ in range(3):
+            fit(model, optimizer, loader(torch, train, batch_size=16), 1)
+            [model(features) for features, _ in judge]
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    assert {("train/train", "train", 40)} == {
+        (name, use["role"], use["fingerprint"]["rows"]) for name, use in uses(event).items()
+    }
 
 
 def test_results_are_the_same_to_the_bit(autolog, loop):

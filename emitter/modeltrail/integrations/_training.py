@@ -156,7 +156,8 @@ class Training(msgspec.Struct, eq=False):
             self.look(self.judged.pop(), "validation")
         if self.is_saved and self.run is not None:
             self.is_saved = False
-            self.run.learns(self.model())
+            for part in states.whole_parts(self.model()):
+                self.run.learns(part)
 
     def judge(self, at: Pass) -> None:
         """A loader is gone through without learning: what for turns out later."""
@@ -228,7 +229,7 @@ class Training(msgspec.Struct, eq=False):
         if self._fit is None or self._told_to() is not run:
             model = self.model()
             self._told_to, self._told = weak(run), 0
-            self._fit = run.facts.fits.begin(type(model).__name__, model)
+            self._fit = run.facts.fits.begin(self.kind, model)
             if self.base is not None:
                 run.input(self.base, role="train", of=self._fit)
         return self._fit
@@ -236,7 +237,8 @@ class Training(msgspec.Struct, eq=False):
     @property
     def kind(self) -> str:
         """The class of the module, also when that is gone."""
-        return str(self.facts.get("algorithm", "training")).rpartition(".")[2]
+        several = str(self.facts.get("algorithm", "training")).split(" + ")
+        return "+".join(each.rpartition(".")[2] for each in several)
 
     def is_told_to(self, run: Run) -> bool:
         """Whether it is one of this run's."""
@@ -351,7 +353,7 @@ def facts(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "framework": "torch",
         "framework_version": torch.__version__,
-        "algorithm": None if model is None else observed.qualified_name(type(model)),
+        "algorithm": modules.algorithm(model),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "seeds": {**_around.seeds(), **({"framework": seed} if 0 <= seed < _SEEDED else {})} or None,
         "distributed": modules.distributed(),

@@ -380,6 +380,31 @@ def test_two_models_are_two_trainings(autolog, told, loop):
     assert {"Adam", "DataLoader"} == {component for component, _ in params(linear)}
 
 
+@pytest.mark.parametrize("how", ["chain", "list", "groups"])
+def test_modules_of_one_optimizer_are_one_model_in_parts(autolog, told, loop, how):
+    """An encoder and a decoder, trained together and parts of nothing, have one training of both classes."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        one, other = torch.nn.Linear(3, 3), net()
+        several = [one.parameters(), other.parameters()]
+        given = [{"params": each} for each in several] if how == "groups" else itertools.chain(*several)
+        optimizer = torch.optim.SGD(list(given) if how == "list" else given, lr=0.01)
+        fit(lambda features: other(one(features)), optimizer, loader(torch, rows()[0]))
+        torch.save(one.state_dict(), "one.pt")
+        torch.save(other.state_dict(), "other.pt")
+        fit(other, torch.optim.Adam(other.parameters()), loader(torch, rows()[0]), 1)
+    (event,) = told()
+    training = facet(event, "training")
+    assert ["Linear", "Net"] == [each.rpartition(".")[2] for each in training["algorithm"].split(" + ")]
+    assert 12 == training["steps"]
+    counts = {
+        name: each["facets"]["modelTrail_model"]["parameterCount"] for name, each in files(event).items()
+    }
+    assert {"one.pt": 12, "other.pt": 21} == counts
+    assert not {"NoneType-1", None} & {each.get("modelId") for each in facet(event, "metrics")["metrics"]}
+
+
 def test_a_model_that_is_trained_on_has_a_base(autolog, told, loop):
     """A state that is loaded from a file is an input, and the base of what is trained from there."""
     torch, net, rows, fit = loop
@@ -653,10 +678,15 @@ def test_nothing_is_kept_alive(autolog, loop):
     optimizer = torch.optim.SGD(model.parameters())
     batches = loader(torch, train)
     fit(model, optimizer, batches, 1)
-    left = [weakref.ref(each) for each in (model, optimizer, batches, train, train.dataset)]
-    del model, optimizer, batches, train
+    first, last = net(), net()
+    both = torch.optim.SGD([*first.parameters(), *last.parameters()])
+    fit(lambda features, one=first, other=last: one(features) + other(features), both, batches, 1)
+    left = [
+        weakref.ref(each) for each in (model, optimizer, batches, train, train.dataset, first, last, both)
+    ]
+    del model, optimizer, batches, train, first, last, both
     gc.collect()
-    assert [None] * 5 == [each() for each in left]
+    assert [None] * 8 == [each() for each in left]
 
 
 def test_hooks_are_taken_back(autolog, torch):

@@ -4,12 +4,15 @@ import contextvars
 import copy
 import gc
 import itertools
+import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -448,6 +451,70 @@ def rates(event):
     known = {each.get("modelId"): each["value"] for each in told}
     models = {name: each["facets"].get("modelTrail_model") for name, each in files(event).items()}
     return {name: known.get(model.get("modelId")) for name, model in models.items() if model}
+
+
+def test_each_form_of_a_module_is_that_model(autolog, told, loop):
+    """What is scripted, traced, exported or pickled of a module, or its state, is a file of its training."""
+    torch, _, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+        torch.save(torch.nn.Linear(2, 2).state_dict(), "other.pt")
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is on its way out
+            torch.jit.script(model).save("script.pt")
+            with Path("trace.pt").open("wb") as file:
+                torch.jit.save(torch.jit.trace(model, torch.zeros(1, 3)), file)
+        torch.export.save(torch.export.export(model.eval(), (torch.zeros(1, 3),)), "m.pt2")
+        with Path("m.pkl").open("wb") as file:
+            pickle.dump(model, file)
+        joblib.dump({"model": model.state_dict(), "epoch": 1}, "m.joblib")
+    (event,) = told()
+    found = {name: each["facets"]["modelTrail_model"] for name, each in files(event).items()}
+    assert {"script.pt", "trace.pt", "m.pt2", "m.pkl", "m.joblib", "other.pt"} == found.keys()
+    assert found.pop("other.pt").get("modelId") is None
+    assert {("Sequential-1", 21)} == {(each["modelId"], each["parameterCount"]) for each in found.values()}
+    assert {"train"} == edges(event)["m.pkl"]
+
+
+def test_a_module_that_was_pickled_is_loaded_with_its_file(autolog, told, loop):
+    """As a whole or as a state, it is an input of the run that loads it, and the base of what goes on."""
+    torch, _, rows, fit = loop
+    model = torch.nn.Linear(3, 1)
+    for name, thing in (("m.pkl", model), ("s.pkl", model.state_dict())):
+        Path(name).write_bytes(pickle.dumps(thing))
+    autolog("torch")
+    with modeltrail.run("tune"):
+        with Path("m.pkl").open("rb") as file:
+            again = pickle.load(file)
+        with Path("s.pkl").open("rb") as file:
+            torch.nn.Linear(3, 1).load_state_dict(pickle.load(file))
+        fit(again, torch.optim.SGD(again.parameters()), loader(torch, rows()[0]), 1)
+    (event,) = told()
+    assert "m.pkl" == Path(facet(event, "training")["baseModel"]["name"]).name
+    found = {Path(each["name"]).name for each in event["inputs"] if "datasetType" in each["facets"]}
+    assert {"m.pkl", "s.pkl"} == found
+
+
+def test_a_file_holds_all_modules_that_are_saved_in_it(autolog, told, loop):
+    """Of two that were trained apart and lie in one checkpoint the file is neither, and came of both."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("play"):
+        one, other = net(), torch.nn.Linear(3, 1)
+        for each, data in zip((one, other), rows(), strict=True):
+            fit(each, torch.optim.SGD(each.parameters()), loader(torch, data), 1)
+        torch.save({"one": one.state_dict(), "other": other.state_dict(), "epoch": 1}, "both.pt")
+        torch.save({"whole": one.state_dict(), "head": one.head.state_dict()}, "one.pt")
+    (event,) = told()
+    found = {name: each["facets"]["modelTrail_model"] for name, each in files(event).items()}
+    assert ["Net", "torch.nn.modules.linear.Linear"] == [
+        each.rpartition("<locals>.")[2] for each in found["both.pt"]["holds"]
+    ]
+    assert {"Net-1", "Linear-2"} == set(found["both.pt"]["partIds"])
+    assert ("Net-1", 21) == (found["one.pt"]["modelId"], found["one.pt"]["parameterCount"])
+    assert {"train", "train-2"} == edges(event)["both.pt"]
 
 
 def test_a_state_is_of_the_model_that_it_was_taken_from(autolog, told, loop):

@@ -95,6 +95,8 @@ def observe_dump(call: Call) -> Finish | None:
         return None
     is_one = is_fitted_thing(dumped)
     held = [] if is_one else [each for each in holding.within(dumped, _is_known) if _is_known(each)]
+    if (modules := module_files()) is not None and modules.holds_module(dumped, held):
+        return lambda _, error: modules.record_file(dumped, target) if error is None else None
     if not is_one and not held:
         return None
 
@@ -108,6 +110,11 @@ def observe_dump(call: Call) -> Finish | None:
             record_saved(dumped, Path(path), is_model=boosters.is_native(dumped) or facts.is_model(dumped))
 
     return finish
+
+
+def module_files() -> Any:
+    """What knows of the files of PyTorch's modules; None where these are not observed."""
+    return sys.modules.get("modeltrail.integrations._modulefiles")
 
 
 def _is_known(thing: object) -> bool:

@@ -11,7 +11,11 @@ from modeltrail.observe import boosters, holding, loads, model, origins
 
 def record(loaded: object, given: object) -> None:
     """Record what was loaded from a path or an open file: a model or a transformer, or what holds models."""
-    if not _around.is_fitted_thing(loaded):
+    if (modules := _around.module_files()) is not None and modules.holds_module(loaded):
+        modules.remember_loaded(loaded, origins.places(given))
+        for place in origins.places(given):
+            record_input(place)
+    elif not _around.is_fitted_thing(loaded):
         held = [each for each in holding.within(loaded, _is_fitted) if _is_fitted(each)]
         for place in origins.places(given) if held else ():
             for each in held:
@@ -24,8 +28,13 @@ def record(loaded: object, given: object) -> None:
 
 
 def record_model(loaded: object, place: str, *, is_part: bool = False) -> None:
-    """A model was loaded from a file; what the run itself has saved is no input of it."""
+    """A model was loaded from a file, and is known by that."""
     loads.remember(loaded, place, is_part=is_part)
+    record_input(place)
+
+
+def record_input(place: str) -> None:
+    """A model was loaded from a file by the current run, unless that wrote it."""
     run = api.current_run()
     if run is not None and run.facts.find_model(Path(place)) is None:
         _saving.record_loaded(place)

@@ -10,7 +10,7 @@ from typing import Final
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations._call import Call, Finish
 
-LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm")
+LIBRARIES: Final = ("sklearn", "xgboost", "lightgbm", "torch")
 """Whose objects are looked for."""
 
 

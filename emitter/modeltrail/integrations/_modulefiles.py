@@ -28,11 +28,15 @@ _MAX_TAKEN: Final = 100
 _MARKED_S: Final = 0.05
 _MARKING: Final = 0.01
 """So many seconds, and so much of the time of a training, it may take to look at its states."""
+_TRAINERS: Final = ("accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "transformers")
+"""What these load for a call that is told as a whole is no read of its own, as that of a dataset in it is."""
 
 
 def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Remembers the file of all that was in it."""
     given = argument(function, args, kwargs)
+    if _calls.is_observing() and _calls.caller().partition(".")[0] in _TRAINERS:
+        return
     record_read(result, given)
     remember_loaded(result, origins.places(given))
 
@@ -59,29 +63,79 @@ def record_loaded(place: str) -> None:
 
 def observe_save(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A trained module that is saved, or its state, alone or among other things, is a model."""
-    record_file(argument(function, args, kwargs), argument(function, args, kwargs, 1))
+    if not _calls.is_observing():
+        record_file(argument(function, args, kwargs), argument(function, args, kwargs, 1))
+
+
+def observe_form(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What was scripted, traced or exported of a module is that module in another form."""
+    form, place = argument(function, args, kwargs), _place(argument(function, args, kwargs, 1))
+    if place is not None and not _calls.is_observing():
+        numbers = {**dict(form.named_parameters()), **dict(form.named_buffers())}
+        if not record_trained(numbers, place):
+            _saving.record_saved(form, place, is_model=True)
+
+
+def holds_module(thing: Any, held: Sequence[Any] = ()) -> bool:
+    """Whether something is a module, the state of one, or holds these as a checkpoint does.
+
+    Unless several models are `held` by it, or one that is no module.
+    """
+    found = list(modules.candidates(thing))
+    if any(each is thing and not isinstance(each, Mapping) for each in found):
+        return True
+    is_one = not held or (len(held) == 1 and hasattr(held[0], "named_parameters"))
+    return is_one and any(not isinstance(each, Mapping) or _is_state(each) for each in found)
+
+
+def _is_state(thing: Mapping[str, Any]) -> bool:
+    return hasattr(thing, "_metadata") or bool(states.trained_so(thing))
+
+
+def _place(target: Any) -> str | os.PathLike[str] | None:
+    """Where something was saved; None in memory, or where another process tells."""
+    place = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
+    if not isinstance(place, str | os.PathLike) or modules.follows():
+        return None
+    if hasattr(target, "flush"):  # what lies in the buffer is part of the file
+        target.flush()
+    return place
 
 
 def record_file(saved: Any, target: Any) -> None:
     """Record a file that modules or states were saved to, or other things."""
-    place = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
-    if not isinstance(place, str | os.PathLike) or _calls.is_observing() or modules.follows():
+    if (place := _place(target)) is None:
         return
-    if hasattr(target, "flush"):  # what lies in the buffer is part of the file
-        target.flush()
     found = list(modules.candidates(saved))
+    run = api.current_run()
+    if run is not None and _record_several(run, found, place):
+        return
     if any(record_trained(each, place) for each in found):
         return
-    run = api.current_run()
     part = _part_of_fitted(run, found) if run is not None else None
     whole = [each for each in found if not isinstance(each, Mapping)]
-    is_model = bool(whole) or any(hasattr(each, "_metadata") or states.trained_so(each) for each in found)
+    is_model = bool(whole) or any(map(_is_state, found))
     if whole:
         _saving.record_saved(modules.inner(whole[0]), place, is_model=True)
     elif run is not None and is_model:
         run.output_model(place, of=part)
     elif run is not None:
         run.output(place)
+
+
+def _record_several(run: Run, saved: Sequence[Any], place: str | os.PathLike[str]) -> bool:
+    """Record a file that holds several trained modules, as they are now, none of them a part of another."""
+    now = [(known, model) for known, model, is_now in filter(None, map(of, saved)) if is_now]
+    parts = {id(part) for _, model in now for part in itertools.islice(modules.parts(model), 1, None)}
+    several = {id(model): model for _, model in now if id(model) not in parts}
+    if len(several) < 2:
+        return False
+    for known, model in now:
+        known.is_saved = True
+        if known.run is run:
+            run.facts.fits.bind(known.fit(run), model)
+    _saving.record_holder(dict(several), list(several.values()), place)
+    return True
 
 
 def _part_of_fitted(run: Run, saved: Sequence[Any]) -> Any:

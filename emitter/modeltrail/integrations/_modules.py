@@ -3,10 +3,11 @@
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
+from modeltrail.observe.model import qualified_name
 from modeltrail.observe.weakly import Weakly, weak
 
 _MAX_DEPTH: Final = 50
@@ -14,6 +15,8 @@ _MAX_DEPTH: Final = 50
 _given: "Weakly[Callable[[], Any]]" = Weakly()
 """Optimizer -> the module that gave it its parameters."""
 _parents: "Weakly[Callable[[], Any]]" = Weakly()
+_groups: "Weakly[Together]" = Weakly()
+"""Module -> those that it was trained together with last."""
 
 
 def given(optimizer: Any, parameters: Any) -> None:
@@ -31,26 +34,91 @@ def put_into(parent: Any, child: Any) -> None:
 
 
 def owner(optimizer: Any) -> Any:
-    """The module that an optimizer trains, without what is wrapped around it; None where it is not found."""
+    """The module that an optimizer trains, without what is wrapped around it; None where it is not found.
+
+    Of modules that are no parts of one it is all of them together.
+    """
     module = (_given.of(optimizer) or (lambda: None))()
-    if module is None:
-        module = _with_parameters(optimizer)
-    *_, whole = [None, *with_parents(module)]
-    return inner(whole)
+    wholes: list[Any] = []
+    for each in _with_parameters(optimizer) if module is None else [module]:
+        *_, whole = _upwards(each)
+        if all(inner(whole) is not known for known in wholes):
+            wholes.append(inner(whole))
+    return _together(wholes) if wholes else None
 
 
-def _with_parameters(optimizer: Any) -> Any:
-    """The largest module that has all of its parameters: a look at all objects, some 30 ms."""
-    wanted = {id(each) for group in optimizer.param_groups for each in group["params"]}
+def _together(wholes: list[Any]) -> Any:
+    known = _groups.of(wholes[0])
+    if known is not None and all(any(each is part for part in known.children()) for each in wholes):
+        return known
+    if len(wholes) == 1:
+        return wholes[0]
+    made = Together(wholes)
+    for each in wholes:
+        _groups.remember(each, made)
+    return made
+
+
+def _with_parameters(optimizer: Any) -> list[Any]:
+    """The largest module that has all of its parameters, else those that have some of them and no others.
+
+    A look at all objects, some 30 ms.
+    """
+    given = (each for group in optimizer.param_groups for each in group["params"])
+    wanted = {id(each): place for place, each in enumerate(given)}
     kind = sys.modules["torch"].nn.Module
-    found = None
-    most = 0
+    found = []
     for module in [each for each in gc.get_objects() if issubclass(type(each), kind)]:
         has = {id(each) for each in module.parameters()}
-        count = sum(1 for _ in module.modules())
-        if wanted <= has and count > most:
-            found, most = module, count
-    return found
+        if has and (has <= wanted.keys() or wanted.keys() <= has):
+            found.append((module, has, sum(1 for _ in module.modules())))
+    found.sort(key=lambda each: (len(each[1] & wanted.keys()), each[2]), reverse=True)
+    left, several = set(wanted), {}
+    for module, has, _ in found:
+        if has & left:
+            several[min(wanted[each] for each in has if each in wanted)] = module
+            left -= has
+    return [module for _, module in sorted(several.items())]
+
+
+class Together:
+    """Modules that one optimizer trains as if they were parts of one; none is kept alive."""
+
+    def __init__(self, several: Sequence[Any]) -> None:
+        self._several = [weak(each) for each in several]
+        self.algorithm = " + ".join(qualified_name(type(each)) for each in several)
+
+    def children(self) -> Iterator[Any]:
+        """Those that live."""
+        yield from (module for each in self._several if (module := each()) is not None)
+
+    def modules(self) -> Iterator[Any]:
+        """These, and all that they are made of."""
+        yield from (part for each in self.children() for part in each.modules())
+
+    def named_parameters(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """As of a list of modules."""
+        return self._named("named_parameters", remove_duplicate)
+
+    def named_buffers(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, Any]]:
+        """As of a list of modules."""
+        return self._named("named_buffers", remove_duplicate)
+
+    def parameters(self) -> Iterator[Any]:
+        """Those of all."""
+        yield from (each for _, each in self.named_parameters())
+
+    def _named(self, what: str, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        for number, module in enumerate(self.children()):
+            for name, each in getattr(module, what)(remove_duplicate=remove_duplicate):
+                yield f"{number}.{name}", each
+
+
+def algorithm(module: Any) -> str | None:
+    """The class of a module, or those of several."""
+    if isinstance(module, Together):
+        return module.algorithm
+    return None if module is None else qualified_name(type(module))
 
 
 def inner(module: Any) -> Any:
@@ -67,7 +135,15 @@ def inner(module: Any) -> Any:
 
 
 def with_parents(module: Any) -> Iterator[Any]:
-    """A module, and what it is a part of."""
+    """A module, and what it is a part of, or trained together with others as."""
+    whole = None
+    for whole in _upwards(module):
+        yield whole
+    if (group := _groups.of(inner(whole))) is not None:
+        yield group
+
+
+def _upwards(module: Any) -> Iterator[Any]:
     for _ in range(_MAX_DEPTH):
         if module is None:
             return

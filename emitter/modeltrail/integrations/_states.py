@@ -30,10 +30,10 @@ def meant(trained: Any, saved: Any) -> Any:
         wanted = modules.inner(saved)
         return wanted if any(part is wanted for part in modules.parts(trained)) else None
     state = plain(saved)
-    return next((each for each in _whole_parts(trained) if _Shapes(each).are_of(state)), None)
+    return next((each for each in whole_parts(trained) if _Shapes(each).are_of(state)), None)
 
 
-def _whole_parts(module: Any) -> list[Any]:
+def whole_parts(module: Any) -> list[Any]:
     """A module, its parts and theirs: what is saved on its own."""
     children = [] if module is None else list(module.children())
     several = [module, *children, *(each for child in children for each in child.children())]
@@ -68,7 +68,7 @@ def plain(state: Mapping[str, Any]) -> dict[str, Any]:
 def begun(module: Any) -> None:
     """Remember of which shapes the state of a module is that is trained."""
     if all(known() is not module for known, _ in _begun):
-        _begun.append((weak(module), [_Shapes(each) for each in _whole_parts(module)]))
+        _begun.append((weak(module), [_Shapes(each) for each in whole_parts(module)]))
 
 
 def trained_so(saved: Any) -> int:

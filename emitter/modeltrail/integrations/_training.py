@@ -22,6 +22,7 @@ from modeltrail.guard import guarded, is_kept
 from modeltrail.integrations import _around, _calls
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _states as states
+from modeltrail.integrations._passes import Pass
 from modeltrail.integrations._runs import Params, by_origin
 from modeltrail.integrations._saving import MODEL
 from modeltrail.integrations._sources import Source, is_same, record, see
@@ -32,43 +33,8 @@ from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 
-_LOADER: Final = ("batch_size", "drop_last", "num_workers")
 _SEEDED: Final = 1 << 32
 """What nobody seeded has a seed of 53 bits from the system."""
-
-
-class Pass(msgspec.Struct, eq=False):
-    """One pass through a loader.
-
-    Attributes:
-        data: what is gone through, if it still lives.
-        length: the number of its batches; None where it has none.
-        how: the class of the loader, and how it makes batches.
-        iterator: what goes through, if it still lives.
-        batches: how many were taken.
-        began: when.
-    """
-
-    data: Callable[[], Any]
-    length: int | None
-    how: tuple[type, dict[str, Any]]
-    iterator: Callable[[], Any]
-    batches: int = 0
-    began: float = msgspec.field(default_factory=time.perf_counter)
-
-    @classmethod
-    def through(cls, loader: Any, iterator: Any) -> "Pass":
-        """A pass that begins; a loader may be made anew for each, so that its dataset is what is known."""
-        try:
-            length = len(loader)
-        except TypeError:  # of a stream
-            length = None
-        data = weak(loader if hasattr(loader.sampler, "indices") else loader.dataset)
-        kind = type(loader.sampler).__name__
-        how = {name: getattr(loader, name) for name in _LOADER}
-        how |= {"shuffle": kind == "RandomSampler", "sampler": kind}
-        seen = data if data() is not None else weak(loader)
-        return cls(seen, length, (type(loader), how), weak(iterator))
 
 
 class _Use(msgspec.Struct, eq=False):
@@ -89,6 +55,16 @@ class _Now(msgspec.Struct, eq=False):
     optimizer: Callable[[], Any] = lambda: None
     parts: int = 0
     several: "tuple[Training, Any] | None" = None
+    steps: int = 0
+
+    def turn(self, at: Pass) -> None:
+        """A batch of another pass was taken: of the next one, or of one that goes beside, by `zip` say.
+
+        The first of those that a step learns from is what it is counted by.
+        """
+        before = self.batch
+        if before is None or before.at_step != self.steps or not before.leads(at):
+            self.batch = at
 
     def stepped(self, training: "Training", loss: Any) -> None:
         """Of losses that all went back before several models made a step nobody knows whose each is."""
@@ -147,6 +123,7 @@ class Training(msgspec.Struct, eq=False):
     marking: float = 0.0
     base: Dataset | None = None
     at: Pass | None = None
+    beside: tuple[Pass, ...] = ()
     _sum: Any = 0.0
     _count: int = 0
     _told: int = 0
@@ -169,11 +146,18 @@ class Training(msgspec.Struct, eq=False):
         """Do what is to be done before a step after this batch is counted."""
         if at is not self.at:
             self._turn(at)
+        if at is not None and at.beside is not self.beside:
+            self.beside = at.beside
+            for each in at.beside:
+                self.look(each, "train")
+            if self.run is not None:
+                self.tell(self.run)
         while self.judged:
             self.look(self.judged.pop(), "validation")
         if self.is_saved and self.run is not None:
             self.is_saved = False
-            self.run.learns(self.model())
+            for part in states.whole_parts(self.model()):
+                self.run.learns(part)
 
     def judge(self, at: Pass) -> None:
         """A loader is gone through without learning: what for turns out later."""
@@ -196,8 +180,9 @@ class Training(msgspec.Struct, eq=False):
             known.role = "train"
 
     def _turn(self, at: Pass | None) -> None:
-        """A pass began: the one before is over."""
-        self.close(again=at is not None and self.at is not None and at.data() is self.at.data())
+        """A pass began: the one before is over, unless it goes on beside this one."""
+        if at is None or all(each is not self.at for each in at.beside):
+            self.close(again=at is not None and self.at is not None and at.data() is self.at.data())
         self.at = at
         if at is not None:
             self.look(at, "train")
@@ -213,7 +198,7 @@ class Training(msgspec.Struct, eq=False):
         at, self.at = self.at, None
         if at is None:
             return
-        if at.batches == at.length or (at.length is None and again):
+        if any(each.is_whole for each in (at, *at.beside)) or (at.length is None and again):
             self.epochs += 1
             if self._count:
                 self.losses.append(float(self._sum) / self._count)
@@ -221,7 +206,7 @@ class Training(msgspec.Struct, eq=False):
 
     def close_whole(self) -> None:
         """Count the pass if all batches were taken; else it goes on."""
-        if self.at is not None and self.at.batches == self.at.length:
+        if self.at is not None and self.at.is_whole:
             self.close()
 
     def tell(self, run: Run) -> None:
@@ -244,7 +229,7 @@ class Training(msgspec.Struct, eq=False):
         if self._fit is None or self._told_to() is not run:
             model = self.model()
             self._told_to, self._told = weak(run), 0
-            self._fit = run.facts.fits.begin(type(model).__name__, model)
+            self._fit = run.facts.fits.begin(self.kind, model)
             if self.base is not None:
                 run.input(self.base, role="train", of=self._fit)
         return self._fit
@@ -252,7 +237,8 @@ class Training(msgspec.Struct, eq=False):
     @property
     def kind(self) -> str:
         """The class of the module, also when that is gone."""
-        return str(self.facts.get("algorithm", "training")).rpartition(".")[2]
+        several = str(self.facts.get("algorithm", "training")).split(" + ")
+        return "+".join(each.rpartition(".")[2] for each in several)
 
     def is_told_to(self, run: Run) -> bool:
         """Whether it is one of this run's."""
@@ -274,6 +260,7 @@ def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> N
     """An optimizer has made a step; of one that evaluates the loss several times none is the loss."""
     at = now()
     loss, at.loss = at.loss, None
+    at.steps += 1
     if _calls.is_observing():
         return
     training = at.training
@@ -281,6 +268,7 @@ def on_step(optimizer: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> N
         training is None
         or training.at is not at.batch
         or at.batch is None
+        or training.beside is not at.batch.beside
         or at.optimizer() is not optimizer
         or training.judged
         or training.is_saved
@@ -365,7 +353,7 @@ def facts(model: Any) -> dict[str, Any]:
     found: dict[str, Any] = {
         "framework": "torch",
         "framework_version": torch.__version__,
-        "algorithm": None if model is None else observed.qualified_name(type(model)),
+        "algorithm": modules.algorithm(model),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "seeds": {**_around.seeds(), **({"framework": seed} if 0 <= seed < _SEEDED else {})} or None,
         "distributed": modules.distributed(),

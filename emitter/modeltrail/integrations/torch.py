@@ -17,8 +17,15 @@ from modeltrail.integrations import _states as states
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._call import Call
 from modeltrail.integrations._frames import Function, argument
-from modeltrail.integrations._modulefiles import observe_load, observe_save, record_loaded, taken
-from modeltrail.integrations._training import Pass, now
+from modeltrail.integrations._modulefiles import (
+    observe_form,
+    observe_load,
+    observe_save,
+    record_loaded,
+    taken,
+)
+from modeltrail.integrations._passes import Pass
+from modeltrail.integrations._training import now
 from modeltrail.observe import origins
 from modeltrail.observe.weakly import Weakly
 
@@ -47,6 +54,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, [data.random_split], observe_split)
     _patch.follow_functions(NAME, [torch.load], observe_load)
     _patch.follow_functions(NAME, [torch.save], observe_save)
+    _patch.follow(NAME, torch.jit.RecursiveScriptModule, "save", observe_form)
+    _patch.follow_whole_functions(NAME, [torch.jit.save, torch.export.save], observe_form)
     _exports.observe(NAME)
     _around.observe(NAME)
 
@@ -95,7 +104,9 @@ def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     if at is not None:
         at.batches += 1
         if sys.modules["torch"].is_grad_enabled():
-            thread.batch = at
+            if at is not thread.batch:
+                thread.turn(at)
+            at.at_step = thread.steps
         elif at.batches == 1:
             training.judged(at)
 

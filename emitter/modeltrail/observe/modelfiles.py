@@ -21,6 +21,7 @@ _SUFFIXES: Final[dict[str, tuple[str, str | None]]] = {
     ".pt": ("torch", "torch"),
     ".pth": ("torch", "torch"),
     ".ckpt": ("torch", "torch"),
+    ".pt2": ("torch-export", "torch"),
     ".gguf": ("gguf", None),
     ".ubj": ("ubjson", "xgboost"),
     ".xgb": ("xgboost", "xgboost"),

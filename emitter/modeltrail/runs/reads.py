@@ -25,7 +25,7 @@ class Reads:
     def __init__(self) -> None:
         self._by_place: dict[Identity, Read] = {}
         self._before: dict[Identity, set[Identity]] = {}
-        self._loaded: set[Identity] = set()
+        self._seen: set[Identity] = set()
         self._lock = process.Lock()
 
     def add(self, sources: Iterable[Source]) -> None:
@@ -37,16 +37,17 @@ class Reads:
                 return
             for source in sources:
                 self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
+                self._seen.add(naming.identity(source.place))
 
     def load(self, model: Identity) -> None:
         """Keep in mind which model is loaded now, and is an input from here on."""
         with self._lock:
-            self._loaded.add(model)
+            self._seen.add(model)
 
     def write_of_all(self, target: Identity, inputs: Iterable[Identity]) -> None:
         """A file is written of data that came from nowhere: of any of these inputs, or of what was read."""
         with self._lock:
-            self._before[target] = {*inputs, *self._by_place}
+            self._before[target] = {*inputs, *self._seen}
 
     def after(self, inputs: Iterable[Identity]) -> dict[Identity, set[Identity]]:
         """Of each such file what was read, loaded, or in memory only after that: none of its sources.
@@ -54,7 +55,7 @@ class Reads:
         Another input is one that somebody named, who may do so at any time.
         """
         with self._lock:
-            seen = {*self._by_place, *self._loaded, *(each for each in inputs if each[0] == naming.IN_MEMORY)}
+            seen = {*self._seen, *(each for each in inputs if each[0] == naming.IN_MEMORY)}
             return {target: seen - known for target, known in self._before.items()}
 
     def rename(self, moved: Mapping[Identity, Identity]) -> None:

@@ -291,6 +291,20 @@ def test_what_was_read_later_is_no_source_of_what_was_written_before(autolog, to
     assert {"made.csv", "train"} == found["model.joblib"]
 
 
+def test_what_a_model_was_judged_on_later_is_no_source_of_what_was_written_before(autolog, told, folder):
+    """A file that the run learned from after the write made nothing of it, also once an evaluation has it."""
+    autolog()
+    with modeltrail.run("generate") as run:
+        pd.DataFrame({"b": [1]}).to_csv("made.csv")
+        people = pd.read_csv("people.csv")
+        model = LogisticRegression().fit(people[["age"]], people["id"] > 20)
+        joblib.dump(model, "model.joblib")
+        run.evaluate(model, people, {"cost": 1.0})
+    event = next(each for each in told() if each["job"]["name"] == "generate")
+    assert set() == edges(event)["made.csv"]
+    assert "people.csv" in edges(event)["model.joblib"]
+
+
 def test_what_is_declared_later_is_a_source_all_the_same(autolog, told, folder):
     """Somebody who says what a run reads may say it last."""
     autolog()

@@ -3,12 +3,16 @@
 import contextvars
 import copy
 import gc
+import itertools
+import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -234,6 +238,55 @@ def test_a_part_of_a_pass_is_no_epoch(autolog, told, loop):
     assert (6, 2) == (stream["steps"], stream["epochs"])
 
 
+@pytest.mark.parametrize(("how", "steps"), [("zip", 4), ("cycle", 8), ("restart", 8), ("three", 4)])
+def test_loaders_that_go_side_by_side_are_all_learned_from(autolog, told, loop, how, steps):
+    """Of a step that takes batches of several loaders each has shaped the model; their passes count once."""
+    torch, net, rows, _ = loop
+    autolog("torch")
+    big, small = rows()
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        first, second = loader(torch, big), loader(torch, small)
+        third = loader(torch, torch.utils.data.TensorDataset(torch.zeros(20, 3), torch.zeros(20, 1)))
+        again = itertools.chain.from_iterable(itertools.repeat(second))
+        endless = {"cycle": itertools.cycle(second), "restart": again}.get(how, second)
+        others = [endless, third] if how == "three" else [endless]
+        for _ in range(2):
+            for several in zip(first, *others, strict=False):
+                sum((model(each) - labels).square().mean() for each, labels in several).backward()
+                optimizer.step()
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    used = {use["fingerprint"]["rows"] for use in uses(event).values() if use["role"] == "train"}
+    assert {40, 20} <= used
+    assert {"train"} == {use["role"] for use in uses(event).values()}
+    assert len(others) + 1 == len(edges(event)["m.pt"])
+    training = facet(event, "training")
+    assert (steps, 2) == (training["steps"], training["epochs"])
+    assert 1 == metrics(event)["loss"]["step"]
+
+
+def test_what_is_judged_on_with_gradients_is_not_learned_from(autolog, told, loop):
+    """Who forgets `no_grad`, or looks at a batch first, has not trained on that data."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    train, kept = rows()
+    with modeltrail.run("train"):
+        model = net()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        judge = loader(torch, kept)
+        next(iter(judge))
+        for _ in range(3):
+            fit(model, optimizer, loader(torch, train, batch_size=16), 1)
+            [model(features) for features, _ in judge]
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    assert {("train/train", "train", 40)} == {
+        (name, use["role"], use["fingerprint"]["rows"]) for name, use in uses(event).items()
+    }
+
+
 def test_results_are_the_same_to_the_bit(autolog, loop):
     """Weights, losses and the generator after a training are what they are without modeltrail."""
     torch, net, rows, fit = loop
@@ -330,6 +383,31 @@ def test_two_models_are_two_trainings(autolog, told, loop):
     assert {"Adam", "DataLoader"} == {component for component, _ in params(linear)}
 
 
+@pytest.mark.parametrize("how", ["chain", "list", "groups"])
+def test_modules_of_one_optimizer_are_one_model_in_parts(autolog, told, loop, how):
+    """An encoder and a decoder, trained together and parts of nothing, have one training of both classes."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        one, other = torch.nn.Linear(3, 3), net()
+        several = [one.parameters(), other.parameters()]
+        given = [{"params": each} for each in several] if how == "groups" else itertools.chain(*several)
+        optimizer = torch.optim.SGD(list(given) if how == "list" else given, lr=0.01)
+        fit(lambda features: other(one(features)), optimizer, loader(torch, rows()[0]))
+        torch.save(one.state_dict(), "one.pt")
+        torch.save(other.state_dict(), "other.pt")
+        fit(other, torch.optim.Adam(other.parameters()), loader(torch, rows()[0]), 1)
+    (event,) = told()
+    training = facet(event, "training")
+    assert ["Linear", "Net"] == [each.rpartition(".")[2] for each in training["algorithm"].split(" + ")]
+    assert 12 == training["steps"]
+    counts = {
+        name: each["facets"]["modelTrail_model"]["parameterCount"] for name, each in files(event).items()
+    }
+    assert {"one.pt": 12, "other.pt": 21} == counts
+    assert not {"NoneType-1", None} & {each.get("modelId") for each in facet(event, "metrics")["metrics"]}
+
+
 def test_a_model_that_is_trained_on_has_a_base(autolog, told, loop):
     """A state that is loaded from a file is an input, and the base of what is trained from there."""
     torch, net, rows, fit = loop
@@ -373,6 +451,70 @@ def rates(event):
     known = {each.get("modelId"): each["value"] for each in told}
     models = {name: each["facets"].get("modelTrail_model") for name, each in files(event).items()}
     return {name: known.get(model.get("modelId")) for name, model in models.items() if model}
+
+
+def test_each_form_of_a_module_is_that_model(autolog, told, loop):
+    """What is scripted, traced, exported or pickled of a module, or its state, is a file of its training."""
+    torch, _, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("train"):
+        model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+        torch.save(torch.nn.Linear(2, 2).state_dict(), "other.pt")
+        fit(model, torch.optim.SGD(model.parameters()), loader(torch, rows()[0]), 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is on its way out
+            torch.jit.script(model).save("script.pt")
+            with Path("trace.pt").open("wb") as file:
+                torch.jit.save(torch.jit.trace(model, torch.zeros(1, 3)), file)
+        torch.export.save(torch.export.export(model.eval(), (torch.zeros(1, 3),)), "m.pt2")
+        with Path("m.pkl").open("wb") as file:
+            pickle.dump(model, file)
+        joblib.dump({"model": model.state_dict(), "epoch": 1}, "m.joblib")
+    (event,) = told()
+    found = {name: each["facets"]["modelTrail_model"] for name, each in files(event).items()}
+    assert {"script.pt", "trace.pt", "m.pt2", "m.pkl", "m.joblib", "other.pt"} == found.keys()
+    assert found.pop("other.pt").get("modelId") is None
+    assert {("Sequential-1", 21)} == {(each["modelId"], each["parameterCount"]) for each in found.values()}
+    assert {"train"} == edges(event)["m.pkl"]
+
+
+def test_a_module_that_was_pickled_is_loaded_with_its_file(autolog, told, loop):
+    """As a whole or as a state, it is an input of the run that loads it, and the base of what goes on."""
+    torch, _, rows, fit = loop
+    model = torch.nn.Linear(3, 1)
+    for name, thing in (("m.pkl", model), ("s.pkl", model.state_dict())):
+        Path(name).write_bytes(pickle.dumps(thing))
+    autolog("torch")
+    with modeltrail.run("tune"):
+        with Path("m.pkl").open("rb") as file:
+            again = pickle.load(file)
+        with Path("s.pkl").open("rb") as file:
+            torch.nn.Linear(3, 1).load_state_dict(pickle.load(file))
+        fit(again, torch.optim.SGD(again.parameters()), loader(torch, rows()[0]), 1)
+    (event,) = told()
+    assert "m.pkl" == Path(facet(event, "training")["baseModel"]["name"]).name
+    found = {Path(each["name"]).name for each in event["inputs"] if "datasetType" in each["facets"]}
+    assert {"m.pkl", "s.pkl"} == found
+
+
+def test_a_file_holds_all_modules_that_are_saved_in_it(autolog, told, loop):
+    """Of two that were trained apart and lie in one checkpoint the file is neither, and came of both."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    with modeltrail.run("play"):
+        one, other = net(), torch.nn.Linear(3, 1)
+        for each, data in zip((one, other), rows(), strict=True):
+            fit(each, torch.optim.SGD(each.parameters()), loader(torch, data), 1)
+        torch.save({"one": one.state_dict(), "other": other.state_dict(), "epoch": 1}, "both.pt")
+        torch.save({"whole": one.state_dict(), "head": one.head.state_dict()}, "one.pt")
+    (event,) = told()
+    found = {name: each["facets"]["modelTrail_model"] for name, each in files(event).items()}
+    assert ["Net", "torch.nn.modules.linear.Linear"] == [
+        each.rpartition("<locals>.")[2] for each in found["both.pt"]["holds"]
+    ]
+    assert {"Net-1", "Linear-2"} == set(found["both.pt"]["partIds"])
+    assert ("Net-1", 21) == (found["one.pt"]["modelId"], found["one.pt"]["parameterCount"])
+    assert {"train", "train-2"} == edges(event)["both.pt"]
 
 
 def test_a_state_is_of_the_model_that_it_was_taken_from(autolog, told, loop):
@@ -603,10 +745,15 @@ def test_nothing_is_kept_alive(autolog, loop):
     optimizer = torch.optim.SGD(model.parameters())
     batches = loader(torch, train)
     fit(model, optimizer, batches, 1)
-    left = [weakref.ref(each) for each in (model, optimizer, batches, train, train.dataset)]
-    del model, optimizer, batches, train
+    first, last = net(), net()
+    both = torch.optim.SGD([*first.parameters(), *last.parameters()])
+    fit(lambda features, one=first, other=last: one(features) + other(features), both, batches, 1)
+    left = [
+        weakref.ref(each) for each in (model, optimizer, batches, train, train.dataset, first, last, both)
+    ]
+    del model, optimizer, batches, train, first, last, both
     gc.collect()
-    assert [None] * 5 == [each() for each in left]
+    assert [None] * 8 == [each() for each in left]
 
 
 def test_hooks_are_taken_back(autolog, torch):

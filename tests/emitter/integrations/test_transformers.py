@@ -232,6 +232,27 @@ def test_going_on_from_a_checkpoint(hf, autolog, told, given):
     assert 8 == facet(event, "training")["steps"]
 
 
+def test_what_a_trainer_loads_by_itself_is_told_as_a_whole(hf, autolog, told):
+    """Neither the parts of the best checkpoint nor of the one to go on from; what a dataset reads is told."""
+    import torch
+
+    class Stored(hf.Rows):
+        def __getitem__(self, row):
+            torch.load("words.pt")
+            return super().__getitem__(row)
+
+    torch.save(torch.zeros(3), "words.pt")
+    kept = {"judged": hf.Rows(8), "eval_strategy": "epoch", "save_strategy": "epoch"}
+    autolog()
+    with modeltrail.run("again"):
+        hf.trainer(num_train_epochs=1, **kept).train()
+        again = hf.trainer(train=Stored(), load_best_model_at_end=True, **kept)
+        again.train(resume_from_checkpoint=True)
+    used = {Path(name).name: use["role"] for name, use in uses(told()[-1]).items()}
+    assert {"words.pt": "other", "checkpoint-4": "train"}.items() <= used.items()
+    assert {"words.pt"} == {name for name, role in used.items() if role == "other"}
+
+
 def test_checkpoints_of_an_earlier_training_are_no_outputs(hf, autolog, told):
     """What lies in the folder already is none of this training's, also where that comes to the same step."""
     hf.trainer(save_strategy="epoch").train()

@@ -1,18 +1,24 @@
 """How a model came about in one run, told by another that saves, logs or registers it."""
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
+from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import datasets
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 from modeltrail.runs.transforms import Identity
+
+_SEEN: Final[tuple[Role, ...]] = ("train", "validation")
+_SOME: Final[Role] = "other"
 
 _alone: Weakly[tuple[Dataset, Facts]] = Weakly()
 """Fitted model -> what it is in the run of its own that fitted it, and how it came about there."""
@@ -75,6 +81,29 @@ def record_files(facts: Facts, dataset: object, role: str, of: object) -> None:
     fit = facts.fits.of(of)
     for source in datasets.sources(dataset, role, {}):
         facts.add_source(msgspec.structs.replace(source, fits=frozenset({fit} - {None})))
+
+
+def role_of(facts: Facts, view: DataView, model: object) -> Role | None:
+    """What rows were to a model that the run has fitted: `train` or `validation`.
+
+    `other` where only some of them were that; None of rows that it has not seen, as far as is known.
+    """
+    fit = facts.fits.of(model)
+    own = None if fit is None else fit.learned()
+    found = {
+        used.role if share == 1 else "other"
+        for used in list(facts.inputs.values())
+        if used.role in _SEEN and (own is None or not used.fits or not used.fits.isdisjoint(own))
+        if (share := _share_of(used, view))
+    }
+    return next((role for role in (*_SEEN, _SOME) if role in found), None)
+
+
+def _share_of(used: Input, view: DataView) -> float:
+    digest = view.fingerprint.digest
+    if digest and used.fingerprint["digest"] == digest:
+        return 1.0
+    return used.members.share_of(view.members) if used.members and view.members else 0.0
 
 
 def unlearned(facts: Facts, model: Model) -> set[Identity]:

@@ -96,7 +96,7 @@ def _series(run: Run, estimator: Any, base: ModelView | None) -> _Series:
     known = _going_on.of(estimator)
     if known is not None and (known.run() is not run or fits.of(estimator) is not known.fit):
         known = None
-    if known is not None and not (known.fit.is_saved or known.fit.is_judged):
+    if known is not None and not (known.fit.is_kept or known.fit.is_judged):
         return known
     run.learns(estimator)
     fit = fits.begin(type(estimator).__name__, estimator)

@@ -251,7 +251,9 @@ class Facts:
             return
         made.fit.is_saved = True
         left = {each.fit for each in self.models}
-        if before is not None and before is made.fit.before and before not in left:
+        if before is None or before.is_copied or before in left:
+            return
+        if before is made.fit.before:
             self.fits.replace(before, made.fit)
             self._forget([before])
 

@@ -42,6 +42,12 @@ def known_alone(fitted: object) -> tuple[Dataset, Facts] | None:
     return _alone.of(fitted)
 
 
+def copied(original: object, copy: object) -> None:
+    """A copy is the same model."""
+    if (alone := _alone.of(original)) is not None:
+        _alone.remember(copy, alone)
+
+
 def take_over(facts: Facts, other: Facts) -> None:
     """Write down all of how another run made its model."""
     facts.inputs.update(other.inputs)

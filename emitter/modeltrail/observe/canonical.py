@@ -133,7 +133,7 @@ class RowHash:
         """The rows so far, to be known again."""
         import numpy as np
 
-        return Members(np.concatenate(self._smallest), self._bound)
+        return Members(np.concatenate(self._smallest).tobytes(), self._bound)
 
     def _words(self, cells: Cells) -> "Array":
         if cells.codes is None:

@@ -5,14 +5,9 @@ kept, so that what is kept of a part and of the whole can be compared.
 """
 
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 MAX_ROWS: Final = 1 << 14
 """Of so many rows of some data the numbers are kept, more or less: 128 kB."""
@@ -26,10 +21,10 @@ def bound(rows: int) -> int:
     return _ALL if rows <= MAX_ROWS else _ALL // rows * MAX_ROWS
 
 
-class Members(msgspec.Struct, frozen=True, eq=False):
-    """The numbers of some data's rows, up to a bound."""
+class Members(msgspec.Struct, frozen=True):
+    """The numbers of some data's rows, of 64 bits each, up to a bound."""
 
-    numbers: "Array"
+    numbers: bytes
     bound: int
 
     def share_of(self, part: "Members") -> float:
@@ -38,12 +33,13 @@ class Members(msgspec.Struct, frozen=True, eq=False):
         How many of new data are equal to some of these by chance, those say that are here more than once.
         """
         np: Any = sys.modules["numpy"]
-        rows = part.numbers[part.numbers <= min(self.bound, part.bound)]
-        if not len(rows) or not len(self.numbers):
+        own, rows = (np.frombuffer(each.numbers, np.uint64) for each in (self, part))
+        rows = rows[rows <= min(self.bound, part.bound)]
+        if not len(rows) or not len(own):
             return 0.0
-        own, counts = np.unique(self.numbers, return_counts=True)
-        by_chance = (len(self.numbers) - (counts == 1).sum() + 1) / (len(self.numbers) + 1)
-        found = int(np.isin(rows, own).sum())
+        different, counts = np.unique(own, return_counts=True)
+        by_chance = (len(own) - (counts == 1).sum() + 1) / (len(own) + 1)
+        found = int(np.isin(rows, different).sum())
         if by_chance**found > _NEVER:
             return 0.0
         share = found / len(rows)

@@ -496,7 +496,7 @@ def test_the_same_content_is_profiled_once(parts):
 
 
 def test_a_part_of_what_a_model_was_fitted_on_is_no_test(evaluations, parts):
-    """Rows that it learned from, however they were cut out, are of the role `train`; some others make it `other`."""
+    """Rows that it learned from, however they were cut out, are `train`, these and others `other`."""
     train, test, label, truth = parts
     with modeltrail.run("train"):
         model = LogisticRegression().fit(train, label)
@@ -527,8 +527,9 @@ def test_what_another_model_was_fitted_on_may_be_a_test(evaluations, parts):
         model.score(test, truth)
         other.score(train, label)
         other.score(train[:40], label[:40])
-    roles = [data["inputFacets"]["modelTrail_dataUse"]["role"] for data, _ in evaluations()]
-    assert ["test", "validation", "validation"] == roles
+    uses = [data["inputFacets"]["modelTrail_dataUse"] for data, _ in evaluations()]
+    assert ["test", "validation", "validation"] == [use["role"] for use in uses]
+    assert ["inferred", "observed", "observed"] == [use["capture"] for use in uses]
 
 
 def test_rows_that_repeat_are_no_evidence(evaluations, autolog):

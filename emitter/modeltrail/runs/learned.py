@@ -120,7 +120,12 @@ def unlearned(facts: Facts, model: Model) -> set[Identity]:
         for identity, found in list(facts.inputs.items())
         if found.fits.isdisjoint(own) and found.fits and model.saved_at and found.read_at > model.saved_at
     }
-    return late | (of_others(facts, own) if own else set())
+    return late | (of_others(facts, own) if own else _models(facts))
+
+
+def _models(facts: Facts) -> set[Identity]:
+    """Models that something went on from, or was saved of: nothing else came of them."""
+    return {identity for identity, found in list(facts.inputs.items()) if found.fits and found.is_model}
 
 
 def of_others(facts: Facts, own: AbstractSet[Fit]) -> set[Identity]:

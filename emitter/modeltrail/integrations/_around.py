@@ -94,6 +94,8 @@ def observe_dump(call: Call) -> Finish | None:
     if not isinstance(path, str | os.PathLike) or _calls.caller().startswith(_LIBRARIES):
         return None
     is_one = is_fitted_thing(dumped)
+    if is_one and facts.is_blank(dumped):
+        return None
     held = [] if is_one else [each for each in holding.within(dumped, _is_known) if _is_known(each)]
     if (modules := module_files()) is not None and modules.holds_module(dumped, held):
         return lambda _, error: modules.record_file(dumped, target) if error is None else None

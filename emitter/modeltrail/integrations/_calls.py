@@ -62,10 +62,15 @@ def caller(*passed: str) -> str:
 
 def is_within(module: str, function: str) -> bool:
     """Whether a call of this function, or method, of a module goes on in this thread."""
+    return going_on(module, function) is not None
+
+
+def going_on(module: str, function: str) -> FrameType | None:
+    """The innermost such call."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  as above
     while frame is not None and (frame.f_code.co_name != function or _module(frame) != module):
         frame = frame.f_back
-    return frame is not None
+    return frame
 
 
 def _module(frame: FrameType) -> str:

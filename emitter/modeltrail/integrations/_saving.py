@@ -53,8 +53,7 @@ def record_saved(
         if run is not None:
             run.facts.reads.write_of_all(run.output(place).identity, list(run.facts.inputs))
     elif run is not None:
-        if (alone := learned.known_alone(fitted)) is not None:
-            run.input(alone[0], role="train")
+        _lead_back(run, fitted)
         run.output_model(place, of=fitted)
     else:
         with api.run(f"{code.script_name()}.save", job_type="JOB") as own:
@@ -86,9 +85,17 @@ def record_holder(holder: object, models: Sequence[object], place: str | PathLik
         if current is None
         else nullcontext(current) as run
     ):
-        for alone in filter(None, map(learned.known_alone, models)):
-            run.input(alone[0], role="train")
+        for fitted in models:
+            _lead_back(run, fitted)
         run.output_model(view, of=holder)
+
+
+def _lead_back(run: Run, fitted: object) -> None:
+    """What was fitted outside of the run came of that model, and no other one of the run did."""
+    if (alone := learned.known_alone(fitted)) is not None:
+        if run.facts.fits.of(fitted) is None:
+            run.facts.fits.begin(type(fitted).__name__, fitted)
+        run.input(alone[0], role="train", of=fitted)
 
 
 def record_loaded(place: str | PathLike[str] | Model) -> None:

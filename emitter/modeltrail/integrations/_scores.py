@@ -26,7 +26,7 @@ from modeltrail.integrations._sources import Source, see
 from modeltrail.observe import loads, origins
 from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly, weak
-from modeltrail.runs import Run
+from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
 
 PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -345,10 +345,10 @@ def _called(function: Callable[..., Any], given: Mapping[str, Any]) -> str:
 
 
 def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mapping[str, float]) -> None:
-    if run.facts.learned_from(data.data.fingerprint.digest):
-        role = "train"
     given = data.data
-    if role == "test" and isinstance(given, DataView):  # it may be for validation: nobody said
+    if isinstance(given, DataView) and role == "test":
+        role = learned.role_of(run.facts, given, estimator) or role
+    if isinstance(given, DataView) and role == "test":  # it may be for validation: nobody said
         given = msgspec.structs.replace(given, capture="inferred")
         origins.carry(given, data.data)
     run.evaluate(estimator, given, metrics, role=role, capture="observed")

@@ -24,6 +24,13 @@ def is_model(estimator: Any) -> bool:
     ) and not (hasattr(estimator, "steps") and not _predicts(estimator))
 
 
+def is_blank(estimator: Any) -> bool:
+    """Whether an estimator has nothing but its parameters, as a `clone` has: it has learned nothing yet."""
+    return hasattr(estimator, "get_params") and all(
+        vars(part).keys() <= part.get_params(deep=False).keys() for _, part in components(estimator)
+    )
+
+
 def _predicts(pipeline: Any) -> bool:
     final = pipeline.steps[-1][1] if pipeline.steps else None
     return final not in (None, "passthrough") and is_model(final)

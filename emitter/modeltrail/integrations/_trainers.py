@@ -17,7 +17,7 @@ from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._runs import by_origin, record_params
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
-from modeltrail.runs import Run
+from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
@@ -133,8 +133,8 @@ def record_evaluation(
 
 
 def _evaluate(run: Run, module: Any, source: Source, scores: Mapping[str, float], role: Role) -> None:
-    if isinstance(source.data, data.DataView) and run.facts.learned_from(source.data.fingerprint.digest):
-        role = "train"
+    if isinstance(source.data, data.DataView):
+        role = "train" if learned.role_of(run.facts, source.data, module) == "train" else role
     where = place(module)
     judged: Any = module if where is None else Path(where) if isinstance(where, str) else where
     run.evaluate(judged, sources.found(run, source, role), scores, role=role, capture="observed")

@@ -14,6 +14,7 @@ from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._boosting import Asked, observe_load, observe_predict, observe_save
 from modeltrail.integrations._call import Call, Finish
+from modeltrail.integrations._copies import observe_copy
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.integrations._frames import Function
 
@@ -31,6 +32,7 @@ def activate() -> None:
     _patch.wrap(NAME, library.Booster, "__init__", observe_load)
     _patch.wrap(NAME, library.Booster, "predict", observe_predict)
     _patch.wrap(NAME, library.Booster, "save_model", observe_save)
+    _patch.follow(NAME, library.Booster, "__deepcopy__", observe_copy)
     _patch.on_subclass(NAME, library.LGBMModel, lambda kind: _patch.wrap(NAME, kind, "fit", observe_fit))
     _around.observe(NAME)
 

@@ -104,6 +104,7 @@ def _follow_frames(frame: type, series: type) -> None:
         _patch.follow_simply(NAME, kind, "_drop_axis", observe_dropped)  # `drop` can work in place
         for name in ("astype", "describe", "drop_duplicates", "dropna", "stack"):
             _patch.follow_whole(NAME, kind, name, _frames.observe_own)
+        _patch.surround(NAME, kind, "_set_axis", expect_renamed)
     for name in ("_set_item", "insert", "isetitem"):
         _patch.follow_simply(NAME, frame, name, observe_column)
     located = sys.modules["pandas.core.indexing"]._iLocIndexer  # noqa: SLF001
@@ -130,6 +131,8 @@ def _follow_parts() -> None:
 def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """What was made of a frame, or of several."""
     other = args[1] if len(args) > 1 else kwargs.get("other")
+    if kwargs.get("method") == "rename" and origins.of(result) is not None:
+        return  # it began as a copy, whose columns have other names by now
     if origins.hand_on(result, other) or hasattr(type(other), "__finalize__"):
         return
     if not hasattr(other, "__dict__"):  # a number
@@ -145,6 +148,14 @@ def observe_merged(_: Function, result: Any, args: Sequence[Any], kwargs: Mappin
     """What was merged came from where either frame came from."""
     left = args[0] if args else kwargs["left"]
     origins.join(result, (left, args[1] if len(args) > 1 else kwargs["right"]))
+
+
+def expect_renamed(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """The columns of a frame, or its rows, are about to have other labels."""
+    frame, axis, labels = args
+    del kwargs
+    if frame.ndim == 2 and axis == 0 and len(labels) == frame.shape[1]:
+        origins.rename(frame, labels)
 
 
 def observe_column(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail import api
-from modeltrail.integrations import _around, _patch, _scores
+from modeltrail.integrations import _around, _copies, _patch, _scores
 from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.observe import origins
@@ -22,7 +22,9 @@ METHODS: Final = ("fit", "fit_transform", "fit_predict")
 
 def activate() -> None:
     """Observe estimators, `train_test_split`, dumps and the seeding of generators, once they are imported."""
-    _patch.on_subclass(NAME, sys.modules["sklearn.base"].BaseEstimator, _observe_class)
+    estimator = sys.modules["sklearn.base"].BaseEstimator
+    _patch.on_subclass(NAME, estimator, _observe_class)
+    _patch.follow(NAME, estimator, "__setstate__", _copies.observe_state)
     _around.observe(NAME)
     _scores.observe(NAME)
 

@@ -27,6 +27,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from modeltrail.observe import members
+from modeltrail.observe.members import Members
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -68,11 +71,16 @@ class Cells(msgspec.Struct, frozen=True, eq=False):
 
 
 class RowHash:
-    """Sums the hashes of rows; blocks can come in any order."""
+    """Sums the hashes of rows; blocks can come in any order.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    Of `rows` rows in all those with the smallest hashes are known again.
+    """
+
+    def __init__(self, names: Sequence[str], rows: int) -> None:
         import numpy as np
 
+        self._bound = members.bound(rows)
+        self._smallest = [np.zeros(0, np.uint64)]
         self._names = _distinct(names)
         self._keys = np.array([_key(name) for name in self._names], np.uint64).reshape(-1, 2)
         self._lanes = [0, 0]
@@ -117,7 +125,15 @@ class RowHash:
         for lane, sums in enumerate((first, second)):
             total = int(_mix(sums).sum(dtype=np.uint64))
             self._lanes[lane] = (self._lanes[lane] + total) & MASK
+        # The second is made of both: two numbers of another sign leave the first as it is, every other time.
+        self._smallest.append(second if self._bound == MASK else second[second <= np.uint64(self._bound)])
         self.rows += len(first)
+
+    def members(self) -> Members:
+        """The rows so far, to be known again."""
+        import numpy as np
+
+        return Members(np.concatenate(self._smallest).tobytes(), self._bound)
 
     def _words(self, cells: Cells) -> "Array":
         if cells.codes is None:

@@ -13,6 +13,7 @@ from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import canonical, frames, origins, tablefiles
 from modeltrail.observe.layouts import Layout
+from modeltrail.observe.members import Members
 from modeltrail.observe.profiles import profile
 from modeltrail_schemas import digests, encoding
 
@@ -75,6 +76,7 @@ class DataView(msgspec.Struct, frozen=True, weakref=True):
         version: the version given, else the digest when it covers all of the data.
         uri: where it lies, without credentials; None for an object in memory.
         profile: of data that is kept only as what was seen of it, how the values are distributed.
+        members: which rows it has, of a table that was looked at as a whole.
     """
 
     namespace: str
@@ -87,6 +89,7 @@ class DataView(msgspec.Struct, frozen=True, weakref=True):
     version: str | None = None
     uri: str | None = None
     profile: ModelTrailFeatureProfileInputDatasetFacet | None = None
+    members: Members | None = None
 
     @property
     def is_unnamed(self) -> bool:
@@ -273,7 +276,7 @@ def _collection(items: Sequence[object]) -> DataView:
 
 
 def _table_view(seen: frames.Columns) -> DataView:
-    fingerprint = _fingerprint(seen)
+    fingerprint, members = _fingerprint(seen)
     return DataView(
         naming.IN_MEMORY,
         content_name(fingerprint),
@@ -282,6 +285,7 @@ def _table_view(seen: frames.Columns) -> DataView:
         size_bytes=seen.size_bytes,
         fingerprint=fingerprint,
         capture="observed",
+        members=members,
     )
 
 
@@ -291,7 +295,7 @@ def _sparse_view(matrix: Any) -> DataView:
         matrix = matrix.copy()
         matrix.sum_duplicates()
     rows, width = matrix.shape
-    hashed = canonical.RowHash(list(map(str, range(width))))
+    hashed = canonical.RowHash(list(map(str, range(width))), rows)
     hashed.add_sparse(matrix.indptr, matrix.indices, matrix.data)
     fingerprint = Fingerprint(ALGORITHM, hashed.hexdigest(), "full", rows, canonical.VERSION)
     size = int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
@@ -302,18 +306,20 @@ def _sparse_view(matrix: Any) -> DataView:
         size_bytes=size,
         fingerprint=fingerprint,
         capture="observed",
+        members=hashed.members(),
     )
 
 
-def _fingerprint(seen: frames.Columns) -> Fingerprint:
+def _fingerprint(seen: frames.Columns) -> tuple[Fingerprint, Members | None]:
     """Hash all rows, or evenly spaced blocks of rows when there are too many."""
     affordable = FULL_BYTES // seen.row_cost
-    hashed = canonical.RowHash(seen.names)
+    hashed = canonical.RowHash(seen.names, seen.rows)
     if seen.rows <= max(affordable, SAMPLED_BLOCKS):
         for start in range(0, seen.rows, seen.block_rows):
             stop = min(start + seen.block_rows, seen.rows)
             hashed.add(stop - start, seen.block(start, stop))
-        return Fingerprint(ALGORITHM, hashed.hexdigest(), "full", seen.rows, canonical.VERSION)
+        found = Fingerprint(ALGORITHM, hashed.hexdigest(), "full", seen.rows, canonical.VERSION)
+        return found, hashed.members()
     size = max(1, affordable // SAMPLED_BLOCKS)
     for index in range(SAMPLED_BLOCKS):
         first = index * (seen.rows - size) // (SAMPLED_BLOCKS - 1)
@@ -322,7 +328,7 @@ def _fingerprint(seen: frames.Columns) -> Fingerprint:
             hashed.add(stop - start, seen.block(start, stop))
     how = f"{SAMPLED_BLOCKS} evenly spaced blocks of {size} of {seen.rows} rows"
     digest = hashed.hexdigest(how)
-    return Fingerprint(ALGORITHM, digest, "sampled", hashed.rows, f"{canonical.VERSION}; {how}")
+    return Fingerprint(ALGORITHM, digest, "sampled", hashed.rows, f"{canonical.VERSION}; {how}"), None
 
 
 def _lazy_fields(data: object) -> tuple[Field, ...]:

@@ -12,7 +12,10 @@ ROWS: Final = 16
 """At least so many, of however wide rows."""
 
 
-def mark(array: Any) -> tuple[int, int, bytes] | None:
+Mark = tuple[int, int, bytes]
+
+
+def mark(array: Any) -> Mark | None:
     """Rows, numbers in each, and some of the numbers; None where they say nothing, or are no numbers.
 
     Args:

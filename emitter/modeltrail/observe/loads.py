@@ -37,6 +37,12 @@ def forget(thing: object) -> None:
     _known.forget(thing)
 
 
+def copied(original: object, copy: object) -> None:
+    """A copy of what was loaded is that file too."""
+    if (found := _known.of(original)) is not None:
+        _known.remember(copy, found)
+
+
 def file(thing: object) -> object | None:
     """What `origins` knows the file by of an object that was loaded, and not fitted since."""
     return _known.of(thing)

@@ -43,11 +43,22 @@ def left(makers: Makers, given: Names | None, result: Any, *, alone: bool) -> Ma
                 found[maker] = None
             elif common:
                 found[maker] = None if has <= (given or frozenset()) else common
+        elif alone and given is not None and given <= columns:
+            found[maker] = None
         elif has is not None and not columns.isdisjoint(has):
             found[maker] = columns
         elif has is None and (given is None or not columns.isdisjoint(given)):
             found[maker] = None if is_array else columns
     return found
+
+
+def renamed(makers: Makers, before: Iterable[object], after: Iterable[object]) -> Makers:
+    """Those of a frame whose columns have other names from here on, in the same order."""
+    called = list(zip(map(str, before), map(str, after), strict=False))
+    return {
+        maker: None if columns is None else frozenset(new for old, new in called if old in columns)
+        for maker, columns in makers.items()
+    }
 
 
 def put(own: Makers, has: Names | None, value: Makers, into: Names, *, whole: bool) -> Makers:

@@ -16,14 +16,12 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import buffers, layouts, likeness, makers
+from modeltrail.observe import alike, buffers, layouts, makers
 from modeltrail.observe.layouts import Layout
 
 MAX_SOURCES: Final = 200
 MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
-MAX_ALIKE: Final = 500
-"""Of so many arrays it is known how they looked, also when they are gone."""
 MAX_COLUMNS: Final = 2000
 """Of so many columns of Arrow tables it is known where they lay, also when they are gone."""
 MAX_JOINTS: Final = 500
@@ -88,8 +86,6 @@ _known: set[_Known] = set()
 _forget: Final = _known.discard
 _last_read: dict[str, Source] = {}
 """Place -> how it was when it was read last."""
-_alike: dict[Any, Origin | None] = {}
-"""How an array looked -> where it came from; None where several looked so that came from different files."""
 _columns: dict[Hashable, Origin] = {}
 """Where a column of an Arrow table lay -> where it came from."""
 _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
@@ -108,7 +104,8 @@ def of(thing: object) -> Origin | None:
         return None if base is None else of(base)
     if _columns and type(thing).__module__ == _ARROW:
         return _of_columns(thing)
-    return _alike.get(likeness.mark(thing)) if _alike and _is_tensor(thing) else None
+    looked: Origin | None = alike.of_tensor(thing)
+    return looked
 
 
 def read(result: object, places: Iterable[str], layout: Layout | None = None) -> tuple[Source, ...]:
@@ -184,6 +181,14 @@ def put(frame: object, columns: Iterable[object], value: object, *, whole: bool)
         _remember(frame, msgspec.structs.replace(_joint(several), fits=fits))
     else:
         carry(frame, value)
+
+
+def rename(frame: Any, columns: Iterable[object]) -> None:
+    """The columns of a frame are going to be called so, in their order."""
+    origin = of(frame)
+    if origin is not None and origin.fits:
+        fits = makers.renamed(origin.fits, frame.columns, columns)
+        _remember(frame, msgspec.structs.replace(origin, fits=fits))
 
 
 def choose(part: object, split: Mapping[str, Any]) -> None:
@@ -294,8 +299,7 @@ def _joined(several: dict[int, Origin]) -> Origin:
     if len(several) == 1:
         return next(iter(several.values()))
     key = tuple(several)
-    known = _joints.get(key)
-    if known is None:
+    if (known := _joints.get(key)) is None:
         if len(_joints) >= MAX_JOINTS:
             _joints.clear()
         known = _joints[key] = several, _joint(list(several.values()))
@@ -326,11 +330,8 @@ def _remember(thing: Any, origin: Origin) -> None:
     if (found := _found(thing)) is None:
         _remember_new(thing, origin)
     else:
-        found.origin = origin
-        if type(thing).__module__ == _ARROW:
-            _remember_columns(thing, origin)
-        if "torch" in sys.modules:
-            _remember_looks(thing, origin)
+        before, found.origin = found.origin, origin
+        _remember_memory(thing, origin, before)
 
 
 def _remember_new(thing: Any, origin: Origin) -> bool:
@@ -341,11 +342,26 @@ def _remember_new(thing: Any, origin: Origin) -> bool:
         return False
     found.origin = origin
     _known.add(found)  # only now: another thread may look
-    if type(thing).__module__ == _ARROW:
-        _remember_columns(thing, origin)
-    if "torch" in sys.modules:
-        _remember_looks(thing, origin)
+    _remember_memory(thing, origin, None)
     return True
+
+
+def _remember_memory(thing: Any, origin: Origin, before: Origin | None) -> None:
+    """What a table or an array lies in came from there too, unless it is known to be from elsewhere."""
+    library = type(thing).__module__
+    if library == _ARROW:
+        _remember_columns(thing, origin)
+    elif library == "numpy" and (whole := _turned(thing, before)) is not None:
+        _remember(whole, origin)
+    if "torch" in sys.modules:
+        alike.remember(thing, origin)
+
+
+def _turned(array: Any, before: Origin | None) -> Any:
+    """What an array lies in that is turned on its side: parts of it know nothing but that."""
+    base = getattr(array, "base", None)
+    is_all = getattr(base, "size", None) == array.size
+    return base if is_all and ((own := _found(base)) is None or own.origin is before) else None
 
 
 def _remember_columns(table: Any, origin: Origin) -> None:
@@ -359,24 +375,3 @@ def _remember_columns(table: Any, origin: Origin) -> None:
 def _of_columns(table: Any) -> Origin | None:
     found = {id(origin): origin for mark in buffers.marks(table) if (origin := _columns.get(mark))}
     return _joined(found) if found else None
-
-
-def _is_tensor(thing: Any) -> bool:
-    """Whether something is a plain tensor of several rows."""
-    return type(thing) is getattr(sys.modules.get("torch"), "Tensor", None) and thing.dim() > 0
-
-
-def _remember_looks(array: Any, origin: Origin) -> None:
-    if type(array) is not getattr(sys.modules.get("numpy"), "ndarray", None):
-        return
-    if not array.ndim or (looks := likeness.mark(array)) is None:
-        return
-    known = _alike.pop(looks, origin)
-    if len(_alike) >= MAX_ALIKE:
-        _alike.pop(next(iter(_alike)), None)
-    is_same = known is not None and _places(known) == _places(origin)
-    _alike[looks] = origin if is_same else None
-
-
-def _places(origin: Origin) -> list[str]:
-    return [source.place for source in origin.sources]

@@ -13,6 +13,7 @@ from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
 from modeltrail.observe import data, loaders, origins
 from modeltrail.observe.data import DataView
+from modeltrail.observe.members import Members
 from modeltrail.runs.fits import Fit
 
 ROLES: Final = {"TRAIN": "train", "EVALUATE": "test", "MONITOR": "inference"}
@@ -34,6 +35,7 @@ class Input(msgspec.Struct):
         use: more fields of `modelTrail_dataUse`, by attribute.
         profile: the facet `modelTrail_featureProfile`, where the columns could be looked at.
         fits: what was seen to be fitted on it.
+        members: which rows it has, where they were looked at.
     """
 
     dataset: Dataset
@@ -44,11 +46,13 @@ class Input(msgspec.Struct):
     use: dict[str, Any] = msgspec.field(default_factory=dict)
     profile: dict[str, Any] | None = None
     fits: frozenset[Fit] = frozenset()
+    members: Members | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, view: DataView, role: str | None, use: dict[str, Any]) -> "Input":
         """The dataset as it was seen now."""
-        return cls(dataset, role, view.fingerprint.to_dict(), view.capture, use=use)
+        fingerprint = view.fingerprint.to_dict()
+        return cls(dataset, role, fingerprint, view.capture, use=use, members=view.members)
 
     @property
     def is_model(self) -> bool:

@@ -84,6 +84,7 @@ class Facts:
                     )
                 found.role = found.role or known.role
                 found.fits |= known.fits
+                found.members = found.members or known.members
                 found.use = {**known.use, **found.use}
                 if found.capture == "declared" or found.fingerprint["scope"] == "none":
                     found.fingerprint = known.fingerprint
@@ -250,7 +251,9 @@ class Facts:
             return
         made.fit.is_saved = True
         left = {each.fit for each in self.models}
-        if before is not None and before is made.fit.before and before not in left:
+        if before is None or before.is_copied or before in left:
+            return
+        if before is made.fit.before:
             self.fits.replace(before, made.fit)
             self._forget([before])
 
@@ -296,14 +299,6 @@ class Facts:
         with self._lock:
             same = next((each for each in self.models if each.view.digest == view.digest), None)
             return same or self._loaded.setdefault((view.namespace, view.name, view.digest), Model(view))
-
-    def learned_from(self, digest: str) -> bool:
-        """Whether this content is what the run trains on."""
-        with self._lock:
-            return any(
-                digest and each.role == "train" and each.fingerprint["digest"] == digest
-                for each in self.inputs.values()
-            )
 
     def add_written_again(self, place: str) -> None:
         """An output was written once more: how it is in the end is looked at in the end."""

@@ -27,6 +27,7 @@ class Fit(msgspec.Struct, eq=False):
         before: the fit of the same object that was saved before this one.
         goes_on: whether it goes on from that one, so that what that learned from is its own too.
         is_saved: whether a model of the run came of it.
+        is_copied: whether there is a copy, which stays as it is whatever is fitted next.
         is_judged: whether anything was predicted by it, or measured, since it was fitted last.
         is_traced: whether it is known of all of its data where that was read from.
         parts: the fits of what it holds, or of what made the data that it learned from.
@@ -42,6 +43,7 @@ class Fit(msgspec.Struct, eq=False):
     before: "Fit | None" = None
     goes_on: bool = False
     is_saved: bool = False
+    is_copied: bool = False
     is_judged: bool = False
     is_traced: bool = True
     parts: "dict[Fit, None]" = msgspec.field(default_factory=dict)
@@ -49,6 +51,11 @@ class Fit(msgspec.Struct, eq=False):
     is_trial: bool = False
     is_search: bool = False
     is_step: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it stays what it is when its object is fitted again."""
+        return self.is_saved or self.is_copied
 
     @property
     def id(self) -> str:
@@ -109,11 +116,11 @@ class Fits:
         scored before, in an earlier fold, is of another model from here on.
         """
         before = self._known.of(thing)
-        if before is not None and not before.is_saved and not afresh:
+        if before is not None and not before.is_kept and not afresh:
             if before.is_judged:
                 before.serial, before.is_judged = next(self._serials), False
             return before
-        saved = before if before is None or before.is_saved else before.before
+        saved = before if before is None or before.is_kept else before.before
         made = self._make(kind, saved)
         made.goes_on = not afresh
         self._known.remember(thing, made)
@@ -171,6 +178,13 @@ class Fits:
         are_several = sum(not each.is_step for each in self._left) > 1
         known = (fit.whole() if fit is not None else ()) if are_several else self._left
         return {each for each in known if each.is_step}
+
+    def copied(self, original: object, copy: object) -> None:
+        """A copy came of the same fit, and stays with that."""
+        for known in (self._known, self._parts):
+            if (fit := known.of(original)) is not None:
+                known.remember(copy, fit)
+                fit.is_copied = True
 
     def forget(self, thing: object) -> None:
         """An object was fitted as a part of another one: what it was before is no part of that."""

@@ -1,18 +1,24 @@
 """How a model came about in one run, told by another that saves, logs or registers it."""
 
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
+from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import datasets
+from modeltrail.runs.arguments import Role
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 from modeltrail.runs.transforms import Identity
+
+_SEEN: Final[tuple[Role, ...]] = ("train", "validation")
+_SOME: Final[Role] = "other"
 
 _alone: Weakly[tuple[Dataset, Facts]] = Weakly()
 """Fitted model -> what it is in the run of its own that fitted it, and how it came about there."""
@@ -34,6 +40,12 @@ def made_within(fitted: object) -> None:
 def known_alone(fitted: object) -> tuple[Dataset, Facts] | None:
     """The model of a run of its own that an object was fitted in, also in another thread, and how it was."""
     return _alone.of(fitted)
+
+
+def copied(original: object, copy: object) -> None:
+    """A copy is the same model."""
+    if (alone := _alone.of(original)) is not None:
+        _alone.remember(copy, alone)
 
 
 def take_over(facts: Facts, other: Facts) -> None:
@@ -77,6 +89,29 @@ def record_files(facts: Facts, dataset: object, role: str, of: object) -> None:
         facts.add_source(msgspec.structs.replace(source, fits=frozenset({fit} - {None})))
 
 
+def role_of(facts: Facts, view: DataView, model: object) -> Role | None:
+    """What rows were to a model that the run has fitted: `train` or `validation`.
+
+    `other` where only some of them were that; None of rows that it has not seen, as far as is known.
+    """
+    fit = facts.fits.of(model)
+    own = None if fit is None else fit.learned()
+    found = {
+        used.role if share == 1 else "other"
+        for used in list(facts.inputs.values())
+        if used.role in _SEEN and (own is None or not used.fits or not used.fits.isdisjoint(own))
+        if (share := _share_of(used, view))
+    }
+    return next((role for role in (*_SEEN, _SOME) if role in found), None)
+
+
+def _share_of(used: Input, view: DataView) -> float:
+    digest = view.fingerprint.digest
+    if digest and used.fingerprint["digest"] == digest:
+        return 1.0
+    return used.members.share_of(view.members) if used.members and view.members else 0.0
+
+
 def unlearned(facts: Facts, model: Model) -> set[Identity]:
     """The inputs that only other fits of the run learned from, or only after the model was saved."""
     own = set() if model.fit is None else model.fit.learned()
@@ -85,7 +120,12 @@ def unlearned(facts: Facts, model: Model) -> set[Identity]:
         for identity, found in list(facts.inputs.items())
         if found.fits.isdisjoint(own) and found.fits and model.saved_at and found.read_at > model.saved_at
     }
-    return late | (of_others(facts, own) if own else set())
+    return late | (of_others(facts, own) if own else _models(facts))
+
+
+def _models(facts: Facts) -> set[Identity]:
+    """Models that something went on from, or was saved of: nothing else came of them."""
+    return {identity for identity, found in list(facts.inputs.items()) if found.fits and found.is_model}
 
 
 def of_others(facts: Facts, own: AbstractSet[Fit]) -> set[Identity]:

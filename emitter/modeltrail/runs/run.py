@@ -316,11 +316,11 @@ class Run(Lifecycle):
 
         def record() -> None:
             seen, view = self._named(dataset, role or "test")
-            known = self.facts.inputs.get(seen.identity)
-            used = known or Input.of(seen, view, role, datasets.use_of(dataset, {}))
+            found = Input.of(seen, view, role, datasets.use_of(dataset, {}))
+            used = self.facts.inputs.get(seen.identity, found)
             if split is not None or used.role not in {None, role or "test"}:
-                kept = {key: value for key, value in used.use.items() if key != "split"}
-                used = msgspec.structs.replace(used, use=kept if split is None else {**kept, "split": split})
+                use = {**used.use, "split": split}
+                used = msgspec.structs.replace(used, use=use, capture=view.capture)
             sources = list(datasets.sources(dataset, role, used.use))
             self.facts.reads.drop([used, *sources])
             model_id = self.facts.fits.judged(model)

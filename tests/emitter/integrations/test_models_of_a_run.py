@@ -22,7 +22,8 @@ from told import edges, facet, files, params, uses
 from xgboost import XGBClassifier
 
 import modeltrail
-from modeltrail.integrations import _sources
+from modeltrail.integrations import _chunks, _sources
+from modeltrail.observe.model import save_digest
 
 
 @pytest.fixture
@@ -368,6 +369,47 @@ def test_a_transformer_is_a_part_of_the_model_that_takes_its_columns(told, train
     assert ["StandardScaler-1"] == [each["modelId"] for each in entries if each["name"] == "with_mean"]
 
 
+def renamed_columns(table):
+    """Ways that scaled columns get other names, each with the old name on the other column."""
+    listed = table.copy()
+    listed.columns = ["scaled", "age", "bought"]
+    return {
+        "renamed": table.rename(columns={"age": "scaled", "income": "age"}),
+        "listed": listed,
+        "set": table.set_axis(["scaled", "age", "bought"], axis=1),
+        "framed": table.rename(columns={"income": "other"})["age"]
+        .rename("scaled")
+        .to_frame()
+        .assign(age=1.0),
+    }
+
+
+@pytest.mark.parametrize("way", ["renamed", "listed", "set", "framed"])
+def test_a_column_by_another_name_was_made_by_the_same(told, train, tables, way):
+    """A scaler is told with the model on its column, whatever that is called."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("renamed"):
+        table[["age"]] = StandardScaler().fit_transform(table[["age"]])
+        found = renamed_columns(table)[way]
+        joblib.dump(LogisticRegression().fit(found[["scaled"]], table["bought"]), tables / "own.joblib")
+        joblib.dump(Ridge().fit(found[["age"]], table["bought"]), tables / "other.joblib")
+    (event,) = told()
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in files(event).items()}
+    assert {"own.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
+
+
+def test_several_columns_of_one_transformer_are_its_own(told, train, tables):
+    """Also where what it gave lies on its side in memory, so that numpy knows no more of it."""
+    table = pd.read_csv(tables / "a.csv")
+    with modeltrail.run("several"):
+        table[["age", "income"]] = StandardScaler().fit_transform(table[["age", "income"]])
+        joblib.dump(LogisticRegression().fit(table[["income"]], table["bought"]), tables / "own.joblib")
+        joblib.dump(train(Ridge(), tables / "a.csv"), tables / "other.joblib")
+    (event,) = told()
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in files(event).items()}
+    assert {"own.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
+
+
 def test_a_transformer_that_nobody_can_follow_is_of_no_model(told, train, tables):
     """What numpy puts together came of nobody knows what: of several models none is told with the scaler."""
     table = pd.read_csv(tables / "a.csv")
@@ -430,6 +472,35 @@ def test_chunks_are_a_series_of_data(told, autolog, tables):
     series = uses(event)["chunks/train-2"]
     assert ("full", 60) == (series["fingerprint"]["scope"], series["fingerprint"]["rows"])
     assert (["age", "income"], "bought") == (series["features"], series["labelColumn"])
+
+
+def test_a_transformer_that_learned_in_chunks_is_a_step_of_its_model(told, train, tables):
+    """With all of its rows, what it had learned in the end, and the model that learned of what it gave."""
+
+    def learn():
+        scaler, model = StandardScaler(with_mean=False), SGDClassifier(random_state=0)
+        for chunk in pd.read_csv(tables / "a.csv", chunksize=20):
+            features, label = halves(chunk)
+            model.partial_fit(scaler.partial_fit(features).transform(features), label, classes=[0, 1])
+        joblib.dump(model, tables / "m.joblib")
+        return save_digest(scaler)[0]
+
+    with modeltrail.run("chunks"):
+        learned = learn()
+        joblib.dump(train(Ridge(), tables / "b.csv"), tables / "other.joblib")
+    assert {} == _chunks._kept
+    (event,) = told()
+    parts = {name: each["facets"]["modelTrail_model"].get("partIds") for name, each in files(event).items()}
+    assert {"m.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
+    (step,) = facet(event, "featureTransformations")["steps"]
+    assert ("StandardScaler-1", 60, learned) == (step["modelId"], step["rowsIn"], step["stateSha256"])
+    assert False is own_param(event, "StandardScaler-1", "with_mean")
+    assert {"a.csv", "train-2"} == edges(event)["m.joblib"]
+
+
+def own_param(event, model_id, name):
+    entries = facet(event, "hyperparameters")["params"]
+    return next(each["value"] for each in entries if (each.get("modelId"), each["name"]) == (model_id, name))
 
 
 def halves(table):

@@ -10,7 +10,7 @@ import pytest
 from told import edges, facet
 
 import modeltrail
-from modeltrail.observe import origins
+from modeltrail.observe import alike
 
 pytestmark = pytest.mark.torch
 
@@ -21,7 +21,7 @@ def torch(monkeypatch, tmp_path):
     import torch.utils.data
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(origins, "_alike", {})
+    monkeypatch.setattr(alike, "_looked", {})
     values = np.random.default_rng(0).normal(size=(40, 4))
     pd.DataFrame(values, columns=list("abcy")).to_csv("x.csv", index=False)
     return torch

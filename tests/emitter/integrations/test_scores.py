@@ -493,3 +493,51 @@ def test_the_same_content_is_profiled_once(parts):
     one, other, changed = (_sources.see(train * factor, truth).data for factor in (1, 1, 2))
     assert one.profile is other.profile
     assert one.profile.columns != changed.profile.columns
+
+
+def test_a_part_of_what_a_model_was_fitted_on_is_no_test(evaluations, parts):
+    """Rows that it learned from, however they were cut out, are `train`, these and others `other`."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        model.score(train[:20], label[:20])
+        accuracy_score(label[::-1][:30], model.predict(drawn := train[::-1][:30]))
+        both = pd.concat([train, test]), pd.concat([label, truth])
+        model.score(*both)
+        model.score(test, truth)
+        copied = XGBClassifier(n_estimators=2).fit(train.to_numpy(), label.to_numpy())
+        copied.score(train.to_numpy()[10:40], label.to_numpy()[10:40])
+        del drawn
+    uses = [data["inputFacets"]["modelTrail_dataUse"] for data, _ in evaluations()]
+    assert [
+        ("train", "observed"),
+        ("train", "observed"),
+        ("other", "observed"),
+        ("test", "inferred"),
+        ("train", "observed"),
+    ] == [(use["role"], use["capture"]) for use in uses]
+
+
+def test_what_another_model_was_fitted_on_may_be_a_test(evaluations, parts):
+    """Of two models of a run each has learned from its own rows; what one stopped by is its validation."""
+    train, test, label, truth = parts
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        other = XGBClassifier(n_estimators=2).fit(test, truth, eval_set=[(train, label)], verbose=False)
+        model.score(test, truth)
+        other.score(train, label)
+        other.score(train[:40], label[:40])
+    uses = [data["inputFacets"]["modelTrail_dataUse"] for data, _ in evaluations()]
+    assert ["test", "validation", "validation"] == [use["role"] for use in uses]
+    assert ["inferred", "observed", "observed"] == [use["capture"] for use in uses]
+
+
+def test_rows_that_repeat_are_no_evidence(evaluations, autolog):
+    """Where all rows are among some few, those of a test are equal to those of the training by chance."""
+    autolog()
+    random = np.random.default_rng(0)
+    features, label = random.integers(0, 3, (600, 2)), random.integers(0, 2, 600)
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(features[:400], label[:400])
+        model.score(features[400:], label[400:])
+    assert ["test"] == [data["inputFacets"]["modelTrail_dataUse"]["role"] for data, _ in evaluations()]

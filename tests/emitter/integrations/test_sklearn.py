@@ -23,6 +23,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
+from told import edges
 
 import modeltrail
 from modeltrail import wire
@@ -325,6 +326,25 @@ def test_a_model_fitted_in_a_thread_and_saved_in_a_run_leads_back_to_its_fit(aut
         (each["namespace"], each["name"]) for each in save["inputs"]
     ]
     assert ["later/train"] == [each["name"] for each in later["inputs"]]
+
+
+def test_models_fitted_in_threads_lead_back_each_to_its_own_fit(autolog, told, table, tmp_path):
+    """Of several that one run saves none came of another's fit, nor did one that nobody saw being fitted."""
+    autolog()
+    unseen = pickle.loads(pickle.dumps(LogisticRegression().fit(table[["age"]], table["bought"])))
+    with modeltrail.run("train"):
+        with ThreadPoolExecutor(2) as pool:
+            fits = [
+                pool.submit(LogisticRegression(C=c).fit, table[["age"]], table["bought"]) for c in (0.5, 2)
+            ]
+            models = [each.result() for each in fits]
+        for number, model in enumerate([*models, unseen]):
+            joblib.dump(model, tmp_path / f"{number}.joblib")
+        joblib.dump(models, tmp_path / "both.joblib")
+    found = edges(told()[-1])
+    first, second = (found[f"{number}.joblib"] for number in (0, 1))
+    assert 1 == len(first) == len(second)
+    assert (first | second, set()) == (found["both.joblib"], found["2.joblib"])
 
 
 def test_other_things_are_saved_in_silence(autolog, events, table, tmp_path):

@@ -22,7 +22,7 @@ import modeltrail
 from modeltrail import guard, integrations
 from modeltrail.integrations import _calls
 from modeltrail.integrations import _training as training
-from modeltrail.observe import origins
+from modeltrail.observe import alike
 
 pytestmark = pytest.mark.torch
 
@@ -32,7 +32,7 @@ def torch(monkeypatch):
     import torch
     import torch.utils.data
 
-    monkeypatch.setattr(origins, "_alike", {})
+    monkeypatch.setattr(alike, "_looked", {})
     before = torch.get_rng_state()
     yield torch
     torch.set_rng_state(before)

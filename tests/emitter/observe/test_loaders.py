@@ -10,7 +10,7 @@ import pytest
 from told import known
 
 from modeltrail.integrations import _sources
-from modeltrail.observe import data, likeness, loaders, origins
+from modeltrail.observe import alike, data, likeness, loaders, origins
 
 pytestmark = pytest.mark.torch
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.torch
 @pytest.fixture(autouse=True)
 def nothing_was_seen(monkeypatch):
     """Other tests read the same numbers from other files."""
-    monkeypatch.setattr(origins, "_alike", {})
+    monkeypatch.setattr(alike, "_looked", {})
 
 
 @pytest.fixture

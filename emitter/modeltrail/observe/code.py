@@ -27,6 +27,8 @@ _OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collec
 """Told as a package, also where it is installed to be edited."""
 _MAIN: Final = frozenset({"__main__", "__mp_main__"})
 """What the script is called, the second time by multiprocessing."""
+_STDIN: Final = "<stdin>"
+"""What Python calls the file of a program that it reads from its standard input."""
 _launched: str | None = None
 _SCP: Final = r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$"
 
@@ -242,6 +244,8 @@ def entry_point() -> EntryPoint:
     if notebook is not None:
         return notebook
     file = getattr(main, "__file__", None)
+    if file and Path(file).name == _STDIN:
+        return EntryPoint(_STDIN)
     spec = getattr(main, "__spec__", None)
     if spec is not None and file:
         return EntryPoint(f"-m {spec.name.removesuffix('.__main__')}", Path(file))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modeltrail_collector.answers import check
+from modeltrail_collector.answers.here import _changes
 from modeltrail_collector.answers.recipe import Recipe
 from modeltrail_collector.answers.reproduce import _code
 from modeltrail_collector.cli.recipe import print_check
@@ -99,6 +100,35 @@ def test_the_same_code_is_equal_anywhere(place, tmp_path):
     git(tmp_path / "clone", "apply", "--index", str(tmp_path / "changes"))
     differences, why, _ = compare(recipe, tmp_path / "clone", "code")
     assert ({}, {"big.bin": "its digest was not recorded"}) == (differences, why)
+
+
+def test_changes_are_the_same_however_git_is_configured(place, tmp_path):
+    """A change of many lines and of a file with an umlaut is equal, whatever git is told of diffs."""
+    root, recipe = place
+    text = [f"def f{n}():\n\n    return {n}\n\n\n" for n in range(9)]
+    for name, lines in (("grün.py", text), ("train.py", text)):
+        (root / name).write_text("".join(lines))
+    git(root, "add", "grün.py", "train.py")
+    git(root, "commit", "-qm", "functions")
+    for name in ("grün.py", "train.py"):
+        (root / name).write_text("".join([text[5], *text[1:3], *text[:2], *text[6:], text[5]]))
+    diff = _changes(root)
+    (tmp_path / "order").write_text("train.py\n")
+    for name, value in (
+        ("core.quotePath", "true"),
+        ("diff.algorithm", "patience"),
+        ("diff.indentHeuristic", "false"),
+        ("diff.interHunkContext", "9"),
+        ("diff.suppressBlankEmpty", "true"),
+        ("diff.orderFile", str(tmp_path / "order")),
+        ("diff.noprefix", "true"),
+    ):
+        git(root, "config", name, value)
+        assert diff == _changes(root), name
+        git(root, "config", "--unset", name)
+    recipe["code"] |= {"commit": git(root, "rev-parse", "HEAD").strip(), "diff_sha256": diff}
+    assert {} == compare(recipe, root, "code")[0]
+    assert diff == sha256(git(root, "-c", "core.quotePath=false", *digests.GIT_DIFF, "HEAD").encode())
 
 
 def test_other_code_is_told_with_both_values(place):

@@ -158,6 +158,22 @@ def test_where_not_all_was_looked_at_it_is_not_said_that_nothing_differs(place, 
     assert "nothing differs" not in printed
 
 
+def test_new_source_files_are_named(place):
+    """A module that came to the working tree since is named, whatever it is imported as; packages are not."""
+    root, recipe = place
+    for name in ("new.py", "env/pyvenv.cfg", "env/lib/x.py", "new.txt", "no.py", "lineage/_delta_log/0.json"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / ".git" / "info" / "exclude").write_text("no.py\n")
+    differences, why, _ = compare(recipe, root, "code")
+    told = "1 that git does not track were not there: new.py"
+    assert ({}, told) == (differences, why["more source files"])
+    recipe["code"]["untracked"].append({"path": "new.py", "sha256": sha256(b"")})
+    assert {"big.bin"} == compare(recipe, root, "code")[1].keys()
+    recipe["code"]["untracked"] = None
+    assert {} == compare(recipe, root, "code")[1]
+
+
 def test_modules_from_elsewhere_are_compared_where_they_lay(place, tmp_path):
     """A module outside of the tree is looked for at its place; of what has no digest it is said."""
     root, recipe = place

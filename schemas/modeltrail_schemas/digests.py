@@ -21,6 +21,10 @@ SAMPLED_BLOCKS: Final = 256
 MAX_TREE_FILES: Final = 20_000
 _REMEMBERED: Final = 4096
 GIT_DIFF: Final = (
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "diff.suppressBlankEmpty=false",
     "diff",
     "--no-ext-diff",
     "--no-textconv",
@@ -29,6 +33,10 @@ GIT_DIFF: Final = (
     "--no-renames",
     "--full-index",
     "--unified=3",
+    "--inter-hunk-context=0",
+    "--diff-algorithm=myers",
+    "--indent-heuristic",
+    "-O/dev/null",
     "--src-prefix=a/",
     "--dst-prefix=b/",
     "--submodule=short",

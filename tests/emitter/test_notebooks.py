@@ -172,6 +172,7 @@ def test_a_kernel_by_itself_tells_of_its_notebook(known, notebook, execute, inbo
         first = 2 if said else 1  # an empty cell is not run
         assert [told | {"cell": first}, told | {"cell": first + 3}] == [code["notebook"] for code in codes]
     assert not any("argv" in code or "command" in code for code in codes)
+    assert [[], []] == [[file for file in code["elsewhere"] if file["name"] != "part.py"] for code in codes]
 
 
 def test_runs_within_a_launched_notebook_are_below_its_own(notebook, execute, inbox, tmp_path):

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,7 @@ from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
 from modeltrail_schemas import digests
+from modeltrail_schemas.sources import SOURCE_SUFFIXES
 from modeltrail_schemas.variables import RESULT_VARIABLES
 
 SECTIONS: Final = ("code", "data", "environment", "model")
@@ -119,7 +120,27 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding("code", file.path, file.sha256, digests.sha256(path) or _NO_FILE)
     if code.untracked_left_out:
         yield Finding("code", "more untracked files", why=code.untracked_left_out)
+    elif code.untracked is not None and (new := _new_sources(folder, {file.path for file in code.untracked})):
+        why = f"{len(new)} that git does not track were not there: {', '.join(new[:5])}"
+        yield Finding("code", "more source files", why=why + (", …" if len(new) > 5 else ""))
     yield from _elsewhere(code, folder)
+
+
+def _new_sources(folder: Path, known: Collection[str]) -> list[str]:
+    """Source files here that git neither tracks nor ignores, but for these, packages, and what runs write.
+
+    A module that is imported instead of the one that was is among them.
+    """
+    found = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
+    names = os.fsdecode(found or b"").split("\0")
+    no_code = tuple(name.removesuffix("pyvenv.cfg") for name in names if name.endswith("/pyvenv.cfg"))
+    return sorted(
+        name
+        for name in names
+        if Path(name).suffix.lower() in SOURCE_SUFFIXES - {".json"}
+        and name not in known
+        and not name.startswith(no_code)
+    )
 
 
 def _elsewhere(code: Code, folder: Path) -> Iterator[Finding]:

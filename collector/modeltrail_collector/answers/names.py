@@ -5,7 +5,7 @@ this machine (as it is written, then where its symbolic links lead), another nam
 file of a registered model, the file behind a link), a unique suffix at a `/`, the beginning of a fingerprint
 (six digits or more), and of a model that is a file a unique suffix without the file's ending, where no
 dataset is called so. After `@` stands a version, an alias, a stage or the beginning of a version's digest;
-none means the newest.
+none means the newest, of those that their registry has deleted only where it has deleted all.
 """
 
 import difflib
@@ -56,6 +56,8 @@ _OF_MODELS: Final = (
 _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
     OR list_contains(aliases, $version)
     OR (length($version) >= {_VERSION_DIGITS} AND starts_with(digest, $version)))"""
+
+_NEWEST_FIRST: Final = "deleted_at IS NOT NULL, created_at DESC, version DESC"
 
 _Name = tuple[str, str]
 
@@ -200,7 +202,7 @@ def _lying_there(db: Database, files: Mapping[_Name, set[str]], version: str | N
         "* EXCLUDE (bucket)",
         models=files.keys(),
         where=_IS_VERSION,
-        then="ORDER BY created_at DESC, version DESC",
+        then=f"ORDER BY {_NEWEST_FIRST}",
         version=version,
     ):
         name = (row["namespace"], row["name"])
@@ -234,9 +236,8 @@ def _newest(db: Database, models: list[_Name], text: str, version: str | None) -
         "* EXCLUDE (bucket)",
         models=models,
         where=f"{_IS_VERSION} AND coalesce({', '.join(_OF_MODELS)}) IS NOT NULL",
-        then="""QUALIFY row_number() OVER (
-                PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1
-            ORDER BY created_at DESC, version DESC""",
+        then=f"""QUALIFY row_number() OVER (PARTITION BY namespace, name ORDER BY {_NEWEST_FIRST}) = 1
+            ORDER BY {_NEWEST_FIRST}""",
         version=version,
         **_spellings(text),
     )

@@ -1,5 +1,6 @@
 """What stands in the way of making a model again by its recipe, in sentences."""
 
+from pathlib import PurePosixPath
 from typing import Final
 
 from modeltrail_collector.answers.recipe import COMMIT, FILE, Code, Problem, Recipe, inside
@@ -49,6 +50,8 @@ def start_problem(code: Code) -> str | None:
         return "It ran in a notebook: its cells are to be run by hand."
     if code.entry_point == "<interactive>":
         return "It ran in an interactive session: what was typed was not recorded."
+    if PurePosixPath(code.entry_point or "").name == "<stdin>":
+        return "Its program came by the standard input, and was not recorded."
     if code.command is None:
         return "How it was started was not recorded."
     return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None

@@ -114,9 +114,9 @@ def show(
 ) -> None:
     """What exactly produced this model version; what was said of a dataset, a job or a run.
 
-    MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest. Its
-    sections: model, run, data, transformations, params, code, environment, metrics, evaluations, artifact,
-    registration, deployments, changes.
+    MODEL is a name, a unique ending of it, a path or a fingerprint; without a version the newest that
+    its registry has not deleted. Its sections: model, run, data, transformations, params, code, environment,
+    metrics, evaluations, artifact, registration, deployments, changes.
 
     DATASET is called as a model is; JOB by its name, as `modeltrail runs` has it, RUN by its id or an end of
     it. Where one name is of several, put `dataset:`, `job:` or `run:` before it. Of these every facet is

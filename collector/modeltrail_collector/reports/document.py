@@ -66,6 +66,10 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+Identity = tuple[str, str, str | None, str | None]
+"""Namespace, name, digest, and of what has no digest the version."""
+
+
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset, model or endpoint that a step reads or writes; `role` is what for.
 
@@ -83,6 +87,16 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     first: bool = False
     led_to: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from others."""
+        return identity(self.namespace, self.name, self.digest, self.version)
+
+
+def identity(namespace: str, name: str, digest: str | None, version: str | None) -> Identity:
+    """Things of one name are told apart by their content, and where that was not told by their version."""
+    return namespace, name, digest, None if digest else version
 
 
 def called(name: str, led_to: Sequence[str]) -> str | list[str]:

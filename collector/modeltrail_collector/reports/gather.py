@@ -17,7 +17,7 @@ from modeltrail_collector.answers.why import facts as told
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log, ambiguous
 from modeltrail_collector.reports import statements as said_
-from modeltrail_collector.reports.document import Statement, Step, Thing
+from modeltrail_collector.reports.document import Identity, Statement, Step, Thing
 from modeltrail_collector.reports.proof import Evidence, Places, evidence
 from modeltrail_collector.reports.statements import File, Said
 from modeltrail_collector.tables.differences import Facet
@@ -196,14 +196,14 @@ def _runs_of(node: dict[str, Any]) -> Iterator[str]:
 
 def _raw(node: dict[str, Any]) -> Iterator[Thing]:
     """What no run of the log wrote: where the trail begins. What was only in memory came from elsewhere."""
-    seen: set[tuple[str, str, str | None]] = set()
+    seen: set[Identity] = set()
     level = [node]
     while level:
         for one in level:
-            identity = (one["namespace"], one["name"], one["fingerprint"])
-            if one["run"] is None and one["namespace"] != IN_MEMORY and identity not in seen:
-                seen.add(identity)
-                yield _thing(one, one["use"], first=True)
+            thing = _thing(one, one["use"], first=True)
+            if one["run"] is None and one["namespace"] != IN_MEMORY and thing.identity not in seen:
+                seen.add(thing.identity)
+                yield thing
         level = [child for one in level for child in one["inputs"]]
 
 

@@ -11,7 +11,8 @@ from packageurl import PackageURL
 
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.reports import provenance
-from modeltrail_collector.reports.document import NOT_RECORDED, Thing
+from modeltrail_collector.reports.document import NOT_RECORDED, Identity, Thing
+from modeltrail_collector.reports.document import identity as identity_of
 from modeltrail_collector.reports.facts import items, slice_
 from modeltrail_collector.reports.gather import Dossier
 
@@ -22,9 +23,6 @@ _SAFE: Final = "/:@!$&'()*+,;=~-._"
 
 Name = tuple[str, str]
 """Namespace and name."""
-
-Identity = tuple[str, str, str | None]
-"""Namespace, name and digest."""
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +74,7 @@ def data(dossier: Dossier) -> list[Material]:
     algorithms, others = _algorithms(dossier), _others_of(dossier)
     found = [
         Material(
-            identity=(row["namespace"], row["name"], row["fingerprint"]),
+            identity=identity_of(row["namespace"], row["name"], row["fingerprint"], row["version"]),
             names=others[row["namespace"], row["name"]],
             name=row["name"],
             uri=uri(row["namespace"], row["name"]),
@@ -96,9 +94,9 @@ def data(dossier: Dossier) -> list[Material]:
 
 def upstream(dossier: Dossier) -> list[Material]:
     """What the runs that prepared its data read: the raw data, and what was prepared of it on the way."""
-    first = {_identity(thing) for thing in dossier.raw}
+    first = {thing.identity for thing in dossier.raw}
     things = [
-        msgspec.structs.replace(thing, role="raw" if _identity(thing) in first else "prepared")
+        msgspec.structs.replace(thing, role="raw" if thing.identity in first else "prepared")
         for step in provenance.steps(dossier)
         for thing in step.reads
     ]
@@ -107,15 +105,17 @@ def upstream(dossier: Dossier) -> list[Material]:
 
 def places(among: Sequence[Material], things: Iterable[Thing]) -> list[int]:
     """Where these are in a list of materials, by any name: by content, and where one side's is not known."""
-    return [
-        number
-        for number, one in enumerate(among)
-        if any(
-            not one.names.isdisjoint(_names(thing))
-            and (one.digest == thing.digest or None in {one.digest, thing.digest})
-            for thing in things
-        )
-    ]
+    wanted = [*things]
+    return [number for number, one in enumerate(among) if any(_may_be(one, thing) for thing in wanted)]
+
+
+def _may_be(one: Material, thing: Thing) -> bool:
+    """Whether nothing tells the two apart: where neither has a digest, the versions may."""
+    if one.names.isdisjoint(_names(thing)):
+        return False
+    pair = {one.digest, thing.digest}
+    pair = {one.version, thing.version} if pair == {None} else pair
+    return len(pair) == 1 or None in pair
 
 
 def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> list[Material]:
@@ -134,7 +134,7 @@ def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> 
             digest=thing.digest,
             columns=(),
         )
-        for identity, thing in {_identity(thing): thing for thing in things}.items()
+        for identity, thing in {thing.identity: thing for thing in things}.items()
         if identity not in known
     ]
 
@@ -150,10 +150,6 @@ def _others_of(dossier: Dossier) -> dict[Name, frozenset[Name]]:
 
 def _names(thing: Thing) -> frozenset[Name]:
     return frozenset({(thing.namespace, thing.name), *thing.others})
-
-
-def _identity(thing: Thing) -> Identity:
-    return thing.namespace, thing.name, thing.digest
 
 
 def _algorithms(dossier: Dossier) -> dict[tuple[str, str], Any]:

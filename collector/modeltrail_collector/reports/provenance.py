@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.reports import facts
-from modeltrail_collector.reports.document import NOT_RECORDED, Column, Fact, Step, Table, Text, called
+from modeltrail_collector.reports.document import (
+    NOT_RECORDED,
+    Column,
+    Fact,
+    Identity,
+    Step,
+    Table,
+    Text,
+    called,
+)
 from modeltrail_collector.reports.gather import MADE_DATA, Dossier
 
 
@@ -15,13 +24,11 @@ def steps(dossier: Dossier) -> tuple[Step, ...]:
 
 def raw(dossier: Dossier) -> Table:
     """Where the trail begins: what no run of the log wrote."""
-    readers: dict[tuple[str, str, str | None], list[tuple[str, str | None]]] = {}
+    readers: dict[Identity, list[tuple[str, str | None]]] = {}
     for step in dossier.steps:
         for thing in step.reads:
-            readers.setdefault((thing.namespace, thing.name, thing.digest), []).append(
-                (step.job, thing.capture)
-            )
-    known = [(one, readers.get((one.namespace, one.name, one.digest), [])) for one in dossier.raw]
+            readers.setdefault(thing.identity, []).append((step.job, thing.capture))
+    known = [(one, readers.get(one.identity, [])) for one in dossier.raw]
     return Table(
         title="Raw data: no run of the log wrote it",
         columns=(

@@ -13,13 +13,13 @@ from deltalake import DeltaTable
 from modeltrail_collector import scratch
 from modeltrail_collector.errors import Unavailable
 from modeltrail_collector.tables.schema import FLAT, TEXT, TIME
-from modeltrail_collector.tables.store import TableDamaged, statistics
+from modeltrail_collector.tables.store import TableDamaged, files_by_bucket, place, statistics
 
 _MEMORY: Final = "320MB"
 """What DuckDB holds before it goes on in temporary files."""
 
 _BATCH_ROWS: Final = 10_000
-_FILE: Final = re.compile(r"(?P<table>[^\s'\"]*/tables/\w+)/[^\s'\"]*\.parquet")
+_FILE: Final = re.compile(r"(?P<table>(?:(?<=['\"])[^'\"\n]*|[^\s'\"]*)/tables/\w+)/[^\s'\"]*\.parquet")
 
 _SQL_TYPES: Final = {
     TEXT: "VARCHAR",
@@ -109,7 +109,7 @@ def attach(
     """
     query = reading(list(files), schema) if files is not None else reading_table(table, schema, buckets)
     if table is not None:
-        reach(connection, table.table_uri.removeprefix("file://"))
+        reach(connection, place(table))
     connection.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS {query}")
 
 
@@ -117,7 +117,10 @@ def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable
     """The SELECT of all rows of a table, or of some buckets, in the declared shape."""
     if table is None:
         return reading((), schema)
-    return reading(_uris(table, schema.names[0], buckets), schema, same=are_same(statistics(table), schema))
+    files = files_by_bucket(table)
+    chosen = files if buckets is None else [bucket for bucket in buckets if bucket in files]
+    uris = [uri for bucket in chosen for uri in sorted(files[bucket])]
+    return reading(uris, schema, same=are_same(statistics(table), schema))
 
 
 def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
@@ -154,13 +157,6 @@ def are_same(found: pa.Table, schema: pa.Schema) -> bool:
     plain = {field.name for field in schema.remove(0) if not pa.types.is_nested(field.type)}
     counted = not any(found[prefix + name].null_count for name in plain & told)
     return plain <= told <= set(schema.names) and counted
-
-
-def _uris(table: DeltaTable, column: str, buckets: Iterable[str] | None) -> list[str]:
-    if buckets is None:
-        return table.file_uris()
-    chosen = list(buckets)
-    return table.file_uris(partition_filters=[(column, "in", chosen)]) if chosen else []
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:

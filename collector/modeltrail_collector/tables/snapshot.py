@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from modeltrail_collector.tables import scan
 from modeltrail_collector.tables.flatten import model_bucket, name_bucket, run_bucket
 from modeltrail_collector.tables.schema import BY_MODEL, BY_NAME, BY_RUN, SORTED_BY, TABLES
-from modeltrail_collector.tables.store import statistics
+from modeltrail_collector.tables.store import place, statistics
 
 _MANY: Final = 500
 """So many values are not told to the files one by one: the question joins with them anyway."""
@@ -98,7 +98,7 @@ class Snapshot:
         found = statistics(table)
         self.bytes = sum(found["size_bytes"].to_pylist())
         self._same = scan.are_same(found, self.schema)
-        root = table.table_uri.removeprefix("file://").rstrip("/")
+        root = place(table)
         unknown = [None] * found.num_rows
         limits = (f"{end}.{self._column}" for end in ("min", "max"))
         least, most = (found[name].to_pylist() if name in found.column_names else unknown for name in limits)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 import pyarrow as pa
@@ -233,6 +234,13 @@ def _in_our_words(uri: str, error: Exception) -> Unavailable:
     return TableDamaged(uri, said)
 
 
+def place(table: DeltaTable) -> str:
+    """The path or the object store URI of a table: delta-rs tells a folder `my log` as `file:///my%20log`."""
+    uri = table.table_uri.rstrip("/")
+    path = uri.removeprefix("file://")
+    return uri if path == uri else unquote(path)
+
+
 def statistics(table: DeltaTable) -> pa.Table:
     """What the log of a loaded table says of each of its files.
 
@@ -245,7 +253,7 @@ def files_by_bucket(table: DeltaTable) -> dict[str, set[str]]:
     """The data files of a table version (URIs), by the value of its partition column."""
     actions = statistics(table)
     column = next(name for name in actions.column_names if name.startswith("partition."))
-    root = table.table_uri.removeprefix("file://").rstrip("/")
+    root = place(table)
     found: dict[str, set[str]] = {}
     for bucket, path in zip(actions[column].to_pylist(), actions["path"].to_pylist(), strict=True):
         found.setdefault(bucket, set()).add(f"{root}/{path}")

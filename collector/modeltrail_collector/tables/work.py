@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
@@ -9,7 +10,7 @@ import msgspec
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from modeltrail_collector.errors import OwnershipLost, Unavailable
+from modeltrail_collector.errors import ConfigError, OwnershipLost, Unavailable
 from modeltrail_collector.log import Log
 from modeltrail_collector.log.store import Lease
 from modeltrail_collector.model import LogPartition
@@ -17,6 +18,8 @@ from modeltrail_collector.tables import store
 from modeltrail_collector.tables.store import Outrun, TableStore
 
 _ATTEMPTS: Final = 10
+_UNUSABLE: Final = re.compile(r"[][\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+"""What delta-rs takes for something else in the path of a folder, or panics at."""
 
 Result = TypeVar("Result")
 
@@ -62,7 +65,15 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def table_store(log: Log) -> TableStore:
-    """Where the tables of a log lie."""
+    """Where the tables of a log lie.
+
+    Raises ConfigError where delta-rs cannot keep any.
+    """
+    found = None if "://" in log.uri else _UNUSABLE.search(log.uri)
+    if found:
+        raise ConfigError(
+            f"no tables can lie in {log.uri!r}, for the {found[0]!r} in it: move the log elsewhere"
+        )
     return TableStore(f"{log.uri.rstrip('/')}/tables")
 
 

@@ -27,6 +27,8 @@ _OURS: Final = frozenset({"modeltrail", "modeltrail_schemas", "modeltrail_collec
 """Told as a package, also where it is installed to be edited."""
 _MAIN: Final = frozenset({"__main__", "__mp_main__"})
 """What the script is called, the second time by multiprocessing."""
+_STDIN: Final = "<stdin>"
+"""What Python calls the file of a program that it reads from its standard input."""
 _launched: str | None = None
 _SCP: Final = r"^(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)$"
 
@@ -52,7 +54,7 @@ def state(entry_point: str | os.PathLike[str] | None = None) -> ModelTrailCodeSt
     """
     entry = _entry(entry_point)
     shared: dict[str, Any] = {"entry_point": entry.name, "cwd": _cwd(), "notebook": _notebook(entry)}
-    if "ipykernel" not in sys.modules:  # a kernel's command line names a file of its connections
+    if not _is_kernel():
         shared |= {"argv": redact.argv(sys.argv[:MAX_ARGUMENTS]), "command": command(sys.orig_argv)}
     try:
         repository = git.repository(_folder(entry))
@@ -148,7 +150,8 @@ def _named(text: Path | None, root: Path | None, used: Iterable[str]) -> dict[st
     top = f"{os.path.realpath(root or cwd)}{os.sep}"
     own = [Path(file) for file in used if file.startswith(top)][:MAX_MODULES]
     folders = [cwd, *([root] if root else [])]
-    found = named.files([*([text] if text else []), *own], sys.argv[1:MAX_ARGUMENTS], folders)
+    arguments = [] if _is_kernel() else sys.argv[1:MAX_ARGUMENTS]
+    found = named.files([*([text] if text else []), *own], arguments, folders)
     return {file: name for file, name in found.items() if text is None or file != os.path.realpath(text)}
 
 
@@ -242,6 +245,8 @@ def entry_point() -> EntryPoint:
     if notebook is not None:
         return notebook
     file = getattr(main, "__file__", None)
+    if file and Path(file).name == _STDIN:
+        return EntryPoint(_STDIN)
     spec = getattr(main, "__spec__", None)
     if spec is not None and file:
         return EntryPoint(f"-m {spec.name.removesuffix('.__main__')}", Path(file))
@@ -280,8 +285,13 @@ def runs_in(notebook: str) -> None:
     _launched = notebook
 
 
+def _is_kernel() -> bool:
+    """A kernel's command line is nobody's: it names a file of its connections."""
+    return "ipykernel" in sys.modules
+
+
 def _jupyter(main: object) -> EntryPoint | None:
-    if "ipykernel" not in sys.modules:
+    if not _is_kernel():
         return None
     path = _launched or getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
     return EntryPoint(path or "<notebook>", None, _absolute(path) if path else None, cell())

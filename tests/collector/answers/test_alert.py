@@ -255,6 +255,14 @@ def test_what_serves_though_it_was_deleted(make, log_of, ask) -> None:
     assert [] == ask(log_of([*make.story(), deleted, again]), *rule)
 
 
+def test_the_newest_is_not_one_that_was_deleted(make, log_of, ask) -> None:
+    """A rule about the newest version is about the newest that is there: what fired of a deleted one ends."""
+    rule = ('kind = "metric"', 'metric = "accuracy"', "below = 1")
+    assert {"churn@3"} == {subject for subject, *_ in ask(log_of(make.story()), *rule)}
+    gone = make.in_registry(3, make.base + 5 * DAY, "delete")
+    assert {"churn@2"} == {subject for subject, *_ in ask(log_of([*make.story(), gone]), *rule)}
+
+
 def test_what_serves_by_its_bytes_is_deleted_with_the_last_version_of_them(make, log_of, ask) -> None:
     """A deployment that names bytes alone fires once no version of these is in the registry any more."""
     copy = make.in_registry(4, make.base + 4 * DAY, "register")

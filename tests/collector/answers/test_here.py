@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from modeltrail_collector.answers import check
+from modeltrail_collector.answers.here import _changes
 from modeltrail_collector.answers.recipe import Recipe
 from modeltrail_collector.answers.reproduce import _code
 from modeltrail_collector.cli.recipe import print_check
@@ -101,6 +102,35 @@ def test_the_same_code_is_equal_anywhere(place, tmp_path):
     assert ({}, {"big.bin": "its digest was not recorded"}) == (differences, why)
 
 
+def test_changes_are_the_same_however_git_is_configured(place, tmp_path):
+    """A change of many lines and of a file with an umlaut is equal, whatever git is told of diffs."""
+    root, recipe = place
+    text = [f"def f{n}():\n\n    return {n}\n\n\n" for n in range(9)]
+    for name, lines in (("grün.py", text), ("train.py", text)):
+        (root / name).write_text("".join(lines))
+    git(root, "add", "grün.py", "train.py")
+    git(root, "commit", "-qm", "functions")
+    for name in ("grün.py", "train.py"):
+        (root / name).write_text("".join([text[5], *text[1:3], *text[:2], *text[6:], text[5]]))
+    diff = _changes(root)
+    (tmp_path / "order").write_text("train.py\n")
+    for name, value in (
+        ("core.quotePath", "true"),
+        ("diff.algorithm", "patience"),
+        ("diff.indentHeuristic", "false"),
+        ("diff.interHunkContext", "9"),
+        ("diff.suppressBlankEmpty", "true"),
+        ("diff.orderFile", str(tmp_path / "order")),
+        ("diff.noprefix", "true"),
+    ):
+        git(root, "config", name, value)
+        assert diff == _changes(root), name
+        git(root, "config", "--unset", name)
+    recipe["code"] |= {"commit": git(root, "rev-parse", "HEAD").strip(), "diff_sha256": diff}
+    assert {} == compare(recipe, root, "code")[0]
+    assert diff == sha256(git(root, "-c", "core.quotePath=false", *digests.GIT_DIFF, "HEAD").encode())
+
+
 def test_other_code_is_told_with_both_values(place):
     """Another commit, other changes, an edited and a missing untracked file are differences."""
     root, recipe = place
@@ -126,6 +156,22 @@ def test_where_not_all_was_looked_at_it_is_not_said_that_nothing_differs(place, 
     printed = capsys.readouterr().out
     assert "not all of the code was compared; no difference among" in printed
     assert "nothing differs" not in printed
+
+
+def test_new_source_files_are_named(place):
+    """A module that came to the working tree since is named, whatever it is imported as; packages are not."""
+    root, recipe = place
+    for name in ("new.py", "env/pyvenv.cfg", "env/lib/x.py", "new.txt", "no.py", "lineage/_delta_log/0.json"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    (root / ".git" / "info" / "exclude").write_text("no.py\n")
+    differences, why, _ = compare(recipe, root, "code")
+    told = "1 that git does not track were not there: new.py"
+    assert ({}, told) == (differences, why["more source files"])
+    recipe["code"]["untracked"].append({"path": "new.py", "sha256": sha256(b"")})
+    assert {"big.bin"} == compare(recipe, root, "code")[1].keys()
+    recipe["code"]["untracked"] = None
+    assert {} == compare(recipe, root, "code")[1]
 
 
 def test_modules_from_elsewhere_are_compared_where_they_lay(place, tmp_path):

@@ -41,6 +41,19 @@ def test_an_alias_is_of_the_version_that_it_was_given_last(churn) -> None:
     assert {"1": [], "2": ["candidate"]} == held
 
 
+def test_what_a_registry_deleted_is_not_the_newest(make, log_of) -> None:
+    """The newest is that of those that are there, at a moment of those there then; of none it is the last."""
+    at = make.base + timedelta(days=9)
+    log = log_of([*make.story(), make.in_registry(3, at, "delete")])
+    for name, version in (("churn", "2"), ("churn@latest", "2"), ("models/churn", "2"), ("churn@3", "3")):
+        assert version == answers.show(log, name)["model"]["version"]
+    assert "2" == answers.reproduce(log, "churn")["model"]["version"]
+    with modeltrail_collector.open(log.uri, as_of=at - timedelta(hours=1)) as before:
+        assert "3" == answers.show(before, "churn")["model"]["version"]
+    log = log_of([*make.story(), *(make.in_registry(number, at, "delete") for number in (1, 2, 3))])
+    assert "3" == answers.show(log, "churn")["model"]["version"]
+
+
 def test_a_stage_is_a_name_of_the_newest_version_in_it(make, log_of) -> None:
     """A stage is asked for as an alias is, until the version leaves it; `show` tells it too."""
     kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")

@@ -231,7 +231,8 @@ def test_what_cannot_be_done_ends_it_before_anything_is_done(recipe_of, sh, tmp_
 
 def test_what_cannot_be_started_is_not(recipe_of, sh):
     """Without a command there is nothing to run, whatever the reader says."""
-    for state in ({"command": None}, {"notebook": {"path": "t.ipynb"}}, {"command": ["python", "\0"]}):
+    typed = {"command": ["python", "-"], "entryPoint": "<stdin>"}
+    for state in ({"command": None}, {"notebook": {"path": "t.ipynb"}}, {"command": ["python", "\0"]}, typed):
         result, _ = sh(recipe_of(state), expected=2, REPRODUCE_ANYWAY="1")
         assert "Without a command there is nothing to run" in result.stderr
 

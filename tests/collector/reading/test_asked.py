@@ -58,6 +58,7 @@ def test_an_answer_about_a_time_has_no_tag(real):
     """What is asked about a time may be relative to now, so it is never said to be still right."""
     assert "ETag" not in real.ask("answers", "models", as_of="7d").headers
     assert "ETag" in real.ask("answers", "models").headers
+    assert "ETag" not in real.ask("events", "lineage", after="7d").headers
 
 
 MADE_AT = "2026-03-10T12:00:00Z"

@@ -207,6 +207,49 @@ def test_a_document_can_be_made_again(churn, kind) -> None:
     assert 1 == len(made)
 
 
+@pytest.mark.parametrize("kind", ["cyclonedx", "spdx", "annex-iv"])
+def test_two_versions_of_a_table_without_digests_are_two_components(make, log_of, ask, kind) -> None:
+    """Where no digest was told the version tells data apart: each run read its own of the two."""
+
+    def table(name: str, version: str | None = None):
+        told = {"version": make.facet("v", datasetVersion=version)} if version else {}
+        return make.dataset(name, namespace="lake://shop", **told)
+
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("m"))
+    kind_of = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    model = make.dataset("m", datasetType=kind_of, outputFacets__modelTrail_modelArtifact=artifact)
+    events = [
+        make.run_event(
+            "COMPLETE", make.base, f"prepare {number}", f"prepare-{number}",
+            inputs=[table("raw", number)], outputs=[table(f"part-{number}")],
+        )
+        for number in ("7", "8")
+    ]  # fmt: skip
+    parts = [table("part-7"), table("part-8")]
+    events.append(make.run_event("COMPLETE", make.base, "t", "train", inputs=parts, outputs=[model]))
+    log = log_of(events)
+    if kind == "annex-iv":
+        sections = read(ask(log, "m", kind, "json"))["sections"]
+        (raw,) = [one for each in sections for one in each.get("tables", ()) if "Raw" in one["title"]]
+        assert [("7", ["prepare-7"]), ("8", ["prepare-8"])] == [(row[2], row[4]) for row in raw["rows"]]
+        return
+    if kind == "spdx":
+        assert [("raw", "7"), ("raw", "8")] == [
+            (one["name"], one["software_packageVersion"])
+            for one in read(ask(log, "m", kind))["@graph"]
+            if one.get("name") == "raw"
+        ]
+        return
+    bom = read(ask(log, "m", kind))
+    refs = {one["version"]: one["bom-ref"] for one in bom["components"] if one["name"] == "raw"}
+    assert {"7", "8"} == refs.keys()
+    read_by = {
+        one["name"]: [each["resource"]["ref"] for each in one["inputs"]]
+        for one in bom["formulation"][0]["workflows"]
+    }
+    assert ([refs["7"]], [refs["8"]]) == (read_by["prepare-7"], read_by["prepare-8"])
+
+
 def test_who_only_registered_a_model_is_no_builder(make, log_of, ask) -> None:
     """Where the run that made it is not recorded there is no attestation, and no training in the bills."""
     artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("theirs"), written=False)

@@ -17,7 +17,8 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from modeltrail_collector.errors import NotVerified, Unavailable
+from modeltrail_collector.answers.database import database
+from modeltrail_collector.errors import ConfigError, NotVerified, Unavailable
 from modeltrail_collector.log import Batch, open_log
 from modeltrail_collector.model import LOCAL, LogPartition, Reason
 from modeltrail_collector.tables import (
@@ -610,3 +611,26 @@ def test_a_table_that_another_made_meanwhile_is_no_damage(tmp_path: Path) -> Non
     with pytest.raises(store.Outrun, match="another process"):
         tables.create_with("flat", FLAT, nothing(), {"p": 2})
     assert 1 == tables.open("flat").transaction_version("p")
+
+
+@pytest.mark.parametrize("name", ["my log", "Blätter", "50%", "a#b?c", "it's"])
+def test_any_name_of_a_folder(tmp_path, make, name) -> None:
+    """A log lies in a folder of any name: delta-rs tells its path percent-encoded, the rows are found."""
+    log = open_log(tmp_path / name)
+    log.append(LOCAL, Batch(0, 12, make.entries(make.story())))
+    assert 12 == compact(log).records
+    log.append(LOCAL, Batch(12, 13, make.entries([make.story()[0]], start=12)))
+    assert 1 == compact(log).records
+    rebuild(log)
+    with database(log, "events") as db:
+        assert 13 == len(db.rows("SELECT * FROM events"))
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a\\b", "a%20b"])
+def test_names_of_a_folder_that_delta_cannot_use(tmp_path, make, name) -> None:
+    """A folder that delta-rs takes for another, or panics at, is named before anything is written."""
+    log = open_log(tmp_path / name)
+    log.append(LOCAL, Batch(0, 12, make.entries(make.story())))
+    with pytest.raises(ConfigError, match="move the log elsewhere"):
+        compact(log)
+    assert not Path(tmp_path, name, "tables").exists()

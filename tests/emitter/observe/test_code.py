@@ -463,22 +463,23 @@ LOOK = (
         (["-m", "train"], "-m train"),
         (["-m", "pack"], "-m pack"),
         (["-c", LOOK], "-c"),
+        (["-"], "<stdin>"),
     ],
 )
 def test_the_entry_point_is_named_as_it_was_started(tmp_path, arguments, entry):
-    """A script, a module, a package and `-c` are named as they were started, with a redacted command line."""
+    """A script, a module, a package, `-c` and stdin are named as they were started, secrets taken out."""
     (tmp_path / "pack").mkdir()
     for script in ("train.py", "pack/__main__.py"):
         (tmp_path / script).write_text(LOOK)
     command = [sys.executable, *arguments, "--token", "hunter6"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     answer = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        command, cwd=tmp_path, env=environment, input=LOOK, capture_output=True, text=True, check=True
     ).stdout
     assert f'"entryPoint": "{entry}"' in answer
     assert '"--token", "[redacted]"' in answer
     assert f'"cwd": "{tmp_path}"' in answer
-    assert ('"sourceSha256"' in answer) == (entry != "-c")
+    assert ('"sourceSha256"' in answer) == (entry not in {"-c", "<stdin>"})
     state = json.loads(answer)[0]
     assert [sys.executable, arguments[0], "--token", "[redacted]"] == [
         part for part in state["command"] if part not in arguments[1:]

@@ -14,7 +14,9 @@ deployments AS (FROM temp.main.deployments ANTI JOIN own_run USING (run_id)),
 version AS (
     SELECT *, concat(model, '@', version) AS subject,
         lag(version) OVER (PARTITION BY namespace, name ORDER BY created_at, version) AS previous,
-        row_number() OVER (PARTITION BY namespace, name ORDER BY created_at DESC, version DESC) = 1 AS newest
+        row_number() OVER (
+            PARTITION BY namespace, name ORDER BY deleted_at IS NOT NULL, created_at DESC, version DESC
+        ) = 1 AS newest
     FROM (
         SELECT *, coalesce(registered_name, name) AS model FROM models AS m
         WHERE registered_name IS NOT NULL OR digest IS NULL OR digest NOT IN (

@@ -77,7 +77,9 @@ class _Reading:
             query = Query(request.query_params)
 
             def ask(seen: Seen) -> Answer:
-                tag = _tag(seen.refresh(), request, namespaces)
+                version = seen.refresh()
+                is_relative = any(query.text(name) for name in ("before", "after"))  # `7d` is so each day
+                tag = None if is_relative else _tag(version, request, namespaces)
                 body = None if _has(request, tag) else msgspec.json.encode(look(seen, path, query))
                 return Answer(tag, body)
 

@@ -101,7 +101,8 @@ def until_deleted(db: Database, model: Row) -> list[str]:
             given = []
             found = sorted(alias for alias, of in held.items() if of == version == model["version"]) or found
         if given is not None:
-            held = {alias: of for alias, of in held.items() if of != version}
+            if one["action"] != "register":  # which says what it is given, not what it has
+                held = {alias: of for alias, of in held.items() if of != version}
             held |= {str(alias): version for alias in given}
     return found
 

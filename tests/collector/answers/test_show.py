@@ -218,11 +218,12 @@ def test_the_aliases_of_a_deleted_version_are_those_that_it_had_then(make, log_o
     done = [
         make.in_registry(2, at, "alias_set", aliases=["blue", "green"]),
         make.in_registry(3, at + hour, "alias_set", aliases=["blue"]),
+        make.in_registry(2, at + hour, "register", aliases=["red"]),
         make.in_registry(2, at + 2 * hour, "delete", aliases=[]),
         make.in_registry(3, at + 3 * hour, "alias_set", aliases=["green"]),
     ]
     told = answers.show(log_of([*make.story(), *done]), "churn@2")["registration"]
-    assert (["green"], []) == (told["until_deleted"], told["aliases"])
+    assert (["green", "red"], []) == (told["until_deleted"], told["aliases"])
 
 
 def test_an_alias_that_a_version_is_registered_with_anew_is_one_more(make, log_of) -> None:

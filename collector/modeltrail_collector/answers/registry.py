@@ -78,6 +78,12 @@ def deletion(history: Iterable[Row]) -> Row | None:
     return last[0] if last and last[0]["action"] == "delete" else None
 
 
+def stage(history: Iterable[Row]) -> Any:
+    """The stage that a version is in; who registers it once more says of that only what it is given."""
+    said = [one["stage"] for one in history if one["stage"] or one["action"] != "register"]
+    return said[-1] if said else None
+
+
 def until_deleted(db: Database, model: Row) -> list[str]:
     """The aliases that a version had when it was deleted, and no other had got by then."""
     versions = db.read(

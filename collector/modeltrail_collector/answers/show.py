@@ -330,7 +330,7 @@ def _registration(facts: _Facts) -> Row | None:
                 told["until_deleted"] = registry.until_deleted(facts.db, facts.model)
             # Since then, by itself or by runs of their own.
             aliases = [] if facts.model["aliases"] is None and "aliases" in told else facts.model["aliases"]
-            return told | {"aliases": aliases, "stage": history[-1]["stage"]}
+            return told | {"aliases": aliases, "stage": registry.stage(history)}
     return None
 
 

@@ -239,13 +239,15 @@ def test_an_alias_that_a_version_is_registered_with_anew_is_one_more(make, log_o
         make.in_registry(9, at + 3 * hour, "alias_removed", aliases=["champion"]),
         make.in_registry(9, at + 4 * hour, "register", aliases=["blue"]),
     ]
-    held = [
-        answers.show(log_of(done[: number + 1]), "churn@9")["registration"]["aliases"]
-        for number in range(len(done))
+    told = [
+        answers.show(log_of(done[: number + 1]), "churn@9")["registration"] for number in range(len(done))
     ]
     both = ["candidate", "champion"]
     staged = [*both, "Staging"]
-    assert [["candidate"], both, staged, staged, ["champion"], ["blue", "champion"]] == held
+    assert [["candidate"], both, staged, staged, ["champion"], ["blue", "champion"]] == [
+        one["aliases"] for one in told
+    ]
+    assert [None, None, "Staging", "Staging", None, None] == [one["stage"] for one in told]
 
 
 def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:

@@ -283,6 +283,29 @@ def test_a_fit_that_fails(pl, autolog, told, error, kind):
     assert {"train"} == {use["role"] for use in uses(event).values()}
 
 
+def test_a_fit_in_processes_of_its_own(pl, autolog, told):
+    """How far these came is not known here; what they were given is, and the best file that they left."""
+    autolog()
+    with modeltrail.run("apart"):
+        kept = pl.kept(monitor="train_loss", filename="best")
+        trainer = pl.trainer(kept, strategy="ddp_fork", devices=2)
+        net = pl.Net()
+        trainer.fit(net, pl.loader(), pl.loader(8, seed=1))
+        trainer.test(net, pl.loader(4, seed=2))
+        trainer.test(net, pl.loader(4, seed=3), ckpt_path="best")
+    tested, event = told()
+    training = facet(event, "training")
+    assert pl.library.__name__.partition(".")[0] == training["framework"]
+    assert ("DDPStrategy", 2) == tuple(training["distributed"][each] for each in ("strategy", "worldSize"))
+    assert not {"steps", "epochs"} & training.keys()
+    assert {"train": 16, "validation": 8} == {
+        use["role"]: use["fingerprint"]["rows"] for use in uses(event).values()
+    }
+    assert {"best.ckpt"} == files(event).keys()
+    assert (2, "explicit") == params(event)["Trainer", "max_epochs"]
+    assert "EVALUATE" == tested["job"]["facets"]["jobType"]["jobType"]
+
+
 def test_a_trainer_stays_as_it_is(pl, autolog, told, capfd):
     """No callback of ours is in the Trainer while it fits, nothing in its checkpoints, nothing said."""
     import torch

@@ -22,7 +22,7 @@ from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._runs import Params, current_or_own, record_params
-from modeltrail.runs import Run
+from modeltrail.runs import Run, outcome
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
@@ -120,8 +120,9 @@ def observe_fit(call: Call) -> Finish | None:
             has_files = (_record_elsewhere if is_elsewhere else _record_fitted)(fit, trainer, module, given)
             if own is not None and error is None and not has_files and fit.has_begun:
                 _trainers.record_made(own, module)
+        outcome.leave(error)  # Lightning makes an exit of Ctrl-C
         if own is not None:
-            own.end(_reason(error))
+            own.end(error)
 
     return finish
 
@@ -129,12 +130,6 @@ def observe_fit(call: Call) -> Finish | None:
 def _plain(module: Any) -> Any:
     """What `torch.compile` made of a module keeps that inside."""
     return getattr(module, "_orig_mod", module)
-
-
-def _reason(error: BaseException | None) -> BaseException | None:
-    """Lightning makes an exit of an interruption by Ctrl-C."""
-    is_exit = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
-    return error.__context__ if is_exit and error is not None else error
 
 
 def observe_begin(call: Call, _: Any) -> None:

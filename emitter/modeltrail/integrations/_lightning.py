@@ -8,7 +8,9 @@ the host's terminal if it came by entry point, and missing in Trainers that were
 import inspect
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -20,7 +22,7 @@ from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
 from modeltrail.integrations._runs import Params, current_or_own, record_params
-from modeltrail.runs import Run
+from modeltrail.runs import Run, outcome
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
@@ -59,6 +61,7 @@ class _Fit(msgspec.Struct):
         base: where the module was loaded from.
         has_begun: whether it came to its loop.
         saved: the files that it left so far, and after how many steps.
+        began: when, in seconds of the clock.
     """
 
     run: Run
@@ -66,6 +69,7 @@ class _Fit(msgspec.Struct):
     base: str | Model | None
     has_begun: bool = False
     saved: dict[str, int] = msgspec.field(default_factory=dict)
+    began: float = msgspec.field(default_factory=time.time)
 
 
 _going_on: WeakKeyDictionary[Any, _Fit] = WeakKeyDictionary()
@@ -112,11 +116,13 @@ def observe_fit(call: Call) -> Finish | None:
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)
         with guarded("recording what a fit made"):
-            has_files = _record_fitted(fit, trainer, module)
+            is_elsewhere = _is_elsewhere(trainer)
+            has_files = (_record_elsewhere if is_elsewhere else _record_fitted)(fit, trainer, module, given)
             if own is not None and error is None and not has_files and fit.has_begun:
                 _trainers.record_made(own, module)
+        outcome.leave(error)  # Lightning makes an exit of Ctrl-C
         if own is not None:
-            own.end(_reason(error))
+            own.end(error)
 
     return finish
 
@@ -124,12 +130,6 @@ def observe_fit(call: Call) -> Finish | None:
 def _plain(module: Any) -> Any:
     """What `torch.compile` made of a module keeps that inside."""
     return getattr(module, "_orig_mod", module)
-
-
-def _reason(error: BaseException | None) -> BaseException | None:
-    """Lightning makes an exit of an interruption by Ctrl-C."""
-    is_exit = isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt)
-    return error.__context__ if is_exit and error is not None else error
 
 
 def observe_begin(call: Call, _: Any) -> None:
@@ -153,12 +153,19 @@ def observe_epoch(call: Call, _: Any) -> None:
 
 
 def _record_asked(begun: _Fit, trainer: Any, module: Any) -> None:
+    _record_data(begun, trainer.train_dataloader, trainer.val_dataloaders)
+    _record_settings(begun, trainer, module, trainer.ckpt_path)
+
+
+def _record_data(begun: _Fit, train: Any, judge: Any) -> None:
+    trained = [sources.see(each) for each in _loaders(train)]
+    judged = [sources.see(each) for each in _loaders(judge)]
+    for number, each in enumerate(trained):
+        sources.record_data(begun.run, each, [] if number else judged, begun.fit)
+
+
+def _record_settings(begun: _Fit, trainer: Any, module: Any, resumed: Any) -> None:
     run, fit = begun.run, begun.fit
-    judged = [sources.see(each) for each in _loaders(trainer.val_dataloaders)]
-    trained, *more = [sources.see(each) for each in _loaders(trainer.train_dataloader)]
-    sources.record_data(run, trained, judged, fit)
-    for each in more:
-        sources.record_data(run, each, [], fit)
     record_params(run, [*_hparams(module), *_settings(trainer)], fit)
     for each in trainer.optimizers:
         record_params(run, _training.optimizer_params(each), fit)
@@ -166,7 +173,7 @@ def _record_asked(begun: _Fit, trainer: Any, module: Any) -> None:
         _trainers.record_settings(run, fit, each.scheduler, last_epoch=-1)  # it counts on
     for each in trainer.early_stopping_callbacks:
         _trainers.record_settings(run, fit, each, min_delta=abs(each.min_delta))
-    if (base := trainer.ckpt_path or begun.base) is not None:
+    if (base := resumed or begun.base) is not None:
         _trainers.record_base(run, base, fit)
     package = type(trainer.strategy).__module__.partition(".")[0]
     version = sys.modules[package].__version__
@@ -216,11 +223,31 @@ def _loaders(given: Any) -> Iterator[Any]:
     if isinstance(given, Mapping | list | tuple):
         for each in given.values() if isinstance(given, Mapping) else given:
             yield from _loaders(each)
-    elif given is not None:
+    elif given is not None and not hasattr(
+        given, "prepare_data"
+    ):  # of a data module nobody asks for them here
         yield given
 
 
-def _record_fitted(fit: _Fit, trainer: Any, module: Any) -> bool:
+def _is_elsewhere(trainer: Any) -> bool:
+    """Whether processes are started for each call, as by `ddp_spawn`: what they do is not seen here."""
+    kinds = type(trainer.strategy.launcher).__mro__
+    return any(each.__name__ == "_MultiProcessingLauncher" for each in kinds)
+
+
+def _record_elsewhere(fit: _Fit, trainer: Any, module: Any, given: Mapping[str, Any]) -> bool:
+    """What was given to processes of their own, and the best file that they left: no more is known here."""
+    _record_data(fit, given.get("train_dataloaders"), given.get("val_dataloaders"))
+    resumed = given.get("ckpt_path")
+    is_file = resumed is not None and Path(resumed).is_file()  # else a word: `best`, `last`
+    _record_settings(fit, trainer, module, str(resumed) if is_file else None)
+    fit.has_begun = True
+    best = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks]
+    kept = [str(each) for each in best if each.is_file() and each.stat().st_mtime >= fit.began]
+    return _trainers.record_kept(fit.run, fit.fit, module, kept, None)
+
+
+def _record_fitted(fit: _Fit, trainer: Any, module: Any, _: Mapping[str, Any]) -> bool:
     """How far it came, and what it left; also where it failed. Whether it left files."""
     fit.run.training(epochs=trainer.current_epoch, steps=trainer.global_step, of=fit.fit)
     for each in trainer.early_stopping_callbacks:
@@ -258,10 +285,12 @@ def _observe_evaluation(call: Call, role: Role, loaders: str) -> Finish | None:
 
     def finish(results: Any, error: BaseException | None) -> None:
         if error is None and isinstance(results, Sequence):
-            module = trainer.lightning_module
+            module, judging = trainer.lightning_module, getattr(trainer, loaders)
+            if _is_elsewhere(trainer):
+                judging = None if given.get("ckpt_path") else given.get("dataloaders")
             if trainer.ckpt_path:  # its weights are those of the module now
                 _trainers.lies_in(module, trainer.ckpt_path)
-            judged = [sources.see(each) for each in _loaders(getattr(trainer, loaders))]
+            judged = [sources.see(each) for each in _loaders(judging)]
             scored = list(zip(judged, results, strict=False))
             _trainers.record_evaluation(module, call.function.__name__, scored, role)
 

@@ -44,6 +44,8 @@ class Pass(msgspec.Struct, eq=False):
 
         It is no evaluation with gradients then: that comes once, when this one is over.
         """
+        if other in self.beside:  # at each step from then on
+            return True
         data, others = self.data(), other.data()
         if (met := _met.of(data)) is None:
             met = Weakly()
@@ -52,9 +54,8 @@ class Pass(msgspec.Struct, eq=False):
         if data is others or (known is not self and known is not True):
             met.remember(others, self)
             return False
-        if all(each is not other for each in self.beside):  # it may have been begun anew
-            self.beside = (*(each for each in self.beside if each.data() is not others), other)
-            met.remember(others, True)
+        met.remember(others, True)  # it may have been begun anew
+        self.beside = (*(each for each in self.beside if each.data() is not others), other)
         return True
 
     @classmethod

@@ -100,7 +100,7 @@ class Story:
 
     def finish(self, *, look_around: bool) -> None:
         """The last word, at the end of the interpreter; its end first, since a kernel is given 2 s to go."""
-        kind, facet = outcome.of(_uncaught())
+        kind, facet = outcome.of(_uncaught() or outcome.left_by)
         ending = {
             "error": facet,
             "interrupted": kind == "ABORT",

@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -281,6 +283,69 @@ def test_a_fit_that_fails(pl, autolog, told, error, kind):
     assert caught.value is error or isinstance(caught.value.__context__, KeyboardInterrupt)
     (event,) = told(kind)
     assert {"train"} == {use["role"] for use in uses(event).values()}
+
+
+def test_a_fit_in_processes_of_its_own(pl, autolog, told):
+    """How far these came is not known here; what they were given is, and the best file that they left."""
+    autolog()
+    with modeltrail.run("apart"):
+        kept = pl.kept(monitor="train_loss", filename="best")
+        trainer = pl.trainer(kept, strategy="ddp_fork", devices=2)
+        net = pl.Net()
+        trainer.fit(net, pl.loader(), pl.loader(8, seed=1))
+        trainer.test(net, pl.loader(4, seed=2))
+        trainer.test(net, pl.loader(4, seed=3), ckpt_path="best")
+    tested, event = told()
+    training = facet(event, "training")
+    assert pl.library.__name__.partition(".")[0] == training["framework"]
+    assert ("DDPStrategy", 2) == tuple(training["distributed"][each] for each in ("strategy", "worldSize"))
+    assert not {"steps", "epochs"} & training.keys()
+    assert {"train": 16, "validation": 8} == {
+        use["role"]: use["fingerprint"]["rows"] for use in uses(event).values()
+    }
+    assert {"best.ckpt"} == files(event).keys()
+    assert (2, "explicit") == params(event)["Trainer", "max_epochs"]
+    assert "EVALUATE" == tested["job"]["facets"]["jobType"]["jobType"]
+
+
+def test_ctrl_c_aborts_the_run_around_a_fit(pl, autolog, told):
+    """Lightning makes an exit of it, which Python does not tell from another one."""
+    autolog(pl.name)
+
+    class Stopped(pl.Net):
+        def on_train_start(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit), modeltrail.run("around"):
+        pl.trainer().fit(Stopped(), pl.loader())
+    (event,) = told("ABORT")
+    assert event["run"]["facets"]["errorMessage"]["message"].startswith("KeyboardInterrupt")
+
+
+def test_ctrl_c_aborts_the_run_of_the_command(modeltrail_command, inbox, tmp_path):
+    """Also where its exit is all that the program ends with."""
+    (tmp_path / "fit.py").write_text(
+        textwrap.dedent("""
+        import torch
+        import lightning.pytorch as pl
+
+        class Net(pl.LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.layer = torch.nn.Linear(4, 1)
+
+            def training_step(self, batch, number):
+                raise KeyboardInterrupt
+
+            def configure_optimizers(self):
+                return torch.optim.SGD(self.parameters(), lr=0.1)
+
+        pl.Trainer(logger=False, accelerator="cpu").fit(Net(), torch.utils.data.DataLoader(torch.rand(4, 4)))
+        """)
+    )
+    modeltrail_command("run", "--", sys.executable, "fit.py", expected=1)
+    kinds = [each["eventType"] for each in inbox(tmp_path / "lineage")]
+    assert ("ABORT", False) == (kinds[-1], "FAIL" in kinds)
 
 
 def test_a_trainer_stays_as_it_is(pl, autolog, told, capfd):

@@ -76,6 +76,7 @@ def observe_split(call: Call) -> Finish:
         shuffled = options.get("shuffle", True)
         how = "stratified" if "stratify" in options else "random" if shuffled else "sequential"
         for whole, *pair in zip(call.args, parts[::2], parts[1::2], strict=True):
+            origins.recognize(whole)
             for part in pair:
                 origins.carry(part, whole)
                 choose(part, whole, how, options.get("random_state"))

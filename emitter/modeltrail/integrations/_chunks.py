@@ -62,6 +62,9 @@ class _Series(msgspec.Struct, eq=False, weakref=True):
             if isinstance(seen.data, DataView):
                 self.views.append(seen.data)
                 origins.carry(self, seen.data)
+                if (members := seen.data.members) is not None:
+                    known = self.run().facts.chunks.setdefault(self.fit, {})
+                    known[seen.data.fingerprint.digest] = members
 
     def tell(self) -> None:
         """Tell the run of all of them."""

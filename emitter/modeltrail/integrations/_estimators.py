@@ -34,12 +34,13 @@ def observe_fit(call: Call) -> Finish | None:
     if len(given) < 2 or _is_helper():
         return None  # the original is about to complain, or it is of no model
     estimator, features, *_ = given.values()
+    origins.recognize(features)
     given = {**_passed_on(given), **given}
     boosted = _boosted(estimator)
     if boosted and _boosting.follows():
         return None
     if api.current_run() is None and not facts.is_model(estimator):
-        return lambda result, _: origins.carry(result, features)
+        return lambda result, _: origins.transform(result, features)
     run, own = current_or_own(type(model.final_estimator(estimator)).__name__)
     run.learns(estimator)
     fit = _begin(run, estimator)
@@ -52,8 +53,7 @@ def observe_fit(call: Call) -> Finish | None:
         _boosting.end()
         if error is None:
             if result is not estimator:
-                origins.carry(result, features)
-                origins.made_by(result, fit)
+                origins.transform(result, features, fit)
             _scores.remember_fit(estimator, features)
             with guarded("recording what a fit made"):
                 if boosted:

@@ -68,6 +68,7 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
     if loaders.is_one(features):
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
+    origins.recognize(features)
     columns = frames.columns(features)  # found once, for all that look at it
     if columns is not None:
         origins.carry(columns, features)
@@ -93,6 +94,7 @@ def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputData
 
 def remember(matrix: Any, features: Any, labels: Any, weights: Any = None) -> None:
     """Keep what a matrix was made of; one without labels mostly predicts: it is looked at if it trains."""
+    origins.recognize(features)
     origins.carry(matrix, features)
     if weights is not None and origins.of(weights) is not None:
         _weights[matrix] = _Weights(_looks(weights))

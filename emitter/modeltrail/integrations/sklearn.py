@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail import api
-from modeltrail.integrations import _around, _copies, _patch, _scores
+from modeltrail.integrations import _around, _copies, _frames, _imports, _patch, _scores
 from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.observe import origins
 
 NAME: Final = "sklearn"
 METHODS: Final = ("fit", "fit_transform", "fit_predict")
+_FORMS: Final = ("toarray", "todense", "tocsr", "tocsc", "tocoo", "astype", "copy")
 
 
 def activate() -> None:
@@ -26,12 +27,22 @@ def activate() -> None:
     _patch.on_subclass(NAME, estimator, _observe_class)
     _patch.follow(NAME, estimator, "__setstate__", _copies.observe_state)
     _around.observe(NAME)
+    _imports.when_imported("scipy.sparse", _follow_sparse)
     _scores.observe(NAME)
 
 
 def deactivate() -> None:
     """Put everything back."""
     _patch.undo(NAME)
+
+
+def _follow_sparse(module: Any) -> None:
+    """What is put together of sparse matrices, and what one becomes in another form."""
+    _patch.follow_functions(NAME, _frames.functions(module, "hstack", "vstack"), _frames.observe_joined)
+    kinds = (module.csr_matrix, module.csc_matrix, module.coo_matrix)
+    for kind in dict.fromkeys(base for each in kinds for base in each.__mro__):
+        for name in _FORMS:
+            _patch.follow_simply(NAME, kind, name, _frames.observe_own)
 
 
 def _observe_class(kind: type) -> None:
@@ -68,7 +79,7 @@ def observe_transform(
     _: Callable[..., Any], result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
     """What was transformed came from where the data came from, and of what had learned to."""
-    origins.carry(result, *args[1:2], *kwargs.values())
+    given = next(iter((*args[1:2], *kwargs.values())), None)
+    origins.recognize(given)
     run = api.current_run()
-    if run is not None and (fit := run.facts.fits.of(args[0])) is not None:
-        origins.made_by(result, fit)
+    origins.transform(result, given, None if run is None else run.facts.fits.of(args[0]))

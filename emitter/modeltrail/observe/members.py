@@ -5,6 +5,7 @@ kept, so that what is kept of a part and of the whole can be compared.
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +28,12 @@ class Members(msgspec.Struct, frozen=True):
     numbers: bytes
     bound: int
 
+    @classmethod
+    def joined(cls, several: Iterable["Members"]) -> "Members":
+        """Those of several that are one below the other."""
+        listed = list(several)
+        return cls(b"".join(each.numbers for each in listed), min(each.bound for each in listed))
+
     def share_of(self, part: "Members") -> float:
         """The share of a part's rows that are among these; 0 where so many may be equal by chance.
 
@@ -34,7 +41,7 @@ class Members(msgspec.Struct, frozen=True):
         """
         np: Any = sys.modules["numpy"]
         own, rows = (np.frombuffer(each.numbers, np.uint64) for each in (self, part))
-        rows = rows[rows <= min(self.bound, part.bound)]
+        own, rows = own[own <= self.bound], rows[rows <= min(self.bound, part.bound)]
         if not len(rows) or not len(own):
             return 0.0
         different, counts = np.unique(own, return_counts=True)

@@ -209,10 +209,25 @@ def after(earlier: Mapping[str, Any] | None, split: Mapping[str, Any]) -> Mappin
     return {**split, "earlier": before[-MAX_CHOICES:]}
 
 
-def made_by(result: object, fit: object) -> None:
-    """What was made of data by what had learned to."""
-    origin = of(result) or Origin()
-    _remember(result, msgspec.structs.replace(origin, fits={**origin.fits, fit: None}))
+def recognize(array: object) -> None:
+    """What numpy copied, or put together, came from where those came from that it holds: by how they looked.
+
+    It is no evidence itself: others may be of other parts that look as its do.
+    """
+    if of(array) is None and (parts := alike.parts(array)):
+        found: list[Origin] = [origin or _UNKNOWN for origin in parts]
+        _know(array, _joined({id(origin): origin for origin in found}))
+
+
+def transform(result: object, given: object, fit: object = None) -> None:
+    """What was made of data by what had learned to, `fit`: maybe in place, so it is looked at again."""
+    carry(result, given)
+    origin = of(result)
+    if fit is not None:
+        origin = origin or Origin()
+        origin = msgspec.structs.replace(origin, fits={**origin.fits, fit: None})
+    if origin is not None:
+        _remember(result, origin)
 
 
 def places(given: object) -> list[str]:
@@ -226,7 +241,10 @@ def places(given: object) -> list[str]:
         given = getattr(given, "name", None) if _is_open_file(given) else None
     if not isinstance(given, str | os.PathLike):
         return []
-    text = os.fspath(given)
+    try:
+        text = os.fspath(given)
+    except TypeError:  # a workbook that was read from memory: its path is none
+        return []
     if not isinstance(text, str):
         return []
     path = naming.local_path(text)
@@ -337,13 +355,17 @@ def _remember(thing: Any, origin: Origin) -> None:
 def _remember_new(thing: Any, origin: Origin) -> bool:
     """Of what nothing is known yet; whether it has weak references, which a number or a list has not."""
     try:
-        found = _Known(thing, _forget)
+        _know(thing, origin)
     except TypeError:
         return False
-    found.origin = origin
-    _known.add(found)  # only now: another thread may look
     _remember_memory(thing, origin, None)
     return True
+
+
+def _know(thing: Any, origin: Origin) -> None:
+    found = _Known(thing, _forget)
+    found.origin = origin
+    _known.add(found)  # only now: another thread may look
 
 
 def _remember_memory(thing: Any, origin: Origin, before: Origin | None) -> None:
@@ -353,7 +375,7 @@ def _remember_memory(thing: Any, origin: Origin, before: Origin | None) -> None:
         _remember_columns(thing, origin)
     elif library == "numpy" and (whole := _turned(thing, before)) is not None:
         _remember(whole, origin)
-    if "torch" in sys.modules:
+    if "torch" in sys.modules or (library == "numpy" and "sklearn" in sys.modules and thing.ndim == 2):
         alike.remember(thing, origin)
 
 

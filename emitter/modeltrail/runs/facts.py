@@ -19,6 +19,7 @@ from modeltrail.guard import guarded
 from modeltrail.observe import code, environment, loads, redact
 from modeltrail.observe import model as observed
 from modeltrail.observe.data import DataView
+from modeltrail.observe.members import Members
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import models, process, training, transforms
 from modeltrail.runs.datasets import ROLES, Input
@@ -58,6 +59,7 @@ class Facts:
         self.writes: dict[Identity, Transform] = {}  # edges of lineage; few are also a step to tell
         self.fitted_steps = Steps()
         self.fits = Fits()
+        self.chunks: dict[Fit, dict[str, Members]] = {}  # by their digests: told as one when the run ends
         self.params = Params(capture)
         self.metrics = Metrics()
         self.training = Training()

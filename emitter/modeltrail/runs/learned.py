@@ -7,7 +7,9 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
+from modeltrail.observe import loads
 from modeltrail.observe.data import DataView
+from modeltrail.observe.members import Members
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import datasets
 from modeltrail.runs.arguments import Role
@@ -95,8 +97,13 @@ def role_of(facts: Facts, view: DataView, model: object) -> Role | None:
     `other` where only some of them were that; None of rows that it has not seen, as far as is known.
     """
     fit = facts.fits.of(model)
+    if fit is None and loads.file(model) is not None:  # what it learned from nobody has seen
+        return None
     own = None if fit is None else fit.learned()
-    found = {
+    chunks = [Members.joined(facts.chunks[each].values()) for each in own or () if each in facts.chunks]
+    shares = {each.share_of(view.members) for each in chunks if view.members is not None}
+    found: set[str | None] = {"train" if share == 1 else "other" for share in shares if share}
+    found |= {
         used.role if share == 1 else "other"
         for used in list(facts.inputs.values())
         if used.role in _SEEN and (own is None or not used.fits or not used.fits.isdisjoint(own))

@@ -411,12 +411,12 @@ def test_several_columns_of_one_transformer_are_its_own(told, train, tables):
 
 
 def test_a_transformer_that_nobody_can_follow_is_of_no_model(told, train, tables):
-    """What numpy puts together came of nobody knows what: of several models none is told with the scaler."""
+    """What numpy computes came of nobody knows what: of several models none is told with the scaler."""
     table = pd.read_csv(tables / "a.csv")
     with modeltrail.run("lost"):
         first, second = (StandardScaler().fit_transform(table[[name]]) for name in ("age", "income"))
         encoded = LabelEncoder().fit_transform(table["bought"])
-        kept = LogisticRegression().fit(np.hstack([first, second]), encoded)
+        kept = LogisticRegression().fit(np.hstack([first, second]) * 2, encoded)
         joblib.dump(kept, tables / "m.joblib")
         joblib.dump(train(Ridge(), table), tables / "other.joblib")
     (event,) = told()

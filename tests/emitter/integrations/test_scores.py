@@ -11,7 +11,7 @@ import pytest
 import sklearn.metrics
 from lightgbm import LGBMClassifier
 from sklearn.inspection import permutation_importance
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -540,4 +540,29 @@ def test_rows_that_repeat_are_no_evidence(evaluations, autolog):
     with modeltrail.run("train"):
         model = LogisticRegression().fit(features[:400], label[:400])
         model.score(features[400:], label[400:])
+    assert ["test"] == [data["inputFacets"]["modelTrail_dataUse"]["role"] for data, _ in evaluations()]
+
+
+def test_a_chunk_that_a_model_learned_from_is_no_test(evaluations, parts):
+    """Rows of `partial_fit` are known before the run ends, which tells of them, and after some epochs."""
+    train, test, label, truth = parts
+    model = SGDClassifier(random_state=0)
+    with modeltrail.run("train"):
+        for start in (*range(0, 60, 20), *range(0, 60, 20)):
+            model.partial_fit(train[start : start + 20], label[start : start + 20], classes=[0, 1])
+        for features, known in ((train[10:30], label[10:30]), (train, label), (test, truth)):
+            model.score(features, known)
+    assert ["train", "train", "test"] == [
+        data["inputFacets"]["modelTrail_dataUse"]["role"] for data, _ in evaluations()
+    ]
+
+
+def test_what_a_run_learns_from_was_no_training_of_a_model_that_it_loaded(evaluations, parts, tmp_path):
+    """The one in place is scored on what its successor is fitted on."""
+    train, test, label, truth = parts
+    with modeltrail.run("before"):
+        joblib.dump(LogisticRegression().fit(test, truth), tmp_path / "m.joblib")
+    with modeltrail.run("train"):
+        LogisticRegression().fit(train, label)
+        joblib.load(tmp_path / "m.joblib").score(train, label)
     assert ["test"] == [data["inputFacets"]["modelTrail_dataUse"]["role"] for data, _ in evaluations()]

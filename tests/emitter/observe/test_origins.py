@@ -143,6 +143,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_what_is_opened_from_memory_has_no_place():
+    """A workbook of pandas is a path as long as it was read from one; else to ask it for that is an error."""
+
+    class Opened:
+        def __fspath__(self):
+            return memoryview(b"")
+
+    assert [] == origins.places(Opened())
+
+
 def test_places_are_what_an_argument_means(folder):
     """A path, a pattern, a list, an open file, a URI; not what is not there, and no text that is data."""
     a, b = str(folder / "a.csv"), str(folder / "b.csv")

@@ -23,14 +23,14 @@ GENERATION: Final = "generation"
 ROWS: Final = "rows"
 """The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
 
-ROWS_VERSION: Final = 5
+ROWS_VERSION: Final = 6
 """Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
 had the fingerprint "". 2: figures did not say of which of the models of their run they are. 3: the file of
 what has another name, or lies behind a link, was no name of it. 4: of what a run did to a version in its
 registry the last counted, that it was deleted was not told, and what took an alias from it counted as said of
-it.
+it. 5: who only found a model counted as its maker before who wrote it and told of no training.
 """
 
 FORGOTTEN: Final = "forgotten"

@@ -57,7 +57,10 @@ _IS_VERSION: Final = f"""($version IS NULL OR $version IN ('latest', version)
     OR list_contains(aliases, $version)
     OR (length($version) >= {_VERSION_DIGITS} AND starts_with(digest, $version)))"""
 
-_NEWEST_FIRST: Final = "deleted_at IS NOT NULL, created_at DESC, version DESC"
+_NEWEST_FIRST: Final = """
+    CASE WHEN version = $version THEN 1 WHEN list_contains(aliases, $version) THEN 2 ELSE 3 END,
+    deleted_at IS NOT NULL, created_at DESC, version DESC"""
+"""A version that is called so goes before one whose digest begins so."""
 
 _Name = tuple[str, str]
 
@@ -173,8 +176,9 @@ def keys(text: str) -> list[str]:
 
 
 def _readings(text: str) -> list[tuple[str, str | None]]:
-    name, at, version = text.rpartition("@")
-    return [(name, version), (text, None)] if at and name and version else [(text, None)]
+    """A name and a version, of which one may hold an `@`; or all of it is a name."""
+    cuts = dict.fromkeys((text.rfind("@"), text.find("@")))
+    return [*((text[:cut], text[cut + 1 :]) for cut in cuts if 0 < cut < len(text) - 1), (text, None)]
 
 
 def _called(db: Database, text: str) -> tuple[list[_Name], dict[_Name, set[str]]]:

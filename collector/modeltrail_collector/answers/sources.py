@@ -49,7 +49,33 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     found = {name: next(known[how] for how in _HOW if how in known) for name, known in by_name.items()}
     if around:
         found |= _of_spark(db, around, by_name, found)
+    _leave_out_acts(db, found)
     return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
+
+
+def _leave_out_acts(db: Database, found: dict[Name, list[Row]]) -> None:
+    """Leave out of what put out a model version the runs that only did something to it in its registry.
+
+    An alias or a stage is given to what others made; where nobody else is known to have, they stay.
+    """
+    versions: dict[tuple[Name, str | None], list[Row]] = {}
+    for name, rows in found.items():
+        for row in (row for row in rows if row["kind"] == "model"):
+            versions.setdefault((name, row["version"]), []).append(row)
+    several = {version: rows for version, rows in versions.items() if rows[1:]}
+    said = db.read(
+        "facets",
+        "DISTINCT run_id, namespace, name, key",
+        runs={row["run_id"] for rows in several.values() for row in rows},
+        where="""key = 'modelTrail_training'
+            OR (key = 'modelTrail_registration' AND value ->> '$.action' <> 'register')""",
+    )
+    trained = {row["run_id"] for row in said if row["key"] == "modelTrail_training"}
+    acts = {(row["namespace"], row["name"], row["run_id"]) for row in said if row["run_id"] not in trained}
+    for (name, _), rows in several.items():
+        acting = [row for row in rows if (*name, row["run_id"]) in acts]
+        if len(acting) < len(rows):
+            found[name] = [row for row in found[name] if row not in acting]
 
 
 def _of_spark(

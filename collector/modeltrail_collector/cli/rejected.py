@@ -71,6 +71,7 @@ def list_(
     from modeltrail_collector.log import open_log
 
     log = open_log(log_uri)
+    log.must_exist()
     if by_code:
         rows = answers.rejected_by_code(log, topic=topic, codes=codes, since=since)[:limit]
         columns: Sequence[str] = ("code", "records", "replayed", "first", "last", "message")
@@ -108,7 +109,9 @@ def show(record: str, log_uri: str, *, as_json: bool, raw: bool) -> None:
 
     if raw and as_json:
         raise click.UsageError("--raw and --json exclude each other")
-    answer = answers.rejected_record(open_log(log_uri), record)
+    log = open_log(log_uri)
+    log.must_exist()
+    answer = answers.rejected_record(log, record)
     if raw:
         click.echo(answer["value"] or b"", nl=False)
     elif as_json:
@@ -153,6 +156,7 @@ def replay(
     from modeltrail_collector.pump import replay as replay_
 
     log = open_log(log_uri)
+    log.must_exist()
     wanted = Wanted([place(log, record) for record in records], topic, codes, since)
     result = replay_(log, wanted, strict=strict, dry_run=dry_run)
     if as_json:

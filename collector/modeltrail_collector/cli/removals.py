@@ -59,6 +59,7 @@ def removals(log_uri: str, trust: Path | None, *, as_json: bool) -> int:
     from modeltrail_collector.log.signing import public_key
 
     log = open_log(log_uri)
+    log.must_exist()
     trusted = public_key(trust) if trust else None
     rows, problems = [], []
     for partition in log.partitions():

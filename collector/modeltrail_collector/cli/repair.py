@@ -53,6 +53,7 @@ def repair(
     from modeltrail_collector.pump.repair import repair as repair_log
 
     log = open_log(log_uri)
+    log.must_exist()
     partitions = [found for found in log.partitions() if topic in {None, found.topic}]
     recollector = Recollector(_connect(bootstrap_servers), strict=strict)
     try:

@@ -163,7 +163,9 @@ def rebuild(log_uri: str, *, as_json: bool) -> None:
     from modeltrail_collector import tables
     from modeltrail_collector.log import open_log
 
-    _tell(tables.rebuild(open_log(log_uri), on_progress=_progress()), as_json=as_json)
+    log = open_log(log_uri)
+    log.must_exist()
+    _tell(tables.rebuild(log, on_progress=_progress()), as_json=as_json)
 
 
 def _alerting(log: "Log", path: str, *, as_json: bool) -> "Alerting":

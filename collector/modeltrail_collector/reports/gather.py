@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import show, trace
+from modeltrail_collector.answers import names, trace
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import led_to, symlinks_of
-from modeltrail_collector.answers.show import is_of_another
+from modeltrail_collector.answers.show import SECTIONS, is_of_another
+from modeltrail_collector.answers.show import told as told_of
 from modeltrail_collector.answers.why import code, made
 from modeltrail_collector.answers.why import facts as told
 from modeltrail_collector.errors import NotFound
@@ -109,8 +110,8 @@ def gather(of: Log | Database, text: str, statements: Path | None = None) -> Dos
 
 
 def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
-    story, tree = show(db, text), trace(db, text)
-    model, log = story["model"], db.log
+    story = told_of(db, names.model(db, text), SECTIONS)
+    tree, model, log = trace(db, text), story["model"], db.log
     name = model["registered_name"] or model["name"].rpartition("/")[2]
     version = str(model["version"])
     file = said_.read(statements, name, version) if statements else None

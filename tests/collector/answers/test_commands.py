@@ -20,6 +20,8 @@ from modeltrail_collector.cli import story
 from modeltrail_collector.cli import tables as table_commands
 from modeltrail_collector.cli.alert import alert
 from modeltrail_collector.cli.rejected import rejected
+from modeltrail_collector.cli.removals import removals
+from modeltrail_collector.cli.repair import repair
 from modeltrail_collector.cli.verify import verify
 from modeltrail_collector.cli.why import why
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -51,6 +53,27 @@ def test_answers_as_json(churn, command, arguments, kind) -> None:
     found = ask(command, *arguments, "--json", "--log", churn.uri)
     assert isinstance(json.loads(found.stdout), kind)
     assert "" == found.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        (commands.models, []),
+        (verify, []),
+        (rejected, ["list"]),
+        (rejected, ["show", "local/0/1"]),
+        (rejected, ["replay"]),
+        (removals, []),
+        (repair, ["--bootstrap-servers", "localhost:1"]),
+        (table_commands.compact, []),
+        (table_commands.rebuild, []),
+    ],
+)
+def test_a_log_that_is_not_there_is_no_log_without_anything(tmp_path, command, arguments) -> None:
+    """A mistyped log is said not to be there, and not that all is well in it; none is made."""
+    found = CliRunner().invoke(command, [*arguments, "--log", str(tmp_path / "linaege")])
+    assert "There is no log at" in str(found.exception)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_run_that_nobody_heard_start_began_before_it_was_heard_of(make, log_of) -> None:

@@ -41,6 +41,27 @@ def test_an_alias_is_of_the_version_that_it_was_given_last(churn) -> None:
     assert {"1": [], "2": ["candidate"]} == held
 
 
+def test_a_version_is_what_is_called_so(make, log_of) -> None:
+    """Its name goes before `latest` and how another's digest begins, and may hold an `@` as a model's may."""
+
+    def event(number: int, name: str, version: str, digest: str):
+        artifact = make.facet("modelTrail_modelArtifact", digest=digest + make.digest(f"{number}"))
+        said = make.facet("r", name=name, version=version)
+        model = make.dataset(
+            f"models/{name}", modelTrail_registration=said, outputFacets__modelTrail_modelArtifact=artifact
+        )
+        at = make.base + timedelta(minutes=number)
+        return make.run_event("COMPLETE", at, f"run {number}", "register", outputs=[model])
+
+    called = [("churn", "2026"), ("churn", "latest"), ("churn", "v@2"), ("a@b", "12"), ("churn", "9")]
+    log = log_of([event(n, *one, "2026" if one[1] == "9" else "") for n, one in enumerate(called)])
+    for name, version in called:
+        assert version == answers.show(log, f"{name}@{version}")["model"]["version"]
+    assert "9" == answers.show(log, "churn")["model"]["version"]
+    assert "9" == answers.show(log, f"churn@2026{make.digest('4')[:4]}")["model"]["version"]
+    assert "12" == answers.show(log, "a@b")["model"]["version"]
+
+
 def test_what_a_registry_deleted_is_not_the_newest(make, log_of) -> None:
     """The newest is that of those that are there, at a moment of those there then; of none it is the last."""
     at = make.base + timedelta(days=9)

@@ -250,6 +250,26 @@ def test_an_alias_that_a_version_is_registered_with_anew_is_one_more(make, log_o
     assert [None, None, "Staging", "Staging", None, None] == [one["stage"] for one in told]
 
 
+def test_who_found_a_model_did_not_make_it(make, log_of) -> None:
+    """Who wrote the bytes made them, also where he told of no training and others had found them before."""
+
+    def run(number: int, name: str, **said):
+        artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("m"), **said)
+        kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+        model = make.dataset(name, datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+        at = make.base + timedelta(minutes=number)
+        read = [make.dataset(f"raw {number}")]
+        return make.run_event("COMPLETE", at, f"{number:03}", "any", inputs=read, outputs=[model])
+
+    log = log_of(
+        [run(0, "m.bin", written=False), run(1, "n.bin", written=False), run(2, "m.bin"), run(3, "m.bin")]
+    )
+    for name in ("m.bin", "n.bin"):
+        assert "002" == answers.show(log, name)["run"]["run_id"]
+    assert ["raw 2"] == [each["name"] for each in answers.trace(log, "m.bin")["inputs"]]
+    assert "000" == answers.show(log_of([run(0, "m.bin", written=False)]), "m.bin")["model"]["run_id"]
+
+
 def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
     """A run that trained nothing and wrote no model is told as the one that registered it."""
     theirs, own = (

@@ -83,6 +83,39 @@ def test_a_run_that_goes_on_while_another_reads_wrote_what_that_read(make, log_o
     assert ["features.parquet", "065"] == path(trail)[2][:2]
 
 
+def test_who_gave_an_alias_did_not_make_the_version(make, log_of) -> None:
+    """A version that is read leads to what it is a copy of, past what its registry did since."""
+
+    def version(name: str, number: str, action: str | None = None):
+        told = {"version": make.facet("v", datasetVersion=number)}
+        if action:
+            told["modelTrail_registration"] = make.facet("r", name=name, version=number, action=action)
+        return make.dataset(f"models/{name}", namespace="modeltrail://registry", **told)
+
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    trained = version("dev", "1", "register")
+    trained["facets"]["datasetType"] = kind
+    steps = [
+        ([make.dataset("raw")], [trained]),
+        ([], [version("dev", "1", "stage_change")]),
+        ([version("dev", "1")], [version("prod", "1", "register")]),
+        ([], [version("prod", "1", "alias_set")]),
+        ([], [version("prod", "2", "alias_set")]),
+        ([version("prod", "1")], [make.dataset("scores")]),
+        ([version("prod", "2")], [make.dataset("others")]),
+    ]
+    events = [
+        make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}", inputs=read, outputs=written
+        )
+        for n, (read, written) in enumerate(steps)
+    ]
+    log = log_of(events)
+    made = ["prod", "002", ["dev", "000", ["raw", None]]]
+    assert ["scores", "005", made] == path(answers.trace(log, "scores"))
+    assert ["others", "006", ["prod", "004"]] == path(answers.trace(log, "others"))
+
+
 def test_from_endpoint_to_raw_data(churn) -> None:
     """An endpoint's trail goes through the deployment to the version that serves."""
     told = answers.trace(churn, "endpoints/churn-api")

@@ -372,3 +372,6 @@ def test_what_cannot_be_made_is_said(churn, ask) -> None:
         ask(churn, "churn@2", "audit", "pdf")
     with pytest.raises(NotFound, match="churn has no version '9'"):
         ask(churn, "churn@9", "audit")
+    for name in ("features.parquet", "train-churn"):
+        with pytest.raises(NotFound, match=f"No model is called '{name}'"):
+            ask(churn, name, "audit")

@@ -1,11 +1,11 @@
 -- One row per model version. Registered: the registry's version; else the first 12 digits of the artifact's digest.
 -- `run_id` is the run that made the artifact: the first that trained and wrote this digest under this name and
--- version; else under any name. A registration in another run only adds the name. What a registry deleted was
--- given no alias, and says when that was; which of those that were given it has by now, `aliases.sql` says. A version
--- that was said of several bytes is that of the last; the others are one of their own: it, `+` and the first 12
--- digits of their digest. Four columns say between which events the runs that speak of it lie. Of a run that trained
--- several models the facet `modelTrail_training` tells of the last one; what it says of another one by its
--- `modelId`, and what that says of itself, counts for that.
+-- version; else under any name; else the first that wrote it, before those that found it. A registration in another run
+-- only adds the name. What a registry deleted was given no alias, and says when that was; which of those that were given
+-- it has by now, `aliases.sql` says. A version that was said of several bytes is that of the last; the others are one of
+-- their own: it, `+` and the first 12 digits of their digest. Four columns say between which events the runs that speak of
+-- it lie. Of a run that trained several models the facet `modelTrail_training` tells of the last one; what it says of
+-- another one by its `modelId`, and what that says of itself, counts for that.
 WITH act AS (
     -- What was done in registries, in its order; only `register` and `delete` say whether a version is there.
     SELECT
@@ -69,7 +69,8 @@ called AS (
         CASE WHEN version IS NOT NULL AND (digest IS NULL OR NOT starts_with(digest, version)) THEN version END,
         digest[:12], right(run_id, 12)
     ) AS said_version,
-    training IS NOT NULL AND coalesce(written, '') <> 'false' AS is_made
+    training IS NOT NULL AND coalesce(written, '') <> 'false' AS is_made,
+    artifact IS NOT NULL AND coalesce(written, '') <> 'false' AND NOT is_registered AS is_written
     FROM sighting
 ),
 own AS (FROM called SEMI JOIN touched USING (namespace, name)),
@@ -137,7 +138,10 @@ given AS (
     GROUP BY ALL
 ),
 maker AS (
-    SELECT digest, coalesce(arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place)) AS run_id,
+    SELECT digest,
+        coalesce(
+            arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place) FILTER (is_written), arg_min(run_id, place)
+        ) AS run_id,
         arg_min(training, place) FILTER (is_made) AS training,
         arg_min(artifact, place) AS artifact,
         min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at,

@@ -112,6 +112,11 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
             yield Finding("code", "uncommitted changes", code.diff_sha256 or "none", _changes(folder))
         else:
             yield Finding("code", "uncommitted changes", why="not recorded")
+    yield from _untracked(code, folder)
+    yield from _elsewhere(code, folder)
+
+
+def _untracked(code: Code, folder: Path) -> Iterator[Finding]:
     for file in code.untracked or ():
         path = _below(folder, file.path)
         if file.sha256 is None or path is None:
@@ -123,7 +128,8 @@ def _code(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     elif code.untracked is not None and (new := _new_sources(folder, {file.path for file in code.untracked})):
         why = f"{len(new)} that git does not track were not there: {', '.join(new[:5])}"
         yield Finding("code", "more source files", why=why + (", …" if len(new) > 5 else ""))
-    yield from _elsewhere(code, folder)
+    elif code.untracked is None and code.commit is not None:
+        yield Finding("code", "untracked files", why="not recorded")
 
 
 def _new_sources(folder: Path, known: Collection[str]) -> list[str]:

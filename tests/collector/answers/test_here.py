@@ -171,7 +171,7 @@ def test_new_source_files_are_named(place):
     recipe["code"]["untracked"].append({"path": "new.py", "sha256": sha256(b"")})
     assert {"big.bin"} == compare(recipe, root, "code")[1].keys()
     recipe["code"]["untracked"] = None
-    assert {} == compare(recipe, root, "code")[1]
+    assert {"untracked files": "not recorded"} == compare(recipe, root, "code")[1]
 
 
 def test_modules_from_elsewhere_are_compared_where_they_lay(place, tmp_path):

@@ -70,7 +70,7 @@ called AS (
         digest[:12], right(run_id, 12)
     ) AS said_version,
     training IS NOT NULL AND coalesce(written, '') <> 'false' AS is_made,
-    artifact IS NOT NULL AND coalesce(written, '') <> 'false' AND NOT is_registered AS is_written
+    artifact IS NOT NULL AND coalesce(written, '') <> 'false' AS is_written
     FROM sighting
 ),
 own AS (FROM called SEMI JOIN touched USING (namespace, name)),

@@ -32,7 +32,9 @@ def remember(array: Any, origin: Any) -> None:
     known = _looked.pop(looks, origin)
     if len(_looked) >= MAX_ALIKE:
         _looked.pop(next(iter(_looked)), None)
-    if known is None or _places(known) != _places(origin):
+    if known is origin:
+        _looked[looks] = origin
+    elif known is None or _places(known) != _places(origin):
         _looked[looks] = None
     else:  # of two that made the same nobody knows which it was
         is_sure = known.fits.keys() <= origin.fits.keys()

@@ -363,7 +363,7 @@ def _remember_new(thing: Any, origin: Origin) -> bool:
 
 
 def _know(thing: Any, origin: Origin) -> None:
-    found = _Known(thing, _forget)
+    found = _found(thing) or _Known(thing, _forget)
     found.origin = origin
     _known.add(found)  # only now: another thread may look
 
@@ -374,7 +374,7 @@ def _remember_memory(thing: Any, origin: Origin, before: Origin | None) -> None:
     if library == _ARROW:
         _remember_columns(thing, origin)
     elif library == "numpy" and (whole := _turned(thing, before)) is not None:
-        _remember(whole, origin)
+        _know(whole, origin)
     if "torch" in sys.modules or (library == "numpy" and "sklearn" in sys.modules and thing.ndim == 2):
         alike.remember(thing, origin)
 

@@ -30,7 +30,8 @@ ROWS_VERSION: Final = 6
 had the fingerprint "". 2: figures did not say of which of the models of their run they are. 3: the file of
 what has another name, or lies behind a link, was no name of it. 4: of what a run did to a version in its
 registry the last counted, that it was deleted was not told, and what took an alias from it counted as said of
-it. 5: who only found a model counted as its maker before who wrote it and told of no training.
+it. 5: who only found a model counted as its maker before who wrote it and told of no training; an alias
+that a version was registered with anew took the place of those that it had.
 """
 
 FORGOTTEN: Final = "forgotten"

@@ -1,5 +1,7 @@
 """Integrations are switched on by a test and off again after it."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -30,3 +32,13 @@ def told(events):
         return [event for event in events if event["eventType"] == kind]
 
     return find
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Two files of two features and a label."""
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        table = pd.DataFrame(random.normal(size=(60, 2)), columns=["age", "income"])
+        table.assign(bought=(table["age"] > 0).astype(int)).to_csv(tmp_path / f"{name}.csv", index=False)
+    return tmp_path

@@ -3,7 +3,6 @@
 import copy
 
 import joblib
-import numpy as np
 import pandas as pd
 import pytest
 import xgboost
@@ -16,16 +15,6 @@ from told import edges, facet, files, uses
 from xgboost import XGBClassifier
 
 import modeltrail
-
-
-@pytest.fixture
-def tables(tmp_path):
-    """Two files of two features and a label."""
-    random = np.random.default_rng(0)
-    for name in ("a", "b"):
-        table = pd.DataFrame(random.normal(size=(60, 2)), columns=["age", "income"])
-        table.assign(bought=(table["age"] > 0).astype(int)).to_csv(tmp_path / f"{name}.csv", index=False)
-    return tmp_path
 
 
 def halves(path):

@@ -27,16 +27,6 @@ from modeltrail.observe.model import save_digest
 
 
 @pytest.fixture
-def tables(tmp_path):
-    """Two files of two features and a label."""
-    random = np.random.default_rng(0)
-    for name in ("a", "b"):
-        table = pd.DataFrame(random.normal(size=(60, 2)), columns=["age", "income"])
-        table.assign(bought=(table["age"] > 0).astype(int)).to_csv(tmp_path / f"{name}.csv", index=False)
-    return tmp_path
-
-
-@pytest.fixture
 def train(autolog):
     """`train(model, table)`: the model fitted on a file or a frame."""
     autolog()

@@ -243,15 +243,19 @@ def _environment(facts: _Facts) -> Row | None:
 def _metrics(facts: _Facts) -> list[Row]:
     """The last figure of each name, model, split, dataset and slice that the making run itself reported.
 
-    First those that are of this model or of the run.
+    First those that are of this model or of the run; of the model by the step after which it was saved.
     """
-    rows = facts.of_maker(
+    rows = facts.db.read(
         "metrics",
         "name, value, step, split, dataset, slice, model_id",
-        where="source <> 'evaluation'",
+        runs=[facts.model["run_id"]],
+        where="""source <> 'evaluation'
+            AND (step > $by AND coalesce(model_id = $own, model_id IS NOT NULL)) IS NOT TRUE""",
         then="""QUALIFY row_number() OVER (
             PARTITION BY name, split, dataset, slice, model_id ORDER BY source DESC, step DESC) = 1
         ORDER BY name, split, dataset, slice, model_id""",
+        by=facts.model["step"],
+        own=facts.own and facts.own.model_id,
     )
     mine = figures(facts.said, facts.model, (row["model_id"] for row in rows))
     made = _made(facts) if rows else None
@@ -377,10 +381,6 @@ def _deployments(facts: _Facts) -> list[Row]:
     )
 
 
-def _changes(facts: _Facts) -> list[Row]:
-    return changed(facts.db, facts.model)
-
-
 _READERS: Final[dict[str, Callable[[_Facts], Any]]] = {
     "model": _model,
     "run": _run,
@@ -394,5 +394,5 @@ _READERS: Final[dict[str, Callable[[_Facts], Any]]] = {
     "artifact": _artifact,
     "registration": _registration,
     "deployments": _deployments,
-    "changes": _changes,
+    "changes": lambda facts: changed(facts.db, facts.model),
 }

@@ -95,6 +95,7 @@ def _model(model: dict[str, Any]) -> list[Line]:
         "framework": framework,
         "task": model["task"] or "",
         "created": time(model["created_at"]),
+        "saved": f"after step {model['step']:,}" if model["step"] is not None else "",
         "aliases": ", ".join(model["aliases"] or ()),
         "deleted": time(model["deleted_at"]),
     }

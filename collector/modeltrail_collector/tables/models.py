@@ -232,10 +232,10 @@ def fill_changes(connection: duckdb.DuckDBPyConnection, models: str, *, facets: 
     """
     _view(connection, "model", models)
     found = connection.execute("""
-        SELECT namespace, name, version, run_id, registered_run_id, digest
+        SELECT namespace, name, version, run_id, registered_run_id, digest, step
         FROM model SEMI JOIN touched USING (namespace, name)
         ORDER BY namespace, name, created_at, version""").fetchall()
-    columns = ("namespace", "name", "version", "run_id", "registered_run_id", "digest")
+    columns = ("namespace", "name", "version", "run_id", "registered_run_id", "digest", "step")
     versions = [dict(zip(columns, row, strict=True)) for row in found]
     columns = tuple(BY_MODEL["changes"].names)
     rows = _changes(connection, versions, facets)

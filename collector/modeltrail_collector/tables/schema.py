@@ -125,7 +125,7 @@ BY_MODEL: Final[dict[str, pa.Schema]] = {
         "created_at time, framework text, framework_version text, task text, digest_algorithm text, uri text,"
         "size_bytes int, registered_name text, registered_run_id text, aliases texts, deleted_at time,"
         "first_event_at time, last_event_at time, first_ingested_at time, last_ingested_at time,"
-        "stage text, given_aliases texts, given_at texts"
+        "stage text, given_aliases texts, given_at texts, step int"
     ),
     "changes": _schema(
         "bucket text, namespace text, name text, version text, base_version text, section text, path text,"

@@ -16,8 +16,8 @@ from modeltrail_collector.tables.scan import fill
 Version = tuple[str, str, str]
 """Namespace, name, version."""
 
-_Own = tuple[str | None, Metric]
-"""What the run calls the model that a figure is of, and the figure."""
+_Own = tuple[str | None, int | None, Metric]
+"""What the run calls the model that a figure is of, after which step it was measured, and the figure."""
 
 _FIGURE: Final = ("name", "value", "split", "dataset", "slice", "source")
 
@@ -48,9 +48,12 @@ def version_facts(
 
     Figures of an evaluation belong to the version it names, by digest or by name and version; the others to
     the model that the run says, or to the only one that it made (`own.figures`). Of several figures of one
-    name, split, data and slice the last one counts.
+    name, split, data and slice the last one counts; of a model that was saved after a step of its training
+    the last one by then.
     """
     fill(connection, "run_wanted", ("run_id",), {(model["run_id"],) for model in models})
+    amid = {(model["run_id"], str(model["step"])) for model in models if model["step"] is not None}
+    fill(connection, "saved_amid", ("run_id", "step"), amid)
     said = _said(connection, views.facets)
     own, judged = _figures(connection, views)
     above = _above(connection, views)
@@ -63,10 +66,17 @@ def version_facts(
         version = (model["namespace"], model["name"], model["version"])
         same = alike[model["namespace"], model["name"], model["digest"]] if model["digest"] else {}
         facets, of_run = said[model["run_id"]], own[model["run_id"]]
-        mine = figures(facets, model, (model_id for model_id, _ in of_run))
-        measured = [metric for model_id, metric in of_run if model_id in mine]
+        mine = figures(facets, model, (model_id for model_id, *_ in of_run))
+        by = model["step"]
+        measured = [
+            metric
+            for model_id, step, metric in of_run
+            if model_id in mine and (None in (model_id, step, by) or step <= by)
+        ]
         measured += _of_version(version, model["digest"], judged, same, above)
         found[version] = facts(of_model(facets, model), _last(measured))
+        if by is not None:
+            found[version].plain.setdefault("parameters", {})["training.step"] = str(by)
     return found
 
 
@@ -106,21 +116,29 @@ def _figures(
         WITH read AS (
             FROM {views.run_datasets} WHERE role = 'input'
             QUALIFY row_number() OVER (PARTITION BY run_id, name ORDER BY namespace, version) = 1
+        ),
+        metric AS (
+            FROM {views.metrics} WHERE source <> 'series'
+            UNION ALL
+            SELECT m.* REPLACE ('summary' AS source)
+            FROM {views.metrics} AS m JOIN saved_amid AS s ON s.run_id = m.run_id AND m.step <= s.step::BIGINT
+            WHERE source = 'series' AND model_id IS NOT NULL
+            QUALIFY row_number() OVER (PARTITION BY s.step, m.run_id, name, split, dataset, slice, model_id
+                ORDER BY m.step DESC, happened_at DESC) = 1
         )
         SELECT model_namespace, model_name, model_version, model_digest, metric.run_id,
-            metric.model_id, metric.name, {", ".join(_FIGURE[1:])},
+            metric.model_id, metric.step, metric.name, {", ".join(_FIGURE[1:])},
             read.namespace, read.fingerprint, read.version
-        FROM {views.metrics} AS metric
+        FROM metric
         LEFT JOIN read ON read.run_id = metric.run_id AND read.name = metric.dataset
-        WHERE source <> 'series'
         ORDER BY metric.happened_at, step NULLS FIRST, metric.run_id,
             source, metric.name, split, dataset, slice, value""").fetchall():  # noqa: S608  names of ours
-        namespace, name, version, digest, run_id, model_id, *figure, place, fingerprint, data_version = row
+        namespace, name, version, digest, run_id, model_id, step, *figure, place, fingerprint, told_as = row
         told = dict(zip(_FIGURE, figure, strict=True))
-        content = pairing.content(place, told["dataset"], fingerprint, data_version)
+        content = pairing.content(place, told["dataset"], fingerprint, told_as)
         metric = Metric(**told, run_id=run_id, namespace=place, content=content)
         if name is None:
-            own[run_id].append((model_id, metric))
+            own[run_id].append((model_id, step, metric))
             continue
         one = _Judged(metric, namespace, name, version, digest)
         judged[namespace, name, version].append(one)

@@ -108,6 +108,7 @@ class ModelTrailModelDatasetFacet(Facet, frozen=True, kw_only=True):
         format: how it is stored: `joblib`, `pickle`, `safetensors`, …
         model_id: what facets of its run that tell several models apart call it.
         part_ids: what they call the parts of it that were fitted on their own.
+        step: of its training, after which it was saved; measured of it later is not of it as it is.
         holds: of what is no model itself the qualified classes of the fitted models in it.
         algorithm: as in the training facet, where that can tell only of one of the run's models.
         architecture: its structure, in the framework's own words.
@@ -129,6 +130,7 @@ class ModelTrailModelDatasetFacet(Facet, frozen=True, kw_only=True):
     format: str | None = None
     model_id: str | None = None
     part_ids: Sequence[str] | None = None
+    step: int | None = None
     holds: Sequence[str] | None = None
     algorithm: str | None = None
     architecture: str | None = None

@@ -243,7 +243,7 @@ def _record_elsewhere(fit: _Fit, trainer: Any, module: Any, given: Mapping[str, 
     _record_settings(fit, trainer, module, str(resumed) if is_file else None)
     fit.has_begun = True
     best = [Path(each.best_model_path) for each in trainer.checkpoint_callbacks]
-    kept = [str(each) for each in best if each.is_file() and each.stat().st_mtime >= fit.began]
+    kept = {str(each): None for each in best if each.is_file() and each.stat().st_mtime >= fit.began}
     return _trainers.record_kept(fit.run, fit.fit, module, kept, None)
 
 
@@ -255,9 +255,9 @@ def _record_fitted(fit: _Fit, trainer: Any, module: Any, _: Mapping[str, Any]) -
             fit.run.metric("stopped_epoch", each.stopped_epoch, of=fit.fit)
     names = ("last_model_path", "best_model_path")
     kept = [getattr(each, name, "") for name in names for each in trainer.checkpoint_callbacks]
-    kept = [each for each in kept if each in fit.saved]
-    current = [each for each in kept if fit.saved[each] == trainer.global_step]
-    return _trainers.record_kept(fit.run, fit.fit, module, kept, current[-1] if current else None)
+    steps = {each: fit.saved[each] for each in kept if each in fit.saved}
+    current = [each for each, step in steps.items() if step == trainer.global_step]
+    return _trainers.record_kept(fit.run, fit.fit, module, steps, current[-1] if current else None)
 
 
 # --- evaluations ------------------------------------------------------------

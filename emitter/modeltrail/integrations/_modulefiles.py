@@ -22,8 +22,8 @@ from modeltrail.observe.model import ModelView
 from modeltrail.observe.weakly import weak
 from modeltrail.runs import Run
 
-_taken: dict[str, tuple[training.Training, Callable[[], Any]]] = {}
-"""Mark of a state -> the training and module that it was taken from."""
+_taken: dict[str, tuple[training.Training, Callable[[], Any], int | None]] = {}
+"""Mark of a state -> the training and module that it was taken from, and after which step."""
 _MAX_TAKEN: Final = 100
 _MARKED_S: Final = 0.05
 _MARKING: Final = 0.01
@@ -125,7 +125,7 @@ def record_file(saved: Any, target: Any) -> None:
 
 def _record_several(run: Run, saved: Sequence[Any], place: str | os.PathLike[str]) -> bool:
     """Record a file that holds several trained modules, as they are now, none of them a part of another."""
-    now = [(known, model) for known, model, is_now in filter(None, map(of, saved)) if is_now]
+    now = [(known, model) for known, model, is_now, _ in filter(None, map(of, saved)) if is_now]
     parts = {id(part) for _, model in now for part in itertools.islice(modules.parts(model), 1, None)}
     several = {id(model): model for _, model in now if id(model) not in parts}
     if len(several) < 2:
@@ -166,31 +166,33 @@ def record_trained(saved: Any, place: str | os.PathLike[str] | ModelView) -> boo
     """
     if (found := of(saved)) is None:
         return False
-    known, model, is_now = found
+    known, model, is_now, step = found
     known.is_saved = True
     run = api.current_run()
     if run is not None:
         if known.run is run and model is not None:
             run.facts.fits.bind(known.fit(run), model)
-        _record(run, known, place, model, is_now=is_now)
+        _record(run, known, place, model, is_now=is_now, step=step)
         return True
     with api.run(f"{code.script_name()}.{known.kind}", job_type="TRAIN") as own:
         known.close_whole()
         known.tell(own)
-        _record(own, known, place, model, is_now=is_now)
+        _record(own, known, place, model, is_now=is_now, step=step)
     return True
 
 
-def _record(run: Run, known: training.Training, place: Any, model: Any, *, is_now: bool) -> None:
+def _record(
+    run: Run, known: training.Training, place: Any, model: Any, *, is_now: bool, step: int | None
+) -> None:
     """What was saved is the module as it is now, or as it was: then no score of the module is its own."""
     if not isinstance(place, ModelView) and model is not None:
         (states.saved if is_now else observed.saved)(model, place)
     fit = known.fit(run) if known.is_told_to(run) else None
-    run.output_model(place, of=model if is_now else fit)
+    run.output_model(place, of=model if is_now else fit, step=step)
 
 
-def of(saved: Any) -> tuple[training.Training, Any, bool] | None:
-    """The last training of a module, or of one with this state; the module; whether it is so now.
+def of(saved: Any) -> tuple[training.Training, Any, bool, int | None] | None:
+    """The last training of a module, or of one with this state; the module; whether it is so now; its step.
 
     A state that no module has now is of the one that it was taken from; where nobody saw that, of the only
     one that was trained with such a state.
@@ -205,9 +207,9 @@ def of(saved: Any) -> tuple[training.Training, Any, bool] | None:
     if not now and isinstance(saved, Mapping):
         seen = _taken.get(states.mark(states.plain(saved)) or "")
         if seen is not None or states.trained_so(saved) > 1:
-            return None if seen is None else (seen[0], seen[1](), False)
+            return None if seen is None else (seen[0], seen[1](), False, seen[2])
     last = max(now or found, key=lambda pair: pair[0].ended, default=None)
-    return None if last is None else (*last, bool(now))
+    return None if last is None else (*last, bool(now), last[0].at_step if now else None)
 
 
 def taken(module: Any, state: Mapping[str, Any]) -> None:
@@ -221,5 +223,13 @@ def taken(module: Any, state: Mapping[str, Any]) -> None:
         _taken.pop(mark, None)
         if len(_taken) >= _MAX_TAKEN:
             _taken.pop(next(iter(_taken)))
-        _taken[mark] = known, weak(modules.inner(module))
+        _taken[mark] = known, weak(modules.inner(module)), known.at_step
     known.marking += time.perf_counter() - began
+
+
+def given_back(module: Any, state: Mapping[str, Any]) -> None:
+    """A module is given a state: of its training it may be that of an earlier step."""
+    *_, whole = modules.with_parents(module)
+    if (known := training.by_model.of(modules.inner(whole))) is not None:
+        seen = _taken.get(states.mark(states.plain(state)) or "")
+        known.give_back(seen[2] if seen is not None and seen[0] is known else None)

@@ -73,18 +73,21 @@ def record_base(run: Run, where: str | Model, fit: Fit) -> None:
     _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)), fit)
 
 
-def record_kept(run: Run, fit: Fit, module: Any, kept: Sequence[str], current: str | None) -> bool:
-    """Checkpoints that a training left, the best one last; `current` is the one that the module equals.
+def record_kept(run: Run, fit: Fit, module: Any, kept: Mapping[str, int | None], current: str | None) -> bool:
+    """Checkpoints that a training left, the best one last, each with its step, if that is known.
+
+    `current` is the one that the module equals.
 
     Returns:
         Whether there are any.
     """
-    found = [each for each in dict.fromkeys(map(_absolute, kept)) if Path(each).exists()]
-    for each in found:
+    found = {place: step for each, step in kept.items() if Path(place := _absolute(each)).exists()}
+    for each, step in found.items():
         is_current = current is not None and each == _absolute(current)
         model.saved(module, each)
-        run.output_model(each, of=module if is_current else fit)
+        run.output_model(each, of=module if is_current else fit, step=step)
         if is_current:
+            fit.step = step
             lies_in(module, each)
     return bool(found)
 

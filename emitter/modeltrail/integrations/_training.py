@@ -115,12 +115,13 @@ class Training(msgspec.Struct, eq=False):
     epochs: int = 0
     began: float = msgspec.field(default_factory=time.perf_counter)
     ended: float = 0.0
-    losses: list[float] = msgspec.field(default_factory=list)
+    losses: list[tuple[int, float]] = msgspec.field(default_factory=list)
     uses: list[_Use] = msgspec.field(default_factory=list)
     _known: "Weakly[_Use]" = msgspec.field(default_factory=Weakly)
     judged: list[Pass] = msgspec.field(default_factory=list)
     is_saved: bool = False
     marking: float = 0.0
+    given_back: tuple[int, int | None] | None = None
     base: Dataset | None = None
     at: Pass | None = None
     beside: tuple[Pass, ...] = ()
@@ -201,7 +202,7 @@ class Training(msgspec.Struct, eq=False):
         if any(each.is_whole for each in (at, *at.beside)) or (at.length is None and again):
             self.epochs += 1
             if self._count:
-                self.losses.append(float(self._sum) / self._count)
+                self.losses.append((self.steps, float(self._sum) / self._count))
         self._sum, self._count = 0.0, 0
 
     def close_whole(self) -> None:
@@ -221,8 +222,19 @@ class Training(msgspec.Struct, eq=False):
                 use.told = (run.run_id, use.role)
                 record(run, use.source, use.role, fit)
         for epoch in range(self._told, len(self.losses)):
-            run.metric("loss", self.losses[epoch], epoch, split="train", of=fit)
+            step, loss = self.losses[epoch]
+            run.metric("loss", loss, step, epoch=epoch, split="train", of=fit)
         self._told = len(self.losses)
+
+    def give_back(self, step: int | None) -> None:
+        """Its model was given a state that it had after this step, if that is known."""
+        self.given_back = self.steps, step
+
+    @property
+    def at_step(self) -> int | None:
+        """After which step its model was as it is now."""
+        steps, step = self.given_back or (None, None)
+        return step if steps == self.steps else self.steps
 
     def fit(self, run: Run) -> Fit:
         """What it is to a run, whichever of its checkpoints is saved."""

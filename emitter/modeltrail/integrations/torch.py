@@ -18,6 +18,7 @@ from modeltrail.integrations import _training as training
 from modeltrail.integrations._call import Call
 from modeltrail.integrations._frames import Function, argument
 from modeltrail.integrations._modulefiles import (
+    given_back,
     observe_form,
     observe_load,
     observe_save,
@@ -163,6 +164,7 @@ def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     if _calls.is_observing():
         return
     states.changed(args[0])
+    given_back(args[0], state)
     for each in (state, *list(state.values())[:1]):
         origin = origins.of(each)
         if origin is not None and origin.sources:

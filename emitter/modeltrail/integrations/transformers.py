@@ -181,6 +181,12 @@ def _checkpoints(trainer: Any) -> dict[str, int]:
     return {str(each.parent): each.stat().st_mtime_ns for each in found}
 
 
+def _step(checkpoint: str) -> int | None:
+    """The step after which it was saved, as its name says."""
+    number = checkpoint.rpartition("-")[2]
+    return int(number) if number.isdigit() else None
+
+
 def _record_trained(run: Run, fit: Fit, trainer: Any, before: Mapping[str, int]) -> bool:
     """How far it came, and what it left; also where it failed. Whether it left files.
 
@@ -192,8 +198,8 @@ def _record_trained(run: Run, fit: Fit, trainer: Any, before: Mapping[str, int])
     current = best if best and args.load_best_model_at_end else last
     written = _checkpoints(trainer).items() - before.items()
     made = {folder for folder, _ in written}
-    kept = [each for each in (last, best) if each and str(Path(each).absolute()) in made]
-    return _trainers.record_kept(run, fit, trainer.model, kept, current)
+    steps = {each: _step(each) for each in (last, best) if each and str(Path(each).absolute()) in made}
+    return _trainers.record_kept(run, fit, trainer.model, steps, current)
 
 
 # --- evaluations ------------------------------------------------------------

@@ -228,7 +228,7 @@ class Facts:
 
     # --- models ------------------------------------------------------------
 
-    def add_model(self, view: ModelView, name: str | None, source: object) -> Model:
+    def add_model(self, view: ModelView, name: str | None, source: object, step: int | None = None) -> Model:
         """Write an output model down as the last one; the same file, object or name is the same model."""
         with self._lock:
             self.saved_at = event.now()
@@ -242,6 +242,8 @@ class Facts:
                 made = known.again(view, name, source, fit)
             before = made.fit
             made.remember(source, fit)
+            now = None if fit is None or fit is source else fit.step
+            made.step = next((each for each in (step, now) if each is not None), made.step)
             made.saved_at = self.saved_at
             self.models.append(made)
             self._came_of(made, before)

@@ -27,6 +27,7 @@ class Fit(msgspec.Struct, eq=False):
         before: the fit of the same object that was saved before this one.
         goes_on: whether it goes on from that one, so that what that learned from is its own too.
         is_saved: whether a model of the run came of it.
+        step: of its training, after which its object was as it is now, if that is not the last one.
         is_copied: whether there is a copy, which stays as it is whatever is fitted next.
         is_judged: whether anything was predicted by it, or measured, since it was fitted last.
         is_traced: whether it is known of all of its data where that was read from.
@@ -43,6 +44,7 @@ class Fit(msgspec.Struct, eq=False):
     before: "Fit | None" = None
     goes_on: bool = False
     is_saved: bool = False
+    step: int | None = None
     is_copied: bool = False
     is_judged: bool = False
     is_traced: bool = True

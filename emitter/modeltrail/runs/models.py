@@ -48,6 +48,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         registration: the facet, once it is registered.
         is_of_several: whether its run trains models of other classes too, of which it tells one.
         fit: what it came of, as far as that was seen.
+        step: of its training, after which it was saved, if that was said or seen.
         is_told_apart: whether its run makes models of other fits too.
         is_found: whether its run only registers it.
         saved_at: when it was saved last, RFC 3339; empty of one that its run did not make.
@@ -61,6 +62,7 @@ class Model(msgspec.Struct, eq=False, weakref=True):
     registration: ModelTrailRegistrationDatasetFacet | None = None
     is_of_several: bool = False
     fit: Fit | None = None
+    step: int | None = None
     is_told_apart: bool = False
     is_found: bool = False
     saved_at: str = ""
@@ -125,6 +127,8 @@ class Model(msgspec.Struct, eq=False, weakref=True):
 
     def update(self, view: ModelView, name: str | None) -> None:
         """What was seen of it now; a file says more than an object in memory."""
+        if view.digest != self.view.digest:
+            self.step = None
         if view.namespace != naming.IN_MEMORY or self.view.namespace == naming.IN_MEMORY:
             self.view = view
         self.name = name or self.name
@@ -303,6 +307,7 @@ def _model_facet(model: Model, said: Mapping[str, Any]) -> ModelTrailModelDatase
         format=view.format,
         model_id=told.id if told is not None else None,
         part_ids=[part.id for part in told.whole()[1:]] or None if told is not None else None,
+        step=model.step,
         holds=list(view.holds) or None,
         algorithm=view.algorithm if model.is_of_several else None,
         architecture=said.get("architecture"),

@@ -9,7 +9,7 @@ import msgspec
 from modeltrail import naming
 from modeltrail.errors import ConfigError
 from modeltrail.event import Dataset
-from modeltrail.facets import Capture, Facet
+from modeltrail.facets import Capture, Facet, wire_name
 from modeltrail.observe import data, origins
 from modeltrail.observe import model as observed
 from modeltrail.runs import datasets, process, scenes, transforms
@@ -128,15 +128,8 @@ class Run(Lifecycle):
         def record() -> None:
             sources = [seen for given in transforms.listed(inputs) for seen in self._read(given)]
             targets = [self._named(given, "data") for given in transforms.listed(outputs)]
-            wire = {
-                "params": details.get("params"),
-                "library": details.get("library"),
-                "fittedOn": details.get("fitted_on"),
-                "code": details.get("code"),
-                "durationMs": details.get("duration_ms"),
-                "capture": capture,
-            }
-            self.facts.add_step(name, sources, targets, wire)
+            wire = {wire_name(field): details.get(field) for field in Step.__annotations__}
+            self.facts.add_step(name, sources, targets, {**wire, "capture": capture})
 
         self._do("a transformation", record, None)
 
@@ -258,7 +251,13 @@ class Run(Lifecycle):
     # --- models ------------------------------------------------------------
 
     def output_model(
-        self, model: object, name: str | None = None, version: str | None = None, *, of: object = None
+        self,
+        model: object,
+        name: str | None = None,
+        version: str | None = None,
+        *,
+        of: object = None,
+        step: int | None = None,
     ) -> Dataset:
         """Record a model that the run has made; call it after saving.
 
@@ -268,6 +267,7 @@ class Run(Lifecycle):
                 `modeltrail://registry`, and the file one of its symlinks; without it the model is its file.
             version: of the model; without it its digest.
             of: the object that was saved there; it tells what the file holds, and `evaluate` knows it again.
+            step: after which it was saved: what is measured `of` the object at a later one is not its own.
 
         Returns:
             The model as a dataset.
@@ -276,7 +276,7 @@ class Run(Lifecycle):
         def record() -> Dataset:
             if of is not None and not isinstance(of, Fit) and isinstance(model, str | os.PathLike):
                 observed.saved(of, model)
-            made = self.facts.add_model(observed.look(model), name, model if of is None else of)
+            made = self.facts.add_model(observed.look(model), name, model if of is None else of, step)
             made.version = version or made.version
             self._turned_out(made)
             return made.dataset(self.facts.declared)

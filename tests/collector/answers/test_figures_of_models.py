@@ -170,3 +170,59 @@ def test_a_rule_about_one_figure_knows_that_others_are_of_another_model(make, lo
         return firing.alert(log, Rules(rule=[Metric(name="floor", metric=AUC, below=0.8)]))
 
     assert [1, 0] == [len(found("fit-1", "fit-1")), len(found("fit-1", "fit-2"))]
+
+
+@pytest.fixture(scope="module")
+def amid(make, story, log_of):
+    """A log of two versions that were saved after step 2 of 4, beside what their runs left in the end."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+
+    def events(number):
+        made = story(number)
+        last, facets = made[1], made[1]["run"]["facets"]
+        said = make.facet("modelTrail_model", framework="torch", step=2)
+        last["outputs"][0]["facets"]["modelTrail_model"] = said
+        end = make.facet("modelTrail_model", framework="torch", step=4)
+        last["outputs"].append(
+            make.dataset(f"/data/last-{number}.pt", datasetType=kind, modelTrail_model=end)
+        )
+        points = [
+            {"name": LOSS, "value": number / step, "step": step, "modelId": "fit-4", "split": "validation"}
+            for step in (1, 2, 3, 4)
+        ]
+        facets["modelTrail_metrics"]["metrics"] = [points[-1], {"name": SECONDS, "value": float(number)}]
+        series = make.facet("modelTrail_metricSeries", seq=1, points=points)
+        running = copy.deepcopy(last) | {"eventType": "RUNNING", "eventTime": made[0]["eventTime"]}
+        running |= {"inputs": [], "outputs": []}
+        running["run"]["facets"] = {"modelTrail_metricSeries": series}
+        return [made[0], running, last]
+
+    return log_of([*events(1), *events(2)])
+
+
+def test_figures_of_later_steps_are_not_the_model_s(amid, tmp_path) -> None:
+    """A model that was saved amid its training has the last figures by then, whoever answers."""
+    told = {row["name"]: row for row in answers.show(amid, "churn@2")["metrics"]}
+    assert (1.0, 2, True) == tuple(told[LOSS][field] for field in ("value", "step", "own"))
+    assert 2.0 == told[SECONDS]["value"]
+    assert {LOSS, SECONDS} == compared(amid)
+    (figure,) = (row for row in answers.why(amid, "churn@1", "churn@2")["figures"] if row["name"] == LOSS)
+    assert (0.5, 1.0, "summary") == (figure["before"], figure["after"], figure["source"])
+    changed = answers.changes(amid, "churn@1", "churn@2")
+    (loss,) = (row for row in changed if row["section"] == "evaluations" and LOSS in row["path"])
+    assert ("0.5", "1.0") == (loss["before"], loss["after"])
+    path = tmp_path / "rules.toml"
+    path.write_text('[[rule]]\nname = "l"\nkind = "metric"\nmetric = "loss"\nmodel = "churn"\nbelow = 9\n')
+    assert ["1.0"] == [finding.actual for finding in firing.alert(amid, read_rules(path))]
+
+
+def test_figures_of_the_last_step_are_those_of_what_was_left_in_the_end(amid) -> None:
+    """Two models of one training have each its own, and differ by the step and by these."""
+    told = {row["name"]: row for row in answers.show(amid, "/data/last-2.pt")["metrics"]}
+    assert (0.5, 4) == (told[LOSS]["value"], told[LOSS]["step"])
+    found = answers.why(amid, "/data/last-2.pt", "churn@2")
+    (figure,) = (row for row in found["figures"] if row["name"] == LOSS)
+    assert (0.5, 1.0) == (figure["before"], figure["after"])
+    first = found["causes"][0]
+    assert ("training", "step: 4 → 2") == (first["kind"], first["evidence"][0]["text"])
+    assert not [said for said in found["notes"] if LOSS in said]

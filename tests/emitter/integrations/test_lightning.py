@@ -435,3 +435,21 @@ def test_checkpoints_of_one_fit_are_one_model(pl, autolog, told):
     event = told()[-1]
     assert 2 == len(event["outputs"])
     assert not [each for each in event["outputs"] if "modelId" in each["facets"]["modelTrail_model"]]
+
+
+def test_a_checkpoint_says_after_which_step_it_was_saved(pl, autolog, told, tmp_path):
+    """So that the figures at that step are told from those in the end; also once it has a name."""
+    autolog(pl.name)
+    with modeltrail.run("one") as run:
+        kept, end = pl.kept(monitor="train_loss", mode="max", filename="best"), pl.kept(filename="end")
+        net = pl.Net()
+        pl.trainer(kept, end).fit(net, pl.loader())
+        run.output_model(kept.best_model_path, name="churn")
+        pl.library.Trainer.save_checkpoint(net.trainer, tmp_path / "now.ckpt")
+    models = {
+        Path(each["outputFacets"]["modelTrail_modelArtifact"]["uri"]).name: each["facets"]["modelTrail_model"]
+        for each in told()[-1]["outputs"]
+    }
+    assert {"best.ckpt": 4, "end.ckpt": 8, "now.ckpt": 8} == {
+        name: each["step"] for name, each in models.items()
+    }

@@ -145,9 +145,9 @@ def test_a_training_in_a_run(autolog, told, loop):
     assert (10, "explicit") == tuple(found["DataLoader", "batch_size"][key] for key in ("value", "origin"))
     assert (True, "explicit") == tuple(found["DataLoader", "shuffle"][key] for key in ("value", "origin"))
     last = metrics(event)["loss"]
-    assert (2, "train", pytest.approx(sum(losses[8:]) / 4)) == (last["step"], last["split"], last["value"])
+    assert (12, "train", pytest.approx(sum(losses[8:]) / 4)) == (last["step"], last["split"], last["value"])
     (chunk,) = (facet(each, "metricSeries")["points"] for each in told("RUNNING"))
-    assert [0, 1, 2] == [each["step"] for each in chunk]
+    assert [4, 8, 12] == [each["step"] for each in chunk]
     (output,) = event["outputs"]
     described = output["facets"]["modelTrail_model"]
     assert ("torch", "torch", 21) == tuple(
@@ -264,7 +264,7 @@ def test_loaders_that_go_side_by_side_are_all_learned_from(autolog, told, loop, 
     assert len(others) + 1 == len(edges(event)["m.pt"])
     training = facet(event, "training")
     assert (steps, 2) == (training["steps"], training["epochs"])
-    assert 1 == metrics(event)["loss"]["step"]
+    assert (steps, 1) == tuple(metrics(event)["loss"][key] for key in ("step", "epoch"))
 
 
 def test_what_is_judged_on_with_gradients_is_not_learned_from(autolog, told, loop):
@@ -591,7 +591,32 @@ def test_losses_that_went_back_together_are_nobody_s(autolog, told, loop):
             optimizers[0].step()
     (event,) = told()
     assert ["Net-1"] == [each["modelId"] for each in facet(event, "metrics")["metrics"]]
-    assert 1 == metrics(event)["loss"]["step"] + 1
+    assert (8, 0) == tuple(metrics(event)["loss"][key] for key in ("step", "epoch"))
+
+
+def test_what_is_saved_amid_a_training_says_after_which_step(autolog, told, loop):
+    """By the steps of the losses: the module as it is, a copy of its state, one that it was given back."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    train, _ = rows()
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    with modeltrail.run("train"):
+        fit(model, optimizer, loader(torch, train), 1)
+        best = copy.deepcopy(model.state_dict())
+        torch.save(model.state_dict(), "now.pt")
+        fit(model, optimizer, loader(torch, train), 1)
+        torch.save(best, "copy.pt")
+        torch.save(model.state_dict(), "end.pt")
+        model.load_state_dict(best)
+        torch.save(model.state_dict(), "back.pt")
+        fit(model, optimizer, loader(torch, train), 1)
+        torch.save(model.state_dict(), "on.pt")
+    (event,) = told()
+    found = {Path(each["name"]).name: each["facets"]["modelTrail_model"]["step"] for each in event["outputs"]}
+    assert {"now.pt": 4, "copy.pt": 4, "end.pt": 8, "back.pt": 4, "on.pt": 12} == found
+    (chunk,) = (facet(each, "metricSeries")["points"] for each in told("RUNNING"))
+    assert [4, 8, 12] == [each["step"] for each in chunk]
 
 
 def test_an_optimizer_is_told_as_it_is(autolog, told, loop):
@@ -714,7 +739,7 @@ def test_under_the_wrapper_all_is_of_its_run(modeltrail_command, inbox, tmp_path
     (event,) = [each for each in inbox(tmp_path / "lineage") if each["eventType"] == "COMPLETE"]
     training = facet(event, "training")
     assert (8, 2) == (training["steps"], training["epochs"])
-    assert 1 == metrics(event)["loss"]["step"]
+    assert (8, 1) == tuple(metrics(event)["loss"][key] for key in ("step", "epoch"))
 
 
 def test_the_user_s_exceptions_pass(autolog, told, loop):

@@ -145,7 +145,8 @@ def test_checkpoints_are_the_models(hf, autolog, told):
     trainer.train()
     trainer.evaluate()
     training, evaluation = told()
-    assert {"checkpoint-4", "checkpoint-8"} == files(training).keys()
+    steps = {name: each["facets"]["modelTrail_model"]["step"] for name, each in files(training).items()}
+    assert {"checkpoint-4": 4, "checkpoint-8": 8} == steps
     found = files(training)["checkpoint-4"]
     assert "transformers" == found["facets"]["modelTrail_model"]["format"]
     artifact = found["outputFacets"]["modelTrail_modelArtifact"]

@@ -110,8 +110,9 @@ told_figure AS (
             ON (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version)
         WHERE source = 'evaluation' AND (m.model_digest IS NULL OR v.digest IS NULL)
         UNION ALL
-        SELECT v.* EXCLUDE (run_id), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
-        FROM (SELECT namespace, name, version, digest, run_id FROM version) AS v JOIN measured AS m ON m.run_id = v.run_id
+        SELECT v.* EXCLUDE (run_id, saved_at_step), m.name, m.* EXCLUDE (bucket, name, run_id), m.run_id
+        FROM (SELECT namespace, name, version, digest, run_id, step AS saved_at_step FROM version) AS v
+        JOIN measured AS m ON m.run_id = v.run_id AND (m.step > v.saved_at_step AND m.model_id IS NOT NULL) IS NOT TRUE
         LEFT JOIN called AS c ON (c.namespace, c.name, c.version) = (v.namespace, v.name, v.version)
         LEFT JOIN of_several AS s ON s.run_id = m.run_id
         -- As `own.figures`.

@@ -264,7 +264,13 @@ def _doubts(found: Found) -> list[str]:
             f"The run that measured {named(names)} of {story.label} ended as {state}."
             for state, names in figures.of_failed_runs(found.figures, side).items()
         ]
-        own = sorted({row["name"] for row in story.figures if row["source"] != "evaluation"})
+        own = sorted(
+            {
+                row["name"]
+                for row in story.figures
+                if row["source"] != "evaluation" and row["model_id"] is None
+            }
+        )
         made = models_of(story.datasets.get(story.run_id, ())).get(story.run_id, 1)
         if own and made > 1:
             several = f"The run that made {story.label} made {made} models"

@@ -294,26 +294,39 @@ def _params(db: Database, run_ids: set[str]) -> dict[str, list[Row]]:
 
 
 def _figures(db: Database, models: list[Row], judges: list[list[str]]) -> list[list[Row]]:
-    """Of each version the last figure by name, split, dataset and slice, of its run and of evaluations."""
+    """Of each version the last figure by name, split, dataset and slice, of its run and of evaluations.
+
+    Of what its run said of this model that by the step after which it was saved, and nothing later.
+    """
     makers = [model["run_id"] for model in models]
     rows = db.read(
         "metrics",
         """run_id, name, value, step, dataset, slice, split, source, model_id, happened_at,
             model_digest, model_namespace, model_name, model_version""",
         runs={*makers, *itertools.chain.from_iterable(judges)},
-        where="source = 'evaluation' OR source = 'summary' AND list_contains($makers, run_id)",
-        then="ORDER BY happened_at DESC, step DESC, run_id DESC",
+        where="""source = 'evaluation' OR list_contains($makers, run_id) AND (source = 'summary'
+            OR source = 'series' AND model_id IS NOT NULL AND (step <= $first OR step <= $second))""",
+        then="""QUALIFY source = 'evaluation' OR row_number() OVER (
+                PARTITION BY source, run_id, name, dataset, slice, split, model_id,
+                    step <= $first, step <= $second
+                ORDER BY happened_at DESC, step DESC) = 1
+            ORDER BY happened_at DESC, step DESC, run_id DESC""",
         makers=makers,
+        first=models[0]["step"],
+        second=models[-1]["step"],
     )
+    told = [row if row["source"] != "series" else row | {"source": "summary"} for row in rows]
     return [
-        _last([row for row in rows if row["run_id"] in {model["run_id"], *runs} and _is_of(row, model)])
+        _last([row for row in told if row["run_id"] in {model["run_id"], *runs} and _is_of(row, model)])
         for model, runs in zip(models, judges, strict=True)
     ]
 
 
 def _is_of(figure: Row, model: Row) -> bool:
     if figure["source"] == "summary":
-        return bool(figure["run_id"] == model["run_id"])
+        told_of = None in (figure["model_id"], figure["step"], model["step"])
+        is_by_then = told_of or figure["step"] <= model["step"]
+        return bool(figure["run_id"] == model["run_id"] and is_by_then)
     if figure["model_digest"] is not None and model["digest"] is not None:
         return bool(figure["model_digest"] == model["digest"])
     return all(figure[f"model_{column}"] == model[column] for column in ("namespace", "name", "version"))

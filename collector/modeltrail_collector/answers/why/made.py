@@ -63,17 +63,22 @@ class Made:
         ]
 
     def training(self) -> list[Row]:
-        """Algorithm, seeds and the like that differ; how long it trained is a result, if not declared."""
+        """Algorithm, seeds and the like that differ; how long it trained is a result, if not declared.
+
+        Of one training somebody chose after which step it was saved.
+        """
         if self.lacking("training"):
             return []
         said = [story.find("modelTrail_training") for story in (self.before, self.after)]
         is_declared = all(one is not None and one.value.get("capture") == "declared" for one in said)
+        chosen = {"step"} if self.before.run_id == self.after.run_id else set()
+        results = set() if is_declared else _RESULTS - chosen
         return [
             {
                 "name": (name := change.path.removeprefix("training.")),
                 "before": change.before,
                 "after": change.after,
-                "is_result": name in _RESULTS and not is_declared,
+                "is_result": name in results,
             }
             for change in self.section("parameters")
             if change.path.startswith("training.")
@@ -151,7 +156,7 @@ def plain(changes: list[Change]) -> list[Row]:
     return [{"path": one.path, "before": one.before, "after": one.after} for one in changes]
 
 
-_RESULTS: Final = frozenset({"epochs", "steps"})
+_RESULTS: Final = frozenset({"epochs", "steps", "step"})
 """Set by a parameter, which then differs itself, or found by stopping early."""
 
 
@@ -168,6 +173,8 @@ def _facts(story: Story, run_id: str) -> Facts:
     if run_id == story.run_id:
         for row in story.params:  # those of the standard facet too, where ours is not there
             parameters.setdefault(full_name(row["name"], row["component"]), row["value"])
+        if story.model["step"] is not None:
+            parameters["training.step"] = str(story.model["step"])
     plain = {"code": state, "environment": environment, "parameters": parameters}
     recorded = {section: lines for section, lines in plain.items() if lines or section in found.plain}
     return msgspec.structs.replace(found, plain=recorded)

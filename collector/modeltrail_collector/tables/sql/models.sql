@@ -33,6 +33,7 @@ sighting AS (
             'sizeBytes', artifact.value ->> '$.sizeBytes') END AS artifact,
         registration.run_id IS NOT NULL AS is_registered,
         model.value ->> '$.framework' AS model_framework, model.value ->> '$.task' AS model_task,
+        try_cast(model.value ->> '$.step' AS BIGINT) AS step,
         CASE
             WHEN training.value IS NULL THEN NULL
             WHEN model.value ->> '$.algorithm' IS NULL THEN json_object(
@@ -143,7 +144,7 @@ maker AS (
             arg_min(run_id, place) FILTER (is_made), arg_min(run_id, place) FILTER (is_written), arg_min(run_id, place)
         ) AS run_id,
         arg_min(training, place) FILTER (is_made) AS training,
-        arg_min(artifact, place) AS artifact,
+        arg_min(artifact, place) AS artifact, min(step) AS step,
         min(first_event_at) AS first_event_at, max(last_event_at) AS last_event_at,
         min(first_ingested_at) AS first_ingested_at, max(last_ingested_at) AS last_ingested_at
     FROM called WHERE digest IS NOT NULL
@@ -164,6 +165,7 @@ told AS (
         ) AS training,
         coalesce(arg_max(versioned.artifact, place), arg_max(maker.artifact, place)) AS artifact,
         max(model_framework) AS framework, max(model_task) AS task,
+        coalesce(any_value(maker.step), arg_max(versioned.step, place)) AS step,
         max(registered_name) AS registered_name,
         arg_min(versioned.run_id, place) FILTER (is_registered) AS registered_run_id,
         least(min(versioned.first_event_at), min(maker.first_event_at)) AS first_event_at,

@@ -123,7 +123,7 @@ $(TORCH)/.ready: tools/torch/requirements.txt pyproject.toml
 	@$(TORCH)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/torch/requirements.txt -e '.[demo]' --group dev
 	@touch $@
 
-integrations: setup $(SPARK)/.ready $(TORCH)/.ready ## libraries that are too heavy for `make test`: pyspark.ml, PyTorch, Lightning, transformers
+integrations: setup $(SPARK)/.ready $(TORCH)/.ready ## libraries that are too heavy for `make test`: pyspark.ml, PyTorch, Lightning, transformers, datasets
 	@$(SPARK)/bin/python -m pytest -q -m 'not torch and not slow' tests/emitter/integrations
 	@$(TORCH)/bin/python -m pytest -q -m 'not interop and not slow' tests/emitter/integrations tests/e2e/test_examples.py
 

@@ -42,6 +42,8 @@ _TABLED: Final = frozenset(
     }
 )
 DUCKDB: Final = "duckdb"
+HUB: Final = "hf://huggingface.co"
+_REVISION: Final = re.compile(r"@(refs/(?:convert|pr)/[^/]+|[^/]+)")
 _IN_PATH: Final = "/:@!$&'()*+,;=~"
 """What stands for itself in the path of a URI (RFC 3986), beside letters, digits and `-._`."""
 
@@ -73,11 +75,24 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     ('dbfs', '/mnt/x.csv')
     >>> identity("postgresql://user:secret@db:5432/shop.public.orders")
     ('postgres://db:5432', 'shop.public.orders')
+    >>> identity("hf://datasets/acme/reviews@5c3f/data/train.csv")
+    ('hf://huggingface.co', 'datasets/acme/reviews/data/train.csv')
     >>> identity("duckdb:///srv/churn.duckdb/churn.main.features")
     ('duckdb:///srv/churn.duckdb', 'churn.main.features')
     """
     place, name = _place(where)
     return encoding.namespace(place), name
+
+
+def revision(where: str | os.PathLike[str]) -> str | None:
+    """The branch, tag or commit that a URI of Hugging Face's hub says.
+
+    >>> revision("hf://datasets/acme/reviews@5c3f/data/train.csv")
+    '5c3f'
+    """
+    text = os.fsdecode(where)
+    found = _REVISION.search(text) if text.startswith("hf://") else None
+    return None if found is None else found[1]
 
 
 def file_uri(path: str | os.PathLike[str]) -> str:
@@ -101,6 +116,9 @@ def _place(where: str | os.PathLike[str]) -> tuple[str, str]:
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
     if scheme == DUCKDB:
         return _duckdb(parts.netloc + unquote(parts.path))
+    if scheme == "hf":
+        inside = unquote(parts.netloc + parts.path).removeprefix(HUB.partition("://")[2])
+        return HUB, _REVISION.sub("", inside).strip("/")
     authority = unquote(_authority(scheme, parts.netloc))
     return f"{scheme}://{authority}" if authority else scheme, _name(scheme, unquote(parts.path))
 

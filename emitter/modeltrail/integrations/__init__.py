@@ -50,6 +50,7 @@ TABLE: Final = (
     Integration("pyspark", "pyspark.sql.session", "SparkSession", "pyspark", (3, 5)),
     Integration("lightning", "lightning.pytorch", "Trainer", "lightning", (2, 6)),
     Integration("pytorch_lightning", "pytorch_lightning", "Trainer", "pytorch-lightning", (2, 6)),
+    Integration("datasets", "datasets.arrow_dataset", "Dataset", "datasets", (3, 2)),
     Integration("transformers", "transformers.modeling_utils", "PreTrainedModel", "transformers", (5, 0)),
 )
 

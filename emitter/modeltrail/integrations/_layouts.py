@@ -137,7 +137,7 @@ def _pandas(given: Mapping[str, Any], usual: str) -> Layout:
     delimiter = separators[0] if separators else None if "sep" in given else usual
     encoding = _encoding(given.get("encoding"))
     understood = (
-        _is_usual(given, _OF_PANDAS),
+        _is_usual({**given, "compression": given.get("compression") or "infer"}, _OF_PANDAS),
         type(skip) is int,
         header is None or type(header) is int,
         delimiter is not None and len(delimiter) == 1,

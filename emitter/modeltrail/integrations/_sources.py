@@ -51,6 +51,8 @@ class _Weights(msgspec.Struct, frozen=True, eq=False, weakref=True):
 
 _weights: WeakKeyDictionary[Any, _Weights] = WeakKeyDictionary()
 """Matrix -> its weights, where it is known what they came from."""
+_LABELS: Final = ("labels", "label")
+"""What trainers take for the target of a dataset of Hugging Face."""
 _KEPT_PROFILES: Final = 8
 _profiles: dict[Any, ModelTrailFeatureProfileInputDatasetFacet | None] = {}
 """Content and its columns -> how they are distributed, of the last that were seen."""
@@ -73,6 +75,8 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
     if columns is not None:
         origins.carry(columns, features)
     table, targets = data.labelled(columns or features, labels)
+    if not targets and type(features).__module__ == "datasets.arrow_dataset":
+        targets = [name for name in _LABELS if name in features.column_names][:1]
     view = data.look(table)
     if profiled:
         view = msgspec.structs.replace(view, profile=_profile(view, table))

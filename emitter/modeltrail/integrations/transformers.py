@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
+from modeltrail import naming
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _imports, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
@@ -31,7 +32,6 @@ from modeltrail.runs.fits import Fit
 from modeltrail.runs.models import Model
 
 NAME: Final = "transformers"
-HUB: Final = "hf://huggingface.co"
 _SPEEDS: Final = ("runtime", "_per_second", "_preparation_time", "total_flos", "epoch", "step")
 """How what is logged ends that is no score."""
 
@@ -297,7 +297,7 @@ def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: M
         _trainers.record_loaded(loaded, str(place.absolute()))
     else:
         name = os.fspath(given)
-        _trainers.record_loaded(loaded, Model(ModelView(HUB, name), version=_commit(name, kwargs)))
+        _trainers.record_loaded(loaded, Model(ModelView(naming.HUB, name), version=_commit(name, kwargs)))
 
 
 def _commit(name: str, kwargs: Mapping[str, Any]) -> str | None:

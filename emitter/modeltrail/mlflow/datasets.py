@@ -116,7 +116,7 @@ def _place(told: Any, otherwise: str, *, here: bool) -> tuple[tuple[str, str], s
     """The OpenLineage (namespace, name), and a version where the source names one."""
     source = _document(told.source)
     if told.source_type == "hugging_face" and source.get("path"):
-        return ("hf://huggingface.co", source["path"]), source.get("revision")
+        return (naming.HUB, f"datasets/{source['path']}"), source.get("revision")
     version = source.get("delta_table_version")
     for key in ("uri", "url", "path"):
         if isinstance(where := source.get(key), str) and where:

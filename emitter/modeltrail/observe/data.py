@@ -189,7 +189,7 @@ def _located(where: str | os.PathLike[str], layout: Layout | None = None) -> Dat
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        return DataView(namespace, name, uri=naming.uri(where))
+        return DataView(namespace, name, uri=naming.uri(where), version=naming.revision(where))
     uri = naming.file_uri(path)
     seen = digests.digest(path)
     if seen is None:

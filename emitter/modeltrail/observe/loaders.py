@@ -213,6 +213,8 @@ def _taken(part: Any, rows: Any) -> Any:
         return part.index_select(0, sys.modules["torch"].from_numpy(rows).to(part.device))
     if hasattr(part, "iloc"):
         return part.iloc[rows]
+    if type(part).__module__ == "datasets.arrow_dataset":
+        return part.select(rows)
     return part.take(rows) if type(part).__module__.startswith("pyarrow") else part[rows]
 
 

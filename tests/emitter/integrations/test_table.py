@@ -128,7 +128,15 @@ def trainers(tmp_path):
 
         return Sample(Kind, "save_pretrained", make, (str(tmp_path / "model"),), type(None), talks=True)
 
-    return lightning, pytorch_lightning, transformers
+    def datasets():
+        from datasets import Dataset
+
+        made = Dataset.from_dict({"a": [1]})
+        return Sample(
+            Dataset, "to_csv", lambda kind: kind(made.data), (str(tmp_path / "a.csv"),), int, talks=True
+        )
+
+    return lightning, pytorch_lightning, transformers, datasets
 
 
 @pytest.fixture

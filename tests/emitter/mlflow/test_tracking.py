@@ -110,7 +110,12 @@ def test_values_that_are_logged_asynchronously_are_told_too(bridged, told) -> No
 SOURCES = (
     ("s3", {"uri": "s3://lake/churn/orders.parquet"}, ("s3://lake", "churn/orders.parquet"), None),
     ("http", {"url": "https://me:pw@data.example/o.csv?t=1"}, ("https://data.example", "/o.csv"), None),
-    ("hugging_face", {"path": "org/set", "revision": "abc"}, ("hf://huggingface.co", "org/set"), "abc"),
+    (
+        "hugging_face",
+        {"path": "org/set", "revision": "abc"},
+        ("hf://huggingface.co", "datasets/org/set"),
+        "abc",
+    ),
     (
         "delta_table",
         {"delta_table_name": "main.crm.orders", "delta_table_version": 7, "is_databricks_uc_table": True},

@@ -123,6 +123,43 @@ def test_whole_numbers_agree_in_all_types(numbers):
     assert fingerprint(exact) == fingerprint(exact.astype(np.float64))
 
 
+_NUMBERS = st.one_of(
+    st.lists(st.integers(-(2**70), 2**70), max_size=40),
+    st.lists(st.integers(-(2**63), 2**64 - 1), min_size=16, max_size=40),
+    st.lists(st.floats(), max_size=40),
+    st.lists(st.one_of(st.integers(0, 9), st.floats(0, 1), st.booleans(), st.none()), max_size=40),
+)
+
+
+@given(st.lists(st.one_of(st.none(), _NUMBERS), min_size=1, max_size=5))
+def test_a_list_of_numbers_is_its_numbers(rows):
+    """Worked on one by one (as a tuple), at once (as a list), or all lists of a column at once (Arrow)."""
+    one_by_one = pd.DataFrame(
+        {"a": pd.Series([None if row is None else tuple(row) for row in rows], dtype=object)}
+    )
+    expected = data.look(one_by_one).fingerprint
+    assert expected == data.look(pd.DataFrame({"a": pd.Series(rows, dtype=object)})).fingerprint
+    kinds = {type(each) for row in rows for each in row or ()}
+    if kinds in ({int}, {float}) and all(
+        -(2**63) <= each < 2**63 for row in rows for each in row or () if kinds == {int}
+    ):
+        plain = pa.array([None, [7, 7], *rows], pa.list_(pa.int64() if kinds == {int} else pa.float64()))
+        assert expected == data.look(pa.table({"a": plain}).slice(2)).fingerprint
+        assert (
+            expected
+            == data.look(
+                pa.table({"a": plain.cast(pa.large_list(plain.type.value_type)).slice(2)})
+            ).fingerprint
+        )
+
+
+def test_lists_of_one_length_agree():
+    """Of Arrow's fixed size, also of a part of a column, and where some are missing."""
+    pairs = pa.table({"a": pa.array([[1, 2], [3, 4], None, [5, 6]], pa.list_(pa.int64(), 2))})
+    frame = pd.DataFrame({"a": [[3, 4], None, [5, 6]]})
+    assert data.look(frame).fingerprint == data.look(pairs.slice(1)).fingerprint
+
+
 def test_numbers_are_equal_by_value():
     """1, 1.0, float32 1 and Decimal 1 are one value; True and "1" are others."""
     same = [

@@ -111,7 +111,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(module).__name__)
     run.learns(module)
     begun = run.facts.fits.begin(type(module).__name__, module)
-    fit = _going_on[trainer] = _Fit(run, begun, _trainers.place(module))
+    fit = _going_on[trainer] = _Fit(run, begun, _trainers.base(module))
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)

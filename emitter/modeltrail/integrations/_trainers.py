@@ -37,6 +37,15 @@ def place(module: Any) -> str | Model | None:
     return where if stamp == _stamp(module) else None
 
 
+def base(module: Any) -> str | Model | None:
+    """What a training of the module goes on with: what it was loaded from or saved to last.
+
+    It may have been changed since. Of an adapter of PEFT it is what that adapts.
+    """
+    adapted = [module.get_base_model()] if hasattr(module, "get_base_model") else []
+    return next((_lies[each][0] for each in (module, *adapted) if each in _lies), None)
+
+
 def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
     """The module was just saved there, or just loaded from there."""
     if (stamp := _stamp(module)) is not None:

@@ -80,7 +80,7 @@ def observe_train(call: Call) -> Finish | None:
         return None
     kind = type(trainer.model).__name__
     run, own = current_or_own(kind)
-    base = _trainers.place(trainer.model)
+    base = _trainers.base(trainer.model)
     run.learns(trainer.model)
     fit = run.facts.fits.begin(kind, trainer.model)
     _going_on[trainer] = run, fit
@@ -124,6 +124,8 @@ def _record_asked(run: Run, fit: Fit, trainer: Any, base: str | Model | None) ->
         found.append(
             (type(tokenizer).__name__, {name: each for name, each in known.items() if each}, "explicit")
         )
+    for adapter in getattr(trainer.model, "peft_config", {}).values():
+        found += [(type(adapter).__name__, values, origin) for origin, values in _arguments(adapter)]
     record_params(run, found, fit)
     if base is not None:
         _trainers.record_base(run, base, fit)
@@ -132,7 +134,7 @@ def _record_asked(run: Run, fit: Fit, trainer: Any, base: str | Model | None) ->
 
 
 def _arguments(args: Any) -> Iterable[tuple[Origin, dict[str, Any]]]:
-    """The training arguments by origin: explicit where they differ from the default of their field."""
+    """The fields of a dataclass of settings by origin: explicit where they differ from their default."""
     found: dict[Origin, dict[str, Any]] = {"explicit": {}, "default": {}}
     for field in dataclasses.fields(args):
         value = getattr(args, field.name, None)
@@ -147,6 +149,8 @@ def _arguments(args: Any) -> Iterable[tuple[Origin, dict[str, Any]]]:
 
 
 def _value(given: Any) -> Any:
+    if isinstance(given, set):
+        return sorted(given, key=str)
     return given.value if isinstance(given, Enum) else given
 
 

@@ -247,9 +247,9 @@ def forms(model: Model, several: Sequence[Model]) -> list[Model]:
 
 
 def is_twice(model: Model, several: Sequence[Model]) -> bool:
-    """Whether a search lies in one file of a run, and what it found in another."""
-    is_search = model.fit is not None and model.fit.is_search
-    return is_search and any(each.fit is model.fit and each.content != model.content for each in several)
+    """Whether the same lies in another file of the run: what a search found, a checkpoint of the fit."""
+    same = (each for each in several if each.fit is model.fit is not None)
+    return any(each.content != model.content for each in same)
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

@@ -427,14 +427,14 @@ def test_modules_of_one_run_are_told_apart(pl, autolog, told, tmp_path):
 
 
 def test_checkpoints_of_one_fit_are_one_model(pl, autolog, told):
-    """The best and the last checkpoint of a fit are not told apart: what it measured is of both."""
+    """The best and the last checkpoint of a fit are one by its name: what it measured is of both."""
     autolog(pl.name)
     with modeltrail.run("one"):
         kept = pl.kept(monitor="train_loss", mode="max", save_last=True)
         pl.trainer(kept).fit(pl.Net(), pl.loader())
     event = told()[-1]
     assert 2 == len(event["outputs"])
-    assert not [each for each in event["outputs"] if "modelId" in each["facets"]["modelTrail_model"]]
+    assert ["Net-1", "Net-1"] == [each["facets"]["modelTrail_model"]["modelId"] for each in event["outputs"]]
 
 
 def test_a_checkpoint_says_after_which_step_it_was_saved(pl, autolog, told, tmp_path):

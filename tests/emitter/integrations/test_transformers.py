@@ -184,6 +184,45 @@ def test_a_folder_is_the_base(hf, autolog, told, tmp_path):
     assert "train" == uses(training)[str(tmp_path / "base")]["role"]
 
 
+def test_a_model_that_was_changed_since_it_was_loaded_has_its_base(hf, autolog, told, tmp_path):
+    """As by more tokens than it had; its weights are no longer those of the folder."""
+    autolog("transformers")
+    hf.model().save_pretrained(tmp_path / "base")
+    loaded = hf.library.AutoModelForSequenceClassification.from_pretrained(str(tmp_path / "base"))
+    loaded.resize_token_embeddings(60)
+    hf.trainer(loaded).train()
+    assert str(tmp_path / "base") == facet(told()[-1], "training")["baseModel"]["name"]
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # PEFT asks it
+def test_an_adapter_has_its_settings_and_the_base_that_it_adapts(hf, autolog, told, tmp_path):
+    """Of PEFT: what is saved is the adapter, in which the weights of its base are not."""
+    import peft
+
+    autolog("transformers")
+    hf.model().save_pretrained(tmp_path / "base")
+    loaded = hf.library.AutoModelForSequenceClassification.from_pretrained(str(tmp_path / "base"))
+    wanted = peft.LoraConfig(r=2, target_modules=["value", "query"], task_type="SEQ_CLS")
+    with modeltrail.run("tune"):
+        trainer = hf.trainer(peft.get_peft_model(loaded, wanted))
+        trainer.train()
+        trainer.save_model(str(tmp_path / "adapter"))
+    event = told()[-1]
+    assert str(tmp_path / "base") == facet(event, "training")["baseModel"]["name"]
+    assert "train" == uses(event)[str(tmp_path / "base")]["role"]
+    found = params(event)
+    assert (2, "explicit") == found["LoraConfig", "r"]
+    assert (["query", "value"], "explicit") == found["LoraConfig", "target_modules"]
+    assert (0.0, "default") == found["LoraConfig", "lora_dropout"]
+    outputs = files(event)
+    assert {"checkpoint-8", "adapter"} == outputs.keys()
+    ids = {each["facets"]["modelTrail_model"]["modelId"] for each in outputs.values()}
+    assert 1 == len(ids)
+    assert "adapter_model.safetensors" in {
+        each["path"] for each in outputs["adapter"]["outputFacets"]["modelTrail_modelArtifact"]["files"]
+    }
+
+
 def test_a_model_of_the_hub_is_the_base(hf, autolog, told, tmp_path):
     """One that was fetched from the hub has its name there and the hash of the commit."""
     commit, cache = "c0ffee" * 6 + "c0ff", tmp_path / "hub"

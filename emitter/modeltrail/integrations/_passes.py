@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import msgspec
 
+from modeltrail.observe import loaders
 from modeltrail.observe.weakly import Weakly, weak
 
-_LOADER: Final = ("batch_size", "drop_last", "num_workers")
+_BATCHES: Final = ("batch_size", "drop_last")
 
 
 class Pass(msgspec.Struct, eq=False):
@@ -65,10 +66,13 @@ class Pass(msgspec.Struct, eq=False):
             length = len(loader)
         except TypeError:  # of a stream
             length = None
-        data = weak(loader if hasattr(loader.sampler, "indices") else loader.dataset)
-        kind = type(loader.sampler).__name__
-        how = {name: getattr(loader, name) for name in _LOADER}
-        how |= {"shuffle": kind == "RandomSampler", "sampler": kind}
+        by = loaders.batches(loader)
+        sampler = getattr(by, "sampler", by)
+        data = weak(loader if hasattr(sampler, "indices") else loader.dataset)
+        how = {name: getattr(by, name) for name in _BATCHES if hasattr(by, name)}
+        how |= {"num_workers": loader.num_workers, "sampler": type(sampler).__name__}
+        if sampler is not by:
+            how["shuffle"] = any(each.__name__ == "RandomSampler" for each in type(sampler).__mro__)
         seen = data if data() is not None else weak(loader)
         return cls(seen, length, (type(loader), how), weak(iterator))
 

@@ -67,6 +67,18 @@ def look(thing: object) -> tuple[DataView, str | None]:
     return view, label
 
 
+def batches(loader: Any) -> Any:
+    """What makes the batches of a DataLoader: its sampler of batches, or that which this has inside.
+
+    A loader that was given one, as accelerate gives it one, knows neither the size of a batch nor the order
+    of rows. It is the loader itself where rows come one by one.
+    """
+    found = loader.batch_sampler
+    while (inner := getattr(found, "batch_sampler", None)) is not None:
+        found = inner
+    return loader if found is None else found
+
+
 def base(thing: object) -> Any:
     """The dataset that a DataLoader goes through, or a subset is of."""
     return _chosen(thing)[0]
@@ -87,8 +99,9 @@ def _layers(thing: Any) -> Iterator[Any]:
     """A loader's sampler where that chooses rows, then dataset below dataset: the last has the rows."""
     module: Any = sys.modules["torch.utils.data"]
     if isinstance(thing, module.DataLoader):
-        if isinstance(thing.sampler, module.SubsetRandomSampler):
-            yield thing.sampler
+        sampler = getattr(batches(thing), "sampler", None)
+        if isinstance(sampler, module.SubsetRandomSampler):
+            yield sampler
         thing = thing.dataset
     while isinstance(thing, module.Subset):
         yield thing

@@ -619,6 +619,46 @@ def test_what_is_saved_amid_a_training_says_after_which_step(autolog, told, loop
     assert [4, 8, 12] == [each["step"] for each in chunk]
 
 
+@pytest.mark.parametrize("how", ["sampler", "accelerate", "own"])
+def test_a_loader_that_was_given_batches_says_how_these_are_made(autolog, told, loop, how):
+    """By the sampler of batches that it was given, by its user or by accelerate; and not by its defaults."""
+    torch, net, rows, fit = loop
+    import accelerate
+
+    class Own:
+        def __iter__(self):
+            return iter([[0, 1], [2, 3]])
+
+        def __len__(self):
+            return 2
+
+    autolog("torch")
+    given, data = rows()[0], torch.utils.data
+    random = data.BatchSampler(data.RandomSampler(given), 10, drop_last=True)
+    several = data.DataLoader(given, batch_sampler=Own() if how == "own" else random)
+    if how == "accelerate":
+        several = accelerate.Accelerator(cpu=True).prepare(
+            data.DataLoader(given, 10, shuffle=True, drop_last=True)
+        )
+    model = net()
+    with modeltrail.run("train"):
+        fit(model, torch.optim.SGD(model.parameters()), several, 1)
+        torch.save(model.state_dict(), "m.pt")
+    found = {
+        name: each["value"]
+        for (part, name), each in params(told()[0]).items()
+        if part.startswith("DataLoader")
+    }
+    expected = {
+        "batch_size": 10,
+        "drop_last": True,
+        "shuffle": True,
+        "sampler": "RandomSampler",
+        "num_workers": 0,
+    }
+    assert found == ({"sampler": "Own", "num_workers": 0} if how == "own" else expected)
+
+
 def test_an_optimizer_is_told_as_it_is(autolog, told, loop):
     """Of one that was given a state, or another rate by hand, what it has, and not what it was made with."""
     torch, net, rows, fit = loop

@@ -23,7 +23,7 @@ GENERATION: Final = "generation"
 ROWS: Final = "rows"
 """The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
 
-ROWS_VERSION: Final = 6
+ROWS_VERSION: Final = 7
 """Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
@@ -31,7 +31,8 @@ had the fingerprint "". 2: figures did not say of which of the models of their r
 what has another name, or lies behind a link, was no name of it. 4: of what a run did to a version in its
 registry the last counted, that it was deleted was not told, and what took an alias from it counted as said of
 it. 5: who only found a model counted as its maker before who wrote it and told of no training; an alias
-that a version was registered with anew took the place of those that it had.
+that a version was registered with anew took the place of those that it had. 6: of several versions of one
+name that a run read, made or registered the last counted.
 """
 
 FORGOTTEN: Final = "forgotten"

@@ -8,6 +8,7 @@ import click
 from modeltrail_collector.cli.asking import asking, known_at_option
 from modeltrail_collector.cli.output import json_option, log_option, print_json
 from modeltrail_collector.cli.since import then
+from modeltrail_schemas.words import counted
 
 
 @click.command("as-of")
@@ -71,7 +72,7 @@ def _data(row: dict[str, Any]) -> str:
     from modeltrail_collector.cli import trail
 
     content = trail.short(row["fingerprint"] or row["version"] or "")
-    facts = [row["use"], f"{row['rows']:,} rows" if row["rows"] is not None else None]
+    facts = [row["use"], counted(row["rows"], "row") if row["rows"] is not None else None]
     facts.append(content or "version not recorded")
     told = trail.dim(" · ".join(fact for fact in facts if fact))
     return f"{trail.label(row['namespace'], row['name'])}  {told}"

@@ -449,7 +449,7 @@ def test_check_asks_without_a_log(tmp_path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT run_id FROM runs"\n')
     found = run("--rules", path, "--check")
-    assert (0, f"{path}: 1 rules can be asked.\n") == (found.exit_code, found.stderr)
+    assert (0, f"{path}: 1 rule can be asked.\n") == (found.exit_code, found.stderr)
     path.write_text(path.read_text().replace("run_id", "run_idd"))
     with pytest.raises(ConfigError, match=r"rule 'x' cannot be asked: .*run_idd"):
         CliRunner().invoke(command, ["--rules", str(path), "--check"], catch_exceptions=False)

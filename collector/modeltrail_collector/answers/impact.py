@@ -218,16 +218,16 @@ def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> lis
 
 
 def _named(db: Database, text: str) -> tuple[Row, str | None]:
-    name, at, version = text.rpartition("@")
     for in_full in (True, False):
         if found := names.find_dataset(db, text, in_full=in_full):
             return found, None
-        if at and name and (found := names.find_dataset(db, name, in_full=in_full)):
-            model = names.find_model(db, text, in_full=in_full) if found["kind"] == "model" else None
-            return found, model["version"] if model else version  # of an alias the version that has it
+        for name, version in names.readings(text):
+            if version and (found := names.find_dataset(db, name, in_full=in_full)):
+                model = names.find_model(db, text, in_full=in_full) if found["kind"] == "model" else None
+                return found, model["version"] if model else version  # of an alias the version that has it
     if model := names.find_model(db, text, in_full=False):
-        return model, model["version"] if at else None
-    raise NotFound(names.unknown_dataset(db, name if at and name else text))
+        return model, model["version"] if "@" in text else None
+    raise NotFound(names.unknown_dataset(db, names.readings(text)[0][0]))
 
 
 def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:

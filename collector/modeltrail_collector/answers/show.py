@@ -111,18 +111,15 @@ class _Facts:
 def _model(facts: _Facts) -> Row:
     """The row of `models`, with the classes of the fitted models that a file holds that is none itself."""
     identity = (facts.model["namespace"], facts.model["name"])
-    said = [
-        value
-        for row, value in facts.find("modelTrail_model")
-        if (row["namespace"], row["name"]) == identity and is_of(row["part"], facts.model)
-    ]
+    found = [each for each in facts.find("modelTrail_model") if is_of(each[0]["part"], facts.model)]
+    said = [value for row, value in found if (row["namespace"], row["name"]) == identity]
     return facts.model | {"holds": as_list(said[0].get("holds")) if said else []}
 
 
 def _made(facts: _Facts) -> int | None:
     """How many models the making run made."""
-    placed = facts.of_maker("run_datasets", "run_id, role, namespace, name, kind, fingerprint")
-    return models_of(placed).get(facts.model["run_id"])
+    columns = "run_id, role, namespace, name, kind, fingerprint"
+    return models_of(facts.of_maker("run_datasets", columns)).get(facts.model["run_id"])
 
 
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -190,7 +187,8 @@ def _data(facts: _Facts) -> list[Row]:
     ]
     schemas = _by_dataset(facts.find("schema", scope="input"))
     uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
-    anything = _by_dataset([(row, {}) for row in facts.rows if row["scope"].startswith("input")])
+    inputs = [row for row in facts.rows if row["scope"].startswith("input")]
+    anything = _by_dataset([*((row | {"part": ""}, {}) for row in inputs), *((row, {}) for row in inputs)])
     answer = []
     for row in rows:
         identity = (row["namespace"], row["name"], row["version"])

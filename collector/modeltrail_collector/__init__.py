@@ -29,13 +29,18 @@ def open(  # noqa: A001  used as `modeltrail_collector.open`
     they arrived. `known_at` shows what was known at a past time: made of what had arrived by then. A time
     without a zone is UTC; a text is read as the command line reads it: 2026-03-01T12:00:00Z, or 12h, 7d ago.
 
-    Raises ConfigError for a URI that cannot be used, and for a text that is no time.
+    A log that nobody wrote to yet holds nothing, and is followed as any other.
+
+    Raises ConfigError for a URI that cannot be used, for a folder that holds something else than a log, and
+    for a text that is no time.
     """
     from modeltrail_collector.answers import Database
     from modeltrail_collector.log import open_log
     from modeltrail_collector.tables.past import Moment
 
-    return Database(open_log(log), Moment(_utc(as_of), _utc(known_at)))
+    found = open_log(log)
+    found.must_be_no_other()
+    return Database(found, Moment(_utc(as_of), _utc(known_at)))
 
 
 def _utc(at: datetime | str | None) -> datetime | None:

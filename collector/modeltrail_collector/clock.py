@@ -24,10 +24,12 @@ def rfc3339(now_ms: int) -> str:
 
 
 def moment(text: str) -> datetime:
-    """A time as people write it: `30m`, `12h`, `7d`, `2w` ago, or as ISO 8601 writes it (UTC without a zone).
+    """A time as people write it: now, `30m`, `12h`, `7d`, `2w` ago, or as in ISO 8601 (UTC without a zone).
 
     Raises ValueError for another text, and says what to write.
     """
+    if text.strip() == "now":
+        return datetime.now(UTC)
     try:
         if found := re.fullmatch(r"(\d+)\s*([smhdw])", text.strip()):
             return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -204,7 +204,7 @@ def test_idle_members_are_told(kafka_bootstrap: str, kafka_topic) -> None:
             thread.join()
         for member in members:
             member.close()
-    assert "2 members for 1 partitions" in found.found
+    assert "2 members for 1 partition:" in found.found
 
 
 @pytest.mark.kafka

@@ -148,7 +148,8 @@ def test_an_empty_log_needs_nothing(tmp_path: Path) -> None:
     """Where there is no log that is said, with exit code 0."""
     result = CliRunner().invoke(maintain, ["--log", str(tmp_path / "nowhere")], standalone_mode=False)
     assert 0 == result.return_value
-    assert "no records" in result.stderr
+    assert f"there is no log at {tmp_path / 'nowhere'}: no records" in result.stderr
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_nothing_is_removed_that_the_tables_do_not_hold(folder: Path, call) -> None:

@@ -109,7 +109,7 @@ def test_topic_create_warns_of_a_small_limit(call, kafka_bootstrap, kafka_topic)
     code, _, err = call("topic", "create", "--bootstrap-servers", kafka_bootstrap, "--topic", name)
     assert 0 == code
     assert "up to 1048588 bytes" in err
-    assert "The topic has 1 partitions" in err
+    assert "The topic has 1 partition;" in err
 
 
 @pytest.mark.kafka
@@ -205,7 +205,7 @@ def test_doctor_on_a_dead_broker(call, kafka):
     assert 4 == code
     assert "fail  broker" in out
     assert "ECONNREFUSED" in out
-    assert "warn  spool           1 undelivered events" in out
+    assert "warn  spool           1 undelivered event (" in out
     assert "-> modeltrail spool flush" in out
     assert "" == err
 
@@ -220,7 +220,7 @@ def test_spool_status_and_flush(call, kafka, tmp_path):
         assert not transports.close(0)
     code, out, err = call("spool", "status")
     assert (0, "") == (code, err)
-    assert 2 == out.count("  1 events (")
+    assert 2 == out.count("  1 event (")
     assert 1 == out.count("-> modeltrail spool flush")
     assert 1 == out.count("-> modeltrail collect --from-files")
     found = json.loads(call("spool", "status", "--json")[1])

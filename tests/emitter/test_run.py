@@ -386,13 +386,64 @@ def test_registering_names_the_model(events, folder):
 
 
 def test_an_alias_that_a_version_was_given_before_stays(events):
-    """Two aliases that a run gives a version one after the other are both its; another version has none."""
+    """Two aliases that a run gives a version one after the other are both its, and none of another's."""
     with modeltrail.run("train") as run:
         run.output_model("churn.joblib", of=saved())
         for version, alias in ((1, "blue"), (2, "champion"), (2, "green"), (2, None), (2, "champion")):
             run.register("churn", version=version, alias=alias)
-    (model,) = events[-1]["outputs"]
-    assert ["champion", "green"] == model["facets"]["modelTrail_registration"]["aliases"]
+    told = [model["facets"]["modelTrail_registration"] for model in events[-1]["outputs"]]
+    assert [("1", ["blue"]), ("2", ["champion", "green"])] == [
+        (one["version"], one["aliases"]) for one in told
+    ]
+
+
+def test_two_versions_that_a_run_registers_are_both_told(events):
+    """Each is an output with its version, bytes and aliases; the name is made of what either learned from."""
+    for name in ("a.csv", "b.csv"):
+        Path(name).write_text("a,b\n1,2\n")
+    with modeltrail.run("train") as run:
+        for number, name in enumerate(("a.csv", "b.csv"), 1):
+            run.input(name, role="train", of=(model := fitted()))
+            joblib.dump((model, number), f"{number}.joblib")
+            run.output_model(f"{number}.joblib", of=model)
+            run.register("churn", version=number, alias=f"from-{number}")
+    first, second = events[-1]["outputs"]
+    assert ("1", ["from-1"]) == version_of(first)
+    assert ("2", ["from-2"]) == version_of(second)
+    digests = [one["outputFacets"]["modelTrail_modelArtifact"]["digest"] for one in (first, second)]
+    assert digests[0] != digests[1]
+    sources = sorted(Path(name).name for name in edges(events[-1])["models/churn"])
+    assert ["a.csv", "b.csv"] == sources
+
+
+def test_two_known_versions_that_a_run_gives_aliases_are_both_told(events):
+    """So are versions that other runs made, with a later alias of one of them."""
+    with modeltrail.run("promote") as run:
+        for version, alias in ((1, "fallback"), (2, "champion"), (1, "old")):
+            run.register("churn", version=version, alias=alias)
+    assert [("1", ["fallback", "old"]), ("2", ["champion"])] == [
+        version_of(model) for model in events[-1]["outputs"]
+    ]
+
+
+def test_two_versions_of_a_table_that_a_run_reads_are_both_told(events):
+    """Each with its own use; a version that is read again is told once, with what is new."""
+    with modeltrail.run("train") as run:
+        for version, use in (("1", {"role": "train"}), ("2", {"role": "test"}), ("1", {"label_column": "y"})):
+            run.input("snowflake://account/db.schema.t", version=version, **use)
+    told = [
+        (one["facets"]["version"]["datasetVersion"], use["role"], use.get("labelColumn"))
+        for one in events[-1]["inputs"]
+        for use in [one["inputFacets"]["modelTrail_dataUse"]]
+    ]
+    assert [("1", "train", "y"), ("2", "test", None)] == sorted(told)
+
+
+def version_of(model):
+    """The version of a registered model in an event, and its aliases."""
+    facets = model["facets"]
+    assert facets["version"]["datasetVersion"] == facets["modelTrail_registration"]["version"]
+    return facets["version"]["datasetVersion"], facets["modelTrail_registration"]["aliases"]
 
 
 def test_a_model_that_is_registered_under_two_names_has_both(events):

@@ -25,6 +25,7 @@ from modeltrail_collector.errors import OwnershipLost
 from modeltrail_collector.failpoints import reached
 from modeltrail_collector.log import Log
 from modeltrail_collector.log.kept import Kept
+from modeltrail_schemas.words import counted
 
 _logger = logging.getLogger(__name__)
 
@@ -131,8 +132,10 @@ class Alerting:
         else:
             failures = target.failures + 1
             state.targets[hook.name] = Target(failures, self._log.wall() + wait_ms(failures))
-            left = sum(hook.name in notice.waiting for notice in state.notices)
-            _logger.warning("webhook %s: %s; %d notices wait", hook.name, refused.problem, left)
+            left = counted(
+                sum(hook.name in notice.waiting for notice in state.notices), "notice", "waits", "wait"
+            )
+            _logger.warning("webhook %s: %s; %s", hook.name, refused.problem, left)
         keep.save()
 
     def _delivered(self, state: State, notice: Notice, target: str) -> None:

@@ -1,5 +1,6 @@
 """What learned from a dataset: run by run forwards, to datasets, model versions and endpoints."""
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from modeltrail_collector.answers.places import (
     Key,
     Places,
     apart,
+    by_key,
     key_of,
     leading,
     models_of,
@@ -216,16 +218,16 @@ def _holding(db: Database, datasets: Sequence[tuple[str, str, str, str]]) -> lis
 
 
 def _named(db: Database, text: str) -> tuple[Row, str | None]:
-    name, at, version = text.rpartition("@")
     for in_full in (True, False):
         if found := names.find_dataset(db, text, in_full=in_full):
             return found, None
-        if at and name and (found := names.find_dataset(db, name, in_full=in_full)):
-            model = names.find_model(db, text, in_full=in_full) if found["kind"] == "model" else None
-            return found, model["version"] if model else version  # of an alias the version that has it
+        for name, version in names.readings(text):
+            if version and (found := names.find_dataset(db, name, in_full=in_full)):
+                model = names.find_model(db, text, in_full=in_full) if found["kind"] == "model" else None
+                return found, model["version"] if model else version  # of an alias the version that has it
     if model := names.find_model(db, text, in_full=False):
-        return model, model["version"] if at else None
-    raise NotFound(names.unknown_dataset(db, name if at and name else text))
+        return model, model["version"] if "@" in text else None
+    raise NotFound(names.unknown_dataset(db, names.readings(text)[0][0]))
 
 
 def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
@@ -268,41 +270,74 @@ def _outputs(db: Database, reached: list[tuple[Row, Thing]], places: Places) -> 
 def _made_of(db: Database, reached: Collection[Key], runs: Mapping[str, Row], places: Places) -> list[Row]:
     """What runs put out that one of their inputs (run id, namespace, name) went into."""
     rows = places.of(runs)
-    outputs = {key_of(row): row for row in rows if row["role"] == "output"}
-    inputs = {key_of(row): row for row in rows if row["role"] == "input"}
-    copies: dict[tuple[str, str], list[Row]] = {}
-    for row in outputs.values():
-        if row["kind"] == "model" and row["fingerprint"] is not None:
-            copies.setdefault((row["run_id"], row["fingerprint"]), []).append(row)
-    named: dict[tuple[Key, Key], Row] = {}
-    for read, output in leading(rows):
-        direct = outputs.get(output)
-        if direct is not None and read in reached:
-            is_model = direct["kind"] == "model"
-            others = copies.get((direct["run_id"], direct["fingerprint"]), []) if is_model else []
-            named |= {
-                (read, key_of(row)): row for row in (direct, *others) if row is direct or key_of(row) != read
-            }
-    sure = set(named)
-    for key, unsure in unused(rows).items():
-        possible = {(key_of(one), key): outputs[key] for one in unsure if key_of(one) in reached}
-        named = possible | named
-    versions, told_apart, models = _versions(db, named.values()), apart(rows), models_of(rows)
-    by_maker = {_content(row) for row in outputs.values() if key_of(row) in versions}
+    outputs = by_key(row for row in rows if row["role"] == "output")
+    inputs = by_key(row for row in rows if row["role"] == "input")
+    sure = _known_to_come_of(rows, outputs, reached)
+    named = sure | {
+        (key_of(one), key)
+        for key, several in unused(rows).items()
+        for one in several
+        if key_of(one) in reached
+    }
+    made = {key: outputs[key] for _, key in named}
+    versions, told_apart, models = (
+        _versions(db, itertools.chain(*made.values())),
+        apart(rows),
+        models_of(rows),
+    )
+    by_maker = {
+        _content(row) for several in outputs.values() for row in several if _which(row, outputs, versions)
+    }
     found = []
-    for (read, key), row in named.items():
-        if row["kind"] == "model" and key not in versions and _content(row) in by_maker:
-            continue  # a run around the one that made it tells of it too
-        run, names = runs[row["run_id"]], {"read_namespace": read[1], "read_name": read[2]}
-        names["read_identities"] = inputs[read]["identities"] if read in inputs else []
-        for model in versions.get(key, [_NO_MODEL]):
-            since = model["created_at"] or run["wrote_at"]
-            told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
-            told |= {"model": (model["namespace"], model["name"]) if model["model_version"] else key[1:]}
-            several = None if key in told_apart else models.get(row["run_id"])
-            found.append(row | names | told | {"since": since, "of_run": several})
+    for read, key in named:
+        links = [link for row in inputs.get(read, ()) for link in row["identities"] or ()]
+        names = {"read_namespace": read[1], "read_name": read[2], "read_identities": links}
+        for row in made[key]:
+            known = _which(row, outputs, versions)
+            if row["kind"] == "model" and not known and _content(row) in by_maker:
+                continue  # a run around the one that made it tells of it too
+            of_run = None if key in told_apart else models.get(key[0])
+            for model in known or [_NO_MODEL]:
+                told = {name: model[name] for name in _OF_MODEL} | {"possible": (read, key) not in sure}
+                told |= {"model": (model["namespace"], model["name"]) if model["model_version"] else key[1:]}
+                since = model["created_at"] or runs[key[0]]["wrote_at"]
+                found.append(row | names | told | {"since": since, "of_run": of_run})
     order = ("run_id", "namespace", "name", "read_namespace", "read_name")
     return sorted(found, key=lambda row: (by_time(row["since"]), *(row[name] for name in order)))
+
+
+def _known_to_come_of(
+    rows: list[Row], outputs: Mapping[Key, list[Row]], reached: Collection[Key]
+) -> set[tuple[Key, Key]]:
+    """(input, output): which of these outputs came of what was reached, a model under all of its names."""
+    copies: dict[tuple[str, str], list[Key]] = {}
+    for row in itertools.chain(*outputs.values()):
+        if row["kind"] == "model" and row["fingerprint"] is not None:
+            copies.setdefault((row["run_id"], row["fingerprint"]), []).append(key_of(row))
+    found = set()
+    for read, output in leading(rows):
+        for direct in outputs.get(output, ()) if read in reached else ():
+            others = (
+                copies.get((direct["run_id"], direct["fingerprint"]), []) if direct["kind"] == "model" else []
+            )
+            found |= {(read, output), *((read, key) for key in others if key != read)}
+    return found
+
+
+def _which(row: Row, outputs: Mapping[Key, list[Row]], versions: Mapping[Key, list[Row]]) -> list[Row]:
+    """The model versions that an output is: of its name all, unless there are outputs for several."""
+    of_name = versions.get(key_of(row), [])
+    if len(outputs[key_of(row)]) == 1:
+        return of_name
+    return [
+        model
+        for model in of_name
+        if (
+            model["digest"] == row["fingerprint"]
+            if row["fingerprint"]
+            else model["model_version"] == row["version"]
+        )
+    ]
 
 
 def _content(row: Row) -> tuple[str, str, str | None]:

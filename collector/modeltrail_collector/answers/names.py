@@ -82,7 +82,7 @@ def models(db: Database, first: str, second: str) -> tuple[Row, Row]:
     Raises NotFound as `model`.
     """
     found = model(db, first)
-    (name, _), (again, version) = _readings(first)[0], _readings(second)[0]
+    (name, _), (again, version) = readings(first)[0], readings(second)[0]
     if name == again and version not in {None, "latest"}:
         for other in _newest(db, [(found["namespace"], found["name"])], name, version):
             return found, other
@@ -102,7 +102,7 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
 
     Raises NotFound when more than one name fits.
     """
-    for name, version in _readings(text):
+    for name, version in readings(text):
         models, files = _called(db, name)
         if not in_full:  # a name that is known, and lacks this version, is no end of another
             models = [] if models else _like(db, name)
@@ -175,10 +175,13 @@ def keys(text: str) -> list[str]:
     return [*_spellings(text).values(), *(text[cut + 1 :] for cut in cuts)]
 
 
-def _readings(text: str) -> list[tuple[str, str | None]]:
-    """A name and a version, of which one may hold an `@`; or all of it is a name."""
-    cuts = dict.fromkeys((text.rfind("@"), text.find("@")))
-    return [*((text[:cut], text[cut + 1 :]) for cut in cuts if 0 < cut < len(text) - 1), (text, None)]
+def readings(text: str) -> list[tuple[str, str | None]]:
+    """A name and a version, each of which may hold an `@`: cut at the last, the first, others; or a name."""
+    cuts = [number for number, letter in enumerate(text) if letter == "@" and 0 < number < len(text) - 1]
+    return [
+        *((text[:cut], text[cut + 1 :]) for cut in dict.fromkeys(cuts[-1:] + cuts[:1] + cuts[::-1])),
+        (text, None),
+    ]
 
 
 def _called(db: Database, text: str) -> tuple[list[_Name], dict[_Name, set[str]]]:
@@ -299,7 +302,7 @@ def one_name(text: str, found: list[Row]) -> Row:
 
 def unknown_model(db: Database, text: str) -> str:
     """What to say where no model is called so."""
-    for name, version in _readings(text):
+    for name, version in readings(text):
         models, files = _called(db, name)
         if version and (models := models or list(files) or _like(db, name)):
             known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")

@@ -1,5 +1,6 @@
 """What runs read and put out, as every step between runs needs it: rows of `run_datasets`, read once."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -25,6 +26,14 @@ _THINGS: Final = frozenset({"dataset", "model"})
 def key_of(row: Row) -> Key:
     """Which input or output of which run a row is of."""
     return row["run_id"], row["namespace"], row["name"]
+
+
+def by_key(rows: Iterable[Row]) -> dict[Key, list[Row]]:
+    """Rows by what they are of: several where a run speaks of several versions of one name."""
+    found: dict[Key, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key_of(row), []).append(row)
+    return found
 
 
 class Places:
@@ -169,8 +178,13 @@ def models_of(rows: Iterable[Row]) -> dict[str, int]:
 
 
 def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:
-    """The models that runs tell apart from the others that they made: by their names, and by digest."""
-    told = [row for row in rows if row["model_id"] is not None]
+    """The models that runs tell apart from the others that they made: by their names, and by digest.
+
+    Not several versions of one name: what each of them learned from nobody can say.
+    """
+    called = {(key_of(row), row["model_id"]) for row in rows if row["model_id"] is not None}
+    of_name = Counter(key for key, _ in called)
+    told = [row for row in rows if row["model_id"] is not None and of_name[key_of(row)] == 1]
     found: dict[tuple[str, ...], Apart] = {
         key_of(row): (*key_of(row), frozenset((row["model_id"], *(row["part_ids"] or ())))) for row in told
     }

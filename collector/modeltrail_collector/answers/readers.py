@@ -8,8 +8,11 @@ from pathlib import PurePosixPath
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name, Places, key_of, leading, names_of
+from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of
 from modeltrail_collector.answers.trace import Node, find_writers
+
+_Version = tuple[str, str, str, str | None]
+"""Run id, namespace, name and version of what a run read."""
 
 
 class Thing(msgspec.Struct):
@@ -58,11 +61,11 @@ def readers(db: Database, things: list[Thing], places: Places) -> list[tuple[Row
         for row in rows
         for thing in by_name[row["called"]].candidates(row)
     ]
-    untold = {key_of(row) for row, _, is_content in pairs if is_content is None}
-    writers = _writers(db, [row for row in rows if key_of(row) in untold], places)
+    untold = {_version_of(row) for row, _, is_content in pairs if is_content is None}
+    writers = _writers(db, [row for row in rows if _version_of(row) in untold], places)
     found = []
     for row, thing, is_content in pairs:
-        is_read = _is_written(row, thing, writers.get(key_of(row))) if is_content is None else is_content
+        is_read = _is_written(row, thing, writers.get(_version_of(row))) if is_content is None else is_content
         if is_read is not False:
             found.append((row | {"recorded": is_read is not None}, thing))
     return found
@@ -125,13 +128,17 @@ def by_time(text: str | None) -> tuple[bool, str]:
     return text is None, text or ""
 
 
-def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[Key, str]:
+def _version_of(row: Row) -> _Version:
+    return *key_of(row), row["version"]
+
+
+def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version, str]:
     """The run that wrote what each reader saw, as `trace` finds it."""
-    nodes: dict[Key, Node] = {}
+    nodes: dict[_Version, Node] = {}
     for row in rows:
         known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint", "use")}
         before = row["started_at"] or row["last_event_at"]
-        node = nodes.setdefault(key_of(row), Node(**known, reader=row["run_id"], before=before))
+        node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], before=before))
         node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()), places)
     return {key: node.run["run_id"] for key, node in nodes.items() if node.run}

@@ -5,6 +5,7 @@ A rule is a query over the tables with parameters. Each kind below has its query
 """
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -40,6 +41,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     description: str = ""
 
 
+def _must_be_finite(name: str, value: float | None) -> None:
+    """Nothing is below `nan` and everything below `inf`: such a rule would never fire, or always."""
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"{name} is {value}: write a number that a figure can be held against, as 0.8")
+
+
 class OfModels(Rule, frozen=True, kw_only=True):
     """A rule about model versions: which."""
 
@@ -67,6 +74,7 @@ class Metric(OfModels, frozen=True, kw_only=True, tag="metric"):
         if len(given) != 1:
             seen = " and ".join(given) or "none of them"
             raise ValueError(f"give one of {', '.join(bounds)}; it has {seen}")
+        _must_be_finite(given[0], bounds[given[0]])
 
 
 class Drift(OfModels, frozen=True, kw_only=True, tag="drift"):
@@ -75,6 +83,9 @@ class Drift(OfModels, frozen=True, kw_only=True, tag="drift"):
     psi_above: Annotated[float, Meta(gt=0)]
     column: str = "*"
     against: str = "previous"
+
+    def __post_init__(self) -> None:
+        _must_be_finite("psi_above", self.psi_above)
 
 
 class Missing(OfModels, frozen=True, kw_only=True, tag="missing"):

@@ -14,7 +14,7 @@ from modeltrail_collector.answers.places import models_of, symlinks_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
-from modeltrail_collector.tables.own import are_several, figures, own
+from modeltrail_collector.tables.own import are_several, figures, is_of, own
 
 SECTIONS: Final = (
     "model", "run", "data", "transformations", "params", "code", "environment",
@@ -76,7 +76,7 @@ class _Facts:
         self.model = model
         self.rows = db.read(
             "facets",
-            'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
+            'run_id, scope, namespace, name, "key", "value", part, topic, topic_id, "partition", "offset"',
             runs=[run for run in (model["run_id"], model["registered_run_id"]) if run is not None],
             where="value IS NOT NULL",
             then='ORDER BY run_id = $made DESC, happened_at, "offset"',
@@ -85,7 +85,7 @@ class _Facts:
         for row in self.rows:
             row["value"] = json.loads(row["value"])
         said = [
-            Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value")))
+            Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value", "part")))
             for row in self.rows
             if row["run_id"] == model["run_id"]
         ]
@@ -111,16 +111,15 @@ class _Facts:
 def _model(facts: _Facts) -> Row:
     """The row of `models`, with the classes of the fitted models that a file holds that is none itself."""
     identity = (facts.model["namespace"], facts.model["name"])
-    said = [
-        value for row, value in facts.find("modelTrail_model") if (row["namespace"], row["name"]) == identity
-    ]
+    found = [each for each in facts.find("modelTrail_model") if is_of(each[0]["part"], facts.model)]
+    said = [value for row, value in found if (row["namespace"], row["name"]) == identity]
     return facts.model | {"holds": as_list(said[0].get("holds")) if said else []}
 
 
 def _made(facts: _Facts) -> int | None:
     """How many models the making run made."""
-    placed = facts.of_maker("run_datasets", "run_id, role, namespace, name, kind, fingerprint")
-    return models_of(placed).get(facts.model["run_id"])
+    columns = "run_id, role, namespace, name, kind, fingerprint"
+    return models_of(facts.of_maker("run_datasets", columns)).get(facts.model["run_id"])
 
 
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -188,12 +187,12 @@ def _data(facts: _Facts) -> list[Row]:
     ]
     schemas = _by_dataset(facts.find("schema", scope="input"))
     uses = _by_dataset(facts.find("modelTrail_dataUse", scope="input_facet"))
-    anything: dict[tuple[str, str], _Found] = {
-        (row["namespace"], row["name"]): (row, {}) for row in facts.rows if row["scope"].startswith("input")
-    }
+    inputs = [row for row in facts.rows if row["scope"].startswith("input")]
+    anything = _by_dataset([*((row | {"part": ""}, {}) for row in inputs), *((row, {}) for row in inputs)])
     answer = []
     for row in rows:
-        identity = (row["namespace"], row["name"])
+        identity = (row["namespace"], row["name"], row["version"])
+        identity = identity if identity in anything else (*identity[:2], "")
         columns = as_list(schemas.get(identity, (None, {}))[1].get("fields"))
         row["columns"] = [
             {"name": c.get("name"), "type": c.get("type")} for c in columns if isinstance(c, dict)
@@ -205,8 +204,8 @@ def _data(facts: _Facts) -> list[Row]:
     return answer
 
 
-def _by_dataset(found: list[_Found]) -> dict[tuple[str, str], _Found]:
-    return {(row["namespace"], row["name"]): (row, value) for row, value in found}
+def _by_dataset(found: list[_Found]) -> dict[tuple[str, str, str], _Found]:
+    return {(row["namespace"], row["name"], row["part"]): (row, value) for row, value in found}
 
 
 def _transformations(facts: _Facts) -> list[Row]:
@@ -276,7 +275,7 @@ def _evaluations(facts: _Facts) -> list[Row]:
     (runs,) = sources.judging(facts.db, [facts.model])
     rows = facts.db.read(
         "metrics",
-        "run_id, name, value, dataset, slice, happened_at, model_namespace, model_name",
+        "run_id, name, value, dataset, slice, happened_at, model_namespace, model_name, model_version",
         runs=runs,
         where="""source = 'evaluation' AND CASE WHEN model_digest IS NOT NULL AND $digest IS NOT NULL
             THEN model_digest = $digest
@@ -286,10 +285,11 @@ def _evaluations(facts: _Facts) -> list[Row]:
         name=facts.model["name"],
     )
     said = {
-        (row["run_id"], row["namespace"], row["name"]): row
+        (row["run_id"], row["namespace"], row["name"], row["version"]): row
         for row in facts.db.read(
             "facets",
-            'run_id, namespace, name, "value", topic, topic_id, "partition", "offset"',
+            """run_id, namespace, name, "value", "value" ->> '$.modelVersion' AS version,
+                topic, topic_id, "partition", "offset" """,
             runs=runs,
             where="key = 'modelTrail_evaluation'",
         )
@@ -302,7 +302,7 @@ def _evaluations(facts: _Facts) -> list[Row]:
     told = ("run_id", "name", "value", "dataset", "slice", "happened_at")
     answer = []
     for row in rows:
-        facet = said.get((row["run_id"], row["model_namespace"], row["model_name"]))
+        facet = said.get((row["run_id"], *(row[f"model_{of}"] for of in ("namespace", "name", "version"))))
         capture = json.loads(facet["value"]).get("capture") if facet and facet["value"] else None
         source = {name: facet[name] if facet else None for name in _SOURCE}
         size = sizes.get((row["run_id"], row["dataset"]))

@@ -5,12 +5,20 @@ are many, not as their pairs are.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Key, Name, key_of, leading, names_of, own_models, unused
+from modeltrail_collector.answers.places import (
+    Key,
+    Name,
+    by_key,
+    leading,
+    names_of,
+    own_models,
+    unused,
+)
 from modeltrail_collector.answers.statements import sql_of
 from modeltrail_collector.tables.versions import claimed_by
 
@@ -20,6 +28,8 @@ RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
 _HOW: Final = ("name", "identity", "folder")
 _PARTS: Final = frozenset({"metadata", "data", "treesMetadata", "userFactors", "itemFactors"})
 _TOLD: Final = ("version", "fingerprint", "use", "rows")
+_Version = tuple[str, str, str | None]
+"""Namespace, name and version of an input."""
 _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
@@ -140,28 +150,31 @@ def inputs(
     inputs or not.
     """
     made = _made(rows, exact, other)
-    read = {key_of(row): row for row in rows if row["role"] == "input"}
+    read = by_key(row for row in rows if row["role"] == "input")
     own = own_models(rows)
-    found: dict[Key, dict[Name, Row]] = {}
+    found: dict[Key, dict[_Version, Row]] = {}
     for source, output in leading(rows):
         # Of a name that may mean each of two models of a run neither is the source.
         known = made.get(source, ()) if source in own else ()
         for one in made.get(output, ()):
             if one not in known or (one == output and one != source):
-                found.setdefault(one, {})[source[1:]] = _input(read.get(source))
+                versions: Sequence[Row | None] = read.get(source, [None])
+                for row in versions:
+                    found.setdefault(one, {})[*source[1:], row["version"] if row else None] = _input(row)
     if possible:
         _add_unused(rows, made, found)
     _add_deployed(db, {run_id for run_id, *_ in exact | other}, made, read, found)
     return _ordered(found, most)
 
 
-def _add_unused(rows: list[Row], made: dict[Key, set[Key]], found: dict[Key, dict[Name, Row]]) -> None:
+def _add_unused(rows: list[Row], made: dict[Key, set[Key]], found: dict[Key, dict[_Version, Row]]) -> None:
     """Among what went into outputs what may have."""
     for output, unsure in unused(rows).items():
         for one in made.get(output, ()):
             for row in unsure:
                 possible = _input(row) | {"possible": True}
-                found.setdefault(one, {}).setdefault((row["namespace"], row["name"]), possible)
+                version = (row["namespace"], row["name"], row["version"])
+                found.setdefault(one, {}).setdefault(version, possible)
 
 
 def _add_deployed(
@@ -169,7 +182,7 @@ def _add_deployed(
     runs: set[str],
     made: dict[Key, set[Key]],
     read: Collection[Key],
-    found: dict[Key, dict[Name, Row]],
+    found: dict[Key, dict[_Version, Row]],
 ) -> None:
     """Among what went into endpoints the models that were deployed, and are no inputs."""
     by_run: dict[str, list[Key]] = {}
@@ -181,7 +194,7 @@ def _add_deployed(
         if (row["run_id"], *name) not in read:
             model = {"kind": "model", "version": row["model_version"], "fingerprint": row["model_digest"]}
             for one in by_run.get(row["run_id"], ()):
-                found.setdefault(one, {})[name] = dict.fromkeys(_TOLD) | model
+                found.setdefault(one, {})[*name, row["model_version"]] = dict.fromkeys(_TOLD) | model
 
 
 def _made(rows: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[Key]]:
@@ -223,18 +236,19 @@ def _input(row: Row | None) -> Row:
     return {name: row[name] for name in ("kind", *_TOLD)} | {"symlinks": names_of(row["identities"])}
 
 
-def _ordered(found: dict[Key, dict[Name, Row]], most: int) -> list[Row]:
+def _ordered(found: dict[Key, dict[_Version, Row]], most: int) -> list[Row]:
     """The inputs as rows: by output, what was trained on first, what is possible last."""
 
-    def order(one: tuple[Name, Row]) -> tuple[int, bool, bool, str, bool, str]:
-        (namespace, name), row = one
+    def order(one: tuple[_Version, Row]) -> tuple[int, bool, bool, str, bool, str, str]:
+        (namespace, name, version), row = one
         first = _TRAINED_FIRST.get(row["use"], 9)
-        return first, "possible" in row, row["use"] is None, name, namespace is None, namespace or ""
+        where = (namespace is None, namespace or "", version or "")
+        return first, "possible" in row, row["use"] is None, name, *where
 
     rows: list[Row] = []
     for (run_id, to_namespace, to_name), sources in sorted(found.items()):
         output = {"run_id": run_id, "to_namespace": to_namespace, "to_name": to_name}
-        for (namespace, name), row in sorted(sources.items(), key=order)[: most - len(rows)]:
+        for (namespace, name, _), row in sorted(sources.items(), key=order)[: most - len(rows)]:
             rows.append(output | {"namespace": namespace, "name": name} | row | {"total": len(sources)})
         if len(rows) >= most:
             break

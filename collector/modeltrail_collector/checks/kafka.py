@@ -16,6 +16,7 @@ from modeltrail_collector.intake.kafka import Connection, KafkaSource
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.model import LogPartition
 from modeltrail_schemas.connect import causes
+from modeltrail_schemas.words import counted
 
 Fault = tuple[Literal["warn", "fail"], str, str]
 """How bad it is, what was found, what to do."""
@@ -110,7 +111,7 @@ class Look(KafkaSource):
         for state, found, advice in faults:
             yield Check("collect topic", state, f"{self._topic}: {found}", advice)
         if not faults:
-            found = f"{self._topic}, id {self._topic_id}, {len(partitions)} partitions"
+            found = f"{self._topic}, id {self._topic_id}, {counted(len(partitions), 'partition')}"
             yield Check("collect topic", "ok", found)
 
     def _demand_read(self, resource: str, allowed: list[str] | None) -> None:
@@ -156,12 +157,12 @@ class Look(KafkaSource):
             yield Check(
                 "collect group",
                 "warn",
-                f"{name} has {len(members)} members for {len(partitions)} partitions: "
-                f"{idle} of them have nothing to do",
+                f"{name} has {counted(len(members), 'member')} for {counted(len(partitions), 'partition')}: "
+                f"{idle} of them {'has' if idle == 1 else 'have'} nothing to do",
                 "add partitions to the topic, or start fewer collectors",
             )
         else:
-            yield Check("collect group", "ok", f"{name} has {len(members)} members")
+            yield Check("collect group", "ok", f"{name} has {counted(len(members), 'member')}")
 
     def _described_group(self, name: str) -> dict[str, Any]:
         """The group; one without members where the broker has never had any group."""
@@ -246,10 +247,12 @@ def _lag(begins: Mapping[Any, int], ends: Mapping[Any, int], sealed: Mapping[Any
         return Check(
             "collect lag",
             "fail",
-            f"{lost} offsets were removed by retention before they were collected",
+            f"{counted(lost, 'offset', 'was', 'were')} removed by retention before they were collected",
             "collect more often, or raise retention.ms; the gap will be recorded in the log",
         )
-    return Check("collect lag", "ok", f"{behind} records are in the topic and not yet in the log")
+    return Check(
+        "collect lag", "ok", f"{counted(behind, 'record', 'is', 'are')} in the topic and not yet in the log"
+    )
 
 
 def _keeping(settings: Mapping[str, str]) -> list[Fault]:

@@ -11,6 +11,7 @@ from modeltrail_collector.errors import CollectorError, ConfigError, LogFormatEr
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.log.objects import ObjectStore
 from modeltrail_collector.log.store import LocalStore, Store
+from modeltrail_schemas.words import counted
 
 LITTLE_BYTES: Final = 1 << 30
 NOTHING_BYTES: Final = 128 << 20
@@ -130,9 +131,8 @@ def _segments(log: Log) -> Check:
         return Check("log", "warn", found, "modeltrail compact")
     if not partitions:
         return Check("log", "ok", "holds nothing yet")
-    return Check(
-        "log", "ok", f"the ends of {len(partitions)} chains are whole (`modeltrail verify` looks at all)"
-    )
+    chains = counted(len(partitions), "chain")
+    return Check("log", "ok", f"the ends of {chains} are whole (`modeltrail verify` looks at all)")
 
 
 def _tables(log: Log) -> Iterator[Check]:
@@ -147,7 +147,10 @@ def _tables(log: Log) -> Iterator[Check]:
     if behind:
         since = f"; their newest record is of {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else ""
         yield Check(
-            "tables", "warn", f"{behind} segments are not in the tables yet{since}", "modeltrail compact"
+            "tables",
+            "warn",
+            f"{counted(behind, 'segment', 'is', 'are')} not in the tables yet{since}",
+            "modeltrail compact",
         )
     else:
         yield Check("tables", "ok", "hold all of the log")

@@ -6,6 +6,7 @@ import click
 
 from modeltrail_collector.cli.asking import asking
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_schemas.words import counted
 
 if TYPE_CHECKING:
     from modeltrail_collector.answers.firing import Finding
@@ -38,7 +39,7 @@ def alert(ctx: click.Context, log_uri: str, path: str, *, check: bool, as_json: 
     rules = answers.read_rules(path)
     if check:
         check_rules(rules)
-        click.echo(f"{path}: {len(rules.rule)} rules can be asked.", err=True)
+        click.echo(f"{path}: {counted(len(rules.rule), 'rule')} can be asked.", err=True)
         return
     with asking(log_uri) as db:
         found = answers.alert(db, rules)

@@ -1,6 +1,6 @@
 """`modeltrail as-of`: what was in production at a time."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -8,6 +8,7 @@ import click
 from modeltrail_collector.cli.asking import asking, known_at_option
 from modeltrail_collector.cli.output import json_option, log_option, print_json
 from modeltrail_collector.cli.since import then
+from modeltrail_schemas.words import counted
 
 
 @click.command("as-of")
@@ -24,7 +25,8 @@ def as_of(
     With a NAME only at the endpoint (name or URI) or of the model (NAME or NAME@VERSION) that is called so.
 
     TIME is now, a date (its midnight), a time (UTC where no zone is given) or how long ago: 12h, 7d. It is
-    held against the times of events, however late they arrived; --known-at asks what the log said then.
+    held against the times of events, however late they arrived; with --known-at only what the log held by
+    then counts, also of what was to come: `now` means now.
 
     \b
     modeltrail as-of now
@@ -34,7 +36,9 @@ def as_of(
     """
     from modeltrail_collector import answers
 
-    with asking(log_uri, time, known_at) as db:
+    # What was known at a moment is not all of it over: that may speak of later ones, up to now.
+    at = time if time or known_at is None else datetime.now(UTC)
+    with asking(log_uri, at, known_at) as db:
         rows = answers.as_of(db, name)
         if as_json:
             print_json(rows)
@@ -42,7 +46,8 @@ def as_of(
             _print(rows)
         else:
             what = f"No deployment of {name} was" if name else "No deployment was"
-            click.echo(f"{what} in force {'then' if time else 'now'}.", err=True)
+            known = f", as far as was known at {known_at:%Y-%m-%d %H:%M:%S} UTC" if known_at else ""
+            click.echo(f"{what} in force {'then' if time else 'now'}{known}.", err=True)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -71,7 +76,7 @@ def _data(row: dict[str, Any]) -> str:
     from modeltrail_collector.cli import trail
 
     content = trail.short(row["fingerprint"] or row["version"] or "")
-    facts = [row["use"], f"{row['rows']:,} rows" if row["rows"] is not None else None]
+    facts = [row["use"], counted(row["rows"], "row") if row["rows"] is not None else None]
     facts.append(content or "version not recorded")
     told = trail.dim(" · ".join(fact for fact in facts if fact))
     return f"{trail.label(row['namespace'], row['name'])}  {told}"

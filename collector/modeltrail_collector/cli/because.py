@@ -10,6 +10,7 @@ import click
 from modeltrail_collector.answers.why.code import diff_lines
 from modeltrail_collector.cli.trail import bold, coloured, dim, ended, label, time
 from modeltrail_schemas.printable import all_printable, printable
+from modeltrail_schemas.words import counted
 
 _COLOURS: Final = {"strong": "red", "possible": "yellow", "unlikely": "white"}
 _UNLIKELY_TOLD: Final = 3
@@ -143,7 +144,7 @@ def _print_diff(diff: str, diff_from: str, names: set[str], *, whole: bool) -> N
         text = printable(line.expandtabs())
         click.echo(f"  {coloured(text, colour) if colour else dim(text)}")
     if len(told) < len(lines):
-        click.echo(dim(f"  {len(lines) - len(told)} more lines: --diff"))
+        click.echo(dim(f"  {counted(len(lines) - len(told), 'more line')}: --diff"))
 
 
 def _moved(data: list[dict[str, Any]]) -> set[str]:

@@ -20,6 +20,7 @@ from modeltrail_collector.cli.output import (
     print_json,
     told_as_json,
 )
+from modeltrail_schemas.words import counted
 
 _logger = logging.getLogger(__name__)
 
@@ -245,10 +246,10 @@ def _state(totals: Any, waiting: int) -> str:
 
 def _counts(totals: Any) -> str:
     counts = (
-        f"{totals.records} records ({totals.accepted} accepted, {totals.warned} warned, "
-        f"{totals.rejected} rejected) in {totals.segments} segments"
+        f"{counted(totals.records, 'record')} ({totals.accepted} accepted, {totals.warned} warned, "
+        f"{totals.rejected} rejected) in {counted(totals.segments, 'segment')}"
     )
-    return f"{counts}, {totals.missing} offsets missing" if totals.missing else counts
+    return f"{counts}, {counted(totals.missing, 'offset')} missing" if totals.missing else counts
 
 
 def _summary(totals: Any, seconds: float) -> str:

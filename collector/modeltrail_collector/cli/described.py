@@ -11,6 +11,7 @@ from modeltrail_collector.cli import story
 from modeltrail_collector.cli.story import Line
 from modeltrail_collector.cli.trail import began, bold, dim, duration, label, short
 from modeltrail_schemas.printable import all_printable, printable
+from modeltrail_schemas.words import counted
 
 FACETS: Final = "facets"
 _INDENT: Final = "  "
@@ -63,7 +64,9 @@ def print_described(answer: dict[str, Any], *, whole: bool) -> None:
         blank = True
         _print_facet(facet, whole=whole)
     if left := len(facets) - len(shown):
-        click.echo(dim(f"\n{left} facets of its datasets themselves: modeltrail show DATASET, or --json"))
+        click.echo(
+            dim(f"\n{counted(left, 'facet')} of its datasets themselves: modeltrail show DATASET, or --json")
+        )
 
 
 def _order(facet: dict[str, Any]) -> tuple[Any, ...]:
@@ -83,7 +86,7 @@ def _print_facet(facet: dict[str, Any], *, whole: bool) -> None:
     click.echo("\n".join(shown) if lines else dim(f"{_INDENT}nothing"))
     if shown != lines:
         left = len(lines) - len(shown)
-        more = f"{left:,} more lines" if left else "cut"
+        more = counted(left, "more line") if left else "cut"
         click.echo(dim(f"{_INDENT}… {more}: --section {printable(facet['key'])} shows all"))
 
 
@@ -199,7 +202,7 @@ def _datasets(rows: list[dict[str, Any]]) -> list[Line]:
         (
             label(row["namespace"], row["name"]),
             row["use"] or "",
-            f"{row['rows']:,} rows" if row["rows"] is not None else "",
+            counted(row["rows"], "row") if row["rows"] is not None else "",
             short(row["version"] or row["fingerprint"] or ""),
             row["capture"] or "",
         )

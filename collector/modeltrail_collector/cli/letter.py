@@ -9,6 +9,7 @@ import msgspec
 
 from modeltrail_collector.cli.output import print_rows
 from modeltrail_schemas.printable import printable
+from modeltrail_schemas.words import counted
 
 SHOWN_BYTES: Final = 64 << 10
 
@@ -44,7 +45,7 @@ def _rows(answer: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     done = answer["replayed"]
     yield "replayed", f"{done['at']} as {done['record'] or 'a record that is gone'}" if done else "no"
     yield "sha256", answer["sha256"]
-    yield "value", "null" if answer["value"] is None else f"{answer['size']:,} bytes"
+    yield "value", "null" if answer["value"] is None else counted(answer["size"], "byte")
 
 
 def _judgement(summary: str, reasons: Sequence[Any], label: str = "verdict") -> Iterator[tuple[str, str]]:
@@ -77,9 +78,8 @@ def print_replay(result: Any) -> None:
         rows = [{"record": one.record, "today": one.verdict, **_first(one.reasons)} for one in outcomes]
         print_rows(rows, ("record", "today", "code", "path", "message"), nothing="Nothing to replay.")
     verdicts = Counter(one.verdict for one in result.replayed)
-    counts = (
-        f"{len(result.replayed):,} records ({verdicts['accepted']:,} accepted, {verdicts['warned']:,} warned)"
-    )
+    records = counted(len(result.replayed), "record")
+    counts = f"{records} ({verdicts['accepted']:,} accepted, {verdicts['warned']:,} warned)"
     click.echo(f"{'Would replay' if result.dry_run else 'Replayed'} {counts}")
     if result.rejected:
         codes = Counter(_first(one.reasons)["code"] for one in result.rejected)
@@ -88,7 +88,9 @@ def print_replay(result: Any) -> None:
     if result.replayed_before:
         click.echo(f"Replayed before: {result.replayed_before:,}")
     if result.removed_segments:
-        click.echo(f"Gone: what was rejected in {result.removed_segments:,} segments that retention removed")
+        click.echo(
+            f"Gone: what was rejected in {counted(result.removed_segments, 'segment')} that retention removed"
+        )
     if result.replayed and not result.dry_run:
         click.echo("The tables do not know them yet: modeltrail compact", err=True)
 

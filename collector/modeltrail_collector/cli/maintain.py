@@ -94,6 +94,11 @@ def maintain(
 
     key = _key(sign, keep_raw)
     log = open_log(log_uri)
+    if not log.exists:  # whoever maintains one by the clock may be there first; a wrong path must show
+        click.echo(f"modeltrail: there is no log at {log.uri}: no records to maintain", err=True)
+        if as_json:
+            print_json({"log": log.uri, "dry_run": dry_run, "raw": [], "tables": None, "problems": []})
+        return 0
     progress = _progress()
     problems = blocked(log) if keep_raw and not dry_run else []
     keep_raw = None if problems else keep_raw

@@ -12,6 +12,7 @@ from modeltrail_collector.cli import story
 from modeltrail_collector.cli.story import Line
 from modeltrail_collector.cli.trail import bold, dim, label, short
 from modeltrail_schemas.printable import all_printable, printable_lines
+from modeltrail_schemas.words import counted
 
 NOT_RECORDED: Final = "not recorded"
 _WIDTH: Final = 100
@@ -87,7 +88,7 @@ def _data(answer: dict[str, Any]) -> list[Line]:
             label(data["namespace"], data["name"]),
             data["use"] or "",
             f"version {short(data['version']) if data['version'] else NOT_RECORDED}",
-            f"{data['rows']:,} rows" if data["rows"] is not None else "",
+            counted(data["rows"], "row") if data["rows"] is not None else "",
             f"fingerprint {_fingerprint(data['fingerprint'])}",
         )
         for data in told

@@ -21,6 +21,7 @@ from modeltrail_collector.cli.output import (
 )
 from modeltrail_collector.cli.watch import check_metrics, interval_option, until_sigterm
 from modeltrail_collector.cli.watch import watch as watch_
+from modeltrail_schemas.words import counted
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -209,7 +210,7 @@ def _tell(status: "RelayStatus", records: "Counter[str]", *, as_json: bool) -> N
         print_json({"records": records, "repaired": status.repaired, "behind": status.behind})
         return
     text = _counts(records) or "Nothing new"
-    click.echo(f"{text}; {status.behind:,} offsets behind." if status.behind else f"{text}.")
+    click.echo(f"{text}; {counted(status.behind, 'offset')} behind." if status.behind else f"{text}.")
     if records["held_back"] or records["refused"]:
         click.echo("What was not taken, and why: modeltrail relay status", err=True)
 
@@ -270,7 +271,7 @@ def status(to: str | None, limit: int, log_uri: str, *, as_json: bool) -> None:
     if not found:
         click.echo(f"{log_uri} was never relayed{' there' if to else ''}.", err=True)
     for one in found:
-        behind = f"{one['behind']:,} offsets behind" if one["behind"] else "up to date"
+        behind = f"{counted(one['behind'], 'offset')} behind" if one["behind"] else "up to date"
         click.echo(f"{one['to']}  {behind}; {_counts(one['records'])}")
         repaired = [
             {"repair": rule, "events": known.events, "last": known.last}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modeltrail_collector.cli.output import json_option, log_option, print_json, print_rows
+from modeltrail_schemas.words import counted
 
 if TYPE_CHECKING:
     from modeltrail_collector.intake import Source
@@ -89,8 +90,8 @@ def _tell(outcome: "Outcome") -> None:
     if outcome.message:
         click.echo(f"modeltrail: {where}: {outcome.message}", err=True)
     if outcome.outcome == "repaired" and outcome.lost:
-        lost = sum(gap.next_offset - gap.first_offset for gap in outcome.lost)
-        click.echo(f"modeltrail: {where}: {lost} offsets are written off as damaged", err=True)
+        lost = counted(sum(gap.next_offset - gap.first_offset for gap in outcome.lost), "offset", "is", "are")
+        click.echo(f"modeltrail: {where}: {lost} written off as damaged", err=True)
     if outcome.evidence:
         click.echo(f"modeltrail: {where}: the damaged file is kept as {outcome.evidence}", err=True)
 

@@ -7,6 +7,7 @@ import click
 
 from modeltrail_collector.cli.trail import bold, dim, label, of_traffic, short, short_name, time
 from modeltrail_schemas.printable import all_printable, printable
+from modeltrail_schemas.words import counted
 
 _SHOWN: Final = 4
 
@@ -43,7 +44,7 @@ class _Spread:
         datasets = [row for row in self.rows if row["kind"] == "dataset"]  # one for each run that wrote it
         counts["dataset"] = len({(row["namespace"], row["name"]) for row in datasets})
         words = {"model": "model version"}
-        said = ", ".join(_count(number, words.get(kind, kind)) for kind, number in counts.items() if number)
+        said = ", ".join(counted(number, words.get(kind, kind)) for kind, number in counts.items() if number)
         click.echo(f"{bold(asked)}  {said or 'nothing in the log learned from it'}")
         self._print_jobs([run for run, row in self.runs.items() if row["depth"] == 1], "")
 
@@ -55,7 +56,7 @@ class _Spread:
             last = number == len(jobs)
             since = min((self.runs[run]["since"] or "" for run in ids), default="")
             above = job in self.told
-            told = dim(f"{_count(len(ids), 'run')} since {time(since)}{'  (told above)' if above else ''}")
+            told = dim(f"{counted(len(ids), 'run')} since {time(since)}{'  (told above)' if above else ''}")
             click.echo(f"{dim(before + ('└─ ' if last else '├─ '))}{job[1]}  {told}")
             if not above:
                 self.told.add(job)
@@ -119,8 +120,4 @@ def _thing(name: Name, rows: list[dict[str, Any]]) -> str:
     versions = [short(row["version"] or "") for row in rows]
     shown = ", ".join(versions[:_SHOWN]) + (", …" if len(versions) > _SHOWN else "")
     called = rows[0]["registered_name"] or short_name(name[1])
-    return f"{bold(called)}  {_count(len(versions), 'version')}: {shown}{of}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{bold(called)}  {counted(len(versions), 'version')}: {shown}{of}"

@@ -29,6 +29,7 @@ from modeltrail_collector.cli.trail import (
 from modeltrail_collector.cli.values import brief, figure, sides, span
 from modeltrail_collector.tables.differences import full_name
 from modeltrail_schemas.printable import all_printable
+from modeltrail_schemas.words import counted
 
 _INDENT: Final = "  "
 _GAP: Final = "  "
@@ -143,7 +144,7 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
         (
             label(row["namespace"], row["name"]),
             row["use"] or "",
-            f"{row['rows']:,} rows" if row["rows"] is not None else "",
+            counted(row["rows"], "row") if row["rows"] is not None else "",
             ", ".join([*_count(row["columns"], "columns"), *_labels(row["labels"]), *links(row)]),
             _split(_object(row["split"])),
             short(row["fingerprint"] or row["version"] or ""),
@@ -217,7 +218,7 @@ def _untracked(code: dict[str, Any]) -> str | None:
     if not isinstance(files, list):
         return None
     left_out = unlisted(files, code.get("untrackedTruncated"), code.get("untrackedCount"))
-    listed = f"{len(files)} files" if len(files) != 1 else "1 file"
+    listed = counted(len(files), "file")
     return f"{listed}; {left_out}" if left_out else listed if files else "none"
 
 
@@ -275,7 +276,7 @@ def _of_others(several: list[dict[str, Any]]) -> str:
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
-         f"{row['rows']:,} rows" if row["rows"] is not None else "", row["slice"] or "",
+         counted(row["rows"], "row") if row["rows"] is not None else "", row["slice"] or "",
          f"run {short_run(row['run_id'])} {ended(row['state'])}".rstrip(), learned(row))
         for row in rows
     ]  # fmt: skip
@@ -287,7 +288,7 @@ def _artifact(artifact: dict[str, Any]) -> list[Line]:
     said = {
         "file": _place(artifact),
         str(artifact.get("digestAlgorithm") or "digest"): artifact.get("digest"),
-        "size": f"{size:,} bytes" if isinstance(size, int) else None,
+        "size": counted(size, "byte") if isinstance(size, int) else None,
         "files": str(len(files)) if len(files) > 1 else None,
     }
     return _pairs(said, learned(artifact))

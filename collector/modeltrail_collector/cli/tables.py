@@ -18,6 +18,7 @@ from modeltrail_collector.cli.output import (
 from modeltrail_collector.cli.watch import check_metrics, interval_option
 from modeltrail_collector.cli.watch import watch as watch_
 from modeltrail_schemas.printable import printable
+from modeltrail_schemas.words import counted
 
 if TYPE_CHECKING:
     from modeltrail_collector.alerts.notices import Notice
@@ -200,18 +201,14 @@ def _tell(result: "CompactResult", *, as_json: bool) -> None:
     elif not result.segments and not result.buckets:
         click.echo("The tables are up to date.")
     else:
-        records = _count(result.records, "record")
+        records = counted(result.records, "record")
         turned_away = f", {result.rejected:,} of them rejected" if result.rejected else ""
         click.echo(
-            f"{records} of {_count(result.segments, 'segment')}{turned_away}; "
-            f"{_count(result.buckets, 'bucket')} of the tables written."
+            f"{records} of {counted(result.segments, 'segment')}{turned_away}; "
+            f"{counted(result.buckets, 'bucket')} of the tables written."
         )
         if told := getattr(result, "changes", 0):
-            click.echo(f"What changed was told of {_count(told, 'model version')}.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+            click.echo(f"What changed was told of {counted(told, 'model version')}.")
 
 
 def _progress() -> "Callable[[Progress], None] | None":
@@ -222,7 +219,7 @@ def _progress() -> "Callable[[Progress], None] | None":
     def tell(step: "Progress") -> None:
         match step.stage:
             case "read":
-                text = f"{step.rows:,} records read"
+                text = f"{counted(step.rows, 'record')} read"
             case "part":
                 text = f"deriving part {step.rows:,}"
             case table:

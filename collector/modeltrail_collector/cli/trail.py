@@ -10,6 +10,7 @@ import click
 from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
 from modeltrail_collector.answers.places import LED_TO, led_to
 from modeltrail_schemas.printable import all_printable
+from modeltrail_schemas.words import counted
 
 OF_SEVERAL: Final = "it made {} models: what is told is of this run, not of this model alone"
 
@@ -57,7 +58,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [_traffic(node["deployment"])] if node["deployment"] else []
     facts += ["read by the run, use not seen"] if node["possible"] else []
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
-    facts += [f"{node['rows']:,} rows"] if node["rows"] is not None else []
+    facts += [counted(node["rows"], "row")] if node["rows"] is not None else []
     facts += links(node)
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))

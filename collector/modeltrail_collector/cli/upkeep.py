@@ -7,6 +7,7 @@ import msgspec
 from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables import Forgotten, Upkeep, compact, forget, keep_up
+from modeltrail_schemas.words import counted
 
 
 class TablesDone(msgspec.Struct, frozen=True):
@@ -37,10 +38,12 @@ def said(done: TablesDone, *, dry_run: bool) -> list[str]:
     if (gone := done.forgotten) is not None:
         lines.append(
             f"Tables {'would forget' if dry_run else 'forgot'} what arrived before {gone.before}: "
-            f"{gone.runs:,} runs, {gone.events:,} events, {gone.rejected:,} rejected records, "
-            f"{gone.models:,} model versions. {gone.kept:,} older runs stay for a model version in use."
+            f"{counted(gone.runs, 'run')}, {counted(gone.events, 'event')}, "
+            f"{counted(gone.rejected, 'rejected record')}, {counted(gone.models, 'model version')}. "
+            f"{counted(gone.kept, 'older run', 'stays', 'stay')} for a model version in use."
         )
     joined, removed = done.upkeep.joined, done.upkeep.removed
     if joined or removed:
-        lines.append(f"Tables: {joined:,} files hold what many small ones did; {removed:,} files removed.")
+        files = counted(joined, "file", "holds", "hold")
+        lines.append(f"Tables: {files} what many small ones did; {counted(removed, 'file')} removed.")
     return lines

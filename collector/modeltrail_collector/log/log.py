@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from modeltrail_collector.clock import WallClock, wall_ms
 from modeltrail_collector.errors import ConfigError, LogFormatError, NotVerified, OwnershipLost, Unavailable
@@ -21,6 +21,7 @@ from modeltrail_collector.log.store import LocalStore, Store
 from modeltrail_collector.model import Entry, LogPartition
 
 _logger = logging.getLogger(__name__)
+_SHOWN: Final = 3
 
 HEADER_BYTES = 1 << 14
 ROLLUP_HEADER_BYTES = 1 << 19
@@ -56,13 +57,34 @@ class Log:
         """The directory that takes events without a broker; None for an object store."""
         return self.store.root / "inbox" if isinstance(self.store, LocalStore) else None
 
+    @property
+    def exists(self) -> bool:
+        """Whether anybody wrote to it."""
+        return not {"raw", "inbox", "tables"}.isdisjoint(self.store.folders(""))
+
+    def must_be_no_other(self) -> None:
+        """For who may be there first: a folder that holds something else is a mistyped one.
+
+        Raises:
+            ConfigError: It is a file, or a folder with something in it and no log.
+        """
+        if not isinstance(self.store, LocalStore) or self.exists or "relay" in self.store.folders(""):
+            return
+        root = self.store.root
+        found = "a file" if root.is_file() else ""
+        if root.is_dir() and (names := sorted(each.name for each in root.iterdir() if each.name[0] != ".")):
+            more = ", …" if len(names) > _SHOWN else ""
+            found = f"a folder with {', '.join(names[:_SHOWN])}{more} in it"
+        if found:
+            raise ConfigError(f"{self.uri} is no log: it is {found}. A log has folders raw, inbox or tables.")
+
     def must_exist(self) -> None:
         """For who only asks: a log that nobody wrote to, a mistyped one mostly, answers as if all were well.
 
         Raises:
             ConfigError: There is none.
         """
-        if not {"raw", "inbox", "tables"} & set(self.store.folders("")):
+        if not self.exists:
             raise ConfigError(
                 f"There is no log at {self.uri}: nothing was ever recorded there. "
                 "Where it lies is said by --log or MODELTRAIL_LOG."

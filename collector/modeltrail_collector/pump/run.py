@@ -19,6 +19,7 @@ from modeltrail_collector.pump.stop import Stop
 from modeltrail_collector.pump.totals import Status, Totals, total
 from modeltrail_collector.relay import DeadLetters
 from modeltrail_collector.relay.kafka import KafkaPublisher
+from modeltrail_schemas.words import counted
 
 _logger = logging.getLogger(__name__)
 
@@ -118,8 +119,8 @@ def _drain(pump: Pump, stop: Stop) -> None:
         except Unavailable as error:
             if stop.left_s() <= DRAIN_PAUSE_S:
                 raise Unavailable(
-                    f"{pump.waiting} records that were read are not sealed; the next collector reads them "
-                    f"again. {error}"
+                    f"{counted(pump.waiting, 'record', 'is', 'are')} read and not sealed; "
+                    f"the next collector reads them again. {error}"
                 ) from error
             time.sleep(DRAIN_PAUSE_S)
         else:

@@ -258,7 +258,7 @@ def _facets(db: Database, places: Places) -> list[Row]:
 
 def _own(db: Database, model: Row) -> Own | None:
     said = db.rows(
-        """SELECT scope, namespace, name, "key", "value" FROM near_facets
+        """SELECT scope, namespace, name, "key", "value", part FROM near_facets
         WHERE run_id = $run AND "value" IS NOT NULL
             AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_dataUse', 'lineage')""",
         run=model["run_id"],

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from modeltrail_collector.failpoints import reached
@@ -32,11 +33,15 @@ what has another name, or lies behind a link, was no name of it. 4: of what a ru
 registry the last counted, that it was deleted was not told, and what took an alias from it counted as said of
 it. 5: who only found a model counted as its maker before who wrote it and told of no training; an alias
 that a version was registered with anew took the place of those that it had. 6: after which step of its
-training a model was saved was not told.
+training a model was saved was not told, and of several versions of one name that a run read, made or
+registered the last counted.
 """
 
 FORGOTTEN: Final = "forgotten"
 """The mark of retention: the day (since 1970) before which runs were forgotten; see `retention`."""
+
+_LAST: Final = "deployments"
+"""What speaks of rows of `models` and is few: who asks meanwhile finds no deployment before its version."""
 
 _MANY_RUNS: Final = 1_000
 """So many runs are found faster as whole buckets than one by one."""
@@ -70,13 +75,22 @@ def derive(work: Work) -> Derived:
     def tell(part: int) -> None:
         work.tell(Progress("part", part))
 
-    for name, rows in reduce.by_run(flat, few, behind.keys(), tell):
+    def replace(name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
         work.replace(behind[name], rows, few.predicate(name) if few else None, state.marks)
         reached("table_replaced")
         work.tell(Progress(name, flat.version()))
+
+    last: dict[str, pa.Table] = {}
+    for name, rows in reduce.by_run(flat, few, behind.keys(), tell):
+        if name == _LAST and few is not None:
+            last[name] = rows.read_all()
+        else:
+            replace(name, rows)
     by_model = {name: behind[name] for name in BY_MODEL if name in behind}
     _derive_models(work, by_model, touched.runs if touched else None, state.marks)
     work.tell(Progress("models", flat.version()))
+    for name, held in last.items():
+        replace(name, held)
     return Derived(before, len(store.files_by_bucket(flat) if touched is None else touched.buckets))
 
 

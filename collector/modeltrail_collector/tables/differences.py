@@ -38,6 +38,8 @@ _CODE_NOISE: Final = frozenset({
     "elsewhere", "elsewhereCount", "repositories", "capture", "vcs",
 })  # fmt: skip
 _ENVIRONMENT_NOISE: Final = frozenset({"packagesSha256", "imported", "capture"})
+_ADDING: Final = frozenset({"modelTrail_registration", "lineage"})
+"""Several of one thing add up, and are compared nowhere."""
 _QUERY: Final = "sql"
 """The step that the query of a job is, by the standard facet."""
 _TRAINING_FIELDS: Final = ("algorithm", "seeds", "deterministic", "epochs", "steps", "baseModel")
@@ -62,6 +64,7 @@ class Facet(msgspec.Struct, frozen=True):
     name: str | None
     key: str
     value: Any
+    part: str = ""
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -98,13 +101,15 @@ class Facts(msgspec.Struct, frozen=True):
 def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     """The facts of one model version."""
     found = Facts({}, [], [], [*metrics])
-    inputs: dict[_Place, dict[str, Any]] = {}
+    inputs: dict[tuple[*_Place, str], dict[str, Any]] = {}
     steps: list[Any] = []
     for facet in facets:
         if not isinstance(facet.value, dict):
             continue
+        if facet.key in _ADDING:
+            continue
         if facet.scope in ("input", "input_facet"):
-            inputs.setdefault((facet.namespace, facet.name), {})[facet.key] = facet.value
+            inputs.setdefault((facet.namespace, facet.name, facet.part), {})[facet.key] = facet.value
         elif (facet.scope, facet.key) == ("run", "modelTrail_featureTransformations"):
             steps += as_list(facet.value.get("steps"))
         elif (facet.scope, facet.key) == ("job", "sql") and isinstance(facet.value.get("query"), str):
@@ -112,8 +117,8 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
         else:
             _read(facet, facet.value, found)
     data = {place: said for place, said in inputs.items() if "modelTrail_evaluation" not in said}  # no model
-    found.inputs.extend(_read_input(*place, said) for place, said in data.items())
-    whole = {place: _learned_from(said) for place, said in data.items()}
+    found.inputs.extend(_read_input(place[0], place[1], said) for place, said in data.items())
+    whole = {(namespace, name): _learned_from(said) for (namespace, name, _), said in data.items()}
     found.steps.extend(_read_steps([step for step in steps if isinstance(step, dict)], whole))
     return found
 

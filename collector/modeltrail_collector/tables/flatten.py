@@ -7,6 +7,7 @@ import contextlib
 import functools
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -163,32 +164,34 @@ class _FacetColumns:
         if event.job is not None:
             self._facets("job", event.job.namespace, event.job.name, event.job.facets)
         if event.run is not None:
-            for dataset in event.inputs:
-                self._dataset("input", dataset, dataset.input_facets)
-            for dataset in event.outputs:
-                self._dataset("output", dataset, dataset.output_facets)
+            for dataset, version in zip(event.inputs, _several(event.inputs), strict=True):
+                self._dataset("input", dataset, dataset.input_facets, version)
+            for dataset, version in zip(event.outputs, _several(event.outputs), strict=True):
+                self._dataset("output", dataset, dataset.output_facets, version)
         elif event.dataset is not None:
-            self._dataset("dataset", event.dataset, {})
+            self._dataset("dataset", event.dataset, {}, "")
         # The inputs and outputs that a JobEvent declares were not read or written by anybody.
         self.offsets.append(len(self.columns[0]))
 
-    def _dataset(self, scope: str, dataset: _Dataset, use: Facets) -> None:
+    def _dataset(self, scope: str, dataset: _Dataset, use: Facets, version: str) -> None:
         for column, value in zip(
-            self.columns, (scope, dataset.namespace, dataset.name, "", "", None), strict=True
+            self.columns, (scope, dataset.namespace, dataset.name, "", version, None), strict=True
         ):
             column.append(value)
-        self._facets(scope, dataset.namespace, dataset.name, dataset.facets)
+        self._facets(scope, dataset.namespace, dataset.name, dataset.facets, version)
         if use:
-            self._facets(f"{scope}_facet", dataset.namespace, dataset.name, use)
+            self._facets(f"{scope}_facet", dataset.namespace, dataset.name, use, version)
 
-    def _facets(self, scope: str, namespace: str | None, name: str | None, facets: Facets) -> None:
+    def _facets(
+        self, scope: str, namespace: str | None, name: str | None, facets: Facets, version: str = ""
+    ) -> None:
         scopes, namespaces, names, keys, parts, values = self.columns
         many = len(facets)
         scopes += [scope] * many
         namespaces += [namespace] * many
         names += [name] * many
         keys += facets
-        parts += [_part(key, raw) if key in _ADDING else "" for key, raw in facets.items()]
+        parts += [_part(key, raw) if key in _ADDING else version for key, raw in facets.items()]
         values += facets.values()
 
     def array(self) -> pa.ListArray:
@@ -197,6 +200,25 @@ class _FacetColumns:
         columns.append(pa.array([None if value is None else _text(value) for value in values], pa.string()))
         struct = pa.StructArray.from_arrays(columns, fields=list(FLAT.field("facets").type.value_type))
         return pa.ListArray.from_arrays(pa.array(self.offsets, pa.int32()), struct)
+
+
+def _several(datasets: list[_Dataset]) -> list[str]:
+    """Of each dataset its version, where the event says several versions of one name; else nothing."""
+    names = [(each.namespace, each.name) for each in datasets]
+    if len(set(names)) == len(names):
+        return [""] * len(names)
+    versions = [_version(each.facets) for each in datasets]
+    said = Counter(name for name, version in set(zip(names, versions, strict=True)) if version)
+    return [version if said[name] > 1 else "" for name, version in zip(names, versions, strict=True)]
+
+
+def _version(facets: Facets) -> str:
+    """The version of a registry, else that of the dataset, as `sql/facets.sql` reads it; else nothing."""
+    for key, field in ((_REGISTRATION, "version"), ("version", "datasetVersion")):
+        with contextlib.suppress(msgspec.DecodeError, AttributeError):
+            if key in facets and (version := msgspec.json.decode(facets[key]).get(field)) is not None:
+                return str(version)
+    return ""
 
 
 def _text(raw: msgspec.Raw) -> str | None:

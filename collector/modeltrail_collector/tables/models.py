@@ -209,7 +209,8 @@ def models_query(connection: duckdb.DuckDBPyConnection, facets: str = _OF_MODELS
     # Aggregates keep what they are ordered by for each group: a number is a tenth of a time and an id.
     connection.execute("""CREATE OR REPLACE TEMP TABLE model_output AS
         SELECT run_id, namespace, name, version, fingerprint AS digest, happened_at, registered_name,
-            registered_version, dense_rank() OVER (ORDER BY happened_at, run_id, namespace, name) AS place
+            registered_version, coalesce(registered_version, version) AS part,
+            dense_rank() OVER (ORDER BY happened_at, run_id, namespace, name) AS place
         FROM run_datasets_all WHERE role = 'output' AND kind = 'model'""")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE model_facet AS {facets}")
     connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS

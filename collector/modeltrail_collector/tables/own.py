@@ -81,24 +81,30 @@ def of_model(facets: list[Facet], model: Mapping[str, Any]) -> list[Facet]:
 def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:
     """What is the own of a model (a row of `models`) that the run with these facets made.
 
-    None where the run does not tell it apart from others: then all that it says is told of all of them.
+    None where the run does not tell it apart from others: then all that it says is told of all of them. So it
+    is with several versions of one name: what each of them learned from nobody can say.
     """
     said = [facet for facet in facets if isinstance(facet.value, dict)]
     ids = _ids(said)
     name = (model["namespace"], model["name"])
-    found = {
-        ids[each] for each in ([name] if name in ids else _holding(said, model["digest"])) if each in ids
-    }
+    named = [name] if name in ids else _holding(said, model["digest"])
+    found = {model_id for each in named for model_id in ids.get(each, ())}
     if len(found) != 1:
         return None
     (mine,) = found
     learned: dict[bool, set[Name]] = {True: set(), False: set()}
     for target, source in _edges(said):
         if target in ids:
-            learned[ids[target] == mine].add(source)
+            learned[mine in ids[target]].add(source)
     if learned[True]:
         learned[False].update(_learned_from(said))
     return Own(mine, frozenset(learned[False] - learned[True]), _parts(said, mine))
+
+
+def is_of(part: str, version: Mapping[str, Any]) -> bool:
+    """Whether facets of this `part` are of a model version (a row of `models`), not of another one."""
+    known, digest = version.get("version") or "", version["digest"]
+    return part in {"", known, known.partition("+")[0]} or part.rpartition(":")[2] == digest
 
 
 def _learned_from(said: Iterable[Facet]) -> Iterator[Name]:
@@ -143,7 +149,8 @@ def are_several(facets: Iterable[Facet]) -> bool:
     """Whether the run with these facets tells several models that it made apart."""
     said = [facet for facet in facets if isinstance(facet.value, dict)]
     ids = _ids(said)
-    return bool(ids) and len({ids.get(name, name) for name in _made(said)}) > 1
+    made: set[object] = {one for name in _made(said) for one in ids.get(name, {name})}
+    return bool(ids) and len(made) > 1
 
 
 def _made(said: Iterable[Facet]) -> set[Name]:
@@ -158,14 +165,14 @@ def _made(said: Iterable[Facet]) -> set[Name]:
     return found - foreign
 
 
-def _ids(said: Iterable[Facet]) -> dict[Name, str]:
-    """What the run calls each of its models that it tells apart, by its output."""
-    return {
-        (facet.namespace, facet.name): facet.value["modelId"]
-        for facet in said
-        if (facet.scope, facet.key) == ("output", "modelTrail_model")
-        and isinstance(facet.value.get("modelId"), str)
-    }
+def _ids(said: Iterable[Facet]) -> dict[Name, set[str]]:
+    """What the run calls each of its models that it tells apart, by its output: several versions of one."""
+    found: dict[Name, set[str]] = {}
+    for facet in said:
+        model_id = facet.value.get("modelId")
+        if (facet.scope, facet.key) == ("output", "modelTrail_model") and isinstance(model_id, str):
+            found.setdefault((facet.namespace, facet.name), set()).add(model_id)
+    return found
 
 
 def _holding(facets: Iterable[Facet], digest: str | None) -> Iterator[Name]:

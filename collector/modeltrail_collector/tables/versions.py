@@ -99,10 +99,11 @@ def claimed_by(
 
 def _said(connection: duckdb.DuckDBPyConnection, facets: str) -> dict[str, list[Facet]]:
     said: dict[str, list[Facet]] = defaultdict(list)
-    for run_id, scope, namespace, name, key, value in connection.execute(f"""
-        SELECT run_id, scope, namespace, name, key, value FROM {facets} SEMI JOIN run_wanted USING (run_id)
+    for run_id, scope, namespace, name, key, value, part in connection.execute(f"""
+        SELECT run_id, scope, namespace, name, key, value, part FROM {facets}
+        SEMI JOIN run_wanted USING (run_id)
         WHERE value IS NOT NULL ORDER BY ALL""").fetchall():  # noqa: S608  names of ours
-        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value)))
+        said[run_id].append(Facet(scope, namespace, name, key, msgspec.json.decode(value), part))
     return said
 
 
@@ -114,8 +115,14 @@ def _figures(
     judged: dict[tuple[str | None, ...], list[_Judged]] = defaultdict(list)
     for row in connection.execute(f"""
         WITH read AS (
-            FROM {views.run_datasets} WHERE role = 'input'
-            QUALIFY row_number() OVER (PARTITION BY run_id, name ORDER BY namespace, version) = 1
+            SELECT DISTINCT ON (run_id, name) run_id, name, namespace,
+                CASE WHEN versions = 1 THEN fingerprint END AS fingerprint,
+                CASE WHEN versions = 1 THEN version END AS version
+            FROM (
+                SELECT *, count(*) OVER (PARTITION BY run_id, namespace, name) AS versions
+                FROM {views.run_datasets} WHERE role = 'input'
+            )
+            ORDER BY run_id, name, namespace
         ),
         metric AS (
             FROM {views.metrics} WHERE source <> 'series'

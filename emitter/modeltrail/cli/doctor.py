@@ -20,6 +20,7 @@ from modeltrail.transports import producer
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.local import local_directory
 from modeltrail.transports.spool import backlog, collect_command
+from modeltrail_schemas.words import counted
 
 EXIT_NO, EXIT_UNREACHABLE = 1, 4
 CHECKS = "modeltrail.checks"
@@ -158,7 +159,8 @@ def _kafka(options: KafkaOptions, max_event_bytes: int) -> Iterator[Check]:
         yield Check(
             "topic",
             "ok",
-            f"{options.topic}, id {described['topic_id']}, {len(described['partitions'])} partitions",
+            f"{options.topic}, id {described['topic_id']}, "
+            f"{counted(len(described['partitions']), 'partition')}",
         )
 
 
@@ -196,10 +198,11 @@ def _spool(found: settings.Settings) -> Check:
     except OSError as error:
         return Check("spool", "fail", f"{found.spool} cannot be read: {error}", "set MODELTRAIL_SPOOL")
     if waiting.events:
-        text = f"{waiting.events} undelivered events ({waiting.bytes} bytes) wait in {found.spool}"
+        size = f"({waiting.bytes:,} bytes) {'waits' if waiting.events == 1 else 'wait'}"
+        text = f"{counted(waiting.events, 'undelivered event')} {size} in {found.spool}"
         return Check("spool", "warn", text, "modeltrail spool flush")
     if waiting.refused:
-        text = f"{waiting.refused} events that Kafka does not take are kept in {found.spool}"
+        text = f"{counted(waiting.refused, 'event')} that Kafka does not take in {found.spool}"
         return Check("spool", "warn", text, collect_command(found.spool))
     return Check("spool", "ok", f"nothing waits in {found.spool}")
 

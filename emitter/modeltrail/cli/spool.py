@@ -16,6 +16,7 @@ from modeltrail.transports.drain import Drain
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.producer import Producer
 from modeltrail.transports.spool import REFUSED, Backlog, Spool, backlog, collect_command
+from modeltrail_schemas.words import counted
 
 EXIT_NO, EXIT_UNREACHABLE = 1, 4
 
@@ -48,9 +49,8 @@ def status(*, as_json: bool) -> None:
         click.echo(f"Nothing waits in {settings.current().spool}.")
     flushed = {options.spool for options in _configured()}
     for path, waiting in found.items():
-        click.echo(
-            f"{path}\n  {waiting.events} events ({waiting.bytes} bytes) wait, {waiting.refused} are refused"
-        )
+        events = f"{counted(waiting.events, 'event')} ({waiting.bytes} bytes)"
+        click.echo(f"{path}\n  {events} wait, {waiting.refused} are refused")
         if waiting.events:
             how = "modeltrail spool flush" if path in flushed else collect_command(path)
             click.echo(f"  -> {how}")
@@ -89,7 +89,7 @@ def flush(context: click.Context, *, as_json: bool, timeout: float | None) -> No
     if as_json:
         click.echo(json.dumps({"sent": sent, "waiting": waiting, "refused": refused, "failures": failures}))
     else:
-        click.echo(f"sent {sent} events, {waiting} wait, {refused} are refused")
+        click.echo(f"sent {counted(sent, 'event')}, {waiting} wait, {refused} are refused")
         for failure in failures:
             click.echo(failure, err=True)
         if waiting and not failures:

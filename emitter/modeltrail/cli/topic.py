@@ -11,6 +11,7 @@ from modeltrail.cli import configured
 from modeltrail.errors import ConfigError, DeliveryError
 from modeltrail.transports.kafka_options import KafkaOptions
 from modeltrail.transports.producer import OVERHEAD_BYTES, administration
+from modeltrail_schemas.words import counted
 
 DAY_MS = 24 * 60 * 60 * 1000
 RETENTION_DAYS = 30
@@ -70,7 +71,9 @@ def create(
         answer = _answer(options.topic, found or {}, topic_settings(admin, options.topic), created=created)
     faults = [] if created else weaknesses(answer["settings"], now.max_event_bytes)
     if not created and answer["partitions"] != partitions:
-        click.echo(f"The topic has {answer['partitions']} partitions; it is left as it is.", err=True)
+        click.echo(
+            f"The topic has {counted(answer['partitions'], 'partition')}; it is left as it is.", err=True
+        )
     click.echo(json.dumps(answer | {"warnings": faults}) if as_json else _text(answer))
     for fault in faults:
         click.echo(f"Warning: {fault}", err=True)

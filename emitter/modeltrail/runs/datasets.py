@@ -36,6 +36,7 @@ class Input(msgspec.Struct):
         profile: the facet `modelTrail_featureProfile`, where the columns could be looked at.
         fits: what was seen to be fitted on it.
         members: which rows it has, where they were looked at.
+        others: other versions of the same name that the run reads, by version.
     """
 
     dataset: Dataset
@@ -47,6 +48,7 @@ class Input(msgspec.Struct):
     profile: dict[str, Any] | None = None
     fits: frozenset[Fit] = frozenset()
     members: Members | None = None
+    others: "dict[str, Input]" = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Dataset, view: DataView, role: str | None, use: dict[str, Any]) -> "Input":
@@ -58,6 +60,22 @@ class Input(msgspec.Struct):
     def is_model(self) -> bool:
         """Whether it is a model."""
         return self.dataset.facets.get("datasetType", {}).get("datasetType") == "MODEL"
+
+    @property
+    def version(self) -> str | None:
+        """The version of a table; of a file that is read again only the last reading is told."""
+        if self.dataset.namespace in {naming.FILE, naming.IN_MEMORY}:
+            return None
+        version: str | None = self.dataset.facets.get("version", {}).get("datasetVersion")
+        return version
+
+    def beside(self, known: "Input") -> "Input | None":
+        """What is known of this version already; others that were read stay beside it."""
+        self.others = known.others
+        if known.version is None or self.version in {None, known.version}:
+            return known
+        self.others = {**known.others, known.version: known}
+        return self.others.pop(str(self.version), None)
 
     def is_chosen_apart(self, other: "Input") -> bool:
         """Whether two fits learned from the same data, each from other rows."""

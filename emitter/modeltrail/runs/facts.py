@@ -79,7 +79,7 @@ class Facts:
         """Write an input down; of one that is there already only what is new."""
         with self._lock:
             known = self.inputs.get(found.dataset.identity)
-            if known is not None:
+            if known is not None and (known := found.beside(known)) is not None:
                 if self._is_own(found, known):
                     found = msgspec.structs.replace(
                         found, dataset=known.dataset, fingerprint=known.fingerprint
@@ -338,15 +338,14 @@ class Facts:
             raise ConfigError("the run has no output model yet: name the model, or call output_model before")
         return found or models.named(given)
 
-    def to_register(self, name: str, given: object, registry: str | None) -> Model:
+    def to_register(self, name: str, version: object, given: object, registry: str | None) -> Model:
         """The model to register as `name`, an output of the run from now on."""
-        wanted = name if given is None and self.find_model(name) else given
-        found = models.named(name) if wanted is None and not self.models else self.model(wanted)
+        found = models.to_register(name, version, self.models) if given is None else self.model(given)
         with self._lock:
             if found not in self.models:
                 found.is_found = found.view.namespace != naming.IN_MEMORY
                 self.models.append(found)
-            if (called := found.called(name, registry)) is not found:
+            if (called := found.called(name, version, registry, self.models)) not in self.models:
                 self.models.append(called)
         return called
 

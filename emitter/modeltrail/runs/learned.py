@@ -130,6 +130,15 @@ def unlearned(facts: Facts, model: Model) -> set[Identity]:
     return late | (of_others(facts, own) if own else _models(facts))
 
 
+def by_name(facts: Facts) -> dict[Identity, set[Identity]]:
+    """What each model of the run did not learn from; of several versions of a name what none of them did."""
+    found: dict[Identity, set[Identity]] = {}
+    for model in list(facts.models):
+        left_out = unlearned(facts, model)
+        found[model.identity] = left_out & found.get(model.identity, left_out)
+    return found
+
+
 def _models(facts: Facts) -> set[Identity]:
     """Models that something went on from, or was saved of: nothing else came of them."""
     return {identity for identity, found in list(facts.inputs.items()) if found.fits and found.is_model}

@@ -176,11 +176,18 @@ class Model(msgspec.Struct, eq=False, weakref=True):
             and "sha256-pickle" in {view.digest_algorithm, self.view.digest_algorithm}
         )
 
-    def called(self, name: str, registry: str | None) -> "Model":
-        """It; where it is registered under another name already, it once more, to have this name too."""
-        if self.registration is None or (self.name, self.registry) == (name, registry or self.registry):
-            return self
-        return msgspec.structs.replace(self, registration=None)
+    def called(self, name: str, version: object, registry: str | None, several: Sequence["Model"]) -> "Model":
+        """It, or among a run's models what it is registered as; else it once more, to be this version too."""
+        same = (each for each in (self, *several) if each.view is self.view)
+        found = next((each for each in same if each.may_be(name, version, registry)), None)
+        return found or msgspec.structs.replace(self, registration=None)
+
+    def may_be(self, name: str, version: object, registry: str | None) -> bool:
+        """Whether it is no other version of a registry; one that goes by its digest may get a number."""
+        if self.registration is None:
+            return True
+        is_version = version is None or self.version in {str(version), (self.view.digest or UNKNOWN)[:SHORT]}
+        return is_version and (self.name, self.registry) == (name, registry or self.registry)
 
     def register(
         self, name: str, version: str | None, aliases: Sequence[str], registry: str | None, capture: str
@@ -250,6 +257,19 @@ def is_twice(model: Model, several: Sequence[Model]) -> bool:
     """Whether the same lies in another file of the run: what a search found, a checkpoint of the fit."""
     same = (each for each in several if each.fit is model.fit is not None)
     return any(each.content != model.content for each in same)
+
+
+def to_register(name: str, version: object, several: Sequence[Model]) -> Model:
+    """The output model of this name and version, else of this name, else the last; else what has the name.
+
+    One that is another version is it no more once another model was saved.
+    """
+    exact = [each for each in several if each.answers_to(f"{name}@{version}")]
+    of_name = [each for each in several if each.answers_to(name)]
+    last = several[-1] if several else named(name)
+    if version is not None and of_name and of_name[-1].registration and not last.registration:
+        of_name = []
+    return (exact or of_name or [last])[-1]
 
 
 def holding(fit: Fit | None, several: Sequence[Model]) -> Model | None:

@@ -355,7 +355,7 @@ class Run(Lifecycle):
 
         def record() -> Dataset:
             aliases = [alias] if isinstance(alias, str) else list(alias or ())
-            found = self.facts.to_register(name, model, registry)
+            found = self.facts.to_register(name, version, model, registry)
             found.register(name, None if version is None else str(version), aliases, registry, capture)
             return found.dataset(self.facts.declared)
 

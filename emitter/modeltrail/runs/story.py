@@ -34,7 +34,11 @@ class Teller(msgspec.Struct, frozen=True):
             run_facets={**self._run_facets(facts), **extra},
             job_facets=_job_facets(facts, final=kind != "START"),
             inputs=[
-                *(found.written(roles[identity]) for identity, found in list(facts.inputs.items())),
+                *(
+                    each.written(roles[identity])
+                    for identity, found in list(facts.inputs.items())
+                    for each in (*found.others.values(), found)
+                ),
                 *(model.as_input() for model in list(facts.judged.values())),
             ],
             outputs=[
@@ -109,7 +113,7 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
             [*facts.steps, *list(facts.writes.values())],
             {**facts.roles(), **dict.fromkeys(facts.judged, "model")},
             list(facts.outputs),
-            {model.identity: learned.unlearned(facts, model) for model in list(facts.models)},
+            learned.by_name(facts),
             LEARNED_FROM,
             after=facts.reads.after(list(facts.inputs)),
         )

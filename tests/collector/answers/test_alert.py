@@ -390,6 +390,12 @@ BAD = [
     (2 * '[[rule]]\nname = "x"\nkind = "stalled"\n"after"= 6\n', "line 4, rule 'x', after: Expected"),
     ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"', "give one of below, above.* it has none of them"),
     ('[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\nbelow = 1\nabove = 2', "it has below and above"),
+    *(
+        (f'[[rule]]\nname = "x"\nkind = "metric"\nmetric = "a"\n{bound} = {value}',
+         f"line 1, rule 'x'.*{bound} is {value}: write a number")
+        for bound, value in (("below", "nan"), ("below", "inf"), ("above", "-inf"), ("moved_by", "inf"))
+    ),
+    ('[[rule]]\nname = "x"\nkind = "drift"\npsi_above = inf', "psi_above is inf: write a number"),
     ('[[rule]]\nname = "x"\nkind = "stalled"\nafter = "6 hours"', "it is '6 hours'. Write 30s, 15m"),
     ('[[rule]]\nname = "x"\nkind = "missing"\nfacts = ["eval"]', "'eval'.*evaluation, data_fingerprint"),
     ('[[rule]]\nname = "x"\nkind = "forbidden"', "give dataset .* or fingerprint"),
@@ -443,7 +449,7 @@ def test_check_asks_without_a_log(tmp_path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text('[[rule]]\nname = "x"\nkind = "sql"\nquery = "SELECT run_id FROM runs"\n')
     found = run("--rules", path, "--check")
-    assert (0, f"{path}: 1 rules can be asked.\n") == (found.exit_code, found.stderr)
+    assert (0, f"{path}: 1 rule can be asked.\n") == (found.exit_code, found.stderr)
     path.write_text(path.read_text().replace("run_id", "run_idd"))
     with pytest.raises(ConfigError, match=r"rule 'x' cannot be asked: .*run_idd"):
         CliRunner().invoke(command, ["--rules", str(path), "--check"], catch_exceptions=False)

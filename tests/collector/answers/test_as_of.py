@@ -235,6 +235,24 @@ def test_of_two_teams_models_of_one_name_each_has_its_own(make, log_of) -> None:
         answers.as_of(log, "churn")
 
 
+def test_what_was_known_of_now(make, log_of) -> None:
+    """`as-of now --known-at` tells what is in force now of what was known then, also if it was to come."""
+    log = log_of([deployment(make, ARRIVAL + DAY, "1"), deployment(make, ARRIVAL + 2 * DAY, "2")])
+
+    def versions(*arguments: str) -> set[str]:
+        result = CliRunner().invoke(command, [*arguments, "--log", log.uri, "--json"])
+        return {row["model_version"] for row in json.loads(result.stdout)}
+
+    first, both = (ARRIVAL + timedelta(milliseconds=each) for each in (0, 1))
+    assert {"1"} == versions("now", "--known-at", first.isoformat())
+    assert {"2"} == versions("now", "--known-at", both.isoformat())
+    assert {"1"} == versions((ARRIVAL + DAY).isoformat(), "--known-at", both.isoformat())
+    before = (ARRIVAL - DAY).isoformat()
+    nothing = CliRunner().invoke(command, ["now", "--known-at", before, "--log", log.uri])
+    said = f"No deployment was in force now, as far as was known at {ARRIVAL - DAY:%Y-%m-%d %H:%M:%S} UTC.\n"
+    assert said == nothing.stderr
+
+
 def test_what_was_known_is_another_question(make, log_of) -> None:
     """A deployment that is heard of late was so at the time, and was not known then."""
     events = [*make.train(1, make.base, features="f", strength=1.0), deployment(make, make.base + HOUR, "1")]

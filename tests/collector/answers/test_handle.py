@@ -73,6 +73,26 @@ def test_the_questions_take_the_handle(churn) -> None:
                 assert ask(churn) == ask(log)
 
 
+@pytest.mark.parametrize("made", ["nothing", "empty", "hidden", "relayed"])
+def test_a_handle_may_be_there_before_the_log(tmp_path, made) -> None:
+    """Where no log is yet, a handle holds nothing: no folder, an empty one, one of a relay alone."""
+    folder = tmp_path / "log"
+    for name in {"nothing": (), "empty": (".",), "hidden": (".cache",), "relayed": ("relay",)}[made]:
+        (folder / name).mkdir(parents=True)
+    with modeltrail_collector.open(folder) as handle:
+        assert [] == answers.runs(handle)
+
+
+def test_a_folder_that_is_no_log_is_told(tmp_path) -> None:
+    """A handle on a folder of something else, or on a file, is a mistake, and no log that holds nothing."""
+    for name in ("a.py", "b.py", "c.py", "d.py"):
+        (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=r"is no log: it is a folder with a\.py, b\.py, c\.py, … in it"):
+        modeltrail_collector.open(tmp_path)
+    with pytest.raises(ConfigError, match="is no log: it is a file"):
+        modeltrail_collector.open(tmp_path / "a.py")
+
+
 def test_a_handle_follows_the_tables(make, tmp_path) -> None:
     """What is compacted, or rebuilt, while a handle is open is in its next answer; held tables too."""
     log = open_log(str(tmp_path / "log"))

@@ -48,15 +48,20 @@ def test_a_version_is_what_is_called_so(make, log_of) -> None:
         artifact = make.facet("modelTrail_modelArtifact", digest=digest + make.digest(f"{number}"))
         said = make.facet("r", name=name, version=version)
         model = make.dataset(
-            f"models/{name}", modelTrail_registration=said, outputFacets__modelTrail_modelArtifact=artifact
+            f"models/{name}",
+            version=make.facet("version", datasetVersion=version),
+            modelTrail_registration=said,
+            outputFacets__modelTrail_modelArtifact=artifact,
         )
         at = make.base + timedelta(minutes=number)
         return make.run_event("COMPLETE", at, f"run {number}", "register", outputs=[model])
 
     called = [("churn", "2026"), ("churn", "latest"), ("churn", "v@2"), ("a@b", "12"), ("churn", "9")]
+    called += [("x@y", "v@2"), ("x@y@z", "3@4@5")]
     log = log_of([event(n, *one, "2026" if one[1] == "9" else "") for n, one in enumerate(called)])
     for name, version in called:
         assert version == answers.show(log, f"{name}@{version}")["model"]["version"]
+        assert [] == answers.impact(log, f"{name}@{version}")
     assert "9" == answers.show(log, "churn")["model"]["version"]
     assert "9" == answers.show(log, f"churn@2026{make.digest('4')[:4]}")["model"]["version"]
     assert "12" == answers.show(log, "a@b")["model"]["version"]

@@ -177,11 +177,11 @@ def test_a_replayed_record_counts_once(log: Log) -> None:
     dry = ask(log, "replay", "--dry-run").stdout
     assert ["events/2/0", "warned", "format"] == dry.splitlines()[1].split("\t")[:3]
     assert (
-        "Would replay 1 records (0 accepted, 1 warned)\nStill rejected: 2 (required 1, null_value 1)\n" in dry
+        "Would replay 1 record (0 accepted, 1 warned)\nStill rejected: 2 (required 1, null_value 1)\n" in dry
     )
     assert {None} == {row["replayed"] for row in rows(log)}
     done = ask(log, "replay", "--code", "format")
-    assert "Replayed 1 records (0 accepted, 1 warned)\n" == done.stdout
+    assert "Replayed 1 record (0 accepted, 1 warned)\n" == done.stdout
     assert "modeltrail compact" in done.stderr
     again = ask(log, "replay", "events/2/0", "--json")
     assert (0, 1) == (json.loads(again.stdout)["segments"], json.loads(again.stdout)["replayed_before"])

@@ -31,6 +31,7 @@ SAME = {
     ),
     "reproduce": ("reproduce", {"model": "churn@3"}, ["churn@3"]),
     "as-of": ("as-of", {"time": "2026-03-04"}, ["2026-03-04"]),
+    "as-of, now": ("as-of", {"time": "now"}, ["now"]),
     "as-of, of a model": ("as-of", {"time": "2026-03-04", "name": "churn"}, ["2026-03-04", "churn"]),
     "as-of, known": ("as-of", {"time": "2026-03-04", "known_at": NOON}, ["2026-03-04", f"--known-at={NOON}"]),
 }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from modeltrail_collector import answers, failpoints
 from modeltrail_collector.answers.database import database
 from modeltrail_collector.log import Batch
 from modeltrail_collector.model import LOCAL
@@ -35,6 +36,26 @@ def many(make, runs: int):
         at = make.base + timedelta(seconds=number)
         events += [make.run_event(kind, at, make.uuid7(at, number), "j") for kind in ("START", "COMPLETE")]
     return make.entries(events)
+
+
+def test_who_asks_meanwhile_finds_no_deployment_before_its_version(make, log, seal) -> None:
+    """At each step of a compaction `as_of` knows the run that made the version in force, old or new."""
+    story = make.story()
+    seal(make.entries([*make.train(1, make.base, features="f", strength=1.0), *make.deploy(1, make.base)]))
+    compact(log)
+    seal(make.entries(story, start=9))
+    told = []
+
+    def ask(_: str) -> None:
+        (row,) = answers.as_of(log)
+        told.append((row["model_version"], row["run"] is not None))
+
+    failpoints.watch(ask)
+    try:
+        compact(log)
+    finally:
+        failpoints.watch(None)
+    assert {("1", True), ("2", True)} == set(told)
 
 
 def test_compactors_beside_a_collector_readers_and_upkeep(make, log) -> None:

@@ -25,7 +25,8 @@ def histories(draw, make):
             key: make.facet(key, said=draw(st.integers(0, 3)), params=[{"name": "C", "value": second}])
             for key in draw(st.sets(st.sampled_from(["a", "modelTrail_hyperparameters"])))
         }
-        names = st.lists(st.sampled_from("xyz"), unique=True, max_size=2)
+        names = st.lists(st.sampled_from("xyz"), max_size=2)
+        version = make.facet("version", datasetVersion=draw(st.sampled_from(["1", "2", None])))
         events.append(
             make.run_event(
                 draw(st.sampled_from(KINDS)),
@@ -34,7 +35,8 @@ def histories(draw, make):
                 "job",
                 run_facets=facets,
                 inputs=[make.dataset(name, n={"second": second}) for name in draw(names)],
-                outputs=[make.dataset(name) for name in draw(names)],
+                outputs=[make.dataset(name, version=version) for name in draw(names)]
+                + [make.dataset("x", version=make.facet("version", datasetVersion="3"))],
             )
         )
     return events
@@ -80,6 +82,57 @@ def test_every_record_is_an_event_and_only_copies_are_duplicates(make, reduced, 
     rows = reduced(chains)["events"]
     assert sum(map(len, chains.values())) == len(rows)
     assert len(events) == sum(not row["duplicate"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["1"], ["1"]),
+        (["12"], ["1", "2"]),
+        (["11"], ["1"]),
+        (["1 "], ["1"]),
+        (["1", "2"], ["2"]),
+        (["12", "12"], ["1", "2"]),
+        (["1", "12"], ["1", "2"]),
+        (["3", "12"], ["1", "2"]),
+        (["12", "1"], ["1", "2"]),
+        (["12", " "], ["1", "2"]),
+        (["12", "3"], ["1", "2", "3"]),
+        (["12", "23"], ["1", "2", "3"]),
+    ],
+)
+def test_versions_of_one_name(make, reduced, said, told) -> None:
+    """Versions that one event names are a row each, with their own facets; said in turn the last counts."""
+    events = [
+        make.run_event(
+            "RUNNING",
+            make.base + timedelta(seconds=second),
+            "r",
+            "j",
+            inputs=[
+                make.dataset("t", a=make.facet("a", of=number.strip()), **(
+                    {"version": make.facet("v", datasetVersion=number)} if number.strip() else {}
+                ))
+                for number in numbers
+            ],
+        )
+        for second, numbers in enumerate(said)
+    ]  # fmt: skip
+    tables = reduced(make.entries(events))
+    assert told == [row["version"] for row in tables["run_datasets"]]
+    own = [json.loads(row["value"]).get("of") for row in tables["facets"] if row["key"] == "a"]
+    assert len(told) == len(own)
+    assert len(told) == 1 or told == own
+    assert len(told) == len({row["version"] for row in tables["mentions"] if row["how"] == "name"})
+
+
+def test_a_version_is_told_once_as_an_edge(make, reduced) -> None:
+    """What went into what is said by name, once, however many versions of that a run read and wrote."""
+    versions = [make.dataset("t", version=make.facet("v", datasetVersion=number)) for number in "12"]
+    event = make.run_event("COMPLETE", make.base, "r", "j", inputs=versions, outputs=versions)
+    tables = reduced(make.entries([event]))
+    assert 1 == len(tables["edges"])
+    assert [["file\tt"]] * 2 == [row["made_of"] for row in tables["run_datasets"] if row["role"] == "output"]
 
 
 @pytest.mark.parametrize(

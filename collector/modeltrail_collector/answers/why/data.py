@@ -8,6 +8,7 @@ wrote it, or, for what a run held in memory, a file that the same run read. What
 where the change came in.
 """
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -166,13 +167,16 @@ def roots(pair: Pair) -> list[Pair]:
 
 
 def _reads(story: Story) -> list[Read]:
-    """What the runs of a trail read, each dataset once: the nearest reading."""
+    """What the runs of a trail read, each dataset once: the nearest reading, of the versions that it read."""
     depth = {id(story.trail): 0}
-    found: dict[_Identity, Read] = {}
+    found: dict[tuple[str | None, ...], Read] = {}
+    several = _of_several_versions(story)
     for node in nodes(story.trail):
         for child in node["inputs"]:
             depth[id(child)] = depth[id(node)] + 1
-            identity = (child["namespace"], child["name"])
+            identity: tuple[str | None, ...] = (child["namespace"], child["name"])
+            if (node["run"]["run_id"], *identity) in several:
+                identity += (child["version"],)
             if child["kind"] != "dataset":
                 continue
             if identity in found:
@@ -183,14 +187,24 @@ def _reads(story: Story) -> list[Read]:
     return list(found.values())
 
 
+def _of_several_versions(story: Story) -> set[tuple[str, str, str]]:
+    """The datasets of which a run read several versions."""
+    read = Counter(
+        (run_id, row["namespace"], row["name"])
+        for run_id, rows in story.datasets.items()
+        for row in rows
+        if row["role"] == "input"
+    )
+    return {of for of, count in read.items() if count > 1}
+
+
 def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
-    identity = (node["namespace"], node["name"])
-    profile = story.of_dataset(reader["run_id"], *identity, "modelTrail_featureProfile")
-    schema = story.of_dataset(reader["run_id"], *identity, "schema")
-    use = story.of_dataset(reader["run_id"], *identity, "modelTrail_dataUse")
+    profile = story.of_dataset(reader["run_id"], node, "modelTrail_featureProfile")
+    schema = story.of_dataset(reader["run_id"], node, "schema")
+    use = story.of_dataset(reader["run_id"], node, "modelTrail_dataUse")
     said = use or schema or profile
     writer = node["run"]
-    lineage = story.of_dataset(writer["run_id"], *identity, "columnLineage") if writer else None
+    lineage = story.of_dataset(writer["run_id"], node, "columnLineage") if writer else None
     return Read(
         namespace=node["namespace"],
         name=node["name"],

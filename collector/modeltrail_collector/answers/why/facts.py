@@ -42,6 +42,7 @@ class Said(msgspec.Struct, frozen=True):
     key: str
     value: dict[str, Any]
     place: Place
+    part: str = ""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -52,7 +53,7 @@ class Story(msgspec.Struct, frozen=True):
         run_id: the run that made it. Of several that made the same bytes: the one that registered them.
         trail: the tree of `answers.trace` from that run on, with what is only possible.
         runs: run id -> its facets.
-        index: the last facet by (run id, key), and by (run id, namespace, name, key).
+        index: the last facet by (run id, key), and by (run id, namespace, name, key, part).
         datasets: run id -> its rows of table `run_datasets`.
         params: of the making run: rows of table `params`.
         figures: rows of table `metrics`, of the making run, as far as they are of this model, and of
@@ -88,13 +89,14 @@ class Story(msgspec.Struct, frozen=True):
     def facets(self, run_id: str) -> list[Facet]:
         """The facets of a run, as `tables.differences` takes them."""
         return [
-            Facet(said.scope, said.namespace, said.name, said.key, said.value)
+            Facet(said.scope, said.namespace, said.name, said.key, said.value, said.part)
             for said in self.runs.get(run_id, ())
         ]
 
-    def of_dataset(self, run_id: str, namespace: str, name: str, key: str) -> Said | None:
-        """The facet of this key that a run's input has."""
-        return self.index.get((run_id, namespace, name, key))
+    def of_dataset(self, run_id: str, dataset: Row, key: str) -> Said | None:
+        """The facet of this key that a run's input or output has."""
+        of = (run_id, dataset["namespace"], dataset["name"], key)
+        return self.index.get((*of, dataset["version"])) or self.index.get((*of, ""))
 
 
 def label(model: Row) -> str:
@@ -241,7 +243,7 @@ def _of_model(story: Story) -> Story:
     for run_id, several in runs.items():
         for said in several:
             index.setdefault((run_id, said.key), said)
-            index.setdefault((run_id, said.namespace, said.name, said.key), said)
+            index.setdefault((run_id, said.namespace, said.name, said.key, said.part), said)
     return msgspec.structs.replace(story, runs=runs, index=index, params=params, figures=figures)
 
 
@@ -258,7 +260,7 @@ def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
     keys = ", ".join(f"'{key}'" for key in _KEYS)
     for row in db.read(
         "facets",
-        'run_id, scope, namespace, name, "key", "value", topic, topic_id, "partition", "offset"',
+        'run_id, scope, namespace, name, "key", "value", part, topic, topic_id, "partition", "offset"',
         runs=runs,
         where=f"key IN ({keys}) AND value IS NOT NULL",
         then='ORDER BY run_id, happened_at DESC, "offset" DESC, scope, namespace, name, key',
@@ -266,7 +268,7 @@ def _said(db: Database, runs: set[str]) -> dict[str, list[Said]]:
         value = json.loads(row["value"])
         if isinstance(value, dict):
             place = {name: row[name] for name in ("topic", "topic_id", "partition", "offset")}
-            said = Said(row["scope"], row["namespace"], row["name"], row["key"], value, place)
+            said = Said(row["scope"], row["namespace"], row["name"], row["key"], value, place, row["part"])
             found[row["run_id"]].append(said)
     return found
 

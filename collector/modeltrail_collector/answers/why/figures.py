@@ -99,10 +99,11 @@ def _in_memory(story: Story, figure: Row) -> Row | None:
 
 
 def _read(story: Story, figure: Row) -> Row | None:
-    """The data that a figure was measured on, as its run read it."""
+    """The data that a figure was measured on, as its run read it; of several versions nobody says which."""
     reads = story.datasets.get(figure["run_id"], ())
-    of_it = (read for read in reads if read["role"] == "input" and read["name"] == figure["dataset"])
-    return next(of_it, None)
+    of_it = [read for read in reads if read["role"] == "input" and read["name"] == figure["dataset"]]
+    is_one = len({read["namespace"] for read in of_it}) == len(of_it)
+    return of_it[0] if of_it and is_one else None
 
 
 def _row(before: Story, was: Row | None, after: Story, now: Row | None) -> Row:

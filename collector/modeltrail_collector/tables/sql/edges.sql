@@ -40,7 +40,7 @@ FROM stated
 WHERE source ->> '$.name' IS NOT NULL AND coalesce(source ->> '$.type', 'DATASET') = 'DATASET'
     AND to_name IS NOT NULL
 UNION ALL
-SELECT output.bucket, output.run_id, output.namespace, output.name, input.namespace, input.name, 'cartesian'
+SELECT DISTINCT output.bucket, output.run_id, output.namespace, output.name, input.namespace, input.name, 'cartesian'
 FROM places AS output
 JOIN places AS input ON input.run_id = output.run_id AND input.role = 'input' AND output.role = 'output'
 ANTI JOIN checked ON checked.run_id = input.run_id AND checked.namespace = input.namespace

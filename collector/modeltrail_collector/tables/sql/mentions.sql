@@ -39,7 +39,7 @@ keyed AS (
         SELECT said.*, f.value ->> '$.modelVersion' AS model_version,
             regexp_replace(f.value ->> '$.modelDigest', '^[A-Za-z0-9-]+:', '') AS digest
         FROM said JOIN facet AS f USING (run_id, namespace, name)
-        WHERE said.role = 'input' AND f.scope = 'input_facet' AND f.key = 'modelTrail_evaluation'
+        WHERE f.part IN ('', coalesce(registered_version, version)) AND said.role = 'input' AND f.scope = 'input_facet' AND f.key = 'modelTrail_evaluation'
     )
 )
 SELECT concat('d', sha256(key)[:1]) AS bucket, bucket AS run_bucket, * EXCLUDE (bucket) FROM keyed

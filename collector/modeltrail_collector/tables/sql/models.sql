@@ -31,7 +31,7 @@ sighting AS (
         CASE WHEN artifact.value IS NOT NULL THEN json_object(
             'digestAlgorithm', artifact.value ->> '$.digestAlgorithm', 'uri', artifact.value ->> '$.uri',
             'sizeBytes', artifact.value ->> '$.sizeBytes') END AS artifact,
-        registration.run_id IS NOT NULL AS is_registered,
+        d.registered_name IS NOT NULL OR d.registered_version IS NOT NULL AS is_registered,
         model.value ->> '$.framework' AS model_framework, model.value ->> '$.task' AS model_task,
         try_cast(model.value ->> '$.step' AS BIGINT) AS step,
         CASE
@@ -56,12 +56,10 @@ sighting AS (
         ON training.run_id = d.run_id AND training.key = 'modelTrail_training'
     LEFT JOIN model_facet AS artifact
         ON artifact.run_id = d.run_id AND artifact.key = 'modelTrail_modelArtifact'
-        AND artifact.namespace = d.namespace AND artifact.name = d.name
-    LEFT JOIN (SELECT DISTINCT run_id, namespace, name FROM act) AS registration
-        ON registration.run_id = d.run_id AND registration.namespace = d.namespace AND registration.name = d.name
+        AND artifact.namespace = d.namespace AND artifact.name = d.name AND artifact.part IN ('', d.part)
     LEFT JOIN model_facet AS model
         ON model.run_id = d.run_id AND model.key = 'modelTrail_model'
-        AND model.namespace = d.namespace AND model.name = d.name
+        AND model.namespace = d.namespace AND model.name = d.name AND model.part IN ('', d.part)
     LEFT JOIN run_times AS runs ON runs.run_id = d.run_id
 ),
 called AS (

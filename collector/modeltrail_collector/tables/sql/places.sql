@@ -1,15 +1,21 @@
--- One row per run, role and dataset: what went in and out, and which version of it. `run_datasets` is this with what
--- went into each.
-WITH place AS (
+-- One row per run, role and dataset: what went in and out, and which version of it; of several versions of one name one
+-- row each. `run_datasets` is this with what went into each.
+WITH several AS (
+    SELECT DISTINCT run_id, scope AS role, namespace, name FROM facet WHERE key = '' AND part <> ''
+),
+place AS (
     SELECT
-        bucket, run_id, scope, split_part(scope, '_', 1) AS role, namespace, name, key, value, happened_at,
-        starts_with(key, 'modelTrail_') AS ours
+        bucket, facet.run_id, scope, split_part(scope, '_', 1) AS role, facet.namespace, facet.name, key, value, happened_at,
+        CASE WHEN several.run_id IS NULL THEN '' WHEN key = 'modelTrail_registration' THEN value ->> '$.version'
+            ELSE part END AS of_version
     FROM facet
-    WHERE run_id IS NOT NULL AND scope IN ('input', 'output', 'input_facet', 'output_facet')
+    LEFT JOIN several ON facet.run_id = several.run_id AND split_part(facet.scope, '_', 1) = several.role
+        AND facet.namespace = several.namespace AND facet.name = several.name
+    WHERE facet.run_id IS NOT NULL AND scope IN ('input', 'output', 'input_facet', 'output_facet') AND key <> 'lineage'
 ),
 said AS (
     SELECT
-        bucket, run_id, role, namespace, name,
+        bucket, run_id, role, namespace, name, of_version,
         max(happened_at) AS happened_at,
         max(CASE WHEN key = 'version' THEN value ->> '$.datasetVersion' END) AS version,
         max(CASE WHEN key = 'datasetType' THEN upper(value ->> '$.datasetType') END) AS dataset_type,

@@ -6,4 +6,4 @@ WITH made AS (
 )
 SELECT places.*, coalesce(made_of, []) AS made_of
 FROM places LEFT JOIN made USING (run_id, namespace, name)
-ORDER BY bucket, run_id, role, namespace, name
+ORDER BY bucket, run_id, role, namespace, name, version

@@ -93,12 +93,8 @@ def maintain(
     from modeltrail_collector.log import open_log
 
     key = _key(sign, keep_raw)
-    log = open_log(log_uri)
-    if not log.exists:  # whoever maintains one by the clock may be there first; a wrong path must show
-        click.echo(f"modeltrail: there is no log at {log.uri}: no records to maintain", err=True)
-        if as_json:
-            print_json({"log": log.uri, "dry_run": dry_run, "raw": [], "tables": None, "problems": []})
-        return 0
+    if not (log := open_log(log_uri)).exists:
+        return _nothing(log.uri, as_json=as_json, dry_run=dry_run)
     progress = _progress()
     problems = blocked(log) if keep_raw and not dry_run else []
     keep_raw = None if problems else keep_raw
@@ -114,6 +110,14 @@ def maintain(
     for problem in problems:
         click.echo(f"modeltrail: {problem}", err=True)
     return 1 if problems else 0
+
+
+def _nothing(uri: str, *, as_json: bool, dry_run: bool) -> int:
+    """Who maintains a log by the clock may be there first; a wrong path must show."""
+    click.echo(f"modeltrail: there is no log at {uri}: no records to maintain", err=True)
+    if as_json:
+        print_json({"log": uri, "dry_run": dry_run, "raw": [], "tables": None, "problems": []})
+    return 0
 
 
 def _key(sign: Path | None, keep_raw: timedelta | None) -> "Ed25519PrivateKey | None":

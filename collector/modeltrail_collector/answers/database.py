@@ -208,13 +208,14 @@ class Database:
             if near is None or not near.places or (past is None and not table.files(near)):
                 return []
             source = f"({past.query(name, near, models)})" if past is not None else table.source(near)
-            if near.is_literal:
-                is_near = table.among(near)
-            else:
+            if not near.is_literal:
                 self.fill("near_value", ("value",), ((value,) for value in near.values))
-                is_near = f'"{SORTED_BY[name]}" IN (SELECT value FROM near_value)'  # noqa: S608
-            # A subquery would cost the planner a third of what such a read takes.
-            query = f"SELECT {columns} FROM {source} WHERE {is_near} AND ({where}) {then}"  # noqa: S608
+                found = f'{source} WHERE "{SORTED_BY[name]}" IN (SELECT value FROM near_value)'  # noqa: S608
+            elif past is not None:
+                found = f"{source} WHERE {table.among(near)}"
+            else:
+                found = table.rows(near)
+            query = f"SELECT {columns} FROM {found} AND ({where}) {then}"  # noqa: S608
             return self.rows(query, **params)
 
     def newest_first(self, name: str, *times: str) -> Iterator[tuple[str, str | None]]:

@@ -16,6 +16,7 @@ from modeltrail_collector import scratch
 from modeltrail_collector.answers import forbidden, moved, registry
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import deployed, in_force
+from modeltrail_collector.answers.places import Places
 from modeltrail_collector.answers.rules import (
     AnyRule,
     Drift,
@@ -95,8 +96,9 @@ def evaluate(of: Log | Database, rules: Rules, *, now: datetime | None = None) -
     with database(of, held=True) as db:
         _fill_serving(db)
         for rule in rules.rule:
+            places = Places(db)
             try:
-                found = _judged(db, rule, _ask(db, rule, now or datetime.now(UTC)))
+                found = _judged(db, rule, _ask(db, rule, now or datetime.now(UTC), places), places)
             except (duckdb.Error, ConfigError, NotFound) as error:
                 failed[rule.name] = str(error).strip()
             else:
@@ -137,7 +139,7 @@ def plain(one: Finding) -> dict[str, Any]:
     return {"key": one.key, "message": one.message, **msgspec.structs.asdict(one)}
 
 
-def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
+def _ask(db: Database, rule: AnyRule, now: datetime, places: Places) -> list[Row]:
     name = "moved" if moved.is_about(rule) else f"rule_{_kind(rule)}"
     body = rule.query if isinstance(rule, Sql) else sql_of(name)
     if isinstance(rule, Sql):
@@ -146,7 +148,7 @@ def _ask(db: Database, rule: AnyRule, now: datetime) -> list[Row]:
             raise ConfigError("its query is not one SELECT")
         body = body.strip().rstrip(";")
     if isinstance(rule, Forbidden):
-        forbidden.fill_reached(db, rule)
+        forbidden.fill_reached(db, rule, places)
     if isinstance(rule, Unregistered):
         registry.fill_deleted(db)
     query = f"WITH {sql_of('rule_views')} found AS (\n{body}\n) FROM found ORDER BY ALL"
@@ -184,11 +186,11 @@ def _fill_serving(db: Database) -> None:
     db.fill("serving", names, [tuple(row[name] for name in columns) for row in in_force(deployed(db))])
 
 
-def _judged(db: Database, rule: AnyRule, rows: list[Row]) -> list[Row]:
+def _judged(db: Database, rule: AnyRule, rows: list[Row], places: Places) -> list[Row]:
     """The rows that are findings: of two kinds the query finds candidates, which are looked at here."""
     match rule:
         case Forbidden():
-            return forbidden.confirmed(db, rule, rows)
+            return forbidden.confirmed(db, rule, rows, places)
         case Metric() if moved.is_about(rule):
             return [*moved.found(rule, rows)]
         case Drift():

@@ -17,7 +17,7 @@ _SHARING: Final = 100
 """So many traces share the limit of one answer, if need be."""
 
 
-def fill_reached(db: Database, rule: Forbidden) -> None:
+def fill_reached(db: Database, rule: Forbidden, places: Places) -> None:
     """Make table `reached`: the runs that may have learned from what the rule forbids, however far away."""
     db.attach("mentions")
     named = "$dataset::VARCHAR IS NULL OR key GLOB $dataset OR key GLOB concat('*/', $dataset::VARCHAR)"
@@ -33,18 +33,18 @@ def fill_reached(db: Database, rule: Forbidden) -> None:
         fingerprint=rule.fingerprint,
     )
     things = [Thing(**row, any_version=rule.fingerprint is None) for row in rows]
-    runs = {row["run_id"] for row in walk(db, things, sys.maxsize) if row["kind"] == "run"}
+    runs = {row["run_id"] for row in walk(db, things, places, sys.maxsize) if row["kind"] == "run"}
     db.fill("reached", ("run_id",), [(run_id,) for run_id in sorted(runs)])
 
 
-def confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]:
+def confirmed(db: Database, rule: Forbidden, candidates: list[Row], places: Places) -> list[Row]:
     """Those whose own trace leads to the forbidden content, with the way there.
 
     By names alone a version would be blamed for what a file held before or after it was read. Where the trace
     does not go back to the end, names have to do.
     """
     found = []
-    for row, tree in _traced(db, candidates):
+    for row, tree in _traced(db, candidates, places):
         way = _way(tree, rule)
         if not way and not _is_cut(tree, "depth", "size"):
             continue
@@ -65,20 +65,20 @@ def confirmed(db: Database, rule: Forbidden, candidates: list[Row]) -> list[Row]
     return found
 
 
-def _traced(db: Database, candidates: list[Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+def _traced(db: Database, candidates: list[Row], places: Places) -> Iterator[tuple[Row, dict[str, Any]]]:
     """Each with its trace: many at a time, so that they share what they read."""
     for first in range(0, len(candidates), _AT_ONCE):
         some = candidates[first : first + _AT_ONCE]
-        yield from zip(some, _trails(db, some), strict=True)
+        yield from zip(some, _trails(db, some, places), strict=True)
 
 
-def _trails(db: Database, some: list[Row]) -> list[dict[str, Any]]:
+def _trails(db: Database, some: list[Row], places: Places) -> list[dict[str, Any]]:
     """Their traces; what is too large together is traced in halves."""
-    trees = trails(db, some, Places(db))
+    trees = trails(db, some, places)
     if len(some) <= _SHARING or not any(_is_cut(tree, "size") for tree in trees):
         return trees
     half = len(some) // 2
-    return [*_trails(db, some[:half]), *_trails(db, some[half:])]
+    return [*_trails(db, some[:half], places), *_trails(db, some[half:], places)]
 
 
 def _is_cut(node: dict[str, Any], *reasons: str) -> bool:

@@ -76,20 +76,19 @@ def impact(
 
 def _walked(db: Database, level: list[Thing]) -> list[Row]:
     """What `walk` finds, the runs with their jobs and states, but for those that only compared versions."""
-    found = walk(db, level)
+    found = walk(db, level, Places(db))
     runs = {row["run_id"]: row for row in found if row["kind"] == "run"}
     for row in db.read("runs", f"run_id, {', '.join(_OF_RUN)}", runs=runs.keys()):
         runs[row["run_id"]].update(row)
     return [row for row in found if (row.get("job_namespace"), row.get("job_name")) != JOB]
 
 
-def walk(db: Database, level: list[Thing], deepest: int = _DEPTH) -> list[Row]:
+def walk(db: Database, level: list[Thing], places: Places, deepest: int = _DEPTH) -> list[Row]:
     """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`.
 
     Of a run neither the job is told nor its state.
     """
     found: list[Row] = []
-    places = Places(db)
     runs: dict[str, Row] = {}
     asked = {(thing.namespace, thing.name, thing.run_id) for thing in level}
     told: dict[tuple[str, str, str, str | None], Row] = {}

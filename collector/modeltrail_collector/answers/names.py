@@ -29,9 +29,10 @@ IS_CALLED: Final = (
 """SQL that is true where the columns namespace and name are what `text` says in full."""
 _IN_FULL: Final = f"""CASE
     WHEN {IS_CALLED} THEN 1
-    WHEN {{registered}} = $text THEN 2
+    WHEN registered_name = $text THEN 2
     WHEN namespace = 'file' AND name = $path THEN 3
     WHEN namespace = 'file' AND name = $real_path THEN 4 END"""
+"""As `_tier`, of `models`."""
 _BY_END: Final = "ends_with({name}, '/' || $text)"
 _BY_DIGEST: Final = "starts_with({digest}, $text)"
 """The two halves of the order: `mentions` has a thing by key in full; for a part all are looked at."""
@@ -41,13 +42,8 @@ _BY_STEM: Final = r"""(registered_name IS NULL
 _DIGEST: Final = re.compile("[0-9a-f]{6,}")
 
 _IDENTITY: Final = 5
-_ALSO_CALLED: Final = """$text IN (key, concat(key_namespace, '/', key), concat(key_namespace, ':', key))
-    OR (key_namespace = 'file' AND key IN ($path, $real_path))"""
-_REGISTERED: Final = "CASE how WHEN 'registered' THEN key END"
-_MENTIONED: Final = f"""CASE WHEN how IN ('name', 'registered') THEN {_IN_FULL.format(registered=_REGISTERED)}
-    WHEN how = 'identity' AND ({_ALSO_CALLED}) THEN {_IDENTITY} END"""
 _OF_MODELS: Final = (
-    _IN_FULL.format(registered="registered_name"),
+    _IN_FULL,
     f"CASE WHEN {_BY_END.format(name='name')} THEN 6 END",
     f"CASE WHEN length($text) >= 6 AND {_BY_DIGEST.format(digest='digest')} THEN 7 END",
     f"CASE WHEN {_BY_STEM} THEN 8 END",
@@ -117,21 +113,18 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
 def find_dataset(db: Database, text: str, *, in_full: bool) -> Row | None:
     """`dataset`, as `find_model` finds one."""
     if not in_full:
-        return one_name(text, found) if (found := _ending(db, text) or _of_digest(db, text)) else None
-    is_file = "how = 'identity' AND kind IS DISTINCT FROM 'model'"
-    namespace, name = (
-        f"CASE WHEN {is_file} THEN {key} ELSE {column} END AS {column}"
-        for key, column in (("key_namespace", "namespace"), ("key", "name"))
-    )
-    found = db.read(
-        "mentions",
-        f"{namespace}, {name}, {_MENTIONED} AS tier, max(kind) AS kind",
-        keys=keys(text),
-        where=f"({_MENTIONED}) IS NOT NULL",
-        then="GROUP BY ALL",
-        **_spellings(text),
-    )
-    return one_name(text, best) if (best := _best(found)) else None
+        by_part = _ending(db, text) or _of_digest(db, text)
+        return one_name(text, by_part) if by_part else None
+    called: dict[_Name, set[str]] = {}
+    for row in _mentioned(db, text):
+        is_file = row["how"] == "identity" and row["kind"] != "model"
+        namespace, name = ("key_namespace", "key") if is_file else ("namespace", "name")
+        called.setdefault((row[namespace], row[name]), set()).update({row["kind"]} - {None})
+    found = [
+        {"namespace": namespace, "name": name, "kind": max(kinds, default=None)}
+        for (namespace, name), kinds in called.items()
+    ]
+    return one_name(text, found) if found else None
 
 
 def _ending(db: Database, text: str) -> list[Row]:
@@ -163,10 +156,38 @@ def _of_digest(db: Database, text: str) -> list[Row]:
     return db.rows(query, text=text)
 
 
-def _best(found: list[Row]) -> list[Row]:
-    """Those of the first tier that fits anything."""
-    tier = min((row["tier"] for row in found), default=None)
-    return [row for row in found if row["tier"] == tier]
+def _mentioned(db: Database, text: str, where: str = "true") -> list[Row]:
+    """What runs tell of what is called so in full, by the first way that fits anything.
+
+    With the digest of a model whose file is called so.
+    """
+    found = db.read(
+        "mentions",
+        """DISTINCT namespace, name, kind, how, key_namespace, key,
+            CASE WHEN how = 'identity' AND kind = 'model' THEN fingerprint END AS digest""",
+        keys=keys(text),
+        where=f"how IN ('name', 'registered', 'identity') AND {where}",
+    )
+    # To tell it in Python costs less than to plan it: the rows are few, the cases many.
+    spelled = _spellings(text)
+    tiers = [(tier, row) for row in found if (tier := _tier(row, **spelled)) is not None]
+    first = min((tier for tier, _ in tiers), default=None)
+    return [row for tier, row in tiers if tier == first]
+
+
+def _tier(row: Row, text: str, path: str, real_path: str) -> int | None:
+    """By which way a row of `mentions` is called so in full; None: by none."""
+    is_other = row["how"] == "identity"
+    namespace, name = (row["key_namespace"], row["key"]) if is_other else (row["namespace"], row["name"])
+    ways = (
+        text in {name, f"{namespace}/{name}", f"{namespace}:{name}"},
+        row["how"] == "registered" and row["key"] == text,
+        namespace == "file" and name == path,
+        namespace == "file" and name == real_path,
+    )
+    if is_other:
+        return _IDENTITY if any(ways) else None
+    return next((tier for tier, fits in enumerate(ways, 1) if fits), None)
 
 
 def keys(text: str) -> list[str]:
@@ -186,18 +207,11 @@ def readings(text: str) -> list[tuple[str, str | None]]:
 
 def _called(db: Database, text: str) -> tuple[list[_Name], dict[_Name, set[str]]]:
     """The models that are called so in full; or else those whose file is, with the digests that lay there."""
-    found = db.read(
-        "mentions",
-        f"""DISTINCT namespace, name, {_MENTIONED} AS tier,
-            CASE how WHEN 'identity' THEN fingerprint END AS digest""",
-        keys=keys(text),
-        where=f"kind = 'model' AND ({_MENTIONED}) IS NOT NULL",
-        **_spellings(text),
-    )
+    found = _mentioned(db, text, "kind = 'model'")
     called: dict[_Name, set[str]] = {}
-    for row in (best := _best(found)):
+    for row in found:
         called.setdefault((row["namespace"], row["name"]), set()).update({row["digest"]} - {None})
-    is_file = any(row["tier"] == _IDENTITY for row in best)
+    is_file = any(row["how"] == "identity" for row in found)
     return ([], called) if is_file else (list(called), {})
 
 

@@ -3,6 +3,7 @@
 What is no model is a dataset, a job or a run: `described` tells of these.
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 from modeltrail_collector.answers import carried, described, names, registry, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.lists import changed
-from modeltrail_collector.answers.places import models_of, symlinks_of
+from modeltrail_collector.answers.places import key_of, models_of, own_models, symlinks_of
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import Facet, as_list
@@ -65,7 +66,7 @@ def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
 
 _Found = tuple[Row, dict[str, Any]]
 _SOURCE: Final = ("topic", "topic_id", "partition", "offset")
-_MADE_MODEL: Final = ("output", "model")
+_OF_DATA: Final = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
 
 
 class _Facts:
@@ -84,13 +85,19 @@ class _Facts:
         )
         for row in self.rows:
             row["value"] = json.loads(row["value"])
-        said = [
+        self.said = [
             Facet(*(row[name] for name in ("scope", "namespace", "name", "key", "value", "part")))
             for row in self.rows
             if row["run_id"] == model["run_id"]
         ]
-        self.said = said
-        self.own = own(said, model)
+        self.own = own(self.said, model)
+
+    @functools.cached_property
+    def placed(self) -> list[Row]:
+        """What the making run read and put out, what it trained on first."""
+        order = "coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name"
+        columns = f"run_id, role, kind, identities, model_id, {', '.join(_OF_DATA)}"
+        return self.of_maker("run_datasets", columns, then=f"ORDER BY {order}")
 
     def of_maker(self, table: str, columns: str, where: str = "true", then: str = "") -> list[Row]:
         """Columns of the rows of a table of the making run, as `Database.read` has them."""
@@ -118,8 +125,7 @@ def _model(facts: _Facts) -> Row:
 
 def _made(facts: _Facts) -> int | None:
     """How many models the making run made."""
-    columns = "run_id, role, namespace, name, kind, fingerprint"
-    return models_of(facts.of_maker("run_datasets", columns)).get(facts.model["run_id"])
+    return models_of(facts.placed).get(facts.model["run_id"])
 
 
 def _fact(row: Row, value: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -137,7 +143,7 @@ def _run(facts: _Facts) -> Row | None:
     return rows[0] | {
         "models": _made(facts),
         "told_apart": facts.own is not None,
-        "only_registered": bool(registry.registering(facts.db, [facts.model["run_id"]])),
+        "only_registered": not training and bool(registry.registering(facts.db, [facts.model["run_id"]])),
         "training": _fact(*training[0]) if training else None,
         "others": _others(facts),
     }
@@ -171,18 +177,12 @@ def _others(facts: _Facts) -> list[Row]:
 
 def _data(facts: _Facts) -> list[Row]:
     """The inputs of the making run, but for what it made itself."""
-    placed = facts.of_maker(
-        "run_datasets",
-        "namespace, name, use, version, fingerprint, rows, capture, role, kind, identities",
-        then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
-    )
-    made = {(row["namespace"], row["name"]) for row in placed if (row["role"], row["kind"]) == _MADE_MODEL}
+    made = own_models(facts.placed)
     rows = [
-        {name: value for name, value in row.items() if name not in {"role", "kind", "identities"}}
-        | {"symlinks": symlinks_of(row)}
-        for row in placed
+        {name: row[name] for name in _OF_DATA} | {"symlinks": symlinks_of(row)}
+        for row in facts.placed
         if row["role"] == "input"
-        and (row["namespace"], row["name"]) not in made
+        and key_of(row) not in made
         and (facts.own is None or facts.own.read("input", row["namespace"], row["name"]))
     ]
     schemas = _by_dataset(facts.find("schema", scope="input"))

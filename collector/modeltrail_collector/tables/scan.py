@@ -125,7 +125,7 @@ def reading_table(table: DeltaTable | None, schema: pa.Schema, buckets: Iterable
 
 def reading(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
     """The SELECT of all rows of Parquet files of one table, in the declared shape; `same` as of `source`."""
-    return f"SELECT {_names(schema)} FROM {source(uris, schema, same=same)}"  # noqa: S608  names of ours
+    return f"SELECT {names(schema)} FROM {source(uris, schema, same=same)}"  # noqa: S608  names of ours
 
 
 def source(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str:
@@ -142,7 +142,7 @@ def source(uris: Sequence[str], schema: pa.Schema, *, same: bool = False) -> str
     if not uris:
         return none
     return (
-        f"(SELECT {_names(schema)} FROM "  # noqa: S608
+        f"(SELECT {names(schema)} FROM "  # noqa: S608
         f"(FROM {none} UNION ALL BY NAME FROM read_parquet({files}, union_by_name = true)))"
     )
 
@@ -161,7 +161,7 @@ def are_same(found: pa.Table, schema: pa.Schema) -> bool:
 
 def fetch(connection: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> pa.RecordBatchReader:
     """The rows of a query in the declared shape, streamed: read them before the connection's next query."""
-    return connection.sql(f"SELECT {_names(schema)} FROM ({query})").to_arrow_reader(_BATCH_ROWS).cast(schema)  # noqa: S608
+    return connection.sql(f"SELECT {names(schema)} FROM ({query})").to_arrow_reader(_BATCH_ROWS).cast(schema)  # noqa: S608
 
 
 def fill(
@@ -182,7 +182,8 @@ def _name(text: str) -> str:
     return f'"{text}"'
 
 
-def _names(schema: pa.Schema) -> str:
+def names(schema: pa.Schema) -> str:
+    """The columns of a schema as SQL lists them."""
     return ", ".join(map(_name, schema.names))
 
 

@@ -24,6 +24,12 @@ _MANY: Final = 500
 
 _SEVERAL: Final = 16
 """With so many values it still takes less to look at each row twice than to decode rows in vain."""
+_FEW: Final = 4
+"""With so many it takes less to look for all in all files than to plan a SELECT for each bucket."""
+
+_HASHES: Final = ("d", "x")
+"""How the buckets of names begin, and those of runs whose id holds no day. Not those of models: these are so
+many that a file has one row group."""
 
 
 class Near(msgspec.Struct, frozen=True):
@@ -40,6 +46,20 @@ class Near(msgspec.Struct, frozen=True):
     def is_literal(self) -> bool:
         """Whether the SELECT itself leaves out what is not near; else it may hold more, for a join."""
         return len(self.places) <= _MANY and not any("\0" in value for _, value in self.places)
+
+    @property
+    def parts(self) -> list["Near"]:
+        """What is near, in parts to be looked for apart: each bucket that is a hash, and all others.
+
+        The values of a hash lie evenly between those of another: where all are looked for in all files, each
+        has a row group read in the files of every bucket.
+        """
+        if len(self.places) <= _FEW:
+            return [self]
+        found: dict[str, set[tuple[str, str]]] = {}
+        for bucket, value in sorted(self.places):
+            found.setdefault(bucket if bucket.startswith(_HASHES) else "", set()).add((bucket, value))
+        return [Near(frozenset(places)) for places in found.values()]
 
 
 def near_to(
@@ -123,9 +143,9 @@ class Snapshot:
         chosen = self._files.keys() if buckets is None else self._files.keys() & buckets
         if near is None:
             return self._reading(file.uri for bucket in sorted(chosen) for file in self._files[bucket])
-        files = self.files(near)
-        query = self._reading(file.uri for file in files if buckets is None or file.bucket in chosen)
-        return f"{query} WHERE {self.among(near)}" if files and near.is_literal else query
+        if near.is_literal:
+            return f"SELECT {scan.names(self.schema)} FROM {self.rows(near, chosen)}"  # noqa: S608  ours
+        return self._reading(file.uri for file in self.files(near) if file.bucket in chosen)
 
     def lacking(self, column: str) -> str:
         """The SELECT of all rows of the files that may have some without a value there."""
@@ -135,6 +155,20 @@ class Snapshot:
     def source(self, near: Near) -> str:
         """What a SELECT is FROM that reads the files in which something near may lie."""
         return scan.source([file.uri for file in self.files(near)], self.schema, same=self._same)
+
+    def rows(self, near: Near, buckets: Collection[str] | None = None) -> str:
+        """What a SELECT is FROM that reads just what is near, of those buckets; AND may follow."""
+        parts = [
+            (uris, self.among(part))
+            for part in near.parts
+            if (uris := [file.uri for file in self.files(part) if buckets is None or file.bucket in buckets])
+        ]
+        if len(parts) > 1:
+            several = (f"{self._reading(uris)} WHERE {is_near}" for uris, is_near in parts)
+            return f"({' UNION ALL '.join(several)}) WHERE true"
+        uris, is_near = parts[0] if parts else ([], "true")
+        # A subquery would cost the planner a third of what such a read takes.
+        return f"{scan.source(uris, self.schema, same=self._same)} WHERE {is_near}"
 
     def among(self, near: Near) -> str:
         """The condition, as SQL, under which a row is near; of several values, up to some, said twice.

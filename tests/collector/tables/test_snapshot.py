@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -13,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from modeltrail_collector import answers
 from modeltrail_collector.log import Log, open_log
 from modeltrail_collector.tables import store, table_store
-from modeltrail_collector.tables.flatten import run_bucket
+from modeltrail_collector.tables.flatten import name_bucket, run_bucket
 from modeltrail_collector.tables.schema import TABLES
-from modeltrail_collector.tables.snapshot import Near, Snapshot
+from modeltrail_collector.tables.snapshot import Near, Snapshot, near_to
 
 STATES = ("COMPLETE", "FAIL", "START")
 LONG = "models/" + "a/very/long/path/" * 8
@@ -72,6 +73,22 @@ def test_files_that_cannot_hold_a_key_are_not_read(tmp_path, key, files) -> None
     table = table_of(tmp_path, [["a0", "a9"], ["c0", "c9"]])
     query = Snapshot("mentions", table).query(Near(frozenset({("d0", key)})))
     assert files == query.count(".parquet")
+
+
+def test_a_file_is_asked_for_the_names_of_its_own_bucket(tmp_path) -> None:
+    """Of many names none is looked for in the files of another bucket, and each finds its rows."""
+    tables = store.TableStore(str(tmp_path))
+    keys = [f"k{number}" for number in range(40)]
+    rows = [{"bucket": name_bucket(key), "key": key} for key in keys]
+    table = tables.open_or_create("mentions", TABLES["mentions"])
+    store.append(table, pa.Table.from_pylist(rows, TABLES["mentions"]), {})
+    near = near_to("mentions", keys=[*keys[:20], "none"])
+    assert near is not None
+    query = Snapshot("mentions", tables.open("mentions")).query(near)
+    assert sorted(keys[:20]) == sorted(key for (key,) in duckdb.sql(f"SELECT key FROM ({query})").fetchall())
+    for part in query.split(" UNION ALL "):
+        (bucket,) = set(re.findall("bucket=(d.)", part))
+        assert {bucket} == {name_bucket(key) for key in re.findall("'(k[0-9]+)'", part)}
 
 
 def test_files_that_may_lack_a_value_are_read(tmp_path) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, settings
 
+from modeltrail.cli import cli
 from modeltrail_collector.log import rollup
 
 pytest_plugins = ["kafka_broker", "s3_server"]
@@ -81,6 +83,18 @@ def modeltrail_command(tmp_path: Path) -> Callable[..., "subprocess.CompletedPro
         assert result.returncode == expected, (
             f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
         )
+        return result
+
+    return call
+
+
+@pytest.fixture
+def modeltrail_here() -> Callable[..., Result]:
+    """`call("show", "churn@1")` asks in this process: to start one takes longer than most answers."""
+
+    def call(*arguments: str) -> Result:
+        result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, f"{arguments}: {result.exit_code}\n{result.stdout}\n{result.stderr}"
         return result
 
     return call

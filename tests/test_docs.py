@@ -135,12 +135,19 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert [] == broken
 
 
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+RUN = re.compile(r"^```(console|python|sh)$", re.MULTILINE)
+
+
 @pytest.mark.kafka
 @pytest.mark.timeout(1200)
-def test_the_pages_print_what_they_say(kafka_bootstrap: str) -> None:
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if RUN.search(page.read_text())], ids=lambda page: page.name
+)
+def test_a_page_prints_what_it_says(kafka_bootstrap: str, page: Path) -> None:
     """Every code block of the README and the guides runs, and prints what the page shows."""
     result = subprocess.run(
-        [sys.executable, ROOT / "tools" / "readme.py", "--bootstrap-servers", kafka_bootstrap],
+        [sys.executable, ROOT / "tools" / "readme.py", "--bootstrap-servers", kafka_bootstrap, page],
         cwd=ROOT,
         capture_output=True,
         text=True,

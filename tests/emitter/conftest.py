@@ -1,5 +1,6 @@
 """What the emitter's tests share: events as they leave, and the judges of what leaves."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,24 @@ def must_be_valid(event: dict) -> None:
     for facets in facet_maps(event):
         for key, facet in facets.items():
             if key in facet_schemas():
-                jsonschema.validate({key: facet}, facet_schemas()[key])
+                must_be_valid_facet(key, json.dumps(facet))
     verdict = judge(wire.encode(event), strict=True)
     assert "accepted" == verdict.verdict, verdict.reasons
+
+
+@functools.lru_cache(1000)
+def must_be_valid_facet(key: str, facet: str) -> None:
+    """The facet, as JSON, is one for its schema; what all events of a process tell is judged once."""
+    validator(key).validate({key: json.loads(facet)})
+
+
+@functools.cache
+def validator(key: str) -> jsonschema.protocols.Validator:
+    """The judge of a facet of ours: to see that a schema is a valid one takes longer than to judge by it."""
+    schema = facet_schemas()[key]
+    found = jsonschema.validators.validator_for(schema)
+    found.check_schema(schema)
+    return found(schema)
 
 
 def facet_maps(event: dict) -> Iterator[dict]:

@@ -87,10 +87,10 @@ def compact(log: Log, *, on_progress: OnProgress | None = None) -> CompactResult
 def compact_now(work: Work) -> CompactResult:
     """What `compact` does in its turn."""
     handles = {source.name: _open(work, source) for source in SOURCES}
-    before = {name: table.version() for name, table in handles.items()}
+    before = {name: (table, table.version()) for name, table in handles.items()}
     taken = _absorb(work, [_Appending(source, handles[source.name]) for source in SOURCES])
     derived = derive(work)
-    tend(work, {**before, **derived.before})
+    tend(work, before | derived.tables)
     return msgspec.structs.replace(taken, buckets=derived.buckets)
 
 

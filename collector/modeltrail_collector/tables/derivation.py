@@ -48,9 +48,9 @@ _MANY_RUNS: Final = 1_000
 
 
 class Derived(msgspec.Struct, frozen=True):
-    """What was done: the tables written, with the version each had before, and how many buckets of them."""
+    """What was done: the tables written that were there, each with the version before, and the buckets."""
 
-    before: dict[str, int] = {}
+    tables: dict[str, tuple[DeltaTable, int]] = {}
     buckets: int = 0
 
 
@@ -61,13 +61,13 @@ def derive(work: Work) -> Derived:
     newer one fails.
     """
     flat = work.tables.open_or_create("flat", FLAT)
-    handles = {name: work.tables.open_or_create(name, schema) for name, schema in DERIVED.items()}
+    handles = {name: work.tables.open(name) for name in DERIVED}
     state = _State(work, flat, handles)
     behind = {name: handles[name] for name in state.behind}
     touched = state.touched()
     if not behind or (touched is not None and not touched.buckets):
         return Derived()
-    before = {name: table.version() for name, table in behind.items()}
+    before = {name: (table, table.version()) for name, table in behind.items() if table is not None}
     few = touched
     if touched is not None and touched.runs is not None and len(touched.runs) >= _MANY_RUNS:
         few = Touched(touched.buckets, None)
@@ -76,7 +76,7 @@ def derive(work: Work) -> Derived:
         work.tell(Progress("part", part))
 
     def replace(name: str, rows: pa.Table | pa.RecordBatchReader) -> None:
-        work.replace(behind[name], rows, few.predicate(name) if few else None, state.marks)
+        work.write(name, behind[name], rows, few.predicate(name) if few else None, state.marks)
         reached("table_replaced")
         work.tell(Progress(name, flat.version()))
 
@@ -95,7 +95,7 @@ def derive(work: Work) -> Derived:
 
 
 def _derive_models(
-    work: Work, behind: dict[str, DeltaTable], runs: set[str] | None, marks: dict[str, int]
+    work: Work, behind: dict[str, DeltaTable | None], runs: set[str] | None, marks: dict[str, int]
 ) -> None:
     """Derive `models` and `changes` for what these runs (None: all) may concern.
 
@@ -109,12 +109,12 @@ def _derive_models(
         scan.reach(connection, work.tables.root)
         buckets = models.derive(connection, lambda name, *where: opened[name].query(*where), runs)
         for name, table in behind.items():
-            if runs is not None and not buckets:
+            if table is not None and runs is not None and not buckets:
                 work.append(table, BY_MODEL[name].empty_table(), marks)
             else:
                 rows = scan.fetch(connection, models.sorted_rows(name), BY_MODEL[name])
                 among = None if runs is None else store.among("bucket", buckets)
-                work.replace(table, rows, among, marks)
+                work.write(name, table, rows, among, marks)
             reached("table_replaced")
 
 
@@ -125,7 +125,7 @@ class _State:
     same version say the same.
     """
 
-    def __init__(self, work: Work, flat: DeltaTable, handles: Mapping[str, DeltaTable]) -> None:
+    def __init__(self, work: Work, flat: DeltaTable, handles: Mapping[str, DeltaTable | None]) -> None:
         self._work, self._flat = work, flat
         of_flat = f"flat/{flat.metadata().id}"
         of_retention = {name: flat.transaction_version(name) or 0 for name in (GENERATION, FORGOTTEN)}
@@ -135,6 +135,10 @@ class _State:
         self._all = self._forgotten = False
         self._seen: dict[int, dict[str, int]] = {flat.version(): offsets}
         for name, table in handles.items():
+            if table is None:
+                self._all = True
+                self.behind.add(name)
+                continue
             since = table.transaction_version(of_flat)
             generation, forgotten = (table.transaction_version(mark) or 0 for mark in of_retention)
             if since is None or generation != of_retention[GENERATION]:

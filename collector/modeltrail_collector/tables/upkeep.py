@@ -59,14 +59,12 @@ def keep_up(log: Log, *, on_progress: OnProgress | None = None) -> Upkeep:
     return alone(log, on_progress, all_tables)
 
 
-def tend(work: Work, before: dict[str, int]) -> None:
+def tend(work: Work, written: dict[str, tuple[DeltaTable, int]]) -> None:
     """What a compaction does now and then to the tables it wrote, which had these versions before."""
-    for name, version in before.items():
-        table = work.tables.open(name)
-        if table is not None:
-            _join(work, name, table, more_than=_MANY_FILES)
-            if version // _VACUUM_EVERY != table.version() // _VACUUM_EVERY:
-                _vacuum(work, table)
+    for name, (table, before) in written.items():
+        _join(work, name, table, more_than=_MANY_FILES)
+        if before // _VACUUM_EVERY != table.version() // _VACUUM_EVERY:
+            _vacuum(work, table)
 
 
 def _join(work: Work, name: str, table: DeltaTable, *, more_than: int) -> int:

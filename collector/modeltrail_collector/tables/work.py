@@ -63,6 +63,21 @@ class Work(msgspec.Struct, frozen=True):
         self.lease.check()
         store.replace(table, rows, predicate, set_marks)
 
+    def write(
+        self,
+        name: str,
+        table: DeltaTable | None,
+        rows: pa.Table | pa.RecordBatchReader,
+        predicate: str | None,
+        set_marks: dict[str, int],
+    ) -> None:
+        """`replace`; a table that is not there is made of the rows, in the same one commit."""
+        if table is not None:
+            self.replace(table, rows, predicate, set_marks)
+        else:
+            self.lease.check()
+            self.tables.create_with(name, rows.schema, rows, set_marks)
+
 
 def table_store(log: Log) -> TableStore:
     """Where the tables of a log lie.

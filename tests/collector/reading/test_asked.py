@@ -39,10 +39,10 @@ SAME = {
 
 
 @pytest.mark.parametrize("case", SAME)
-def test_an_answer_is_that_of_the_command(real, modeltrail_command, tmp_path, case):
+def test_an_answer_is_that_of_the_command(real, modeltrail_here, case):
     """The same JSON, whichever way it is asked."""
     name, parameters, arguments = SAME[case]
-    printed = modeltrail_command(name, *arguments, "--json", "--log", str(real.log), cwd=tmp_path).stdout
+    printed = modeltrail_here(name, *arguments, "--json", "--log", str(real.log)).stdout
     answer = real.get("answers", name, **parameters)
     assert json.loads(printed) == answer
     assert answer or "known" in case
@@ -68,10 +68,10 @@ TYPES = {"html": "text/html; charset=utf-8", "md": "text/markdown; charset=utf-8
 
 
 @pytest.mark.parametrize(("kind", "form"), FORMS)
-def test_a_report_is_that_of_the_command(real, modeltrail_command, tmp_path, kind, form):
+def test_a_report_is_that_of_the_command(real, modeltrail_here, kind, form):
     """The same bytes in each kind and format, as what they are; no browser takes them for anything else."""
     options = ["--kind", kind, "--made-at", MADE_AT, *(["--format", form] if form else [])]
-    written = modeltrail_command("report", "churn@2", *options, "--log", str(real.log), cwd=tmp_path).stdout
+    written = modeltrail_here("report", "churn@2", *options, "--log", str(real.log)).stdout
     asked = {"kind": kind, "made_at": MADE_AT} | ({"format": form} if form else {})
     answer = real.ask("answers", "report", model="churn@2", **asked)
     assert (written, TYPES[form or FORMATS[kind][0]]) == (answer.text, answer.headers["Content-Type"])

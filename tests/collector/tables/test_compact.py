@@ -34,7 +34,7 @@ from modeltrail_collector.tables import (
     upkeep,
 )
 from modeltrail_collector.tables.flatten import run_bucket
-from modeltrail_collector.tables.schema import FLAT
+from modeltrail_collector.tables.schema import DERIVED, FLAT
 
 STAGES = (
     "flat",
@@ -98,6 +98,13 @@ def test_what_tables_take_up_lasts(log, seal, story, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "fsync", lambda opened: synced.append(os.fstat(opened).st_ino) or fsync(opened))
     assert len(story) == compact(log).records
     assert folder.stat().st_ino in synced
+
+
+def test_a_table_is_made_with_its_rows(story, seal, log) -> None:
+    """A table that is derived for the first time is made and filled in one commit, and not empty before."""
+    seal(story)
+    compact(log)
+    assert {0} == {table_store(log).open(name).version() for name in DERIVED}
 
 
 def test_shapes_are_those_of_the_contract(story, seal, log) -> None:

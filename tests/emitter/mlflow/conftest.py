@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -69,10 +71,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a new store: MLflow makes one in seconds, by dozens of migrations, and all are alike.
+
+    But for the experiment `Default`, which knows where it lies: who opens a store without any makes it.
+    """
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM experiments")
+    return path
+
+
 @pytest.fixture
-def sqlite(here: Path) -> str:
+def sqlite(here: Path, empty_store: Path) -> str:
     """A store in a database, to be bridged or not."""
-    return f"sqlite:///{here}/mlflow.db"
+    return f"sqlite:///{shutil.copy(empty_store, here)}"
 
 
 @pytest.fixture
@@ -124,24 +141,24 @@ def _wait(process: subprocess.Popen, address: str, log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[str]:
     """The address of an MLflow server that knows nothing of the bridge."""
     folder = tmp_path_factory.mktemp("server")
-    with serving(f"sqlite:///{folder}/mlflow.db", folder) as address:
+    with serving(f"sqlite:///{shutil.copy(empty_store, folder)}", folder) as address:
         yield address
 
 
 @pytest.fixture
-def plain_server(tmp_path: Path) -> Callable[..., contextlib.AbstractContextManager[str]]:
+def plain_server(tmp_path: Path, empty_store: Path) -> Callable[..., contextlib.AbstractContextManager[str]]:
     """`plain_server(**environment)`: a server of the test's own, that knows nothing of the bridge."""
     folder = tmp_path / "plain"
     folder.mkdir()
-    return functools.partial(serving, f"sqlite:///{folder}/mlflow.db", folder)
+    return functools.partial(serving, f"sqlite:///{shutil.copy(empty_store, folder)}", folder)
 
 
 @pytest.fixture
 def bridging_server(tmp_path: Path) -> Callable[..., contextlib.AbstractContextManager[str]]:
-    """`bridging_server(log=…)`: a server whose own store is bridged."""
+    """`bridging_server(log=…)`: a server whose own store is bridged, and made by way of the bridge."""
     folder = tmp_path / "bridging"
     folder.mkdir()
 

@@ -3,8 +3,10 @@
 import contextlib
 import json
 import re
+import shutil
 import uuid
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -50,9 +52,15 @@ ANSWERS = (
 )
 
 
-def answers(command) -> dict[tuple[str, ...], str]:
-    command("compact")
-    return {question: command(*question).stdout for question in ANSWERS}
+@pytest.fixture
+def answers(modeltrail_command, modeltrail_here):
+    """What our commands answer to all questions by now."""
+
+    def answers() -> dict[tuple[str, ...], str]:
+        modeltrail_command("compact")
+        return {question: modeltrail_here(*question).stdout for question in ANSWERS}
+
+    return answers
 
 
 def in_milliseconds(answer: str) -> object:
@@ -62,14 +70,14 @@ def in_milliseconds(answer: str) -> object:
 
 
 def test_an_import_leads_to_the_answers_of_the_bridge(
-    mlflow, sqlite, as_at_start, modeltrail_command, here
+    mlflow, sqlite, as_at_start, here, *, modeltrail_command, modeltrail_here, answers
 ) -> None:
     """What was never bridged is shown and traced after an import, with its times; again changes nothing."""
     run_id = train(sqlite)
     told = modeltrail_command("import", "mlflow", "--tracking-uri", sqlite, "--json")
     counts = json.loads(told.stdout)
     assert {"tracking_uri": sqlite, "runs": 3, "versions": 2, "events": 9} == counts
-    found = answers(modeltrail_command)
+    found = answers()
     runs = {row["run_id"]: row for row in json.loads(found["runs", "--json"])}
     trained = runs[str(uuid.UUID(run_id))]
     info = mlflow.MlflowClient(sqlite).get_run(run_id).info
@@ -82,21 +90,23 @@ def test_an_import_leads_to_the_answers_of_the_bridge(
     assert ["champion"] == story["model"]["aliases"]
     assert [str(here / "churn.csv")] == [row["name"] for row in story["data"]]
     assert {"declared"} == {row["capture"] for row in story["data"]}
-    trail = modeltrail_command("trace", "churn@2").stdout
+    trail = modeltrail_here("trace", "churn@2").stdout
     assert trail.index("churn@2") < trail.index("churn  COMPLETE") < trail.index("churn.csv")
     modeltrail_command("import", "mlflow", MLFLOW_TRACKING_URI=sqlite)
-    assert found == answers(modeltrail_command)
-    rows = json.loads(modeltrail_command("sql", "--json", "select duplicate from events").stdout)
+    assert found == answers()
+    rows = json.loads(modeltrail_here("sql", "--json", "select duplicate from events").stdout)
     assert [False] * 9 + [True] * 9 == sorted(row["duplicate"] for row in rows)
 
 
-def test_an_import_contradicts_nothing_that_the_bridge_told(sqlite, as_at_start, modeltrail_command) -> None:
+def test_an_import_contradicts_nothing_that_the_bridge_told(
+    sqlite, as_at_start, modeltrail_command, answers
+) -> None:
     """After the bridge an import changes no answer: what was observed goes before what is declared."""
     train(f"modeltrail+{sqlite}")
-    before = answers(modeltrail_command)
+    before = answers()
     assert "observed" in before["show", "churn@1", "--json"]
     modeltrail_command("import", "mlflow", "--tracking-uri", f"modeltrail+{sqlite}")
-    after = answers(modeltrail_command)
+    after = answers()
     for question in ANSWERS:
         assert in_milliseconds(before[question]) == in_milliseconds(after[question]), question
 
@@ -124,13 +134,13 @@ def test_only_what_is_asked_for_is_imported(
 
 
 @pytest.fixture(scope="module")
-def two_experiments(tmp_path_factory: pytest.TempPathFactory) -> str:
+def two_experiments(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> str:
     """A store with the experiments `churn` and `other`."""
     import mlflow
 
     folder = tmp_path_factory.mktemp("two")
     with contextlib.chdir(folder):
-        uri = f"sqlite:///{folder}/mlflow.db"
+        uri = f"sqlite:///{shutil.copy(empty_store, folder)}"
         train(uri)
         mlflow.set_experiment("other")
         with mlflow.start_run():

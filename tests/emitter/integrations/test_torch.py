@@ -659,6 +659,20 @@ def test_a_loader_that_was_given_batches_says_how_these_are_made(autolog, told, 
     assert found == ({"sampler": "Own", "num_workers": 0} if how == "own" else expected)
 
 
+def test_rows_that_a_sampler_chose_are_known_below_accelerate(autolog, told, loop):
+    """What accelerate prepared has the sampler inside of its batches, and none that says so itself."""
+    torch, net, rows, fit = loop
+    import accelerate
+
+    autolog("torch")
+    some = torch.utils.data.SubsetRandomSampler(range(20))
+    several = torch.utils.data.DataLoader(rows()[0], 10, sampler=some)
+    model = net()
+    with modeltrail.run("train"):
+        fit(model, torch.optim.SGD(model.parameters()), accelerate.Accelerator(cpu=True).prepare(several), 1)
+    assert 20 in {use["fingerprint"]["rows"] for use in uses(told()[0]).values()}
+
+
 def test_an_optimizer_is_told_as_it_is(autolog, told, loop):
     """Of one that was given a state, or another rate by hand, what it has, and not what it was made with."""
     torch, net, rows, fit = loop

@@ -58,6 +58,7 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="size", value=row["size_bytes"], form="bytes"),
         Fact(name="location", value=row["uri"], form="code"),
         Fact(name="created at", value=row["created_at"], form="time"),
+        *([Fact(name="saved after step", value=row["step"])] if row["step"] is not None else []),
         Fact(name="made by run", value=run if dossier.maker else None, form="code"),
         Fact(name="aliases", value=_aliases(row["aliases"], gone and registration_["until_deleted"])),
         *_deleted(dossier, gone),

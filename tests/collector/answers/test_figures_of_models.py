@@ -226,3 +226,9 @@ def test_figures_of_the_last_step_are_those_of_what_was_left_in_the_end(amid) ->
     first = found["causes"][0]
     assert ("training", "step: 4 → 2") == (first["kind"], first["evidence"][0]["text"])
     assert not [said for said in found["notes"] if LOSS in said]
+
+
+def test_a_report_says_after_which_step_a_model_was_saved(amid) -> None:
+    """Beside the steps of the whole training, which a reader would take for its own."""
+    made = report(amid, "churn@2", kind="model-card", made_at="2026-11-01T00:00:00Z", format_="md").text
+    assert "| saved after step | 2 |" in made

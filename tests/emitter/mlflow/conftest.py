@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def own_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """MLflow as in a fresh process: no run is active, no URI is set, and it reports to nobody."""
+    """MLflow as in a fresh process: no run or experiment is active, no URI is set; it reports to nobody."""
     for name in list(os.environ):
         if name.startswith("MLFLOW_") and name != QUIET:
             monkeypatch.delenv(name)
@@ -49,6 +49,7 @@ def own_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     while mlflow.active_run() is not None:
         mlflow.end_run()
     mlflow.set_tracking_uri(None)
+    sys.modules["mlflow.tracking.fluent"]._active_experiment_id = None
 
 
 @pytest.fixture

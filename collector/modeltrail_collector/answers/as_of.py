@@ -5,6 +5,7 @@ from typing import Final
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import called, deployed, in_force
+from modeltrail_collector.answers.places import key_of, own_models
 from modeltrail_collector.answers.registry import registering
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -123,7 +124,7 @@ def _versions(db: Database, found: list[Row]) -> str:
 
 
 def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
-    """What each run read, what was trained on first; not what it put out as a model (and evaluated)."""
+    """What each run read, what was trained on first; not models that it put out itself (and evaluated)."""
     told = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
     placed = db.read(
         "run_datasets",
@@ -131,13 +132,9 @@ def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
         runs=runs,
         then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
     )
-    made = {_place(row) for row in placed if row["role"] == "output" and row["kind"] == "model"}
+    made = own_models(placed)
     found: dict[str, list[Row]] = {}
     for row in placed:
-        if row["role"] == "input" and _place(row) not in made:
+        if row["role"] == "input" and key_of(row) not in made:
             found.setdefault(row["run_id"], []).append({name: row[name] for name in told})
     return found
-
-
-def _place(row: Row) -> tuple[str, ...]:
-    return row["run_id"], row["namespace"], row["name"]

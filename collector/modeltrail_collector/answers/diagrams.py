@@ -72,16 +72,17 @@ def _graph(tree: dict[str, Any]) -> _Graph:
     waiting = deque([tree])
     while waiting:
         node = waiting.popleft()
-        if node["run"] is None or node["repeated"]:
+        if node["repeated"] or not (node["run"] or node["inputs"]):
             continue
         room = ARROWS - len(graph.arrows) - 2
         if room < 0:
             graph.boxes[_id("rest")] = ("rest", ["what is further back is not drawn"])
             break
-        run = _id("run", node["run"]["run_id"])
+        run = _id("run", node["run"]["run_id"]) if node["run"] else _thing_id(node)
         shown = node["inputs"][: min(FAN_OUT, room)]
-        graph.boxes.setdefault(run, _run(node["run"]))
-        graph.arrows[run, _thing_id(node)] = None
+        if node["run"]:
+            graph.boxes.setdefault(run, _run(node["run"]))
+            graph.arrows[run, _thing_id(node)] = None
         for one in shown:
             graph.boxes.setdefault(_thing_id(one), _thing(one))
             graph.arrows[_thing_id(one), run] = None

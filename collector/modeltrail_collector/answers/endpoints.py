@@ -139,20 +139,21 @@ def called(db: Database, text: str) -> list[Row]:
 def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
     """Where the model versions were put to use, since when: each deployment, and endpoints without one."""
     wanted = {
-        (name, row["version"] or "", row["fingerprint"] or "")
+        (row["namespace"], name, row["version"] or "", row["fingerprint"] or "")
         for row in found
         if row["kind"] == "model"
         for name in (row["name"], row["registered_name"])
         if name
     }
-    db.fill("made", ("name", "version", "digest"), sorted(wanted))
+    db.fill("made", ("namespace", "name", "version", "digest"), sorted(wanted))
     db.attach("deployments", held=True)
     db.connection.execute("""CREATE OR REPLACE TEMP TABLE used AS
         SELECT d.* FROM deployments AS d JOIN made AS m ON d.model_digest = m.digest
         UNION ALL
         SELECT d.* FROM deployments AS d JOIN made AS m
             ON (d.model_name, d.model_version) = (m.name, m.version)
-        WHERE d.model_digest IS NULL OR m.digest = ''""")
+        WHERE (d.model_digest IS NULL OR m.digest = '')
+            AND coalesce(d.model_namespace, m.namespace) = m.namespace""")
     rows = db.rows("""SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, traffic_percent,
             model_name, model_version AS version, effective_at AS since
         FROM used ORDER BY since, endpoint""")

@@ -71,8 +71,12 @@ def _leave_out_guessed(db: Database, rows: list[Row]) -> None:
     Of a producer that says nothing all that was read went into all that was put out: also what was read only
     to evaluate it.
     """
-    own = own_models(rows)
-    between = [pair for pair in edges(rows) if own.issuperset(pair) and pair[0] != pair[1]]
+    own, made = own_models(rows), put_out(rows)
+    between = [
+        (source, output)
+        for source, output in edges(rows)
+        if source in own and output in made and source != output
+    ]
     if not between:
         return
     columns = "run_id, from_namespace, from_name, to_namespace, to_name"
@@ -88,6 +92,25 @@ def _leave_out_guessed(db: Database, rows: list[Row]) -> None:
 
 
 def own_models(rows: Iterable[Row]) -> set[Key]:
+    """The models that these runs put out, without those that they wrote over: where they read other bytes.
+
+    What is read there else is the run's own, or may be: an evaluation inside of it reads it.
+    """
+    contents: dict[tuple[str, Key], set[str | None]] = {}
+    models = put_out(rows := [*rows])
+    for row in rows:
+        if key_of(row) in models:
+            contents.setdefault((row["role"], key_of(row)), set()).add(row["fingerprint"])
+    return {
+        key
+        for key in models
+        if not (read := contents.get(("input", key)))
+        or None in (both := read | contents["output", key])
+        or len(both) < 2
+    }
+
+
+def put_out(rows: Iterable[Row]) -> set[Key]:
     """The models that these runs put out."""
     return {key_of(row) for row in rows if row["role"] == "output" and row["kind"] == "model"}
 
@@ -156,9 +179,9 @@ def leading(rows: Sequence[Row]) -> Iterator[tuple[Key, Key]]:
 
     An evaluation inside of the run reads it too.
     """
-    own = own_models(rows)
+    own, made = own_models(rows), put_out(rows)
     for source, output in edges(rows):
-        if source not in own or (output in own and source != output):
+        if source not in own or (output in made and source != output):
             yield source, output
 
 

@@ -8,11 +8,13 @@ from pathlib import PurePosixPath
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of
-from modeltrail_collector.answers.trace import Node, find_writers
+from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of, own_models
+from modeltrail_collector.answers.writers import Node, find_writers
 
 _Version = tuple[str, str, str, str | None]
 """Run id, namespace, name and version of what a run read."""
+_Written = tuple[str | None, str | None]
+"""A run, and which part of a folder it wrote; None where that is no folder."""
 
 
 class Thing(msgspec.Struct):
@@ -65,7 +67,9 @@ def readers(db: Database, things: list[Thing], places: Places) -> list[tuple[Row
     writers = _writers(db, [row for row in rows if _version_of(row) in untold], places)
     found = []
     for row, thing, is_content in pairs:
-        is_read = _is_written(row, thing, writers.get(_version_of(row))) if is_content is None else is_content
+        is_read = (
+            _is_written(row, thing, writers.get(_version_of(row), ())) if is_content is None else is_content
+        )
         if is_read is not False:
             found.append((row | {"recorded": is_read is not None}, thing))
     return found
@@ -104,9 +108,9 @@ def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
     read = [row for row in said if row["role"] == "input" and row["called"] in among]
     said += _mentioned(db, {row["name"] for row in read} - {name for _, name in wanted})
     made = {key_of(row) for row in said if row["role"] == "output"}
-    own = {key_of(row) for row in read} & made
-    made -= {source for source, _ in leading(places.of({run_id for run_id, *_ in own}))}
-    found = [row for row in read if key_of(row) not in made]
+    rows = places.of({run_id for run_id, *_ in {key_of(row) for row in read} & made})
+    evaluated = own_models(rows) - {source for source, _ in leading(rows)}
+    found = [row for row in read if key_of(row) not in evaluated]
     return sorted(found, key=lambda row: (by_time(row["started_at"]), *key_of(row)))
 
 
@@ -132,8 +136,8 @@ def _version_of(row: Row) -> _Version:
     return *key_of(row), row["version"]
 
 
-def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version, str]:
-    """The run that wrote what each reader saw, as `trace` finds it."""
+def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version, set[_Written]]:
+    """The runs that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[_Version, Node] = {}
     for row in rows:
         known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint", "use")}
@@ -141,7 +145,13 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
         node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], before=before))
         node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()), places)
-    return {key: node.run["run_id"] for key, node in nodes.items() if node.run}
+    return {key: _written(node) for key, node in nodes.items() if node.run}
+
+
+def _written(node: Node) -> set[_Written]:
+    if node.parts:
+        return {(row["run_id"], part) for part, row in node.parts.items()}
+    return {(node.run["run_id"], None)} if node.run else set()
 
 
 def _is_content(row: Row, thing: Thing) -> bool | None:
@@ -156,14 +166,14 @@ def _is_content(row: Row, thing: Thing) -> bool | None:
     return None
 
 
-def _is_written(row: Row, thing: Thing, writer: str | None) -> bool | None:
+def _is_written(row: Row, thing: Thing, writers: Collection[_Written]) -> bool | None:
     """Whether what a run read is this, by who wrote it before.
 
     None where its reader does not say which content it was, and nobody is known to have written it before.
     """
-    if _is_same_name(row, thing) and not row["fingerprint"] and writer is None and thing.run_id is None:
+    if _is_same_name(row, thing) and not row["fingerprint"] and not writers and thing.run_id is None:
         return None
-    return thing.run_id is not None and writer == thing.run_id
+    return (thing.run_id, None) in writers or (thing.run_id, thing.name) in writers
 
 
 def _is_same_name(row: Row, thing: Thing) -> bool:

@@ -119,7 +119,7 @@ def fill_deleted(db: Database) -> None:
         FROM models AS m JOIN serving AS s ON s.digest = m.digest WHERE m.registered_name IS NOT NULL
         UNION SELECT m.namespace, m.name, m.version, m.digest
         FROM models AS m JOIN serving AS s ON s.version = m.version AND s.name IN (m.name, m.registered_name)
-        WHERE m.registered_name IS NOT NULL""")
+        WHERE m.registered_name IS NOT NULL AND coalesce(s.namespace, m.namespace) = m.namespace""")
     gone = [
         (*(row[name] for name in _IDENTITY), *(last[name] and str(last[name]) for name in _WHO))
         for row, history in zip(rows, histories(db, rows), strict=True)

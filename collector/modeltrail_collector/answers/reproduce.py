@@ -25,7 +25,7 @@ from modeltrail_collector.answers.recipe import (
     Untracked,
 )
 from modeltrail_collector.answers.show import told
-from modeltrail_collector.answers.trace import Node, find_writers
+from modeltrail_collector.answers.writers import Node, find_writers
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
 

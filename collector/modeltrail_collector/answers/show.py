@@ -357,12 +357,13 @@ def _other_bytes(facts: _Facts, version: str) -> list[str]:
 
 def _deployments(facts: _Facts) -> list[Row]:
     # Several versions may have the same bytes: where one of this name is named, that one is meant.
-    where = """CASE
-        WHEN model_name IN ($name, $registered) AND NOT coalesce(starts_with($digest, model_version), true)
+    named = "(model_name IN ($name, $registered) AND coalesce(model_namespace, $namespace) = $namespace)"
+    where = f"""CASE
+        WHEN {named} AND NOT coalesce(starts_with($digest, model_version), true)
             THEN model_version = $version AND coalesce(model_digest = $digest, true)
         WHEN model_digest IS NOT NULL AND $digest IS NOT NULL THEN model_digest = $digest
-        ELSE model_version = $version AND model_name IN ($name, $registered) END"""
-    of = {name: facts.model[name] for name in ("digest", "name", "version")}
+        ELSE model_version = $version AND {named} END"""
+    of = {name: facts.model[name] for name in ("digest", "namespace", "name", "version")}
     of["registered"] = facts.model["registered_name"]
     facts.db.attach("deployments", held=True)
     found = facts.db.rows(f"SELECT run_id FROM deployments WHERE {where}", **of)  # noqa: S608

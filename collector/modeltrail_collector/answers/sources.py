@@ -14,6 +14,7 @@ from modeltrail_collector.answers.places import (
     Key,
     Name,
     by_key,
+    key_of,
     leading,
     names_of,
     own_models,
@@ -36,11 +37,9 @@ _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     """What wrote each of these, oldest first: run_id, when it started and wrote, and what it calls it.
 
-    `exact` says that the run called it so too; `kind`, `version` and `fingerprint` are what it wrote.
-
-    What Spark saved of a model, by jobs that read nothing, is that model. Else a reader may know a thing by
-    another name (symlinks), or by the folder whose parts were written (Spark): each counts where the one
-    before it found nothing.
+    `how` says whether the run called it so too (`name`), by another name (`identity`: its symlinks), or wrote
+    but something in it (`folder`), which counts where there is nothing else; `kind`, `version` and
+    `fingerprint` are what it wrote. What Spark saved of a model, by jobs that read nothing, is that model.
     """
     columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
     around = {name: places for name in names if (places := saved_in(name))}
@@ -53,14 +52,30 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     )
     by_name: dict[Name, dict[str, list[Row]]] = {}
     for row in {tuple(row.values()): row for row in rows}.values():
-        how = row.pop("how")
         known = by_name.setdefault((row.pop("key_namespace"), row.pop("key")), {})
-        known.setdefault(how, []).append(row | {"exact": how == "name"})
-    found = {name: next(known[how] for how in _HOW if how in known) for name, known in by_name.items()}
+        known.setdefault(row["how"], []).append(row)
+    found = {name: _nearest(known) for name, known in by_name.items()}
     if around:
         found |= _of_spark(db, around, by_name, found)
     _leave_out_acts(db, found)
-    return {name: sorted(rows, key=_age) for name, rows in found.items() if name in names and rows}
+    return {name: sorted(rows, key=age) for name, rows in found.items() if name in names and rows}
+
+
+def _nearest(known: dict[str, list[Row]]) -> list[Row]:
+    """What wrote a thing, of all that is called so: data under any of its names.
+
+    A model has the name of its file and one for each registry: who wrote it under its own name made it.
+    """
+    named, others = known.get("name", []), known.get("identity", [])
+    if not named or any(row["kind"] == "model" for row in named):
+        return named or others or known["folder"]
+    return [*named, *unlike_models(others, named)]
+
+
+def unlike_models(rows: list[Row], known: list[Row]) -> list[Row]:
+    """Those of other runs than these, but for models."""
+    runs = {row["run_id"] for row in known}
+    return [row for row in rows if row["kind"] != "model" and row["run_id"] not in runs]
 
 
 def _leave_out_acts(db: Database, found: dict[Name, list[Row]]) -> None:
@@ -98,7 +113,7 @@ def _of_spark(
     models: dict[Name, list[Row]] = {}
     for name, places in around.items():
         rows = [row for place in places for several in by_name.get(place, {}).values() for row in several]
-        models[name] = [row | {"exact": False} for row in rows if row["kind"] == "model"]
+        models[name] = [row | {"how": "identity"} for row in rows if row["kind"] == "model"]
     saved = db.read(
         "facets",
         "DISTINCT run_id",
@@ -128,7 +143,8 @@ def saved_in(name: Name) -> list[Name]:
     return [(namespace, str(place)) for place in PurePosixPath(path).parents if place.name]
 
 
-def _age(row: Row) -> tuple[bool, str, str]:
+def age(row: Row) -> tuple[bool, str, str]:
+    """The order in which runs wrote."""
     return row["wrote_at"] is None, row["wrote_at"] or "", row["run_id"]
 
 
@@ -200,25 +216,34 @@ def _add_deployed(
 def _made(rows: list[Row], exact: set[Key], other: set[Key]) -> dict[Key, set[Key]]:
     """What a run calls its output -> what its readers know it by.
 
-    A model asked for by its registered name was put out as a file: all models of the run.
+    A model asked for by its registered name was put out as a file: all models of the run, but for those that
+    are known to be other bytes.
     """
     made = {one: {one} for one in exact}
     by_run: dict[str, set[Key]] = {}
     for one in other:
         by_run.setdefault(one[0], set()).add(one)
-    for row in rows:
-        wanted = by_run.get(row["run_id"])
-        if wanted is None or row["role"] != "output":
-            continue
-        run_id, namespace, name = (row[column] for column in ("run_id", "namespace", "name"))
-        links = names_of(row["identities"])
-        parts = name.split("/")
-        folders = ((namespace, "/".join(parts[:number])) for number in range(1, len(parts)))
-        called = {(run_id, *one) for one in ((namespace, name), *links, *folders)}
-        known = wanted if row["kind"] == "model" else wanted & called
+    outputs = [row for row in rows if row["role"] == "output" and row["run_id"] in by_run]
+    contents: dict[Key, set[str | None]] = {}
+    for row in outputs:
+        contents.setdefault(key_of(row), set()).add(row["fingerprint"])
+    for row in outputs:
+        wanted = by_run[row["run_id"]]
+        if row["kind"] == "model":
+            known = {one for one in wanted if _may_be_same(row["fingerprint"], contents.get(one))}
+        else:
+            run_id, namespace, name = key_of(row)
+            parts = name.split("/")
+            folders = ((namespace, "/".join(parts[:number])) for number in range(1, len(parts)))
+            called = ((namespace, name), *names_of(row["identities"]), *folders)
+            known = wanted & {(run_id, *one) for one in called}
         if known:
-            made.setdefault((run_id, namespace, name), set()).update(known)
+            made.setdefault(key_of(row), set()).update(known)
     return made
+
+
+def _may_be_same(fingerprint: str | None, contents: set[str | None] | None) -> bool:
+    return not contents or fingerprint is None or not contents.isdisjoint({fingerprint, None})
 
 
 def _deployed(db: Database, runs: set[str]) -> list[Row]:

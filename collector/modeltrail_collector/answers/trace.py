@@ -2,21 +2,20 @@
 
 from typing import Any, Final
 
-import msgspec
-
 from modeltrail_collector.answers import carried, names, sources
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments, in_force
 from modeltrail_collector.answers.places import (
     Key,
     Name,
-    Own,
     Places,
     apart,
+    key_of,
     models_of,
     names_of,
-    replaced,
+    put_out,
 )
+from modeltrail_collector.answers.writers import Node, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -27,41 +26,7 @@ DEPTH: Final = 100
 THINGS: Final = 50_000
 """Things in one answer."""
 
-
-class Node(msgspec.Struct):
-    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
-
-    `reader` is the run that read it.
-    `symlinks` are its other names, as its reader says; `at` is the name that led to `run`.
-    """
-
-    namespace: str
-    name: str
-    kind: str = "dataset"
-    version: str | None = None
-    fingerprint: str | None = None
-    use: str | None = None
-    rows: int | None = None
-    symlinks: list[Name] = []
-    column: str | None = None
-    how: list[str] = []
-    deployment: Row | None = None
-    possible: bool = False
-    reader: str | None = None
-    before: str | None = None
-    run: Row | None = None
-    by_name: bool = False
-    exact: bool = False
-    at: Name | None = None
-    own: Own | None = None
-    repeated: bool = False
-    cut: str | None = None
-    more: int = 0
-    tree: int = 0
-    inputs: "list[Node]" = []
-
-
-_UNTOLD: Final = ("reader", "before", "exact", "at", "own", "tree", "inputs")
+_UNTOLD: Final = ("reader", "before", "exact", "at", "own", "tree", "inputs", "parts", "beside")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -89,8 +54,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
     version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. A
-    run that wrote over what it read is not the source of that. What nobody wrote under the name that its
-    reader gives it is looked for under its symlinks.
+    run that wrote over what it read is not the source of that. It may have written it under another of its
+    names (symlinks). Of a folder in which several runs wrote each is told, in a node of its own: of each part
+    the last that wrote it before; asked for itself it has no `run`, and its parts as `inputs`.
 
     Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
     column.
@@ -141,7 +107,7 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
     left = THINGS
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None], places)
-        found = [node for node in level if node.run is not None]
+        found = [one for node in level for one in (node, *node.beside) if one.run is not None]
         places.of(node.run["run_id"] for node in found if node.run)  # at once for all that follows
         _find_own(found, places)
         fresh = [node for node in found if not _is_told(node, told)]
@@ -179,11 +145,20 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
                 find_writers(db, [node], places)
                 if node.run is None:
                     node.symlinks = _as_read(db, node)
-                return node, [node]
+                return (node, [node]) if not node.beside else _folder(node)
         if found:
             node = _endpoint(db, found)
             return node, node.inputs
     raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
+
+
+def _folder(node: Node) -> tuple[Node, list[Node]]:
+    """A folder that several runs wrote in, with what lies there."""
+    node.run, node.by_name, node.beside = None, False, []
+    node.inputs = [
+        Node(node.namespace, part, before=found["wrote_at"]) for part, found in sorted(node.parts.items())
+    ]
+    return node, node.inputs
 
 
 def _as_read(db: Database, node: Node) -> list[Name]:
@@ -244,7 +219,8 @@ def _find_maker(db: Database, node: Node) -> None:
         "run_id, digest",
         models=[(row["namespace"], row["name"]) for row in known],
         where="""CASE WHEN $digest IS NOT NULL AND digest IS NOT NULL THEN digest = $digest
-            ELSE version = $version AND $name IN (name, registered_name) END""",
+            ELSE version = $version AND $name IN (name, registered_name)
+                AND $namespace IN ('', namespace) END""",
         then="ORDER BY namespace = $namespace DESC, created_at DESC LIMIT 1",
         **{name: getattr(node, name) for name in ("namespace", "name", "version")},
         digest=node.fingerprint,
@@ -262,55 +238,6 @@ def _is_told(node: Node, told: set[tuple[int | str | None, ...]]) -> bool:
     return node.repeated
 
 
-def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
-    """Set the run that wrote each node, where the log knows one: its id, when it started and wrote."""
-    if not nodes:
-        return
-    called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
-    written = sources.writers(db, {name for several in called for name in several})
-    own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
-    over = replaced(places.of(own))
-    for node, several in zip(nodes, called, strict=True):
-        at = next((name for name in several if name in written), several[0])
-        candidates = written.get(at, [])
-        if node.column is None and any(row["exact"] and row["kind"] == "model" for row in candidates):
-            node.kind = "model"
-        is_replaced = (node.reader, node.namespace, node.name) in over
-        found = _writer(node, candidates, is_replaced=is_replaced)
-        if found is not None:
-            node.exact, node.at = found["exact"] and node.kind != "model", at
-            node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
-            node.by_name = not any(
-                known and known == found[field]
-                for field, known in (("fingerprint", node.fingerprint), ("version", node.version))
-            )
-
-
-def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | None:
-    """The run that wrote what this node's reader saw; candidates come oldest first.
-
-    What its reader wrote itself, in its place, is only that if it is the same content, and never what it made
-    of it. Of content that its reader could not see the last run that wrote it before is told. A run that goes
-    on while another reads what it wrote (a shell, a notebook) ends too late: it counts before later ones.
-    """
-    own = [row for row in candidates if row["run_id"] == node.reader]
-    if is_replaced:
-        candidates = [row for row in candidates if row["run_id"] != node.reader]
-    in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
-    begun = [row for row in candidates if node.before is None or (row["started_at"] or "~") <= node.before]
-    if not in_time and not own and (node.fingerprint or not node.use):
-        in_time = begun or candidates
-    pools = (in_time, begun, candidates) if is_replaced else (own, in_time, begun, candidates)
-    for field in ("fingerprint", "version"):
-        if known := getattr(node, field):
-            for pool in pools:
-                same = [row for row in pool if row[field] == known]
-                if same:
-                    return same[-1]
-            in_time = [row for row in in_time if row[field] is None]
-    return in_time[-1] if in_time else None
-
-
 def _find_runs(db: Database, nodes: list[Node], places: Places) -> None:
     """Tell of each node's run all that is told of runs: its job, its state, the names of its steps."""
     ids = {node.run["run_id"] for node in nodes if node.run is not None}
@@ -324,14 +251,25 @@ def _find_runs(db: Database, nodes: list[Node], places: Places) -> None:
 
 
 def _find_own(nodes: list[Node], places: Places) -> None:
-    """Of models that their runs tell apart set what they are called there: as outputs, and in facets."""
+    """Of models that their runs tell apart set what they are called there: as outputs, and in facets.
+
+    One that only another run calls so has the name that its maker gave these bytes.
+    """
     made = [(node, _output(node)) for node in nodes if node.kind == "model"]
-    told = apart(places.of(run_id for _, (run_id, *_) in made))
+    rows = places.of(run_id for _, (run_id, *_) in made)
+    told, models = apart(rows), put_out(rows)
+    called = {
+        (row["run_id"], row["fingerprint"]): (row["namespace"], row["name"])
+        for row in rows
+        if key_of(row) in models and row["role"] == "output"
+    }
     for node, output in made:
         found = told.get(output) or told.get((output[0], node.fingerprint or ""))
         if found is not None:
             _, namespace, name, node.own = found
             node.exact, node.at = True, (namespace, name)
+        elif output not in models and node.fingerprint:
+            node.at = called.get((output[0], node.fingerprint), node.at)
 
 
 def _find_inputs(db: Database, nodes: list[Node], places: Places, left: int, *, possible: bool) -> list[Node]:
@@ -383,6 +321,6 @@ def _inputs(
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
+    inputs = [] if node.repeated else [_plain(one) for child in node.inputs for one in (child, *child.beside)]
     links = [{"namespace": namespace, "name": name} for namespace, name in node.symlinks]
     return {name: getattr(node, name) for name in _TOLD} | {"symlinks": links, "inputs": inputs}

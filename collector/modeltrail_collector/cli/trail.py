@@ -24,13 +24,11 @@ def print_tree(root: dict[str, Any]) -> None:
 
 def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
     click.echo(dim(first) + _thing(node))
-    run = node["run"]
-    if run is None:
-        return
-    told = "  (its inputs stand above)" if node["repeated"] else ""
-    click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
-    if node["kind"] == "model" and is_of_several(run):
-        click.echo(dim(f"{rest}   {OF_SEVERAL.format(run['models'])}"))
+    if (run := node["run"]) is not None:
+        told = "  (its inputs stand above)" if node["repeated"] else ""
+        click.echo(dim(rest + "└─ ") + _run_line(run) + dim(told))
+        if node["kind"] == "model" and is_of_several(run):
+            click.echo(dim(f"{rest}   {OF_SEVERAL.format(run['models'])}"))
     inputs = node["inputs"][:FAN_OUT]
     left = len(node["inputs"]) - len(inputs) + node["more"]
     cut = f"… and {left:,} more" if left else CUT.get(node["cut"], "")
@@ -69,7 +67,7 @@ def _thing(node: dict[str, Any]) -> str:
         # its reader says what it was for, and saw no content
         facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
     if node["run"] is None and not in_memory:
-        facts.append("no run in the log wrote it")
+        facts.append("runs wrote in it" if node["inputs"] else "no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")
 
 

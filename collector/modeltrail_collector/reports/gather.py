@@ -10,7 +10,7 @@ import msgspec
 
 from modeltrail_collector.answers import names, trace
 from modeltrail_collector.answers.database import Database, Row, opened
-from modeltrail_collector.answers.places import led_to, symlinks_of
+from modeltrail_collector.answers.places import key_of, led_to, own_models, symlinks_of
 from modeltrail_collector.answers.show import SECTIONS, is_of_another
 from modeltrail_collector.answers.show import told as told_of
 from modeltrail_collector.answers.why import code, made
@@ -355,7 +355,7 @@ def _as_deployed(db: Database, used: list[Row]) -> list[Row]:
 
 def _step(run: Row, roles: list[str], used: list[Row], events: Sequence[Row], places: Places) -> Step:
     mine = [row for row in used if row["run_id"] == run["run_id"]]
-    wrote = {(row["namespace"], row["name"]) for row in mine if row["role"] == "output"}
+    own = own_models(mine)
     return Step(
         what=", ".join(roles),
         job=run["job_name"],
@@ -364,9 +364,7 @@ def _step(run: Row, roles: list[str], used: list[Row], events: Sequence[Row], pl
         started_at=run["started_at"],
         ended_at=run["ended_at"],
         reads=tuple(
-            _thing(row, row["use"])
-            for row in mine
-            if row["role"] == "input" and not (row["kind"] == "model" and _named(row) in wrote)
+            _thing(row, row["use"]) for row in mine if row["role"] == "input" and key_of(row) not in own
         ),
         writes=tuple(_thing(row, None) for row in mine if row["role"] == "output"),
         events=tuple(places.name(row) for row in events if row["run_id"] == run["run_id"]),

@@ -240,6 +240,16 @@ def test_of_versions_of_the_same_bytes_that_is_deployed_which_the_deployment_nam
         assert found == {subject for subject, *_ in ask(log_of(told), *rule)}
 
 
+def test_what_serves_is_not_the_version_of_another_registry(make, log_of, ask) -> None:
+    """A deployed version of an unknown registry is unregistered, and that of another one is not deployed."""
+    elsewhere = json.loads(json.dumps(make.deploy(3, make.base + 4 * DAY)).replace("modeltrail:", "mlflow:"))
+    trained = make.train(3, make.base, features="f", strength=1)
+    log = log_of([*trained, *elsewhere, make.in_registry(3, make.base + 5 * DAY, "delete")])
+    assert [] == ask(log, 'kind = "metric"', 'metric = "accuracy"', "below = 1", 'versions = "deployed"')
+    found = ask(log, 'kind = "unregistered"')
+    assert [("models/churn@3 at churn-api", "not registered", "in no registry that the log knows")] == found
+
+
 def test_what_serves_though_it_was_deleted(make, log_of, ask) -> None:
     """A deployed version that was deleted from its registry fires, with who did it, until it is back."""
     rule = ('kind = "unregistered"',)

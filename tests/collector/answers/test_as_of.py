@@ -235,6 +235,20 @@ def test_of_two_teams_models_of_one_name_each_has_its_own(make, log_of) -> None:
         answers.as_of(log, "churn")
 
 
+def test_a_version_of_another_registry_was_not_deployed(make, log_of) -> None:
+    """What a deployment says of churn@2 of one registry is said of no churn@2 of another one."""
+    elsewhere = json.dumps(make.deploy(2, make.base + DAY)).replace("modeltrail://", "mlflow://")
+    old, new = (make.train(number, make.base + number * HOUR, features="f", strength=1) for number in (2, 30))
+    prepared = make.prepare(1, make.base, raw="r", features="f")
+    log = log_of([*prepared, *old, *new, *json.loads(elsewhere)])
+    assert [None] == [row["run"] for row in answers.as_of(log)]
+    assert [None] == [one["run"] for one in answers.trace(log, "churn-api")["inputs"]]
+    assert answers.show(log, "churn@2")["deployments"] is None
+    assert "endpoint" not in {row["kind"] for row in answers.impact(log, "raw/customers.csv")}
+    with pytest.raises(NotFound, match="is known to have been in production"):
+        answers.why(log, "churn@30", against="production")
+
+
 def test_what_was_known_of_now(make, log_of) -> None:
     """`as-of now --known-at` tells what is in force now of what was known then, also if it was to come."""
     log = log_of([deployment(make, ARRIVAL + DAY, "1"), deployment(make, ARRIVAL + 2 * DAY, "2")])

@@ -383,6 +383,35 @@ def test_other_names_and_folders_lead_on(make, log_of) -> None:
     }
 
 
+def test_who_reads_a_folder_learned_from_all_that_lies_in_it(make, log_of) -> None:
+    """The last content of each part is read with the folder, whoever wrote it; what was before is not."""
+    steps = [
+        (["a"], ["/t/1"]),
+        (["b"], ["/t/1", "/t/2"]),
+        (["c"], ["/t/3"]),
+        (["/t"], ["m"]),
+        (["d"], ["/t/4"]),
+    ]
+    log = log_of(chain(make, *steps))
+    reached = {raw: [run for run, _ in of_kind(answers.impact(log, raw), "run")] for raw in "abcd"}
+    assert {"a": ["job 0"], "b": ["job 1", "job 3"], "c": ["job 2", "job 3"], "d": ["job 4"]} == reached
+
+
+def test_a_table_may_be_written_by_name_and_by_path(make, log_of) -> None:
+    """Who reads a table by its name learned from what the last run wrote, by its place, and from no other."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "file", "name": "/lake/t", "type": "TABLE"}])
+    table = make.dataset("t", namespace="hive", symlinks=links)
+    events = chain(make, (["a"], []), (["b"], []), ([], ["m"]))
+    events[0]["outputs"], events[1]["outputs"], events[2]["inputs"] = (
+        [table],
+        [make.dataset("/lake/t")],
+        [table],
+    )
+    log = log_of(events)
+    assert [("job 0", "000")] == of_kind(answers.impact(log, "a"), "run")
+    assert [("job 1", "001"), ("job 2", "002")] == of_kind(answers.impact(log, "b"), "run")
+
+
 def test_the_names_that_its_reader_knows_lead_on(known_to_the_reader) -> None:
     """Who reads a table, and alone says where it lies, learned from what was written there."""
     assert [("job 0", "000"), ("job 1", "001"), ("job 2", "002")] == of_kind(

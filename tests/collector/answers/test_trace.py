@@ -5,10 +5,12 @@ import json
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.answers.endpoints import in_force
 from modeltrail_collector.answers.places import models_of
+from modeltrail_collector.cli.answers import trace as command
 from modeltrail_collector.cli.trail import _thing
 from modeltrail_collector.errors import NotFound
 
@@ -20,6 +22,7 @@ def test_a_version_that_is_a_digest_is_the_content(namespace, is_said) -> None:
     """Of a model in memory, whose version is its digest, it is not said that its content is not recorded."""
     absent = dict.fromkeys(("column", "deployment", "rows", "run", "fingerprint"))
     told = {"namespace": namespace, "name": "t/m", "kind": "model", "version": "3" * 64, "use": "train"}
+    told["inputs"] = []
     assert is_said == (
         "content not recorded" in _thing({**absent, **told, "how": [], "possible": False, "symlinks": []})
     )
@@ -386,6 +389,30 @@ def test_the_names_that_its_reader_knows_lead_on(known_to_the_reader) -> None:
     told = answers.trace(known_to_the_reader, "m", column="x")
     assert ["m", "002", ["t", "001", ["raw", "000"]]] == path(told)
     assert "columns" == told["inputs"][0]["inputs"][0]["cut"]
+
+
+def test_a_folder_is_what_each_run_wrote_in_it(make, log_of) -> None:
+    """Of a folder that was read each part leads to the run that wrote it last before, and to none after."""
+    steps = [(["a"], ["/t/1"]), (["b"], ["/t/1"]), (["c"], ["/t/2"]), (["/t"], ["m"]), (["d"], ["/t/3"])]
+    log = log_of(chain(make, *steps))
+    assert ["m", "003", ["t", "002", ["c", None]], ["t", "001", ["b", None]]] == path(answers.trace(log, "m"))
+    whole = ["t", None, ["1", "001", ["b", None]], ["2", "002", ["c", None]], ["3", "004", ["d", None]]]
+    assert whole == path(answers.trace(log, "/t"))
+    printed = CliRunner().invoke(command, ["/t", "--log", log.uri], catch_exceptions=False).stdout
+    assert "runs wrote in it" in printed.splitlines()[0]
+    assert "/t/3" in printed
+
+
+@pytest.mark.parametrize("version", [None, "2"])
+def test_a_table_may_be_written_by_name_and_by_path(make, log_of, version) -> None:
+    """Who reads a table that one run wrote by its name and a later one by its place read the later one."""
+    links = make.facet("symlinks", identifiers=[{"namespace": "file", "name": "/lake/t", "type": "TABLE"}])
+    said = {"version": make.facet("version", datasetVersion=version)} if version else {}
+    table = make.dataset("t", namespace="hive", symlinks=links)
+    events = chain(make, (["a"], []), (["b"], []), ([], ["m"]))
+    events[0]["outputs"], events[1]["outputs"] = [table], [make.dataset("/lake/t", **said)]
+    events[2]["inputs"] = [make.dataset("t", namespace="hive", symlinks=links, **said)]
+    assert ["m", "002", ["t", "001", ["b", None]]] == path(answers.trace(log_of(events), "m"))
 
 
 def test_a_name_goes_before_other_names(make, log_of) -> None:

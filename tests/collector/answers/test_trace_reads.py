@@ -216,3 +216,51 @@ def test_a_writer_that_says_no_content_is_known_by_name(make, log_of) -> None:
         told = CliRunner().invoke(command, ["m", "--log", log.uri], catch_exceptions=False).output
         assert bool(line) == ("by name" in told)
         assert line in told
+
+
+def going_on(make, number: int, before: str, after: str, **came: list[str]) -> dict:
+    """A run that reads `d{number}` and `m` of these bytes, and writes over that; `came` says what of what."""
+    event = reading(make, number, {f"d{number}": "train", "m": "train"}, came)
+    bytes_read = {"algorithm": "sha256", "digest": make.digest(before), "scope": "full"}
+    event["inputs"][1]["inputFacets"]["modelTrail_dataUse"]["fingerprint"] = bytes_read
+    for each in event["outputs"]:
+        content = make.facet("version", datasetVersion=make.digest(f"{each['name']} {after}"))
+        each["facets"]["version"] = content
+    return event
+
+
+def test_a_model_that_went_on_from_itself_came_of_both(make, log_of) -> None:
+    """What was loaded, trained on and saved in its place learned from all data; what is beside it as well."""
+    first = going_on(make, 0, "", "1", m=["d0"])
+    first["inputs"].pop()
+    second = going_on(make, 1, "m 1", "2", m=["d1", "m"], m2=["m"])
+    log = log_of([first, second, going_on(make, 2, "m 2", "3", m=["d2"])])
+    old = ["m", "000", ["d0", None]]
+    assert ["m", "001", ["d1", None], old] == path(answers.trace(log, f"m@{make.digest('m 2')[:12]}"))
+    assert ["m2", "001", old] == path(answers.trace(log, "m2"))
+    assert ["m", "002", ["d2", None]] == path(answers.trace(log, "m"))
+    models = {make.digest(f"{name} {number}")[:12] for name, number in (("m", 1), ("m", 2), ("m2", 2))}
+    reached = answers.impact(log, "d0")
+    assert models == {row["version"] for row in reached if row["kind"] == "model"}
+    assert ["000000", "000001", "000002"] == [row["run_id"] for row in reached if row["kind"] == "run"]
+    shown = answers.show(log, f"m@{make.digest('m 2')[:12]}")
+    assert {"d1", "m"} == {row["name"] for row in shown["data"]}
+
+
+def test_of_two_models_of_a_run_each_came_of_what_is_said_of_it(make, log_of) -> None:
+    """Bytes tell them apart, whatever another run registers one of them as."""
+    event = going_on(make, 1, "", "1", m1=["d1"], m2=["m"])
+    copy = make.facet("modelTrail_registration", name="copy", version="1", action="register")
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("m2 1"), written=False)
+    made = make.dataset(
+        "models/copy", modelTrail_registration=copy, outputFacets__modelTrail_modelArtifact=artifact
+    )
+    later = make.base + timedelta(1)
+    log = log_of([event, make.run_event("COMPLETE", later, "000002", "register", outputs=[made])])
+    assert ["m1", "001", ["d1", None]] == path(answers.trace(log, "m1"))
+    assert ["models/copy", "001", ["m", None]] == path(answers.trace(log, "copy@1"))
+    assert {("m1", None), ("models/copy", "1")} >= {
+        (row["name"], row["registered_name"] and row["version"])
+        for row in (*answers.impact(log, "m"), *answers.impact(log, "d1"))
+        if row["kind"] == "model"
+    }

@@ -7,7 +7,8 @@ FROM serving AS s
 WHERE s.endpoint GLOB $endpoint::VARCHAR AND coalesce(s.environment, '') GLOB $environment::VARCHAR
     AND NOT EXISTS (FROM models AS m WHERE m.registered_name IS NOT NULL AND m.digest = s.digest)
     AND NOT EXISTS (FROM models AS m WHERE m.registered_name IS NOT NULL AND m.version = s.version
-        AND s.name IN (m.name, m.registered_name) AND (m.digest IS NULL OR s.digest IS NULL))
+        AND s.name IN (m.name, m.registered_name) AND (m.digest IS NULL OR s.digest IS NULL)
+        AND coalesce(s.namespace, m.namespace) = m.namespace)
 UNION ALL
 SELECT concat(subject, ' at ', endpoint), 'deleted from its registry', 'a registered model version',
     concat('at ', deleted_at, ' by ' || actor), deleted_by, endpoint, environment, namespace, name, version, digest

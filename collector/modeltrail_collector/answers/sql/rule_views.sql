@@ -27,14 +27,15 @@ served AS (
     -- The versions in force at endpoints: that which a deployment names, else all that are its bytes.
     SELECT * EXCLUDE (named) FROM (
         SELECT v.*, s.run_id AS deployed_by, s.endpoint, s.environment,
-            coalesce(s.version = v.version AND s.name IN (v.name, v.model), false) AS named
+            coalesce(s.version = v.version AND s.name IN (v.name, v.model)
+                AND coalesce(s.namespace, v.namespace) = v.namespace, false) AS named
         FROM version AS v JOIN serving AS s ON s.digest = v.digest
     )
     QUALIFY named OR NOT bool_or(named) OVER (PARTITION BY deployed_by)
     UNION ALL
     SELECT v.*, s.run_id, s.endpoint, s.environment
     FROM version AS v JOIN serving AS s ON s.version = v.version AND s.name IN (v.name, v.model)
-    WHERE s.digest IS NULL OR v.digest IS NULL
+    WHERE (s.digest IS NULL OR v.digest IS NULL) AND coalesce(s.namespace, v.namespace) = v.namespace
 ),
 subject AS (
     FROM version

@@ -171,7 +171,15 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
     db.attach("deployments", held=True)
     db.attach("models", models=[(after["namespace"], after["name"])])
     there = "coalesce(environment, 'production') = 'production' AND effective_at <= $created::TIMESTAMPTZ"
-    columns = ("endpoint", "uri", "model_name", "model_version", "model_digest", "effective_at")
+    columns = (
+        "endpoint",
+        "uri",
+        "model_namespace",
+        "model_name",
+        "model_version",
+        "model_digest",
+        "effective_at",
+    )
     serving = in_force(deployed(db, there, created=after["created_at"]))
     db.fill("serving", columns, [tuple(row[name] for name in columns) for row in serving])
     rows = db.rows(
@@ -179,7 +187,8 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
         FROM serving AS d
         JOIN near_models AS m ON CASE WHEN m.digest IS NOT NULL AND d.model_digest IS NOT NULL
             THEN m.digest = d.model_digest
-            ELSE m.version = d.model_version AND d.model_name IN (m.name, m.registered_name) END
+            ELSE m.version = d.model_version AND d.model_name IN (m.name, m.registered_name)
+                AND coalesce(d.model_namespace, m.namespace) = m.namespace END
         WHERE (m.namespace, m.name) = ($namespace, $name) AND m.version <> $version
         ORDER BY d.effective_at::TIMESTAMPTZ DESC, coalesce(m.version = d.model_version, false) DESC,
             m.created_at <= d.effective_at::TIMESTAMPTZ DESC, m.created_at DESC, m.version DESC LIMIT 1""",

@@ -1,0 +1,142 @@
+"""What wrote the very thing that a run read: of all that ever wrote under its names the one run."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from modeltrail_collector.answers import sources
+from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.places import Name, Own, Places, replaced
+
+
+class Node(msgspec.Struct):
+    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
+
+    `reader` is the run that read it.
+    `symlinks` are its other names, as its reader says; `at` is the name that led to `run`. Of a folder
+    `parts` are what lay in it, each with the run that wrote it; `beside` is this node once more for each
+    further one of these runs.
+    """
+
+    namespace: str
+    name: str
+    kind: str = "dataset"
+    version: str | None = None
+    fingerprint: str | None = None
+    use: str | None = None
+    rows: int | None = None
+    symlinks: list[Name] = []
+    column: str | None = None
+    how: list[str] = []
+    deployment: Row | None = None
+    possible: bool = False
+    reader: str | None = None
+    before: str | None = None
+    run: Row | None = None
+    by_name: bool = False
+    exact: bool = False
+    at: Name | None = None
+    own: Own | None = None
+    repeated: bool = False
+    cut: str | None = None
+    more: int = 0
+    tree: int = 0
+    inputs: "list[Node]" = []
+    parts: dict[str, Row] = {}
+    beside: "list[Node]" = []
+
+
+def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
+    """Set the run that wrote each node, where the log knows one: its id, when it started and wrote."""
+    if not nodes:
+        return
+    called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
+    written = sources.writers(db, {name for several in called for name in several})
+    own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
+    over = replaced(places.of(own))
+    for node, several in zip(nodes, called, strict=True):
+        candidates = _candidates(several, written)
+        is_named = any(row["how"] == "name" and row["kind"] == "model" for row in candidates)
+        if node.column is None and is_named:
+            node.kind = "model"
+        if candidates and candidates[0]["how"] == "folder":
+            _find_parts(node, candidates, places)
+            continue
+        is_replaced = (node.reader, node.namespace, node.name) in over
+        if (found := _writer(node, candidates, is_replaced=is_replaced)) is not None:
+            _tell_writer(node, found)
+
+
+def _candidates(several: Sequence[Name], written: Mapping[Name, list[Row]]) -> list[Row]:
+    """What may have written a thing of these names, oldest first; the first name is its own.
+
+    `at` is the name that led there. Another name may be that of several things: what was written under it is
+    this thing, what only has it too is so where nothing else was.
+    """
+    own, *others = ([row | {"at": name} for row in written.get(name, [])] for name in several)
+    found = [row for row in own if row["how"] != "folder"]
+    for rows in others:
+        named = [row for row in rows if row["how"] == "name"]
+        found += sources.unlike_models(named, found) if found else named
+    if found:
+        return sorted(found, key=sources.age)
+    return min(
+        (rows for rows in (own, *others) if rows), key=lambda rows: rows[0]["how"] == "folder", default=[]
+    )
+
+
+def _find_parts(node: Node, candidates: list[Row], places: Places) -> None:
+    """Set the runs that wrote what lay in a folder when it was read: of each part the last before."""
+    by_run = {row["run_id"]: row for row in candidates if row["run_id"] != node.reader}
+    namespace, folder = candidates[0]["at"]
+    for row in places.of(by_run):
+        wrote = by_run[row["run_id"]]
+        is_in_time = node.before is None or wrote["wrote_at"] <= node.before
+        is_inside = row["namespace"] == namespace and row["name"].startswith(f"{folder}/")
+        if row["role"] == "output" and is_inside and is_in_time:
+            node.parts[row["name"]] = max(node.parts.get(row["name"], wrote), wrote, key=sources.age)
+    found = sorted(
+        {row["run_id"]: row for row in node.parts.values()}.values(), key=sources.age, reverse=True
+    )
+    if not found and (late := _writer(node, candidates, is_replaced=False)) is not None:
+        found = [late]
+    for number, wrote in enumerate(found):
+        one = node if number == 0 else msgspec.structs.replace(node, beside=[])
+        _tell_writer(one, wrote)
+        if one is not node:
+            node.beside.append(one)
+
+
+def _tell_writer(node: Node, found: Row) -> None:
+    """Set the run that wrote a node."""
+    node.exact, node.at = found["how"] == "name" and node.kind != "model", found["at"]
+    node.run = {name: found[name] for name in ("run_id", "started_at", "wrote_at")}
+    node.by_name = not any(
+        known and known == found[field]
+        for field, known in (("fingerprint", node.fingerprint), ("version", node.version))
+    )
+
+
+def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | None:
+    """The run that wrote what this node's reader saw; candidates come oldest first.
+
+    What its reader wrote itself, in its place, is only that if it is the same content, and never what it made
+    of it. Of content that its reader could not see the last run that wrote it before is told. A run that goes
+    on while another reads what it wrote (a shell, a notebook) ends too late: it counts before later ones.
+    """
+    own = [row for row in candidates if row["run_id"] == node.reader]
+    if is_replaced:
+        candidates = [row for row in candidates if row["run_id"] != node.reader]
+    in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
+    begun = [row for row in candidates if node.before is None or (row["started_at"] or "~") <= node.before]
+    if not in_time and not own and (node.fingerprint or not node.use):
+        in_time = begun or candidates
+    pools = (in_time, begun, candidates) if is_replaced else (own, in_time, begun, candidates)
+    for field in ("fingerprint", "version"):
+        if known := getattr(node, field):
+            for pool in pools:
+                same = [row for row in pool if row[field] == known]
+                if same:
+                    return same[-1]
+            in_time = [row for row in in_time if row[field] is None]
+    return in_time[-1] if in_time else None

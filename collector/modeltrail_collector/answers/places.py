@@ -154,12 +154,22 @@ def edges(rows: Iterable[Row]) -> Iterator[tuple[Key, Key]]:
 def leading(rows: Sequence[Row]) -> Iterator[tuple[Key, Key]]:
     """The edges that questions follow: a model that a run itself put out leads to its other models only.
 
-    An evaluation inside of the run reads it too.
+    An evaluation inside of the run reads it too. To itself it leads where the run went on with what lay there
+    before, and wrote over it.
     """
-    own = own_models(rows)
+    own, read = own_models(rows), by_key(row for row in rows if row["role"] == "input")
+    made = by_key(row for row in rows if row["role"] == "output")
     for source, output in edges(rows):
-        if source not in own or (output in own and source != output):
+        is_itself = source == output and not overwritten(read.get(source, ()), made.get(output, ()))
+        if source not in own or (output in own and not is_itself):
             yield source, output
+
+
+def overwritten(read: Sequence[Row], made: Sequence[Row]) -> list[Row]:
+    """What a run read under a name that it put out too, and that is known to be none of what it put there."""
+    contents = {row["fingerprint"] for row in made}
+    known = [row for row in read if row["fingerprint"] is not None and None not in contents]
+    return [row for row in known if row["fingerprint"] not in contents]
 
 
 def models_of(rows: Iterable[Row]) -> dict[str, int]:

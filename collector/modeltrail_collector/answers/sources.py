@@ -16,6 +16,7 @@ from modeltrail_collector.answers.places import (
     by_key,
     leading,
     names_of,
+    overwritten,
     own_models,
     unused,
 )
@@ -151,14 +152,16 @@ def inputs(
     """
     made = _made(rows, exact, other)
     read = by_key(row for row in rows if row["role"] == "input")
-    own = own_models(rows)
+    own, put_out = own_models(rows), by_key(row for row in rows if row["role"] == "output")
     found: dict[Key, dict[_Version, Row]] = {}
     for source, output in leading(rows):
+        versions: Sequence[Row | None] = read.get(source, [None])
+        if source == output and source in own:
+            versions = overwritten(read[source], put_out[output])
         # Of a name that may mean each of two models of a run neither is the source.
         known = made.get(source, ()) if source in own else ()
         for one in made.get(output, ()):
-            if one not in known or (one == output and one != source):
-                versions: Sequence[Row | None] = read.get(source, [None])
+            if one not in known or one == output:
                 for row in versions:
                     found.setdefault(one, {})[*source[1:], row["version"] if row else None] = _input(row)
     if possible:

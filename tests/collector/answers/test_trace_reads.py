@@ -219,7 +219,7 @@ def test_a_writer_that_says_no_content_is_known_by_name(make, log_of) -> None:
 
 
 def gone_on_with(make, *contents: str):
-    """Runs 000, 001, … that each go on with what `m` held, write it anew and judge it; 000 learns from `d`."""
+    """Runs that each go on with what `m` held, write it anew and judge it; the first one learns from `d`."""
     for n, content in enumerate(contents):
         kind = {"datasetType": make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")}
         read = []

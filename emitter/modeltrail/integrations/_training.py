@@ -172,7 +172,7 @@ class Training(msgspec.Struct, eq=False):
         if known is None and data is not None:
             known = _Use(see(data), role)
             if role == "train":
-                self.params += by_origin(*at.how)
+                self.params += [each for settings in at.how for each in by_origin(*settings)]
             elif any(is_same(known.source, use.source) for use in self.uses if use.role == "train"):
                 known.role = "train"
             self._known.remember(data, known)

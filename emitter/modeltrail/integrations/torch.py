@@ -55,7 +55,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, [data.random_split], observe_split)
     _patch.follow_functions(NAME, [torch.load], observe_load)
     _patch.follow_functions(NAME, [torch.save], observe_save)
-    _patch.follow(NAME, torch.jit.RecursiveScriptModule, "save", observe_form)
+    for kind in (torch.jit.RecursiveScriptModule, torch.jit.ScriptModule):  # scripted, and traced
+        _patch.follow(NAME, kind, "save", observe_form)
     _patch.follow_whole_functions(NAME, [torch.jit.save, torch.export.save], observe_form)
     _exports.observe(NAME)
     _around.observe(NAME)

@@ -111,7 +111,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(module).__name__)
     run.learns(module)
     begun = run.facts.fits.begin(type(module).__name__, module)
-    fit = _going_on[trainer] = _Fit(run, begun, _trainers.base(module))
+    fit = _going_on[trainer] = _Fit(run, begun, next(iter(_trainers.bases(module)), None))
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)

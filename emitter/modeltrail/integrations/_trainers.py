@@ -12,11 +12,13 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail import api, naming
-from modeltrail.integrations import _saving
+from modeltrail.event import Dataset
+from modeltrail.integrations import _saving, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._runs import by_origin, record_params
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
+from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
@@ -37,13 +39,18 @@ def place(module: Any) -> str | Model | None:
     return where if stamp == _stamp(module) else None
 
 
-def base(module: Any) -> str | Model | None:
-    """What a training of the module goes on with: what it was loaded from or saved to last.
+def bases(module: Any) -> list[str | Model]:
+    """What a training of the module goes on with: what it, or its parts, were loaded from or saved to last.
 
-    It may have been changed since. Of an adapter of PEFT it is what that adapts.
+    It may have been changed since. Of an adapter of PEFT it is what that adapts, too.
     """
-    adapted = [module.get_base_model()] if hasattr(module, "get_base_model") else []
-    return next((_lies[each][0] for each in (module, *adapted) if each in _lies), None)
+    found = [_lies[each][0] for each in module.modules() if each in _lies]
+    return [place for number, place in enumerate(found) if place not in found[:number]]
+
+
+def lies_nowhere(module: Any) -> None:
+    """The module is changed by other means than the steps of an optimizer."""
+    _lies.pop(module, None)
 
 
 def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
@@ -72,14 +79,26 @@ def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
 
 
 def record_loaded(module: Any, where: str | Model) -> None:
-    """A load by the host; the module is known by where it came from."""
+    """A load by the host; the module is known by where it came from, also to a loop that goes on with it."""
     lies_in(module, where)
+    _training.loaded.remember(module, where)
     _saving.record_loaded(where)
 
 
 def record_base(run: Run, where: str | Model, fit: Fit) -> None:
-    """What a training goes on with."""
+    """What a training goes on with; of several the last one is what it is based on."""
     _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)), fit)
+
+
+def record_source(run: Run, where: str, fit: Fit) -> None:
+    """A model of another training whose weights the module was given."""
+    made = Model(model.look(_absolute(where)))
+    run.input(Dataset(*made.identity, {"datasetType": _saving.MODEL}), role="train", of=fit)
+
+
+def on_hub(name: str | os.PathLike[str], commit: str | None = None) -> Model:
+    """A model, or an adapter, of the hub."""
+    return Model(ModelView(naming.HUB, os.fspath(name)), version=commit)
 
 
 def record_kept(run: Run, fit: Fit, module: Any, kept: Mapping[str, int | None], current: str | None) -> bool:

@@ -169,6 +169,8 @@ def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     for each in (state, *list(state.values())[:1]):
         origin = origins.of(each)
         if origin is not None and origin.sources:
+            for part in modules.parts(args[0]) if kwargs.get("strict", (*args[2:3], True)[0]) else ():
+                training.loaded.forget(part)  # nothing is left of what that was loaded from before
             training.loaded.remember(args[0], origin.sources[0].place)
             record_loaded(origin.sources[0].place)
             return

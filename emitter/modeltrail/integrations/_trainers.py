@@ -26,6 +26,10 @@ from modeltrail.runs.models import Model
 
 PLAIN: Final = (str, int, float, bool, type(None))
 
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".h5")
+
+_folders: WeakKeyDictionary[Run, dict[str, dict[str, tuple[int, int]]]] = WeakKeyDictionary()
+"""Run -> the folders that it saved models to, and what lay in each then."""
 _lies: WeakKeyDictionary[Any, tuple[str | Model, int]] = WeakKeyDictionary()
 """Module -> the file, folder or model that it was saved to or loaded from, and its stamp then."""
 
@@ -76,6 +80,29 @@ def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
     """A save by the host is an output, made of what the module was known as before."""
     _saving.record_saved(module, _absolute(where), is_model=True, known=place(module))
     lies_in(module, where)
+    run, folder = api.current_run(), _absolute(where)
+    if run is not None and Path(folder).is_dir():
+        if run not in _folders:
+            run.when_ending(lambda: _look_again(run))
+        _folders.setdefault(run, {})[folder] = _listing(folder)
+
+
+def _look_again(run: Run) -> None:
+    """What was put beside the weights of a model since it was saved (labels, a card) is in its folder too."""
+    for folder, listing in _folders.pop(run, {}).items():
+        made = run.facts.find_model(folder)
+        if made is None or not Path(folder).is_dir() or _listing(folder) == listing:
+            continue
+        seen = model.look(folder)
+        known, now = ({each.path: each.sha256 for each in view.files} for view in (made.view, seen))
+        if all(now.get(name) == digest for name, digest in known.items() if name.endswith(_WEIGHTS)):
+            made.look_again(seen)
+
+
+def _listing(folder: str) -> dict[str, tuple[int, int]]:
+    """Its files, how large and of when."""
+    files = ((each, each.stat()) for each in Path(folder).rglob("*") if each.is_file())
+    return {str(path): (stat.st_size, stat.st_mtime_ns) for path, stat in files}
 
 
 def record_loaded(module: Any, where: str | Model) -> None:

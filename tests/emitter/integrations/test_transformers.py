@@ -9,6 +9,7 @@ import pytest
 from told import edges, facet, files, metrics, params, points, uses
 
 import modeltrail
+from modeltrail.observe import model
 
 pytestmark = pytest.mark.torch
 
@@ -345,6 +346,26 @@ def test_the_best_checkpoint_may_be_an_earlier_training_s(hf, autolog, told):
     event = told()[-1]
     assert {"checkpoint-4", "checkpoint-8", "train", "validation"} == edges(event)["final"]
     assert 4 == files(event)["final"]["facets"]["modelTrail_model"]["step"]
+
+
+def test_what_is_put_beside_saved_weights_is_in_the_folder_too(hf, autolog, told, tmp_path):
+    """The digest is that of the folder as it is when the run ends, by which the next one finds the model."""
+    autolog("transformers")
+    with modeltrail.run("save"):
+        hf.model().save_pretrained("final")
+        Path("final/labels.json").write_text("{}")
+    with modeltrail.run("over"):
+        hf.model().save_pretrained("other")
+        Path("other/model.safetensors").write_bytes(b"somebody else's")
+    with modeltrail.run("load"):
+        hf.library.AutoModelForSequenceClassification.from_pretrained("final")
+    saved, over, loaded = told()
+    made = files(saved)["final"]["outputFacets"]["modelTrail_modelArtifact"]
+    assert {"config.json", "labels.json", "model.safetensors"} == {each["path"] for each in made["files"]}
+    (use,) = uses(loaded).values()
+    assert made["digest"] == use["fingerprint"]["digest"]
+    found = files(over)["other"]["outputFacets"]["modelTrail_modelArtifact"]
+    assert found["digest"] != model.look(tmp_path / "other").digest
 
 
 def test_a_model_of_the_hub_is_the_base(hf, autolog, told, tmp_path):

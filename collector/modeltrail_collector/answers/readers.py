@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of, own_models
+from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of, own_models, put_out
 from modeltrail_collector.answers.writers import Node, find_writers
 
 _Version = tuple[str, str, str, str | None]
@@ -101,7 +101,8 @@ def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
     """The inputs of runs that are called so, with their run's times; `called` is the name that was wanted.
 
     What a run itself put out under this name (an evaluation inside of it) it did not learn from, unless it
-    says that another model of its was made of it.
+    says that another model of its was made of it. Where it wrote over a model that it read, that is just what
+    has the content of its own.
     """
     said = _mentioned(db, {name for _, name in wanted})
     among = set(wanted)
@@ -109,8 +110,14 @@ def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
     said += _mentioned(db, {row["name"] for row in read} - {name for _, name in wanted})
     made = {key_of(row) for row in said if row["role"] == "output"}
     rows = places.of({run_id for run_id, *_ in {key_of(row) for row in read} & made})
-    evaluated = own_models(rows) - {source for source, _ in leading(rows)}
-    found = [row for row in read if key_of(row) not in evaluated]
+    into_others = {source for source, output in leading(rows) if source != output}
+    judged = own_models(rows) - into_others
+    models = put_out(rows) - into_others
+    outputs = [row for row in rows if row["role"] == "output" and key_of(row) in models]
+    now = {(key_of(row), row["fingerprint"]) for row in outputs}
+    found = [
+        row for row in read if key_of(row) not in judged and (key_of(row), row["fingerprint"]) not in now
+    ]
     return sorted(found, key=lambda row: (by_time(row["started_at"]), *key_of(row)))
 
 

@@ -168,13 +168,17 @@ def inputs(
     made = _made(rows, exact, other)
     read = by_key(row for row in rows if row["role"] == "input")
     own = own_models(rows)
+    models = by_key(row for row in rows if row["role"] == "output" and row["kind"] == "model")
     found: dict[Key, dict[_Version, Row]] = {}
     for source, output in leading(rows):
+        versions: Sequence[Row | None] = read.get(source, [None])
+        if source == output:  # a model that was written over; what it is now may be judged here too
+            now = {row["fingerprint"] for row in models.get(output, ())}
+            versions = [row for row in versions if row is None or row["fingerprint"] not in now]
         # Of a name that may mean each of two models of a run neither is the source.
         known = made.get(source, ()) if source in own else ()
         for one in made.get(output, ()):
             if one not in known or (one == output and one != source):
-                versions: Sequence[Row | None] = read.get(source, [None])
                 for row in versions:
                     found.setdefault(one, {})[*source[1:], row["version"] if row else None] = _input(row)
     if possible:

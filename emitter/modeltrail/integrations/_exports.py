@@ -14,6 +14,7 @@ from modeltrail.integrations._frames import Function
 from modeltrail.integrations._modulefiles import of
 from modeltrail.observe.model import MAX_FEATURES
 from modeltrail.observe.weakly import Weakly, weak
+from modeltrail.runs import learned
 
 _made: "Weakly[Any]" = Weakly()
 """Program -> a weak reference to the module that it was made of."""
@@ -88,7 +89,11 @@ def _recorder(target: Any) -> Callable[[Any, Any], None]:
         _graphs.record(module, target, inputs, outputs)
         run = api.current_run()
         if run is not None and _stamp(weights) != before:  # the digest is of the graph
-            run.output(weights)
+            made = run.output(weights).identity
+            if (fit := run.facts.fits.of(module)) is not None:
+                run.facts.add_write(learned.data_of(run.facts, fit), made)
+            else:
+                run.facts.reads.write_of_all(made, list(run.facts.inputs))
 
     return record
 

@@ -17,11 +17,11 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _frames, _patch, _trainers, _training
+from modeltrail.integrations import _around, _frames, _passes, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
-from modeltrail.integrations._runs import Params, current_or_own, record_params
+from modeltrail.integrations._runs import Params, by_origin, current_or_own, record_params
 from modeltrail.runs import Run, outcome
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
@@ -111,7 +111,7 @@ def observe_fit(call: Call) -> Finish | None:
     run, own = current_or_own(type(module).__name__)
     run.learns(module)
     begun = run.facts.fits.begin(type(module).__name__, module)
-    fit = _going_on[trainer] = _Fit(run, begun, _trainers.base(module))
+    fit = _going_on[trainer] = _Fit(run, begun, next(iter(_trainers.bases(module)), None))
 
     def finish(_: Any, error: BaseException | None) -> None:
         _going_on.pop(trainer, None)
@@ -162,6 +162,9 @@ def _record_data(begun: _Fit, train: Any, judge: Any) -> None:
     judged = [sources.see(each) for each in _loaders(judge)]
     for number, each in enumerate(trained):
         sources.record_data(begun.run, each, [] if number else judged, begun.fit)
+    for each in (each for each in _loaders(train) if hasattr(each, "batch_sampler")):
+        for settings in _passes.settings(each):
+            record_params(begun.run, by_origin(*settings), begun.fit)
 
 
 def _record_settings(begun: _Fit, trainer: Any, module: Any, resumed: Any) -> None:

@@ -28,7 +28,14 @@ _MAX_TAKEN: Final = 100
 _MARKED_S: Final = 0.05
 _MARKING: Final = 0.01
 """So many seconds, and so much of the time of a training, it may take to look at its states."""
-_TRAINERS: Final = ("accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "transformers")
+_TRAINERS: Final = (
+    "accelerate",
+    "lightning",
+    "lightning_fabric",
+    "peft",
+    "pytorch_lightning",
+    "transformers",
+)
 """What these load for a call that is told as a whole is no read of its own, as that of a dataset in it is."""
 
 

@@ -10,6 +10,10 @@ from modeltrail.observe import loaders
 from modeltrail.observe.weakly import Weakly, weak
 
 _BATCHES: Final = ("batch_size", "drop_last")
+_ORDER: Final = ("shuffle", "seed", "drop_last", "replacement", "num_samples")
+"""What a sampler says of the order of its rows; of one that `shuffle` made that says it all."""
+Settings = tuple[tuple[type, dict[str, Any]], ...]
+"""Classes, and what of each was set."""
 
 
 class Pass(msgspec.Struct, eq=False):
@@ -18,7 +22,7 @@ class Pass(msgspec.Struct, eq=False):
     Attributes:
         data: what is gone through, if it still lives.
         length: the number of its batches; None where it has none.
-        how: the class of the loader, and how it makes batches.
+        how: of the loader, and of its sampler: how it makes batches, and of which rows.
         iterator: what goes through, if it still lives.
         batches: how many were taken.
         began: when.
@@ -28,7 +32,7 @@ class Pass(msgspec.Struct, eq=False):
 
     data: Callable[[], Any]
     length: int | None
-    how: tuple[type, dict[str, Any]]
+    how: Settings
     iterator: Callable[[], Any]
     batches: int = 0
     began: float = msgspec.field(default_factory=time.perf_counter)
@@ -67,14 +71,28 @@ class Pass(msgspec.Struct, eq=False):
         except TypeError:  # of a stream
             length = None
         by = loaders.batches(loader)
-        sampler = getattr(by, "sampler", by)
-        data = weak(loader if hasattr(sampler, "indices") else loader.dataset)
-        how = {name: getattr(by, name) for name in _BATCHES if hasattr(by, name)}
-        how |= {"num_workers": loader.num_workers, "sampler": type(sampler).__name__}
-        if sampler is not by:
-            how["shuffle"] = any(each.__name__ == "RandomSampler" for each in type(sampler).__mro__)
+        data = weak(loader if hasattr(getattr(by, "sampler", by), "indices") else loader.dataset)
         seen = data if data() is not None else weak(loader)
-        return cls(seen, length, (type(loader), how), weak(iterator))
+        return cls(seen, length, settings(loader), weak(iterator))
+
+
+def settings(loader: Any) -> Settings:
+    """How a loader makes batches, and what a sampler that somebody gave it says of the order of rows."""
+    by = loaders.batches(loader)
+    sampler = getattr(by, "sampler", by)
+    how = {name: getattr(by, name) for name in _BATCHES if hasattr(by, name)}
+    how["num_workers"] = loader.num_workers
+    kinds = {each.__name__ for each in type(sampler).__mro__}
+    if "_InfiniteConstantSampler" in kinds:  # of a stream, which has no order to choose
+        return ((type(loader), how),)
+    how["sampler"] = type(sampler).__name__
+    if sampler is by:
+        return ((type(loader), how),)
+    if kinds & {"RandomSampler", "SequentialSampler"}:
+        return ((type(loader), {**how, "shuffle": "RandomSampler" in kinds}),)
+    order = {name: getattr(sampler, name, None) for name in _ORDER}
+    said = {name: value for name, value in order.items() if isinstance(value, bool | int)}
+    return ((type(loader), how), (type(sampler), said))
 
 
 _met: "Weakly[Weakly[Pass | bool]]" = Weakly()

@@ -12,11 +12,13 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail import api, naming
-from modeltrail.integrations import _saving
+from modeltrail.event import Dataset
+from modeltrail.integrations import _saving, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._runs import by_origin, record_params
 from modeltrail.integrations._sources import Source
 from modeltrail.observe import code, data, model
+from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
 from modeltrail.runs.fits import Fit
@@ -24,6 +26,10 @@ from modeltrail.runs.models import Model
 
 PLAIN: Final = (str, int, float, bool, type(None))
 
+_WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".h5")
+
+_folders: WeakKeyDictionary[Run, dict[str, dict[str, tuple[int, int]]]] = WeakKeyDictionary()
+"""Run -> the folders that it saved models to, and what lay in each then."""
 _lies: WeakKeyDictionary[Any, tuple[str | Model, int]] = WeakKeyDictionary()
 """Module -> the file, folder or model that it was saved to or loaded from, and its stamp then."""
 
@@ -37,13 +43,18 @@ def place(module: Any) -> str | Model | None:
     return where if stamp == _stamp(module) else None
 
 
-def base(module: Any) -> str | Model | None:
-    """What a training of the module goes on with: what it was loaded from or saved to last.
+def bases(module: Any) -> list[str | Model]:
+    """What a training of the module goes on with: what it, or its parts, were loaded from or saved to last.
 
-    It may have been changed since. Of an adapter of PEFT it is what that adapts.
+    It may have been changed since. Of an adapter of PEFT it is what that adapts, too.
     """
-    adapted = [module.get_base_model()] if hasattr(module, "get_base_model") else []
-    return next((_lies[each][0] for each in (module, *adapted) if each in _lies), None)
+    found = [_lies[each][0] for each in module.modules() if each in _lies]
+    return [place for number, place in enumerate(found) if place not in found[:number]]
+
+
+def lies_nowhere(module: Any) -> None:
+    """The module is changed by other means than the steps of an optimizer."""
+    _lies.pop(module, None)
 
 
 def lies_in(module: Any, where: str | os.PathLike[str] | Model) -> None:
@@ -69,17 +80,52 @@ def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
     """A save by the host is an output, made of what the module was known as before."""
     _saving.record_saved(module, _absolute(where), is_model=True, known=place(module))
     lies_in(module, where)
+    run, folder = api.current_run(), _absolute(where)
+    if run is not None and Path(folder).is_dir():
+        if run not in _folders:
+            run.when_ending(lambda: _look_again(run))
+        _folders.setdefault(run, {})[folder] = _listing(folder)
+
+
+def _look_again(run: Run) -> None:
+    """What was put beside the weights of a model since it was saved (labels, a card) is in its folder too."""
+    for folder, listing in _folders.pop(run, {}).items():
+        made = run.facts.find_model(folder)
+        if made is None or not Path(folder).is_dir() or _listing(folder) == listing:
+            continue
+        seen = model.look(folder)
+        known, now = ({each.path: each.sha256 for each in view.files} for view in (made.view, seen))
+        if all(now.get(name) == digest for name, digest in known.items() if name.endswith(_WEIGHTS)):
+            made.look_again(seen)
+
+
+def _listing(folder: str) -> dict[str, tuple[int, int]]:
+    """Its files, how large and of when."""
+    files = ((each, each.stat()) for each in Path(folder).rglob("*") if each.is_file())
+    return {str(path): (stat.st_size, stat.st_mtime_ns) for path, stat in files}
 
 
 def record_loaded(module: Any, where: str | Model) -> None:
-    """A load by the host; the module is known by where it came from."""
+    """A load by the host; the module is known by where it came from, also to a loop that goes on with it."""
     lies_in(module, where)
+    _training.loaded.remember(module, where)
     _saving.record_loaded(where)
 
 
 def record_base(run: Run, where: str | Model, fit: Fit) -> None:
-    """What a training goes on with."""
+    """What a training goes on with; of several the last one is what it is based on."""
     _saving.record_base(run, where if isinstance(where, Model) else Model(model.look(where)), fit)
+
+
+def record_source(run: Run, where: str, fit: Fit) -> None:
+    """A model of another training whose weights the module was given."""
+    made = Model(model.look(_absolute(where)))
+    run.input(Dataset(*made.identity, {"datasetType": _saving.MODEL}), role="train", of=fit)
+
+
+def on_hub(name: str | os.PathLike[str], commit: str | None = None) -> Model:
+    """A model, or an adapter, of the hub."""
+    return Model(ModelView(naming.HUB, os.fspath(name)), version=commit)
 
 
 def record_kept(run: Run, fit: Fit, module: Any, kept: Mapping[str, int | None], current: str | None) -> bool:

@@ -100,8 +100,8 @@ by_model: "Weakly[Training]" = Weakly()
 """Module -> its last training, also when the optimizer is gone."""
 _schedulers: "Weakly[Callable[[], Any]]" = Weakly()
 """Optimizer -> its last scheduler."""
-loaded: "Weakly[str]" = Weakly()
-"""Module -> the file that it was loaded from."""
+loaded: "Weakly[str | Model]" = Weakly()
+"""Module -> the file or model that it was loaded from."""
 
 
 class Training(msgspec.Struct, eq=False):
@@ -122,7 +122,7 @@ class Training(msgspec.Struct, eq=False):
     is_saved: bool = False
     marking: float = 0.0
     given_back: tuple[int, int | None] | None = None
-    base: Dataset | None = None
+    bases: list[Dataset] = msgspec.field(default_factory=list)
     at: Pass | None = None
     beside: tuple[Pass, ...] = ()
     _sum: Any = 0.0
@@ -172,7 +172,7 @@ class Training(msgspec.Struct, eq=False):
         if known is None and data is not None:
             known = _Use(see(data), role)
             if role == "train":
-                self.params += by_origin(*at.how)
+                self.params += [each for settings in at.how for each in by_origin(*settings)]
             elif any(is_same(known.source, use.source) for use in self.uses if use.role == "train"):
                 known.role = "train"
             self._known.remember(data, known)
@@ -242,8 +242,8 @@ class Training(msgspec.Struct, eq=False):
             model = self.model()
             self._told_to, self._told = weak(run), 0
             self._fit = run.facts.fits.begin(self.kind, model)
-            if self.base is not None:
-                run.input(self.base, role="train", of=self._fit)
+            for base in self.bases:
+                run.input(base, role="train", of=self._fit)
         return self._fit
 
     @property
@@ -344,10 +344,10 @@ def _begin(optimizer: Any, run: Run | None) -> Training | None:
     batch = now().batch
     training.began = batch.began if batch is not None else training.began
     by_model.remember(model, training)
-    place = next((found for part in modules.parts(model) if (found := loaded.of(part)) is not None), None)
-    if place is not None:
-        base = Model(observed.look(place))
-        training.base = Dataset(*base.identity, {"datasetType": MODEL})
+    places = [found for part in modules.parts(model) if (found := loaded.of(part)) is not None]
+    for place in dict.fromkeys(places):
+        base = place if isinstance(place, Model) else Model(observed.look(place))
+        training.bases.append(Dataset(*base.identity, {"datasetType": MODEL}))
         training.facts["base_model"] = base.reference()
     if run is not None:
         run.learns(model)

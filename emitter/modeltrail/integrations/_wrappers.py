@@ -23,7 +23,7 @@ UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._
 MAX_HELD: Final = 100
 _PLAIN: Final = frozenset({bool, int, float, str, bytes, type(None)})
 _HOLDERS: Final = (list, tuple, set, frozenset, dict)
-_CALL_NOBODY: Final = frozenset({"builtins", "numpy"})
+_CALL_NOBODY: Final = frozenset({"builtins", "numpy", "pathlib", "pathlib._local"})
 """Where functions and classes are that call nothing of the host's."""
 
 afters: Final[dict[str, Callable[..., None]]] = {}

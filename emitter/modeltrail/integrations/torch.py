@@ -55,7 +55,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, [data.random_split], observe_split)
     _patch.follow_functions(NAME, [torch.load], observe_load)
     _patch.follow_functions(NAME, [torch.save], observe_save)
-    _patch.follow(NAME, torch.jit.RecursiveScriptModule, "save", observe_form)
+    for kind in (torch.jit.RecursiveScriptModule, torch.jit.ScriptModule):  # scripted, and traced
+        _patch.follow(NAME, kind, "save", observe_form)
     _patch.follow_whole_functions(NAME, [torch.jit.save, torch.export.save], observe_form)
     _exports.observe(NAME)
     _around.observe(NAME)
@@ -168,6 +169,8 @@ def observe_state(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
     for each in (state, *list(state.values())[:1]):
         origin = origins.of(each)
         if origin is not None and origin.sources:
+            for part in modules.parts(args[0]) if kwargs.get("strict", (*args[2:3], True)[0]) else ():
+                training.loaded.forget(part)  # nothing is left of what that was loaded from before
             training.loaded.remember(args[0], origin.sources[0].place)
             record_loaded(origin.sources[0].place)
             return

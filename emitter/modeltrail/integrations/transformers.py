@@ -7,15 +7,14 @@ host's.
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
-from modeltrail import naming
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _imports, _patch, _trainers, _training
+from modeltrail.integrations import _adapters, _around, _imports, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
@@ -25,7 +24,6 @@ from modeltrail.integrations._runs import (
     ended_when_interrupted,
     record_params,
 )
-from modeltrail.observe.model import ModelView
 from modeltrail.runs import Run
 from modeltrail.runs.arguments import Origin, Role
 from modeltrail.runs.fits import Fit
@@ -37,6 +35,8 @@ _SPEEDS: Final = ("runtime", "_per_second", "_preparation_time", "total_flos", "
 
 _going_on: WeakKeyDictionary[Any, tuple[Run, Fit]] = WeakKeyDictionary()
 """Trainer that trains -> the run that it is recorded in, and what the model is to that."""
+_waiting: WeakKeyDictionary[Any, Callable[[], None]] = WeakKeyDictionary()
+"""Trainer that is about to make its model -> what records its training from then on."""
 _in_folder: dict[str, ref[Any]] = {}
 """Folder -> the model that was saved there last: a tokenizer that is saved there too is part of it."""
 
@@ -53,6 +53,7 @@ def activate() -> None:
             NAME, module.PreTrainedTokenizerBase, "save_pretrained", observe_tokenizer
         ),
     )
+    _adapters.observe(NAME, observe_save)
     _around.observe(NAME)
 
 
@@ -63,6 +64,7 @@ def deactivate() -> None:
 
 def _observe_trainers(trainer: Any) -> None:
     _patch.wrap(NAME, trainer, "train", observe_train)
+    _patch.wrap_inside(NAME, trainer, "_inner_training_loop", observe_loop)
     _patch.wrap_inside(NAME, trainer, "log", observe_log)
     _patch.wrap(NAME, trainer, "evaluate", observe_evaluate)
     _patch.wrap(NAME, trainer, "predict", observe_predict)
@@ -73,31 +75,53 @@ def _observe_trainers(trainer: Any) -> None:
 
 
 def observe_train(call: Call) -> Finish | None:
-    """Records what goes in, then the checkpoints and the model that came out."""
+    """Records what goes in, then the checkpoints and the model that came out.
+
+    A model that a function makes (`model_init`) is there when the loop begins, and so is what a trial sets.
+    """
     given = call.arguments()
     trainer = given.get("self")
     if trainer is None or not trainer.is_world_process_zero():
         return None
-    kind = type(trainer.model).__name__
-    run, own = current_or_own(kind)
-    base = _trainers.base(trainer.model)
-    run.learns(trainer.model)
-    fit = run.facts.fits.begin(kind, trainer.model)
-    _going_on[trainer] = run, fit
     before = _checkpoints(trainer)
-    with ended_when_interrupted(own), guarded("looking at a training"):
-        _record_asked(run, fit, trainer, _resumed(trainer, given.get("resume_from_checkpoint")) or base)
+    owned: list[Run | None] = []
+
+    def begin() -> None:
+        kind = type(trainer.model).__name__
+        run, own = current_or_own(kind)
+        owned.append(own)
+        bases = _trainers.bases(trainer.model)
+        run.learns(trainer.model)
+        fit = run.facts.fits.begin(kind, trainer.model)
+        _going_on[trainer] = run, fit
+        with ended_when_interrupted(own), guarded("looking at a training"):
+            resumed = _resumed(trainer, given.get("resume_from_checkpoint"))
+            _record_asked(run, fit, trainer, bases if resumed is None else [resumed])
+
+    if trainer.model_init is None:
+        begin()
+    else:
+        _waiting[trainer] = begin
 
     def finish(_: Any, error: BaseException | None) -> None:
-        _going_on.pop(trainer, None)
+        _waiting.pop(trainer, None)
+        if (going_on := _going_on.pop(trainer, None)) is None:
+            return
+        (own,) = owned
         with guarded("recording what a training made"):
-            has_files = _record_trained(run, fit, trainer, before)
+            has_files = _record_trained(*going_on, trainer, before)
             if own is not None and error is None and not has_files:
                 _trainers.record_made(own, trainer.model)
         if own is not None:
             own.end(error)
 
     return finish
+
+
+def observe_loop(call: Call, _: Any) -> None:
+    """The model is made now, and all is set; a batch that did not fit has the loop begin anew."""
+    if (begin := _waiting.pop(call.args[0], None)) is not None:
+        begin()
 
 
 def _resumed(trainer: Any, given: Any) -> str | None:
@@ -109,7 +133,7 @@ def _resumed(trainer: Any, given: Any) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def _record_asked(run: Run, fit: Fit, trainer: Any, base: str | Model | None) -> None:
+def _record_asked(run: Run, fit: Fit, trainer: Any, bases: Sequence[str | Model]) -> None:
     args = trainer.args
     judged = _sets(trainer.eval_dataset).values() if _value(args.eval_strategy) != "no" else ()
     sources.record_data(run, sources.see(trainer.train_dataset), [sources.see(each) for each in judged], fit)
@@ -127,7 +151,7 @@ def _record_asked(run: Run, fit: Fit, trainer: Any, base: str | Model | None) ->
     for adapter in getattr(trainer.model, "peft_config", {}).values():
         found += [(type(adapter).__name__, values, origin) for origin, values in _arguments(adapter)]
     record_params(run, found, fit)
-    if base is not None:
+    for base in bases:
         _trainers.record_base(run, base, fit)
     seen = {**_training.facts(trainer.model), "framework": NAME}
     run.training(**{**seen, "framework_version": sys.modules[NAME].__version__}, of=fit)
@@ -203,6 +227,10 @@ def _record_trained(run: Run, fit: Fit, trainer: Any, before: Mapping[str, int])
     written = _checkpoints(trainer).items() - before.items()
     made = {folder for folder, _ in written}
     steps = {each: _step(each) for each in (last, best) if each and str(Path(each).absolute()) in made}
+    if current not in {last, *steps} and Path(current).exists():  # an earlier training wrote the best one
+        fit.step = _step(current)
+        _trainers.record_source(run, current, fit)
+        _trainers.lies_in(trainer.model, current)
     return _trainers.record_kept(run, fit, trainer.model, steps, current)
 
 
@@ -301,7 +329,7 @@ def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: M
         _trainers.record_loaded(loaded, str(place.absolute()))
     else:
         name = os.fspath(given)
-        _trainers.record_loaded(loaded, Model(ModelView(naming.HUB, name), version=_commit(name, kwargs)))
+        _trainers.record_loaded(loaded, _trainers.on_hub(name, _commit(name, kwargs)))
 
 
 def _commit(name: str, kwargs: Mapping[str, Any]) -> str | None:

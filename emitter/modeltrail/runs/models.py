@@ -134,6 +134,11 @@ class Model(msgspec.Struct, eq=False, weakref=True):
         self.name = name or self.name
         self.is_found = False
 
+    def look_again(self, seen: ModelView) -> None:
+        """It lies among other files now: the same model, in a folder of another content."""
+        now = {name: getattr(seen, name) for name in ("digest", "size_bytes", "files")}
+        self.view = msgspec.structs.replace(self.view, **now)
+
     def remember(self, source: object, fit: Fit | None) -> None:
         """The object that the model is, if it is one, not kept alive, and the fit of that."""
         if not isinstance(source, str | os.PathLike | Dataset):

@@ -264,3 +264,37 @@ def test_of_two_models_of_a_run_each_came_of_what_is_said_of_it(make, log_of) ->
         for row in (*answers.impact(log, "m"), *answers.impact(log, "d1"))
         if row["kind"] == "model"
     }
+
+
+def gone_on_with(make, *contents: str):
+    """Runs that each go on with what `m` held, write it anew and judge it; the first one learns from `d`."""
+    for n, content in enumerate(contents):
+        kind = {"datasetType": make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")}
+        read = []
+        for each, role in ((contents[n - 1], "train"), (content, "test")):
+            fingerprint = {"algorithm": "sha256", "digest": make.digest(each), "scope": "full"}
+            use = make.facet("modelTrail_dataUse", role=role, fingerprint=fingerprint, capture="observed")
+            version = make.facet("version", datasetVersion=make.digest(each))
+            read.append(make.dataset("m", **kind, version=version, inputFacets__modelTrail_dataUse=use))
+        version = make.facet("version", datasetVersion=make.digest(content))
+        came = [{"namespace": "file", "name": "m" if n else "d", "type": "DATASET"}]
+        entry = {"namespace": "file", "name": "m", "type": "DATASET", "inputs": came}
+        yield make.run_event(
+            "COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
+            inputs=read if n else [make.dataset("d")], outputs=[make.dataset("m", **kind, version=version)],
+            job_facets={"lineage": make.facet("lineage", entries=[entry])},
+        )  # fmt: skip
+
+
+def test_a_model_that_is_resumed_and_written_over_came_of_what_it_was(make, log_of) -> None:
+    """A training that goes on with its checkpoint and writes it anew has the earlier one as its base."""
+    log = log_of([*gone_on_with(make, "a", "b", "c")])
+    told = answers.trace(log, f"m@{make.digest('c')[:12]}")
+    assert ["m", "002", ["m", "001", ["m", "000", ["d", None]]]] == path(told)
+    (base,) = told["inputs"]
+    assert (make.digest("b"), "train") == (base["fingerprint"], base["use"])
+    made = [row["name"] for row in answers.impact(log, "d") if row["kind"] == "model"]
+    assert ["m"] * 3 == made
+    for content, runs in (("b", ["000002"]), ("c", [])):
+        found = answers.impact(log, f"m@{make.digest(content)[:12]}")
+        assert runs == [row["run_id"] for row in found if row["kind"] == "run"]

@@ -127,6 +127,8 @@ def test_a_fit_says_how(pl, autolog, told):
         ("SGD", "weight_decay"): (0, "default"),
         ("StepLR", "gamma"): (0.5, "explicit"),
         ("StepLR", "last_epoch"): (-1, "default"),
+        ("DataLoader", "batch_size"): (4, "explicit"),
+        ("DataLoader", "shuffle"): (False, "default"),
     }
     assert expected.items() <= found.items()
 

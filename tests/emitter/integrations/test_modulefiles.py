@@ -84,7 +84,13 @@ def save_arrays(module, path):
     safetensors.numpy.save_file({name: each.numpy() for name, each in module.state_dict().items()}, path)
 
 
-ways = pytest.mark.parametrize("save", [save_state, save_module, save_copies, save_arrays])
+def save_by_path(module, path):
+    import safetensors.torch
+
+    safetensors.torch.save_file(module.state_dict(), Path(path))
+
+
+ways = pytest.mark.parametrize("save", [save_state, save_module, save_copies, save_arrays, save_by_path])
 
 
 @ways
@@ -247,6 +253,20 @@ def test_weights_beside_a_graph_are_told_too(autolog, told, torch):
     (weights,) = [each for each in first["outputs"] if each["name"].endswith(".data")]
     digest = hashlib.sha256(Path("m.onnx.data").read_bytes()).hexdigest()
     assert digest == weights["facets"]["version"]["datasetVersion"]
+
+
+def test_weights_beside_a_graph_came_of_what_the_module_learned_from(autolog, told, train, torch):
+    """And not of what went through it afterwards, nor of what the run only read."""
+    autolog()
+    with modeltrail.run("train"):
+        module = train(torch.nn.Sequential(torch.nn.Linear(3, 400), torch.nn.Linear(400, 1))).eval()
+        judged = torch.utils.data.TensorDataset(torch.rand(8, 3))
+        with torch.no_grad():
+            for (features,) in torch.utils.data.DataLoader(judged):
+                module(features)
+        torch.onnx.export(module, (torch.zeros(1, 3),), "m.onnx", verbose=False, dynamo=True)
+    found = edges(told()[0])
+    assert found["m.onnx.data"] == found["m.onnx"]
 
 
 def test_an_exported_program_is_of_its_module(autolog, told, trained, torch):

@@ -464,6 +464,7 @@ def test_each_form_of_a_module_is_that_model(autolog, told, loop):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is on its way out
             torch.jit.script(model).save("script.pt")
+            torch.jit.trace(model, torch.zeros(1, 3)).save("traced.pt")
             with Path("trace.pt").open("wb") as file:
                 torch.jit.save(torch.jit.trace(model, torch.zeros(1, 3)), file)
         torch.export.save(torch.export.export(model.eval(), (torch.zeros(1, 3),)), "m.pt2")
@@ -472,7 +473,7 @@ def test_each_form_of_a_module_is_that_model(autolog, told, loop):
         joblib.dump({"model": model.state_dict(), "epoch": 1}, "m.joblib")
     (event,) = told()
     found = {name: each["facets"]["modelTrail_model"] for name, each in files(event).items()}
-    assert {"script.pt", "trace.pt", "m.pt2", "m.pkl", "m.joblib", "other.pt"} == found.keys()
+    assert {"script.pt", "traced.pt", "trace.pt", "m.pt2", "m.pkl", "m.joblib", "other.pt"} == found.keys()
     assert found.pop("other.pt").get("modelId") is None
     assert {("Sequential-1", 21)} == {(each["modelId"], each["parameterCount"]) for each in found.values()}
     assert {"train"} == edges(event)["m.pkl"]
@@ -657,6 +658,30 @@ def test_a_loader_that_was_given_batches_says_how_these_are_made(autolog, told, 
         "num_workers": 0,
     }
     assert found == ({"sampler": "Own", "num_workers": 0} if how == "own" else expected)
+
+
+def test_a_sampler_says_in_which_order_rows_come(autolog, told, loop):
+    """Of one that somebody gave its own settings are told, and nothing of `shuffle`, which he left alone."""
+    torch, net, rows, fit = loop
+    autolog("torch")
+    given, data, model = rows()[0], torch.utils.data, net()
+    samplers = [
+        data.DistributedSampler(given, num_replicas=2, rank=0, seed=3),
+        data.WeightedRandomSampler([1.0] * len(given), 20),
+    ]
+    for sampler in samplers:
+        with modeltrail.run("train"):
+            fit(model, torch.optim.SGD(model.parameters()), data.DataLoader(given, 10, sampler=sampler), 1)
+    found = [
+        {key: (each["value"], each["origin"]) for key, each in params(event).items() if key[0] != "SGD"}
+        for event in told()
+    ]
+    assert ("DataLoader", "shuffle") not in found[0].keys() | found[1].keys()
+    spread, weighed = {("DistributedSampler", "seed"): (3, "explicit")}, "WeightedRandomSampler"
+    spread |= {("DistributedSampler", "shuffle"): (True, "default")}
+    assert spread.items() <= found[0].items()
+    assert {(weighed, "num_samples"): (20, "explicit")}.items() <= found[1].items()
+    assert (weighed, "explicit") == found[1]["DataLoader", "sampler"]
 
 
 def test_rows_that_a_sampler_chose_are_known_below_accelerate(autolog, told, loop):

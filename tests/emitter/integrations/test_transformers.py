@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
-from told import facet, files, metrics, params, points, uses
+from told import edges, facet, files, metrics, params, points, uses
 
 import modeltrail
+from modeltrail.observe import model
 
 pytestmark = pytest.mark.torch
 
@@ -221,6 +223,149 @@ def test_an_adapter_has_its_settings_and_the_base_that_it_adapts(hf, autolog, to
     assert "adapter_model.safetensors" in {
         each["path"] for each in outputs["adapter"]["outputFacets"]["modelTrail_modelArtifact"]["files"]
     }
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("how", ["loaded", "trained"])
+def test_a_merged_model_came_of_base_and_adapter(hf, autolog, told, tmp_path, how):
+    """Of the files of both, or of the training of the adapter in the same run; and it lies in no base."""
+    import peft
+
+    autolog()
+    kind, base = hf.library.AutoModelForSequenceClassification, str(tmp_path / "base")
+    hf.model().save_pretrained(base)
+    wanted = peft.LoraConfig(r=2, target_modules=["value", "query"], task_type="SEQ_CLS")
+    with modeltrail.run("tune"):
+        trainer = hf.trainer(peft.get_peft_model(kind.from_pretrained(base), wanted), save_strategy="no")
+        trainer.train()
+        trainer.model.save_pretrained("adapter")
+        if how == "trained":
+            trainer.model.merge_and_unload().save_pretrained("merged")
+    if how == "loaded":
+        with modeltrail.run("merge") as run:
+            merged = peft.PeftModel.from_pretrained(kind.from_pretrained(base), "adapter").merge_and_unload()
+            run.evaluate(merged, pd.DataFrame({"x": [1.0]}), {"f1": 1.0})
+            merged.save_pretrained("merged")
+    *_, tuned = [event for event in told() if event["job"]["name"] == "tune"]
+    assert {"base", "train"} == edges(tuned)["adapter"]
+    *_, event = [event for event in told() if event["job"]["name"] in {"tune", "merge"}]
+    assert {"base", "adapter" if how == "loaded" else "train"} == edges(event)["merged"]
+    for event in told():
+        judged = [each["name"] for each in event["inputs"] if "modelTrail_evaluation" in each["inputFacets"]]
+        assert base not in judged
+
+
+def test_a_loop_of_its_own_goes_on_with_what_was_loaded(hf, autolog, told, tmp_path):
+    """Also where the loaded model is a part of the one that is trained, and not if that got another state."""
+    import torch
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, batch):
+            return self.inner(**batch).loss
+
+    autolog()
+    kind, base = hf.library.AutoModelForSequenceClassification, str(tmp_path / "base")
+    hf.model().save_pretrained(base)
+    torch.save(Wrapped(hf.model()).state_dict(), "state.pt")
+    for state in (None, "state.pt"):
+        with modeltrail.run("tune"):
+            model = Wrapped(kind.from_pretrained(base))
+            if state is not None:
+                model.load_state_dict(torch.load(state))
+            optimizer = torch.optim.SGD(model.parameters(), 0.1)
+            for batch in torch.utils.data.DataLoader(hf.Rows(), 8):
+                model(batch).backward()
+                optimizer.step()
+            torch.save(model.state_dict(), "m.pt")
+    first, second = [event for event in told() if event["job"]["name"] == "tune"]
+    assert (base, str(tmp_path / "state.pt")) == tuple(
+        facet(event, "training")["baseModel"]["name"] for event in (first, second)
+    )
+    assert {"base", "train"} == edges(first)["m.pt"]
+    assert {"state.pt", "train"} == edges(second)["m.pt"]
+
+
+def test_a_trainer_knows_a_base_that_is_a_part_of_its_model(hf, autolog, told, tmp_path):
+    """As sentence-transformers has one inside: it was loaded, and what holds it was made."""
+    import torch
+
+    class Wrapped(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, **batch):
+            return self.inner(**batch)
+
+    autolog("transformers")
+    hf.model().save_pretrained(tmp_path / "base")
+    loaded = hf.library.AutoModelForSequenceClassification.from_pretrained(str(tmp_path / "base"))
+    hf.trainer(Wrapped(loaded), remove_unused_columns=False).train()
+    assert str(tmp_path / "base") == facet(told()[-1], "training")["baseModel"]["name"]
+
+
+def test_a_model_that_the_trainer_makes_is_told_with_the_settings_of_its_training(hf, autolog, told):
+    """By `model_init`, for each training anew: there was none before, or another one."""
+    import transformers
+
+    class Searching(transformers.Trainer):
+        def _hp_search_setup(self, trial):
+            self.args.learning_rate = 0.25  # of a trial
+
+    autolog("transformers")
+    args = transformers.TrainingArguments("out", num_train_epochs=1, use_cpu=True, disable_tqdm=True)
+    trainer = Searching(args=args, model_init=lambda _: hf.model(), train_dataset=hf.Rows())
+    with modeltrail.run("search"):
+        trainer.model = None  # as a search leaves it between two trials
+        trainer.train()
+        trainer.save_model("best")
+    (event,) = told()
+    assert {"checkpoint-2", "best"} == files(event).keys()
+    kinds = {each["facets"]["modelTrail_model"]["modelId"] for each in files(event).values()}
+    assert {"BertForSequenceClassification-1"} == kinds
+    assert (0.25, "explicit") == params(event)["TrainingArguments", "learning_rate"]
+    assert "hidden_size" in {name for _, name in params(event)}
+
+
+def test_the_best_checkpoint_may_be_an_earlier_training_s(hf, autolog, told):
+    """What a resumed training gives back at its end came of that checkpoint, as it was after that step."""
+    asked = {"judged": hf.Rows(8, seed=1), "eval_strategy": "epoch", "save_strategy": "epoch"}
+    asked |= {"load_best_model_at_end": True, "metric_for_best_model": "score", "num_train_epochs": 4}
+    scores = iter([9.0, 1.0, 2.0, 3.0])
+    autolog("transformers")
+    with modeltrail.run("first"):
+        hf.trainer(score=lambda _: {"score": next(scores)}, **asked | {"num_train_epochs": 2}).train()
+    with modeltrail.run("resumed"):
+        trainer = hf.trainer(score=lambda _: {"score": next(scores)}, **asked)
+        trainer.train(resume_from_checkpoint=True)
+        trainer.save_model("final")
+    event = told()[-1]
+    assert {"checkpoint-4", "checkpoint-8", "train", "validation"} == edges(event)["final"]
+    assert 4 == files(event)["final"]["facets"]["modelTrail_model"]["step"]
+
+
+def test_what_is_put_beside_saved_weights_is_in_the_folder_too(hf, autolog, told, tmp_path):
+    """The digest is that of the folder as it is when the run ends, by which the next one finds the model."""
+    autolog("transformers")
+    with modeltrail.run("save"):
+        hf.model().save_pretrained("final")
+        Path("final/labels.json").write_text("{}")
+    with modeltrail.run("over"):
+        hf.model().save_pretrained("other")
+        Path("other/model.safetensors").write_bytes(b"somebody else's")
+    with modeltrail.run("load"):
+        hf.library.AutoModelForSequenceClassification.from_pretrained("final")
+    saved, over, loaded = told()
+    made = files(saved)["final"]["outputFacets"]["modelTrail_modelArtifact"]
+    assert {"config.json", "labels.json", "model.safetensors"} == {each["path"] for each in made["files"]}
+    (use,) = uses(loaded).values()
+    assert made["digest"] == use["fingerprint"]["digest"]
+    found = files(over)["other"]["outputFacets"]["modelTrail_modelArtifact"]
+    assert found["digest"] != model.look(tmp_path / "other").digest
 
 
 def test_a_model_of_the_hub_is_the_base(hf, autolog, told, tmp_path):

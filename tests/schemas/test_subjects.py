@@ -50,8 +50,8 @@ APART = [
     "True",
     "1",
 ]
-NOBODY = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "s"), "", "  ", b"",
-          Decimal("NaN"), Decimal("sNaN")]  # fmt: skip
+NOBODY = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "s"), "", "  ",
+          b"", Decimal("NaN"), Decimal("sNaN")]  # fmt: skip
 
 
 @pytest.mark.parametrize("spelling", SAME)

@@ -68,6 +68,21 @@ data = lightgbm.Dataset(table[["age"]], table["churned"], free_raw_data=False)
 lightgbm.train({"verbose": -1}, data, 2).save_model("base.txt")
 lightgbm.train({"verbose": -1}, data, 2, init_model="base.txt").save_model("more.txt")
 """
+DAYS = """
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import Ridge
+
+noise = np.random.default_rng(0)
+days = []
+for day in range(4):
+    fetched = noise.normal(day, size=(80, 2))
+    days.append(f"day-{day}.csv")
+    pd.DataFrame({"x": fetched[:, 0], "y": fetched.sum(axis=1)}).to_csv(days[-1], index=False)
+    table = pd.concat(pd.read_csv(name) for name in days[-2:])
+    joblib.dump(Ridge().fit(table[["x"]], table["y"]), f"ridge-{day}.joblib")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +215,29 @@ def test_a_model_that_went_on_from_another_of_its_run_leads_there_and_back(ask) 
         assert expected == models(json.loads(ask("impact", name, "--json"))), name
     assert "more.json" in ask("impact", "base.json")
     assert "written over" not in ask("impact", "a.csv")
+
+
+def test_a_loop_over_days_makes_each_model_of_its_own_days(tmp_path) -> None:
+    """Feeds that a run writes and reads again do not come of each other, and explain what differs."""
+    (tmp_path / "days.py").write_text(DAYS)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENLINEAGE_")}
+    command = [str(Path(sys.executable).with_name("modeltrail"))]
+
+    def asked(*words: str) -> str:
+        done = subprocess.run(
+            [*command, *words], cwd=tmp_path, env=kept, capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    asked("run", "--", sys.executable, "days.py")
+    asked("compact")
+    spread = json.loads(asked("impact", "day-1.csv", "--json"))
+    assert {"ridge-1.joblib", "ridge-2.joblib"} == {
+        Path(row["name"]).name for row in spread if row["kind"] in {"dataset", "model"}
+    }
+    trail = asked("trace", "ridge-3.joblib")
+    assert ("day-2.csv" in trail, "day-1.csv" in trail) == (True, False)
+    because = json.loads(asked("why", "ridge-2.joblib", "ridge-3.joblib", "--json"))
+    assert [("data", "day-3.csv")] == [
+        (cause["kind"], Path(cause["subject"]).name) for cause in because["causes"]
+    ]

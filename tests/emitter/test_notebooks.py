@@ -93,6 +93,15 @@ def test_a_notebook_is_one_run_of_its_own_code(notebook, execute, inbox, tmp_pat
     assert "LogisticRegression" in facet(events[-1], "training")["algorithm"]
 
 
+def test_scores_of_a_notebook_are_told_before_what_its_kernel_waits_for(notebook, execute, inbox, tmp_path):
+    """What is told at the end comes before other things that a kernel does then, until it is killed."""
+    wait = "import atexit, time; atexit.register(time.sleep, 100)"
+    score = "from sklearn.metrics import f1_score; f1_score(frame['y'], model.predict(held))"
+    notebook(wait, DATA, FIT, "held = frame[['x']].copy()", score, SAVE)
+    assert 0 == execute(*LAUNCH, JUPYTER, "train.ipynb")
+    assert ("train.evaluate", "COMPLETE") in ends(inbox(tmp_path / "lineage"))
+
+
 def test_a_notebook_in_git_has_its_commit(notebook, execute, inbox, tmp_path):
     """The state of the repository and the place of the notebook in it are told."""
     notebook("1")

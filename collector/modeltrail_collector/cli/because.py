@@ -59,7 +59,7 @@ def _print_figures(rows: list[dict[str, Any]]) -> None:
 
 
 def _figure_line(row: dict[str, Any]) -> tuple[str, ...]:
-    where = [label("file", row["dataset"])] if row["dataset"] else [row["split"] or "in training"]
+    where = [label("file", row["dataset"])] if row["dataset"] else [row["split"] or "of the run"]
     rows = dict.fromkeys(f"{row[side]:,}" for side in ("rows_before", "rows") if row[side] is not None)
     where += [f"({' → '.join(rows)} rows)"] if rows else []
     where += [row["slice"]] if row["slice"] else []

@@ -89,10 +89,12 @@ def _begin(run: Run, estimator: Any) -> Fit:
 def _record_asked(run: Run, fit: Fit, estimator: Any, features: Any, given: Mapping[str, Any]) -> Named:
     booster = _boosted(estimator)
     stop = _boosting.stops_early(given.get("callbacks") or getattr(booster, "callbacks", None))
-    record_params(run, [*facts.params(estimator), (None, stop, "explicit")], fit)
+    asked = [*facts.params(estimator)]
+    record_params(run, [*asked, (None, stop, "explicit")], fit)
     if fit.is_step:
         run.facts.fits.learns_from(fit, origins.of(features))
         return data.look(features)
+    fit.settings = facts.settings(estimator, asked, features)
     trained = see(features, given.get("y"), given.get("sample_weight"))
     judged = [trained if table is features else see(table, y) for table, y in _evaluation_sets(given)]
     source, roles = record_data(run, trained, judged, fit)

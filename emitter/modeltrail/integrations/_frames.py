@@ -119,7 +119,9 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         if sources := list(datasets.sources(frame, "other", {})):
             run.facts.add_write(sources, naming.identity(place), _choice(frame))
         else:
-            run.facts.reads.write_of_all(naming.identity(place), list(run.facts.inputs))
+            run.facts.reads.write_of_all(
+                naming.identity(place), list(run.facts.inputs), list(run.facts.outputs)
+            )
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             if (path := naming.local_path(place)) is not None:
                 digests.note(path)

@@ -153,6 +153,9 @@ def _pandas(given: Mapping[str, Any], usual: str) -> Layout:
         encoding or UTF_8,
         skip,
         given.get("comment"),
+        given.get("decimal", "."),
+        given.get("thousands"),
+        _missing(given.get("na_values")),
     )
 
 
@@ -166,7 +169,10 @@ def _polars(given: Mapping[str, Any]) -> Layout:
     if renamed is not None:
         names = None if given.get("columns") is not None else renamed
     numbered = ("column_", 1) if renamed is None else None
-    return Layout(header, names or (), numbered, given.get("separator", ","), UTF_8, skip, comment)
+    return Layout(
+        header, names or (), numbered, given.get("separator", ","), UTF_8, skip, comment,
+        decimal="," if given.get("decimal_comma") else ".", missing=_missing(given.get("null_values")),
+    )  # fmt: skip
 
 
 def _arrow(read: Any, parse: Any) -> Layout:
@@ -215,6 +221,12 @@ def _is_usual(given: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:
 def _listed(names: Any) -> tuple[str, ...] | None:
     """Names that were given, also as the keys of a schema; pandas has a word of its own for none."""
     return tuple(map(str, names)) if hasattr(names, "__len__") else None
+
+
+def _missing(given: Any) -> frozenset[str]:
+    """The texts that stand for a missing value; of those of single columns none."""
+    several = given if isinstance(given, list | tuple | set) else [given]
+    return frozenset(str(each) for each in several if isinstance(each, str | int | float))
 
 
 def _encoding(name: str | None) -> str | None:

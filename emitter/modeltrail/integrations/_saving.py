@@ -51,7 +51,8 @@ def record_saved(
     run = api.current_run()
     if not is_model:
         if run is not None:
-            run.facts.reads.write_of_all(run.output(place).identity, list(run.facts.inputs))
+            before = list(run.facts.outputs)
+            run.facts.reads.write_of_all(run.output(place).identity, list(run.facts.inputs), before)
     elif run is not None:
         _lead_back(run, fitted)
         run.output_model(place, of=fitted)

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from modeltrail import api
+from modeltrail.guard import guarded
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
@@ -28,6 +29,7 @@ from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
+from modeltrail.runs.fits import Fit
 
 PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 SCORE: Final = {"ClassifierMixin": "accuracy_score", "RegressorMixin": "r2_score"}
@@ -355,25 +357,36 @@ def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mappi
 
 
 def observe_cross_validation(call: Call) -> Finish:
-    """The scores of the folds are metrics of the run; what is fitted for them is no model that stays."""
+    """The scores of the folds are its own, their mean is told of what was fitted with the same settings.
+
+    What is fitted for them is no model that stays.
+    """
+    given = call.arguments()
+    run = api.current_run()
+    fit: Fit | None = None
+    with guarded("looking at a cross-validation"):
+        if run is not None:
+            estimator: Any = given.get("estimator")
+            settings = facts.settings(estimator, facts.params(estimator), given.get("X"))
+            fit = run.facts.fits.tried(type(estimator).__name__, settings)
 
     def finish(result: Any, error: BaseException | None) -> None:
-        run = api.current_run()
         if error is None and run is not None:
-            scoring = call.arguments().get("scoring")
+            scoring = given.get("scoring")
             name = f"test_{scoring}" if isinstance(scoring, str) else "test_score"
             found = result if isinstance(result, dict) else {name: result}
             for key, values in found.items():
                 if key.startswith("test_"):
-                    _record_folds(run, name if key == "test_score" else key, [float(each) for each in values])
+                    told = [float(each) for each in values]
+                    _record_folds(run, fit, name if key == "test_score" else key, told)
 
     return finish
 
 
-def _record_folds(run: Run, name: str, values: list[float]) -> None:
+def _record_folds(run: Run, fit: Fit | None, name: str, values: list[float]) -> None:
     for fold, value in enumerate(values):
-        run.metric(name, value, step=fold, split="validation")
-    run.metric(f"mean_{name}", sum(values) / len(values), split="validation")
+        run.metric(name, value, step=fold, split="validation", of=fit)
+    run.metric(f"mean_{name}", sum(values) / len(values), split="validation", of=fit)
 
 
 def observe_repeat(_: Call) -> None:

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
 from modeltrail.facets import param_entries, params_sha256
@@ -69,6 +69,14 @@ def params(estimator: Any) -> Iterator[Params]:
             if values:
                 named = {f"{path}__{name}" if path else name: value for name, value in values.items()}
                 yield path or None, named, origin
+
+
+def settings(estimator: Any, asked: Iterable[Params], features: Any) -> str:
+    """What an estimator has in common with one that is to learn in the same way, from the same columns."""
+    kinds = {path: model.qualified_name(type(part)) for path, part in components(estimator)}
+    entries = [entry for _, values, _ in asked for entry in param_entries(values)]
+    columns = list(map(str, getattr(features, "columns", ()))) or getattr(features, "shape", ())[1:]
+    return params_sha256([*param_entries({**kinds, "columns": columns}), *entries])
 
 
 def _given(part: Any) -> dict[str, Any]:

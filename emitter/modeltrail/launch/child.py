@@ -92,7 +92,9 @@ class Story:
             self._more |= ending
             event, chunk = self._run.story()
             # The cell each time: a busy kernel is killed before it comes to its last word.
-            document = {"event": event, "chunk": chunk, "cell": code.cell(), **self._more}
+            if (cell := code.cell()) is not None:
+                process.end_at_exit()  # before what the kernel has registered since: that may wait until then
+            document = {"event": event, "chunk": chunk, "cell": cell, **self._more}
             fresh = self._path.with_suffix(".new")
             fresh.write_bytes(wire.encode(document))
             fresh.replace(self._path)

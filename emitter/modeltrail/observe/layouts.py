@@ -27,6 +27,9 @@ class Layout(msgspec.Struct, frozen=True, cache_hash=True):
         encoding: of its text.
         skip: so many lines come before all rows.
         comment: how a line begins that is none.
+        decimal: what stands before the decimals of a number.
+        thousands: what stands between its thousands.
+        missing: further texts that stand for a missing value.
         is_understood: whether that is all that there is to it; else nothing is told but the bytes.
     """
 
@@ -37,6 +40,9 @@ class Layout(msgspec.Struct, frozen=True, cache_hash=True):
     encoding: str = UTF_8
     skip: int = 0
     comment: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
+    missing: frozenset[str] = frozenset()
     is_understood: bool = True
 
     @property

@@ -117,7 +117,7 @@ def _csv_sample(path: Path, layout: Layout | None) -> tuple[Any, str] | None:
     if np is None or how.comment or not _is_told(layout, names):  # whoever computes with values has numpy
         return None
     rows = [row for row in csv.reader(_csv_lines(path, how), delimiter=delimiter) if len(row) == len(names)]
-    columns = [_values(np, column) for column in zip(*rows, strict=True)]
+    columns = [_values(np, column, how) for column in zip(*rows, strict=True)]
     if not columns:
         return None
 
@@ -157,15 +157,23 @@ def _up_to(file: Iterable[bytes], rows: int) -> Iterator[bytes]:
             return
 
 
-def _values(np: Any, column: tuple[str, ...]) -> Any:
+def _values(np: Any, column: tuple[str, ...], how: Layout) -> Any:
     """A column of texts as numbers, where all of them are, else as they are."""
-    known = [None if text in MISSING else text for text in column]
+    missing = MISSING | how.missing
+    known = [None if text in missing else text for text in column]
     try:
-        return np.array(["nan" if text is None else text for text in known], np.float64)
+        return np.array(["nan" if text is None else _plain(text, how) for text in known], np.float64)
     except ValueError:
         texts = np.empty(len(known), object)
         texts[:] = known
         return texts
+
+
+def _plain(text: str, how: Layout) -> str:
+    """A number as Python has it; a point that is not the sign of its decimals makes it none."""
+    if how.thousands is not None:
+        text = text.replace(how.thousands, "")
+    return text if how.decimal == "." else text.replace(".", "?").replace(how.decimal, ".")
 
 
 def _parquet_sample(path: Path) -> tuple[Any, str] | None:

@@ -394,5 +394,6 @@ class Facts:
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 
     def _summary(self) -> Facet | None:
-        metrics = self.metrics.summary({each.fit.id for each in self.models if each.fit is not None})
+        fits = [each.fit for each in self.models if each.fit is not None]
+        metrics = self.metrics.summary({each.id for each in fits}, self.fits.alike(fits))
         return ModelTrailMetricsRunFacet(metrics=metrics, capture=self.capture) if metrics else None

@@ -36,6 +36,7 @@ class Fit(msgspec.Struct, eq=False):
         is_trial: whether it is a cross-validation, of which no model comes.
         is_search: whether it is a search, which holds what it found.
         is_step: whether it is a transformer on its own, which is told with the models that it is a part of.
+        settings: what it has in common with what else is to learn in the same way, from the same columns.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Fit(msgspec.Struct, eq=False):
     is_trial: bool = False
     is_search: bool = False
     is_step: bool = False
+    settings: str | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -109,6 +111,7 @@ class Fits:
         self._serials = itertools.count(1)
         self._free: list[int] = []
         self._left: dict[Fit, None] = {}
+        self._tried: dict[str, Fit] = {}
         self._looked_at = MAX_TOLD
 
     def begin(self, kind: str, thing: object = None, *, afresh: bool = False) -> Fit:
@@ -132,6 +135,22 @@ class Fits:
     def begin_trial(self, kind: str) -> Fit:
         """Models are going to be fitted to be judged, of which none is left: by a cross-validation."""
         return self._make(kind, is_trial=True)
+
+    def tried(self, kind: str, settings: str) -> Fit:
+        """What is told of a cross-validation of these settings: what it scored, and nothing else."""
+        known = self._tried.get(settings)
+        if known is None:
+            known = Fit(kind, 0, next(self._serials), is_trial=True, settings=settings)
+            self._tried[settings] = known
+        return known
+
+    def alike(self, made: Iterable[Fit | None]) -> dict[str, list[str]]:
+        """Cross-validations -> which of these have their settings; by `modelId`."""
+        found: dict[str, list[str]] = {}
+        for fit in dict.fromkeys(made):
+            if fit is not None and fit.settings in self._tried:
+                found.setdefault(self._tried[fit.settings].id, []).append(fit.id)
+        return found
 
     def begin_step(self, kind: str, thing: object) -> Fit:
         """A transformer is going to be fitted on its own: each time anew."""

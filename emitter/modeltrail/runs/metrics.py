@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Any, Final
 
 from modeltrail import event
@@ -18,6 +19,8 @@ Read = Callable[[Any], Iterable[Measured]]
 
 MAX_OTHERS: Final = 50
 """Of so many models that nobody saved the last values are told: of a search by hand each has some."""
+
+_NONE: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 _Key = tuple[str, str | None, str | None, str]
 """The name, the split, the model, the data."""
@@ -93,13 +96,23 @@ class Metrics:
             self._settle()
             return _models(self._last.values()).keys() | self._series.models
 
-    def summary(self, saved: AbstractSet[str] = frozenset()) -> list[dict[str, Any]]:
-        """The last values, as entries of `modelTrail_metrics`; of models that nobody saved of the newest."""
+    def summary(
+        self, saved: AbstractSet[str] = frozenset(), alike: Mapping[str, Sequence[str]] = _NONE
+    ) -> list[dict[str, Any]]:
+        """The last values, as entries of `modelTrail_metrics`; of models that nobody saved of the newest.
+
+        What stands for all folds of a cross-validation is told of the models that are `alike` to it.
+        """
         with self._lock:
             self._settle()
-            others = [each for each in _models(self._last.values()) if each not in saved]
+            others = [each for each in _models(self._last.values()) if each not in saved | alike.keys()]
             left_out = set(others[:-MAX_OTHERS])
-            return [entry for entry in self._last.values() if entry.get("modelId") not in left_out]
+            told = [entry for entry in self._last.values() if entry.get("modelId") not in left_out]
+        found = []
+        for entry in told:
+            models = [] if "step" in entry else alike.get(entry.get("modelId", ""), ())
+            found += [{**entry, "modelId": each} for each in models] or [entry]
+        return found
 
     def pending(self) -> dict[str, Any] | None:
         """The chunk of the series that is not sent yet; None if there is nothing."""

@@ -44,10 +44,14 @@ class Reads:
         with self._lock:
             self._seen.add(model)
 
-    def write_of_all(self, target: Identity, inputs: Iterable[Identity]) -> None:
-        """A file is written of data that came from nowhere: of any of these inputs, or of what was read."""
+    def write_of_all(self, target: Identity, inputs: Iterable[Identity], outputs: Iterable[Identity]) -> None:
+        """A file is written of data that came from nowhere: of any of these inputs, or of what was read.
+
+        What the run itself had put out by then is none of these: a loop that writes the feed of each day, and
+        reads it again, makes none of them of the days before.
+        """
         with self._lock:
-            self._before[target] = {*inputs, *self._seen}
+            self._before[target] = {*inputs, *self._seen}.difference(outputs)
 
     def after(self, inputs: Iterable[Identity]) -> dict[Identity, set[Identity]]:
         """Of each such file what was read, loaded, or in memory only after that: none of its sources.

@@ -347,6 +347,26 @@ def test_figures_of_a_run_with_several_models_are_those_of_the_run(make, log_of,
     assert all(line.endswith(": of which of them accuracy is, it does not say.") for line in doubts)
 
 
+def test_a_figure_of_which_nobody_says_on_what_is_one_of_the_run(make, log_of) -> None:
+    """What the run measured may be of data for training or of other data: neither is said."""
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+
+    def event(number: int) -> dict:
+        at, figures = make.base + number * DAY, [{"name": "mae", "value": 1 - number / 10}]
+        version = make.facet("version", datasetVersion=f"{number}")
+        return make.run_event(
+            "COMPLETE", at, f"run {number}", "train",
+            outputs=[make.dataset("/data/m.joblib", datasetType=kind, version=version)],
+            run_facets={"modelTrail_metrics": make.facet("modelTrail_metrics", metrics=figures)},
+        )  # fmt: skip
+
+    log = log_of([event(1), event(2)])
+    shown = CliRunner().invoke(why_command, ["m.joblib", "--log", log.uri], catch_exceptions=False).output
+    (line,) = [line for line in shown.splitlines() if line.split()[:1] == ["mae"]]
+    assert "of the run" in line
+    assert "training" not in line
+
+
 @pytest.mark.parametrize("state", ["FAIL", "ABORT", "COMPLETE"])
 def test_a_figure_of_a_run_that_failed_is_told_with_it(make, log_of, state) -> None:
     """The figure counts as any other, and each answer says how the run ended that measured it."""

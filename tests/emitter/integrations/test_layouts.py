@@ -221,3 +221,24 @@ def test_a_large_file_without_a_header_is_sampled_from_its_first_row(autolog, fo
     found = data.profile("large.csv")
     assert {"place", "day"} == {*found.columns}
     assert 300_000 == data.look("large.csv").rows
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: pd.read_csv("prices.csv", sep=";", decimal=",", thousands=".", na_values=["?"]),
+        lambda: pl.read_csv("prices.csv", separator=";", decimal_comma=True, null_values="?"),
+    ],
+    ids=["pandas", "polars"],
+)
+def test_numbers_are_read_as_their_reader_was_told(read, autolog, told, folder):
+    """A number with a comma before its decimals is no text, nor is what stands for a missing one."""
+    Path("prices.csv").write_text("price;day;y\n1,5;2/2/26;0\n?;3/2/26;1\n2,5;4/2/26;0\n2,0;;1\n")
+    autolog()
+    with modeltrail.run("train"):
+        table = read()
+        DecisionTreeClassifier().fit(table[["y"]], table["y"])
+    (found,) = (each for each in told()[-1]["inputs"] if each["name"].endswith("prices.csv"))
+    columns = found["inputFacets"]["modelTrail_featureProfile"]["columns"]
+    assert ("text", "number") == (columns["day"]["dtype"], columns["price"]["dtype"])
+    assert (2.0, 1) == (columns["price"]["mean"], columns["price"]["nulls"])

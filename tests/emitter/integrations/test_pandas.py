@@ -291,6 +291,17 @@ def test_what_was_read_later_is_no_source_of_what_was_written_before(autolog, to
     assert {"made.csv", "train"} == found["model.joblib"]
 
 
+def test_what_a_run_wrote_is_no_source_of_what_came_from_nowhere(autolog, told, folder):
+    """Feeds that a loop fetches, writes and reads again come of no other one; of other files they may."""
+    autolog()
+    with modeltrail.run("days"):
+        pd.read_csv("people.csv")
+        for name in ("monday.csv", "tuesday.csv"):
+            pd.DataFrame({"a": [1.0, 2]}).to_csv(name, index=False)
+            pd.read_csv(name)
+    assert {name: {"people.csv"} for name in ("monday.csv", "tuesday.csv")} == edges(told()[-1])
+
+
 def test_what_a_model_was_judged_on_later_is_no_source_of_what_was_written_before(autolog, told, folder):
     """A file that the run learned from after the write made nothing of it, also once an evaluation has it."""
     autolog()

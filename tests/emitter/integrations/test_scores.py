@@ -390,6 +390,30 @@ def test_folds_are_metrics_and_no_trainings(told, parts):
     assert "modelTrail_training" not in event["run"]["facets"]
 
 
+def test_a_cross_validation_is_of_what_was_fitted_with_its_settings(told, parts, tmp_path):
+    """The mean is told of a saved model that learns in the same way, of another one it is none."""
+    train, test, label, truth = parts
+    narrow = train.iloc[:, :1]
+    with modeltrail.run("train"):
+        means = {}
+        for strength in (0.1, 1.0, 10.0):
+            means[strength] = cross_val_score(LogisticRegression(C=strength), train, label, cv=3).mean()
+        cross_val_score(LogisticRegression(C=0.1), narrow, label, cv=3)
+        model = LogisticRegression(C=0.1).fit(train, label)
+        model.score(test, truth)
+        joblib.dump(model.fit(pd.concat([train, test]), pd.concat([label, truth])), tmp_path / "m.joblib")
+        cross_val_score(LogisticRegression(C=5.0), train, label, cv=3)
+    (event,) = [each for each in told() if each["job"]["name"] == "train"]
+    mine = event["outputs"][0]["facets"]["modelTrail_model"]["modelId"]
+    means_told = [
+        (entry["modelId"] == mine, entry["value"])
+        for entry in event["run"]["facets"]["modelTrail_metrics"]["metrics"]
+        if entry["name"] == "mean_test_score"
+    ]
+    assert 5 == len(means_told)
+    assert [(True, pytest.approx(means[0.1]))] == [each for each in means_told if each[0]]
+
+
 def test_folds_may_score_without_bound(told, parts):
     """A fold whose score is infinite or no number is told as such, as is the mean."""
     train, _, label, _ = parts

@@ -317,12 +317,19 @@ def is_unordered(pair: Pair) -> bool:
     return (pair.either.algorithm or "").startswith("modeltrail-rows")
 
 
+def _is_before(pair: Pair, run_id: str) -> bool:
+    """Whether a run that reads what it wrote had this from elsewhere: else each is a symptom of the other."""
+    writer = pair.either.writer
+    return pair.either.namespace != IN_MEMORY and (writer is None or writer["run_id"] != run_id)
+
+
 def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:
     """The pairs that this one was made from."""
     mine = pair.either
     if mine.writer is not None:
         run_id = mine.writer["run_id"]
-        return [one for one in pairs if one is not pair and run_id in one.either.readers]
+        found = [one for one in pairs if one is not pair and run_id in one.either.readers]
+        return [one for one in found if _is_before(one, run_id)] if run_id in mine.readers else found
     if mine.namespace != IN_MEMORY:
         return []
     return [

@@ -89,11 +89,12 @@ def _recorder(target: Any) -> Callable[[Any, Any], None]:
         _graphs.record(module, target, inputs, outputs)
         run = api.current_run()
         if run is not None and _stamp(weights) != before:  # the digest is of the graph
+            earlier = list(run.facts.outputs)
             made = run.output(weights).identity
             if (fit := run.facts.fits.of(module)) is not None:
                 run.facts.add_write(learned.data_of(run.facts, fit), made)
             else:
-                run.facts.reads.write_of_all(made, list(run.facts.inputs))
+                run.facts.reads.write_of_all(made, list(run.facts.inputs), earlier)
 
     return record
 

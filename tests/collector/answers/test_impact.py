@@ -164,6 +164,27 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     assert [(None, None)] == [(each["fingerprint"], each["run"]) for each in read]
 
 
+def test_of_two_registries_versions_what_serves_is_trained_again(make, log_of) -> None:
+    """Of churn@2 of two registries the one that answers is to be trained again, the other to be withdrawn."""
+    one, other = (make.train(2, make.base + timedelta(hours=n), features="f", strength=1) for n in (1, 2))
+    text = json.dumps(other).replace("modeltrail://registry", "mlflow://host")
+    other = json.loads(text.replace(make.digest("model 2"), make.digest("another")))
+    prepared = make.prepare(1, make.base, raw="r", features="f")
+    log = log_of([*prepared, *one, *other, *make.deploy(2, make.base + timedelta(hours=3))])
+    plan = answers.erase_plan(log, "raw/customers.csv")
+    assert {"modeltrail://registry": "retrain", "mlflow://host": "withdraw"} == {
+        row["namespace"]: row["action"] for row in plan if row["kind"] == "model" and row["registered_name"]
+    }
+
+
+def test_data_is_to_be_rewritten_since_it_was_first_written(churn, make) -> None:
+    """The plan says of data of several contents since when there is any of it, not since the last."""
+    plan = [row for row in answers.erase_plan(churn, "raw/customers.csv") if row["kind"] == "dataset"]
+    (row,) = (row for row in plan if row["name"].endswith("features.parquet"))
+    first = (make.base + timedelta(minutes=1)).isoformat()
+    assert (2, first[:19]) == (len(row["contents"]), row["since"][:19])
+
+
 def test_deployments_end(make, log_of) -> None:
     """A version is at an endpoint until another takes its place or it is retired; what failed never was."""
 

@@ -287,7 +287,7 @@ class Company:
     def _act(self, run: Run, of: tuple[str, str, str], action: str, digest: str = "", **more: Any) -> None:
         registration = self.make.facet(
             "registration", registry={"system": "r", "uri": "r://r"}, name=of[1].rpartition("/")[2],
-            version=of[2], action=action, at=run.end.isoformat(), **more,
+            version=of[2], action=action, at=run.start.isoformat(), **more,
         )  # fmt: skip
         version = self.make.facet("version", datasetVersion=of[2])
         artifact = (

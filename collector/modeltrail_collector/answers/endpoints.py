@@ -17,6 +17,7 @@ _FIELDS: Final = (
     "environment",
     "action",
     "traffic_percent",
+    "model_namespace",
     "model_name",
     "version",
     "until",
@@ -155,7 +156,7 @@ def with_endpoints(db: Database, found: list[Row]) -> list[Row]:
         WHERE (d.model_digest IS NULL OR m.digest = '')
             AND coalesce(d.model_namespace, m.namespace) = m.namespace""")
     rows = db.rows("""SELECT DISTINCT run_id, platform, endpoint, uri, environment, action, traffic_percent,
-            model_name, model_version AS version, effective_at AS since
+            model_namespace, model_name, model_version AS version, effective_at AS since
         FROM used ORDER BY since, endpoint""")
     there = """SELECT d.* FROM deployments AS d SEMI JOIN used AS u
         ON d.platform IS NOT DISTINCT FROM u.platform AND d.endpoint IS NOT DISTINCT FROM u.endpoint

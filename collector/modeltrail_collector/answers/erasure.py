@@ -29,10 +29,14 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
     for row in found:
         if row["kind"] == "endpoint" and (row["run_id"], row["version"]) in serving:
             plan.append({**row, "action": "withdraw"})
-            used.add((row["model_name"], row["version"]))
+            used.add((row["model_namespace"], row["model_name"], row["version"]))
     for row in found:
         if row["kind"] == "model":
-            known = {(row["name"], row["version"]), (row["registered_name"], row["version"])}
+            known = {
+                (namespace, name, row["version"])
+                for namespace in (None, row["namespace"])  # a deployment may leave it out
+                for name in (row["name"], row["registered_name"])
+            }
             plan.append({**row, "action": "retrain" if known & used else "withdraw"})
     anew = {row["run_id"] for row in plan if row["action"] == "retrain"}
     unsure = {
@@ -79,6 +83,7 @@ def _data(found: list[Row], anew: set[str]) -> list[Row]:
     for row in data:
         action, name = "rewrite" if is_needed(row) else "delete", (row["namespace"], row["name"])
         said = [content] if (content := row["version"] or row["fingerprint"]) else []
-        before = by_name.get(name, {}).get("contents", [])
-        by_name[name] = {**row, "action": action, "contents": list(dict.fromkeys(before + said))}
+        first = by_name.get(name, {"contents": [], "since": row["since"]})
+        contents = list(dict.fromkeys(first["contents"] + said))
+        by_name[name] = {**row, "action": action, "contents": contents, "since": first["since"]}
     return list(by_name.values())

@@ -1,6 +1,5 @@
 """Which model versions learned from a dataset that a rule forbids."""
 
-import sys
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -33,7 +32,7 @@ def fill_reached(db: Database, rule: Forbidden, places: Places) -> None:
         fingerprint=rule.fingerprint,
     )
     things = [Thing(**row, any_version=rule.fingerprint is None) for row in rows]
-    runs = {row["run_id"] for row in walk(db, things, places, sys.maxsize) if row["kind"] == "run"}
+    runs = {row["run_id"] for row in walk(db, things, places) if row["kind"] == "run"}
     db.fill("reached", ("run_id",), [(run_id,) for run_id in sorted(runs)])
 
 

@@ -24,7 +24,6 @@ from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import JOB
 
-_DEPTH: Final = 100
 _DIGITS: Final = 4
 _VERSIONS: Final = 8
 _SHORT: Final = 12
@@ -50,7 +49,7 @@ def impact(
     learned from what. Bytes that another run registered are that version of the registry. Datasets and
     models are `possible` that on no way are known to come of it: on each a run read something, and nobody
     saw what for. An endpoint has `until`, None where it is in force, and `traffic_percent`, the share
-    that this deployment told. At most 100 runs deep.
+    that this deployment told.
 
     With a `column` only what came of that column counts, and what may have: `columns` of a row are then those
     it came to (of a model, those that it learned from), None where nobody says. Left out is where a
@@ -83,8 +82,8 @@ def _walked(db: Database, level: list[Thing]) -> list[Row]:
     return [row for row in found if (row.get("job_namespace"), row.get("job_name")) != JOB]
 
 
-def walk(db: Database, level: list[Thing], places: Places, deepest: int = _DEPTH) -> list[Row]:
-    """The runs, datasets and models that learned from these, so many runs deep: rows as of `impact`.
+def walk(db: Database, level: list[Thing], places: Places) -> list[Row]:
+    """The runs, datasets and models that learned from these, however far away: rows as of `impact`.
 
     Of a run neither the job is told nor its state.
     """
@@ -92,7 +91,7 @@ def walk(db: Database, level: list[Thing], places: Places, deepest: int = _DEPTH
     runs: dict[str, Row] = {}
     asked = {(thing.namespace, thing.name, thing.run_id) for thing in level}
     told: dict[tuple[str, str, str, str | None], Row] = {}
-    for depth in range(1, deepest + 1):
+    for depth in itertools.count(1):
         if not level:
             break
         reached = readers(db, level, places)

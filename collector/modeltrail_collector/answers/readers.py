@@ -149,7 +149,8 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
     for row in rows:
         known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint", "use")}
         before = row["started_at"] or row["last_event_at"]
-        node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], before=before))
+        when = {"before": before, "until": row["wrote_at"]}
+        node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], **when))
         node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()), places)
     return {key: _written(node) for key, node in nodes.items() if node.run}

@@ -96,6 +96,7 @@ class _Said:
                 symlinks=names_of(row["identities"]),
                 reader=run_id,
                 before=reader.get("started_at") or reader.get("wrote_at"),
+                until=reader.get("wrote_at"),
             )
             for row in inputs
         ]

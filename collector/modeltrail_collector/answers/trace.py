@@ -26,7 +26,7 @@ DEPTH: Final = 100
 THINGS: Final = 50_000
 """Things in one answer."""
 
-_UNTOLD: Final = ("reader", "before", "exact", "at", "own", "tree", "inputs", "parts", "beside")
+_UNTOLD: Final = ("reader", "before", "until", "exact", "at", "own", "tree", "inputs", "parts", "beside")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -288,7 +288,8 @@ def _find_inputs(db: Database, nodes: list[Node], places: Places, left: int, *, 
         before = node.run["started_at"] or node.run["wrote_at"]
         node.more = found[0]["total"] - len(found) if found else 0
         known = [{key: value for key, value in row.items() if key != "total"} for row in found]
-        node.inputs = [Node(**row, reader=node.run["run_id"], before=before, tree=node.tree) for row in known]
+        when = {"before": before, "until": node.run["wrote_at"]}
+        node.inputs = [Node(**row, reader=node.run["run_id"], **when, tree=node.tree) for row in known]
         if node.more or (full and not found):
             node.cut = "size"
         elif node.column is not None and all(row["namespace"] == IN_MEMORY for row in found):

@@ -10,7 +10,9 @@ from modeltrail_collector.answers.places import Name, Own, Places, replaced
 
 
 class Node(msgspec.Struct):
-    """A dataset as one run read it, or as it was asked for: `before` is when, `run` what wrote it.
+    """A dataset as one run read it, or as it was asked for: `run` is what wrote it.
+
+    It was read after `before`, and before `until`, when its reader began and ended.
 
     `reader` is the run that read it.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`. Of a folder
@@ -32,6 +34,7 @@ class Node(msgspec.Struct):
     possible: bool = False
     reader: str | None = None
     before: str | None = None
+    until: str | None = None
     run: Row | None = None
     by_name: bool = False
     exact: bool = False
@@ -122,7 +125,8 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
 
     What its reader wrote itself, in its place, is only that if it is the same content, and never what it made
     of it. Of content that its reader could not see the last run that wrote it before is told. A run that goes
-    on while another reads what it wrote (a shell, a notebook) ends too late: it counts before later ones.
+    on while another reads what it wrote (a shell, a notebook) ends too late: it counts before later ones. So
+    does one that wrote while its reader was under way (Spark, which reads after it began).
     """
     own = [row for row in candidates if row["run_id"] == node.reader]
     if is_replaced:
@@ -130,7 +134,7 @@ def _writer(node: Node, candidates: list[Row], *, is_replaced: bool) -> Row | No
     in_time = [row for row in candidates if node.before is None or row["wrote_at"] <= node.before]
     begun = [row for row in candidates if node.before is None or (row["started_at"] or "~") <= node.before]
     if not in_time and not own and (node.fingerprint or not node.use):
-        in_time = begun or candidates
+        in_time = begun or [row for row in candidates if node.until is None or row["wrote_at"] <= node.until]
     pools = (in_time, begun, candidates) if is_replaced else (own, in_time, begun, candidates)
     for field in ("fingerprint", "version"):
         if known := getattr(node, field):

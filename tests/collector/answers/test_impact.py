@@ -164,6 +164,27 @@ def test_what_was_read_in_place_may_have_been_any_content(make, log_of) -> None:
     assert [(None, None)] == [(each["fingerprint"], each["run"]) for each in read]
 
 
+def test_of_two_registries_versions_what_serves_is_trained_again(make, log_of) -> None:
+    """Of churn@2 of two registries the one that answers is to be trained again, the other to be withdrawn."""
+    one, other = (make.train(2, make.base + timedelta(hours=n), features="f", strength=1) for n in (1, 2))
+    text = json.dumps(other).replace("modeltrail://registry", "mlflow://host")
+    other = json.loads(text.replace(make.digest("model 2"), make.digest("another")))
+    prepared = make.prepare(1, make.base, raw="r", features="f")
+    log = log_of([*prepared, *one, *other, *make.deploy(2, make.base + timedelta(hours=3))])
+    plan = answers.erase_plan(log, "raw/customers.csv")
+    assert {"modeltrail://registry": "retrain", "mlflow://host": "withdraw"} == {
+        row["namespace"]: row["action"] for row in plan if row["kind"] == "model" and row["registered_name"]
+    }
+
+
+def test_data_is_to_be_rewritten_since_it_was_first_written(churn, make) -> None:
+    """The plan says of data of several contents since when there is any of it, not since the last."""
+    plan = [row for row in answers.erase_plan(churn, "raw/customers.csv") if row["kind"] == "dataset"]
+    (row,) = (row for row in plan if row["name"].endswith("features.parquet"))
+    first = (make.base + timedelta(minutes=1)).isoformat()
+    assert (2, first[:19]) == (len(row["contents"]), row["since"][:19])
+
+
 def test_deployments_end(make, log_of) -> None:
     """A version is at an endpoint until another takes its place or it is retired; what failed never was."""
 
@@ -284,8 +305,8 @@ def test_content_written_again_is_not_the_old_one(make, log_of) -> None:
     assert [("job 1", "001"), ("job 2", "002")] == of_kind(answers.impact(log, "raw b"), "run")
 
 
-def test_cycles_end_and_a_hundred_runs_are_followed(make, log_of) -> None:
-    """A job that reads what it writes ends the walk, and so does a chain after a hundred runs."""
+def test_cycles_end_and_chains_are_followed_to_their_end(make, log_of) -> None:
+    """A job that reads what it writes ends the walk, and nothing else does: what is far away learned too."""
     log = log_of(
         [*chain(make, *([(["state"], ["state"])] * 5), (["x"], ["y"]), (["y"], ["x"]), (["x"], ["z"]))]
     )
@@ -293,9 +314,9 @@ def test_cycles_end_and_a_hundred_runs_are_followed(make, log_of) -> None:
     assert ["job 5", "job 7", "job 6"] == [name for name, _ in of_kind(answers.impact(log, "x"), "run")]
     long = log_of(chain(make, *[([f"d{n}"], [f"d{n + 1}"]) for n in range(120)]))
     rows = answers.impact(long, "d0")
-    assert (100, 100) == (len(of_kind(rows, "run")), max(row["depth"] for row in rows))
+    assert (120, 120) == (len(of_kind(rows, "run")), max(row["depth"] for row in rows))
     told = CliRunner().invoke(command, ["d0", "--log", long.uri], catch_exceptions=False).output
-    assert 201 == len(told.splitlines())
+    assert 241 == len(told.splitlines())
 
 
 def test_a_fan_out_of_ten_thousand_is_told(make, log_of) -> None:

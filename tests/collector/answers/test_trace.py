@@ -169,7 +169,11 @@ def test_only_what_a_run_says_makes_its_model_a_source_of_another(make, log_of) 
 def test_cycles_end(make, log_of) -> None:
     """Rings of runs end, what is told elsewhere is marked; what a run read is not what it wrote there."""
     ring = log_of(chain(make, ("c", "a"), ("a", "b"), ("b", "c"), ("c", "a")))
-    told = answers.trace(ring, "c")
+    # Nobody had written what the first one read.
+    assert ["c", "002", ["b", "001", ["a", "000", ["c", None]]]] == path(answers.trace(ring, "c"))
+    events = chain(make, ("c", "a"), ("a", "b"), ("b", "c"))
+    begun = [event | {"eventType": "START", "eventTime": make.base.isoformat()} for event in events]
+    told = answers.trace(log_of([*begun, *events]), "c")
     assert ["c", "002", ["b", "001", ["a", "000", ["c", "002"]]]] == path(told)
     assert told["inputs"][0]["inputs"][0]["inputs"][0]["repeated"]
     alone = log_of(chain(make, ("a", "a")))
@@ -389,6 +393,13 @@ def test_the_names_that_its_reader_knows_lead_on(known_to_the_reader) -> None:
     told = answers.trace(known_to_the_reader, "m", column="x")
     assert ["m", "002", ["t", "001", ["raw", "000"]]] == path(told)
     assert "columns" == told["inputs"][0]["inputs"][0]["cut"]
+
+
+def test_what_was_written_after_it_was_read_is_no_source(make, log_of) -> None:
+    """What a run read by its name, and only a later run wrote, was written by no run in the log."""
+    log = log_of(chain(make, (["d"], ["m"]), (["raw"], ["d"])))
+    assert ["m", "000", ["d", None]] == path(answers.trace(log, "m"))
+    assert ["job 1"] == [row["job_name"] for row in answers.impact(log, "raw") if row["kind"] == "run"]
 
 
 def test_a_folder_is_what_each_run_wrote_in_it(make, log_of) -> None:

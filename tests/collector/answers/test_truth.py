@@ -21,6 +21,7 @@ from modeltrail_collector.tables import compact
 FEW, MANY = 2, int(os.environ.get("WORLDS", "30"))
 SEED = int(os.environ.get("SEED", "1"))
 STEPS = 40
+LAST = datetime.max.replace(tzinfo=UTC)
 IN_FORCE = ("endpoint", "environment", "model_namespace", "model_name", "model_version", "deployment")
 
 
@@ -41,14 +42,25 @@ def told(company: Company, chance: random.Random, make, uri):
 
 def steps_of(tree):
     """The way back as the company knows it, without what is only possible."""
-    found, waiting = set(), [tree]
+    inputs, waiting = {}, [tree]
     while waiting:
         node = waiting.pop()
-        for child in (one for one in node["inputs"] if not one["possible"]):
-            waiting.append(child)
-            read = (child["namespace"], child["name"])
-            found.add((node["run"]["run_id"], read, child["run"] and child["run"]["run_id"]))
+        waiting += node["inputs"]
+        if not node["repeated"]:
+            inputs[which(node)] = node["inputs"]
+    found, waiting, seen = set(), [which(tree)], set()
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            sure = [which(child) for child in inputs[one] if not child["possible"]]
+            waiting += sure
+            found |= {(one[1], name, run) for name, run in sure}
     return found
+
+
+def which(node):
+    return (node["namespace"], node["name"]), node["run"] and node["run"]["run_id"]
 
 
 def check_ways_back(company: Company, db) -> None:
@@ -85,9 +97,17 @@ def check_ways_on(company: Company, db) -> None:
         served = {row["run_id"] for row in rows if row["kind"] == "endpoint" and row["since"] != row["until"]}
         ours = [one for one in company.deployments if one.content in came and one.run.state == "COMPLETE"]
         assert served <= {one.run.id for one in ours}, content
-        assert {row["run_id"] for row in rows if row["kind"] == "endpoint" and row["until"] is None} == {
-            run for *_, run in company.in_force(datetime.max.replace(tzinfo=UTC), company.deployments)
-        } & {one.run.id for one in ours}, content
+        there = {(row["endpoint"], row["environment"], row["version"]) for row in rows if is_served(row)}
+        runs = {one.run.id for one in ours}
+        assert there == {
+            (endpoint, environment, version)
+            for endpoint, environment, *_, version, run in company.in_force(LAST, company.deployments)
+            if run in runs
+        }, content
+
+
+def is_served(row) -> bool:
+    return row["kind"] == "endpoint" and row["until"] is None
 
 
 def check_facts(company: Company, db) -> None:

@@ -309,7 +309,7 @@ def test_what_is_judged_on_with_gradients_is_not_learned_from(autolog, told, loo
             [model(features) for features, _ in judge]
         torch.save(model.state_dict(), "m.pt")
     (event,) = told()
-    assert {("train/train", "train", 40)} == {
+    assert {("train/train", "train", 40), ("train/validation", "validation", 20)} == {
         (name, use["role"], use["fingerprint"]["rows"]) for name, use in uses(event).items()
     }
 

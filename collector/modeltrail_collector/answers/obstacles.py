@@ -12,6 +12,7 @@ def problems(recipe: Recipe) -> list[Problem]:
     stopping = [*_code_problems(recipe.code), *_place_problems(recipe)]
     others = (
         *_changes_problems(recipe.code),
+        *_together_problems(recipe),
         *_loose_problems(recipe),
         *_data_problems(recipe),
         *_result_problems(recipe),
@@ -55,6 +56,17 @@ def start_problem(code: Code) -> str | None:
     if code.command is None:
         return "How it was started was not recorded."
     return "The recorded command line holds a NUL, which none can." if "\0" in "".join(code.command) else None
+
+
+def _together_problems(recipe: Recipe) -> list[str]:
+    """Of processes that train together one tells: what it says of its start is not how all were started."""
+    together, run = (recipe.training or {}).get("distributed"), recipe.run or {}
+    count = together.get("worldSize") if isinstance(together, dict) else None
+    above = run.get("parent_job_name")
+    if not isinstance(count, int) or count < 2 or above is None:
+        return []
+    told = f"It is one of {count:,} processes that trained together, below {above}: "
+    return [f"{told}where that started them, the recorded command line alone does not."]
 
 
 def _changes_problems(code: Code | None) -> list[str]:

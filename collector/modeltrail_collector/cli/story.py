@@ -269,7 +269,7 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
 def _of_others(several: list[dict[str, Any]]) -> str:
     ids = {row["model_id"] for row in several}
     if several[0]["own"] is None:
-        return f"of {len(ids)} models that the run fitted"
+        return f"of {f'{len(ids)} models' if len(ids) > 1 else 'a model'} that the run fitted"
     return f"of {len(ids)} other models of the run" if len(ids) > 1 else f"of another model, {min(ids)}"
 
 

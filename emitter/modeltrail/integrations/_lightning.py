@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _frames, _passes, _patch, _trainers, _training
+from modeltrail.integrations import _around, _frames, _optimizers, _passes, _patch, _trainers, _training
 from modeltrail.integrations import _sources as sources
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._frames import Function
@@ -171,7 +171,7 @@ def _record_settings(begun: _Fit, trainer: Any, module: Any, resumed: Any) -> No
     run, fit = begun.run, begun.fit
     record_params(run, [*_hparams(module), *_settings(trainer)], fit)
     for each in trainer.optimizers:
-        record_params(run, _training.optimizer_params(each), fit)
+        record_params(run, _optimizers.params(each), fit)
     for each in trainer.lr_scheduler_configs:
         _trainers.record_settings(run, fit, each.scheduler, last_epoch=-1)  # it counts on
     for each in trainer.early_stopping_callbacks:

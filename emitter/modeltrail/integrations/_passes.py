@@ -27,6 +27,7 @@ class Pass(msgspec.Struct, eq=False):
         batches: how many were taken.
         began: when.
         at_step: how many steps the thread had made when one was taken last.
+        first_step: the same of the first one.
         beside: what else is gone through for the same steps: of `zip(loader, other)` the other.
     """
 
@@ -37,12 +38,17 @@ class Pass(msgspec.Struct, eq=False):
     batches: int = 0
     began: float = msgspec.field(default_factory=time.perf_counter)
     at_step: int = -1
+    first_step: int = -1
     beside: "tuple[Pass, ...]" = ()
 
     @property
     def is_whole(self) -> bool:
         """Whether it came to the end of the loader."""
         return self.batches == self.length
+
+    def is_idle(self, steps: int) -> bool:
+        """Whether it came to the end of the loader, and no step was made since it began."""
+        return self.is_whole and self.first_step == steps
 
     def leads(self, other: "Pass") -> bool:
         """Whether another pass comes between this one and its step, and not for the first time.

@@ -70,6 +70,7 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
     if loaders.is_one(features):
         loaded, named = loaders.look(features)
         return Source(loaded, {} if named is None else {"label_column": named})
+    features, labels = _whole(features), _whole(labels)
     origins.recognize(features)
     columns = frames.columns(features)  # found once, for all that look at it
     if columns is not None:
@@ -82,6 +83,17 @@ def see(features: Any, labels: Any = None, weights: Any = None, *, profiled: boo
         view = msgspec.structs.replace(view, profile=_profile(view, table))
     origins.carry(view, table)
     return Source(view, _use(columns if hasattr(features, "columns") else None, targets, weights))
+
+
+def _whole(given: Any) -> Any:
+    """A column of a dataset of Hugging Face as a table of one; what is in a column of columns as a list."""
+    if type(given).__module__ != "datasets.arrow_dataset" or not hasattr(given, "column_name"):
+        return given
+    if not hasattr(given.source, "select_columns"):
+        return list(given)
+    made = given.source.select_columns([given.column_name])
+    origins.carry(made, given)
+    return made
 
 
 def _profile(view: DataView, table: object) -> ModelTrailFeatureProfileInputDatasetFacet | None:

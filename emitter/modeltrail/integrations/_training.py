@@ -5,7 +5,6 @@ saved. What is kept here are numbers and what was seen of data; models, optimize
 alive.
 """
 
-import inspect
 import sys
 import threading
 import time
@@ -19,7 +18,7 @@ import msgspec
 from modeltrail import api
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded, is_kept
-from modeltrail.integrations import _around, _calls
+from modeltrail.integrations import _around, _calls, _optimizers
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _states as states
 from modeltrail.integrations._passes import Pass
@@ -63,8 +62,15 @@ class _Now(msgspec.Struct, eq=False):
         The first of those that a step learns from is what it is counted by.
         """
         before = self.batch
+        self.pass_judgement()
         if before is None or before.at_step != self.steps or not before.leads(at):
             self.batch = at
+
+    def pass_judgement(self) -> None:
+        """What was gone through without a step, or a loss to go back from, is judged by."""
+        at, training = self.batch, self.training
+        if at is not None and training is not None and self.loss is None and at.is_idle(self.steps):
+            training.judge(at)
 
     def stepped(self, training: "Training", loss: Any) -> None:
         """Of losses that all went back before several models made a step nobody knows whose each is."""
@@ -98,8 +104,6 @@ _trainings: WeakKeyDictionary[Any, "Training | None"] = WeakKeyDictionary()
 """Optimizer -> the training that it is of; None where another process tells."""
 by_model: "Weakly[Training]" = Weakly()
 """Module -> its last training, also when the optimizer is gone."""
-_schedulers: "Weakly[Callable[[], Any]]" = Weakly()
-"""Optimizer -> its last scheduler."""
 loaded: "Weakly[str | Model]" = Weakly()
 """Module -> the file or model that it was loaded from."""
 
@@ -259,6 +263,7 @@ class Training(msgspec.Struct, eq=False):
     def end(self) -> None:
         """Tell the rest before the run ends."""
         self.close()
+        now().pass_judgement()
         while self.judged:
             self.look(self.judged.pop(), "inference")
         if self.run is not None:
@@ -326,20 +331,15 @@ def judged(at: Pass) -> None:
         training.judge(at)
 
 
-def scheduled(scheduler: Any) -> None:
-    """Remember the scheduler of an optimizer."""
-    _schedulers.remember(scheduler.optimizer, weak(scheduler))
-
-
 def _begin(optimizer: Any, run: Run | None) -> Training | None:
     if modules.follows():
         return None
     model = modules.owner(optimizer)
     known = by_model.of(model)
     if known is not None and known.run is run:
-        known.params += optimizer_params(optimizer)
+        known.params += _optimizers.params(optimizer)
         return known
-    training = Training(weak(model), run, facts(model), optimizer_params(optimizer))
+    training = Training(weak(model), run, facts(model), _optimizers.params(optimizer))
     states.begun(model)
     batch = now().batch
     training.began = batch.began if batch is not None else training.began
@@ -371,30 +371,3 @@ def facts(model: Any) -> dict[str, Any]:
         "distributed": modules.distributed(),
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def optimizer_params(optimizer: Any) -> list[Params]:
-    """What an optimizer and its scheduler were given: (component, values, origin)."""
-    groups = optimizer.param_groups
-    # A state that was loaded, and who sets a rate by hand, change the groups, not the defaults.
-    alone = groups[0] if len(groups) == 1 else {}
-    found = {
-        name: alone.get("initial_lr", alone.get(name, value)) if name == "lr" else alone.get(name, value)
-        for name, value in optimizer.defaults.items()
-        if name in inspect.signature(type(optimizer)).parameters
-    }
-    for number, group in enumerate(groups if len(groups) > 1 else ()):
-        for name in list(found):
-            if name not in group:
-                continue
-            value = group.get("initial_lr", group[name]) if name == "lr" else group[name]
-            if value is not found[name]:
-                found[f"param_groups.{number}.{name}"] = value
-    told = by_origin(type(optimizer), found)
-    scheduler = (_schedulers.of(optimizer) or (lambda: None))()
-    if scheduler is not None:
-        names = inspect.signature(type(scheduler)).parameters.keys() - {"optimizer", "last_epoch"}
-        told += by_origin(
-            type(scheduler), {name: vars(scheduler)[name] for name in names if name in vars(scheduler)}
-        )
-    return told

@@ -35,7 +35,10 @@ _SPLITS: Final = re.compile(r"(?:^|\+)\s*([\w.-]+)")
 
 def activate() -> None:
     """Observe what datasets are loaded from, made of and written to, each kind once it is imported."""
-    whole = sys.modules["datasets.arrow_dataset"].Dataset
+    module = sys.modules["datasets.arrow_dataset"]
+    whole = module.Dataset
+    if hasattr(module, "Column"):  # since datasets 4
+        _patch.follow(NAME, module.Column, "__init__", observe_column)
     _patch.follow_whole(NAME, whole, "shuffle", observe_shuffled)
     _patch.follow_whole(NAME, whole, "train_test_split", observe_split)
     _patch.follow_whole(NAME, whole, "load_from_disk", _frames.observe_read)
@@ -115,6 +118,11 @@ def observe_chosen(function: Function, result: Any, args: Sequence[Any], kwargs:
         how = "indices"
     origins.carry(result, args[0])
     choose(result, args[0], how, None)
+
+
+def observe_column(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A single column has the rows of its dataset."""
+    origins.carry(args[0], args[1] if len(args) > 1 else kwargs["source"])
 
 
 def observe_shuffled(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

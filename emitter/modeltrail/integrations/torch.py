@@ -11,7 +11,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _calls, _exports, _patch
+from modeltrail.integrations import _around, _calls, _exports, _optimizers, _patch
 from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _states as states
 from modeltrail.integrations import _training as training
@@ -86,7 +86,7 @@ def observe_optimizer(call: Call) -> None:
 def observe_scheduler(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Remembers that an optimizer has a scheduler."""
     del kwargs
-    training.scheduled(args[0])
+    _optimizers.scheduled(args[0])
 
 
 def observe_pass(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -105,6 +105,8 @@ def observe_batch(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
         at = _passes.get(args[0])
     if at is not None:
         at.batches += 1
+        if at.batches == 1:
+            at.first_step = thread.steps
         if sys.modules["torch"].is_grad_enabled():
             if at is not thread.batch:
                 thread.turn(at)

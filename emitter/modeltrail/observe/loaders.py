@@ -58,7 +58,7 @@ def look(thing: object) -> tuple[DataView, str | None]:
     else:
         view = msgspec.structs.replace(data.look(table), profile=data.profile(table))
     origins.read(view, places)
-    origins.carry(view, *held)
+    origins.carry(view, whole, *held)
     split = None if rows is None else _split(thing, rows, _length(whole))
     origins.carry(thing, view)
     if split is not None:

@@ -115,6 +115,8 @@ def test_figures_of_the_only_model_need_no_name_of_it(make, story, log_of) -> No
     told = answers.show(log, "churn@2")["metrics"]
     assert {None} == {row["own"] for row in told if row["name"] == AUC}
     assert "of 3 models that the run fitted" in str(lines("metrics", told))
+    (one, *_) = [row for row in told if row["name"] == AUC]
+    assert "of a model that the run fitted" in str(lines("metrics", [one]))
     for each in events[1::2]:
         metrics = each["run"]["facets"]["modelTrail_metrics"]["metrics"]
         metrics[:] = [entry for entry in metrics if entry["name"] != AUC]

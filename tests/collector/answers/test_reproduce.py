@@ -328,6 +328,25 @@ def test_where_no_origin_was_seen_it_is_said(make, recipe_of) -> None:
     assert problem not in [each["text"] for each in told["problems"]]
 
 
+def test_processes_that_train_together_are_not_started_by_the_command_of_one(make, recipe_of) -> None:
+    """Below a launcher (`torchrun`) that is said; of a training that starts the others itself nothing is."""
+    parent = make.facet(
+        "parent",
+        run={"runId": "01a2241e-a288-7245-9b8b-649e8de273b7"},
+        job={"namespace": "ns", "name": "torch.distributed.run"},
+    )
+
+    def told(count, **above):
+        together = {"worldSize": count, "rank": 0}
+        training = make.facet("modelTrail_training", distributed=together, capture="observed")
+        found = recipe_of({"modelTrail_training": training, **above})["problems"]
+        return [each["text"] for each in found if "trained together" in each["text"]]
+
+    assert told(1, parent=parent) == told(2) == []
+    (problem,) = told(2, parent=parent)
+    assert "one of 2 processes that trained together, below torch.distributed.run" in problem
+
+
 def test_a_script_is_no_repository(make, recipe_of, capsys) -> None:
     """Where git knows no remote the repository is the working tree, and not the address of the script."""
     state = make.facet("modelTrail_codeState", vcs="git", commit=COMMIT, root="/w")

@@ -322,6 +322,25 @@ def test_no_reading_is_recorded(make, log_of) -> None:
     assert "nothing is recorded of what churn@2 read: it may have read it too" in against(answer)
 
 
+def test_what_is_read_for_another_use_is_read(make, asked) -> None:
+    """Of data that the other version's run went through after its training it is not said that none did."""
+
+    def both(event) -> None:
+        event["inputs"].append(make.used("/data/more.parquet", "more", role="train", rows=10))
+        names = [{key: each[key] for key in ("namespace", "name")} for each in event["inputs"]]
+        output = event["outputs"][0]
+        entry = {"namespace": output["namespace"], "name": output["name"], "type": "DATASET"}
+        entry["inputs"] = [{**each, "type": "DATASET"} for each in names]
+        event["job"].setdefault("facets", {})["lineage"] = make.facet("lineage", entries=[entry])
+
+    def after(event) -> None:
+        del event["job"]["facets"]["lineage"]["entries"][0]["inputs"][0]
+        event["inputs"][0]["inputFacets"]["modelTrail_dataUse"]["role"] = "inference"
+
+    said = [cause["what"] for cause in asked(after, both)["causes"] if cause["kind"] == "data"]
+    assert ["is read for another use, of which the model did not come"] == said
+
+
 def test_figures_that_were_told_again(make, log_of) -> None:
     """Of a version that was evaluated twice on the same data the last figure counts, and that is said."""
     events = pair(make, lambda _: None)

@@ -180,6 +180,42 @@ def test_a_loop_learns_from_a_file(hf, autolog, told):
     assert "a.csv" in edges(event)["m.pt"]
 
 
+def test_a_loop_learns_from_a_stream(hf, autolog, told):
+    """Its rows cannot be looked at, but the file that they come from is what the model learned from."""
+    import torch
+
+    autolog("torch")
+    files = {"train": "a.csv"}
+    stream = hf.library.load_dataset("csv", data_files=files, streaming=True)["train"].with_format("torch")
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+    with modeltrail.run("loop"):
+        for batch in torch.utils.data.DataLoader(stream, batch_size=5):
+            model(batch["stars"].float().unsqueeze(1)).square().mean().backward()
+            optimizer.step()
+        torch.save(model.state_dict(), "m.pt")
+    (event,) = told()
+    assert "a.csv" in edges(event)["m.pt"]
+
+
+def test_a_fit_on_single_columns_is_told(hf, autolog, told):
+    """Texts and labels as scikit-learn takes them, by their names in the dataset, came of its file."""
+    import joblib
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    autolog("sklearn")
+    whole = hf.a()
+    with modeltrail.run("fit"):
+        model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(whole["text"], whole["stars"])
+        joblib.dump(model, "m.joblib")
+    (event,) = told()
+    assert 20 in {use["fingerprint"]["rows"] for use in uses(event).values()}
+    if hasattr(hf.library.arrow_dataset, "Column"):
+        assert {"a.csv", "train"} == edges(event)["m.joblib"]
+
+
 def test_what_is_written_leads_back(hf, told):
     """A folder, a Parquet file, lines of JSON; and what is loaded from there leads to these."""
     with modeltrail.run("prepare"):

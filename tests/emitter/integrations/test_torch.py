@@ -194,6 +194,33 @@ def test_a_split_of_a_split_tells_both(autolog, told, loop):
     ] == split["earlier"]
 
 
+def test_a_loader_gone_through_with_no_grad_inside_is_validation_too(autolog, told, loop):
+    """Many say `no_grad` once they have the batch; a loss that goes back without a step judges nothing."""
+    torch, net, rows, _ = loop
+    autolog()
+    with modeltrail.run("train"):
+        train, kept = rows()
+        model, test = net(), torch.utils.data.TensorDataset(torch.rand(6, 3), torch.rand(6, 1))
+        optimizer = torch.optim.SGD(model.parameters())
+        more = torch.utils.data.TensorDataset(torch.rand(8, 3), torch.rand(8, 1))
+        for _ in range(2):
+            for several in (more, train):
+                for features, labels in loader(torch, several):
+                    (model(features) - labels).square().mean().backward()
+                    if several is train:
+                        optimizer.step()
+            for features, _ in loader(torch, kept):
+                with torch.no_grad():
+                    model(features)
+        for features, _ in loader(torch, test):
+            with torch.no_grad():
+                model(features)
+        torch.save(model.state_dict(), "m.pt")
+    found = {use["fingerprint"]["rows"]: use["role"] for use in uses(told()[0]).values()}
+    assert {40: "train", 20: "validation", 6: "inference"}.items() <= found.items()
+    assert "validation" != found.get(8)
+
+
 def test_what_is_judged_after_the_training_is_no_validation(autolog, told, loop):
     """A loader that is gone through at the end has the role `inference`, and no line leads from it."""
     torch, net, rows, fit = loop
@@ -282,7 +309,7 @@ def test_what_is_judged_on_with_gradients_is_not_learned_from(autolog, told, loo
             [model(features) for features, _ in judge]
         torch.save(model.state_dict(), "m.pt")
     (event,) = told()
-    assert {("train/train", "train", 40)} == {
+    assert {("train/train", "train", 40), ("train/validation", "validation", 20)} == {
         (name, use["role"], use["fingerprint"]["rows"]) for name, use in uses(event).items()
     }
 

@@ -290,7 +290,7 @@ def test_a_loop_of_its_own_goes_on_with_what_was_loaded(hf, autolog, told, tmp_p
 
 
 def test_a_trainer_knows_a_base_that_is_a_part_of_its_model(hf, autolog, told, tmp_path):
-    """As sentence-transformers has one inside: it was loaded, and what holds it was made."""
+    """It was loaded, and what holds it was made."""
     import torch
 
     class Wrapped(torch.nn.Module):

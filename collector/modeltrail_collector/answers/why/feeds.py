@@ -86,7 +86,14 @@ def _tell_inside(found: Found, pair: Pair, cause: Cause) -> None:
 
 
 def _doubt(found: Found, pair: Pair, cause: Cause) -> None:
-    """What came or went is doubtful where the other version's run told of no reading at all."""
+    """What came or went is doubtful where the other version's run told of no reading at all.
+
+    Where it did read this, for nothing that it made the model of, that is what is said.
+    """
+    other = {"removed": found.made.new, "added": found.made.old}.get(pair.change, {}).get("dataInputs", {})
+    if pair.either.depth == 1 and pair.either.name in {path.rpartition("#")[0] for path in other}:
+        was = "is read for another use" if pair.change == "removed" else "was read for another use before"
+        cause.what = f"{was}, of which the model did not come"
     for side, story, change in (("after", found.after, "removed"), ("before", found.before, "added")):
         read = (getattr(one, side) for one in found.data)
         if pair.change == change and not any(one and one.namespace != IN_MEMORY for one in read):

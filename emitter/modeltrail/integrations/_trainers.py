@@ -78,6 +78,8 @@ def _absolute(where: str | os.PathLike[str]) -> str:
 
 def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
     """A save by the host is an output, made of what the module was known as before."""
+    if (current := api.current_run()) is not None and current.facts.fits.of(module) is None:
+        _bind_part(current, module)
     _saving.record_saved(module, _absolute(where), is_model=True, known=place(module))
     lies_in(module, where)
     run, folder = api.current_run(), _absolute(where)
@@ -85,6 +87,15 @@ def record_saved(module: Any, where: str | os.PathLike[str]) -> None:
         if run not in _folders:
             run.when_ending(lambda: _look_again(run))
         _folders.setdefault(run, {})[folder] = _listing(folder)
+
+
+def _bind_part(run: Run, module: Any) -> None:
+    """A part of what was trained is saved: it is of that training."""
+    wholes = [each for each in run.facts.fits.things() if hasattr(each, "named_parameters")]
+    found = [fit for each in wholes if any(part is module for part in each.modules())
+             if (fit := run.facts.fits.of(each)) is not None]  # fmt: skip
+    if len(found) == 1:
+        run.facts.fits.bind(found[0], module)
 
 
 def _look_again(run: Run) -> None:

@@ -304,8 +304,13 @@ def test_a_trainer_knows_a_base_that_is_a_part_of_its_model(hf, autolog, told, t
     autolog("transformers")
     hf.model().save_pretrained(tmp_path / "base")
     loaded = hf.library.AutoModelForSequenceClassification.from_pretrained(str(tmp_path / "base"))
-    hf.trainer(Wrapped(loaded), remove_unused_columns=False).train()
-    assert str(tmp_path / "base") == facet(told()[-1], "training")["baseModel"]["name"]
+    with modeltrail.run("tune"):
+        trainer = hf.trainer(Wrapped(loaded), remove_unused_columns=False)
+        trainer.train()
+        loaded.save_pretrained("part")
+    event = told()[-1]
+    assert str(tmp_path / "base") == facet(event, "training")["baseModel"]["name"]
+    assert {"base", "train"} == edges(event)["part"]
 
 
 def test_a_model_that_the_trainer_makes_is_told_with_the_settings_of_its_training(hf, autolog, told):

@@ -20,6 +20,9 @@ UNCOUNTED: Final = str(Path(__file__).with_name("<modeltrail, beside importlib._
 """Where the frames are told to be that we put around the host's: those of a file with both words the module
 `warnings` passes over as Python's own, so that `stacklevel` counts as without us."""
 
+_BY_FILE: Final = frozenset({"pandas", "polars"})
+"""They look for the first frame that is in none of their files; others say how many frames up it is."""
+
 MAX_HELD: Final = 100
 _PLAIN: Final = frozenset({bool, int, float, str, bytes, type(None)})
 _HOLDERS: Final = (list, tuple, set, frozenset, dict)
@@ -205,13 +208,9 @@ def _registered(integration: str, after: Callable[..., None]) -> str:
 
 
 def _of_its_library(integration: str, function: Callable[..., Any], following: Any) -> Any:
-    """Told to be of a file of the library.
-
-    pandas and polars look for the first frame that is in none to say at which line of the host's something is
-    deprecated.
-    """
-    place = _place((function.__module__ or "").partition(".")[0])
-    following.__code__ = _placed(following.__code__, place)
+    """Told to be where the library does not count it when it says of which line of the host's it warns."""
+    package = (function.__module__ or "").partition(".")[0]
+    following.__code__ = _placed(following.__code__, _place(package) if package in _BY_FILE else UNCOUNTED)
     made = functools.update_wrapper(following, function)
     vars(made)["__modeltrail__"] = integration
     return made

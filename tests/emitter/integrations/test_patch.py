@@ -1,6 +1,5 @@
 """The patcher: calls pass through once and untouched, the outermost is observed, and all can be undone."""
 
-import json
 import os
 import pickle
 import random
@@ -10,10 +9,11 @@ import types
 import warnings
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from modeltrail import guard
-from modeltrail.integrations import _calls, _imports, _patch
+from modeltrail.integrations import _calls, _imports, _patch, _wrappers
 
 
 class Library:
@@ -204,7 +204,14 @@ def test_a_warning_names_the_line_that_it_would_without_us():
         self.warn(level)
 
     Library.warn, Library.outer_of_warn = warn, outer_of_warn
-    _patch.wrap("test", Library, "warn", watch)
+    for seeing, after in ((_patch.wrap, watch), (_patch.follow, lambda *_: None)):
+        check_lines(seeing, after)
+    assert 6 == len(seen)
+    del Library.warn, Library.outer_of_warn
+
+
+def check_lines(seeing, after):
+    seeing("test", Library, "warn", after)
     for level in (1, 2, 3):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -212,9 +219,7 @@ def test_a_warning_names_the_line_that_it_would_without_us():
             Library().outer_of_warn(level)
         assert [__file__] == [each.filename for each in caught]
         assert (level == 3) == (line == caught[0].lineno)
-    assert 6 == len(seen)
     _patch.undo("test")
-    del Library.warn, Library.outer_of_warn
 
 
 def test_what_is_activated_together_is_wrapped_at_the_end(monkeypatch):
@@ -445,7 +450,7 @@ def test_what_fails_after_a_call_is_ours_alone():
         Library().outer(None, more=1)
     assert (None, None) == (caught.value.__cause__, caught.value.__context__)
     files = [entry.frame.code.raw.co_filename for entry in caught.traceback]
-    assert [False, True, False] == ["followed by modeltrail" in file for file in files]
+    assert [False, True, False] == [file == _wrappers.UNCOUNTED for file in files]
 
 
 def test_what_happens_at_each_step_is_followed_without_a_detour():
@@ -499,11 +504,11 @@ def test_what_a_function_of_the_host_s_calls_is_followed(given):
 
 
 def test_a_followed_function_is_of_its_library():
-    """Libraries look for the first frame that is in no file of theirs to say where a warning is due."""
-    _patch.follow_functions("test", [json.dumps], remember)
-    place = json.dumps.__code__.co_filename
+    """Where polars looks for the first frame outside of its files, to say where a warning is due, ours is in one."""
+    _patch.follow_functions("test", [pl.concat], remember)
+    place = pl.concat.__code__.co_filename
     _patch.undo("test")
-    assert Path(place).parent == Path(json.__file__).parent
+    assert Path(place).parent == Path(pl.__file__).parent
 
 
 def test_a_builtin_stays_one():

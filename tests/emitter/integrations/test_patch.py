@@ -504,7 +504,7 @@ def test_what_a_function_of_the_host_s_calls_is_followed(given):
 
 
 def test_a_followed_function_is_of_its_library():
-    """Where polars looks for the first frame outside of its files, to say where a warning is due, ours is in one."""
+    """Where polars looks for the first frame outside of its files, to say where to warn, ours is in one."""
     _patch.follow_functions("test", [pl.concat], remember)
     place = pl.concat.__code__.co_filename
     _patch.undo("test")

@@ -28,7 +28,7 @@ from modeltrail.runs import Run, outcome, process
 INTERVAL_S: Final = 0.1
 """At most so often is the story written, but for what was put out."""
 _AT_ONCE_S: Final = 0.02
-"""So much time may what was put out take, and so much again in each second."""
+"""So much time of the processor may what was put out take, and so much again in each second."""
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 _RANKS: Final = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 _MPI: Final = frozenset({"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"})
@@ -78,12 +78,12 @@ class Story:
             self.write()
 
     def _write_at_once(self) -> bool:
-        put_out, now = self._run.facts.put_out, time.monotonic()
-        if put_out == self._put_out or self._spent_at_once > _AT_ONCE_S * (1 + now - self._began):
+        put_out, lasted = self._run.facts.put_out, time.monotonic() - self._began
+        if put_out == self._put_out or self._spent_at_once > _AT_ONCE_S * (1 + lasted):
             return False
-        self._put_out = put_out
+        self._put_out, began = put_out, time.thread_time()  # not by the clock: others may take the processor
         self.write()
-        self._spent_at_once += time.monotonic() - now
+        self._spent_at_once += time.thread_time() - began
         return True
 
     def write(self, **ending: Any) -> None:

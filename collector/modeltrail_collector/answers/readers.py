@@ -153,7 +153,7 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
         node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], **when))
         node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()), places)
-    return {key: _written(node) for key, node in nodes.items() if node.run}
+    return {key: _written(node) for key, node in nodes.items() if node.run or node.parts}
 
 
 def _written(node: Node) -> set[_Written]:

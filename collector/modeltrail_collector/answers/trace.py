@@ -26,7 +26,7 @@ DEPTH: Final = 100
 THINGS: Final = 50_000
 """Things in one answer."""
 
-_UNTOLD: Final = ("reader", "before", "until", "exact", "at", "own", "tree", "inputs", "parts", "beside")
+_UNTOLD: Final = ("reader", "before", "until", "exact", "at", "own", "tree", "inputs", "parts")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -55,8 +55,8 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
     version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. A
     run that wrote over what it read is not the source of that. It may have written it under another of its
-    names (symlinks). Of a folder in which several runs wrote each is told, in a node of its own: of each part
-    the last that wrote it before; asked for itself it has no `run`, and its parts as `inputs`.
+    names (symlinks). A folder in which several runs wrote has no `run`: its `inputs` are what each of them
+    wrote there, of each part the last before it was read: that part or, of several, the folder around them.
 
     Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
     column.
@@ -69,8 +69,9 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
         followed = _followed(db, level, places, possible=True)
         _find_runs(db, [root, *followed], places)
         told = _plain(root)
-        if column is not None and not any(node.inputs for node in level):
-            for node in level:
+        asked = [one for node in level for one in _parts(node)]
+        if column is not None and not any(node.inputs for node in asked):
+            for node in asked:
                 _check_column(db, text, node)
         return told
 
@@ -107,7 +108,7 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
     left = THINGS
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None], places)
-        found = [one for node in level for one in (node, *node.beside) if one.run is not None]
+        found, left = _found(level, left)
         places.of(node.run["run_id"] for node in found if node.run)  # at once for all that follows
         _find_own(found, places)
         fresh = [node for node in found if not _is_told(node, told)]
@@ -124,6 +125,24 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
         if node.cut is None and node.inputs and all(map(_is_unheard_of, node.inputs)):
             node.cut = "memory"
     return written
+
+
+def _found(level: list[Node], left: int) -> tuple[list[Node], int]:
+    """What runs wrote of these, at most so many parts of folders; how many more there may be then."""
+    found: list[Node] = []
+    for node in level:
+        parts = _parts(node)
+        if parts is node.inputs and len(parts) > left:
+            node.more, node.cut = len(parts) - left, "size"
+            node.inputs = parts = parts[:left]
+        left -= len(node.inputs)
+        found += [one for one in parts if one.run is not None]
+    return found, left
+
+
+def _parts(node: Node) -> list[Node]:
+    """What several runs wrote in a folder; of anything else itself."""
+    return node.inputs if node.run is None and node.inputs else [node]
 
 
 def _is_unheard_of(node: Node) -> bool:
@@ -145,20 +164,11 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
                 find_writers(db, [node], places)
                 if node.run is None:
                     node.symlinks = _as_read(db, node)
-                return (node, [node]) if not node.beside else _folder(node)
+                return node, [node]
         if found:
             node = _endpoint(db, found)
             return node, node.inputs
     raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
-
-
-def _folder(node: Node) -> tuple[Node, list[Node]]:
-    """A folder that several runs wrote in, with what lies there."""
-    node.run, node.by_name, node.beside = None, False, []
-    node.inputs = [
-        Node(node.namespace, part, before=found["wrote_at"]) for part, found in sorted(node.parts.items())
-    ]
-    return node, node.inputs
 
 
 def _as_read(db: Database, node: Node) -> list[Name]:
@@ -322,6 +332,6 @@ def _inputs(
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    inputs = [] if node.repeated else [_plain(one) for child in node.inputs for one in (child, *child.beside)]
+    inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
     links = [{"namespace": namespace, "name": name} for namespace, name in node.symlinks]
     return {name: getattr(node, name) for name in _TOLD} | {"symlinks": links, "inputs": inputs}

@@ -1,5 +1,6 @@
 """What wrote the very thing that a run read: of all that ever wrote under its names the one run."""
 
+import os.path
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -16,8 +17,8 @@ class Node(msgspec.Struct):
 
     `reader` is the run that read it.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`. Of a folder
-    `parts` are what lay in it, each with the run that wrote it; `beside` is this node once more for each
-    further one of these runs.
+    `parts` are what lay in it, each with the run that wrote it. If these are several it has no `run`: its
+    `inputs` are then what each of them wrote there.
     """
 
     namespace: str
@@ -46,7 +47,6 @@ class Node(msgspec.Struct):
     tree: int = 0
     inputs: "list[Node]" = []
     parts: dict[str, Row] = {}
-    beside: "list[Node]" = []
 
 
 def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
@@ -89,25 +89,40 @@ def _candidates(several: Sequence[Name], written: Mapping[Name, list[Row]]) -> l
 
 
 def _find_parts(node: Node, candidates: list[Row], places: Places) -> None:
-    """Set the runs that wrote what lay in a folder when it was read: of each part the last before."""
+    """Set the runs that wrote what lay in a folder when it was read: of each part the last before.
+
+    One run is that of the folder. Of several each has a node in it: the part that it wrote or, of more than
+    one, the nearest folder that they lie in.
+    """
     by_run = {row["run_id"]: row for row in candidates if row["run_id"] != node.reader}
     namespace, folder = candidates[0]["at"]
     for row in places.of(by_run):
-        wrote = by_run[row["run_id"]]
+        wrote = by_run[row["run_id"]] | {"kind": row["kind"]}
         is_in_time = node.before is None or wrote["wrote_at"] <= node.before
         is_inside = row["namespace"] == namespace and row["name"].startswith(f"{folder}/")
         if row["role"] == "output" and is_inside and is_in_time:
             node.parts[row["name"]] = max(node.parts.get(row["name"], wrote), wrote, key=sources.age)
-    found = sorted(
-        {row["run_id"]: row for row in node.parts.values()}.values(), key=sources.age, reverse=True
-    )
-    if not found and (late := _writer(node, candidates, is_replaced=False)) is not None:
-        found = [late]
-    for number, wrote in enumerate(found):
-        one = node if number == 0 else msgspec.structs.replace(node, beside=[])
-        _tell_writer(one, wrote)
-        if one is not node:
-            node.beside.append(one)
+    wrote_in: dict[str, list[str]] = {}
+    for name, wrote in node.parts.items():
+        wrote_in.setdefault(wrote["run_id"], []).append(name)
+    inside = [_part(node, several) for several in wrote_in.values()]
+    if len(inside) > 1:
+        node.inputs = sorted(inside, key=lambda part: part.name)
+        return
+    found = by_run[next(iter(wrote_in))] if wrote_in else _writer(node, candidates, is_replaced=False)
+    if found is not None:
+        _tell_writer(node, found)
+
+
+def _part(folder: Node, names: list[str]) -> Node:
+    """What one of several runs wrote in a folder."""
+    around = os.path.commonprefix(names).rpartition("/")[0]  # noqa: RUF071  commonpath folds `//` of a URI
+    name = names[0] if len(names) == 1 else around
+    wrote = folder.parts[names[0]] | ({"how": "name"} if len(names) == 1 else {"kind": folder.kind})
+    at = (wrote["at"][0], name)
+    part = Node(*at, wrote["kind"], column=folder.column, reader=folder.reader, tree=folder.tree)
+    _tell_writer(part, wrote | {"at": at})
+    return part
 
 
 def _tell_writer(node: Node, found: Row) -> None:

@@ -32,11 +32,12 @@ def _print_node(node: dict[str, Any], first: str, rest: str) -> None:
     inputs = node["inputs"][:FAN_OUT]
     left = len(node["inputs"]) - len(inputs) + node["more"]
     cut = f"… and {left:,} more" if left else CUT.get(node["cut"], "")
+    rest += "   " if run is not None else ""
     for number, child in enumerate(inputs, 1):
         last = number == len(inputs) and not cut
-        _print_node(child, f"{rest}   {'└─ ' if last else '├─ '}", f"{rest}   {'   ' if last else '│  '}")
+        _print_node(child, f"{rest}{'└─ ' if last else '├─ '}", f"{rest}{'   ' if last else '│  '}")
     if cut:
-        click.echo(dim(f"{rest}   └─ {cut}"))
+        click.echo(dim(f"{rest}└─ {cut}"))
 
 
 def is_of_several(run: dict[str, Any]) -> bool:
@@ -60,7 +61,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += links(node)
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
-        facts += ["by name: what that run wrote is not recorded"] if node["by_name"] else []
+        facts += ["by name: that run recorded no digest of it"] if node["by_name"] else []
     elif version and node["kind"] != "model":
         facts.append(f"version {short(version)}")
     elif node["use"] and not (node["kind"] == "model" and version and in_memory):

@@ -202,7 +202,8 @@ def _raw(node: dict[str, Any]) -> Iterator[Thing]:
     while level:
         for one in level:
             thing = _thing(one, one["use"], first=True)
-            if one["run"] is None and one["namespace"] != IN_MEMORY and thing.identity not in seen:
+            is_raw = one["run"] is None and not one["inputs"] and one["namespace"] != IN_MEMORY
+            if is_raw and thing.identity not in seen:
                 seen.add(thing.identity)
                 yield thing
         level = [child for one in level for child in one["inputs"]]

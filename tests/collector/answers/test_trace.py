@@ -404,14 +404,46 @@ def test_what_was_written_after_it_was_read_is_no_source(make, log_of) -> None:
 
 def test_a_folder_is_what_each_run_wrote_in_it(make, log_of) -> None:
     """Of a folder that was read each part leads to the run that wrote it last before, and to none after."""
-    steps = [(["a"], ["/t/1"]), (["b"], ["/t/1"]), (["c"], ["/t/2"]), (["/t"], ["m"]), (["d"], ["/t/3"])]
+    steps = [
+        (["a"], ["/t/1"]),
+        (["b"], ["/t/1"]),
+        (["c"], ["/t/n/2", "/t/n/3"]),
+        (["/t"], ["m"]),
+        (["d"], ["/t/4"]),
+    ]
     log = log_of(chain(make, *steps))
-    assert ["m", "003", ["t", "002", ["c", None]], ["t", "001", ["b", None]]] == path(answers.trace(log, "m"))
-    whole = ["t", None, ["1", "001", ["b", None]], ["2", "002", ["c", None]], ["3", "004", ["d", None]]]
-    assert whole == path(answers.trace(log, "/t"))
-    printed = CliRunner().invoke(command, ["/t", "--log", log.uri], catch_exceptions=False).stdout
-    assert "runs wrote in it" in printed.splitlines()[0]
-    assert "/t/3" in printed
+    parts = [["1", "001", ["b", None]], ["n", "002", ["c", None]]]
+    assert ["m", "003", ["t", None, *parts]] == path(answers.trace(log, "m"))
+    assert ["t", None, parts[0], ["4", "004", ["d", None]], parts[1]] == path(answers.trace(log, "/t"))
+    for asked, line, part in (("/t", 0, "/t/4"), ("m", 2, "/t/n")):
+        printed = CliRunner().invoke(command, [asked, "--log", log.uri], catch_exceptions=False).stdout
+        assert "runs wrote in it" in printed.splitlines()[line]
+        assert part in printed
+
+
+def test_a_folder_in_which_one_run_wrote_is_what_that_run_wrote(make, log_of) -> None:
+    """Whatever it wrote there; what no run wrote in time has the run that wrote in it later, by its name."""
+    log = log_of(chain(make, (["a"], ["/t/1", "/t/2"]), (["/t"], ["m"])))
+    found = answers.trace(log, "m")
+    assert ["m", "001", ["t", "000", ["a", None]]] == path(found)
+    assert found["inputs"][0]["by_name"]
+
+
+def test_a_column_is_followed_into_a_folder(make, log_of) -> None:
+    """Of a folder in which several runs wrote each part is asked for the column."""
+    steps = [(["a"], ["/t/1"]), (["b"], ["/t/2"]), (["/t"], ["m"])]
+    log = log_of(chain(make, *steps))
+    found = answers.trace(log, "/t", column="x")
+    assert ["x", "x", "x"] == [node["column"] for node in (found, *found["inputs"])]
+    assert ["columns", "columns"] == [node["cut"] for node in found["inputs"]]
+
+
+def test_of_the_parts_of_a_folder_no_more_are_told_than_things(make, log_of, monkeypatch) -> None:
+    """What is left out of the parts of a folder is counted, as what is left out of the inputs of a run."""
+    monkeypatch.setattr(answers_trace, "THINGS", 2)
+    steps = [([], [f"/t/{part}"]) for part in range(4)]
+    found = answers.trace(log_of(chain(make, *steps, (["/t"], ["m"]))), "/t")
+    assert (2, 2, "size") == (len(found["inputs"]), found["more"], found["cut"])
 
 
 @pytest.mark.parametrize("version", [None, "2"])

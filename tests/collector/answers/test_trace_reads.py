@@ -203,7 +203,7 @@ def test_a_writer_that_says_no_content_is_known_by_name(make, log_of) -> None:
     read = make.dataset("d", inputFacets__modelTrail_dataUse=use)
     version = make.facet("version", datasetVersion=make.digest("d"))
     exported, said = make.dataset("d"), make.dataset("d", version=version)
-    for output, line in ((exported, "by name: what that run wrote is not recorded"), (said, "")):
+    for output, line in ((exported, "by name: that run recorded no digest of it"), (said, "")):
         log = log_of([
             make.run_event("COMPLETE", make.base, "000000", "export", outputs=[output]),
             make.run_event(

@@ -53,10 +53,16 @@ def steps_of(tree):
         one = waiting.pop()
         if one not in seen:
             seen.add(one)
-            sure = [which(child) for child in inputs[one] if not child["possible"]]
-            waiting += sure
-            found |= {(one[1], name, run) for name, run in sure}
+            sure = [(which(child)[0], part) for child in inputs[one] for part in parts_of(child)]
+            waiting += [part for _, part in sure]
+            found |= {(one[1], name, run) for name, (_, run) in sure}
     return found
+
+
+def parts_of(node):
+    """What runs wrote of what was read: of a folder each part."""
+    parts = node["inputs"] if node["run"] is None and node["inputs"] else [node]
+    return [] if node["possible"] else [which(part) for part in parts]
 
 
 def which(node):

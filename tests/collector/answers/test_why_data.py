@@ -163,3 +163,26 @@ def test_a_preparation_without_code_cannot_be_ruled_out(make, log_of) -> None:
     one = prepared(make, log_of, sql=[{"query": "SELECT 1"}, None])
     assert missing in one["not_recorded"]
     assert "preparation" not in {cause["kind"] for cause in one["causes"]}
+
+
+def test_a_feed_of_one_part_of_a_folder_is_the_cause(make, log_of) -> None:
+    """Where several runs wrote in a folder, what changed in what any of them read explains the folder."""
+    folder, events = make.data + "/features.parquet", []
+    for number in (1, 2):
+        at = make.base + number * DAY
+        for hour, (feed, content) in enumerate({"old": f"rows {number}", "new": "rows"}.items()):
+            wrote = make.run_event(
+                "COMPLETE", at + timedelta(hours=hour), make.uuid7(at, hour), f"ingest {feed}",
+                inputs=[make.used(f"{make.data}/{feed}.csv", content, role="other", rows=9)],
+                outputs=[make.dataset(f"{folder}/{feed}.parquet")],
+            )  # fmt: skip
+            events.append(wrote)
+        events += make.train(number, at + DAY / 2, features=f"f{number}", strength=1.0)
+    answer = answers.why(log_of(events), "churn@2")
+    (cause,) = (one for one in answer["causes"] if one["kind"] == "data")
+    assert cause["subject"].endswith("old.csv")
+    (parts,) = (row for row in answer["changes"]["data"] if row["name"] == folder)
+    assert (["/data/churn/old.csv"], "ingest new, ingest old") == (parts["because_of"], parts["written_by"])
+    assert {"/data/churn/new.csv": "same", "/data/churn/old.csv": "changed", folder: "changed"} == {
+        row["name"]: row["change"] for row in answer["changes"]["data"] if row["use"] != "test"
+    }

@@ -35,7 +35,8 @@ class Read(msgspec.Struct, eq=False):
     from, with the label; `made_of` says of which columns each of its own was made, where that is recorded,
     and `by` which ones decided about its rows.
     `links` are its other names, as that of the file behind a symbolic link.
-    `possible`: its readers read it, and nobody saw what for.
+    `possible`: its readers read it, and nobody saw what for. `writers` are the run that wrote it, or those
+    that wrote what lay in a folder, by their ids.
     """
 
     namespace: str
@@ -48,7 +49,7 @@ class Read(msgspec.Struct, eq=False):
     rows: int | None
     reader: Row
     readers: set[str]
-    writer: Row | None
+    writers: dict[str, Row]
     depth: int
     profile: Said | None
     schema: dict[str, str | None]
@@ -139,7 +140,7 @@ def files_of(before: tuple[Story, str], after: tuple[Story, str]) -> list[Pair]:
             _read(
                 story,
                 {"run_id": run_id},
-                row | {"run": None, "possible": False, "symlinks": symlinks_of(row)},
+                row | {"run": None, "inputs": [], "possible": False, "symlinks": symlinks_of(row)},
                 1,
             )
             for row in story.datasets.get(run_id, ())
@@ -173,6 +174,9 @@ def _reads(story: Story) -> list[Read]:
     several = _of_several_versions(story)
     for node in nodes(story.trail):
         for child in node["inputs"]:
+            if node["run"] is None:  # a part of a folder, which is what was read
+                depth[id(child)] = depth[id(node)]
+                continue
             depth[id(child)] = depth[id(node)] + 1
             identity: tuple[str | None, ...] = (child["namespace"], child["name"])
             if (node["run"]["run_id"], *identity) in several:
@@ -203,8 +207,8 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     schema = story.of_dataset(reader["run_id"], node, "schema")
     use = story.of_dataset(reader["run_id"], node, "modelTrail_dataUse")
     said = use or schema or profile
-    writer = node["run"]
-    lineage = story.of_dataset(writer["run_id"], node, "columnLineage") if writer else None
+    wrote = [one["run"] for one in ((node,) if node["run"] else node["inputs"])]
+    lineage = story.of_dataset(node["run"]["run_id"], node, "columnLineage") if node["run"] else None
     return Read(
         namespace=node["namespace"],
         name=node["name"],
@@ -216,7 +220,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         rows=node["rows"],
         reader=reader,
         readers={reader["run_id"]},
-        writer=writer,
+        writers={run["run_id"]: run for run in wrote},
         depth=depth,
         profile=profile,
         schema=_columns(schema),
@@ -317,19 +321,15 @@ def is_unordered(pair: Pair) -> bool:
     return (pair.either.algorithm or "").startswith("modeltrail-rows")
 
 
-def _is_before(pair: Pair, run_id: str) -> bool:
-    """Whether a run that reads what it wrote had this from elsewhere: else each is a symptom of the other."""
-    writer = pair.either.writer
-    return pair.either.namespace != IN_MEMORY and (writer is None or writer["run_id"] != run_id)
-
-
 def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:
     """The pairs that this one was made from."""
     mine = pair.either
-    if mine.writer is not None:
-        run_id = mine.writer["run_id"]
-        found = [one for one in pairs if one is not pair and run_id in one.either.readers]
-        return [one for one in found if _is_before(one, run_id)] if run_id in mine.readers else found
+    if mine.writers:
+        return [
+            one
+            for one in pairs
+            if one is not pair and any(_went_in(one.either, run, mine) for run in mine.writers)
+        ]
     if mine.namespace != IN_MEMORY:
         return []
     return [
@@ -341,10 +341,20 @@ def made_from(pair: Pair, pairs: list[Pair]) -> list[Pair]:
     ]
 
 
+def _went_in(read: Read, run_id: str, written: Read) -> bool:
+    """Whether a run that wrote this had read that for it.
+
+    A run that reads what it wrote had it from elsewhere: else each is a symptom of the other.
+    """
+    if run_id not in read.readers:
+        return False
+    return run_id not in written.readers or (read.namespace != IN_MEMORY and run_id not in read.writers)
+
+
 def inside(pair: Pair, pairs: list[Pair]) -> bool:
     """Whether it changed inside of the run that held it in memory: the files that this run read did not."""
     mine = pair.either
-    if not pair.differs or pair.causes or mine.namespace != IN_MEMORY or mine.writer is not None:
+    if not pair.differs or pair.causes or mine.namespace != IN_MEMORY or mine.writers:
         return False
     beside = [one for one in pairs if mine.reader["run_id"] in one.either.readers]
     return any(one.change == "same" and one.either.namespace != IN_MEMORY for one in beside)
@@ -360,7 +370,7 @@ def told(pair: Pair) -> Row:
         "change": pair.change,
         "depth": either.depth,
         "read_by": either.reader["job_name"],
-        "written_by": either.writer and either.writer["job_name"],
+        "written_by": ", ".join(sorted({run["job_name"] for run in either.writers.values()})) or None,
         "before": _side(pair.before),
         "after": _side(pair.after),
         "columns_added": pair.columns_added,

@@ -39,7 +39,7 @@ def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause
         """Whether the run in which a column came to be was made differently."""
         if origins.came_in(pair, column):
             return bool(prepared)
-        return explained if pair.either.writer is None else _written_by(pair) in prepared
+        return bool(_written_by(pair) & prepared) if pair.either.writers else explained
 
     causes = []
     for pair in found.data:
@@ -48,7 +48,7 @@ def candidates(found: Found, origins: Origins, *, explained: bool) -> list[Cause
             continue
         if pair.either.use == "test":  # it acts on the figures alone, and is a candidate of its own
             continue
-        if _written_by(pair) in prepared:
+        if _written_by(pair) & prepared:
             continue  # the run that wrote it was made differently: that is the candidate
         shown = [_symptom(pair, one, origins, able) for one in symptoms[id(pair)]]
         causes.append(_feed(pair, shown, origins))
@@ -68,9 +68,8 @@ def _symptoms(found: Found) -> dict[int, list[Pair]]:
     return symptoms
 
 
-def _written_by(pair: Pair) -> str | None:
-    writer = pair.either.writer
-    return f"{writer['job_namespace']}/{writer['job_name']}" if writer else None
+def _written_by(pair: Pair) -> set[str]:
+    return {f"{run['job_namespace']}/{run['job_name']}" for run in pair.either.writers.values()}
 
 
 def _tell_inside(found: Found, pair: Pair, cause: Cause) -> None:

@@ -52,7 +52,9 @@ def preparations(found: Found, origins: Origins) -> list[Cause]:
 
 def _tell_outputs(found: Found, cause: Cause, job: str, origins: Origins) -> None:
     """What came of an upstream run decides: the same content, or another one of the same inputs."""
-    wrote = [pair for pair in found.data if pair.either.writer and pair.either.writer["job_name"] == job]
+    wrote = [
+        pair for pair in found.data if any(run["job_name"] == job for run in pair.either.writers.values())
+    ]
     if wrote and all(pair.change == "same" for pair in wrote):
         cause.strength = UNLIKELY
         cause.but("what it wrote has the same content", *places_of(wrote[0]))
@@ -96,7 +98,7 @@ def explain(found: Found, causes: list[Cause], origins: Origins) -> bool:
     able = _able(found, causes)
     likelier = set()
     for each in _inside(found, origins):
-        if each.pair.either.writer is not None:
+        if each.pair.either.writers:
             continue  # of an upstream run
         for cause in [one for one in able if not _can_hardly(one, each, able)] or able:
             cause.for_(each.text, *places_of(each.pair))

@@ -17,8 +17,8 @@ Own = frozenset[str]
 Apart = tuple[str, str, str, Own]
 """Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
-_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, rows, identities,
-    model_id, part_ids, made_of"""
+_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, followed, rows,
+    identities, model_id, part_ids, made_of"""
 
 _THINGS: Final = frozenset({"dataset", "model"})
 
@@ -227,7 +227,8 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
 
     That is data of the role `other`: for the models of a run that from which no line leads to them (also
     through what the run wrote and read again), for the outputs of a run without models that from which none
-    leads anywhere. For these a model that was loaded is one too: it may have predicted them. Of a model on
+    leads anywhere. For these a model that was loaded is one too: it may have predicted them; for a model just
+    one whose reader does not see what becomes of it: a module may have taught another one. Of a model on
     nothing but data in memory, which was read somewhere, it is also what other models learned from.
     """
     in_memory = {row["run_id"] for row in rows if row["namespace"] == IN_MEMORY}
@@ -260,7 +261,7 @@ def _may_be(read: list[Row], sources: Collection[Key], *, is_model: bool) -> lis
     return [
         row
         for row in read
-        if (row["use"] == "other" and not (is_model and row["kind"] == "model"))
+        if (row["use"] == "other" and (row["followed"] is False or not is_model or row["kind"] == "dataset"))
         or (is_lost and row["kind"] == "dataset" and row["namespace"] != IN_MEMORY)
     ]
 

@@ -17,6 +17,8 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
         capture: whether the reading was observed, declared or inferred.
         split: `{"strategy", "seed", "fraction", "stratifyBy", "groupBy", "indexSha256", "earlier"}`; where
             rows were chosen of what was left by other choices, these are `earlier`, the first of all first.
+        followed: False where nobody sees what the run makes of it: of a loaded module, whose calls are
+            not seen.
         label_column: the target.
         label_columns: the targets, where there are several.
         features: the columns used.
@@ -36,6 +38,7 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
     fingerprint: Any
     capture: Capture
     split: Mapping[str, Any] | None = None
+    followed: bool | None = None
     label_column: str | None = None
     label_columns: Sequence[str] | None = None
     features: Sequence[str] | None = None

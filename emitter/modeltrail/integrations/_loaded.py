@@ -1,12 +1,14 @@
 """Fitted models that were loaded from a file, whichever library they are of."""
 
 from pathlib import Path
+from typing import Unpack
 
 from modeltrail import api
 from modeltrail.integrations import _around, _saving
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._frames import record_read
 from modeltrail.observe import boosters, holding, loads, model, origins
+from modeltrail.runs.arguments import Use
 
 
 def record(loaded: object, given: object) -> None:
@@ -14,7 +16,7 @@ def record(loaded: object, given: object) -> None:
     if (modules := _around.module_files()) is not None and modules.holds_module(loaded):
         modules.remember_loaded(loaded, origins.places(given))
         for place in origins.places(given):
-            record_input(place)
+            record_input(place, followed=False)
     elif not _around.is_fitted_thing(loaded):
         held = [each for each in holding.within(loaded, _is_fitted) if _is_fitted(each)]
         for place in origins.places(given) if held else ():
@@ -33,11 +35,11 @@ def record_model(loaded: object, place: str, *, is_part: bool = False) -> None:
     record_input(place)
 
 
-def record_input(place: str) -> None:
+def record_input(place: str, **use: Unpack[Use]) -> None:
     """A model was loaded from a file by the current run, unless that wrote it."""
     run = api.current_run()
     if run is not None and run.facts.find_model(Path(place)) is None:
-        _saving.record_loaded(place)
+        _saving.record_loaded(place, **use)
 
 
 def _is_fitted(thing: object) -> bool:

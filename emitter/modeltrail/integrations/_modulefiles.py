@@ -65,7 +65,7 @@ def record_loaded(place: str) -> None:
     if run is None or _calls.is_observing() or modules.follows():
         return
     if run.facts.find_model(Path(place)) is None:
-        _saving.record_loaded(place)
+        _saving.record_loaded(place, followed=False)
 
 
 def observe_save(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

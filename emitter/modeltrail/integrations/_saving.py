@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.integrations import _calls
 from modeltrail.observe import code, model
 from modeltrail.runs import Run, learned
+from modeltrail.runs.arguments import Use
 from modeltrail.runs.models import Model
 
 MODEL: Final = standard.dataset_type("MODEL", "ML_MODEL")
@@ -99,12 +100,12 @@ def _lead_back(run: Run, fitted: object) -> None:
         run.input(alone[0], role="train", of=fitted)
 
 
-def record_loaded(place: str | PathLike[str] | Model) -> None:
+def record_loaded(place: str | PathLike[str] | Model, **use: Unpack[Use]) -> None:
     """A model that was loaded is an input of the current run, if there is one."""
     if (run := api.current_run()) is not None:
         identity = place.identity if isinstance(place, Model) else naming.identity(place)
         run.facts.reads.load(identity)
-        run.input(Dataset(*identity, {"datasetType": MODEL}), role="other")
+        run.input(Dataset(*identity, {"datasetType": MODEL}), role="other", **use)
 
 
 def record_going_on(run: Run, base: model.ModelView | None, of: object) -> None:

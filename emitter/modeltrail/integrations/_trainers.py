@@ -120,7 +120,7 @@ def record_loaded(module: Any, where: str | Model) -> None:
     """A load by the host; the module is known by where it came from, also to a loop that goes on with it."""
     lies_in(module, where)
     _training.loaded.remember(module, where)
-    _saving.record_loaded(where)
+    _saving.record_loaded(where, followed=False)
 
 
 def record_base(run: Run, where: str | Model, fit: Fit) -> None:

@@ -13,6 +13,7 @@ Action = Literal["create", "update", "shift_traffic", "rollback", "retire"]
 class Use(TypedDict, total=False):
     """How a dataset is used: fields of the facet `modelTrail_dataUse`."""
 
+    followed: bool
     label_column: str
     label_columns: Sequence[str]
     features: Sequence[str]

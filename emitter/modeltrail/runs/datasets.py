@@ -84,12 +84,15 @@ class Input(msgspec.Struct):
 
     def written(self, role: str) -> dict[str, Any]:
         """The JSON form among the inputs of an event; `role` where nobody gave one."""
+        role = self.role or role
+        # What it was read for is known where that is told.
+        use = {name: value for name, value in self.use.items() if name != "followed" or role == "other"}
         facet = ModelTrailDataUseInputDatasetFacet(
-            role=self.role or role,
+            role=role,
             fingerprint=self.fingerprint,
             capture=self.capture,  # type: ignore[arg-type]
             read_at=self.read_at,
-            **self.use,
+            **use,
         )
         used = {**self.dataset.input_facets, facet.KEY: facet.to_dict()}
         if self.profile is not None:

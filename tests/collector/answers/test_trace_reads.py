@@ -144,6 +144,18 @@ def test_a_model_that_was_loaded_for_nobody_knows_what_is_a_possible_source(make
     assert {"scored": True, "sure": False} == {row["name"]: row["possible"] for row in reached}
 
 
+def test_a_module_that_was_loaded_may_have_taught_a_model(make, log_of) -> None:
+    """A loaded model of which nobody sees what becomes is a possible source of its run's models."""
+    event = reading(make, 1, {"t": "train", "m1": "other"}, {"m2": ["t"]})
+    event["inputs"][1]["inputFacets"]["modelTrail_dataUse"]["followed"] = False
+    log = log_of([reading(make, 0, {"d": "train"}, {"m1": ["d"]}), event])
+    found = answers.trace(log, "m2")
+    assert ["m2", "001", ["t", None], ["m1", "000", ["d", None]]] == path(found)
+    assert [False, True] == [one["possible"] for one in found["inputs"]]
+    reached = {row["name"]: row["possible"] for row in answers.impact(log, "d") if "possible" in row}
+    assert {"m1": False, "m2": True} == reached
+
+
 def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:
     """What came of data for sure, on a longer way, is not only possible, nor is what came of that."""
     log = log_of([

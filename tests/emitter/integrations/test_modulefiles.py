@@ -4,6 +4,7 @@ import hashlib
 import io
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -161,6 +162,33 @@ def test_what_was_loaded_is_the_base(way, autolog, told, train, made):
     (event,) = told()
     assert "base.safetensors" in facet(event, "training")["baseModel"]["name"]
     assert {"base.safetensors", "x.csv"} <= edges(event)["tuned.safetensors"]
+    (base,) = (each for each in event["inputs"] if each["name"].endswith("base.safetensors"))
+    assert "followed" not in base["inputFacets"]["modelTrail_dataUse"]
+
+
+@pytest.mark.parametrize("way", ["state", "module", "pickle"])
+def test_nobody_sees_what_becomes_of_a_module_that_was_loaded(way, autolog, told, train, made):
+    """A loaded module that is not gone on with may have taught what was trained beside it."""
+    import torch
+
+    load = {
+        "state": lambda: made().load_state_dict(torch.load("teacher")),
+        "module": lambda: torch.load("teacher", weights_only=False),
+        "pickle": lambda: joblib.load("teacher"),
+    }[way]
+    teacher = made()
+    save = joblib.dump if way == "pickle" else torch.save
+    save(teacher.state_dict() if way == "state" else teacher, "teacher")
+    autolog()
+    with modeltrail.run("distil"):
+        load()
+        torch.save(train(made()), "student")
+    (event,) = told()
+    assert {"x.csv"} <= edges(event)["student"]
+    assert "teacher" not in edges(event)["student"]
+    (loaded,) = (each for each in event["inputs"] if each["name"].endswith("teacher"))
+    use = loaded["inputFacets"]["modelTrail_dataUse"]
+    assert ("other", False) == (use["role"], use["followed"])
 
 
 def test_what_a_library_saves_is_told_once(autolog, told, tmp_path):

@@ -24,6 +24,7 @@ said AS (
         max(CASE WHEN key = 'modelTrail_evaluation' THEN value ->> '$.modelDigest' END) AS evaluated_digest,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.fingerprint.digest' END) AS use_digest,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.role' END) AS use,
+        bool_and(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.followed' AS BOOLEAN) END) AS followed,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.capture' END) AS capture,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.fingerprint.rows' AS BIGINT) END)
             AS use_rows,
@@ -56,7 +57,7 @@ typed AS (
                 CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
             ), '^[A-Za-z0-9-]+:', ''
         ) AS fingerprint,
-        use,
+        use, followed,
         coalesce(use_rows, counted_rows) AS rows,
         CASE
             WHEN sub_type = 'ENDPOINT' THEN 'endpoint'

@@ -1,8 +1,7 @@
 """What wrote the very thing that a run read: of all that ever wrote under its names the one run."""
 
 import os.path
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -58,7 +57,6 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
     written = sources.writers(db, {name for several in called for name in several})
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
     over = replaced(places.of(own))
-    choices: list[_Choice] = []
     for node, several in zip(nodes, called, strict=True):
         candidates = _candidates(several, written)
         is_named = any(row["how"] == "name" and row["kind"] == "model" for row in candidates)
@@ -68,42 +66,8 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
             _find_parts(node, candidates, places)
             continue
         is_replaced = (node.reader, node.namespace, node.name) in over
-        choices.append(_Choice(node, candidates, is_replaced))
-    _choose(db, choices)
-
-
-class _Choice(NamedTuple):
-    """A node, the runs that may have written it, and whether its reader wrote over what it read."""
-
-    node: Node
-    candidates: list[Row]
-    is_replaced: bool
-
-    def found(self, failed: Collection[str] = ()) -> Row | None:
-        """What wrote it, if none of the failed ones did."""
-        left = [row for row in self.candidates if row["run_id"] not in failed]
-        return _writer(self.node, left, is_replaced=self.is_replaced)
-
-
-def _choose(db: Database, several: list[_Choice]) -> None:
-    """Set the runs that wrote these.
-
-    Many a producer names what a job will write when it starts. One that failed and says nothing of what it
-    wrote counts where nobody else is known to have written that before it was read.
-    """
-    chosen = [(one, found) for one in several if (found := one.found()) is not None]
-    failed = _failed(db, (found for one, found in chosen if one.candidates[1:]))
-    doubtful = [one for one, found in chosen if found["run_id"] in failed]
-    failed = _failed(db, (row for one in doubtful for row in one.candidates))
-    for one, found in chosen:
-        _tell_writer(one.node, (found["run_id"] in failed and one.found(failed)) or found)
-
-
-def _failed(db: Database, rows: Iterable[Row]) -> set[str]:
-    """Which of these runs failed, without those that say what they wrote."""
-    unsaid = {row["run_id"] for row in rows if not (row["version"] or row["fingerprint"])}
-    where = "state IN ('FAIL', 'ABORT')"
-    return {row["run_id"] for row in db.read("runs", "run_id", runs=unsaid, where=where)}
+        if (found := _writer(node, candidates, is_replaced=is_replaced)) is not None:
+            _tell_writer(node, found)
 
 
 def _candidates(several: Sequence[Name], written: Mapping[Name, list[Row]]) -> list[Row]:

@@ -36,27 +36,6 @@ def test_what_was_written_over_was_written_by_another_run(make, log_of) -> None:
     assert ["m2", "002", ["d", "001", ["d", "000", ["raw", None]]]] == path(answers.trace(log, "m2"))
 
 
-def test_a_run_that_failed_wrote_nothing_that_it_does_not_tell_of(make, log_of) -> None:
-    """What a failed job only named was written by who wrote it before; what it told of it wrote itself."""
-
-    def events(**said):
-        for n, (kind, source) in enumerate([("COMPLETE", "a"), ("FAIL", "b"), ("ABORT", "c")]):
-            yield make.run_event(
-                kind, make.base + timedelta(minutes=n), f"{n:06}", f"job {n}",
-                inputs=[make.dataset(source)], outputs=[make.dataset("d", **(said if source == "b" else {}))],
-            )  # fmt: skip
-        yield reading(make, 3, {"d": "train"}, {"m": ["d"]})
-
-    log = log_of(events())
-    assert ["m", "003", ["d", "000", ["a", None]]] == path(answers.trace(log, "m"))
-    reached = {asked: [row["name"] for row in answers.impact(log, asked) if "name" in row] for asked in "abc"}
-    assert {"a": ["d", "m"], "b": ["d"], "c": ["d"]} == reached
-    told = log_of(events(version=make.facet("version", datasetVersion="2")))
-    assert ["m", "003", ["d", "001", ["b", None]]] == path(answers.trace(told, "m"))
-    alone = log_of(list(events())[1:])
-    assert ["m", "003", ["d", "002", ["c", None]]] == path(answers.trace(alone, "m"))
-
-
 def test_content_that_nobody_saw_goes_by_name_and_time(make, log_of) -> None:
     """Of a file that was written over unseen the last run before that wrote it is told, and marked so."""
     log = log_of(in_place(make, "raw", None))

@@ -24,7 +24,7 @@ GENERATION: Final = "generation"
 ROWS: Final = "rows"
 """The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
 
-ROWS_VERSION: Final = 7
+ROWS_VERSION: Final = 8
 """Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
@@ -34,7 +34,8 @@ registry the last counted, that it was deleted was not told, and what took an al
 it. 5: who only found a model counted as its maker before who wrote it and told of no training; an alias
 that a version was registered with anew took the place of those that it had. 6: after which step of its
 training a model was saved was not told, and of several versions of one name that a run read, made or
-registered the last counted.
+registered the last counted. 7: what was renamed or altered came of nothing, and who dropped data counted as
+its writer.
 """
 
 FORGOTTEN: Final = "forgotten"

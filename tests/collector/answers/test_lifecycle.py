@@ -1,0 +1,114 @@
+"""What other producers renamed, altered or dropped: both directions go on through the run that did it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from modeltrail_collector import answers
+
+
+@pytest.fixture
+def done(make):
+    """Events of runs, a minute after each other, each with what it read and wrote: names or datasets."""
+
+    def of(*runs: tuple[str, Sequence, Sequence]) -> list[dict]:
+        return [
+            make.run_event(
+                kind, make.base + timedelta(minutes=number, seconds=second), job, job,
+                inputs=[make.dataset(each) if isinstance(each, str) else each for each in read],
+                outputs=[make.dataset(each) if isinstance(each, str) else each for each in wrote],
+            )
+            for number, (job, read, wrote) in enumerate(runs)
+            for second, kind in enumerate(("START", "COMPLETE"))
+        ]  # fmt: skip
+
+    return of
+
+
+@pytest.fixture
+def changed(make):
+    """A dataset of which the run says what happened to it, and what it was called before."""
+
+    def of(name: str, state: str, before: str | None = None, **more) -> dict:
+        was = {"previousIdentifier": {"namespace": "file", "name": before}} if before else {}
+        facet = make.facet("lifecycleStateChange", lifecycleStateChange=state, **was)
+        return make.dataset(name, lifecycleStateChange=facet, **more)
+
+    return of
+
+
+def path(node) -> list:
+    """A tree as nested lists: name, run, inputs."""
+    return [node["name"], node["run"] and node["run"]["run_id"], *map(path, node["inputs"])]
+
+
+def reached(log, name: str) -> set[str]:
+    """The datasets that learned from one."""
+    return {row["name"] for row in answers.impact(log, name) if row["kind"] == "dataset"}
+
+
+BUILT = ["d", "build", ["raw", None]]
+
+
+def test_what_was_renamed_came_of_what_had_its_old_name(done, changed, log_of) -> None:
+    """The way back leads through the run that renamed it, and so does the way from the raw data."""
+    log = log_of(
+        done(("build", ["raw"], ["d"]), ("swap", [], [changed("e", "RENAME", "d")]), ("train", ["e"], ["m"]))
+    )
+    assert ["m", "train", ["e", "swap", BUILT]] == path(answers.trace(log, "m"))
+    assert {"d", "e", "m"} == reached(log, "raw")
+    assert {"e", "m"} == reached(log, "d")
+
+
+@pytest.mark.parametrize("told", [[], ["d"]], ids=["", "the old name is read"])
+def test_one_table_takes_the_place_of_another(done, changed, log_of, told) -> None:
+    """Each of two that one run renamed came of its own, whether it lists what it read or not."""
+    both = [changed("old", "RENAME", "d"), changed("d", "RENAME", "new")]
+    log = log_of(
+        done(
+            ("build", ["raw"], ["d"]), ("again", ["fresh"], ["new"]), ("swap", told, both),
+            ("train", ["d"], ["m"]), ("check", ["old"], ["n"]),
+        )
+    )  # fmt: skip
+    assert ["m", "train", ["d", "swap", ["new", "again", ["fresh", None]]]] == path(answers.trace(log, "m"))
+    assert ["n", "check", ["old", "swap", BUILT]] == path(answers.trace(log, "n"))
+    assert {"d", "old", "n"} == reached(log, "raw")
+    assert {"new", "d", "m"} == reached(log, "fresh")
+
+
+def test_what_a_run_wrote_and_renamed_it_made_of_its_inputs(done, changed, log_of) -> None:
+    """A table that is written under a passing name; what the run wrote beside it did not come of that."""
+    log = log_of(done(("build", ["raw"], ["tmp", changed("d", "RENAME", "tmp")]), ("train", ["d"], ["m"])))
+    assert ["m", "train", BUILT] == path(answers.trace(log, "m"))
+    other = log_of(done(("build", ["raw"], ["c", changed("d", "RENAME", "b")]), ("train", ["c"], ["m"])))
+    assert ["m", "train", ["c", "build", ["raw", None]]] == path(answers.trace(other, "m"))
+
+
+def test_what_was_altered_holds_what_was_written_before(done, changed, log_of) -> None:
+    """A column that is added to a table cuts no way; a run that read others to alter it made it of these."""
+    log = log_of(
+        done(("build", ["raw"], ["d"]), ("alter", [], [changed("d", "ALTER")]), ("train", ["d"], ["m"]))
+    )
+    assert ["m", "train", ["d", "alter", BUILT]] == path(answers.trace(log, "m"))
+    assert {"d", "m"} == reached(log, "raw")
+    other = log_of(done(("build", ["raw"], [changed("d", "ALTER")]), ("train", ["d"], ["m"])))
+    assert ["m", "train", BUILT] == path(answers.trace(other, "m"))
+
+
+def test_who_dropped_data_did_not_write_it(make, done, changed, log_of) -> None:
+    """Neither a run that removes a table, nor one that removes the folder of what was read, is its writer."""
+    log = log_of(
+        done(
+            ("build", ["raw"], ["d"]), ("clean", ["raw"], [changed("d", "DROP"), changed("f/x", "DROP")]),
+            ("train", ["d", "f"], ["m"]),
+        )
+    )  # fmt: skip
+    assert ["m", "train", BUILT, ["f", None]] == path(answers.trace(log, "m"))
+    assert {"d", "m"} == reached(log, "raw")
+    story = answers.show(log, "d")
+    assert ["build"] == [run["run_id"] for run in story["written_by"]]
+    assert ["lifecycleStateChange"] == [facet["key"] for facet in story["facets"]]
+    counted = {"outputFacets__outputStatistics": make.facet("outputStatistics", rowCount=3)}
+    wrote = log_of(done(("build", ["raw"], [changed("d", "DROP", **counted)]), ("train", ["d"], ["m"])))
+    assert ["m", "train", BUILT] == path(answers.trace(wrote, "m"))

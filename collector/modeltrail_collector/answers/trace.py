@@ -36,6 +36,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     A node is an object: namespace, name, kind, version, fingerprint (None where its reader does not say
     which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
     state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
+    Of a run that failed and may not have written it (`unsure`) what was written before is a node beside it.
     A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
     of its transformations, in order, and `models`, how many it made: of several, what it learned from is the
     run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
@@ -145,7 +146,10 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
                 find_writers(db, [node], places)
                 if node.run is None:
                     node.symlinks = _as_read(db, node)
-                return (node, [node]) if not node.beside else _folder(node)
+                if node.beside and node.parts:
+                    return _folder(node)
+                node.beside = []  # one tree has one root: its run says that it failed
+                return node, [node]
         if found:
             node = _endpoint(db, found)
             return node, node.inputs

@@ -1,21 +1,24 @@
-"""What other producers renamed, altered or dropped: both directions go on through the run that did it."""
+"""What became of data that was written: renamed, altered, dropped, or not written by a run that failed."""
 
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli.answers import trace
 
 
 @pytest.fixture
 def done(make):
     """Events of runs, a minute after each other, each with what it read and wrote: names or datasets."""
 
-    def of(*runs: tuple[str, Sequence, Sequence]) -> list[dict]:
+    def of(*runs: tuple[str, Sequence, Sequence], failed: Sequence[str] = ()) -> list[dict]:
         return [
             make.run_event(
-                kind, make.base + timedelta(minutes=number, seconds=second), job, job,
+                "FAIL" if second and job in failed else kind,
+                make.base + timedelta(minutes=number, seconds=second), job, job,
                 inputs=[make.dataset(each) if isinstance(each, str) else each for each in read],
                 outputs=[make.dataset(each) if isinstance(each, str) else each for each in wrote],
             )
@@ -112,3 +115,31 @@ def test_who_dropped_data_did_not_write_it(make, done, changed, log_of) -> None:
     counted = {"outputFacets__outputStatistics": make.facet("outputStatistics", rowCount=3)}
     wrote = log_of(done(("build", ["raw"], [changed("d", "DROP", **counted)]), ("train", ["d"], ["m"])))
     assert ["m", "train", BUILT] == path(answers.trace(wrote, "m"))
+
+
+def test_a_run_that_failed_may_have_left_all_as_it_was(make, done, log_of) -> None:
+    """What was written before, up to a run that did not fail, is told beside it, and learned from too."""
+    wrote = [
+        ("first", ["a"], ["d"]),
+        ("build", ["raw"], ["d"]),
+        ("again", ["b"], ["d"]),
+        ("then", ["c"], ["d"]),
+    ]
+    log = log_of(done(*wrote, ("train", ["d"], ["m"]), failed=["again", "then"]))
+    tree = answers.trace(log, "m")
+    assert ["m", "train", ["d", "then", ["c", None]], ["d", "again", ["b", None]], BUILT] == path(tree)
+    assert [True, True, False] == [node["unsure"] for node in tree["inputs"]]
+    assert [True, True, True, False] == ["m" in reached(log, name) for name in ("raw", "b", "c", "a")]
+    told = CliRunner().invoke(trace, ["m", "--log", log.uri]).output
+    assert 2 == told.count("its run failed and may not have written it")
+    assert path(answers.trace(log, "d")) == ["d", "then", ["c", None]]
+    only = log_of(done(("build", ["raw"], ["d"]), ("train", ["d"], ["m"]), failed=["build"]))
+    assert ["m", "train", BUILT] == path(answers.trace(only, "m"))
+
+
+def test_a_run_that_failed_after_it_wrote_is_the_writer(make, done, log_of) -> None:
+    """It says of which version, or with which content, it left the data."""
+    version = make.dataset("d", version=make.facet("version", datasetVersion="7"))
+    runs = [("first", ["a"], ["d"]), ("build", ["raw"], [version]), ("train", ["d"], ["m"])]
+    tree = answers.trace(log_of(done(*runs, failed=["build"])), "m")
+    assert (["m", "train", BUILT], False) == (path(tree), tree["inputs"][0]["unsure"])

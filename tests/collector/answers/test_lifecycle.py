@@ -117,6 +117,15 @@ def test_who_dropped_data_did_not_write_it(make, done, changed, log_of) -> None:
     assert ["m", "train", BUILT] == path(answers.trace(wrote, "m"))
 
 
+def test_who_dropped_a_model_made_no_version_of_it(make, done, changed, log_of) -> None:
+    """The versions are those that were made, and the last of them is the newest."""
+    kind = {"datasetType": make.facet("datasetType", datasetType="MODEL")}
+    made = make.dataset("c", **kind, version=make.facet("version", datasetVersion="7"))
+    log = log_of(done(("train", ["d"], [made]), ("clean", [], [changed("c", "DROP", **kind)])))
+    assert [("c", "7")] == [(row["name"], row["version"]) for row in answers.models(log)]
+    assert ["c", "train", ["d", None]] == path(answers.trace(log, "c"))
+
+
 def test_a_run_that_failed_may_have_left_all_as_it_was(make, done, log_of) -> None:
     """What was written before, up to a run that did not fail, is told beside it, and learned from too."""
     wrote = [

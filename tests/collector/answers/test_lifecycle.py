@@ -146,6 +146,19 @@ def test_a_run_that_failed_may_have_left_all_as_it_was(make, done, log_of) -> No
     assert ["m", "train", BUILT] == path(answers.trace(only, "m"))
 
 
+def test_what_is_forbidden_may_have_come_by_a_run_that_failed(make, done, log_of, tmp_path) -> None:
+    """The finding says so, unless there is a way that is sure."""
+    (rules := tmp_path / "rules.toml").write_text(
+        "".join(f'[[rule]]\nname = "{n}"\nkind = "forbidden"\ndataset = "{n}"\n' for n in ("a", "b", "c"))
+    )
+    model = make.dataset("m", datasetType=make.facet("datasetType", datasetType="MODEL"))
+    runs = [("build", ["a", "c"], ["d"]), ("again", ["b", "c"], ["d"]), ("train", ["d"], [model])]
+    log = log_of(done(*runs, failed=["again"]))
+    unsure = ", by a run that failed and may not have written it"
+    found = {one.rule: one.actual for one in answers.alert(log, answers.read_rules(rules))}
+    assert {"a": "a through 1 more", "b": f"b through 1 more{unsure}", "c": "c through 1 more"} == found
+
+
 def test_a_run_that_failed_after_it_wrote_is_the_writer(make, done, log_of) -> None:
     """It says of which version, or with which content, it left the data."""
     version = make.dataset("d", version=make.facet("version", datasetVersion="7"))

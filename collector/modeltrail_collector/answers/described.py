@@ -73,7 +73,7 @@ def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
     named: dict[str, str] = {"namespace": found["namespace"], "name": found["name"]}
     uses = db.read(
         "mentions",
-        "DISTINCT run_id, role, namespace, name",
+        "DISTINCT run_id, role, namespace, name, use",
         keys=[found["name"]],
         where="how IN ('name', 'identity') AND (key_namespace, key) = ($namespace, $name)",
         then=f"""QUALIFY row_number() OVER (PARTITION BY role ORDER BY last_event_at DESC, run_id DESC)
@@ -82,7 +82,7 @@ def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
         name=found["name"],
     )
     sides = {"output": "written_by", "input": "read_by"}
-    runs = {told: _runs(db, [row["run_id"] for row in uses if row["role"] == role])
+    runs = {told: _runs(db, [row["run_id"] for row in uses if row["role"] == role and row["use"] != "drop"])
             for role, told in sides.items()}  # fmt: skip
     called = {(row["namespace"], row["name"]) for row in uses}
     said = [

@@ -49,6 +49,8 @@ def confirmed(db: Database, rule: Forbidden, candidates: list[Row], places: Plac
             continue
         last = way[-1] if way else {}
         through = f" through {len(way) - 2} more" if len(way) > 2 else ""
+        if any(node["unsure"] for node in way[:-1]):
+            through += ", by a run that failed and may not have written it"
         facts = {name: last.get(name) for name in ("namespace", "name", "version", "fingerprint")}
         found.append(
             {
@@ -87,7 +89,7 @@ def _is_cut(node: dict[str, Any], *reasons: str) -> bool:
 
 def _way(node: dict[str, Any], rule: Forbidden) -> list[dict[str, Any]]:
     """The nodes from a model to what is forbidden, or none."""
-    for one in node["inputs"]:
+    for one in sorted(node["inputs"], key=lambda one: one["unsure"]):  # what is sure comes first
         if _is_meant(one, rule):
             return [node, one]
         if way := _way(one, rule):

@@ -159,7 +159,7 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
 def _written(node: Node) -> set[_Written]:
     if node.parts:
         return {(row["run_id"], part) for part, row in node.parts.items()}
-    return {(node.run["run_id"], None)} if node.run else set()
+    return {(one.run["run_id"], None) for one in (node, *node.beside) if one.run}
 
 
 def _is_content(row: Row, thing: Thing) -> bool | None:

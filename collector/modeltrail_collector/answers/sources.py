@@ -48,7 +48,7 @@ def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
         "mentions",
         f"key_namespace, key, how, {columns}",
         keys={name for _, name in asked},
-        where=f"role = 'output' AND how IN {_HOW}",
+        where=f"role = 'output' AND how IN {_HOW} AND use IS DISTINCT FROM 'drop'",
     )
     by_name: dict[Name, dict[str, list[Row]]] = {}
     for row in {tuple(row.values()): row for row in rows}.values():

@@ -26,7 +26,7 @@ DEPTH: Final = 100
 THINGS: Final = 50_000
 """Things in one answer."""
 
-_UNTOLD: Final = ("reader", "before", "until", "exact", "at", "own", "tree", "inputs", "parts")
+_UNTOLD: Final = ("reader", "before", "until", "exact", "at", "own", "tree", "inputs", "parts", "beside")
 _TOLD: Final = tuple(name for name in Node.__struct_fields__ if name not in _UNTOLD)
 
 
@@ -36,6 +36,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     A node is an object: namespace, name, kind, version, fingerprint (None where its reader does not say
     which content it read), use, rows, `symlinks` (other names, as its reader says), `run` (run_id, job,
     state, times; None for what no run in the log wrote) and `inputs`, the nodes that this run made it from.
+    Of a run that failed and may not have written it (`unsure`) what was written before is a node beside it.
     A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
     of its transformations, in order, and `models`, how many it made: of several, what it learned from is the
     run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
@@ -141,8 +142,8 @@ def _found(level: list[Node], left: int) -> tuple[list[Node], int]:
 
 
 def _parts(node: Node) -> list[Node]:
-    """What several runs wrote in a folder; of anything else itself."""
-    return node.inputs if node.run is None and node.inputs else [node]
+    """What several runs wrote in a folder; of anything else itself, and what may have lain there instead."""
+    return node.inputs if node.run is None and node.inputs else [node, *node.beside]
 
 
 def _is_unheard_of(node: Node) -> bool:
@@ -164,6 +165,7 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
                 find_writers(db, [node], places)
                 if node.run is None:
                     node.symlinks = _as_read(db, node)
+                node.beside = []  # one tree has one root: its run says that it failed
                 return node, [node]
         if found:
             node = _endpoint(db, found)
@@ -332,6 +334,6 @@ def _inputs(
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    inputs = [] if node.repeated else [_plain(child) for child in node.inputs]
+    inputs = [] if node.repeated else [_plain(one) for child in node.inputs for one in (child, *child.beside)]
     links = [{"namespace": namespace, "name": name} for namespace, name in node.symlinks]
     return {name: getattr(node, name) for name in _TOLD} | {"symlinks": links, "inputs": inputs}

@@ -18,7 +18,8 @@ class Node(msgspec.Struct):
     `reader` is the run that read it.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`. Of a folder
     `parts` are what lay in it, each with the run that wrote it. If these are several it has no `run`: its
-    `inputs` are then what each of them wrote there.
+    `inputs` are then what each of them wrote there. `unsure` says of a `run` that failed that nothing shows
+    that it wrote; `beside` is then this node once more for each run before it, up to one that did not fail.
     """
 
     namespace: str
@@ -38,6 +39,7 @@ class Node(msgspec.Struct):
     until: str | None = None
     run: Row | None = None
     by_name: bool = False
+    unsure: bool = False
     exact: bool = False
     at: Name | None = None
     own: Own | None = None
@@ -46,6 +48,7 @@ class Node(msgspec.Struct):
     more: int = 0
     tree: int = 0
     inputs: "list[Node]" = []
+    beside: "list[Node]" = []
     parts: dict[str, Row] = {}
 
 
@@ -57,6 +60,7 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
     written = sources.writers(db, {name for several in called for name in several})
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
     over = replaced(places.of(own))
+    unsure: list[_Unsure] = []
     for node, several in zip(nodes, called, strict=True):
         candidates = _candidates(several, written)
         is_named = any(row["how"] == "name" and row["kind"] == "model" for row in candidates)
@@ -68,6 +72,42 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
         is_replaced = (node.reader, node.namespace, node.name) in over
         if (found := _writer(node, candidates, is_replaced=is_replaced)) is not None:
             _tell_writer(node, found)
+            if _may_have_failed(node, found):
+                unsure.append((node, found, candidates, is_replaced))
+    _tell_before_failed(db, unsure)
+
+
+_Unsure = tuple[Node, Row, list[Row], bool]
+"""A node, who wrote it, all that may have, and whether its reader made it anew."""
+
+
+def _may_have_failed(node: Node, found: Row) -> bool:
+    """Whether nothing shows that a run wrote data, but that it was to: of a failed one nobody knows."""
+    is_by_name = node.by_name and found["run_id"] != node.reader
+    return is_by_name and node.kind == "dataset" and not (found["fingerprint"] or found["version"])
+
+
+def _tell_before_failed(db: Database, unsure: list[_Unsure]) -> None:
+    """Tell beside a run that failed, and may have left all as it was, who wrote that before."""
+    chosen = _failed(db, {found["run_id"] for _, found, *_ in unsure})
+    unsure = [each for each in unsure if each[1]["run_id"] in chosen]
+    failed = _failed(db, {row["run_id"] for *_, candidates, _ in unsure for row in candidates})
+    for node, found, candidates, is_replaced in unsure:
+        one, last, left = node, found, candidates
+        while last["run_id"] in failed and _may_have_failed(one, last):
+            one.unsure = True
+            left = [row for row in left if row["run_id"] != last["run_id"]]
+            before = _writer(node, left, is_replaced=is_replaced)
+            if before is None:
+                break
+            one, last = msgspec.structs.replace(node, beside=[], unsure=False), before
+            _tell_writer(one, last)
+            node.beside.append(one)
+
+
+def _failed(db: Database, runs: set[str]) -> set[str]:
+    found = db.read("runs", "run_id", runs=runs, where="state IN ('FAIL', 'ABORT')") if runs else []
+    return {row["run_id"] for row in found}
 
 
 def _candidates(several: Sequence[Name], written: Mapping[Name, list[Row]]) -> list[Row]:

@@ -188,7 +188,7 @@ def trace(
     from modeltrail_collector.answers import diagrams
     from modeltrail_collector.cli import trail
 
-    with asking(log_uri, as_of, known_at) as db:
+    with asking(log_uri, as_of, known_at, far_back=True) as db:
         answer = answers.trace(db, name, column=column)
         if as_json or form == "json":
             print_json(answer)

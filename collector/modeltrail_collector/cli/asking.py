@@ -37,14 +37,20 @@ def past_options(function: Function) -> Function:
 
 @contextmanager
 def asking(
-    log_uri: str, as_of: datetime | None = None, known_at: datetime | None = None
+    log_uri: str,
+    as_of: datetime | None = None,
+    known_at: datetime | None = None,
+    *,
+    far_back: bool = False,
 ) -> Iterator["Database"]:
     """A handle on the log; at the end it is said on stderr when the tables are behind the log.
+
+    And what they forgot, where something is not found, or the answer goes `far_back`.
 
     Raises ConfigError where there is no log.
     """
     import modeltrail_collector
-    from modeltrail_collector.cli.freshness import warn_if_behind
+    from modeltrail_collector.cli.freshness import warn_if_behind, warn_if_forgotten
     from modeltrail_collector.errors import NotFound
 
     with modeltrail_collector.open(log_uri, as_of=as_of, known_at=known_at) as db:
@@ -53,5 +59,8 @@ def asking(
             yield db
         except NotFound:  # it may be in what is not compacted
             warn_if_behind(db.log)
+            warn_if_forgotten(db.log)
             raise
         warn_if_behind(db.log)
+        if far_back:
+            warn_if_forgotten(db.log)

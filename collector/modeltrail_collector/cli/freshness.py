@@ -1,9 +1,9 @@
-"""What an answer does not know yet, said on stderr after it."""
+"""What an answer does not know yet, or no more, said on stderr after it."""
 
 import click
 
 from modeltrail_collector.log import Log
-from modeltrail_collector.tables import segments_behind
+from modeltrail_collector.tables import forgotten_before, segments_behind
 
 
 def warn_if_behind(log: Log) -> None:
@@ -15,6 +15,15 @@ def warn_if_behind(log: Log) -> None:
         missing.append(f"{segments:,} segment{'s' if segments > 1 else ''}")
     if missing:
         click.echo(f"{' and '.join(missing)} not compacted: modeltrail compact", err=True)
+
+
+def warn_if_forgotten(log: Log) -> None:
+    """Say before when the tables know no other runs than those of models in use."""
+    if (day := forgotten_before(log)) is not None:
+        click.echo(
+            f"what arrived before {day} was forgotten, but for models in use (maintain --keep-tables)",
+            err=True,
+        )
 
 
 def _waiting(log: Log) -> int:

@@ -74,7 +74,7 @@ def impact(
 
     asked = _asked(dataset, **chosen)
     ask = answers.erase_plan if erase_plan else answers.impact
-    with asking(log_uri, as_of, known_at) as db:
+    with asking(log_uri, as_of, known_at, far_back=True) as db:
         rows = ask(db, dataset, **asked)
         unread = [row for row in rows if row["kind"] == "index"]
         told = [row for row in rows if row["kind"] != "index"]

@@ -67,6 +67,7 @@ def _thing(node: dict[str, Any]) -> str:
     elif node["use"] and not (node["kind"] == "model" and version and in_memory):
         # its reader says what it was for, and saw no content
         facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
+    facts += ["its run failed and may not have written it"] if node.get("unsure") else []
     if node["run"] is None and not in_memory:
         facts.append("runs wrote in it" if node["inputs"] else "no run in the log wrote it")
     return name + dim("  " + " · ".join(facts) if facts else "")

@@ -4,7 +4,7 @@ from modeltrail_collector.tables.compaction import CompactResult, compact, rows_
 from modeltrail_collector.tables.derivation import ROWS_VERSION
 from modeltrail_collector.tables.freshness import newest_ingested_at
 from modeltrail_collector.tables.rebuilding import rebuild
-from modeltrail_collector.tables.retention import Forgotten, forget, horizon
+from modeltrail_collector.tables.retention import Forgotten, forget, forgotten_before, horizon
 from modeltrail_collector.tables.schema import PUBLIC
 from modeltrail_collector.tables.store import TableDamaged, TableStore
 from modeltrail_collector.tables.upkeep import Upkeep, keep_up
@@ -21,6 +21,7 @@ __all__ = [
     "Upkeep",
     "compact",
     "forget",
+    "forgotten_before",
     "horizon",
     "keep_up",
     "newest_ingested_at",

@@ -34,7 +34,8 @@ registry the last counted, that it was deleted was not told, and what took an al
 it. 5: who only found a model counted as its maker before who wrote it and told of no training; an alias
 that a version was registered with anew took the place of those that it had. 6: after which step of its
 training a model was saved was not told, and of several versions of one name that a run read, made or
-registered the last counted. 7: of what a run read it was not told whether anybody saw what became of it.
+registered the last counted. 7: what was renamed or altered came of nothing, and who dropped data counted as
+its writer; of what a run read it was not told whether anybody saw what became of it.
 """
 
 FORGOTTEN: Final = "forgotten"

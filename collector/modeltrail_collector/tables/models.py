@@ -211,7 +211,7 @@ def models_query(connection: duckdb.DuckDBPyConnection, facets: str = _OF_MODELS
         SELECT run_id, namespace, name, version, fingerprint AS digest, happened_at, registered_name,
             registered_version, coalesce(registered_version, version) AS part,
             dense_rank() OVER (ORDER BY happened_at, run_id, namespace, name) AS place
-        FROM run_datasets_all WHERE role = 'output' AND kind = 'model'""")
+        FROM run_datasets_all WHERE role = 'output' AND kind = 'model' AND use IS DISTINCT FROM 'drop'""")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE model_facet AS {facets}")
     connection.execute("""CREATE OR REPLACE TEMP TABLE run_times AS
         SELECT run_id, first_event_at, last_event_at, first_ingested_at, last_ingested_at FROM runs_all""")

@@ -19,7 +19,14 @@ from modeltrail_collector.tables.scan import attach, connect, fetch, fill, quote
 from modeltrail_collector.tables.schema import BY_NAME, BY_RUN, FLAT, ORDER
 from modeltrail_collector.tables.store import among, statistics
 
-_STEPS: Final = {"events": "event", "facets": "facet", "runs": "runs", "places": "places", "edges": "edges"}
+_STEPS: Final = {
+    "events": "event",
+    "facets": "facet",
+    "runs": "runs",
+    "moves": "moved",
+    "places": "places",
+    "edges": "edges",
+}
 """What others read, in this order, and what their SQL calls it."""
 
 PART_ROWS: Final = 60_000

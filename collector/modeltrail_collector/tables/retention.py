@@ -10,7 +10,7 @@ The horizon is a mark in the tables. What arrived before it may still be in the 
 back: of that time, only what the tables know of a run is kept.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import duckdb
@@ -173,3 +173,9 @@ def _runs(table: DeltaTable, name: str, day: int) -> dict[str, int]:
 
 def _day_of(table: DeltaTable | None) -> int:
     return (table.transaction_version(FORGOTTEN) or 0) if table is not None else 0
+
+
+def forgotten_before(log: Log) -> date | None:
+    """The day before whose begin the tables forgot what arrived; None where they know all of the log."""
+    day = _day_of(table_store(log).open("flat"))
+    return datetime.fromtimestamp(day * 86_400, UTC).date() if day else None

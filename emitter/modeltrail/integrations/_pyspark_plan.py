@@ -37,11 +37,13 @@ class Plan(msgspec.Struct, frozen=True):
         is_whole: whether that is all; not where rows come from the program's memory, a query of a database,
             or from what Spark does not tell a place of.
         split: how rows were chosen of it (`randomSplit`, `sample`), as in `modelTrail_dataUse`.
+        places: the URIs of the sources.
     """
 
     sources: tuple[str | Dataset, ...] = ()
     is_whole: bool = False
     split: dict[str, Any] | None = None
+    places: tuple[str, ...] = ()
 
     @property
     def only(self) -> str | Dataset | None:
@@ -67,7 +69,8 @@ def read(frame: Any) -> Plan:
         message = "a frame of Spark reads %d places; the first %d are recorded"
         warn_once("many sources", message, len(sources), MAX_SOURCES)
         is_whole = False
-    return Plan(tuple(sources.values())[:MAX_SOURCES], is_whole, _split(plan))
+    places = tuple(sources)[:MAX_SOURCES]
+    return Plan(tuple(sources.values())[:MAX_SOURCES], is_whole, _split(plan), places)
 
 
 def _each(java: Any) -> Iterator[Any]:

@@ -21,9 +21,10 @@ from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _pyspark_facts as facts
 from modeltrail.integrations import _pyspark_plan as plan
 from modeltrail.integrations._call import Call, Finish, Observe
+from modeltrail.integrations._frames import record_read
 from modeltrail.integrations._runs import current_or_own, record_params
 from modeltrail.integrations._saving import record_saved
-from modeltrail.observe import code
+from modeltrail.observe import code, origins
 from modeltrail.runs import Run
 from modeltrail.runs.fits import Fit
 
@@ -50,6 +51,7 @@ def activate() -> None:
         "pyspark.ml.evaluation", lambda module: _observe(module.Evaluator, "evaluate", observe_evaluate)
     )
     _imports.when_imported("pyspark.ml.util", _observe_files)
+    _imports.when_imported("pyspark.sql.pandas.conversion", _observe_tables)
 
 
 def deactivate() -> None:
@@ -70,6 +72,12 @@ def _observe_files(module: Any) -> None:
     _patch.wrap(NAME, module.JavaMLWriter, "__init__", observe_writer)
     _observe(module.MLWriter, "save", observe_save)
     _observe(module.MLReader, "load", observe_load)
+
+
+def _observe_tables(module: Any) -> None:
+    for method in ("toPandas", "toArrow"):
+        if hasattr(module.PandasConversionMixin, method):  # an older Spark has one of them
+            _patch.wrap(NAME, module.PandasConversionMixin, method, observe_table)
 
 
 def observe_session(call: Call) -> None:
@@ -256,5 +264,19 @@ def observe_load(call: Call) -> Finish:
         path = call.arguments().get("path")
         if error is None and isinstance(path, str) and hasattr(loaded, "transform"):
             _saved[loaded] = spark.qualified(path)
+
+    return finish
+
+
+def observe_table(call: Call) -> Finish:
+    """A table of pandas or pyarrow came from where the frame was read that it was made of."""
+
+    def finish(table: Any, error: BaseException | None) -> None:
+        if error is not None:
+            return
+        seen = plan.read(call.args[0])
+        record_read(table, list(seen.places))
+        if seen.split:
+            origins.choose(table, seen.split)
 
     return finish

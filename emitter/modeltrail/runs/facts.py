@@ -295,7 +295,7 @@ class Facts:
         Of one that was loaded from a file the model that the file is.
         """
         with self._lock:
-            best = getattr(thing, "best_estimator_", thing)
+            best = getattr(thing, "best_estimator_", getattr(thing, "bestModel", thing))
             saved = next((each for each in self.models if each.was(thing) or each.was(best)), None)
             saved = saved or models.holding(self.fits.of(thing), self.models)
         if saved is not None or (view := loads.of(thing)) is None:

@@ -454,6 +454,28 @@ def test_the_command(churn, tmp_path) -> None:
     assert "rule 'floor' cannot fire: no run told of a metric 'acuracy'. Nearest: accuracy." in mistyped
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            'kind = "missing"\nfacts = ["evaluation"]\nmodel = "chrun"',
+            "no model is called 'chrun'. Nearest: churn.",
+        ),
+        (
+            'kind = "drift"\npsi_above = 9\nagainst = "champion"',
+            "no model has a version or alias 'champion'.",
+        ),
+        ('kind = "metric"\nmetric = "accuracy"\nfell_by = 1\nmodel = "ch*"\nagainst = "2"', ""),
+    ],
+)
+def test_a_rule_about_what_nothing_is_called_says_so(churn, tmp_path, keys, said) -> None:
+    """It would never fire, and look as if all were well: a model or a version that is in no row."""
+    (path := tmp_path / "rules.toml").write_text(f'[[rule]]\nname = "one"\n{keys}\n')
+    found = run("--rules", path, "--log", churn.uri)
+    told = f"modeltrail: rule 'one' cannot fire: {said}\n" if said else ""
+    assert f"Nothing fires.\n{told}" == found.stderr
+
+
 def test_check_asks_without_a_log(tmp_path) -> None:
     """--check finds a wrong column in a query where there is no log at all, and says how many are right."""
     path = tmp_path / "rules.toml"

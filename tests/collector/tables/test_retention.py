@@ -9,7 +9,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from modeltrail_collector.cli.answers import show, trace
+from modeltrail_collector.cli.impact import impact
 from modeltrail_collector.log import Batch
 from modeltrail_collector.log.parts import removed
 from modeltrail_collector.model import LOCAL, Reason
@@ -133,6 +136,20 @@ def test_old_runs_are_forgotten_in_all_tables(old, make) -> None:
     assert 6 == table_store(old).open("models").to_pyarrow_table().num_rows
     assert not column(old, "rejected", "offset")
     assert None not in column(old, "events", "run_id")
+
+
+def test_answers_say_what_was_forgotten(old) -> None:
+    """What follows data, or finds nothing, says before when old runs were forgotten: there was more."""
+
+    def told(command, name: str) -> str:
+        return CliRunner().invoke(command, [name, "--log", old.uri]).stderr
+
+    asked = [(impact, "customers.csv"), (trace, "churn"), (show, "lonely")]
+    assert {False} == {"forgotten" in told(*each) for each in asked}
+    before = forget(old, YEAR).before[:10]
+    said = f"what arrived before {before} was forgotten, but for models in use (maintain --keep-tables)\n"
+    assert [said] * 3 == [told(*each) for each in asked]
+    assert "" == told(show, "churn")
 
 
 def test_what_is_forgotten_stays_so(old, make) -> None:

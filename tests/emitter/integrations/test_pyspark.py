@@ -204,6 +204,25 @@ def test_a_search_is_one_fit(autolog, told, spark, folder):
     assert 3 == len(facet(event, "featureTransformations")["steps"])
 
 
+def test_a_score_of_a_search_is_one_of_its_best_model(autolog, told, spark, folder, tmp_path):
+    """It is the search that predicts, and its best model that is saved afterwards."""
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    from pyspark.ml.tuning import ParamGridBuilder, TrainValidationSplit
+
+    autolog("pyspark")
+    train, test = spark.read.parquet(str(folder)).randomSplit([0.75, 0.25], seed=7)
+    steps, judge = pipeline(), BinaryClassificationEvaluator(labelCol="churned")
+    grid = ParamGridBuilder().addGrid(steps.getStages()[-1].regParam, [0.01, 10.0]).build()
+    search = TrainValidationSplit(estimator=steps, estimatorParamMaps=grid, evaluator=judge, seed=3)
+    with modeltrail.run("train"):
+        found = search.fit(train)
+        judge.evaluate(found.transform(test))
+        found.bestModel.write().save(str(tmp_path / "best"))
+    evaluation, trained = told()
+    judged = {each["name"] for each in evaluation["inputs"] if "modelTrail_evaluation" in each["inputFacets"]}
+    assert judged == {str(tmp_path / "best")} == {each["name"] for each in trained["outputs"]}
+
+
 def test_a_score_is_an_evaluation_of_the_model(autolog, told, spark, folder, tmp_path):
     """The model that made the predictions, the rows they are of; in a run below the one that trains."""
     from pyspark.ml.evaluation import BinaryClassificationEvaluator
@@ -648,3 +667,25 @@ def test_models_of_one_run_are_told_apart(autolog, told, spark, folder, tmp_path
     assert {"LogisticRegression-1", *ids.values()} == trained
     measured = {each.get("modelId") for each in facet(event, "metrics")["metrics"]}
     assert {"LogisticRegression-1", *ids.values()} == measured
+
+
+@pytest.mark.filterwarnings("ignore:The copy keyword")  # Spark 4.1 has not heard of pandas 3
+@pytest.mark.parametrize("way", ["toPandas", "toArrow"])
+def test_a_table_taken_out_of_spark_came_from_what_its_frame_was_read_from(autolog, told, spark, folder, way):
+    """What is fitted on it in another library came of that place, and the share of its rows is told."""
+    import joblib
+    from sklearn.linear_model import LogisticRegression
+
+    autolog()
+    part, _ = spark.read.parquet(str(folder)).randomSplit([0.75, 0.25], seed=7)
+    with modeltrail.run("train"):
+        table = getattr(part, way)()
+        table = table if way == "toPandas" else table.to_pandas()
+        joblib.dump(
+            LogisticRegression().fit(table[["amount"]], table["churned"]), folder.parent / f"{way}.joblib"
+        )
+    (event,) = told()
+    (used,) = (use for name, use in inputs(event).items() if name == str(folder))
+    assert ("train", ["amount"], "churned") == (used["role"], used["features"], used["labelColumn"])
+    assert {"strategy": "random", "seed": 7, "fraction": 0.75} == used["split"]
+    assert "sha256-tree" == used["fingerprint"]["algorithm"]

@@ -1,5 +1,5 @@
 -- Which input went into which output of a run: the `lineage` facet where the run has one, else an output's
--- `columnLineage`, else every input into that output. Sorted by run; `via` says which of the three spoke.
+-- `columnLineage`, else what it was renamed from, else every input into that output. Sorted by run; `via` says who spoke.
 WITH lineage AS (
     SELECT bucket, run_id, entry ->> '$.namespace' AS to_namespace, entry ->> '$.name' AS to_name, entry
     FROM (
@@ -40,9 +40,16 @@ FROM stated
 WHERE source ->> '$.name' IS NOT NULL AND coalesce(source ->> '$.type', 'DATASET') = 'DATASET'
     AND to_name IS NOT NULL
 UNION ALL
+SELECT bucket, run_id, to_namespace, to_name, from_namespace, from_name, 'lifecycleStateChange' FROM moved
+UNION ALL
 SELECT DISTINCT output.bucket, output.run_id, output.namespace, output.name, input.namespace, input.name, 'cartesian'
 FROM places AS output
 JOIN places AS input ON input.run_id = output.run_id AND input.role = 'input' AND output.role = 'output'
+    AND output.use IS DISTINCT FROM 'drop'
+ANTI JOIN moved AS found ON found.run_id = output.run_id AND found.to_namespace = output.namespace
+    AND found.to_name = output.name
+ANTI JOIN (SELECT * FROM moved WHERE NOT is_read) AS moved ON moved.run_id = input.run_id
+    AND moved.from_namespace = input.namespace AND moved.from_name = input.name
 ANTI JOIN checked ON checked.run_id = input.run_id AND checked.namespace = input.namespace
     AND checked.name = input.name
 ANTI JOIN (SELECT run_id FROM lineage) AS spoken ON spoken.run_id = output.run_id

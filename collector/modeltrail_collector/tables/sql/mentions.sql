@@ -25,7 +25,7 @@ keyed AS (
             SELECT *, unnest(list_transform(
                 range(1, len(split(name, '/'))), lambda n: array_to_string(split(name, '/')[1:n], '/')
             )) AS folder
-            FROM said WHERE role = 'output'
+            FROM said WHERE role = 'output' AND use IS DISTINCT FROM 'drop'
         )
     )
     WHERE folder <> ''

@@ -12,6 +12,8 @@ place AS (
     LEFT JOIN several ON facet.run_id = several.run_id AND split_part(facet.scope, '_', 1) = several.role
         AND facet.namespace = several.namespace AND facet.name = several.name
     WHERE facet.run_id IS NOT NULL AND scope IN ('input', 'output', 'input_facet', 'output_facet') AND key <> 'lineage'
+    UNION ALL
+    SELECT bucket, run_id, 'input', 'input', from_namespace, from_name, '', NULL, happened_at, '' FROM moved WHERE NOT is_read
 ),
 said AS (
     SELECT
@@ -26,6 +28,8 @@ said AS (
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.role' END) AS use,
         bool_and(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.followed' AS BOOLEAN) END) AS followed,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.capture' END) AS capture,
+        coalesce(bool_or(key = 'lifecycleStateChange' AND upper(value ->> '$.lifecycleStateChange') = 'DROP'), false)
+            AS is_dropped,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.fingerprint.rows' AS BIGINT) END)
             AS use_rows,
         max(CASE WHEN key IN ('inputStatistics', 'outputStatistics')
@@ -57,7 +61,9 @@ typed AS (
                 CASE WHEN regexp_full_match(version, '([A-Za-z0-9-]+:)?[0-9a-f]{64}') THEN version END
             ), '^[A-Za-z0-9-]+:', ''
         ) AS fingerprint,
-        use, followed,
+        -- what a run wrote before it removed it, it wrote
+        CASE WHEN is_dropped AND role = 'output' AND counted_rows IS NULL THEN 'drop' ELSE use END AS use,
+        followed,
         coalesce(use_rows, counted_rows) AS rows,
         CASE
             WHEN sub_type = 'ENDPOINT' THEN 'endpoint'

@@ -186,3 +186,24 @@ def test_a_feed_of_one_part_of_a_folder_is_the_cause(make, log_of) -> None:
     assert {"/data/churn/new.csv": "same", "/data/churn/old.csv": "changed", folder: "changed"} == {
         row["name"]: row["change"] for row in answer["changes"]["data"] if row["use"] != "test"
     }
+
+
+def test_what_was_written_before_a_run_failed_explains_what_was_read(make, log_of) -> None:
+    """Where the last run that was to write data failed, the feeds of the one before it are its causes too."""
+    features, events = make.data + "/features.parquet", []
+    for number in (1, 2):
+        at = make.base + number * DAY
+        for hour, kind in enumerate(("COMPLETE", "FAIL")):
+            feed = make.used(f"{make.data}/{kind}.csv", f"rows {number}", role="other", rows=9)
+            wrote = make.run_event(
+                kind, at + timedelta(hours=hour), make.uuid7(at, hour), f"job {kind}",
+                inputs=[feed] if kind == "COMPLETE" else [], outputs=[make.dataset(features)],
+            )  # fmt: skip
+            events.append(wrote)
+        events += make.train(number, at + DAY / 2, features=f"f{number}", strength=1.0)
+    data = answers.why(log_of(events), "churn@2")["changes"]["data"]
+    (found,) = (row for row in data if row["name"] == features)
+    assert ([f"{make.data}/COMPLETE.csv"], "job COMPLETE, job FAIL") == (
+        found["because_of"],
+        found["written_by"],
+    )

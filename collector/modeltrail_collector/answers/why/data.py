@@ -183,9 +183,11 @@ def _reads(story: Story) -> list[Read]:
                 identity += (child["version"],)
             if child["kind"] != "dataset":
                 continue
-            if identity in found:
-                found[identity].readers.add(node["run"]["run_id"])
-                found[identity].possible &= child["possible"]
+            if (known := found.get(identity)) is not None:
+                known.readers.add(node["run"]["run_id"])
+                known.possible &= child["possible"]
+                if known.reader["run_id"] == node["run"]["run_id"]:  # who wrote it before a run that failed
+                    known.writers |= _writers(child)
             else:
                 found[identity] = _read(story, node["run"], child, depth[id(child)])
     return list(found.values())
@@ -207,7 +209,6 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
     schema = story.of_dataset(reader["run_id"], node, "schema")
     use = story.of_dataset(reader["run_id"], node, "modelTrail_dataUse")
     said = use or schema or profile
-    wrote = [one["run"] for one in ((node,) if node["run"] else node["inputs"])]
     lineage = story.of_dataset(node["run"]["run_id"], node, "columnLineage") if node["run"] else None
     return Read(
         namespace=node["namespace"],
@@ -220,7 +221,7 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         rows=node["rows"],
         reader=reader,
         readers={reader["run_id"]},
-        writers={run["run_id"]: run for run in wrote},
+        writers=_writers(node),
         depth=depth,
         profile=profile,
         schema=_columns(schema),
@@ -231,6 +232,12 @@ def _read(story: Story, reader: Row, node: dict[str, Any], depth: int) -> Read:
         possible=node["possible"],
         place=said.place if said else None,
     )
+
+
+def _writers(node: dict[str, Any]) -> dict[str, Row]:
+    """The run that wrote this; of a folder those that wrote in it."""
+    wrote = [one["run"] for one in ((node,) if node["run"] else node["inputs"])]
+    return {run["run_id"]: run for run in wrote}
 
 
 def _fingerprint(use: Said | None) -> dict[str, Any]:

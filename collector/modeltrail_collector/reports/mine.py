@@ -9,16 +9,9 @@ import msgspec
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.reports.document import Step
 from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import Own, own
+from modeltrail_collector.tables.own import OF_MAKING, Own, own
 
 MONITORED: Final = "monitored it"
-_OF_MAKING: Final = frozenset({
-    "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
-    "modelTrail_dataUse", "modelTrail_featureProfile", "modelTrail_featureTransformations",
-    "modelTrail_metrics", "modelTrail_metricSeries", "schema", "processing_engine", "executionParameters",
-    "sourceCodeLocation", "sourceCode", "sql", "columnLineage", "dataQualityAssertions",
-})  # fmt: skip
-"""How a run made what it made: of one that only registered a model that is no part of the model's story."""
 
 
 class Mine(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +49,7 @@ class Mine(msgspec.Struct, frozen=True, kw_only=True):
             return row["run_id"] not in self.monitoring
         if row["key"] == "modelTrail_evaluation" and isinstance(row["value"], dict):
             return not self._was_evaluated(row)
-        return not self.is_made and row["run_id"] == self.model["run_id"] and row["key"] in _OF_MAKING
+        return not self.is_made and row["run_id"] == self.model["run_id"] and row["key"] in OF_MAKING
 
     def _was_evaluated(self, row: Row) -> bool:
         """Whether an evaluation is of this version: the digest decides where both sides know it."""

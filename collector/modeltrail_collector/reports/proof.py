@@ -7,7 +7,7 @@ import msgspec
 
 from modeltrail_collector.errors import NotVerified
 from modeltrail_collector.log import Log, Place, Segment, SegmentReport, verify_segments
-from modeltrail_collector.model import Entry, LogPartition
+from modeltrail_collector.model import Entry, LogPartition, Reason
 from modeltrail_collector.tables.flatten import entries_batch, flatten
 
 Row = Mapping[str, Any]
@@ -18,7 +18,7 @@ REMOVED: Final = "removed by retention"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of the trail as it lies in the log."""
+    """One event of the trail as it lies in the log; `verdict` is the judge's, with what it was warned of."""
 
     place: str
     run_id: str
@@ -87,7 +87,7 @@ def evidence(log: Log, events: Sequence[Row], facets: Sequence[Row], places: "Pl
         entry = sealed.get((partition_of(row), row["offset"]))
         gone = _is_in(removed, row)
         answer = REMOVED if gone else VERIFIED if entry and entry.sha256 == row["sha256"] else DIFFERENT
-        records.append(_record(row, places.name(row), answer))
+        records.append(_record(row, places.name(row), answer, entry.reasons if entry else ()))
         if answer == DIFFERENT and not _is_in(unread, row):
             problems.append(f"{places.name(row)}: the tables speak of a record that was not sealed there")
     compared = [row for row in facets if not _is_in([*removed, *unread], row)]
@@ -145,14 +145,15 @@ def _facets(partition: LogPartition, entries: Sequence[Entry]) -> Iterator[tuple
             yield (row["offset"], *(facet[name] for name in ("scope", "namespace", "name", "key", "value")))
 
 
-def _record(row: Row, place: str, answer: str) -> Record:
+def _record(row: Row, place: str, answer: str, reasons: Iterable[Reason]) -> Record:
+    why = "; ".join(f"{one.path} {one.message}" for one in reasons)
     return Record(
         place=place,
         run_id=row["run_id"],
         job=row["job_name"],
         event_type=row["event_type"],
         event_time=row["event_time"],
-        verdict=row["verdict"],
+        verdict=f"{row['verdict']}: {why}" if why else row["verdict"],
         sha256=row["sha256"],
         answer=answer,
     )

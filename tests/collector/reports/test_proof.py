@@ -5,8 +5,10 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+
 from modeltrail_collector.log import Batch, maintain, open_log
-from modeltrail_collector.model import LOCAL
+from modeltrail_collector.model import LOCAL, Reason
 from modeltrail_collector.tables import compact
 
 
@@ -25,6 +27,21 @@ def test_damage_is_told_once(churn, ask, tmp_path) -> None:
     assert {"name": "facets compared", "value": 0} == {
         key: one[key] for one in proof["facts"] for key in ("name", "value") if "facets" in one["name"]
     }
+
+
+def test_what_a_record_was_warned_of(make, ask, tmp_path) -> None:
+    """The verdict of a record that was kept with a warning says what is wrong in it, and where."""
+    log, entries = open_log(str(tmp_path / "log")), make.entries(make.story()[:4])
+    reasons = (Reason("format", "$.run.facets.x.at", 'must be a date, found "soon"'),)
+    entries[3] = msgspec.structs.replace(entries[3], verdict="warned", reasons=reasons)
+    log.append(LOCAL, Batch(0, 4, entries))
+    compact(log)
+    proof = json.loads(ask(log, "churn@1", "audit", "json").text)["sections"][-1]
+    (records,) = [one for one in proof["tables"] if one["title"] == "Records"]
+    assert {
+        "local/0/2": "accepted",
+        "local/0/3": 'warned: $.run.facets.x.at must be a date, found "soon"',
+    }.items() <= {row[0]: row[4] for row in records["rows"]}.items()
 
 
 def thinned(make, events, at: Path):

@@ -197,11 +197,13 @@ def changes(dossier: Dossier) -> Table:
     """What the version before it was not."""
     rows = dossier.story["changes"] or ()
     base = rows[0]["base_version"] if rows else None
+    is_first = [row["version"] for row in dossier.versions][:1] == [dossier.model["version"]]
     return Table(
         title=f"Changes since version {base}" if base is not None else "Changes since the version before",
         columns=(Column("in"), Column("what"), Column("before", "code"), Column("now", "code")),
         rows=tuple((row["section"], row["path"], row["before"], row["after"]) for row in rows),
         note="Computed by the collector from what both versions recorded.",
+        missing=f"none: {'no earlier version is in the log' if is_first else 'nothing recorded differs'}",
         captures=("inferred",),
     )
 

@@ -276,6 +276,25 @@ def test_data_of_which_nobody_said_what_it_was_for(make, log_of, sections) -> No
     assert ["features.parquet", None] == [told[0].rpartition("/")[2], told[1]]
 
 
+def test_the_first_version_has_no_changes(churn, sections) -> None:
+    """That there is no version before it is known, and not said to be unrecorded."""
+    (told,) = [
+        one for one in sections(churn, "churn@1")["Changes"]["tables"] if one["title"].startswith("Changes")
+    ]
+    assert ([], "none: no earlier version is in the log") == (told["rows"], told["missing"])
+
+
+def test_a_run_without_uncommitted_changes_changed_no_file(make, log_of, ask, sections) -> None:
+    """An empty list was recorded: it is there in the table, and reads `none`."""
+    events = make.story()[:4]
+    clean = make.facet("modelTrail_codeState", dirty=False, commit="1" * 40, entryPoint="prepare.py")
+    events[1]["run"]["facets"]["modelTrail_codeState"] = clean
+    log = log_of(events)
+    (row,) = table(sections(log, "churn@1")["Code"], "Code of the runs that prepared the data")
+    assert [False, []] == row[3:5]
+    assert "| no | none | `prepare.py` |" in ask(log, "churn@1", "audit", "md").text
+
+
 def test_plots_that_are_left_out(make, log_of, ask, sections) -> None:
     """Where not all are drawn each group has its share, and its heading says how many there are."""
     events = make.story()[:4]

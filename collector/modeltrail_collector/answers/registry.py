@@ -72,6 +72,23 @@ def registering(db: Database, runs: Collection[str]) -> set[str]:
     return found - {row["run_id"] for row in (*(one for one in said if one["wrote"]), *read)}
 
 
+def other_bytes(db: Database, model: Row, version: str) -> list[str]:
+    """What the versions are called that were registered under this one too, and are other bytes."""
+    name = {column: model[column] for column in ("namespace", "name")}
+    found = db.read(
+        "models",
+        "version",
+        models=[(name["namespace"], name["name"])],
+        where="""(namespace, name) = ($namespace, $name) AND version <> $own
+            AND version IN ($version, concat($version, '+', digest[:12]))""",
+        then="ORDER BY created_at, version",
+        version=version,
+        own=model["version"],
+        **name,
+    )
+    return [row["version"] for row in found]
+
+
 def deletion(history: Iterable[Row]) -> Row | None:
     """What of a history says that the registry has the version no more; None if it has it."""
     last = [one for one in history if one["action"] in _THERE][-1:]

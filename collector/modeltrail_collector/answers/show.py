@@ -44,7 +44,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
     `registration` has `other_bytes`, the versions that were registered under the same one and are other
     bytes; `history`, what was done to it in the registry; and `deleted`, what of that says that it is gone,
-    with, in `until_deleted`, the aliases that it then had.
+    with, in `until_deleted`, the aliases that it then had. Of a run that `only_registered` it data, code and
+    the like are not told: they are that run's own.
     What is told of the others: `described.find`.
 
     Raises NotFound for what is not in the log.
@@ -61,10 +62,15 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
 def told(db: Database, model: Row, sections: Iterable[str]) -> dict[str, Any]:
     """These sections of the answer about a row of `models`."""
     facts = _Facts(db, model)
-    return {name: _READERS[name](facts) or None for name in sections}
+    return {
+        name: None if name in _OF_MAKER and facts.only_registered else _READERS[name](facts) or None
+        for name in sections
+    }
 
 
 _Found = tuple[Row, dict[str, Any]]
+_OF_MAKER: Final = frozenset({"data", "transformations", "params", "code", "environment", "metrics"})
+"""What says how a model was made: it is not told of a run that only registered it."""
 _SOURCE: Final = ("topic", "topic_id", "partition", "offset")
 _OF_DATA: Final = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
 
@@ -91,6 +97,13 @@ class _Facts:
             if row["run_id"] == model["run_id"]
         ]
         self.own = own(self.said, model)
+
+    @functools.cached_property
+    def only_registered(self) -> bool:
+        """Whether which run made it is not recorded: the one that put it out only registered it."""
+        return not self.find("modelTrail_training", scope="run") and bool(
+            registry.registering(self.db, [self.model["run_id"]])
+        )
 
     @functools.cached_property
     def placed(self) -> list[Row]:
@@ -143,7 +156,7 @@ def _run(facts: _Facts) -> Row | None:
     return rows[0] | {
         "models": _made(facts),
         "told_apart": facts.own is not None,
-        "only_registered": not training and bool(registry.registering(facts.db, [facts.model["run_id"]])),
+        "only_registered": facts.only_registered,
         "training": _fact(*training[0]) if training else None,
         "others": _others(facts),
     }
@@ -328,7 +341,7 @@ def _registration(facts: _Facts) -> Row | None:
         said = facts.model["version"] in {version, f"{version}+{digest[:12]}"}
         if said and (row["namespace"], row["name"]) == (facts.model["namespace"], facts.model["name"]):
             (history,) = registry.histories(facts.db, [facts.model])
-            told = _fact(row, value, other_bytes=_other_bytes(facts, version))
+            told = _fact(row, value, other_bytes=registry.other_bytes(facts.db, facts.model, version))
             told |= {"history": history, "deleted": registry.deletion(history)}
             if told["deleted"]:
                 told["until_deleted"] = registry.until_deleted(facts.db, facts.model)
@@ -336,23 +349,6 @@ def _registration(facts: _Facts) -> Row | None:
             aliases = [] if facts.model["aliases"] is None and "aliases" in told else facts.model["aliases"]
             return told | {"aliases": aliases, "stage": registry.stage(history)}
     return None
-
-
-def _other_bytes(facts: _Facts, version: str) -> list[str]:
-    """What the versions are called that were registered under this one too, and are other bytes."""
-    name = {column: facts.model[column] for column in ("namespace", "name")}
-    found = facts.db.read(
-        "models",
-        "version",
-        models=[(name["namespace"], name["name"])],
-        where="""(namespace, name) = ($namespace, $name) AND version <> $own
-            AND version IN ($version, concat($version, '+', digest[:12]))""",
-        then="ORDER BY created_at, version",
-        version=version,
-        own=facts.model["version"],
-        **name,
-    )
-    return [row["version"] for row in found]
 
 
 def _deployments(facts: _Facts) -> list[Row]:

@@ -6,7 +6,7 @@ The titles are short forms of the items of Regulation (EU) 2024/1689, not its te
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.reports import audit, charts, facts, listings, provenance
+from modeltrail_collector.reports import audit, charts, datasets, facts, listings, provenance
 from modeltrail_collector.reports.document import Fact, Section, Table, section
 from modeltrail_collector.reports.gather import Dossier
 
@@ -47,16 +47,17 @@ def _data_sets(dossier: Dossier) -> list[Table | None]:
     return [
         provenance.raw(dossier),
         provenance.code(dossier),
-        listings.data(dossier, *learned, title="Data it learned from"),
-        listings.data_uses(dossier, *learned),
-        listings.transformations(dossier),
-        listings.columns(dossier, *learned),
+        datasets.data(dossier, *learned, title="Data it learned from"),
+        datasets.possible(dossier),
+        datasets.data_uses(dossier, *learned),
+        datasets.transformations(dossier),
+        datasets.columns(dossier, *learned),
     ]
 
 
 def _tests(dossier: Dossier) -> list[Table]:
     return [
-        listings.test_data(dossier),
+        datasets.test_data(dossier),
         listings.metrics(dossier, "validation", "test"),
         listings.evaluations(dossier, sliced=False),
         listings.evaluations(dossier, sliced=True),
@@ -117,7 +118,7 @@ _ITEMS: Final = (
         "Methods and steps of development; pre-trained systems and tools of others",
         "third_party_components",
         facts=lambda dossier: [*facts.training(dossier), *facts.code(dossier)],
-        tables=lambda dossier: [listings.transformations(dossier)],
+        tables=lambda dossier: [datasets.bases(dossier), datasets.transformations(dossier)],
         texts=provenance.texts,
     ),
     _Item(

@@ -1,6 +1,6 @@
 """The trail of a model version for an auditor: from raw data to deployment, and the proof of it."""
 
-from modeltrail_collector.reports import charts, facts, listings, provenance
+from modeltrail_collector.reports import charts, datasets, facts, listings, provenance
 from modeltrail_collector.reports.document import (
     NOT_RECORDED,
     OBSERVED,
@@ -59,9 +59,14 @@ def sections(dossier: Dossier) -> list[Section]:
 def trail(dossier: Dossier) -> Section:
     """Every run from the raw data on."""
     begins = ", ".join(f"{thing.name} ({thing.namespace})" for thing in dossier.raw)
+    if not dossier.maker:
+        about = "Which run made the model, and of what, is not recorded."
+    else:
+        first = f"The trail begins with what no run of the log wrote: {begins}." if begins else ""
+        about = " ".join(filter(None, (first, provenance.origin(dossier))))
     return Section(
         title="From raw data to deployment",
-        about=f"The trail begins with what no run of the log wrote: {begins}." if begins else "",
+        about=about,
         status=(OBSERVED,) if dossier.steps else (NOT_RECORDED,),
         steps=dossier.steps,
     )
@@ -71,10 +76,10 @@ def _data(dossier: Dossier) -> Section:
     return section(
         "Data and features",
         tables=[
-            listings.data(dossier),
-            listings.data_uses(dossier),
-            listings.transformations(dossier),
-            listings.columns(dossier),
+            datasets.data(dossier),
+            datasets.data_uses(dossier),
+            datasets.transformations(dossier),
+            datasets.columns(dossier),
         ],
         charts=charts.profiles(dossier),
     )

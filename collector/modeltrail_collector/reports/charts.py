@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from modeltrail_collector.reports.document import Chart, Series
 from modeltrail_collector.reports.facts import items, slice_
 from modeltrail_collector.reports.gather import Dossier
@@ -30,7 +32,22 @@ def series(dossier: Dossier) -> list[Chart]:
         for metric, lines in found.items()
         if max(map(len, lines.values())) > 1
     ]
-    return charts[:MOST_SERIES]
+    return _at_most(MOST_SERIES, charts)
+
+
+def _at_most(most: int, charts: list[Chart]) -> list[Chart]:
+    """As many of them, an equal share of each group; a group says how many of it are drawn."""
+    if len(charts) <= most:
+        return charts
+    groups: dict[str, list[Chart]] = {}
+    for chart in charts:
+        groups.setdefault(chart.group, []).append(chart)
+    share = max(1, most // len(groups))
+    return [
+        msgspec.structs.replace(chart, group=f"{name}: {min(share, len(group))} of {len(group)} are drawn")
+        for name, group in groups.items()
+        for chart in group[:share]
+    ]
 
 
 def _thinned(points: list[tuple[int, float]]) -> tuple[tuple[Any, ...], ...]:
@@ -40,25 +57,28 @@ def _thinned(points: list[tuple[int, float]]) -> tuple[tuple[Any, ...], ...]:
 
 def _thinned_note(lines: dict[str, list[tuple[int, float]]]) -> str:
     most = max(map(len, lines.values()))
-    return f"Every {-(-most // MOST_POINTS)}th of {most:,} points is drawn." if most > MOST_POINTS else ""
+    return f"One in {-(-most // MOST_POINTS)} of {most:,} points is told." if most > MOST_POINTS else ""
 
 
 def slices(dossier: Dossier) -> list[Chart]:
-    """Each metric of the evaluations by slice, with all of the data first."""
-    found: dict[str, list[tuple[str, float]]] = {}
+    """Each metric of the evaluations on a dataset by slice, with all of the data first; the last of each."""
+    found: dict[tuple[str, str | None], dict[str, float]] = {}
     for row in dossier.story["evaluations"] or ():
         if isinstance(row["value"], int | float):
-            found.setdefault(row["name"], []).append((slice_(row["slice"]) or "all", row["value"]))
-    return [
+            values = found.setdefault((row["name"], row["dataset"]), {})
+            values[slice_(row["slice"]) or "all"] = row["value"]
+    charts = [
         Chart(
             group="By slice",
             title=metric,
             kind="bars",
-            series=(Series(metric, tuple(sorted(dict(values).items(), key=lambda one: one[0] != "all"))),),
+            series=(Series(metric, tuple(sorted(values.items(), key=lambda one: one[0] != "all"))),),
+            note=f"on {dataset}" if dataset else "",
         )
-        for metric, values in found.items()
-        if len(dict(values)) > 1
-    ][:MOST_SERIES]
+        for (metric, dataset), values in found.items()
+        if len(values) > 1
+    ]
+    return _at_most(MOST_SERIES, charts)
 
 
 def profiles(dossier: Dossier, *roles: str) -> list[Chart]:
@@ -76,7 +96,7 @@ def profiles(dossier: Dossier, *roles: str) -> list[Chart]:
             charts += [
                 _profile(group, name, column) for name, column in columns.items() if isinstance(column, dict)
             ]
-    return [chart for chart in charts if chart is not None][:MOST_PROFILES]
+    return _at_most(MOST_PROFILES, [chart for chart in charts if chart is not None])
 
 
 def _profile(group: str, name: str, column: dict[str, Any]) -> Chart | None:

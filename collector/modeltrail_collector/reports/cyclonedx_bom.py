@@ -25,6 +25,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion, _res
 from modeltrail_collector.reports import facts, materials, provenance
 from modeltrail_collector.reports.document import NOT_RECORDED
 from modeltrail_collector.reports.gather import Dossier
+from modeltrail_collector.reports.materials import LEARNED
 from modeltrail_collector.reports.render import json_text
 
 MODEL: Final = "model"
@@ -44,13 +45,13 @@ def text(dossier: Dossier, made_at: str, version: SchemaVersion = SchemaVersion.
     """The bill of materials in a version of the specification."""
     data = materials.data(dossier)
     known = [*data, *materials.upstream(dossier)]
-    bom = _bom(dossier, made_at, known, len(data))
+    bom = _bom(dossier, made_at, known)
     document: dict[str, Any] = json.loads(make_outputter(bom, OutputFormat.JSON, version).output_as_string())
     document["metadata"]["component"]["modelCard"] = _card(dossier, data)
     for component in document.get("components", ()):
         if component["type"] == "data":
             component["data"] = [_contents(known[int(component["bom-ref"].partition("-")[2])])]
-    workflows = [*_preparations(dossier, known), *([_training(dossier, len(data))] if dossier.maker else [])]
+    workflows = [*_preparations(dossier, known), *([_training(dossier, data)] if dossier.maker else [])]
     if workflows:
         document["formulation"] = [{"workflows": workflows}]
     written = json_text(document)
@@ -76,7 +77,7 @@ def validator(version: SchemaVersion) -> jsonschema_rs.Draft7Validator:
     )
 
 
-def _bom(dossier: Dossier, made_at: str, known: list[materials.Material], read: int) -> Bom:
+def _bom(dossier: Dossier, made_at: str, known: list[materials.Material]) -> Bom:
     model = _model(dossier)
     bom = Bom(
         serial_number=materials.identity(dossier, made_at, "cyclonedx"),
@@ -98,7 +99,9 @@ def _bom(dossier: Dossier, made_at: str, known: list[materials.Material], read: 
     packages = [_package(number, one) for number, one in enumerate(materials.packages(dossier))]
     for part in (*data, *packages):
         bom.components.add(part)
-    bom.register_dependency(model, [*data[:read], *packages])
+    learned = {*LEARNED, None}
+    made_of = [part for one, part in zip(known, data, strict=True) if one.is_read and one.role in learned]
+    bom.register_dependency(model, [*made_of, *packages])
     for step in provenance.steps(dossier):
         sources = [data[place] for place in materials.places(known, step.reads)]
         for place in materials.places(known, step.writes):
@@ -144,7 +147,7 @@ def _data(number: int, one: materials.Material) -> Component:
     return Component(
         name=one.name,
         version=one.version,
-        type=ComponentType.DATA,
+        type=ComponentType.MACHINE_LEARNING_MODEL if one.is_model else ComponentType.DATA,
         bom_ref=_ref(number),
         hashes=_hashes(one.sha256),
         properties=_properties(told),
@@ -214,7 +217,7 @@ def _parameters(dossier: Dossier, data: list[materials.Material]) -> dict[str, A
         "approach": {"type": approach} if approach else None,
         "task": _text(training.get("task") or about.get("task")),
         "modelArchitecture": _text(about.get("architecture") or training.get("algorithm")),
-        "datasets": [{"ref": _ref(number)} for number in range(len(data))],
+        "datasets": [{"ref": _ref(number)} for number, one in enumerate(data) if not one.is_model],
     }
     for side in ("inputs", "outputs"):
         told[side] = [
@@ -251,16 +254,17 @@ def _preparations(dossier: Dossier, known: list[materials.Material]) -> Iterator
     """The runs that prepared the data, as workflows."""
     for step in provenance.steps(dossier):
         run: dict[str, Any] = {"run_id": step.run_id, "job_name": step.job}
-        run |= {"started_at": step.started_at, "ended_at": step.ended_at}
+        run |= {"started_at": step.started_at, "ended_at": step.ended_at, "state": step.state}
         read, written = (materials.places(known, things) for things in (step.reads, step.writes))
         code = facts.code_state(dossier, step.run_id) or {}
         yield _workflow("other", run, code, map(_ref, read), map(_ref, written))
 
 
-def _training(dossier: Dossier, read: int) -> dict[str, Any]:
+def _training(dossier: Dossier, data: list[materials.Material]) -> dict[str, Any]:
     """The training as a workflow."""
+    read = [_ref(number) for number, one in enumerate(data) if one.is_read]
     run = (dossier.story["run"] or {}) | {"run_id": dossier.model["run_id"]}
-    return _workflow("build", run, dossier.story["code"] or {}, map(_ref, range(read)), [MODEL])
+    return _workflow("build", run, dossier.story["code"] or {}, read, [MODEL])
 
 
 def _workflow(
@@ -270,8 +274,9 @@ def _workflow(
     inputs: Iterable[str],
     outputs: Iterable[str],
 ) -> dict[str, Any]:
-    """A run as a workflow; what is known of its code are properties."""
+    """A run as a workflow; how it ended and what is known of its code are properties."""
     said = {
+        "state": run.get("state"),
         "source": materials.source(code),
         "commit": code.get("commit"),
         "uncommitted-changes-sha256": code.get("diffSha256"),

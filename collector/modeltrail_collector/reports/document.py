@@ -73,7 +73,8 @@ Identity = tuple[str, str, str | None, str | None]
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset, model or endpoint that a step reads or writes; `role` is what for.
 
-    `others` are its other names (namespace and name), by the standard facet `symlinks`.
+    `others` are its other names (namespace and name), by the standard facet `symlinks`. `is_possible` says
+    that nobody saw what it was read for, and that the model may have come of it.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     first: bool = False
     led_to: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
+    is_possible: bool = False
 
     @property
     def identity(self) -> Identity:

@@ -41,9 +41,9 @@ def facet(dossier: Dossier, key: str, run: str | None = None) -> Value | None:
 def model(dossier: Dossier) -> list[Fact]:
     """Which model this is."""
     row = dossier.model
-    run = row["run_id"]
     artifact, registration_ = dossier.story["artifact"], dossier.story["registration"]
     gone = registration_ and registration_["deleted"]
+    bytes_ = {"capture": artifact.get("capture"), "source": place(dossier, artifact)} if artifact else {}
     given = (
         {"capture": registration_["capture"], "source": place(dossier, registration_)}
         if registration_
@@ -53,16 +53,22 @@ def model(dossier: Dossier) -> list[Fact]:
         Fact(name="name", value=dossier.name, **given),
         Fact(name="version", value=dossier.version, **given),
         Fact(name="identity", value=f"{row['namespace']} {row['name']}", form="code"),
-        Fact(name="digest", value=row["digest"], form="code", source=artifact and place(dossier, artifact)),
-        Fact(name="digest algorithm", value=row["digest_algorithm"]),
-        Fact(name="size", value=row["size_bytes"], form="bytes"),
-        Fact(name="location", value=row["uri"], form="code"),
-        Fact(name="created at", value=row["created_at"], form="time"),
+        Fact(name="digest", value=row["digest"], form="code", **bytes_),
+        Fact(name="digest algorithm", value=row["digest_algorithm"], **bytes_),
+        Fact(name="size", value=row["size_bytes"], form="bytes", **bytes_),
+        Fact(name="location", value=row["uri"], form="code", **bytes_),
+        Fact(name="created at", value=row["created_at"] if dossier.maker else None, form="time"),
         *([Fact(name="saved after step", value=row["step"])] if row["step"] is not None else []),
-        Fact(name="made by run", value=run if dossier.maker else None, form="code"),
+        Fact(name="made by run", value=dossier.maker, form="code"),
+        Fact(name="how that run ended", value=_ended(dossier)),
         Fact(name="aliases", value=_aliases(row["aliases"], gone and registration_["until_deleted"])),
         *_deleted(dossier, gone),
     ]
+
+
+def _ended(dossier: Dossier) -> str | None:
+    run = dossier.story["run"] or {}
+    return ": ".join(filter(None, (run["state"], run["error"]))) if dossier.maker and run else None
 
 
 def _deleted(dossier: Dossier, gone: Value | None) -> list[Fact]:

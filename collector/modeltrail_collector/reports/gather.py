@@ -17,15 +17,15 @@ from modeltrail_collector.answers.why import code, made
 from modeltrail_collector.answers.why import facts as told
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log, ambiguous
+from modeltrail_collector.reports import mine
 from modeltrail_collector.reports import statements as said_
 from modeltrail_collector.reports.document import Identity, Statement, Step, Thing
 from modeltrail_collector.reports.proof import Evidence, Places, evidence
 from modeltrail_collector.reports.statements import File, Said
-from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import Own, own
 
 EVALUATED: Final = "evaluated it"
 MADE_DATA: Final = "made data"
+MADE_BASE: Final = "made a model that it came from"
 IN_MEMORY: Final = "inmemory://"
 _IN_REGISTRY: Final = {
     "register": "registered it",
@@ -84,6 +84,17 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         run = self.story["run"] or {}
         return None if run.get("only_registered") else self.model["run_id"]
 
+    @property
+    def bases(self) -> tuple[Thing, ...]:
+        """The models that the making run read."""
+        return tuple(
+            thing
+            for step in self.steps
+            if step.run_id == self.maker
+            for thing in step.reads
+            if thing.kind == "model"
+        )
+
     def about(self, key: str, *, run: str | None = None) -> Iterator[tuple[Row, dict[str, Any]]]:
         """Facets of this key that are objects, of one run (None: of the one that made the model)."""
         wanted = run or self.model["run_id"]
@@ -121,7 +132,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
     db.attach("events", "facets", "metrics", "runs", "run_datasets", runs=[*roles, model["run_id"]])
     db.fill("trail", ("run_id",), [(run,) for run in roles])
     events = _events(db)
-    facets, mine = _facets(db, places), _own(db, model)
+    facets, own = _facets(db, places), mine.of(db, story, roles)
     runs = {model["run_id"], model["registered_run_id"]}
     about = [row for row in facets if row["run_id"] in runs and _is_of(row, model)]
     declared = _once([*(file.statements if file else ()), *said_.declared(about)])
@@ -132,10 +143,10 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         version=version,
         story=story,
         tree=tree,
-        steps=tuple(_own_step(step, model, mine) for step in _steps(db, roles, events, places)),
-        raw=tuple(_raw(tree)),
-        facets=tuple(_own_facets(facets, model, mine)),
-        series=tuple(_series(db, story)),
+        steps=tuple(own.step(step) for step in _steps(db, roles, events, places, {*_possible(tree)})),
+        raw=tuple(_raw(tree)) if own.is_made else (),
+        facets=tuple(own.facets(facets)),
+        series=tuple(_series(db, story)) if own.is_made else (),
         versions=tuple(_versions(db, model)),
         code_changes=tuple(_code_changes(db, story)),
         evidence=evidence(log, events, facets, places),
@@ -171,10 +182,10 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     model = story["model"]
     roles: dict[str, list[str]] = {}
     is_made = not (story["run"] or {}).get("only_registered")
-    for run in dict.fromkeys([*_runs_of(tree), model["run_id"]]):
-        what = "made the model" if run == model["run_id"] else MADE_DATA
-        if is_made or what == MADE_DATA:
-            roles.setdefault(run, []).append(what)
+    for run, kind in [*_runs_of(tree)] if is_made else ():
+        roles.setdefault(run, []).append(MADE_BASE if kind == "model" else MADE_DATA)
+    if is_made:
+        roles[model["run_id"]] = ["made the model"]
     if model["registered_run_id"]:
         roles.setdefault(model["registered_run_id"], []).append(_IN_REGISTRY["register"])
     for what, rows in ((EVALUATED, story["evaluations"]), ("deployed it", story["deployments"])):
@@ -184,15 +195,24 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
         what = _IN_REGISTRY.get(str(row["action"]), "told of it as registered")
         roles.setdefault(row["run_id"], []).append(what)
     for row in _monitoring(db, model):
-        roles.setdefault(row["run_id"], []).append("monitored it")
+        roles.setdefault(row["run_id"], []).append(mine.MONITORED)
     return {run: list(dict.fromkeys(several)) for run, several in roles.items()}
 
 
-def _runs_of(node: dict[str, Any]) -> Iterator[str]:
+def _runs_of(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each run, and the kind of what it made."""
     if node["run"] is not None:
-        yield node["run"]["run_id"]
+        yield node["run"]["run_id"], node["kind"]
     for child in node["inputs"]:
         yield from _runs_of(child)
+
+
+def _possible(node: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What runs read that may have gone into what they made: run, namespace and name."""
+    for child in node["inputs"]:
+        if child["possible"]:
+            yield node["run"]["run_id"], child["namespace"], child["name"]
+        yield from _possible(child)
 
 
 def _raw(node: dict[str, Any]) -> Iterator[Thing]:
@@ -220,6 +240,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         rows=row["rows"],
         capture=row.get("capture"),
         first=first,
+        is_possible=row["possible"],
         led_to=tuple(led_to(row)),
         others=tuple((one["namespace"], one["name"]) for one in row["symlinks"]),
     )
@@ -255,34 +276,6 @@ def _facets(db: Database, places: Places) -> list[Row]:
         WHERE "key" IN ({keys}) AND "value" IS NOT NULL
         ORDER BY happened_at, topic, topic_id, "partition", "offset", scope, namespace, name, "key", part""")  # noqa: S608
     return [row | {"value": json.loads(row["text"]), "place": places.name(row)} for row in rows]
-
-
-def _own(db: Database, model: Row) -> Own | None:
-    said = db.rows(
-        """SELECT scope, namespace, name, "key", "value", part FROM near_facets
-        WHERE run_id = $run AND "value" IS NOT NULL
-            AND "key" IN ('modelTrail_model', 'modelTrail_modelArtifact', 'modelTrail_dataUse', 'lineage')""",
-        run=model["run_id"],
-    )
-    return own([Facet(**row | {"value": json.loads(row["value"])}) for row in said], model)
-
-
-def _own_facets(facets: list[Row], model: Row, mine: Own | None) -> Iterator[Row]:
-    """The same, of the making run without what is of its other models."""
-    for row in facets:
-        if mine is None or row["run_id"] != model["run_id"]:
-            yield row
-        elif mine.read(row["scope"], row["namespace"], row["name"]):
-            value = row["value"]
-            yield row | {"value": mine.part(row["key"], value) if isinstance(value, dict) else value}
-
-
-def _own_step(step: Step, model: Row, mine: Own | None) -> Step:
-    """The same, of the making run without what only its other models learned from."""
-    if mine is None or step.run_id != model["run_id"]:
-        return step
-    reads = tuple(thing for thing in step.reads if mine.read("input", thing.namespace, thing.name))
-    return msgspec.structs.replace(step, reads=reads)
 
 
 def _series(db: Database, story: Row) -> list[Row]:
@@ -323,7 +316,11 @@ def _code_changes(db: Database, story: dict[str, Any]) -> Iterator[tuple[str, Ro
 
 
 def _steps(
-    db: Database, roles: dict[str, list[str]], events: Sequence[Row], places: Places
+    db: Database,
+    roles: dict[str, list[str]],
+    events: Sequence[Row],
+    places: Places,
+    possible: set[tuple[str, str, str]],
 ) -> tuple[Step, ...]:
     """The runs of the trail in the order in which they happened."""
     runs = db.rows("""SELECT run_id, job_namespace, job_name, state, started_at, ended_at
@@ -333,7 +330,10 @@ def _steps(
             identities
         FROM near_run_datasets SEMI JOIN trail USING (run_id)
         ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
-    used = [row | {"symlinks": symlinks_of(row)} for row in _as_deployed(db, used)]
+    used = [
+        row | {"symlinks": symlinks_of(row), "possible": (row["run_id"], *_named(row)) in possible}
+        for row in _as_deployed(db, used)
+    ]
     return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
 
 

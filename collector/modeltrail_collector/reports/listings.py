@@ -1,16 +1,13 @@
 """Tables of a dossier, for every kind of report to choose from."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from modeltrail_collector.answers import carried
-from modeltrail_collector.answers.places import led_to
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
-from modeltrail_collector.reports.document import Column, Step, Table, Thing, called
+from modeltrail_collector.reports.document import Column, Table
 from modeltrail_collector.reports.facts import items, place, slice_
-from modeltrail_collector.reports.gather import EVALUATED, IN_MEMORY, Dossier
-
-TESTED: Final = ("test", "validation")
+from modeltrail_collector.reports.gather import Dossier
 
 
 def packages(dossier: Dossier) -> Table:
@@ -35,137 +32,8 @@ def params(dossier: Dossier) -> Table:
             (row["name"], "null" if row["type"] == "null" else row["value"], row["origin"], row["component"])
             for row in rows
         ),
-        captures=_captures(rows),
+        captures=captures(rows),
     )
-
-
-def data(dossier: Dossier, *roles: str, title: str = "Data that the run read") -> Table:
-    """The inputs of the run that made the model (with `roles`: those used so)."""
-    rows = [row for row in dossier.story["data"] or () if not roles or row["use"] in roles]
-    return Table(
-        title=title,
-        columns=(
-            Column("dataset"), Column("role"), Column("rows", "number"), Column("columns", "number"),
-            Column("version", "code"), Column("fingerprint", "code"), Column("how"), Column("event", "code"),
-        ),
-        rows=tuple(
-            (
-                called(row["name"], led_to(row)), row["use"], row["rows"], len(row["columns"]) or None,
-                row["version"] if row["version"] != row["fingerprint"] else None,
-                row["fingerprint"], row["capture"], place(dossier, row),
-            )
-            for row in rows
-        ),
-        captures=_captures(rows),
-    )  # fmt: skip
-
-
-def test_data(dossier: Dossier) -> Table:
-    """What it was validated and tested on, in the run that made it and in those that evaluated it."""
-    splits = {
-        (row["run_id"], row["namespace"], row["name"]): value.get("split")
-        for row, value in dossier.everywhere("modelTrail_dataUse")
-    }
-    found = {
-        (thing.namespace, thing.name, thing.digest): (
-            called(thing.name, thing.led_to),
-            thing.role,
-            thing.rows,
-            _which(dossier, step, thing, splits.get((step.run_id, thing.namespace, thing.name))),
-            thing.digest,
-            step.job,
-            thing.capture,
-            list(step.events),
-        )
-        for step in dossier.steps
-        if EVALUATED in step.what or step.run_id == dossier.model["run_id"]
-        for thing in step.reads
-        if thing.role in TESTED
-    }
-    return Table(
-        title="Validation and test data",
-        columns=(
-            Column("dataset"), Column("role"), Column("rows", "number"), Column("which of them"),
-            Column("fingerprint", "code"), Column("read by"), Column("how"), Column("events", "code"),
-        ),
-        rows=tuple(found.values()),
-        captures=_captures([{"capture": row[6]} for row in found.values()]),
-    )  # fmt: skip
-
-
-def _which(dossier: Dossier, step: Step, thing: Thing, split: object) -> list[object]:
-    """Which rows were used: how they were chosen, and of a file those that were in memory.
-
-    The last word is whether that content was trained on too.
-    """
-    in_memory = [one.name for one in step.reads if one.namespace == IN_MEMORY and one.role == thing.role]
-    learned = {row["fingerprint"] for row in dossier.story["data"] or () if row["use"] == "train"}
-    told = {
-        f"those in {' and '.join(in_memory)}": in_memory and thing.namespace != IN_MEMORY,
-        "the same content was read for training": thing.digest and thing.digest in learned,
-    }
-    return [*([split] if split else []), *(words for words, holds in told.items() if holds)]
-
-
-def data_uses(dossier: Dossier, *roles: str) -> Table:
-    """How the inputs were chosen: split, period, query, label."""
-    rows = [
-        (row["name"], ", ".join(carried.labels(value)) or None, value.get("split"), value.get("timeRange"),
-         value.get("query"), value.get("asOf"), row["place"])
-        for row, value in dossier.about("modelTrail_dataUse")
-        if not roles or value.get("role") in roles
-    ]  # fmt: skip
-    return Table(
-        title="How it was selected",
-        columns=(
-            Column("dataset"), Column("label"), Column("split"), Column("period"), Column("query", "code"),
-            Column("as of", "time"), Column("event", "code"),
-        ),
-        rows=tuple(row for row in rows if any(part is not None for part in row[1:-1])),
-    )  # fmt: skip
-
-
-def columns(dossier: Dossier, *roles: str) -> Table:
-    """The columns of the inputs."""
-    rows = [row for row in dossier.story["data"] or () if not roles or row["use"] in roles]
-    return Table(
-        title="Columns",
-        columns=(Column("dataset"), Column("columns and their types")),
-        rows=tuple(
-            (
-                row["name"],
-                [f"{one['name']} ({one['type']})" if one["type"] else one["name"] for one in row["columns"]],
-            )
-            for row in rows
-            if row["columns"]
-        ),
-    )
-
-
-def transformations(dossier: Dossier) -> Table:
-    """The steps from data to features, of all runs of the trail, in order."""
-    jobs = {step.run_id: step.job for step in dossier.steps}
-    order = list(jobs)
-    said = sorted(
-        dossier.everywhere("modelTrail_featureTransformations"),
-        key=lambda found: order.index(found[0]["run_id"]),
-    )
-    rows = [
-        (jobs[row["run_id"]], step.get("id"), step.get("op"), step.get("params") or None,
-         step.get("fittedOn"), step.get("capture") or value.get("capture"), row["place"])
-        for row, value in said
-        for step in items(value.get("steps"))
-        if isinstance(step, dict)
-    ]  # fmt: skip
-    return Table(
-        title="Transformations",
-        columns=(
-            Column("job"), Column("step"), Column("operation", "code"), Column("parameters", "code"),
-            Column("fitted on"), Column("how"), Column("event", "code"),
-        ),
-        rows=tuple(rows),
-        captures=_captures([{"capture": row[5]} for row in rows]),
-    )  # fmt: skip
 
 
 def metrics(dossier: Dossier, *splits: str) -> Table:
@@ -187,7 +55,7 @@ def metrics(dossier: Dossier, *splits: str) -> Table:
              place(dossier, row))
             for row in rows
         ),
-        captures=_captures(rows),
+        captures=captures(rows),
     )  # fmt: skip
 
 
@@ -207,30 +75,64 @@ def metrics_of_others(dossier: Dossier) -> Table | None:
              row.get("capture"), place(dossier, row))
             for row in rows
         ),
-        captures=_captures(rows),
+        captures=captures(rows),
     )  # fmt: skip
 
 
 def evaluations(dossier: Dossier, *, sliced: bool | None = None) -> Table:
-    """What evaluations of this version gave; with `sliced` only those (not) about a part of the data."""
+    """What evaluations of this version gave, first on all of the data; with `sliced` only (not) on a part."""
     rows = [
         row
-        for row in dossier.story["evaluations"] or ()
+        for row in sorted(
+            dossier.story["evaluations"] or (), key=lambda row: slice_(row["slice"]) is not None
+        )
         if sliced is None or sliced == bool(slice_(row["slice"]))
     ]
+    said = _said_of_figures(dossier)
+    more = [_more(row, said.get(_figure(row), {})) for row in rows]
+    is_any = any(more)
     return Table(
         title="Evaluations of parts of the data" if sliced else "Evaluations",
         columns=(
-            Column("metric"), Column("value", "number"), Column("on"), Column("rows", "number"),
-            Column("slice"), Column("at", "time"), Column("how"), Column("event", "code"),
+            Column("metric"), Column("value", "number"), *([Column("more")] if is_any else []), Column("on"),
+            Column("rows", "number"), Column("slice"), Column("at", "time"), Column("how"),
+            Column("event", "code"),
         ),
         rows=tuple(
-            (row["name"], row["value"], row["dataset"], row["rows"], slice_(row["slice"]), row["happened_at"],
+            (row["name"], row["value"], *([told] if is_any else []), row["dataset"],
+             None if slice_(row["slice"]) else row["rows"], slice_(row["slice"]), row["happened_at"],
              row["capture"], place(dossier, row))
-            for row in rows
+            for row, told in zip(rows, more, strict=True)
         ),
-        captures=_captures(rows),
+        captures=captures(rows),
     )  # fmt: skip
+
+
+def _figure(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["run_id"], row["dataset"], row["name"], slice_(row["slice"])
+
+
+def _said_of_figures(dossier: Dossier) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The entries of evaluations, by what tells their figures apart."""
+    return {
+        _figure({
+            "run_id": row["run_id"],
+            "dataset": (value["dataset"] if isinstance(value.get("dataset"), dict) else {}).get("name"),
+            "name": one.get("name"),
+            "slice": json.dumps(one["slice"]) if one.get("slice") else None,
+        }): one
+        for row, value in dossier.everywhere("modelTrail_evaluation")
+        for one in items(value.get("metrics"))
+        if isinstance(one, dict)
+    }  # fmt: skip
+
+
+def _more(row: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a figure had to reach, how sure it is, and that the run that measured it has not completed."""
+    words = {"unit": "unit", "direction": "better", "threshold": "needed", "ci": "confidence interval"}
+    told = {word: said[name] for name, word in words.items() if said.get(name) is not None}
+    told |= {"run": row["state"]} if row["state"] not in {None, "COMPLETE"} else {}
+    return told or None
 
 
 def tests(dossier: Dossier) -> Table:
@@ -270,20 +172,24 @@ def _asserted(one: Mapping[str, Any]) -> str:
 def deployments(dossier: Dossier) -> Table:
     """Where it was put to use."""
     rows = dossier.story["deployments"] or ()
+    approvals = {
+        row["run_id"]: value.get("approval") or None
+        for row, value in dossier.everywhere("modelTrail_deployment")
+    }
     return Table(
         title="Deployments of this version",
         columns=(
             Column("at", "time"), Column("action"), Column("endpoint"), Column("environment"),
-            Column("traffic (%)", "number"), Column("replaces"), Column("by"), Column("how"),
-            Column("event", "code"),
+            Column("traffic (%)", "number"), Column("replaces"), Column("by"), Column("approval"),
+            Column("how"), Column("event", "code"),
         ),
         rows=tuple(
             (row["effective_at"], row["action"], row["uri"] or row["endpoint"], row["environment"],
-             row["traffic_percent"], row["previous_version"], row["actor"], row["capture"],
-             place(dossier, row))
+             row["traffic_percent"], row["previous_version"], row["actor"],
+             approvals.get(row["run_id"]), row["capture"], place(dossier, row))
             for row in rows
         ),
-        captures=_captures(rows),
+        captures=captures(rows),
     )  # fmt: skip
 
 
@@ -291,11 +197,13 @@ def changes(dossier: Dossier) -> Table:
     """What the version before it was not."""
     rows = dossier.story["changes"] or ()
     base = rows[0]["base_version"] if rows else None
+    is_first = [row["version"] for row in dossier.versions][:1] == [dossier.model["version"]]
     return Table(
         title=f"Changes since version {base}" if base is not None else "Changes since the version before",
         columns=(Column("in"), Column("what"), Column("before", "code"), Column("now", "code")),
         rows=tuple((row["section"], row["path"], row["before"], row["after"]) for row in rows),
         note="Computed by the collector from what both versions recorded.",
+        missing=f"none: {'no earlier version is in the log' if is_first else 'nothing recorded differs'}",
         captures=("inferred",),
     )
 
@@ -310,7 +218,7 @@ def versions(dossier: Dossier) -> Table:
             Column("aliases"), *([Column("deleted at", "time")] if is_any else []),
         ),
         rows=tuple(
-            (row["version"], row["created_at"], row["digest"], row["run_id"], list(row["aliases"] or ()),
+            (row["version"], row["created_at"], row["digest"], row["run_id"], row["aliases"] or None,
              *([row["deleted_at"]] if is_any else []))
             for row in dossier.versions
         ),
@@ -333,7 +241,7 @@ def in_registry(dossier: Dossier) -> Table | None:
              row["capture"], place(dossier, row))
             for row in history
         ),
-        captures=_captures(history),
+        captures=captures(history),
     )  # fmt: skip
 
 
@@ -373,6 +281,6 @@ def monitoring(dossier: Dossier) -> tuple[Table, Table]:
     )  # fmt: skip
 
 
-def _captures(rows: Iterable[Mapping[str, Any]]) -> tuple[str | None, ...]:
+def captures(rows: Iterable[Mapping[str, Any]]) -> tuple[str | None, ...]:
     """How rows were learned."""
     return tuple(dict.fromkeys(row.get("capture") for row in rows))

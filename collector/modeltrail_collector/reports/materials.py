@@ -14,7 +14,7 @@ from modeltrail_collector.reports import provenance
 from modeltrail_collector.reports.document import NOT_RECORDED, Identity, Thing
 from modeltrail_collector.reports.document import identity as identity_of
 from modeltrail_collector.reports.facts import items, slice_
-from modeltrail_collector.reports.gather import Dossier
+from modeltrail_collector.reports.gather import EVALUATED, Dossier
 
 LEARNED: Final = ("train", "validation", "calibration", "prompt")
 TESTED: Final = ("test",)
@@ -26,7 +26,11 @@ Name = tuple[str, str]
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """A dataset that a run of the trail read or wrote, with all of its `names`; in memory it has no URI."""
+    """What a run of the trail read or wrote, with all of its `names`; what is in memory has no URI.
+
+    `is_read` says that the making run read it: not what the model was evaluated on elsewhere, nor what its
+    data was prepared from.
+    """
 
     identity: Identity
     names: frozenset[Name]
@@ -38,6 +42,8 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: str | None
     digest: str | None
     columns: tuple[str, ...]
+    is_model: bool
+    is_read: bool = False
 
     @property
     def sha256(self) -> str | None:
@@ -72,6 +78,7 @@ class Figure(msgspec.Struct, frozen=True):
 def data(dossier: Dossier) -> list[Material]:
     """The datasets that the making run read, and those that it was tested on elsewhere."""
     algorithms, others = _algorithms(dossier), _others_of(dossier)
+    models = {(one.namespace, one.name) for one in dossier.bases}
     found = [
         Material(
             identity=identity_of(row["namespace"], row["name"], row["fingerprint"], row["version"]),
@@ -84,11 +91,19 @@ def data(dossier: Dossier) -> list[Material]:
             algorithm=algorithms.get((row["namespace"], row["name"])),
             digest=row["fingerprint"],
             columns=tuple(str(one["name"]) for one in row["columns"]),
+            is_model=(row["namespace"], row["name"]) in models,
+            is_read=True,
         )
         for row in dossier.story["data"] or ()
     ]
     known = {one.identity for one in found}
-    tested = [thing for step in dossier.steps for thing in step.reads if thing.role in TESTED]
+    tested = [
+        thing
+        for step in dossier.steps
+        if EVALUATED in step.what or step.run_id == dossier.maker
+        for thing in step.reads
+        if thing.role in TESTED
+    ]
     return found + _others(dossier, tested, known)
 
 
@@ -133,6 +148,7 @@ def _others(dossier: Dossier, things: Iterable[Thing], known: set[Identity]) -> 
             algorithm=algorithms.get((thing.namespace, thing.name)),
             digest=thing.digest,
             columns=(),
+            is_model=thing.kind == "model",
         )
         for identity, thing in {thing.identity: thing for thing in things}.items()
         if identity not in known

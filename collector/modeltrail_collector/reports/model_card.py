@@ -1,6 +1,6 @@
 """A model card: what the log observed of a model, and what people say that only people can."""
 
-from modeltrail_collector.reports import audit, charts, facts, listings, provenance
+from modeltrail_collector.reports import audit, charts, datasets, facts, listings, provenance
 from modeltrail_collector.reports.document import Section, section
 from modeltrail_collector.reports.gather import Dossier
 
@@ -18,6 +18,7 @@ def sections(dossier: Dossier) -> list[Section]:
         section(
             "Model details",
             facts=[*facts.model(dossier), *facts.training(dossier)],
+            tables=[datasets.bases(dossier)],
             topics=("description", "provider", "owner", "license"),
             said=said,
         ),
@@ -26,7 +27,7 @@ def sections(dossier: Dossier) -> list[Section]:
         section("Metrics", tables=[listings.metrics(dossier)], topics=("metric_rationale",), said=said),
         section(
             "Evaluation data",
-            tables=[listings.test_data(dossier)],
+            tables=[datasets.test_data(dossier)],
             topics=("validation_procedure",),
             said=said,
         ),
@@ -35,9 +36,10 @@ def sections(dossier: Dossier) -> list[Section]:
             steps=provenance.steps(dossier),
             tables=[
                 provenance.raw(dossier),
-                listings.data(dossier, "train", "calibration", "prompt", title="Training data"),
-                listings.data_uses(dossier, "train"),
-                listings.transformations(dossier),
+                datasets.data(dossier, "train", "calibration", "prompt", title="Training data"),
+                datasets.possible(dossier),
+                datasets.data_uses(dossier, "train"),
+                datasets.transformations(dossier),
             ],
             charts=charts.profiles(dossier, "train"),
             topics=("data_collection", "labelling", "data_cleaning", "sensitive_data"),

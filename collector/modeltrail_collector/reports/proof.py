@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail_collector.errors import NotVerified
-from modeltrail_collector.log import Log, Place, SegmentReport, verify_segments
-from modeltrail_collector.model import Entry, LogPartition
+from modeltrail_collector.log import Log, Place, Segment, SegmentReport, verify_segments
+from modeltrail_collector.model import Entry, LogPartition, Reason
 from modeltrail_collector.tables.flatten import entries_batch, flatten
 
 Row = Mapping[str, Any]
@@ -18,7 +18,7 @@ REMOVED: Final = "removed by retention"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One event of the trail as it lies in the log."""
+    """One event of the trail as it lies in the log; `verdict` is the judge's, with what it was warned of."""
 
     place: str
     run_id: str
@@ -81,22 +81,21 @@ def evidence(log: Log, events: Sequence[Row], facets: Sequence[Row], places: "Pl
             problems.append(str(error))
     sealed = {(report.segment.partition, one.offset): one for report in found for one in report.entries}
     removed = [report.segment for report in found if report.segment.removed]
+    unread = [report.segment for report in found if report.problems and not report.entries]
     records = []
     for row in events:
         entry = sealed.get((partition_of(row), row["offset"]))
-        gone = any(
-            each.partition == partition_of(row) and each.first_offset <= row["offset"] < each.next_offset
-            for each in removed
-        )
+        gone = _is_in(removed, row)
         answer = REMOVED if gone else VERIFIED if entry and entry.sha256 == row["sha256"] else DIFFERENT
-        records.append(_record(row, places.name(row), answer))
-        if answer == DIFFERENT:
+        records.append(_record(row, places.name(row), answer, entry.reasons if entry else ()))
+        if answer == DIFFERENT and not _is_in(unread, row):
             problems.append(f"{places.name(row)}: the tables speak of a record that was not sealed there")
-    problems += _unsealed(found, facets, places, removed)
+    compared = [row for row in facets if not _is_in([*removed, *unread], row)]
+    problems += _unsealed(found, compared, places)
     return Evidence(
         records=tuple(records),
         segments=tuple(_sealed(report) for report in found),
-        facets=len(facets),
+        facets=len(compared),
         problems=tuple(dict.fromkeys(problems)),
     )
 
@@ -117,20 +116,25 @@ def partition_of(row: Row) -> LogPartition:
     return LogPartition(row["topic"], row["topic_id"], row["partition"])
 
 
-def _unsealed(
-    found: Iterable[SegmentReport], facets: Iterable[Row], places: Places, removed: Sequence[Any]
-) -> Iterator[str]:
+def _is_in(segments: Iterable[Segment], row: Row) -> bool:
+    """Whether the record that a row of a table comes from lies in one of these."""
+    return any(
+        each.partition == partition_of(row) and each.first_offset <= row["offset"] < each.next_offset
+        for each in segments
+    )
+
+
+def _unsealed(found: Iterable[SegmentReport], facets: Iterable[Row], places: Places) -> Iterator[str]:
     """The facets that the tables hold and the sealed records do not."""
     sealed = {
         (report.segment.partition, *facet)
         for report in found
         for facet in _facets(report.segment.partition, report.entries)
     }
-    chains = {segment.partition for segment in removed}
     for row in facets:
         chain = partition_of(row)
         key = (chain, row["offset"], row["scope"], row["namespace"], row["name"], row["key"], row["text"])
-        if key not in sealed and chain not in chains:
+        if key not in sealed:
             yield f"{places.name(row)}: the facet {row['key']} of the tables is not the one that was sealed"
 
 
@@ -141,14 +145,15 @@ def _facets(partition: LogPartition, entries: Sequence[Entry]) -> Iterator[tuple
             yield (row["offset"], *(facet[name] for name in ("scope", "namespace", "name", "key", "value")))
 
 
-def _record(row: Row, place: str, answer: str) -> Record:
+def _record(row: Row, place: str, answer: str, reasons: Iterable[Reason]) -> Record:
+    why = "; ".join(f"{one.path} {one.message}" for one in reasons)
     return Record(
         place=place,
         run_id=row["run_id"],
         job=row["job_name"],
         event_type=row["event_type"],
         event_time=row["event_time"],
-        verdict=row["verdict"],
+        verdict=f"{row['verdict']}: {why}" if why else row["verdict"],
         sha256=row["sha256"],
         answer=answer,
     )

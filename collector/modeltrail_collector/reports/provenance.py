@@ -14,12 +14,21 @@ from modeltrail_collector.reports.document import (
     Text,
     called,
 )
-from modeltrail_collector.reports.gather import MADE_DATA, Dossier
+from modeltrail_collector.reports.gather import IN_MEMORY, MADE_BASE, MADE_DATA, Dossier
 
 
 def steps(dossier: Dossier) -> tuple[Step, ...]:
     """The runs that made what it learned from, from the raw data on."""
-    return tuple(step for step in dossier.steps if MADE_DATA in step.what)
+    return tuple(step for step in dossier.steps if MADE_DATA in step.what or MADE_BASE in step.what)
+
+
+def origin(dossier: Dossier) -> str:
+    """That nobody recorded where the rows in memory came from, if so: the raw data is not all then."""
+    read = [one for one in dossier.tree["inputs"] if not one["possible"] and one["use"] != "other"]
+    if not read or any(one["namespace"] != IN_MEMORY or one["run"] for one in read):
+        return ""
+    names = ", ".join(one["name"] for one in read)
+    return f"Which data the rows in {names} came from is not recorded."
 
 
 def raw(dossier: Dossier) -> Table:
@@ -36,11 +45,13 @@ def raw(dossier: Dossier) -> Table:
             Column("fingerprint", "code"), Column("read by"), Column("how"),
         ),
         rows=tuple(
-            (called(one.name, one.led_to), one.rows, one.version, one.digest,
-             list(dict.fromkeys(job for job, _ in several)),
+            (called(one.name, one.led_to), one.rows, one.version if one.version != one.digest else None,
+             one.digest,
+             list(dict.fromkeys(job for job, _ in several)) or None,
              next((capture for _, capture in several if capture), None))
             for one, several in known
         ),
+        note=origin(dossier),
         captures=tuple(capture for _, several in known for _, capture in several) or (None,),
     )  # fmt: skip
 

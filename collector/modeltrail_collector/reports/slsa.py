@@ -44,6 +44,7 @@ def text(dossier: Dossier) -> str:
                         invocationId=dossier.model["run_id"],
                         startedOn=run.get("started_at"),
                         finishedOn=run.get("ended_at"),
+                        modeltrail_state=run.get("state"),
                     ),
                     "byproducts": [
                         {"name": record.place, "digest": {"sha256": record.sha256}}
@@ -82,7 +83,7 @@ def _typed(row: Row) -> Any:
 
 
 def _dependencies(dossier: Dossier) -> Iterator[Descriptor]:
-    yield from map(_descriptor, materials.data(dossier))
+    yield from (_descriptor(one) for one in materials.data(dossier) if one.is_read)
     yield from _code(dossier.story["code"] or {})
     yield from _environment(dossier)
 

@@ -71,7 +71,10 @@ class _Writer:
             )
             for number, one in enumerate(materials.packages(self.dossier))
         ]
-        self.relate("trained-on", model, "trainedOn", [made for one, made in data if one.role in LEARNED])
+        learned = [(one, made) for one, made in data if one.role in LEARNED]
+        self.relate("trained-on", model, "trainedOn", [made for one, made in learned if not one.is_model])
+        bases = [made for one, made in learned if one.is_model]
+        self.relate("descendant-of", model, "descendantOf", bases)
         self.relate("tested-on", model, "testedOn", [made for one, made in data if one.role in TESTED])
         self.relate("depends-on", model, "dependsOn", packages)
         if licences := self.dossier.said.get("license"):
@@ -85,7 +88,7 @@ class _Writer:
         self._preparations(data)
         if self.dossier.maker:
             run = self._run("run", self.dossier.story["run"] or {}, self.dossier.story["code"] or {})
-            self.relate("has-input", run, "hasInput", [made for one, made in data if one.role in LEARNED])
+            self.relate("has-input", run, "hasInput", [made for one, made in data if one.is_read])
             self.relate("has-output", run, "hasOutput", [model])
         self.add(
             "document",
@@ -138,14 +141,16 @@ class _Writer:
             f"role: {one.role or NOT_RECORDED}",
             f"rows: {NOT_RECORDED if one.rows is None else one.rows}",
         ]
+        purpose = spdx.software_SoftwarePurpose
+        kind = [spdx.dataset_DatasetType.noAssertion]
         return self.add(
             f"data-{number}",
-            spdx.dataset_DatasetPackage,
+            spdx.software_Package if one.is_model else spdx.dataset_DatasetPackage,
             name=one.name,
             software_packageVersion=one.version,
             software_downloadLocation=one.uri or NOASSERTION,
-            software_primaryPurpose=spdx.software_SoftwarePurpose.data,
-            dataset_datasetType=[spdx.dataset_DatasetType.noAssertion],
+            software_primaryPurpose=purpose.model if one.is_model else purpose.data,
+            dataset_datasetType=None if one.is_model else kind,
             verifiedUsing=_hashes(one.sha256),
             comment="; ".join([*told, fingerprint] if fingerprint else told),
         )
@@ -155,7 +160,7 @@ class _Writer:
         known = [one for one, _ in data]
         for number, step in enumerate(provenance.steps(self.dossier)):
             told = {"run_id": step.run_id, "job_name": step.job} | {
-                name: getattr(step, name) for name in ("started_at", "ended_at")
+                name: getattr(step, name) for name in ("started_at", "ended_at", "state")
             }
             code = facts.code_state(self.dossier, step.run_id) or {}
             run = self._run(f"preparation-{number}", told, code)
@@ -165,7 +170,8 @@ class _Writer:
 
     def _run(self, anchor: str, run: Mapping[str, Any], code: Mapping[str, Any]) -> Any:
         source = materials.source(code)
-        changes = {"commit": code.get("commit"), "uncommitted changes": code.get("diffSha256")}
+        changes = {"state": run.get("state"), "commit": code.get("commit")}
+        changes["uncommitted changes"] = code.get("diffSha256")
         changes["changed files"] = ", ".join(facts.changed_files(code) or ())
         return self.add(
             anchor,

@@ -19,6 +19,14 @@ LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"}
 """The roles of data that shapes a model."""
 _OF_FACET: Final = frozenset({"_producer", "_schemaURL", "capture"})
 
+OF_MAKING: Final = frozenset({
+    "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
+    "modelTrail_dataUse", "modelTrail_featureProfile", "modelTrail_featureTransformations",
+    "modelTrail_metrics", "modelTrail_metricSeries", "schema", "processing_engine", "executionParameters",
+    "sourceCodeLocation", "sourceCode", "sql", "columnLineage", "dataQualityAssertions",
+})  # fmt: skip
+"""How a run made what it made: of one that only registered a model that is no part of the model's story."""
+
 
 class Own(msgspec.Struct, frozen=True):
     """What is one model's own.
@@ -66,6 +74,8 @@ class Own(msgspec.Struct, frozen=True):
 
 def of_model(facets: list[Facet], model: Mapping[str, Any]) -> list[Facet]:
     """What the run with these facets says of a model (a row of `models`) that it made."""
+    if only_registered(facets):
+        return [facet for facet in facets if facet.key not in OF_MAKING]
     mine = own(facets, model)
     if mine is None:
         return facets
@@ -76,6 +86,19 @@ def of_model(facets: list[Facet], model: Mapping[str, Any]) -> list[Facet]:
         for facet in facets
         if mine.read(facet.scope, facet.namespace, facet.name)
     ]
+
+
+def only_registered(facets: Iterable[Facet]) -> bool:
+    """Whether the run with these facets trained nothing and found what it registered, as it says itself."""
+    facets = list(facets)
+    said = {facet.key for facet in facets}
+    artifacts = [facet.value for facet in facets if facet.key == "modelTrail_modelArtifact"]
+    return (
+        "modelTrail_registration" in said
+        and "modelTrail_training" not in said
+        and bool(artifacts)
+        and all(isinstance(one, dict) and one.get("written") is False for one in artifacts)
+    )
 
 
 def own(facets: Iterable[Facet], model: Mapping[str, Any]) -> Own | None:

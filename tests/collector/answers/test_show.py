@@ -282,7 +282,8 @@ def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
         model = make.dataset(
             "models/risk", namespace="modeltrail://registry", modelTrail_registration=said, **facets
         )
-        return make.run_event("COMPLETE", at, f"run {number}", "register", outputs=[model])
+        ours = {"modelTrail_environment": make.facet("modelTrail_environment", python={"version": "3.11"})}
+        return make.run_event("COMPLETE", at, f"run {number}", "register", run_facets=ours, outputs=[model])
 
     deployed = make.deploy(1, make.base + timedelta(days=1))
     deployed[1]["run"]["facets"]["modelTrail_deployment"]["model"]["name"] = "risk"
@@ -296,6 +297,10 @@ def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
     assert {"1": True, "2": True, "3": False, "4": False} == {
         version: answers.show(log, f"risk@{version}")["run"]["only_registered"] for version in "1234"
     }
+    assert [None, None, "3.11", "3.11"] == [
+        (answers.show(log, f"risk@{version}")["environment"] or {}).get("python", {}).get("version")
+        for version in "1234"
+    ]
     assert [None] == [row["run"] for row in answers.as_of(log)]
     told = CliRunner().invoke(commands.show, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout
     assert re.search(r"made by\n  not recorded *\n  registered by register  COMPLETE", told)

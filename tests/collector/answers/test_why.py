@@ -354,3 +354,31 @@ def test_usage(churn) -> None:
             command, ["churn@2", "churn@3", "--against", "production", "--log", churn.uri],
             catch_exceptions=False,
         )  # fmt: skip
+
+
+def test_scripts_that_only_registered_two_models_made_neither(make, log_of) -> None:
+    """What differs between them is no cause and no change: with what the models were made is not recorded."""
+
+    def registered(number: int):
+        digest = make.digest(f"theirs {number}")
+        model = make.dataset(
+            "models/risk",
+            namespace="modeltrail://registry",
+            modelTrail_registration=make.facet("modelTrail_registration", name="risk", version=str(number)),
+            outputFacets__modelTrail_modelArtifact=make.facet(
+                "modelTrail_modelArtifact", digest=digest, written=False
+            ),
+        )
+        facets = {
+            "modelTrail_codeState": make.facet("modelTrail_codeState", entryPoint=f"register{number}.py"),
+            "modelTrail_hyperparameters": make.facet(
+                "modelTrail_hyperparameters", params=[{"name": "note", "value": number, "type": "int"}]
+            ),
+        }
+        at = make.base + timedelta(days=number)
+        return make.run_event("COMPLETE", at, f"r{number}", "register", run_facets=facets, outputs=[model])
+
+    log = log_of([registered(1), registered(2)])
+    told = answers.why(log, "risk@1", "risk@2")
+    assert [] == told["causes"]
+    assert not answers.show(log, "risk@2")["changes"]

@@ -2,6 +2,7 @@
 
 import html
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -37,19 +38,36 @@ MEASURE = """onload = () => {
 }"""
 
 
+def measured(browser, text: str, width: int, folder: Path) -> str:
+    """What the page says of itself in a window of this width."""
+    text = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    frame = f'<iframe width="{width}" height="900" frameborder="0" srcdoc="{html.escape(text)}"></iframe>'
+    page = folder / "page.html"
+    page.write_text(f"{frame}<script>{MEASURE}</script>", encoding="utf-8")
+    return " ".join(browser.look(page, f"--screenshot={folder / 'page.png'}")[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [800, 400])
 def test_a_narrow_window_leaves_words_whole(browser, recorded, ask, tmp_path, width) -> None:
     """No report is wider than its window, and no column of a table is so narrow that words fall apart."""
     for kind in ("audit", "annex-iv", "model-card"):
-        text = re.sub(
-            '<meta http-equiv="Content-Security-Policy"[^>]*>', "", ask(recorded, "churn@1", kind).text
-        )
-        page = tmp_path / f"{kind}.html"
-        frame = f'<iframe width="{width}" height="900" frameborder="0" srcdoc="{html.escape(text)}"></iframe>'
-        page.write_text(f"{frame}<script>{MEASURE}</script>", encoding="utf-8")
-        said, _ = browser.look(page, f"--screenshot={tmp_path / 'page.png'}")
-        assert any(f"wide {width}, columns of letters 0" in line for line in said), said
+        said = measured(browser, ask(recorded, "churn@1", kind).text, width, tmp_path)
+        assert f"wide {width}, columns of letters 0" in said
+
+
+@pytest.mark.slow
+def test_a_long_path_breaks(browser, make, log_of, ask, tmp_path) -> None:
+    """A path of hundreds of letters, which raw data and headings name, makes no page wider."""
+    deep = "/" + "a_folder_with_a_long_name/" * 16
+    events = json.loads(json.dumps(make.story()[:4]).replace(f"{make.data}/", deep))
+    profile = make.facet(
+        "modelTrail_featureProfile", columns={"a": {"histogram": {"edges": [0, 1], "counts": [1]}}}
+    )
+    events[3]["inputs"][0]["inputFacets"]["modelTrail_featureProfile"] = profile
+    log = log_of(events)
+    for kind in ("audit", "model-card"):
+        assert "wide 800," in measured(browser, ask(log, "churn@1", kind).text, 800, tmp_path)
 
 
 @pytest.mark.slow

@@ -16,15 +16,15 @@ from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.tables.differences import Facet
+from modeltrail_collector.tables.own import OF_MAKING, only_registered, own
 from modeltrail_collector.tables.own import figures as own_figures
-from modeltrail_collector.tables.own import own
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
     "modelTrail_featureTransformations", "modelTrail_dataUse", "modelTrail_featureProfile",
     "modelTrail_evaluation", "modelTrail_metrics", "sourceCodeLocation", "processing_engine",
     "executionParameters", "schema", "version", "modelTrail_model", "modelTrail_modelArtifact", "lineage",
-    "columnLineage", "parent", "environmentVariables", "sql", "sourceCode",
+    "columnLineage", "parent", "environmentVariables", "sql", "sourceCode", "modelTrail_registration",
 )  # fmt: skip
 
 _FIGURE: Final = ("source", "name", "split", "dataset", "slice")
@@ -234,14 +234,20 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
 
 
 def _of_model(story: Story) -> Story:
-    """The same, where its making run tells several models apart without what is of the others."""
+    """The same, where its making run tells several models apart without what is of the others.
+
+    Of one that it only registered nothing is told of how that run did so.
+    """
     runs = dict(story.runs)
     params, figures = story.params, story.figures
     facets = story.facets(story.run_id)
     of_run = [row["model_id"] for row in figures if row["source"] != "evaluation"]
     judged_by = own_figures(facets, story.model, of_run)
     figures = [row for row in figures if row["source"] == "evaluation" or row["model_id"] in judged_by]
-    if (mine := own(facets, story.model)) is not None:
+    if only_registered(facets):
+        runs[story.run_id] = [said for said in runs[story.run_id] if said.key not in OF_MAKING]
+        params, figures = [], [row for row in figures if row["source"] == "evaluation"]
+    elif (mine := own(facets, story.model)) is not None:
         runs[story.run_id] = [
             msgspec.structs.replace(said, value=mine.part(said.key, said.value))
             for said in runs[story.run_id]

@@ -171,9 +171,8 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     model = story["model"]
     roles: dict[str, list[str]] = {}
     is_made = not (story["run"] or {}).get("only_registered")
-    for run in dict.fromkeys([*_runs_of(tree), model["run_id"]]):
-        what = "made the model" if run == model["run_id"] else MADE_DATA
-        if is_made or what == MADE_DATA:
+    for run, what in (_made_data(tree) | {model["run_id"]: "made the model"}).items():
+        if is_made or run != model["run_id"]:
             roles.setdefault(run, []).append(what)
     if model["registered_run_id"]:
         roles.setdefault(model["registered_run_id"], []).append(_IN_REGISTRY["register"])
@@ -188,11 +187,15 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     return {run: list(dict.fromkeys(several)) for run, several in roles.items()}
 
 
-def _runs_of(node: dict[str, Any]) -> Iterator[str]:
+def _made_data(node: dict[str, Any]) -> dict[str, str]:
+    """Run id -> what it did for a thing; of a run that wrote several what is sure."""
+    found: dict[str, str] = {}
     if node["run"] is not None:
-        yield node["run"]["run_id"]
+        found[node["run"]["run_id"]] = "may have made data" if node["unsure"] else MADE_DATA
     for child in node["inputs"]:
-        yield from _runs_of(child)
+        for run, what in _made_data(child).items():
+            found[run] = MADE_DATA if MADE_DATA in {what, found.get(run)} else what
+    return found
 
 
 def _raw(node: dict[str, Any]) -> Iterator[Thing]:

@@ -25,6 +25,7 @@ from modeltrail_collector.reports.statements import File, Said
 
 EVALUATED: Final = "evaluated it"
 MADE_DATA: Final = "made data"
+_MAYBE: Final = f"may have {MADE_DATA}"
 MADE_BASE: Final = "made a model that it came from"
 IN_MEMORY: Final = "inmemory://"
 _IN_REGISTRY: Final = {
@@ -182,8 +183,10 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
     model = story["model"]
     roles: dict[str, list[str]] = {}
     is_made = not (story["run"] or {}).get("only_registered")
-    for run, kind in [*_runs_of(tree)] if is_made else ():
-        roles.setdefault(run, []).append(MADE_BASE if kind == "model" else MADE_DATA)
+    for run, what in [*_runs_of(tree)] if is_made else ():
+        roles.setdefault(run, []).append(what)
+    for run, several in roles.items():
+        roles[run] = [what for what in several if what != _MAYBE or MADE_DATA not in several]
     if is_made:
         roles[model["run_id"]] = ["made the model"]
     if model["registered_run_id"]:
@@ -200,9 +203,10 @@ def _roles(db: Database, story: dict[str, Any], tree: dict[str, Any]) -> dict[st
 
 
 def _runs_of(node: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each run, and the kind of what it made."""
+    """Each run, and what it did for a thing."""
     if node["run"] is not None:
-        yield node["run"]["run_id"], node["kind"]
+        made = _MAYBE if node["unsure"] else MADE_BASE if node["kind"] == "model" else MADE_DATA
+        yield node["run"]["run_id"], made
     for child in node["inputs"]:
         yield from _runs_of(child)
 

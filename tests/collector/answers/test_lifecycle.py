@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.cli.answers import trace
+from modeltrail_collector.reports.report import report
 
 
 @pytest.fixture
@@ -157,6 +158,15 @@ def test_what_is_forbidden_may_have_come_by_a_run_that_failed(make, done, log_of
     unsure = ", by a run that failed and may not have written it"
     found = {one.rule: one.actual for one in answers.alert(log, answers.read_rules(rules))}
     assert {"a": "a through 1 more", "b": f"b through 1 more{unsure}", "c": "c through 1 more"} == found
+
+
+def test_a_report_says_of_a_run_that_failed_that_it_may_have_made_data(make, done, log_of) -> None:
+    """Beside it stands the run that made the data before."""
+    model = make.dataset("m", datasetType=make.facet("datasetType", datasetType="MODEL"))
+    runs = [("build", ["a"], ["d"]), ("again", ["b"], ["d"]), ("train", ["d"], [model])]
+    text = report(log_of(done(*runs, failed=["again"])), "m", kind="audit", format_="md").text
+    for line in ("build (made data)", "again (may have made data)", "train (made the model)"):
+        assert f". {line}\n" in text
 
 
 def test_a_run_that_failed_after_it_wrote_is_the_writer(make, done, log_of) -> None:

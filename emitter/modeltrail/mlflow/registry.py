@@ -302,7 +302,7 @@ def made_of_source(told: dict[str, Any], version: Any, model: Model, registry: s
     """The event with what the version was made of: the version that it is a copy of, and the logged model."""
     original, model_id = copied(version), _model_id(version) or getattr(model, "model_id", "")
     sources = [] if original is None else [_placed(*original, model.identity[0]).dataset()]
-    sources += [Dataset(registry, f"logged_models/{model_id}")] if model_id else []
+    sources += [models.by_id(model_id, registry)] if model_id else []
     return made_of(told, model, *sources) if sources else told
 
 

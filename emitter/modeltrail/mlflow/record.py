@@ -176,7 +176,8 @@ class Server(msgspec.Struct):
         algorithm = run.data.tags.get(models.ALGORITHM)
         made = getattr(run.outputs, "model_outputs", None) or ()
         for model_id in dict.fromkeys(each.model_id for each in made):
-            if (told := logged.get(model_id)) is not None:
+            told = logged.get(model_id)
+            if told is not None and not models.is_failed(told):
                 with guarded("looking at a logged model"):
                     yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
         if not made:

@@ -140,6 +140,8 @@ class Tracking:
             return None
 
         def finish(told: Any) -> None:
+            if models.is_failed(told):
+                return
             made = joining.logged(told, self._server.registry)
             if made is not None and told.source_run_id:
                 self._by_id(told.source_run_id).made.append(made)

@@ -17,6 +17,7 @@ from modeltrail.context import Parent
 from modeltrail.event import Dataset
 from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, joining, models, names, record
+from modeltrail.mlflow.datasets import Entity
 from modeltrail.mlflow.joining import Made
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
@@ -35,6 +36,7 @@ class _Open(msgspec.Struct):
         parent: the run that it belongs to.
         seen: what this process saw of its environment and code.
         inputs: the files that it was said to read, as they were then, and the models that it loaded.
+        frames: of what MLflow has a word for what is not the whole of its file.
         series: the values of metrics that are not told yet.
         made: how its models came about, where a run of ours saw that.
     """
@@ -43,6 +45,7 @@ class _Open(msgspec.Struct):
     parent: Parent | None = None
     seen: Facts = msgspec.field(default_factory=Facts)
     inputs: list[Input] = msgspec.field(default_factory=list)
+    frames: dict[Entity, Input] = msgspec.field(default_factory=dict)
     series: Series = msgspec.field(default_factory=Series)
     made: list[Made] = msgspec.field(default_factory=list)
 
@@ -129,7 +132,7 @@ class Tracking:
             self._emit(kind, at, facts, found, errorMessage=error)
             with guarded("telling of evaluations"):
                 judged = facts, found.identity, self._server.time(at)
-                for told in record.evaluated(self._server, run, *judged, logged=logged):
+                for told in record.evaluated(self._server, run, *judged, logged=logged, frames=found.frames):
                     transports.emit(told)
 
         return finish
@@ -214,7 +217,10 @@ class Tracking:
         for each in given:
             with guarded("looking at a dataset"):
                 told = datasets.of(each, found.identity.name, events.now(), here=True)
-                found.inputs.extend(datasets.seen(told, each, found.identity.name))
+                if (seen := datasets.seen(told)) is not None:
+                    found.inputs.append(seen.file)
+                    if seen.frame is not None:
+                        found.frames[each.dataset.name, each.dataset.digest] = seen.frame
 
     def _last_values(self, run: Any, found: _Open, at: str) -> None:
         """What is left of the series; where this process did not see it, all that MLflow keeps."""
@@ -237,7 +243,7 @@ def story(server: Server, run: Any, found: _Open | None = None, **asked: Any) ->
     found = found or _open.get(run.info.run_id)
     if found is None:
         return server.facts(run, **asked)
-    facts = server.facts(run, seen=found.inputs, made=found.made, **asked)
+    facts = server.facts(run, seen=found.inputs, frames=found.frames, made=found.made, **asked)
     facts.run_facets.update(found.seen.run_facets)
     facts.job_facets.update(found.seen.job_facets)
     return facts

@@ -19,6 +19,8 @@ FULL_DIGEST_BYTES: Final = 16 << 30
 """Files up to this size are read whole; of a larger one 256 blocks of 1 MiB, evenly spaced, stand for it."""
 SAMPLED_BLOCKS: Final = 256
 MAX_TREE_FILES: Final = 20_000
+MLFLOW_MARK: Final = ("MLmodel", "registered_model_meta")
+"""What makes a folder a model of MLflow; and what MLflow adds when it is loaded by a registered name."""
 _REMEMBERED: Final = 4096
 GIT_DIFF: Final = (
     "-c",
@@ -75,7 +77,7 @@ def digest(path: Path) -> Digest | None:
 
     `sha256-tree` is the SHA-256 over one line ``<sha256>  <relative path>\\n`` for every file below the
     directory, sorted by path: what `sha256sum` prints, hashed. A file that cannot be read has the word
-    `unreadable` as its digest.
+    `unreadable` as its digest. What MLflow leaves in a model's folder when it loads it is none of its files.
     """
     try:
         return _tree(path) if path.is_dir() else _file(path)
@@ -208,7 +210,7 @@ def _read(path: Path, size: int) -> tuple[str, str]:
 
 
 def _tree(root: Path) -> Digest:
-    paths = sorted(walk(root), key=lambda found: found[0])
+    paths = sorted(_own(walk(root)), key=lambda found: found[0])
     size = sum(file_size for _, _, file_size in paths)
     if len(paths) > MAX_TREE_FILES or size > FULL_DIGEST_BYTES:
         lines = "".join(f"{file_size}  {name}\n" for name, _, file_size in paths)
@@ -220,6 +222,14 @@ def _tree(root: Path) -> Digest:
     lines = "".join(f"{file.sha256}  {file.path}\n" for file in files)
     value = hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()
     return Digest("sha256-tree", value, "full", size, "sha256sum lines sorted by path", files)
+
+
+def _own(found: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+    """The files of a folder without the mark of MLflow: a model is the same after it was loaded."""
+    files = list(found)
+    described, mark = MLFLOW_MARK
+    is_model = any(name == described for name, *_ in files)
+    return [each for each in files if each[0] != mark] if is_model else files
 
 
 def walk(root: Path) -> Iterator[tuple[str, str, int]]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modeltrail_collector.answers import designs
+from modeltrail_collector.answers import designs, registry
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.past import NOW
@@ -81,7 +81,7 @@ def models(db: Database, first: str, second: str) -> tuple[Row, Row]:
     (name, _), (again, version) = readings(first)[0], readings(second)[0]
     if name == again and version not in {None, "latest"}:
         for other in _newest(db, [(found["namespace"], found["name"])], name, version):
-            return found, other
+            return found, registry.with_content(db, other)
     return found, model(db, second)
 
 
@@ -106,7 +106,7 @@ def find_model(db: Database, text: str, *, in_full: bool) -> Row | None:
         if in_full and not models:
             found = _lying_there(db, files, version)
         if found:
-            return one_name(text, found)
+            return registry.with_content(db, one_name(text, found))
     return None
 
 

@@ -188,16 +188,21 @@ def leading(rows: Sequence[Row]) -> Iterator[tuple[Key, Key]]:
 def models_of(rows: Iterable[Row]) -> dict[str, int]:
     """How many models each run made, by its outputs: by their content, since one may have several names.
 
-    What a run calls the same is one in several forms. Of a producer that tells no content by their names.
+    What a run calls the same is one in several forms. Of a producer that tells no content by their names,
+    without those that are said to be another name of one.
     """
     contents: dict[str, set[str]] = {}
     called: dict[str, set[Name]] = {}
+    again: dict[str, set[Name]] = {}
     for row in rows:
         if row["role"] == "output" and row["kind"] == "model":
             called.setdefault(row["run_id"], set()).add((row["namespace"], row["name"]))
+            again.setdefault(row["run_id"], set()).update(names_of(row.get("identities")))
             known = [row.get("model_id") or row["fingerprint"]] if row["fingerprint"] else []
             contents.setdefault(row["run_id"], set()).update(known)
-    return {run_id: len(contents[run_id] or names) for run_id, names in called.items()}
+    return {
+        run_id: len(contents[run_id] or names - again[run_id] or {run_id}) for run_id, names in called.items()
+    }
 
 
 def apart(rows: Sequence[Row]) -> dict[tuple[str, ...], Apart]:

@@ -15,6 +15,12 @@ _IDENTITY: Final = ("namespace", "name", "version")
 _WHO: Final = ("at", "actor", "run_id")
 _THERE: Final = (None, "register", "delete")
 """The actions that say whether the registry has a version; those that move an alias come late, or not."""
+_MOST_COPIES: Final = 20
+_OF_CONTENT: Final = (
+    "run_id", "digest", "digest_algorithm", "uri", "size_bytes", "step",
+    "algorithm", "framework", "framework_version", "task",
+)  # fmt: skip
+"""What a row of `models` says of the bytes."""
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _Version = tuple[str, str, str]
@@ -87,6 +93,42 @@ def other_bytes(db: Database, model: Row, version: str) -> list[str]:
         **name,
     )
     return [row["version"] for row in found]
+
+
+def with_content(db: Database, model: Row) -> Row:
+    """A row of `models`; of a copy whose bytes nobody saw with what is known of the version that it is of.
+
+    Whoever promotes `dev.churn@1` to `prod.churn` by a server has none of its files.
+    """
+    found = model
+    for _ in range(_MOST_COPIES):  # a copy of a copy, in circles where somebody says so
+        if found["digest"] is not None or (source := _copied(db, found)) is None:
+            break
+        found = source
+    return model | {column: found[column] for column in _OF_CONTENT}
+
+
+def _copied(db: Database, model: Row) -> Row | None:
+    """The version, or else the logged model, that one was registered from by who made neither."""
+    run_id = model["run_id"]
+    if run_id != model["registered_run_id"]:
+        return None
+    where = "role = 'input' AND kind = 'model'"
+    read = db.read("run_datasets", "namespace, name, version", runs=[run_id], where=where)
+    if not read or not registering(db, [run_id]):
+        return None
+    rows = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(row["namespace"], row["name"]) for row in read],
+        then="ORDER BY registered_name IS NULL, created_at",
+    )
+    named = {(row["namespace"], row["name"], row["version"]) for row in read}
+    found = [
+        row for row in rows if not named.isdisjoint({_registered(row), (row["namespace"], row["name"], None)})
+    ]
+    by_registry = [row for row in found if row["registered_name"] is not None] or found
+    return by_registry[0] if len(by_registry) == 1 else None
 
 
 def deletion(history: Iterable[Row]) -> Row | None:

@@ -28,10 +28,15 @@ class _Spread:
         self.runs = {row["run_id"]: row for row in rows if row["kind"] == "run"}
         self.readers: dict[Name, list[str]] = {}
         self.made: dict[str, list[dict[str, Any]]] = {}
+        self.tests: set[tuple[Name, str]] = set()
         self.told: set[tuple[str, ...]] = set()
         for run in self.runs.values():
             for read in run["through"]:
-                self.readers.setdefault((read["namespace"], read["name"]), []).append(run["run_id"])
+                name = (read["namespace"], read["name"])
+                self.readers.setdefault(name, []).append(run["run_id"])
+                # What it made came of what else it read, and is told there.
+                if read["use"] == "test" and any(other["use"] != "test" for other in run["through"]):
+                    self.tests.add((name, run["run_id"]))
         for row in rows:
             if row["kind"] in {"dataset", "model"}:
                 self.made.setdefault(row["run_id"], []).append(row)
@@ -48,17 +53,18 @@ class _Spread:
         click.echo(f"{bold(asked)}  {said or 'nothing in the log learned from it'}")
         self._print_jobs([run for run, row in self.runs.items() if row["depth"] == 1], "")
 
-    def _print_jobs(self, runs: Iterable[str], before: str) -> None:
+    def _print_jobs(self, runs: Iterable[str], before: str, of: Name | None = None) -> None:
         jobs: dict[Job, list[str]] = {}
         for run in dict.fromkeys(runs):
             jobs.setdefault(self._job(run), []).append(run)
         for number, (job, ids) in enumerate(jobs.items(), 1):
             last = number == len(jobs)
             since = min((self.runs[run]["since"] or "" for run in ids), default="")
-            above = job in self.told
-            told = dim(f"{counted(len(ids), 'run')} since {time(since)}{'  (told above)' if above else ''}")
+            above, tested = job in self.told, of is not None and self.tests >= {(of, run) for run in ids}
+            how = "  (told above)" if above else "  for a test" if tested else ""
+            told = dim(f"{counted(len(ids), 'run')} since {time(since)}{how}")
             click.echo(f"{dim(before + ('└─ ' if last else '├─ '))}{job[1]}  {told}")
-            if not above:
+            if not (above or tested):
                 self.told.add(job)
                 self._print_made(ids, before + ("   " if last else "│  "), jobs.keys())
 
@@ -85,7 +91,9 @@ class _Spread:
                 where = f"{row['endpoint']} ({row['environment'] or row['platform']})"
                 click.echo(dim(f"{below}→ ") + f"{where}  version {row['version']} {_when(row)}")
             further = self.readers.get(name, ())
-            self._print_jobs([run for run in further if not over or self._job(run) not in beside], below)
+            self._print_jobs(
+                [run for run in further if not over or self._job(run) not in beside], below, name
+            )
 
     def _endpoints(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         known = {

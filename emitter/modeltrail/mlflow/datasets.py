@@ -4,9 +4,10 @@ MLflow's digest is eight characters over at most 10,000 rows: it is kept as a ta
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,8 @@ from modeltrail.observe.data import UNSEEN, DataView
 from modeltrail.runs import datasets
 from modeltrail.runs.datasets import Input
 
+Entity = tuple[str, str]
+"""What MLflow calls a dataset: its name and its digest."""
 CONTEXT: Final = "mlflow.data.context"
 _ROLES: Final = {
     "train": "train",
@@ -74,27 +77,64 @@ def of(given: Any, job: str, read_at: str, *, here: bool) -> Input:
     )
 
 
-def seen(told: Input, given: Any, job: str) -> list[Input]:
-    """What can be seen of it now: a file of this machine is read and has a fingerprint.
+class Seen(NamedTuple):
+    """A file as it is now; and the frame that MLflow has a word for, where that is not the whole of it."""
+
+    file: Input
+    frame: Input | None
+
+
+def seen(told: Input) -> Seen | None:
+    """What can be seen of it now: a file of this machine is read and has a fingerprint; None of any other.
 
     MLflow's rows and columns are those of a frame. One that differs from its file is another dataset, in
     memory, of which MLflow's word is all that is known.
     """
     if told.dataset.namespace != naming.FILE:
-        return []
+        return None
     dataset, view = datasets.look(told.dataset)
     if view.fingerprint.scope == "none":
-        return []
+        return None
     file = msgspec.structs.replace(
         told, dataset=dataset, fingerprint=view.fingerprint.to_dict(), capture="observed"
     )
     if _is_whole(told, view):
-        return [file]
-    name = f"{job}/{_called(given.dataset, told.role)}"
-    frame = msgspec.structs.replace(
-        told, dataset=msgspec.structs.replace(told.dataset, namespace=naming.IN_MEMORY, name=name)
-    )
-    return [msgspec.structs.replace(file, dataset=datasets.described(view)), frame]
+        return Seen(file, None)
+    return Seen(msgspec.structs.replace(file, dataset=datasets.described(view)), told)
+
+
+def parted(every: Iterable[tuple[Any, Input]], *, here: bool) -> set[tuple[str, str]]:
+    """The places that several frames of a run came from, which are none of them all of it.
+
+    Of a file that was read `here` it was seen what is.
+    """
+    counts = Counter(used.dataset.identity for _, used in every)
+    kept = {naming.IN_MEMORY, naming.FILE} if here else {naming.IN_MEMORY}
+    return {place for place, count in counts.items() if count > 1 and place[0] not in kept}
+
+
+def in_memory(frame: Input, given: Any, job: str, role: str | None) -> Input:
+    """A frame by the name that MLflow has for it, and with the role that the run's record says."""
+    name = f"{job}/{_called(given, role)}"
+    dataset = msgspec.structs.replace(frame.dataset, namespace=naming.IN_MEMORY, name=name)
+    return msgspec.structs.replace(frame, dataset=dataset, role=role)
+
+
+def apart(told: Sequence[tuple[Entity, Input]]) -> list[tuple[Entity, Input]]:
+    """The same; frames of one name that are not one have what they are for, else their digest, behind it."""
+    alike: dict[tuple[str, str], dict[Entity, str | None]] = {}
+    for entity, used in told:
+        if used.dataset.namespace == naming.IN_MEMORY:
+            alike.setdefault(used.dataset.identity, {})[entity] = used.role
+    found = []
+    for entity, used in told:
+        roles = list(alike.get(used.dataset.identity, {}).values())
+        if len(roles) > 1:
+            behind = used.role if used.role and roles.count(used.role) == 1 else entity[1]
+            dataset = msgspec.structs.replace(used.dataset, name=f"{used.dataset.name}/{behind}")
+            used = msgspec.structs.replace(used, dataset=dataset)  # noqa: PLW2901
+        found.append((entity, used))
+    return found
 
 
 def _is_whole(told: Input, view: DataView) -> bool:

@@ -11,12 +11,11 @@ import msgspec
 from modeltrail.event import Dataset
 from modeltrail.facets import metric_entry
 from modeltrail.mlflow import models, names
+from modeltrail.mlflow.datasets import Entity
 from modeltrail.runs.facts import LEARNED_FROM, Facts
 from modeltrail.runs.scenes import Evaluation
 
 JOB_TYPE = "EVALUATE"
-Entity = tuple[str, str]
-"""What MLflow calls a dataset: its name and its digest."""
 _Moment = tuple[str, int, int]
 
 

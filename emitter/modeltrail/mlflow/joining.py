@@ -8,7 +8,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,7 @@ from modeltrail.runs.fits import Fit
 
 _NO_MODEL = (str, os.PathLike, dict)
 """What MLflow takes in the place of a model: where it lies, or its parts."""
+_LOADERS: Final = frozenset({"load_model", "spark_udf"})
 
 
 class Made(NamedTuple):
@@ -58,6 +59,16 @@ def logged(told: Any, registry: str) -> Made | None:
     if (alone := learned.known_alone(found.model)) is not None:
         _, facts = alone
         return Made(told.model_id, facts, facts.fits.of(found.model))
+    return None
+
+
+def loading() -> str | None:
+    """The URI of the model that this thread loads; None where MLflow only looks something up."""
+    frame = sys._getframe()  # noqa: SLF001  as below
+    while (above := frame.f_back) is not None:
+        frame, module = above, str(above.f_globals.get("__name__"))
+        if frame.f_code.co_name in _LOADERS and module.startswith("mlflow."):
+            return str(frame.f_locals.get("model_uri"))
     return None
 
 

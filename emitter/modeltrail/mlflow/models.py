@@ -63,6 +63,17 @@ def logged(told: Any, registry: str, algorithm: str | None, *, fetch: str | None
     return LoggedModel(view, registry=registry, model_id=told.model_id)
 
 
+def is_failed(told: Any) -> bool:
+    """Whether a `LoggedModel` could not be saved: nothing of it is there."""
+    return getattr(told.status, "name", None) == "FAILED"
+
+
+def by_id(model_id: str, registry: str) -> Dataset:
+    """A `LoggedModel` by its name alone, which is a model: who reads it as one has not read data."""
+    is_model = {"datasetType": standard.dataset_type("MODEL", "ML_MODEL")}
+    return Dataset(registry, f"logged_models/{model_id}", is_model)
+
+
 def saved(where: str, registry: str, algorithm: str | None, *, fetch: str | None) -> Model:
     """A model that a run saved among its artifacts, as MLflow did before there were logged models."""
     view = look(where, algorithm, fetch=fetch)

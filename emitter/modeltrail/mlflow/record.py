@@ -21,7 +21,8 @@ from modeltrail.facets import (
 )
 from modeltrail.guard import guarded
 from modeltrail.mlflow import datasets, evaluations, joining, models, names
-from modeltrail.mlflow.evaluations import Entity, Scores
+from modeltrail.mlflow.datasets import Entity
+from modeltrail.mlflow.evaluations import Scores
 from modeltrail.mlflow.joining import Made
 from modeltrail.observe import redact
 from modeltrail.runs import learned
@@ -34,6 +35,7 @@ from modeltrail.runs.story import Teller
 PARENT: Final = "mlflow.parentRunId"
 ENDS: Final[Mapping[str, EventType]] = {"FINISHED": "COMPLETE", "FAILED": "FAIL", "KILLED": "ABORT"}
 """What the states of MLflow are that end a run."""
+_NONE: Final[Mapping[Any, Any]] = {}
 _MAX_TAG: Final = 5_000
 _MAX_DEPTH: Final = 20
 _SEQ_BITS: Final = 52
@@ -101,6 +103,7 @@ class Server(msgspec.Struct):
         whole: bool = True,
         logged: Mapping[str, Any] | None = None,
         seen: Sequence[Input] = (),
+        frames: Mapping[Entity, Input] = _NONE,
         made: Sequence[Made] = (),
     ) -> Facts:
         """What the record of a run says: its tags, and of the `whole` of it all else.
@@ -110,6 +113,7 @@ class Server(msgspec.Struct):
             whole: whether to tell more than its tags.
             logged: its logged models, if somebody has asked for them.
             seen: the files that it reads, as they were seen.
+            frames: what it reads of these and is not all of them.
             made: how its models came about, where a run of ours saw that.
         """
         facts = Facts(capture="declared")
@@ -123,7 +127,7 @@ class Server(msgspec.Struct):
         fits = {each.fit: learned.take_over_fit(facts, each.facts, each.fit) for each in dict.fromkeys(made)}
         logged = self.logged(run) if logged is None else logged
         scores = _scores(run, logged)
-        told = self._told(run, scores)
+        told = self._told(run, scores, frames)
         for used in sorted(joining.inputs([*(each for _, each in told), *seen], made), key=datasets.rank):
             facts.add_input(
                 msgspec.structs.replace(used, fits=frozenset(filter(None, map(fits.get, used.fits))))
@@ -139,20 +143,31 @@ class Server(msgspec.Struct):
             facts.models.append(model)
         return facts
 
-    def _told(self, run: Any, scores: Iterable[Scores]) -> list[tuple[Entity, Input]]:
-        """The datasets of a run; one that nobody said what for, and a model was scored on, is for a test."""
-        read_at = names.time(run.info.start_time, live=False)
-        scored, found = {each.data for each in scores}, []
-        for entity, used in datasets.inputs(run, self.job(run.info.experiment_id), read_at, here=self.here):
-            key = (entity.name, entity.digest)
-            is_test = used.role is None and key in scored
-            found.append((key, msgspec.structs.replace(used, role="test") if is_test else used))
-        return found
+    def _told(
+        self, run: Any, scores: Iterable[Scores], frames: Mapping[Entity, Input]
+    ) -> list[tuple[Entity, Input]]:
+        """The datasets of a run; one that nobody said what for, and a model was scored on, is for a test.
 
-    def evaluations(self, run: Any, facts: Facts, logged: Mapping[str, Any]) -> Iterator[tuple[str, Facts]]:
+        Behind a file comes what was read of it, where that is not all.
+        """
+        read_at, job = names.time(run.info.start_time, live=False), self.job(run.info.experiment_id)
+        scored, found = {each.data for each in scores}, []
+        every = list(datasets.inputs(run, job, read_at, here=self.here))
+        several = datasets.parted(every, here=self.here)
+        for entity, used in every:
+            key = (entity.name, entity.digest)
+            role = "test" if used.role is None and key in scored else used.role
+            found.append((key, msgspec.structs.replace(used, role=role)))
+            if (frame := frames.get(key, used if used.dataset.identity in several else None)) is not None:
+                found.append((key, datasets.in_memory(frame, entity, job, role)))
+        return datasets.apart(found)
+
+    def evaluations(
+        self, run: Any, facts: Facts, logged: Mapping[str, Any], frames: Mapping[Entity, Input] = _NONE
+    ) -> Iterator[tuple[str, Facts]]:
         """What a run scored of logged models, each as a run of its own: its id, and what is known of it."""
         scores = _scores(run, logged)
-        known = {key: used.dataset for key, used in self._told(run, scores)}
+        known = {key: used.dataset for key, used in self._told(run, scores, frames)}
         yield from evaluations.runs(run, scores, facts, known, self.registry)
 
     def logged(self, run: Any) -> dict[str, Any]:
@@ -176,7 +191,8 @@ class Server(msgspec.Struct):
         algorithm = run.data.tags.get(models.ALGORITHM)
         made = getattr(run.outputs, "model_outputs", None) or ()
         for model_id in dict.fromkeys(each.model_id for each in made):
-            if (told := logged.get(model_id)) is not None:
+            told = logged.get(model_id)
+            if told is not None and not models.is_failed(told):
                 with guarded("looking at a logged model"):
                     yield models.logged(told, self.registry, algorithm, fetch=self.fetch)
         if not made:
@@ -222,10 +238,17 @@ def or_none(ask: Callable[..., Any], *args: Any) -> Any:
 
 
 def evaluated(
-    server: Server, run: Any, facts: Facts, around: Parent, at: str, *, logged: Mapping[str, Any]
+    server: Server,
+    run: Any,
+    facts: Facts,
+    around: Parent,
+    at: str,
+    *,
+    logged: Mapping[str, Any],
+    frames: Mapping[Entity, Input] = _NONE,
 ) -> Iterator[dict[str, Any]]:
     """The events of a run's evaluations, which are below it."""
-    for run_id, judged in server.evaluations(run, facts, logged):
+    for run_id, judged in server.evaluations(run, facts, logged, frames):
         own = Parent(run_id, around.namespace, f"{around.name}.evaluate", around.top)
         yield event("COMPLETE", at, judged, own, around)
 

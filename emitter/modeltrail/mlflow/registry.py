@@ -18,10 +18,10 @@ from modeltrail.context import Parent
 from modeltrail.event import Dataset
 from modeltrail.facets import Capture
 from modeltrail.guard import guarded
-from modeltrail.mlflow import models, names, record
+from modeltrail.mlflow import joining, models, names, record
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
-from modeltrail.mlflow.tracking import parent_of, story
+from modeltrail.mlflow.tracking import loaded, parent_of, story
 from modeltrail.observe.model import ModelView
 from modeltrail.runs import process
 from modeltrail.runs.facts import Facts
@@ -53,6 +53,7 @@ class Registry:
         "delete_registered_model",
         "rename_registered_model",
         "set_model_version_tag",
+        "get_model_version_download_uri",
     )
 
     def __init__(self, store: Any, uri: str, tracking_uri: str | None, *, in_server: bool) -> None:
@@ -138,6 +139,17 @@ class Registry:
 
         def finish(_: Any) -> None:
             self._tell(self._store.get_model_version(name, version), None, tags={tag.key: tag.value})
+
+        return finish
+
+    def get_model_version_download_uri(self, name: str, version: Any) -> Finish | None:
+        """A version is loaded, by its number or by an alias that it has now."""
+        if self._in_server or joining.loading() is None:
+            return None
+
+        def finish(_: Any) -> None:
+            found = self._store.get_model_version(name, version)
+            loaded(placed(found, self._namespace).dataset(), found.run_id)
 
         return finish
 
@@ -302,7 +314,7 @@ def made_of_source(told: dict[str, Any], version: Any, model: Model, registry: s
     """The event with what the version was made of: the version that it is a copy of, and the logged model."""
     original, model_id = copied(version), _model_id(version) or getattr(model, "model_id", "")
     sources = [] if original is None else [_placed(*original, model.identity[0]).dataset()]
-    sources += [Dataset(registry, f"logged_models/{model_id}")] if model_id else []
+    sources += [models.by_id(model_id, registry)] if model_id else []
     return made_of(told, model, *sources) if sources else told
 
 

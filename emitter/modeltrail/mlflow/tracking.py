@@ -14,13 +14,15 @@ import msgspec
 from modeltrail import context, transports
 from modeltrail import event as events
 from modeltrail.context import Parent
+from modeltrail.event import Dataset
 from modeltrail.guard import guarded
-from modeltrail.mlflow import datasets, joining, names, record
+from modeltrail.mlflow import datasets, joining, models, names, record
+from modeltrail.mlflow.datasets import Entity
 from modeltrail.mlflow.joining import Made
 from modeltrail.mlflow.record import Server
 from modeltrail.mlflow.stores import Finish
 from modeltrail.observe import code, environment
-from modeltrail.runs import outcome, process
+from modeltrail.runs import Run, outcome, process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.facts import Facts
 from modeltrail.runs.series import Series
@@ -33,7 +35,8 @@ class _Open(msgspec.Struct):
         identity: its names.
         parent: the run that it belongs to.
         seen: what this process saw of its environment and code.
-        inputs: the files that it was said to read, as they were then.
+        inputs: the files that it was said to read, as they were then, and the models that it loaded.
+        frames: of what MLflow has a word for what is not the whole of its file.
         series: the values of metrics that are not told yet.
         made: how its models came about, where a run of ours saw that.
     """
@@ -42,6 +45,7 @@ class _Open(msgspec.Struct):
     parent: Parent | None = None
     seen: Facts = msgspec.field(default_factory=Facts)
     inputs: list[Input] = msgspec.field(default_factory=list)
+    frames: dict[Entity, Input] = msgspec.field(default_factory=dict)
     series: Series = msgspec.field(default_factory=Series)
     made: list[Made] = msgspec.field(default_factory=list)
 
@@ -67,6 +71,7 @@ class Tracking:
         "log_inputs",
         "update_run_info",
         "finalize_logged_model",
+        "get_logged_model",
     )
 
     def __init__(self, store: Any, uri: str, *, in_server: bool) -> None:
@@ -127,7 +132,7 @@ class Tracking:
             self._emit(kind, at, facts, found, errorMessage=error)
             with guarded("telling of evaluations"):
                 judged = facts, found.identity, self._server.time(at)
-                for told in record.evaluated(self._server, run, *judged, logged=logged):
+                for told in record.evaluated(self._server, run, *judged, logged=logged, frames=found.frames):
                     transports.emit(told)
 
         return finish
@@ -138,11 +143,19 @@ class Tracking:
             return None
 
         def finish(told: Any) -> None:
+            if models.is_failed(told):
+                return
             made = joining.logged(told, self._server.registry)
             if made is not None and told.source_run_id:
                 self._by_id(told.source_run_id).made.append(made)
 
         return finish
+
+    def get_logged_model(self, model_id: str, **_: Any) -> Finish | None:
+        """A model is loaded by its id."""
+        if self._in_server or joining.loading() != f"models:/{model_id}":
+            return None
+        return lambda told: loaded(models.by_id(model_id, self._server.registry), told.source_run_id)
 
     def _begun(self, run: Any, milliseconds: int, *, works_here: bool = True) -> None:
         """START, by the process that works at the run."""
@@ -204,7 +217,10 @@ class Tracking:
         for each in given:
             with guarded("looking at a dataset"):
                 told = datasets.of(each, found.identity.name, events.now(), here=True)
-                found.inputs.extend(datasets.seen(told, each, found.identity.name))
+                if (seen := datasets.seen(told)) is not None:
+                    found.inputs.append(seen.file)
+                    if seen.frame is not None:
+                        found.frames[each.dataset.name, each.dataset.digest] = seen.frame
 
     def _last_values(self, run: Any, found: _Open, at: str) -> None:
         """What is left of the series; where this process did not see it, all that MLflow keeps."""
@@ -227,7 +243,7 @@ def story(server: Server, run: Any, found: _Open | None = None, **asked: Any) ->
     found = found or _open.get(run.info.run_id)
     if found is None:
         return server.facts(run, **asked)
-    facts = server.facts(run, seen=found.inputs, made=found.made, **asked)
+    facts = server.facts(run, seen=found.inputs, frames=found.frames, made=found.made, **asked)
     facts.run_facets.update(found.seen.run_facets)
     facts.job_facets.update(found.seen.job_facets)
     return facts
@@ -239,12 +255,33 @@ def parent_of(run_id: str) -> Parent | None:
     return found.parent if found is not None else None
 
 
+def loaded(model: Dataset, made_by: str | None) -> None:
+    """A model was loaded: an input of MLflow's active run, if the bridge tells of it, else of ours.
+
+    Args:
+        model: which one.
+        made_by: MLflow's id of the run that made it: what a run made itself is no input of it.
+    """
+    active_run, run = _active(), context.current()
+    found = _open.get(active_run.info.run_id) if active_run is not None else None
+    if found is not None:
+        if active_run.info.run_id != made_by:
+            found.inputs.append(Input(model, "other", capture="observed"))
+    elif isinstance(run, Run) and run.facts.find_model(model) is None:
+        run.facts.reads.load(model.identity)
+        run.input(model, role="other", capture="observed")
+
+
 def active() -> Parent | None:
     """MLflow's active run of this thread, if the bridge tells of it."""
-    fluent: Final = sys.modules.get("mlflow.tracking.fluent")
-    run = fluent.active_run() if fluent is not None and _open else None
+    run = _active()
     found = _open.get(run.info.run_id) if run is not None else None
     return found.identity if found is not None else None
+
+
+def _active() -> Any:
+    fluent: Final = sys.modules.get("mlflow.tracking.fluent")
+    return fluent.active_run() if fluent is not None and _open else None
 
 
 def _tell_chunk(held: dict[str, Any], found: _Open, at: str) -> None:

@@ -479,6 +479,29 @@ def test_a_job_that_writes_over_what_it_reads_is_told_once(make, log_of) -> None
     ] == [line.partition("  1 run")[0] for line in told.splitlines()[1:7]]  # fmt: skip
 
 
+def test_a_model_stands_below_the_data_that_it_learned_from(make, log_of) -> None:
+    """And not below what its run read for a test, where the run is told as that."""
+    split, train = (
+        make.run_event(
+            *("COMPLETE", make.base + timedelta(minutes=n), f"{n:06}", name), inputs=read, outputs=made
+        )
+        for n, (name, read, made) in enumerate([
+            ("split", [make.dataset("raw.csv")], [make.dataset("a.csv"), make.dataset("b.csv")]),
+            (
+                "train",
+                [make.used("a.csv", "a", role="test", rows=1), make.used("b.csv", "b", role="train", rows=1)],
+                [make.dataset("m.joblib")],
+            ),
+        ])
+    )  # fmt: skip
+    asked = ["raw.csv", "--log", log_of([split, train]).uri]
+    told = CliRunner().invoke(command, asked, catch_exceptions=False).output.splitlines()
+    assert [
+        "└─ split", "   ├─ a.csv", "   │  └─ train", "   └─ b.csv", "      └─ train", "         └─ m.joblib"
+    ] == [line.partition("  1 run")[0] for line in told[1:7]]  # fmt: skip
+    assert told[3].endswith("for a test")
+
+
 def test_what_reads_only_what_a_job_wrote_over_stands_below_it(make, log_of) -> None:
     """Of one version of the data in place is the way to what read the other version."""
     old, new = ({"version": make.facet("version", datasetVersion=n)} for n in "12")

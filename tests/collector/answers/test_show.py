@@ -304,3 +304,16 @@ def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
     assert [None] == [row["run"] for row in answers.as_of(log)]
     told = CliRunner().invoke(commands.show, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout
     assert re.search(r"made by\n  not recorded *\n  registered by register  COMPLETE", told)
+
+
+def test_a_model_of_two_names_is_one_that_its_run_made(make, log_of) -> None:
+    """Of models whose content nobody saw one that is said to be another name of one is not counted again."""
+    typed = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    same = make.facet("s", identifiers=[{"namespace": "mlflow://host", "name": "logged", "type": "MODEL"}])
+    registered = make.dataset("models/churn", namespace="mlflow://host", datasetType=typed, symlinks=same)
+    logged, other = (
+        make.dataset(name, namespace="mlflow://host", datasetType=typed) for name in ("logged", "m")
+    )
+    for outputs, count in (([registered, logged], 1), ([registered, logged, other], 2)):
+        event = make.run_event("COMPLETE", make.base, "run", "train", outputs=outputs)
+        assert count == answers.show(log_of([event]), "churn")["run"]["models"]

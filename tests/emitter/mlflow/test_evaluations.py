@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from modeltrail.mlflow.backfill import Backfill
+
 FRAME = pd.DataFrame({"tenure": range(40), "churned": [number % 2 for number in range(40)]})
 
 
@@ -54,6 +56,69 @@ def test_data_that_a_model_was_scored_on_is_no_training_data(bridged, told, here
     said = judged["inputFacets"]["modelTrail_evaluation"]
     assert [("auc", 0.75), ("f1", 0.5)] == sorted((each["name"], each["value"]) for each in said["metrics"])
     assert "declared" == said["capture"]
+
+
+def split_and_score(mlflow: Any, **named: str) -> None:
+    """A model that learned from a part of a file and was scored on the other, and on what it learned from."""
+    train, test = (
+        mlflow.data.from_pandas(part, source="train.csv", **named) for part in (FRAME[:30], FRAME[30:])
+    )
+    mlflow.log_input(train, context="training")
+    mlflow.log_input(test, context="testing")
+    model = LogisticRegression().fit(FRAME[["tenure"]][:30], FRAME.churned[:30])
+    info = mlflow.sklearn.log_model(model, name="model", pip_requirements=[])
+    mlflow.log_metric("auc", 0.5, dataset=test, model_id=info.model_id)
+    mlflow.log_metric("training_auc", 0.9, dataset=train, model_id=info.model_id)
+
+
+PARTS = pytest.mark.parametrize(
+    ("named", "train", "test"),
+    [({}, "churn/train", "churn/test"), ({"name": "all"}, "churn/all/train", "churn/all/test")],
+)
+
+
+def told_apart(end: dict[str, Any], evaluated: dict[str, Any], train: str, test: str) -> None:
+    """Each part has its own role and rows, the model came of the one, and its scores are on the other."""
+    read = {
+        each["name"]: (
+            each["inputFacets"]["modelTrail_dataUse"]["role"],
+            each["inputFacets"]["inputStatistics"]["rowCount"],
+        )
+        for each in end["inputs"]
+        if each["namespace"] == "inmemory://"
+    }
+    assert {train: ("train", 30), test: ("test", 10)} == read
+    (edge,) = end["job"]["facets"]["lineage"]["entries"]
+    assert test not in [each["name"] for each in edge["inputs"]]
+    measured = {
+        each["name"]: each["dataset"]["name"]
+        for each in end["run"]["facets"]["modelTrail_metrics"]["metrics"]
+    }
+    assert {"auc": test, "training_auc": train} == measured
+    assert ("churn.evaluate", test) == (evaluated["job"]["name"], evaluated["inputs"][0]["name"])
+
+
+@PARTS
+def test_two_parts_of_one_file_are_told_apart(bridged, told, here, files, *, named, train, test) -> None:
+    """What was split of a file is no training data where it was for a test, also under one name."""
+    with bridged.start_run():
+        split_and_score(bridged, **named)
+    told_apart(*told[-2:], train, test)
+    assert f"{here}/train.csv" in [each["name"] for each in told[-2]["inputs"]]
+
+
+@PARTS
+def test_an_import_tells_two_parts_of_one_file_apart(
+    mlflow, sqlite, told, files, *, named, train, test
+) -> None:
+    """It reads no file: that both have one place is enough."""
+    mlflow.set_tracking_uri(sqlite)
+    mlflow.set_experiment("churn")
+    with mlflow.start_run():
+        split_and_score(mlflow, **named)
+    done = Backfill(sqlite)
+    list(done.tell_runs(done.found()))
+    told_apart(*told[-2:], train, test)
 
 
 def counted(original: Callable[..., Any], asked: list[str]) -> Callable[..., Any]:

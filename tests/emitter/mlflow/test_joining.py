@@ -267,3 +267,10 @@ def test_what_autologging_says_of_the_algorithm_is_kept() -> None:
     """The class that MLflow's autologging names is that of a model of which nothing else is known."""
     view = models.look("s3://models/m-1", "sklearn.svm.SVC", fetch=None)
     assert "sklearn.svm.SVC" == view.algorithm
+
+
+def test_a_model_that_could_not_be_saved_is_none_of_ours(bridged, told) -> None:
+    """A run of ours around the one that failed puts out no model either."""
+    with modeltrail.run("train"), pytest.raises(TypeError), bridged.start_run():
+        bridged.pyfunc.log_model(name="model", python_model=lambda given: given, pip_requirements=3)
+    assert ("train", []) == (told[-1]["job"]["name"], told[-1]["outputs"])

@@ -182,6 +182,7 @@ def test_a_version_that_is_copied_leads_to_the_one_that_it_is_a_copy_of(bridged,
         sources = [f"models/{before}", f"logged_models/{info.model_id}"]
         assert sources == [each["name"] for each in event["inputs"]]
         assert "1" == event["inputs"][0]["facets"]["version"]["datasetVersion"]
+        assert ["MODEL"] * 2 == [each["facets"]["datasetType"]["datasetType"] for each in event["inputs"]]
         (entry,) = event["job"]["facets"]["lineage"]["entries"]
         assert (f"models/{name}", sources) == (entry["name"], [each["name"] for each in entry["inputs"]])
     digests = {

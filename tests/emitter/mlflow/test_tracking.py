@@ -353,6 +353,13 @@ def test_a_status_that_ends_a_run_ends_it(bridged, told, status, kind) -> None:
     assert "1970-01-01T00:00:05.000999Z" == of(told, run, kind)["eventTime"]
 
 
+def test_a_model_that_could_not_be_saved_is_none(bridged, told) -> None:
+    """MLflow has an id for it by then, and no file: the run that failed put out no model."""
+    with pytest.raises(TypeError), bridged.start_run():
+        bridged.pyfunc.log_model(name="model", python_model=lambda given: given, pip_requirements=3)
+    assert ("FAIL", []) == (told[-1]["eventType"], told[-1]["outputs"])
+
+
 def test_a_failed_run_says_why(bridged, told) -> None:
     """The exception that left MLflow's `with` is the message of the event FAIL, and passes untouched."""
     with pytest.raises(ZeroDivisionError), bridged.start_run() as run:

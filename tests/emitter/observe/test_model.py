@@ -172,6 +172,22 @@ def test_formats_are_told_by_name_and_first_bytes(tmp_path, name):
     assert (form, framework, len(content)) == (view.format, view.framework, view.size_bytes)
 
 
+def test_a_model_of_mlflow_is_the_same_after_it_was_loaded(tmp_path):
+    """The file that MLflow puts into a folder when it loads a version by its name is not of the model."""
+    folder = tmp_path / "artifacts"
+    folder.mkdir()
+    mark = folder / "registered_model_meta"
+    mark.write_text("model_name: churn")
+    other = model.look(folder).digest
+    (folder / "MLmodel").write_text("flavors: {}")
+    before = model.look(folder)
+    mark.write_text("model_name: churn\nmodel_version: '1'\n")
+    assert (before.digest, 1) == (model.look(folder).digest, len(before.files))
+    mark.unlink()
+    assert (before.digest, before.size_bytes) == (model.look(folder).digest, model.look(folder).size_bytes)
+    assert other not in {None, model.look(folder).digest}
+
+
 def test_a_folder_is_a_model_of_many_files(tmp_path):
     """A model folder has the digest of its tree, its files, at most 200 of them, and its format."""
     folder = tmp_path / "m"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from modeltrail_collector.answers import names
+from modeltrail_collector.answers import names, registry
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.endpoints import deployed, in_force
 from modeltrail_collector.answers.places import Places
@@ -209,7 +209,7 @@ def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
 
 def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
     """Both versions (rows of `models`) with what their runs said."""
-    models = [before, after]
+    models = [registry.with_content(db, model) for model in (before, after)]
     makers = [model["run_id"] for model in models]
     places = Places(db)
     trees = trails(db, models, places, possible=True)

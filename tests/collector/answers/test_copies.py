@@ -1,0 +1,83 @@
+"""A version that is a copy of another, as a registry promotes it: what is known of that is known of it."""
+
+from datetime import timedelta
+
+import pytest
+
+from modeltrail_collector import answers
+
+REGISTRY = "mlflow://tracking.example"
+
+
+@pytest.fixture
+def promoted(make, log_of):
+    """`dev@1` and `dev@2`, each made by a run of its own, and copied to `prod` by who has no file of them."""
+
+    def model(name: str, number: int, *, digest: str | None = None, **facets):
+        typed = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+        if digest is not None:
+            artifact = make.facet("modelTrail_modelArtifact", digest=digest, uri="s3://store/m")
+            facets["outputFacets__modelTrail_modelArtifact"] = artifact
+        version = make.facet("version", datasetVersion=str(number))
+        return make.dataset(name, namespace=REGISTRY, datasetType=typed, version=version, **facets)
+
+    def registered(name: str, number: int, **known):
+        said = make.facet("modelTrail_registration", name=name, version=str(number), action="register")
+        return model(f"models/{name}", number, modelTrail_registration=said, **known)
+
+    def events(number: int):
+        at = make.base + timedelta(hours=number)
+        training = make.facet("modelTrail_training", algorithm="LogisticRegression", framework="sklearn")
+        regularisation = [{"name": "C", "value": number, "origin": "explicit"}]
+        yield make.run_event(
+            *("COMPLETE", at, f"run {number}", "train"),
+            inputs=[make.dataset(f"people {number}.csv")],
+            outputs=[registered("dev", number, digest=make.digest(f"model {number}"))],
+            run_facets={
+                "modelTrail_training": training,
+                "modelTrail_hyperparameters": make.facet("h", params=regularisation),
+            },
+        )
+        for minutes, (name, source) in enumerate((("stage", "dev"), ("prod", "stage")), 1):
+            yield make.run_event(
+                *("COMPLETE", at + timedelta(minutes=minutes), f"{name} {number}", f"{name}.register"),
+                inputs=[model(f"models/{source}", number)],
+                outputs=[registered(name, number)],
+            )
+
+    return log_of([event for number in (1, 2) for event in events(number)])
+
+
+@pytest.mark.parametrize("name", ["stage", "prod"])
+def test_a_copy_was_made_by_who_made_the_version_that_it_is_of(promoted, name) -> None:
+    """Also a copy of a copy: its run, parameters, data and bytes are known, and who registered it stays."""
+    told, of = answers.show(promoted, f"{name}@1"), answers.show(promoted, "dev@1")
+    assert ("train", False) == (told["run"]["job_name"], told["run"]["only_registered"])
+    assert f"models/{name}" == told["model"]["name"]
+    for known in ("digest", "algorithm", "framework"):
+        assert of["model"][known] == told["model"][known] is not None
+    assert [("C", "1")] == [(row["name"], row["value"]) for row in told["params"]]
+    assert ["people 1.csv"] == [row["name"] for row in told["data"]]
+    assert name == told["registration"]["name"]
+    assert f"{name} 1" == told["model"]["registered_run_id"]
+    assert ["people 1.csv"] == [row["name"] for row in answers.reproduce(promoted, f"{name}@1")["data"]]
+
+
+def test_two_copies_are_compared_as_the_versions_that_they_are_of(promoted) -> None:
+    """What changed between these is why the copies differ."""
+    found = answers.why(promoted, "prod@1", "prod@2")
+    assert ["prod@1", "prod@2"] == [found[side]["label"] for side in ("before", "after")]
+    assert ["C"] == [row["name"] for row in found["changes"]["params"]]
+    assert not [text for text in found["not_recorded"] if text.startswith("parameters")]
+
+
+def test_a_version_whose_source_nobody_told_was_made_by_nobody_that_is_known(make, log_of) -> None:
+    """A copy of what the log knows nothing of: who registered it is told as that."""
+    typed = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    said = make.facet("modelTrail_registration", name="prod", version="1", action="register")
+    event = make.run_event(
+        *("COMPLETE", make.base, "run", "prod.register"),
+        inputs=[make.dataset("models/dev", namespace=REGISTRY, datasetType=typed)],
+        outputs=[make.dataset("models/prod", namespace=REGISTRY, modelTrail_registration=said)],
+    )
+    assert answers.show(log_of([event]), "prod@1")["run"]["only_registered"]

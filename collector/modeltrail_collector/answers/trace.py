@@ -15,6 +15,7 @@ from modeltrail_collector.answers.places import (
     names_of,
     put_out,
 )
+from modeltrail_collector.answers.registry import registering
 from modeltrail_collector.answers.writers import Node, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
@@ -39,8 +40,8 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     Of a run that failed and may not have written it (`unsure`) what was written before is a node beside it.
     A node told elsewhere in the tree is `repeated` and its inputs are left out. A run has `steps`, the names
     of its transformations, in order, and `models`, how many it made: of several, what it learned from is the
-    run's, and not of one of them alone. Below an endpoint stand the model versions in force there, each with
-    the `deployment` that brought it.
+    run's, and not of one of them alone. Who made a model that it `only_registered` is not known. Below an
+    endpoint stand the model versions in force there, each with the `deployment` that brought it.
 
     A node is `possible` where the run read it, nobody saw what for, and so may have made the thing above of
     it: of what a run read before its model was saved, that has the role `other`.
@@ -255,9 +256,11 @@ def _find_runs(db: Database, nodes: list[Node], places: Places) -> None:
     ids = {node.run["run_id"] for node in nodes if node.run is not None}
     known, steps = sources.runs_of(db, ids), sources.steps(db, ids)
     made = models_of(places.of(ids))
+    registered = registering(db, {node.run["run_id"] for node in nodes if node.run and node.kind == "model"})
     for node in nodes:
         if (run := node.run) is not None:
             run_id, mine = run["run_id"], node.own
+            run["only_registered"] = node.kind == "model" and run_id in registered
             told = [name for name, of in steps.get(run_id, []) if mine is None or of is None or of in mine]
             run.update(known[run_id], steps=told, models=made.get(run_id), told_apart=mine is not None)
 

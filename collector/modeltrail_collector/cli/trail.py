@@ -93,7 +93,8 @@ def _run_line(run: dict[str, Any]) -> str:
     took = duration(run["started_at"], run["ended_at"])
     facts = [when + (f" ({took})" if took else ""), f"run {short_run(run['run_id'])}"]
     facts += [", ".join(run["steps"])] if run.get("steps") else []
-    return f"{run['job_name']}  {state(run['state'])}{dim('  ' + ' · '.join(facts))}"
+    by = "registered by " if run.get("only_registered") else ""
+    return f"{by}{run['job_name']}  {state(run['state'])}{dim('  ' + ' · '.join(facts))}"
 
 
 def model_row(row: dict[str, Any]) -> dict[str, object]:

@@ -304,6 +304,11 @@ def test_who_only_registered_a_model_did_not_make_it(make, log_of) -> None:
     assert [None] == [row["run"] for row in answers.as_of(log)]
     told = CliRunner().invoke(commands.show, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout
     assert re.search(r"made by\n  not recorded *\n  registered by register  COMPLETE", told)
+    assert {"1": True, "2": True, "3": False, "4": False} == {
+        version: answers.trace(log, f"risk@{version}")["run"]["only_registered"] for version in "1234"
+    }
+    told = CliRunner().invoke(commands.trace, ["risk@1", "--log", log.uri], catch_exceptions=False).stdout
+    assert "└─ registered by register  COMPLETE" in told
 
 
 def test_a_model_of_two_names_is_one_that_its_run_made(make, log_of) -> None:

@@ -266,7 +266,11 @@ def _may_be(read: list[Row], sources: Collection[Key], *, is_model: bool) -> lis
     return [
         row
         for row in read
-        if (row["use"] == "other" and (row["followed"] is False or not is_model or row["kind"] == "dataset"))
+        if (
+            row["use"] == "other"
+            and row["followed"] is not True
+            and (row["followed"] is False or not is_model or row["kind"] == "dataset")
+        )
         or (is_lost and row["kind"] == "dataset" and row["namespace"] != IN_MEMORY)
     ]
 

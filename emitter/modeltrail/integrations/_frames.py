@@ -86,16 +86,23 @@ def record_read(result: Any, given: Any, layout: Layout | None = None) -> None:
         run.facts.reads.add(sources)
 
 
-def expect_written(given: Any) -> None:
+def expect_written(given: Any, *, is_added: bool = False) -> None:
     """What was read from where a file is about to be written is looked at, while it is still there.
 
     What the current run wrote there itself is none of its sources, and changes as often as it likes.
+    `is_added`: what is written will come behind what is there, which so is a part of it.
     """
     run = api.current_run()
     for place in origins.places(given):
+        is_own = run is not None and naming.identity(place) in run.facts.outputs
         source = origins.last_read(place)
-        if source is not None and (run is None or naming.identity(place) not in run.facts.outputs):
+        if source is not None and not is_own:
             data.keep(source)
+        if run is not None and is_added:
+            if not is_own:  # nobody reads it, and what becomes of it is known
+                dataset, view = datasets.look(place)
+                run.facts.add_source(datasets.Input.of(dataset, view, "other", {"followed": True}))
+            run.facts.writes.go_on(naming.identity(place), is_own=is_own)
 
 
 def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_added: bool = False) -> None:
@@ -116,12 +123,8 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         warn_once("many files written", message, origins.MAX_SOURCES)
         return
     for place in origins.places(given):
-        if sources := list(datasets.sources(frame, "other", {})):
-            run.facts.add_write(sources, naming.identity(place), _choice(frame))
-        else:
-            run.facts.reads.write_of_all(
-                naming.identity(place), list(run.facts.inputs), list(run.facts.outputs)
-            )
+        sources = list(datasets.sources(frame, "other", {}))
+        run.facts.add_write(sources, naming.identity(place), _choice(frame))
         if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             if (path := naming.local_path(place)) is not None:
                 digests.note(path)

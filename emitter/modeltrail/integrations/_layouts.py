@@ -86,10 +86,16 @@ def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mappin
     """What lies where a file is about to be written may have been read, or may stay above what is written."""
     given = _frames.named(function, args, kwargs)
     where = _frames.argument(function, args, kwargs, 1)
-    _frames.expect_written(where)
     if _is_added(given, where):
         for place in filter(os.path.isfile, origins.places(where)):
             layouts.expect_more(place, is_empty=_is_empty(where, place))
+    _frames.expect_written(where, is_added=is_behind(given, where))
+
+
+def is_behind(given: Mapping[str, Any], where: Any) -> bool:
+    """Whether what is about to be written comes behind what is there: something is."""
+    places = origins.places(where) if _is_added(given, where) else ()
+    return any(not _is_empty(where, place) for place in filter(os.path.isfile, places))
 
 
 def observe_write_pandas(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

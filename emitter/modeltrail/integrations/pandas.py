@@ -221,7 +221,9 @@ def observe_unpickled(
 
 def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """What lies where a file is about to be written may have been read."""
-    _frames.expect_written(_frames.argument(function, args, kwargs, 1))
+    where = _frames.argument(function, args, kwargs, 1)
+    is_added = _layouts.is_behind(_frames.named(function, args, kwargs), where)
+    _frames.expect_written(where, is_added=is_added)
 
 
 def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

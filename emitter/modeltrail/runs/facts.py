@@ -31,6 +31,7 @@ from modeltrail.runs.reads import Read, Reads
 from modeltrail.runs.steps import Steps
 from modeltrail.runs.training import Training
 from modeltrail.runs.transforms import Identity, Seen, Transform
+from modeltrail.runs.writes import Writes
 
 LEARNED_FROM: Final = frozenset({"train", "validation", "calibration", "prompt"})
 """The roles of data that shapes a model; lineage leads from these to it, and from no others."""
@@ -56,7 +57,7 @@ class Facts:
         self.put_out = 0  # how often something was
         self.saved_at = ""  # when the last of them that this run made was told
         self.steps: list[Transform] = []
-        self.writes: dict[Identity, Transform] = {}  # edges of lineage; few are also a step to tell
+        self.writes = Writes()
         self.fitted_steps = Steps()
         self.fits = Fits()
         self.chunks: dict[Fit, dict[str, Members]] = {}  # by their digests: told as one when the run ends
@@ -123,12 +124,12 @@ class Facts:
                 self.inputs[identity] = msgspec.structs.replace(found, role=role, fits=fits)
 
     def add_write(self, sources: Sequence[Input], target: Identity, step: Mapping[str, Any] = {}) -> None:
-        """Write down of which files' data a file was written, and how, in place of what it held before."""
+        """Write down of which files' data a file was written, and how: of none it came from nowhere."""
+        before = list(self.outputs)
         for source in sources:
             self.add_source(source)
-        with self._lock:
-            made_of = tuple(source.dataset.identity for source in sources)
-            self.writes[target] = Transform("", made_of, (target,), {**step})
+        if not self.writes.add(target, (source.dataset.identity for source in sources), step):
+            self.reads.write_of_all(target, list(self.inputs), before)
 
     def only_read(self) -> list[Read]:
         """What was read, and is so far no part of what is told."""
@@ -389,7 +390,7 @@ class Facts:
         return self.params.facet(self.apart())
 
     def _transformations(self) -> Facet | None:
-        steps = [step.step for step in self.steps] + transforms.choices(self.writes.values(), self.steps)
+        steps = [step.step for step in self.steps] + transforms.choices(self.writes.told(), self.steps)
         steps += self.fitted_steps.told(self.apart())
         return ModelTrailFeatureTransformationsRunFacet(steps=steps) if steps else None
 

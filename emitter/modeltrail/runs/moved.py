@@ -14,7 +14,7 @@ from modeltrail.event import Dataset
 from modeltrail.observe import model as observed
 from modeltrail.runs import datasets
 from modeltrail.runs.facts import Facts
-from modeltrail.runs.transforms import Identity, Transform
+from modeltrail.runs.transforms import Identity
 from modeltrail_schemas import digests
 
 
@@ -58,8 +58,8 @@ def follow_outputs(facts: Facts) -> None:
         known = found.fingerprint if found.fingerprint["scope"] != "none" else fresh.fingerprint
         facts.inputs[dataset.identity] = msgspec.structs.replace(found, dataset=dataset, fingerprint=known)
     if moved:
-        facts.steps = [_renamed(step, moved) for step in facts.steps]
-        facts.writes = {moved.get(key, key): _renamed(step, moved) for key, step in facts.writes.items()}
+        facts.steps = [step.renamed(moved) for step in facts.steps]
+        facts.writes.rename(moved)
         facts.reads.rename(moved)
 
 
@@ -84,10 +84,3 @@ def _content(written: Dataset) -> tuple[str | None, int | None]:
     """The digest and the size that an output was seen with."""
     version = written.facets.get("version", {})
     return version.get("datasetVersion"), written.output_facets.get("outputStatistics", {}).get("size")
-
-
-def _renamed(step: Transform, moved: dict[Identity, Identity]) -> Transform:
-    sources, targets = (
-        tuple(moved.get(each, each) for each in side) for side in (step.sources, step.targets)
-    )
-    return msgspec.structs.replace(step, sources=sources, targets=targets)

@@ -110,12 +110,13 @@ def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
         facets["ownership"] = standard.ownership_job({str(facts.declared["owner"]): None})
     if final:
         edges = transforms.lineage(
-            [*facts.steps, *list(facts.writes.values())],
+            [*facts.steps, *facts.writes.told()],
             {**facts.roles(), **dict.fromkeys(facts.judged, "model")},
             list(facts.outputs),
             learned.by_name(facts),
             LEARNED_FROM,
             after=facts.reads.after(list(facts.inputs)),
+            behind=facts.writes.behind(),
         )
         if edges:
             facets["lineage"] = edges

@@ -28,6 +28,13 @@ class Transform(msgspec.Struct, frozen=True):
     targets: tuple[Identity, ...]
     step: dict[str, Any]
 
+    def renamed(self, moved: Mapping[Identity, Identity]) -> "Transform":
+        """The same, where what was written has other names now."""
+        sources, targets = (
+            tuple(moved.get(each, each) for each in side) for side in (self.sources, self.targets)
+        )
+        return msgspec.structs.replace(self, sources=sources, targets=targets)
+
 
 def look(given: object, job: str, known: Mapping[str, Dataset]) -> Seen:
     """A dataset that somebody names in a step.
@@ -139,6 +146,7 @@ def lineage(
     learned_from: frozenset[str],
     *,
     after: Mapping[Identity, Collection[Identity]],
+    behind: Iterable[Identity],
 ) -> dict[str, Any] | None:
     """The facet `lineage`: what each output was really made from; None without outputs.
 
@@ -153,6 +161,7 @@ def lineage(
         models: identity of each model that the run made -> the sources that it did not learn from.
         learned_from: the roles that shape a model.
         after: an output -> the inputs that were seen only after it was written.
+        behind: the outputs that came behind what was there, an input of the same name.
     """
     edges: dict[Identity, dict[Identity, None]] = {}
     for step in steps:
@@ -166,6 +175,8 @@ def lineage(
         left_out = {*later, *after.get(target, ())}
         edges.setdefault(target, dict.fromkeys(source for source in sources if source not in left_out))
         del later[target]
+    for target in edges.keys() & set(behind):
+        edges[target][target] = None
     taught = {source for source, role in sources.items() if role in learned_from}
     read_again = {source for step in steps for source in step.sources}
     features = [target for target in edges if target[0] == naming.IN_MEMORY and target not in read_again]

@@ -146,8 +146,9 @@ def test_a_model_that_was_loaded_for_nobody_knows_what_is_a_possible_source(make
 
 def test_a_module_that_was_loaded_may_have_taught_a_model(make, log_of) -> None:
     """A loaded model of which nobody sees what becomes is a possible source of its run's models."""
-    event = reading(make, 1, {"t": "train", "m1": "other"}, {"m2": ["t"]})
+    event = reading(make, 1, {"t": "train", "m1": "other", "log": "other"}, {"m2": ["t"], "log": ["log"]})
     event["inputs"][1]["inputFacets"]["modelTrail_dataUse"]["followed"] = False
+    event["inputs"][2]["inputFacets"]["modelTrail_dataUse"]["followed"] = True  # and it went into another
     log = log_of([reading(make, 0, {"d": "train"}, {"m1": ["d"]}), event])
     found = answers.trace(log, "m2")
     assert ["m2", "001", ["t", None], ["m1", "000", ["d", None]]] == path(found)

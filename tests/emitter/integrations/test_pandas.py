@@ -936,6 +936,58 @@ def digest_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+APPENDED = {
+    "mode": lambda frame, number: frame.to_csv("all.csv", mode="a", index=False, header=not number),
+    "lines": lambda frame, number: frame.to_json("all.csv", mode="a", orient="records", lines=True),
+}
+
+
+@pytest.mark.parametrize("way", APPENDED)
+def test_what_is_appended_to_is_made_of_all_of_it(autolog, told, folder, way):
+    """Of what the run wrote to it before, whichever file that was of, and of what lay in it before that."""
+    autolog("pandas")
+    for name, files in {"first": ["people.csv", "orders.csv"], "next": ["orders.csv"]}.items():
+        before = Path("all.csv").read_bytes() if name == "next" else b""
+        with modeltrail.run(name):
+            for number, file in enumerate(files):
+                APPENDED[way](pd.read_csv(file)[["id"]], number)
+    first, following = told()
+    assert {"all.csv": {"people.csv", "orders.csv"}} == edges(first)
+    assert {"all.csv": {"all.csv", "orders.csv"}} == edges(following)
+    (lay,) = (each for each in following["inputs"] if each["name"].endswith("all.csv"))
+    use = lay["inputFacets"]["modelTrail_dataUse"]
+    assert (hashlib.sha256(before).hexdigest(), "other") == (use["fingerprint"]["digest"], use["role"])
+    assert use["followed"]
+
+
+def test_what_is_written_to_an_open_file_is_made_of_all_of_it(autolog, told, folder):
+    """Also where the file is written anew: then what was in it before is no part of it."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").to_csv("all.csv", mode="a")
+        with Path("all.csv").open("w") as file:
+            for name in ("orders.csv", "people.csv"):
+                pd.read_csv(name).to_csv(file)
+        pd.read_csv("people.csv").to_csv("one.csv")
+        pd.read_csv("orders.csv").to_csv("one.csv")
+    (event,) = told()
+    assert {"all.csv": {"orders.csv", "people.csv"}, "one.csv": {"orders.csv"}} == edges(event)
+
+
+def test_where_a_part_of_a_file_came_from_nowhere_it_is_of_all_that_was_read(autolog, told, folder):
+    """What is appended and came from nobody knows where may have come of all."""
+    autolog("pandas")
+    Path("lay.csv").write_text("1\n")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv")
+        for frame in (pd.read_csv("orders.csv"), pd.DataFrame({"a": [1]}), pd.read_csv("orders.csv")):
+            frame.to_csv("all.csv", mode="a")
+        pd.DataFrame({"a": [1]}).to_csv("lay.csv", mode="a")
+        pd.read_csv("orders.csv").to_csv("lay.csv")
+    (event,) = told()
+    assert {"all.csv": {"people.csv", "orders.csv"}, "lay.csv": {"orders.csv"}} == edges(event)
+
+
 def test_what_is_appended_to_is_looked_at_twice(autolog, told, tmp_path, monkeypatch):
     """At the first write and at the end of the run: a loop that appends shall not read it all each time."""
     autolog()

@@ -1,0 +1,63 @@
+"""Which files a run has written, and of what."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modeltrail.runs import process
+from modeltrail.runs.transforms import Identity, Transform
+
+
+class Writes:
+    """The files of a run whose data came from known ones: edges of lineage, of which few are also a step."""
+
+    def __init__(self) -> None:
+        self._made: dict[Identity, Transform] = {}
+        self._lost: set[Identity] = set()
+        self._behind: set[Identity] = set()
+        self._going_on: dict[Identity, bool] = {}
+        self._lock = process.Lock()
+
+    def go_on(self, target: Identity, *, is_own: bool) -> None:
+        """What is written next comes behind what is there: what the run itself wrote, or an input of it."""
+        with self._lock:
+            self._going_on[target] = is_own
+
+    def add(self, target: Identity, sources: Iterable[Identity], step: Mapping[str, Any] = {}) -> bool:
+        """Write down of which inputs a file was written, and how, in place of what it held before.
+
+        Whether all that was written came from known ones: not if some of it came from nowhere.
+        """
+        found = dict.fromkeys(sources)
+        with self._lock:
+            is_own = self._going_on.pop(target, None)
+            known = self._made.pop(target, None) if is_own else None
+            if is_own is None:
+                self._behind.discard(target)
+            elif not is_own:
+                self._behind.add(target)
+            if not found or (is_own and target in self._lost):
+                self._lost.add(target)
+                return False
+            self._lost.discard(target)
+            if known is not None:
+                found, step = {**dict.fromkeys(known.sources), **found}, step if step == known.step else {}
+            self._made[target] = Transform("", tuple(found), (target,), {**step})
+            return True
+
+    def told(self) -> list[Transform]:
+        """One for each file that is known to have come from others."""
+        with self._lock:
+            return list(self._made.values())
+
+    def behind(self) -> set[Identity]:
+        """Files that what was in them before is still a part of."""
+        with self._lock:
+            return set(self._behind)
+
+    def rename(self, moved: Mapping[Identity, Identity]) -> None:
+        """Files that were written have other names now."""
+        with self._lock:
+            self._made = {moved.get(key, key): step.renamed(moved) for key, step in self._made.items()}
+            self._lost, self._behind = (
+                {moved.get(key, key) for key in some} for some in (self._lost, self._behind)
+            )

@@ -134,7 +134,7 @@ def _start(
         table = "near_run_datasets"
     rows = db.rows(
         f"""SELECT DISTINCT namespace, name, version, fingerprint, identities,
-            CASE WHEN role = 'output' THEN run_id END AS run_id
+            CASE WHEN role = 'output' THEN run_id END AS run_id, {_DIGEST}
         FROM {table}
         WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name)
                 OR list_contains(identities, concat($namespace, chr(9), $name)))
@@ -154,7 +154,7 @@ def _start(
 
 
 def _written_as(db: Database, asked: Thing) -> list[Thing]:
-    """What runs wrote under this name and say that it has others: it may be read by these."""
+    """What runs wrote under this name, and may be read by another: by one that they say, or by its bytes."""
     wrote = db.read(
         "mentions",
         "DISTINCT run_id",
@@ -165,10 +165,11 @@ def _written_as(db: Database, asked: Thing) -> list[Thing]:
     )
     rows = db.read(
         "run_datasets",
-        "run_id, namespace, name, version, fingerprint, identities",
+        f"""run_id, namespace, name, version, fingerprint, {_DIGEST},
+            CASE WHEN digest IS NULL THEN identities ELSE [] END AS identities""",
         runs=[row["run_id"] for row in wrote],
         where="""role = 'output' AND (namespace, name) = ($namespace, $name)
-            AND kind IS DISTINCT FROM 'model' AND len(identities) > 0""",
+            AND CASE WHEN kind = 'model' THEN fingerprint IS NOT NULL ELSE len(identities) > 0 END""",
         then="ORDER BY run_id",
         namespace=asked.namespace,
         name=asked.name,
@@ -342,6 +343,8 @@ def _content(row: Row) -> tuple[str, str, str | None]:
     return row["namespace"], row["name"], row["fingerprint"]
 
 
+_DIGEST: Final = "CASE WHEN kind = 'model' AND role = 'output' THEN fingerprint END AS digest"
+"""By which a copy of a model is known, whatever it is called."""
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")
 _NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at", "namespace", "name"))
 
@@ -383,7 +386,8 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
     names = {name: row[name] for name in fields}
     identities = [*(row["identities"] or []), "\t".join(row["model"])]
-    thing = Thing(**names, identities=identities, columns=followed, possible=row["possible"])
+    digest = row["fingerprint"] if row["kind"] == "model" else None
+    thing = Thing(**names, identities=identities, columns=followed, possible=row["possible"], digest=digest)
     told = {"kind": "model" if row["model_version"] else row["kind"], **names}
     told["namespace"], told["name"] = row["model"]
     if row["model_version"]:

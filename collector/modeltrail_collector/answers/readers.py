@@ -20,6 +20,7 @@ _Written = tuple[str | None, str | None]
 class Thing(msgspec.Struct):
     """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
 
+    `digest` is that of a model, which a reader may know by its bytes alone.
     `reader` is a run that read it, whatever else is known of that.
     """
 
@@ -33,6 +34,7 @@ class Thing(msgspec.Struct):
     any_version: bool = False
     reader: str | None = None
     possible: bool = False
+    digest: str | None = None
 
     def aliases(self) -> set[Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
@@ -43,6 +45,7 @@ class Thing(msgspec.Struct):
             (self.namespace, self.name),
             *names_of(self.identities),
             *((self.namespace, folder) for folder in folders),
+            *([("", self.digest)] if self.digest else []),
         }
 
 
@@ -125,10 +128,10 @@ def _mentioned(db: Database, names: Collection[str]) -> list[Row]:
     """What runs read under these names, and the models that they put out."""
     found = db.read(
         "mentions",
-        """DISTINCT key_namespace, key, role, run_id, namespace, name, version, fingerprint, use, started_at,
-            first_event_at, last_event_at, wrote_at""",
+        """DISTINCT key_namespace, key, role, run_id, namespace, name, kind, version, fingerprint, use,
+            started_at, first_event_at, last_event_at, wrote_at""",
         keys=names,
-        where="""how IN ('name', 'identity', 'loaded')
+        where="""(how IN ('name', 'identity', 'loaded') OR (how = 'digest' AND kind = 'model'))
             AND (role = 'input' OR (role = 'output' AND how = 'name' AND kind = 'model'))""",
     )
     return [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in found]
@@ -147,7 +150,7 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
     """The runs that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[_Version, Node] = {}
     for row in rows:
-        known = {name: row[name] for name in ("namespace", "name", "version", "fingerprint", "use")}
+        known = {name: row[name] for name in ("namespace", "name", "kind", "version", "fingerprint", "use")}
         before = row["started_at"] or row["last_event_at"]
         when = {"before": before, "until": row["wrote_at"]}
         node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], **when))

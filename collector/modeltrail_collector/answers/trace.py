@@ -56,6 +56,7 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
     version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. A
+    model that no run wrote under any of its names, and one made with the same bytes, is a `copy_of` that. A
     run that wrote over what it read is not the source of that. It may have written it under another of its
     names (symlinks). A folder in which several runs wrote has no `run`: its `inputs` are what each of them
     wrote there, of each part the last before it was read: that part or, of several, the folder around them.
@@ -339,4 +340,6 @@ def _inputs(
 def _plain(node: Node) -> dict[str, Any]:
     inputs = [] if node.repeated else [_plain(one) for child in node.inputs for one in (child, *child.beside)]
     links = [{"namespace": namespace, "name": name} for namespace, name in node.symlinks]
-    return {name: getattr(node, name) for name in _TOLD} | {"symlinks": links, "inputs": inputs}
+    copy_of = node.copy_of and dict(zip(("namespace", "name"), node.copy_of, strict=True))
+    told = {"symlinks": links, "copy_of": copy_of, "inputs": inputs}
+    return {name: getattr(node, name) for name in _TOLD} | told

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from modeltrail_collector.answers import sources
+from modeltrail_collector.answers import content, sources
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.places import Name, Own, Places, replaced
 
@@ -16,6 +16,7 @@ class Node(msgspec.Struct):
     It was read after `before`, and before `until`, when its reader began and ended.
 
     `reader` is the run that read it.
+    `copy_of` is what `run` calls the same bytes, where nothing but these says that it is this.
     `symlinks` are its other names, as its reader says; `at` is the name that led to `run`. Of a folder
     `parts` are what lay in it, each with the run that wrote it. If these are several it has no `run`: its
     `inputs` are then what each of them wrote there. `unsure` says of a `run` that failed that nothing shows
@@ -39,6 +40,7 @@ class Node(msgspec.Struct):
     until: str | None = None
     run: Row | None = None
     by_name: bool = False
+    copy_of: Name | None = None
     unsure: bool = False
     exact: bool = False
     at: Name | None = None
@@ -75,6 +77,20 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
             if _may_have_failed(node, found):
                 unsure.append((node, found, candidates, is_replaced))
     _tell_before_failed(db, unsure)
+    _tell_of_content(db, [node for node in nodes if node.run is None and not node.parts])
+
+
+def _tell_of_content(db: Database, nodes: list[Node]) -> None:
+    """Set the run that first made a model which was copied to where it was read, by nobody who told of it."""
+    models = [node for node in nodes if node.kind == "model" and node.fingerprint]
+    made = content.put_out(db, {node.fingerprint for node in models if node.fingerprint})
+    for node in models:
+        rows = made.get(node.fingerprint or "", [])
+        is_own = any(row["run_id"] == node.reader for row in rows)
+        in_time = [row for row in rows if node.until is None or row["wrote_at"] <= node.until]
+        if in_time and not is_own:
+            _tell_writer(node, in_time[0])
+            node.copy_of = in_time[0]["at"]
 
 
 _Unsure = tuple[Node, Row, list[Row], bool]

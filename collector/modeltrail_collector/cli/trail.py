@@ -59,6 +59,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
     facts += [counted(node["rows"], "row")] if node["rows"] is not None else []
     facts += links(node)
+    facts += [f"the same bytes as {label(**node['copy_of'])}"] if node.get("copy_of") else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
         facts += ["by name: that run recorded no digest of it"] if node["by_name"] else []

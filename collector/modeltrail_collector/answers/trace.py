@@ -7,7 +7,6 @@ from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.endpoints import deployments, in_force
 from modeltrail_collector.answers.places import (
     Key,
-    Name,
     Places,
     apart,
     key_of,
@@ -166,7 +165,7 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
             if not found:
                 find_writers(db, [node], places)
                 if node.run is None:
-                    node.symlinks = _as_read(db, node)
+                    _tell_as_read(db, node)
                 node.beside = []  # one tree has one root: its run says that it failed
                 return node, [node]
         if found:
@@ -175,19 +174,20 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
     raise NotFound(names.unknown_model(db, text) if "@" in text else names.unknown_dataset(db, text))
 
 
-def _as_read(db: Database, node: Node) -> list[Name]:
-    """The other names of a dataset, as the last run that read it says."""
+def _tell_as_read(db: Database, node: Node) -> None:
+    """Set the other names of a dataset as the last run that read it says; of a model, which bytes it read."""
     name: dict[str, Any] = {"namespace": node.namespace, "name": node.name}
     where, then = "how = 'name' AND (namespace, name) = ($namespace, $name)", "ORDER BY last_event_at DESC"
     read = db.read("mentions", "run_id", keys=[node.name], where=where, then=f"{then} LIMIT 1", **name)
     said = db.read(
         "run_datasets",
-        "identities",
+        "identities, CASE WHEN kind = 'model' THEN fingerprint END AS digest",
         runs=[row["run_id"] for row in read],
         where="(namespace, name) = ($namespace, $name)",
         **name,
     )
-    return names_of(said[0]["identities"]) if said else []
+    for row in said[:1]:
+        node.symlinks, node.fingerprint = names_of(row["identities"]), row["digest"]
 
 
 def _made(model: Row, run: Row | None) -> Node:

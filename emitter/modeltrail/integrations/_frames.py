@@ -98,11 +98,11 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
         source = origins.last_read(place)
         if source is not None and not is_own:
             data.keep(source)
-        if run is not None and is_added:
-            if not is_own:  # nobody reads it, and what becomes of it is known
+        if run is not None:
+            if is_added and not is_own:  # nobody reads it, and what becomes of it is known
                 dataset, view = datasets.look(place)
                 run.facts.add_source(datasets.Input.of(dataset, view, "other", {"followed": True}))
-            run.facts.writes.go_on(naming.identity(place), is_own=is_own)
+            run.facts.writes.expect(naming.identity(place), is_behind=is_added, is_own=is_own)
 
 
 def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_added: bool = False) -> None:
@@ -123,9 +123,10 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         warn_once("many files written", message, origins.MAX_SOURCES)
         return
     for place in origins.places(given):
-        sources = list(datasets.sources(frame, "other", {}))
-        run.facts.add_write(sources, naming.identity(place), _choice(frame))
-        if naming.identity(place) in run.facts.outputs:  # a loop that appends: one look is enough, at the end
+        identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {})) or None
+        if not run.facts.add_write(sources, identity, _choice(frame)):
+            run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
+        if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             if (path := naming.local_path(place)) is not None:
                 digests.note(path)
             run.facts.add_written_again(place)

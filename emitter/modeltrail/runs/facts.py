@@ -123,13 +123,12 @@ class Facts:
             else:
                 self.inputs[identity] = msgspec.structs.replace(found, role=role, fits=fits)
 
-    def add_write(self, sources: Sequence[Input], target: Identity, step: Mapping[str, Any] = {}) -> None:
-        """Write down of which files' data a file was written, and how: of none it came from nowhere."""
-        before = list(self.outputs)
-        for source in sources:
+    def add_write(self, sources: Sequence[Input] | None, to: Identity, step: Mapping[str, Any] = {}) -> bool:
+        """Write down of which files' data a file was written, and how: see `Writes.add`."""
+        for source in sources or ():
             self.add_source(source)
-        if not self.writes.add(target, (source.dataset.identity for source in sources), step):
-            self.reads.write_of_all(target, list(self.inputs), before)
+        made_of = None if sources is None else [source.dataset.identity for source in sources]
+        return self.writes.add(to, made_of, step)
 
     def only_read(self) -> list[Read]:
         """What was read, and is so far no part of what is told."""

@@ -17,29 +17,34 @@ class Writes:
         self._going_on: dict[Identity, bool] = {}
         self._lock = process.Lock()
 
-    def go_on(self, target: Identity, *, is_own: bool) -> None:
-        """What is written next comes behind what is there: what the run itself wrote, or an input of it."""
-        with self._lock:
-            self._going_on[target] = is_own
+    def expect(self, target: Identity, *, is_behind: bool, is_own: bool) -> None:
+        """What is written next comes in place of what is there, or behind it.
 
-    def add(self, target: Identity, sources: Iterable[Identity], step: Mapping[str, Any] = {}) -> bool:
-        """Write down of which inputs a file was written, and how, in place of what it held before.
-
-        Whether all that was written came from known ones: not if some of it came from nowhere.
+        What is there the run itself wrote, or it is an input of it.
         """
-        found = dict.fromkeys(sources)
         with self._lock:
-            is_own = self._going_on.pop(target, None)
-            known = self._made.pop(target, None) if is_own else None
+            self._going_on.pop(target, None)  # of a write that failed
+            if is_behind:
+                self._going_on[target] = is_own
+
+    def add(self, target: Identity, sources: Iterable[Identity] | None, step: Mapping[str, Any] = {}) -> bool:
+        """Write down of which inputs a file was written, and how: in place of what it held, or behind that.
+
+        Of None it came from nowhere. Returns whether all of it is known to come from inputs; else what
+        the run has read until now may be a source of it.
+        """
+        with self._lock:
+            is_own, known = self._going_on.pop(target, None), self._made.pop(target, None)
             if is_own is None:
                 self._behind.discard(target)
             elif not is_own:
                 self._behind.add(target)
-            if not found or (is_own and target in self._lost):
+            if sources is None or (is_own and target in self._lost):
                 self._lost.add(target)
                 return False
             self._lost.discard(target)
-            if known is not None:
+            found = dict.fromkeys(sources)
+            if is_own and known is not None:
                 found, step = {**dict.fromkeys(known.sources), **found}, step if step == known.step else {}
             self._made[target] = Transform("", tuple(found), (target,), {**step})
             return True

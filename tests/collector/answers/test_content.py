@@ -48,6 +48,9 @@ def test_a_copied_model_leads_to_the_run_that_made_it(make, log_of) -> None:
     assert "/app/model · the same bytes as m · " in told
     assert ["more", "002", ["/app/other", None]] == path(answers.trace(log, "more"))
     assert ["000", "001"] == reached(log, "raw")
+    asked_for = answers.trace(log, "/app/model")
+    assert ["/app/model", "000", ["raw", None]] == path(asked_for)
+    assert {"namespace": "file", "name": "m"} == asked_for["copy_of"]
     for asked in ("m", f"m@{make.digest('a')[:12]}", "/app/model"):
         assert ["001"] == reached(log, asked)
 

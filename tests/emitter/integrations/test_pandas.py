@@ -984,8 +984,24 @@ def test_where_a_part_of_a_file_came_from_nowhere_it_is_of_all_that_was_read(aut
             frame.to_csv("all.csv", mode="a")
         pd.DataFrame({"a": [1]}).to_csv("lay.csv", mode="a")
         pd.read_csv("orders.csv").to_csv("lay.csv")
+        pd.read_csv("orders.csv").to_csv("anew.csv")
+        pd.DataFrame({"a": [1]}).to_csv("anew.csv")
     (event,) = told()
-    assert {"all.csv": {"people.csv", "orders.csv"}, "lay.csv": {"orders.csv"}} == edges(event)
+    both = {"people.csv", "orders.csv"}
+    assert {"all.csv": both, "lay.csv": {"orders.csv"}, "anew.csv": {*both, "lay.csv"}} == edges(event)
+
+
+def test_a_write_that_failed_leaves_nothing_behind_it(autolog, folder, told):
+    """What is written in the place of a file after nothing could be appended to it is made of that alone."""
+    autolog("pandas")
+    shutil.copy("people.csv", "all.csv")
+    with modeltrail.run("write"):
+        orders = pd.read_csv("orders.csv")
+        with pytest.raises(TypeError, match="quoting"):
+            orders.to_csv("all.csv", mode="a", quoting="none", errors="strict")
+        orders.to_csv("all.csv")
+    (event,) = told()
+    assert {"all.csv": {"orders.csv"}} == edges(event)
 
 
 def test_what_is_appended_to_is_looked_at_twice(autolog, told, tmp_path, monkeypatch):

@@ -34,13 +34,14 @@ class Writes:
         the run has read until now may be a source of it.
         """
         with self._lock:
-            is_own, known = self._going_on.pop(target, None), self._made.pop(target, None)
+            is_own, known = self._going_on.pop(target, None), self._made.get(target)
             if is_own is None:
                 self._behind.discard(target)
             elif not is_own:
                 self._behind.add(target)
             if sources is None or (is_own and target in self._lost):
                 self._lost.add(target)
+                self._made.pop(target, None)
                 return False
             self._lost.discard(target)
             found = dict.fromkeys(sources)

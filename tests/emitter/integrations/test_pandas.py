@@ -991,6 +991,20 @@ def test_where_a_part_of_a_file_came_from_nowhere_it_is_of_all_that_was_read(aut
     assert {"all.csv": both, "lay.csv": {"orders.csv"}, "anew.csv": {*both, "lay.csv"}} == edges(event)
 
 
+def test_what_was_appended_to_and_renamed_is_still_made_of_what_lay_there(autolog, folder, told):
+    """What was in it before has the new name too."""
+    autolog("pandas")
+    shutil.copy("people.csv", "all.tmp")
+    with modeltrail.run("write"):
+        pd.read_csv("orders.csv").to_csv("all.tmp", mode="a")
+        Path("all.tmp").rename("all.csv")
+    (event,) = told()
+    assert {"all.csv": {"orders.csv", "all.csv"}} == edges(event)
+    (lay,) = (each for each in event["inputs"] if each["name"].endswith("all.csv"))
+    use = lay["inputFacets"]["modelTrail_dataUse"]
+    assert digest_of(folder / "people.csv") == use["fingerprint"]["digest"]
+
+
 def test_a_write_that_failed_leaves_nothing_behind_it(autolog, folder, told):
     """What is written in the place of a file after nothing could be appended to it is made of that alone."""
     autolog("pandas")

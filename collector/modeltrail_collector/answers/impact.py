@@ -23,6 +23,7 @@ from modeltrail_collector.answers.readers import Thing, by_time, readers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import JOB
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 _DIGITS: Final = 4
 _VERSIONS: Final = 8
@@ -166,10 +167,10 @@ def _written_as(db: Database, asked: Thing) -> list[Thing]:
     rows = db.read(
         "run_datasets",
         f"""run_id, namespace, name, version, fingerprint, {_DIGEST},
-            CASE WHEN digest IS NULL THEN identities ELSE [] END AS identities""",
+            CASE WHEN kind = 'model' THEN [] ELSE identities END AS identities""",
         runs=[row["run_id"] for row in wrote],
         where="""role = 'output' AND (namespace, name) = ($namespace, $name)
-            AND CASE WHEN kind = 'model' THEN fingerprint IS NOT NULL ELSE len(identities) > 0 END""",
+            AND (digest IS NOT NULL OR (kind <> 'model' AND len(identities) > 0))""",
         then="ORDER BY run_id",
         namespace=asked.namespace,
         name=asked.name,
@@ -343,8 +344,8 @@ def _content(row: Row) -> tuple[str, str, str | None]:
     return row["namespace"], row["name"], row["fingerprint"]
 
 
-_DIGEST: Final = "CASE WHEN kind = 'model' AND role = 'output' THEN fingerprint END AS digest"
-"""By which a copy of a model is known, whatever it is called."""
+_DIGEST: Final = "CASE WHEN role = 'output' THEN fingerprint END AS digest"
+"""By which a copy is known, whatever it is called."""
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")
 _NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at", "namespace", "name"))
 
@@ -386,7 +387,7 @@ def _made(row: Row, columns: frozenset[str] | None) -> tuple[Thing, Row]:
     followed = None if row["kind"] == "model" else columns  # what a model makes comes of all that it is
     names = {name: row[name] for name in fields}
     identities = [*(row["identities"] or []), "\t".join(row["model"])]
-    digest = row["fingerprint"] if row["kind"] == "model" else None
+    digest = row["fingerprint"] if row["namespace"] != IN_MEMORY else None
     thing = Thing(**names, identities=identities, columns=followed, possible=row["possible"], digest=digest)
     told = {"kind": "model" if row["model_version"] else row["kind"], **names}
     told["namespace"], told["name"] = row["model"]

@@ -9,6 +9,7 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of, own_models, put_out
+from modeltrail_collector.answers.sources import by_digest
 from modeltrail_collector.answers.writers import Node, find_writers
 
 _Version = tuple[str, str, str, str | None]
@@ -20,7 +21,7 @@ _Written = tuple[str | None, str | None]
 class Thing(msgspec.Struct):
     """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
 
-    `digest` is that of a model, which a reader may know by its bytes alone.
+    `digest` is that by which a reader may know it alone, whatever it is called there.
     `reader` is a run that read it, whatever else is known of that.
     """
 
@@ -45,7 +46,7 @@ class Thing(msgspec.Struct):
             (self.namespace, self.name),
             *names_of(self.identities),
             *((self.namespace, folder) for folder in folders),
-            *([("", self.digest)] if self.digest else []),
+            *([by_digest(self.digest)] if self.digest else []),
         }
 
 
@@ -131,8 +132,8 @@ def _mentioned(db: Database, names: Collection[str]) -> list[Row]:
         """DISTINCT key_namespace, key, role, run_id, namespace, name, kind, version, fingerprint, use,
             started_at, first_event_at, last_event_at, wrote_at""",
         keys=names,
-        where="""(how IN ('name', 'identity', 'loaded') OR (how = 'digest' AND kind = 'model'))
-            AND (role = 'input' OR (role = 'output' AND how = 'name' AND kind = 'model'))""",
+        where="""(role = 'input' AND how IN ('name', 'identity', 'loaded', 'digest'))
+            OR (role = 'output' AND how = 'name' AND kind = 'model')""",
     )
     return [row | {"called": (row.pop("key_namespace"), row.pop("key"))} for row in found]
 
@@ -154,7 +155,8 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
         before = row["started_at"] or row["last_event_at"]
         when = {"before": before, "until": row["wrote_at"]}
         node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], **when))
-        node.symlinks = [*node.symlinks, row["called"]]
+        if row["called"] != by_digest(row["fingerprint"]):
+            node.symlinks = [*node.symlinks, row["called"]]
     find_writers(db, list(nodes.values()), places)
     return {key: _written(node) for key, node in nodes.items() if node.run or node.parts}
 

@@ -54,11 +54,12 @@ def trace(of: Log | Database, text: str, *, column: str | None = None) -> dict[s
     `more` how many inputs are left out where that is known.
 
     Which run wrote what another read: the one whose output has the fingerprint that was read; else the same
-    version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. A
-    model that no run wrote under any of its names, and one made with the same bytes, is a `copy_of` that. A
-    run that wrote over what it read is not the source of that. It may have written it under another of its
-    names (symlinks). A folder in which several runs wrote has no `run`: its `inputs` are what each of them
-    wrote there, of each part the last before it was read: that part or, of several, the folder around them.
+    version; else, where one of them is unknown, the last that wrote it before: such a node is `by_name`. What
+    no run wrote under any of its names, and one made with the same bytes, is a `copy_of` that, unless it was
+    read there before. A run that wrote over what it read is not the source of that. It may have written it
+    under another of its names (symlinks). A folder in which several runs wrote has no `run`: its `inputs` are
+    what each of them wrote there, of each part the last before it was read: that part or, of several, the
+    folder around them.
 
     Raises NotFound when nothing or more than one thing is called so, or when it is known to have no such
     column.
@@ -175,19 +176,19 @@ def _root(db: Database, text: str, places: Places) -> tuple[Node, list[Node]]:
 
 
 def _tell_as_read(db: Database, node: Node) -> None:
-    """Set the other names of a dataset as the last run that read it says; of a model, which bytes it read."""
+    """Set the other names of a dataset as the last run that read it says, and which content it read."""
     name: dict[str, Any] = {"namespace": node.namespace, "name": node.name}
     where, then = "how = 'name' AND (namespace, name) = ($namespace, $name)", "ORDER BY last_event_at DESC"
     read = db.read("mentions", "run_id", keys=[node.name], where=where, then=f"{then} LIMIT 1", **name)
     said = db.read(
         "run_datasets",
-        "identities, CASE WHEN kind = 'model' THEN fingerprint END AS digest",
+        "identities, fingerprint",
         runs=[row["run_id"] for row in read],
         where="(namespace, name) = ($namespace, $name)",
         **name,
     )
     for row in said[:1]:
-        node.symlinks, node.fingerprint = names_of(row["identities"]), row["digest"]
+        node.symlinks, node.fingerprint = names_of(row["identities"]), row["fingerprint"]
 
 
 def _made(model: Row, run: Row | None) -> Node:

@@ -7,7 +7,8 @@ import msgspec
 
 from modeltrail_collector.answers import content, sources
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Name, Own, Places, replaced
+from modeltrail_collector.answers.places import Name, Own, Places, names_of, replaced
+from modeltrail_collector.tables.pairing import IN_MEMORY
 
 
 class Node(msgspec.Struct):
@@ -59,7 +60,8 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
     if not nodes:
         return
     called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
-    written = sources.writers(db, {name for several in called for name in several})
+    by_bytes = {sources.by_digest(node.fingerprint) for node in nodes if node.fingerprint and _lies(node)}
+    written = sources.writers(db, by_bytes.union(*called))
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
     over = replaced(places.of(own))
     unsure: list[_Unsure] = []
@@ -77,20 +79,41 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
             if _may_have_failed(node, found):
                 unsure.append((node, found, candidates, is_replaced))
     _tell_before_failed(db, unsure)
-    _tell_of_content(db, [node for node in nodes if node.run is None and not node.parts])
+    unknown = [node for node in nodes if node.run is None and not node.parts and _lies(node)]
+    _tell_of_content(db, unknown, written, places)
 
 
-def _tell_of_content(db: Database, nodes: list[Node]) -> None:
-    """Set the run that first made a model which was copied to where it was read, by nobody who told of it."""
-    models = [node for node in nodes if node.kind == "model" and node.fingerprint]
-    made = content.put_out(db, {node.fingerprint for node in models if node.fingerprint})
-    for node in models:
-        rows = made.get(node.fingerprint or "", [])
-        is_own = any(row["run_id"] == node.reader for row in rows)
-        in_time = [row for row in rows if node.until is None or row["wrote_at"] <= node.until]
-        if in_time and not is_own:
-            _tell_writer(node, in_time[0])
-            node.copy_of = in_time[0]["at"]
+def _lies(node: Node) -> bool:
+    """Whether this lies somewhere, from where it can be copied."""
+    return node.namespace != IN_MEMORY and node.rows != 0
+
+
+def _tell_of_content(
+    db: Database, nodes: list[Node], written: Mapping[Name, list[Row]], places: Places
+) -> None:
+    """Set the run that first made what was copied to where it was read, by nobody who told of it.
+
+    What was read there before that run began was there already: it is no copy.
+    """
+    digests = {node.fingerprint for node in nodes if node.fingerprint}
+    same = {digest: rows for digest in digests if (rows := written.get(sources.by_digest(digest)))}
+    if not same:
+        return
+    made, first_read = content.made(db, same, places), content.first_read(db, same)
+    for node in nodes:
+        digest = node.fingerprint or ""
+        # What is not told here was read in part: of data alone, a model may be one that was only deployed.
+        unread = "~" if node.kind == "model" else ""
+        was_there = first_read.get((digest, (node.namespace, node.name)), unread)
+        in_time = [
+            row
+            for row in made.get(digest, [])
+            if (row["started_at"] or row["wrote_at"]) <= was_there
+            and (node.until is None or row["wrote_at"] <= node.until)
+        ]
+        if in_time and all(row["run_id"] != node.reader for row in same[digest]):
+            [node.copy_of] = names_of([in_time[0]["called"]])
+            _tell_writer(node, in_time[0] | {"at": node.copy_of})
 
 
 _Unsure = tuple[Node, Row, list[Row], bool]

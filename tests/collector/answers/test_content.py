@@ -1,7 +1,8 @@
-"""A model that was copied to where it is read, by nobody who told of it, is known by its bytes."""
+"""What was copied to where it is read, by nobody who told of it, is known by its bytes."""
 
 from datetime import timedelta
 
+import pytest
 from click.testing import CliRunner
 
 from modeltrail_collector import answers
@@ -18,6 +19,21 @@ def model(make, name: str, content: str | None, *, written: bool | None = None):
     digest = {} if content is None else {"digest": make.digest(content)}
     artifact = make.facet("modelTrail_modelArtifact", algorithm="sha256", written=written, **digest)
     return make.dataset(name, modelTrail_modelArtifact=artifact)
+
+
+def data(make, name: str, content: str, *, rows: int | None = 9, scope: str = "full", namespace="file"):
+    """Data of these bytes, as an input or an output."""
+    digest = {"algorithm": "sha256", "digest": make.digest(content), "scope": scope}
+    digest |= {} if rows is None else {"rows": rows}
+    use = make.facet("modelTrail_dataUse", role="train", fingerprint=digest, capture="observed")
+    read = make.dataset(name, namespace=namespace)
+    return read | {"inputFacets": {"modelTrail_dataUse": use}}
+
+
+def written(make, name: str, content: str, *, namespace="file"):
+    """Data of these bytes, as an output."""
+    version = make.facet("version", datasetVersion=make.digest(content))
+    return make.dataset(name, namespace=namespace, version=version)
 
 
 def runs(make, *steps):
@@ -86,3 +102,64 @@ def test_who_only_found_a_model_did_not_make_its_copies(make, log_of) -> None:
     assert ["s", "003", ["copy", "001", ["raw", None]]] == path(answers.trace(log, "s"))
     alone = log_of(runs(make, steps[0], ([copied], ["s"])))
     assert ["s", "001", ["copy", "000"]] == path(answers.trace(alone, "s"))
+
+
+def test_copied_data_leads_to_the_run_that_made_it(make, log_of) -> None:
+    """Also where it took the place of what somebody else wrote there; both ways, and by both names."""
+    made, copied = written(make, "clean", "a"), data(make, "/data/clean", "a")
+    before = written(make, "/data/clean", "z")
+    log = log_of(runs(make, (["old"], [before]), (["raw"], [made]), ([copied], ["m"])))
+    found = answers.trace(log, "m")
+    assert ["m", "002", ["/data/clean", "001", ["raw", None]]] == path(found)
+    (read,) = found["inputs"]
+    assert ({"namespace": "file", "name": "clean"}, False) == (read["copy_of"], read["by_name"])
+    assert ["001", "002"] == reached(log, "raw")
+    assert [] == reached(log, "old")[1:]
+    for asked in ("clean", f"clean@{make.digest('a')[:12]}"):
+        assert ["002"] == reached(log, asked)
+
+
+def test_trace_of_a_copy_of_data_leads_on(make, log_of) -> None:
+    """Asked for by the name that it was only read by it is what the last of its readers read."""
+    copied = data(make, "copy", "b")
+    steps = (["raw"], [written(make, "x", "a")]), (["new"], [written(make, "y", "b")])
+    log = log_of(runs(make, *steps, ([data(make, "copy", "a")], ["m"]), ([copied], ["n"])))
+    assert ["copy", "001", ["new", None]] == path(answers.trace(log, "copy"))
+    assert ["m", "002", ["copy", "000", ["raw", None]]] == path(answers.trace(log, "m"))
+
+
+def test_what_was_read_before_it_was_made_is_no_copy(make, log_of) -> None:
+    """What lay there already is the source of who passed it on unchanged, and no copy of that."""
+    raw, same = data(make, "raw", "a"), written(make, "same", "a")
+    log = log_of(runs(make, ([raw], [same]), ([raw], ["m"]), ([data(make, "other", "a")], ["n"])))
+    assert ["m", "001", ["raw", None]] == path(answers.trace(log, "m"))
+    assert ["n", "002", ["other", None]] == path(answers.trace(log, "n"))
+    early = log_of(
+        runs(make, ([raw], ["l"]), (["x"], [same]), ([raw], ["m"]), ([data(make, "b", "a")], ["n"]))
+    )
+    assert ["m", "002", ["raw", None]] == path(answers.trace(early, "m"))
+    assert ["n", "003", ["b", "001", ["x", None]]] == path(answers.trace(early, "n"))
+    assert ["001", "003"] == reached(early, "x")
+
+
+def test_who_passed_data_on_did_not_make_its_copies(make, log_of) -> None:
+    """The copies of copies lead to who made the content."""
+    made, moved = written(make, "made", "a"), written(make, "moved", "a")
+    steps = ([data(make, "made", "a")], [moved]), (["raw"], [made])
+    log = log_of(runs(make, *reversed(steps), ([data(make, "copy", "a")], ["m"])))
+    assert ["m", "002", ["copy", "000", ["raw", None]]] == path(answers.trace(log, "m"))
+    assert {"namespace": "file", "name": "made"} == answers.trace(log, "m")["inputs"][0]["copy_of"]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"rows": 0}, {"scope": "sampled"}, {"namespace": "inmemory://"}],
+    ids=["empty", "sample", "memory"],
+)
+def test_what_may_be_alike_by_chance_is_no_copy(make, log_of, how) -> None:
+    """Nothing is known by the digest of no rows, of some of them, or of what only lay in memory."""
+    where = {name: value for name, value in how.items() if name == "namespace"}
+    read = data(make, "copy", "a", **how)
+    log = log_of(runs(make, (["raw"], [written(make, "made", "a", **where)]), ([read], ["m"])))
+    assert ["m", "001", ["copy", None]] == path(answers.trace(log, "m"))
+    assert ["000"] == reached(log, "raw")

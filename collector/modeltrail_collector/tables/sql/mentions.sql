@@ -1,5 +1,5 @@
 -- `run_datasets` by name: what a name, another name of it (symlinks), the folder of an output, the folder that Spark
--- begins to load a model from, a registered name or a model's digest stands for, in which run; and, by its name and by its digest, which model version a run judged
+-- begins to load a model from, a registered name or the digest of all its bytes stands for, in which run; and, by its name and by its digest, which model version a run judged
 -- (`evaluated`, with what the evaluation says of it). A question that starts from a name reads one bucket of these and
 -- not every day of the others.
 WITH said AS (
@@ -15,7 +15,12 @@ keyed AS (
     UNION ALL
     SELECT 'registered', registered_name, namespace, said.* FROM said WHERE registered_name IS NOT NULL
     UNION ALL
-    SELECT 'digest', fingerprint, '', said.* FROM said WHERE kind = 'model' AND fingerprint IS NOT NULL
+    -- Data in memory is nowhere else, and what holds nothing is everywhere.
+    SELECT 'digest', fingerprint, '', said.* FROM said
+    WHERE fingerprint IS NOT NULL AND (kind = 'model' OR (
+        namespace <> 'inmemory://' AND NOT is_in_part AND length(fingerprint) = 64
+        AND fingerprint <> sha256('') AND rows IS DISTINCT FROM 0
+    ))
     UNION ALL
     SELECT DISTINCT 'folder', folder, namespace, * EXCLUDE (folder) FROM (
         SELECT * REPLACE (folder AS name, NULL AS version, NULL AS fingerprint, NULL AS kind, NULL AS rows,

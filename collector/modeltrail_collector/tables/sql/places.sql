@@ -1,5 +1,5 @@
 -- One row per run, role and dataset: what went in and out, and which version of it; of several versions of one name one
--- row each. `run_datasets` is this with what went into each.
+-- row each. `run_datasets` is this with what went into each. What `is_in_part` has a digest of some of its content only.
 WITH several AS (
     SELECT DISTINCT run_id, scope AS role, namespace, name FROM facet WHERE key = '' AND part <> ''
 ),
@@ -25,6 +25,7 @@ said AS (
         max(CASE WHEN key = 'modelTrail_modelArtifact' THEN value ->> '$.digest' END) AS artifact_digest,
         max(CASE WHEN key = 'modelTrail_evaluation' THEN value ->> '$.modelDigest' END) AS evaluated_digest,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.fingerprint.digest' END) AS use_digest,
+        coalesce(bool_or(key = 'modelTrail_dataUse' AND value ->> '$.fingerprint.scope' <> 'full'), false) AS is_in_part,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.role' END) AS use,
         bool_and(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.followed' AS BOOLEAN) END) AS followed,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.capture' END) AS capture,
@@ -65,6 +66,7 @@ typed AS (
         CASE WHEN is_dropped AND role = 'output' AND counted_rows IS NULL THEN 'drop' ELSE use END AS use,
         followed,
         coalesce(use_rows, counted_rows) AS rows,
+        is_in_part,
         CASE
             WHEN sub_type = 'ENDPOINT' THEN 'endpoint'
             WHEN has_model_facet THEN 'model'

@@ -4,6 +4,6 @@ WITH made AS (
         list_sort(list_distinct(list(concat(from_namespace, chr(9), from_name)))) AS made_of
     FROM edges GROUP BY ALL
 )
-SELECT places.*, coalesce(made_of, []) AS made_of
+SELECT places.* EXCLUDE (is_in_part), coalesce(made_of, []) AS made_of
 FROM places LEFT JOIN made USING (run_id, namespace, name)
 ORDER BY bucket, run_id, role, namespace, name, version

@@ -1,5 +1,5 @@
--- One step up from the runs that were kept last: the old runs that wrote what these read (the same content, else
--- the last before), and their parents. How many there are.
+-- One step up from the runs that were kept last: the old runs that wrote what these read (the same content, also where
+-- it was copied to, else the last before), and their parents. How many there are.
 INSERT INTO kept
 WITH reader AS (SELECT run_id FROM kept WHERE round = (SELECT max(round) FROM kept)),
 named AS (
@@ -16,7 +16,9 @@ wanted AS (
 written AS (SELECT * FROM named WHERE role = 'output'),
 writer AS (
     SELECT written.run_id FROM wanted JOIN written USING (namespace, name)
-    WHERE written.fingerprint = wanted.fingerprint OR written.version = wanted.version
+    WHERE written.version = wanted.version
+    UNION
+    SELECT run_id FROM written SEMI JOIN wanted USING (fingerprint)
     UNION
     SELECT written.run_id FROM wanted ASOF JOIN written
         ON wanted.namespace = written.namespace AND wanted.name = written.name

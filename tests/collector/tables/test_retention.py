@@ -251,6 +251,30 @@ def test_a_model_that_spark_loads_is_kept(old, make) -> None:
     assert make.uuid7(make.base, 207) in column(old, "runs", "run_id")
 
 
+def test_who_made_what_was_copied_is_kept(old, make) -> None:
+    """What a run in use read as a copy keeps the run that wrote the same bytes, under another name."""
+
+    def of(content: str) -> dict:
+        return {"version": make.facet("version", datasetVersion=make.digest(content))}
+
+    prepared = make.dataset(f"{make.data}/prepared", **of("prepared"))
+    copied = make.dataset("/app/prepared", **of("prepared"))
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL")
+    model = make.dataset("/app/model", datasetType=kind, **of("model"))
+    moments = (make.base + timedelta(days=day) for day in (9, 10))
+    steps = (953, {"outputs": [prepared]}), (954, {"inputs": [copied], "outputs": [model]})
+    made = [
+        make.run_event("COMPLETE", at, make.uuid7(make.base, number), f"step {number}", **sides)
+        for at, (number, sides) in zip(moments, steps, strict=True)
+    ]
+    seal_each(old, aged(make.entries(made, start=18), 690))
+    asked = make.run_event("COMPLETE", make.base, make.uuid7(make.base, 955), "score", inputs=[model])
+    seal_each(old, aged(make.entries([asked], start=20), 1))
+    forget(old, YEAR)
+    kept = {make.uuid7(make.base, number) for number, _ in steps}
+    assert kept <= column(old, "runs", "run_id")
+
+
 def test_nothing_old_changes_nothing(old) -> None:
     """Where nothing is older than what is to be kept, no table is written."""
     versions = [table_store(old).open(name).version() for name in TABLES]

@@ -105,12 +105,7 @@ def _tell_of_content(
         # What is not told here was read in part: of data alone, a model may be one that was only deployed.
         unread = "~" if node.kind == "model" else ""
         was_there = first_read.get((digest, (node.namespace, node.name)), unread)
-        in_time = [
-            row
-            for row in made.get(digest, [])
-            if (row["started_at"] or row["wrote_at"]) <= was_there
-            and (node.until is None or row["wrote_at"] <= node.until)
-        ]
+        in_time = [row for row in made.get(digest, []) if (row["started_at"] or row["wrote_at"]) <= was_there]
         if in_time and all(row["run_id"] != node.reader for row in same[digest]):
             [node.copy_of] = names_of([in_time[0]["called"]])
             _tell_writer(node, in_time[0] | {"at": node.copy_of})

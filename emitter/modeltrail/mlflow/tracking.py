@@ -152,10 +152,15 @@ class Tracking:
         return finish
 
     def get_logged_model(self, model_id: str, **_: Any) -> Finish | None:
-        """A model is loaded by its id."""
-        if self._in_server or joining.loading() != f"models:/{model_id}":
+        """A model is loaded by its id, or by that of the run that logged it and its name there."""
+        if self._in_server or (uri := joining.loading()) is None:
             return None
-        return lambda told: loaded(models.by_id(model_id, self._server.registry), told.source_run_id)
+
+        def finish(told: Any) -> None:
+            if uri.rstrip("/") in {f"models:/{model_id}", f"runs:/{told.source_run_id}/{told.name}"}:
+                loaded(models.by_id(model_id, self._server.registry), told.source_run_id)
+
+        return finish
 
     def _begun(self, run: Any, milliseconds: int, *, works_here: bool = True) -> None:
         """START, by the process that works at the run."""

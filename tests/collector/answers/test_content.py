@@ -1,5 +1,6 @@
 """What was copied to where it is read, by nobody who told of it, is known by its bytes."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -21,10 +22,9 @@ def model(make, name: str, content: str | None, *, written: bool | None = None):
     return make.dataset(name, modelTrail_modelArtifact=artifact)
 
 
-def data(make, name: str, content: str, *, rows: int | None = 9, scope: str = "full", namespace="file"):
-    """Data of these bytes, as an input or an output."""
-    digest = {"algorithm": "sha256", "digest": make.digest(content), "scope": scope}
-    digest |= {} if rows is None else {"rows": rows}
+def data(make, name: str, content: str, *, namespace: str = "file", **how: object):
+    """Data of these bytes, as an input."""
+    digest = {"algorithm": "sha256", "digest": make.digest(content), "scope": "full", "rows": 9, **how}
     use = make.facet("modelTrail_dataUse", role="train", fingerprint=digest, capture="observed")
     read = make.dataset(name, namespace=namespace)
     return read | {"inputFacets": {"modelTrail_dataUse": use}}
@@ -153,13 +153,76 @@ def test_who_passed_data_on_did_not_make_its_copies(make, log_of) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    [{"rows": 0}, {"scope": "sampled"}, {"namespace": "inmemory://"}],
-    ids=["empty", "sample", "memory"],
+    [
+        {"rows": 0},
+        {"scope": "sampled"},
+        {"namespace": "inmemory://"},
+        {"algorithm": "modeltrail-rows-128", "digest": "0" * 32},
+        {"digest": hashlib.sha256().hexdigest()},
+    ],
+    ids=["no rows", "sample", "memory", "table", "empty"],
 )
 def test_what_may_be_alike_by_chance_is_no_copy(make, log_of, how) -> None:
-    """Nothing is known by the digest of no rows, of some of them, or of what only lay in memory."""
-    where = {name: value for name, value in how.items() if name == "namespace"}
-    read = data(make, "copy", "a", **how)
-    log = log_of(runs(make, (["raw"], [written(make, "made", "a", **where)]), ([read], ["m"])))
+    """By the digest of nothing, of some rows, of a table's or of what lay in memory nothing is known."""
+    made = written(make, "made", "a")
+    if "digest" in how:
+        made["facets"]["version"]["datasetVersion"] = how["digest"]
+        made["outputFacets"] = data(make, "made", "a", **how)["inputFacets"]
+    log = log_of(runs(make, (["raw"], [made]), ([data(make, "copy", "a", **how)], ["m"])))
     assert ["m", "001", ["copy", None]] == path(answers.trace(log, "m"))
     assert ["000"] == reached(log, "raw")
+
+
+def test_a_copy_of_what_a_run_wrote_that_goes_on_is_one(make, log_of) -> None:
+    """A notebook that wrote it may end after who read the copy; one that began later did not make it."""
+    made, copied = written(make, "made", "a"), data(make, "copy", "a")
+    (read,) = runs(make, ([copied], ["m"]))
+    moments = ("START", -1), ("COMPLETE", 2)
+    told = [
+        make.run_event(kind, make.base + timedelta(hours=at), f"{7:06}", "notebook", outputs=[made])
+        for kind, at in moments
+    ]
+    assert ["m", "000", ["copy", "007"]] == path(answers.trace(log_of([told[0], read, told[1]]), "m"))
+    late = [make.run_event("START", make.base + timedelta(hours=1), f"{7:06}", "notebook"), read, told[1]]
+    assert ["m", "000", ["copy", None]] == path(answers.trace(log_of(late), "m"))
+
+
+def test_a_deployed_model_that_no_run_put_out_under_its_name_is_known_by_its_bytes(make, log_of) -> None:
+    """What somebody copied to an endpoint was made by whoever put out these bytes."""
+    model_of = {"namespace": "registry", "name": "risk", "version": "7", "digest": make.digest("a")}
+    said = make.facet(
+        "modelTrail_deployment",
+        action="create",
+        endpoint={"name": "live", "uri": "http://live"},
+        model=model_of,
+        effectiveAt=(make.base + timedelta(hours=2)).isoformat(),
+        target={"platform": "kserve"},
+    )
+    kind = make.facet("datasetType", datasetType="MODEL", subType="ENDPOINT")
+    live = make.dataset("live", datasetType=kind)
+    deployed = make.run_event(
+        "COMPLETE",
+        make.base + timedelta(hours=2),
+        f"{9:06}",
+        "deploy",
+        outputs=[live],
+        run_facets={"modelTrail_deployment": said},
+    )
+    scored = make.run_event(
+        "COMPLETE",
+        make.base + timedelta(hours=3),
+        f"{10:06}",
+        "score",
+        inputs=[live],
+        outputs=[make.dataset("scores")],
+    )
+    log = log_of([*runs(make, (["raw"], [model(make, "m", "a")])), deployed, scored])
+    found = answers.trace(log, "scores")
+    assert ["scores", "010", ["live", "009", ["risk", "000", ["raw", None]]]] == path(found)
+
+
+def test_who_wrote_the_same_in_its_place_is_who_it_was_copied_from(make, log_of) -> None:
+    """Of what a run read and wrote again, as it was, under the same name the copies come of that."""
+    steps = ([data(make, "made", "a")], [written(make, "made", "a")])
+    log = log_of(runs(make, steps, ([data(make, "copy", "a")], ["m"])))
+    assert ["m", "001", ["copy", "000", ["made", None]]] == path(answers.trace(log, "m"))

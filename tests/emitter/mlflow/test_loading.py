@@ -60,6 +60,19 @@ def test_a_logged_model_that_is_loaded_by_its_id_is_an_input(bridged, champions,
     assert [(f"logged_models/{first.model_id}", None, "other")] == read_by(told[-1])
 
 
+def test_a_model_that_is_loaded_by_the_run_that_logged_it_is_an_input(bridged, champions, told) -> None:
+    """As `runs:/…` says it; of several that a run logged the one of that name."""
+    with bridged.start_run() as made:
+        several = [
+            bridged.sklearn.log_model(LogisticRegression(C=c), name=name, pip_requirements=[])
+            for name, c in (("other", 1.0), ("model", 2.0))
+        ]
+    for load in (bridged.sklearn.load_model, bridged.pyfunc.load_model):
+        with bridged.start_run():
+            load(f"runs:/{made.info.run_id}/model")
+        assert [(f"logged_models/{several[1].model_id}", None, "other")] == read_by(told[-1])
+
+
 def test_what_a_run_of_ours_loads_is_its_input(bridged, champions, told) -> None:
     """Where no run of MLflow goes on, of the one that modeltrail began; without either nothing is told."""
     count = len(told)

@@ -28,6 +28,10 @@ REPLAY_S: Final = 300
 
 
 _MOST: Final = 1000
+_EXAMPLE: Final = frozenset({
+    ("run_id", "abcd1234abcd5678"), ("key", "example_key"), ("alias", "example_alias"),
+})  # fmt: skip
+"""What is in `example` of the payloads of mlflow.webhooks.types."""
 
 
 class Refused(ValueError):  # noqa: N818  named after what happened
@@ -88,6 +92,8 @@ class Receiver(msgspec.Struct):
 
     def _made(self, delivery: str, body: bytes) -> list[dict[str, Any]]:
         kind, at, data = _read(body)
+        if _is_example(data):
+            return []
         ways: dict[str, Callable[[str, str, Mapping[str, Any]], list[dict[str, Any]]]] = {
             "model_version.created": self._created,
             "model_version_tag.set": self._tagged,
@@ -170,6 +176,13 @@ class Receiver(msgspec.Struct):
         facet = models.registration(version, self.registry, action, at, "observed", **known)
         model = msgspec.structs.replace(placed(version, self.registry), registration=facet)
         return own_event(version, model, run_id, at, parent=None, capture="observed", tags=tags or {})
+
+
+def _is_example(data: Mapping[str, Any]) -> bool:
+    """Whether MLflow only tries the webhook out (`test_webhook`): of a model that there is not."""
+    return data.get("name") == "example_model" and not _EXAMPLE.isdisjoint(
+        (name, value) for name, value in data.items() if isinstance(value, str)
+    )
 
 
 def _read(body: bytes) -> tuple[str, str, Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from mlflow.entities.webhook import WebhookAction, WebhookEntity, WebhookEvent
+from mlflow.webhooks.types import get_example_payload_for_event
 
 COMMAND = [str(Path(sys.executable).parent / "modeltrail"), "webhooks", "mlflow"]
 URI = "http://mlflow.example:5000"
@@ -113,6 +115,20 @@ def test_what_happens_to_versions_is_told(receiving, inbox):
     assert ["models/churn-dev"] == [each["name"] for each in events[-1]["inputs"]]
     (tag,) = events[1]["run"]["facets"]["tags"]["tags"]
     assert ("tested", "yes") == (tag["key"], tag["value"])
+
+
+def test_what_mlflow_tries_a_webhook_out_with_is_no_model(receiving, inbox):
+    """`test_webhook` sends an example of each event, which is answered as any other, and tells nothing."""
+    kinds = (
+        ("model_version", "created"), ("model_version_tag", "set"),
+        ("model_version_alias", "created"), ("model_version_alias", "deleted"),
+    )  # fmt: skip
+    for entity, action in kinds:
+        event = WebhookEvent(WebhookEntity(entity), WebhookAction(action))
+        answer = receiving.send(f"{entity}.{action}", get_example_payload_for_event(event), delivery=entity)
+        assert (200, "0") == (answer.status_code, answer.text.split()[0])
+    version = {"name": "example_model", "version": "1", "source": "", "tags": {}}
+    assert "1" == receiving.send("model_version.created", version, delivery="own").text.split()[0]
 
 
 def test_a_delivery_that_is_repeated_is_the_same_event(receiving, inbox):

@@ -31,10 +31,17 @@ _PLAIN: Final = frozenset(" -_./@,()+")
 
 
 class _Graph(msgspec.Struct):
-    """Boxes (id -> shape and lines of text) and arrows, in the order in which they were found."""
+    """Boxes (id -> shape and lines of text) and arrows, in the order in which they were found.
+
+    An arrow is dashed where it has a text, which says what is not known, or not as it looks.
+    """
 
     boxes: dict[str, tuple[str, list[str]]] = {}
-    arrows: dict[tuple[str, str], None] = {}
+    arrows: dict[tuple[str, str], str | None] = {}
+
+    def add_arrow(self, before: str, after: str, text: str | None = None) -> None:
+        """What is sure by one way is not in doubt by another."""
+        self.arrows[before, after] = text and self.arrows.get((before, after), text)
 
 
 def mermaid(tree: dict[str, Any]) -> str:
@@ -50,7 +57,9 @@ def mermaid(tree: dict[str, Any]) -> str:
     lines = ["flowchart TD"]
     for name, (shape, texts) in graph.boxes.items():
         lines.append(f"    {name}{shapes[shape].format('<br/>'.join(map(_for_mermaid, texts)))}")
-    lines += [f"    {before} --> {after}" for before, after in graph.arrows]
+    for (before, after), text in graph.arrows.items():
+        arrow = f'-. "{_for_mermaid(text)}" .->' if text else "-->"
+        lines.append(f"    {before} {arrow} {after}")
     return "\n".join(lines)
 
 
@@ -62,7 +71,9 @@ def dot(tree: dict[str, Any]) -> str:
     for name, (shape, texts) in graph.boxes.items():
         label = "\\n".join(map(_for_dot, texts))
         lines.append(f'    {name} [shape={shapes[shape]}, label="{label}"];')
-    lines += [f"    {before} -> {after};" for before, after in graph.arrows]
+    for (before, after), text in graph.arrows.items():
+        style = f' [style=dashed, label="{_for_dot(text)}"]' if text else ""
+        lines.append(f"    {before} -> {after}{style};")
     return "\n".join([*lines, "}"])
 
 
@@ -82,17 +93,26 @@ def _graph(tree: dict[str, Any]) -> _Graph:
         shown = node["inputs"][: min(FAN_OUT, room)]
         if node["run"]:
             graph.boxes.setdefault(run, _run(node["run"]))
-            graph.arrows[run, _thing_id(node)] = None
+            graph.add_arrow(run, _thing_id(node), _how_written(node))
         for one in shown:
             graph.boxes.setdefault(_thing_id(one), _thing(one))
-            graph.arrows[_thing_id(one), run] = None
+            graph.add_arrow(_thing_id(one), run, "use not seen" if one["possible"] else None)
         left = len(node["inputs"]) - len(shown) + node["more"]
         if left or node["cut"]:
             rest = _id("rest", run, _thing_id(node))
             graph.boxes[rest] = ("rest", [f"{left:,} more" if left else CUT[node["cut"]]])
-            graph.arrows[rest, run] = None
+            graph.add_arrow(rest, run)
         waiting.extend(shown)
     return graph
+
+
+def _how_written(node: dict[str, Any]) -> str | None:
+    """What a run that stands above a thing did, where it did not just make it."""
+    if node["copy_of"] is not None:
+        return f"wrote the same bytes as {node['copy_of']['name']}"
+    if node["unsure"]:
+        return "failed and may not have written it"
+    return "registered it" if node["run"].get("only_registered") else None
 
 
 def _thing_id(node: dict[str, Any]) -> str:

@@ -32,12 +32,12 @@ ID = r"(?:data|run|rest)_[0-9a-f]{12}"
 MERMAID = [
     re.compile(r"flowchart TD"),
     re.compile(rf"    {ID}(\[\(|\[\[|\(\[|\[|>)\"((?:[\w \-./@,()+]|#\d+;|<br/>)*)\"(\)\]|\]\]|\]\)|\])"),
-    re.compile(rf"    {ID} --> {ID}"),
+    re.compile(rf"    {ID} (?:-->|-\. \"(?:[\w \-./@,()+]|#\d+;)*\" \.->) {ID}"),
 ]
 DOT = [
     re.compile(r'digraph trace \{|\}|    node \[fontname="sans-serif"\];'),
     re.compile(rf'    {ID} \[shape=\w+, label="(?:[^"\\\n]|\\["\\n])*"\];'),
-    re.compile(rf"    {ID} -> {ID};"),
+    re.compile(rf'    {ID} -> {ID}(?: \[style=dashed, label="(?:[^"\\\n]|\\["\\n])*"\])?;'),
 ]
 
 
@@ -45,13 +45,15 @@ def node(name, *inputs, run=None, **more):
     run = run and {"run_id": run, "job_name": name, "state": "COMPLETE", "started_at": None,
                    "wrote_at": "2026-01-01T00:00:00Z", "steps": []}  # fmt: skip
     told = {"kind": "dataset", "version": None, "fingerprint": None, "column": None, "repeated": False,
-            "cut": None, "more": 0, "namespace": name}  # fmt: skip
+            "cut": None, "more": 0, "namespace": name,
+            "possible": False, "unsure": False, "copy_of": None}  # fmt: skip
     return told | more | {"name": name, "run": run, "inputs": list(inputs)}
 
 
 def evil_tree():
     return node("root", *(node(name, node(f"raw {name}"), run=name, kind="model", version=name, column=name,
-                               fingerprint=name) for name in EVIL), run="r", kind="endpoint")  # fmt: skip
+                               fingerprint=name, copy_of={"name": name}) for name in EVIL),
+                run="r", kind="endpoint")  # fmt: skip
 
 
 @pytest.mark.parametrize(("draw", "grammar"), [(diagrams.mermaid, MERMAID), (diagrams.dot, DOT)])
@@ -108,6 +110,31 @@ def test_a_thing_is_one_box(churn) -> None:
     """What two things were made from is drawn once: raw customers have one box and two arrows less."""
     text = diagrams.mermaid(answers.trace(churn, "churn@3"))
     assert 1 == text.count("customers.csv")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"copy_of": {"name": "old"}}, "the same bytes as old"),
+        ({"unsure": True}, "failed and may not have written it"),
+        ({"only": True}, "registered it"),
+        ({"possible": True}, "use not seen"),
+    ],
+)
+def test_what_is_not_sure_is_a_dashed_arrow_that_says_so(how, said) -> None:
+    """But for what is sure by another way; all other arrows are plain."""
+    read = node("read", node("raw"), run="writer", **how)
+    if "only" in how:
+        read["run"]["only_registered"] = True
+    tree = node("made", read, run="reader")
+    dashed = [line for line in diagrams.mermaid(tree).split("\n") if " .-> " in line]
+    assert [True] == [f'{said}" .-> ' in line for line in dashed]
+    text = dashed[0].split('"')[1]
+    assert 1 == diagrams.dot(tree).count(f'[style=dashed, label="{text}"];')
+    assert 3 == diagrams.mermaid(tree).count(" --> ")
+    if "possible" in how:
+        tree["inputs"].append({**read, "possible": False})
+        assert " .-> " not in diagrams.mermaid(tree)
 
 
 def test_a_diagram_is_bounded() -> None:

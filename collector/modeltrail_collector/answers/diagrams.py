@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from modeltrail_collector.answers.places import SAME_BYTES
 from modeltrail_schemas.printable import printable
 
 FAN_OUT: Final = 50
@@ -109,7 +110,7 @@ def _graph(tree: dict[str, Any]) -> _Graph:
 def _how_written(node: dict[str, Any]) -> str | None:
     """What a run that stands above a thing did, where it did not just make it."""
     if node["copy_of"] is not None:
-        return f"wrote the same bytes as {node['copy_of']['name']}"
+        return f"wrote {SAME_BYTES} {node['copy_of']['name']}"
     if node["unsure"]:
         return "failed and may not have written it"
     return "registered it" if node["run"].get("only_registered") else None

@@ -144,6 +144,7 @@ def symlinks_of(row: Row) -> list[dict[str, str]]:
 
 
 LED_TO: Final = "its path led to"
+SAME_BYTES: Final = "the same bytes as"
 """The words that stand before such a file, in whatever tells of it."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from modeltrail_collector.answers.diagrams import CUT, FAN_OUT
-from modeltrail_collector.answers.places import LED_TO, led_to
+from modeltrail_collector.answers.places import LED_TO, SAME_BYTES, led_to
 from modeltrail_schemas.printable import all_printable
 from modeltrail_schemas.words import counted
 
@@ -59,7 +59,7 @@ def _thing(node: dict[str, Any]) -> str:
     facts += [node["use"]] if node["use"] and node["use"] != "other" else []
     facts += [counted(node["rows"], "row")] if node["rows"] is not None else []
     facts += links(node)
-    facts += [f"the same bytes as {label(**node['copy_of'])}"] if node.get("copy_of") else []
+    facts += [f"{SAME_BYTES} {label(**node['copy_of'])}"] if node.get("copy_of") else []
     if node["fingerprint"]:
         facts.append(short(node["fingerprint"]))
         facts += ["by name: that run recorded no digest of it"] if node["by_name"] else []

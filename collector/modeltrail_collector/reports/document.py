@@ -74,7 +74,8 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset, model or endpoint that a step reads or writes; `role` is what for.
 
     `others` are its other names (namespace and name), by the standard facet `symlinks`. `is_possible` says
-    that nobody saw what it was read for, and that the model may have come of it.
+    that nobody saw what it was read for, and that the model may have come of it. `copy_of` is what the run
+    calls it that made these bytes, where nobody told how they came here.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Thing(msgspec.Struct, frozen=True, kw_only=True):
     led_to: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
     is_possible: bool = False
+    copy_of: str | None = None
 
     @property
     def identity(self) -> Identity:

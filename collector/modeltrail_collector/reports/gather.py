@@ -144,7 +144,7 @@ def _gather(db: Database, text: str, statements: Path | None) -> Dossier:
         version=version,
         story=story,
         tree=tree,
-        steps=tuple(own.step(step) for step in _steps(db, roles, events, places, {*_possible(tree)})),
+        steps=tuple(own.step(step) for step in _steps(db, roles, events, places, tree)),
         raw=tuple(_raw(tree)) if own.is_made else (),
         facets=tuple(own.facets(facets)),
         series=tuple(_series(db, story)) if own.is_made else (),
@@ -219,6 +219,14 @@ def _possible(node: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
         yield from _possible(child)
 
 
+def _copies(node: dict[str, Any]) -> Iterator[tuple[tuple[str, str, str], Row]]:
+    """What runs (id, namespace, name) read that was copied there, each with what it is a copy of."""
+    for child in node["inputs"]:
+        if child["copy_of"] is not None and node["run"] is not None:
+            yield (node["run"]["run_id"], child["namespace"], child["name"]), child["copy_of"]
+        yield from _copies(child)
+
+
 def _raw(node: dict[str, Any]) -> Iterator[Thing]:
     """What no run of the log wrote: where the trail begins. What was only in memory came from elsewhere."""
     seen: set[Identity] = set()
@@ -245,6 +253,7 @@ def _thing(row: Row, role: str | None, *, first: bool = False) -> Thing:
         capture=row.get("capture"),
         first=first,
         is_possible=row["possible"],
+        copy_of=row["copy_of"] and row["copy_of"]["name"],
         led_to=tuple(led_to(row)),
         others=tuple((one["namespace"], one["name"]) for one in row["symlinks"]),
     )
@@ -324,7 +333,7 @@ def _steps(
     roles: dict[str, list[str]],
     events: Sequence[Row],
     places: Places,
-    possible: set[tuple[str, str, str]],
+    tree: dict[str, Any],
 ) -> tuple[Step, ...]:
     """The runs of the trail in the order in which they happened."""
     runs = db.rows("""SELECT run_id, job_namespace, job_name, state, started_at, ended_at
@@ -334,10 +343,11 @@ def _steps(
             identities
         FROM near_run_datasets SEMI JOIN trail USING (run_id)
         ORDER BY run_id, coalesce(list_position(['train', 'validation', 'test'], use), 9), namespace, name""")
-    used = [
-        row | {"symlinks": symlinks_of(row), "possible": (row["run_id"], *_named(row)) in possible}
-        for row in _as_deployed(db, used)
-    ]
+    possible, copies = {*_possible(tree)}, dict(_copies(tree))
+    for row in used:
+        key = (row["run_id"], *_named(row))
+        row |= {"symlinks": symlinks_of(row), "possible": key in possible, "copy_of": copies.get(key)}
+    used = _as_deployed(db, used)
     return tuple(_step(run, roles[run["run_id"]], used, events, places) for run in runs)
 
 

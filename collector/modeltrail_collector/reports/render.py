@@ -9,7 +9,7 @@ from typing import Any, Final
 import jinja2
 import msgspec
 
-from modeltrail_collector.answers.places import LED_TO
+from modeltrail_collector.answers.places import LED_TO, SAME_BYTES
 from modeltrail_collector.reports.document import HUMAN, NOT_RECORDED, OBSERVED, Document
 from modeltrail_collector.reports.draw import draw
 from modeltrail_collector.reports.statements import TOPICS
@@ -51,6 +51,7 @@ def render(document: Document, format_: str) -> str:
         OBSERVED=OBSERVED,
         HUMAN=HUMAN,
         LED_TO=LED_TO,
+        SAME_BYTES=SAME_BYTES,
     )
 
 

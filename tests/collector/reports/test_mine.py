@@ -315,3 +315,31 @@ def test_plots_that_are_left_out(make, log_of, ask, sections) -> None:
         name: groups.count(name) for name in groups
     }
     assert "One in 3 of 900 points is told." in ask(log, "churn@1", "audit", "md").text
+
+
+def test_what_was_read_as_a_copy_is_told_with_what_it_is_a_copy_of(make, log_of, ask) -> None:
+    """Its maker is a step of the trail, and only the step that read the copy says so."""
+
+    def of(name: str, **facets: object) -> dict:
+        return make.dataset(name, version=make.facet("version", datasetVersion=make.digest("same")), **facets)
+
+    model = make.dataset(
+        "m",
+        datasetType=make.facet("datasetType", datasetType="MODEL", subType="ML_MODEL"),
+        version=make.facet("version", datasetVersion=make.digest("model")),
+    )
+    steps = ({"outputs": [of("made")]}, {"inputs": [of("/app/copied")], "outputs": [model]})
+    log = log_of(
+        [
+            make.run_event(
+                "COMPLETE", make.base + n * DAY, make.uuid7(make.base, 600 + n), f"step {n}", **sides
+            )
+            for n, sides in enumerate(steps)
+        ]
+    )
+    text = ask(log, "m", "audit", "md").text
+    (told,) = (line for line in text.split("\n") if "the same bytes as" in line)
+    assert told.startswith("| read | `/app/copied` (`file`), the same bytes as `made` |")
+    assert "step 0" in text
+    html = ask(log, "m", "audit", "html").text
+    assert 1 == html.count("<br>the same bytes as made<br>")

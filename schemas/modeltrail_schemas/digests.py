@@ -80,7 +80,10 @@ def digest(path: Path) -> Digest | None:
     `unreadable` as its digest. What MLflow leaves in a model's folder when it loads it is none of its files.
     """
     try:
-        return _tree(path) if path.is_dir() else _file(path)
+        if not path.is_dir():
+            return _file(path)
+        note(path)
+        return _tree(path)
     except OSError:
         return None
 
@@ -102,19 +105,29 @@ def note(path: Path) -> None:
         _noted.pop(str(path), None)
 
 
-def moved(paths: Iterable[Path]) -> dict[Path, Path]:
-    """Where files are now that were seen at these paths, if they were renamed nearby.
+def is_there(path: Path) -> bool:
+    """Whether a path leads to the file that was seen there last, whatever was done to it since."""
+    try:
+        number = path.stat().st_ino
+    except OSError:
+        return False
+    known = _noted.get(str(path))
+    return known is None or number == known[2]
+
+
+def moved(paths: Iterable[Path], among: int = MAX_TREE_FILES) -> dict[Path, Path]:
+    """Where files and folders are now that were seen at these paths, if they were renamed nearby.
 
     Each is the same file, of the same number (inode): untouched, of the same size and time, or written on.
-    Looked for is in its folder, beside that and right below, and below the working directory, among 20,000
+    Looked for is in its folder, beside that and right below, and below the working directory, among so many
     entries.
     """
     wanted = {state[2]: (path, state) for path in paths if (state := _noted.get(str(path))) is not None}
     found: dict[Path, Path] = {}
     folders = [path.parent for path, _ in wanted.values()]
-    for entry in itertools.islice(_near(folders), MAX_TREE_FILES) if folders else ():
+    for entry in itertools.islice(_near(folders), among) if folders else ():
         known = wanted.get(entry.inode())
-        if known is None or known[0] in found or not entry.is_file(follow_symlinks=False):
+        if known is None or known[0] in found or entry.is_symlink():
             continue
         path, state = known
         if _state(entry.stat(follow_symlinks=False)) == state or _is_longer(Path(entry.path), path, state):

@@ -13,7 +13,7 @@ from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
 from modeltrail.observe import data, layouts, origins
 from modeltrail.observe.layouts import Layout
-from modeltrail.runs import datasets
+from modeltrail.runs import datasets, moved
 from modeltrail_schemas import digests
 
 Function = Callable[..., Any]
@@ -94,7 +94,8 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
     """
     run = api.current_run()
     for place in origins.places(given):
-        is_own = run is not None and naming.identity(place) in run.facts.outputs
+        identity = naming.identity(place)
+        is_own = run is not None and identity in run.facts.outputs
         source = origins.last_read(place)
         if source is not None and not is_own:
             data.keep(source)
@@ -102,7 +103,8 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
             if is_added and not is_own:  # nobody reads it, and what becomes of it is known
                 dataset, view = datasets.look(place)
                 run.facts.add_source(datasets.Input.of(dataset, view, "other", {"followed": True}))
-            run.facts.writes.expect(naming.identity(place), is_behind=is_added, is_own=is_own)
+            is_input = identity in run.facts.inputs or run.facts.reads.has(identity)
+            run.facts.writes.expect(identity, is_behind=is_added, is_own=is_own, is_input=is_input)
 
 
 def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_added: bool = False) -> None:
@@ -124,6 +126,7 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         return
     for place in origins.places(given):
         identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {})) or None
+        moved.before_again(run.facts, identity)
         if not run.facts.add_write(sources, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
         if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end

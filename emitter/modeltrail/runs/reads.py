@@ -39,6 +39,11 @@ class Reads:
                 self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
                 self._seen.add(naming.identity(source.place))
 
+    def has(self, identity: Identity) -> bool:
+        """Whether that was read, or loaded."""
+        with self._lock:
+            return identity in self._seen
+
     def load(self, model: Identity) -> None:
         """Keep in mind which model is loaded now, and is an input from here on."""
         with self._lock:
@@ -63,11 +68,13 @@ class Reads:
             return {target: seen - known for target, known in self._before.items()}
 
     def rename(self, moved: Mapping[Identity, Identity]) -> None:
-        """Files that were written have other names now."""
+        """Files that were written have other names now, in place of what had these."""
         with self._lock:
+            gone = set(moved.values()).difference(moved)
             self._before = {
                 moved.get(target, target): {moved.get(each, each) for each in known}
                 for target, known in self._before.items()
+                if target not in gone
             }
 
     def drop(self, inputs: Iterable[Input]) -> None:

@@ -31,6 +31,7 @@ import modeltrail
 from modeltrail import guard, integrations
 from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
+from modeltrail_schemas import digests
 
 
 @pytest.fixture
@@ -406,6 +407,82 @@ def test_what_was_appended_to_and_moved_goes_by_its_last_name(autolog, told, fol
     (written,) = event["outputs"]
     assert (str(path), 40) == (written["name"], written["outputFacets"]["outputStatistics"]["rowCount"])
     assert hashlib.sha256(path.read_bytes()).hexdigest() == written["facets"]["version"]["datasetVersion"]
+
+
+def test_what_is_renamed_over_a_file_of_its_run_is_made_of_what_it_came_from(autolog, told, folder):
+    """Nothing of what the other file was made of is in it, in whichever order they were written."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").to_csv("new.csv")
+        pd.read_csv("orders.csv").to_csv("best.csv")
+        Path("new.csv").replace("best.csv")
+    assert {"best.csv": {"people.csv"}} == edges(told()[0])
+
+
+def test_files_that_change_their_names_with_each_other_keep_what_they_are_made_of(autolog, told, folder):
+    """Both names are there in the end, each of the other file."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").to_csv("one.csv")
+        pd.read_csv("orders.csv").to_csv("two.csv")
+        Path("one.csv").rename("waiting.csv")
+        Path("two.csv").rename("one.csv")
+        Path("waiting.csv").rename("two.csv")
+    (event,) = told()
+    assert {"one.csv": {"orders.csv"}, "two.csv": {"people.csv"}} == edges(event)
+    for each in event["outputs"]:
+        assert digest_of(Path(each["name"])) == each["facets"]["version"]["datasetVersion"]
+
+
+def test_what_is_put_aside_before_its_name_is_written_anew_is_told_too(autolog, told, folder):
+    """As programs keep what they had before: each file has its own sources."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        for number, source in enumerate(("people.csv", "orders.csv", "people.csv")):
+            pd.read_csv(source).to_csv("all.csv")
+            Path("all.csv").rename(f"all.{number}.csv")
+        pd.DataFrame({"a": [1]}).to_csv("all.csv")
+    found = edges(told()[0])
+    assert {"all.0.csv", "all.1.csv", "all.2.csv", "all.csv"} == set(found)
+    assert [{"people.csv"}, {"orders.csv"}, {"people.csv"}] == [found[f"all.{each}.csv"] for each in range(3)]
+
+
+def test_what_was_read_keeps_its_name_where_what_was_written_over_it_is_renamed(autolog, told, folder):
+    """Who wrote it did so under the name that it was read by."""
+    autolog("pandas")
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("clean"):
+        pd.read_csv("people.csv").dropna().head(9).to_csv("people.csv")
+        Path("people.csv").rename("clean.csv")
+    (event,) = told()
+    assert {"clean.csv": {"people.csv"}} == edges(event)
+    (read,) = event["inputs"]
+    assert str(folder / "people.csv") == read["name"]
+    assert before == read["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
+
+
+def test_what_was_read_is_told_where_a_file_that_was_read_again_is_renamed_over_it(autolog, told, folder):
+    """The input of that name is what lay there before the run."""
+    autolog("pandas")
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("clean"):
+        pd.read_csv("people.csv").head(9).to_csv("people.tmp")
+        pd.read_csv("people.tmp").to_csv("copy.csv")
+        Path("people.tmp").replace("people.csv")
+    (read,) = told()[0]["inputs"]
+    assert before == read["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
+
+
+def test_a_folder_that_is_renamed_into_place_goes_by_its_last_name(autolog, told, folder):
+    """With all its parts, as a file does."""
+    autolog("pandas", "pyarrow")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").assign(y=[0, 1] * 20).to_parquet("all.tmp", partition_cols=["y"])
+        Path("all.tmp").rename("all")
+    (event,) = told()
+    assert {"all": {"people.csv"}} == edges(event)
+    (written,) = event["outputs"]
+    assert digests.digest(Path("all")).digest == written["facets"]["version"]["datasetVersion"]
 
 
 def test_what_was_deleted_or_written_anew_was_not_renamed(autolog, told, folder):
@@ -992,15 +1069,15 @@ def test_where_a_part_of_a_file_came_from_nowhere_it_is_of_all_that_was_read(aut
 
 
 def test_what_was_appended_to_and_renamed_is_still_made_of_what_lay_there(autolog, folder, told):
-    """What was in it before has the new name too."""
+    """Which goes by the name that it lay there by: under this somebody wrote it."""
     autolog("pandas")
     shutil.copy("people.csv", "all.tmp")
     with modeltrail.run("write"):
         pd.read_csv("orders.csv").to_csv("all.tmp", mode="a")
         Path("all.tmp").rename("all.csv")
     (event,) = told()
-    assert {"all.csv": {"orders.csv", "all.csv"}} == edges(event)
-    (lay,) = (each for each in event["inputs"] if each["name"].endswith("all.csv"))
+    assert {"all.csv": {"orders.csv", "all.tmp"}} == edges(event)
+    (lay,) = (each for each in event["inputs"] if each["name"].endswith("all.tmp"))
     use = lay["inputFacets"]["modelTrail_dataUse"]
     assert digest_of(folder / "people.csv") == use["fingerprint"]["digest"]
 

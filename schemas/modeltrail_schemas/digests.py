@@ -97,6 +97,12 @@ def sha256(path: Path) -> str | None:
     return found.digest if found.scope == "full" else None
 
 
+def recall(path: Path, size: int, changed_at: int) -> Digest | None:
+    """The digest of a file as it was with this size and time (in ns), if it was worked out then."""
+    states = (key for key in reversed(_cache) if key[:3] == (str(path), size, changed_at))
+    return next((_of_file(*_cache[key], size) for key in states), None)
+
+
 def note(path: Path) -> None:
     """Remember which file lies at a path, as it is now, without reading it."""
     try:
@@ -206,9 +212,12 @@ def _file(path: Path) -> Digest:
         if len(_cache) >= _REMEMBERED:
             _cache.clear()
         _cache[key] = found
-    scope, value = found
+    return _of_file(*found, stat.st_size)
+
+
+def _of_file(scope: str, value: str, size: int) -> Digest:
     how = None if scope == "full" else f"size and {SAMPLED_BLOCKS} evenly spaced blocks of {CHUNK} bytes"
-    return Digest("sha256", value, scope, stat.st_size, how)
+    return Digest("sha256", value, scope, size, how)
 
 
 def _read(path: Path, size: int) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from modeltrail import api, naming
@@ -81,8 +82,13 @@ def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
 
 def record_read(result: Any, given: Any, layout: Layout | None = None) -> None:
     """What was read from a path, URI, open file or several of them; how these are laid out, if it says so."""
-    sources = origins.read(result, origins.places(given), layout)
-    if sources and (run := api.current_run()) is not None:
+    sources, run = origins.read(result, origins.places(given), layout), api.current_run()
+    for source in sources:
+        if source.state is not None and (
+            run is None or naming.identity(source.place) not in run.facts.outputs
+        ):
+            digests.note(Path(source.place))
+    if sources and run is not None:
         run.facts.reads.add(sources)
 
 
@@ -96,7 +102,7 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
     for place in origins.places(given):
         identity = naming.identity(place)
         is_own = run is not None and identity in run.facts.outputs
-        source = origins.last_read(place)
+        source = origins.last_read.get(place)
         if source is not None and not is_own:
             data.keep(source)
         if run is not None:

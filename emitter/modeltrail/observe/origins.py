@@ -84,8 +84,8 @@ class _Known(ref[Any]):
 _known: set[_Known] = set()
 """All of them, each until its object goes: then the set itself is called, which is no code of Python's."""
 _forget: Final = _known.discard
-_last_read: dict[str, Source] = {}
-"""Place -> how it was when it was read last."""
+last_read: Final[dict[str, Source]] = {}
+"""Place -> how it was when it was read last; of the last thousand places."""
 _columns: dict[Hashable, Origin] = {}
 """Where a column of an Arrow table lay -> where it came from."""
 _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
@@ -115,17 +115,12 @@ def read(result: object, places: Iterable[str], layout: Layout | None = None) ->
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
     for source in sources:
-        if len(_last_read) >= MAX_PARTS:
-            _last_read.pop(next(iter(_last_read)), None)
-        _last_read[source.place] = source
+        if len(last_read) >= MAX_PARTS:
+            last_read.pop(next(iter(last_read)), None)
+        last_read[source.place] = source
         if layout is not None and source.state is not None:
             layouts.remember(source.place, layout)
     return sources
-
-
-def last_read(place: str) -> Source | None:
-    """What was read from a place, as it was then; of the last thousand places."""
-    return _last_read.get(place)
 
 
 def carry(result: object, *given: object) -> None:

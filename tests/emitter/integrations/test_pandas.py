@@ -485,6 +485,42 @@ def test_a_folder_that_is_renamed_into_place_goes_by_its_last_name(autolog, told
     assert digests.digest(Path("all")).digest == written["facets"]["version"]["datasetVersion"]
 
 
+def test_what_a_run_wrote_read_and_deleted_leads_on(autolog, told, folder):
+    """The content that it read is that which it wrote: a temporary file is a step on the way."""
+    autolog()
+    with modeltrail.run("train"):
+        pd.read_csv("people.csv").assign(y=[0, 1] * 20).to_csv("part.csv", index=False)
+        rows = pd.read_csv("part.csv")
+        Path("part.csv").unlink()
+        joblib.dump(LogisticRegression().fit(rows[["age"]], rows["y"]), "model.joblib")
+    (event,) = told()
+    assert {"part.csv": {"people.csv"}, "model.joblib": {"part.csv", "train"}} == edges(event)
+    (written,) = (each for each in event["outputs"] if each["name"].endswith("part.csv"))
+    used = uses(event)[str(folder / "part.csv")]
+    assert written["facets"]["version"]["datasetVersion"] == used["fingerprint"]["digest"]
+
+
+def test_what_was_read_and_put_away_is_told_as_it_was_read(autolog, told, folder):
+    """By its name at that time, with the content that lies elsewhere now, as far as that is the same."""
+    autolog()
+    Path("done").mkdir()
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("train"):
+        rows, orders = pd.read_csv("people.csv"), pd.read_csv("orders.csv")
+        shutil.move("people.csv", "done/people.1.csv")
+        shutil.move("orders.csv", "done/orders.1.csv")
+        with Path("done/orders.1.csv").open("a") as file:
+            file.write("9,9,9\n")
+        LogisticRegression().fit(rows[["age"]], [0, 1] * 20)
+        orders.to_csv("copy.csv")
+    (event,) = told()
+    people, changed = (uses(event)[str(folder / each)] for each in ("people.csv", "orders.csv"))
+    assert (before, 40) == (people["fingerprint"]["digest"], people["fingerprint"]["rows"])
+    assert "none" == changed["fingerprint"]["scope"]
+    (read,) = (each for each in event["inputs"] if each["name"].endswith("people.csv"))
+    assert "modelTrail_featureProfile" in read["inputFacets"]
+
+
 def test_what_was_deleted_or_written_anew_was_not_renamed(autolog, told, folder):
     """A file that is gone keeps its name, whatever else lies there of the same content."""
     autolog()

@@ -12,7 +12,7 @@ from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
-from modeltrail.observe import data, layouts, origins
+from modeltrail.observe import data, layouts, origins, remade
 from modeltrail.observe.layouts import Layout
 from modeltrail.runs import datasets, moved
 from modeltrail_schemas import digests
@@ -141,6 +141,7 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
             run.facts.add_written_again(place)
         else:
             run.output(place)
+        remade.remember(place, frame, is_added=is_added)
 
 
 def _choice(frame: Any) -> dict[str, Any]:

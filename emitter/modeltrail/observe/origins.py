@@ -50,7 +50,7 @@ class Source(msgspec.Struct, frozen=True, cache_hash=True):
     @property
     def is_unchanged(self) -> bool:
         """Whether what lies there now is what was read, as far as can be told."""
-        return self.state is None or self.state == _state(self.place)
+        return self.state is None or self.state == state(self.place)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ def of(thing: object) -> Origin | None:
 
 def read(result: object, places: Iterable[str], layout: Layout | None = None) -> tuple[Source, ...]:
     """What came of a reading (a frame, or several) came from these places; returns them as sources."""
-    sources = tuple(Source(place, _state(place), layout) for place in islice(places, MAX_SOURCES))
+    sources = tuple(Source(place, state(place), layout) for place in islice(places, MAX_SOURCES))
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
@@ -258,7 +258,8 @@ def _is_open_file(given: object) -> bool:
         return False
 
 
-def _state(place: str) -> tuple[int, int] | None:
+def state(place: str) -> tuple[int, int] | None:
+    """Size and time of change of a local file as it is now."""
     path = naming.local_path(place)
     if path is None or not path.is_file():
         return None

@@ -6,6 +6,7 @@ import msgspec
 
 from modeltrail import event, naming
 from modeltrail.guard import warn_once
+from modeltrail.observe import remade
 from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import process
 from modeltrail.runs.datasets import Input
@@ -89,6 +90,7 @@ class Reads:
             return [identity for identity, read in self._by_place.items() if read.at > at]
 
     def apart_from(self, told: Collection[Identity]) -> list[Read]:
-        """What was read, without what is told in another way."""
+        """What was read, without what is told in another way, or by what it was made of."""
         with self._lock:
-            return [read for identity, read in self._by_place.items() if identity not in told]
+            left = [read for identity, read in self._by_place.items() if identity not in told]
+        return [read for read in left if remade.behind([read.source]) == [read.source]]

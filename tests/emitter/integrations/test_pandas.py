@@ -500,6 +500,27 @@ def test_what_a_run_wrote_read_and_deleted_leads_on(autolog, told, folder):
     assert written["facets"]["version"]["datasetVersion"] == used["fingerprint"]["digest"]
 
 
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_what_was_learned_through_a_file_that_is_written_anew_is_of_all_that_it_held(
+    autolog, told, folder, is_deleted
+):
+    """A loop takes each part through it: what it held before is known by what that was made of."""
+    autolog()
+    parts = []
+    with modeltrail.run("train"):
+        for source in ("people.csv", "orders.csv", "people.csv"):
+            pd.read_csv(source).head(3).to_csv("part.csv", index=False)
+            parts.append(pd.read_csv("part.csv"))
+            if is_deleted:
+                Path("part.csv").unlink()
+        pd.DataFrame({"a": [1]}).to_csv("part.csv")
+        rows = pd.concat(parts)[["age"]].fillna(0)
+        joblib.dump(LogisticRegression().fit(rows, [0, 1] * 4 + [1]), "model.joblib")
+    (event,) = told()
+    assert {"people.csv", "orders.csv", "train"} == edges(event)["model.joblib"]
+    assert {"people.csv", "orders.csv", "train"} == {Path(each["name"]).name for each in event["inputs"]}
+
+
 def test_what_was_read_and_put_away_is_told_as_it_was_read(autolog, told, folder):
     """By its name at that time, with the content that lies elsewhere now, as far as that is the same."""
     autolog()

@@ -233,12 +233,10 @@ def places(given: object) -> list[str]:
     if isinstance(given, list | tuple | set | frozenset):
         return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
     if not isinstance(given, str | os.PathLike):
-        given = getattr(given, "name", None) if _is_open_file(given) else None
-    if not isinstance(given, str | os.PathLike):
-        return []
+        given = _opened(given)
     try:
-        text = os.fspath(given)
-    except TypeError:  # a workbook that was read from memory: its path is none
+        text = os.fspath(given)  # type: ignore[call-overload]
+    except TypeError:  # no path, nor is that of a workbook that was read from memory
         return []
     if not isinstance(text, str):
         return []
@@ -250,12 +248,18 @@ def places(given: object) -> list[str]:
     return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
 
 
-def _is_open_file(given: object) -> bool:
-    """Of the system's: the member of an archive has a name too."""
+def _opened(given: Any) -> object:
+    """The path of an open file of the system's; of what is read of an archive that of the archive."""
     try:
-        return given.fileno() >= 0  # type: ignore[attr-defined, no-any-return]
+        given = getattr(given, "buffer", given)
+        if type(given).__name__ == "ZipExtFile":
+            given = given._fileobj._file  # noqa: SLF001  there is no other way to it
+        elif type(given).__module__ == "tarfile":
+            given = given.raw.fileobj
+        name = given.name if given.fileno() >= 0 else None
+        return os.readlink(f"/proc/self/fd/{name}") if isinstance(name, int) else name  # noqa: PTH115
     except Exception:  # each file that is none says so in its own way
-        return False
+        return None
 
 
 def state(place: str) -> tuple[int, int] | None:

@@ -10,6 +10,8 @@ import json
 import os
 import pickle
 import shutil
+import tarfile
+import tempfile
 import threading
 import warnings
 import weakref
@@ -1186,4 +1188,34 @@ def test_an_open_file_is_looked_at_with_all_that_was_written(autolog, told, tmp_
         hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
         == output["facets"]["version"]["datasetVersion"]
     )
-    assert [] == event["inputs"]
+    assert ["other.zip"] == [Path(each["name"]).name for each in event["inputs"]]
+
+
+@pytest.mark.parametrize("way", ["zip", "text of zip", "tar", "number"])
+def test_what_is_read_of_an_archive_or_an_open_number_came_from_that_file(autolog, folder, tmp_path, way):
+    """Members of an archive lie in it; a file that was opened by its number has a path."""
+    autolog("pandas")
+    with zipfile.ZipFile("all.zip", "w") as made, tarfile.open("all.tgz", "w:gz") as packed:
+        made.write("people.csv")
+        packed.add("people.csv")
+    with (
+        zipfile.ZipFile("all.zip") as archive,
+        tarfile.open("all.tgz") as tar,
+        os.fdopen(os.open("people.csv", os.O_RDONLY)) as file,
+    ):
+        opened = {"zip": archive.open, "tar": tar.extractfile, "number": lambda _: file}
+        member = opened[way.split()[-1]]("people.csv")
+        rows = pd.read_csv(io.TextIOWrapper(member) if way.startswith("text") else member)
+    expected = {"zip": "all.zip", "text of zip": "all.zip", "tar": "all.tgz", "number": "people.csv"}
+    assert [expected[way]] == known(rows)
+
+
+def test_what_is_written_to_a_temporary_file_by_its_number_is_followed(autolog, told, folder):
+    """As programs make one that is nobody else's, and rename it into place."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        number, name = tempfile.mkstemp(dir=".")
+        with os.fdopen(number, "w") as file:
+            pd.read_csv("people.csv").to_csv(file)
+        Path(name).replace("copy.csv")
+    assert {"copy.csv": {"people.csv"}} == edges(told()[0])

@@ -59,6 +59,9 @@ class Fingerprint(msgspec.Struct, frozen=True):
 _kept: dict[origins.Source, "DataView"] = {}
 """What was read, and written over or gone since -> what was seen of it before."""
 
+_put_away: dict[origins.Source, Path | None] = {}
+"""What was read, and is not there any more -> where it lies, if it was found."""
+
 UNSEEN: Final = Fingerprint("none", "", "none")
 
 
@@ -207,11 +210,14 @@ def _read(source: origins.Source) -> DataView:
         return _kept[source]
     if source.is_unchanged:
         return msgspec.structs.replace(_located(source.place, source.layout), capture="observed")
-    gone = [each for each in list(origins.last_read.values()) if each not in _kept and not each.is_unchanged]
-    moved = digests.moved(Path(each.place) for each in (*gone, source) if not Path(each.place).exists())
-    for each in gone:  # looked for at once: a folder of them may be gone
-        _keep(each, _as_it_was(each, moved.get(Path(each.place))))
-    return _kept.get(source) or _as_it_was(source, moved.get(Path(source.place)))
+    if source not in _put_away:  # all are looked for at once: a folder of them may be gone
+        gone = {source, *(each for each in list(origins.last_read.values()) if not each.is_unchanged)}
+        moved = digests.moved(Path(each.place) for each in gone if not Path(each.place).exists())
+        if len(_put_away) >= MAX_KEPT:
+            _put_away.clear()
+        _put_away.update({each: moved.get(Path(each.place)) for each in gone})
+    _keep(source, found := _as_it_was(source, _put_away.get(source)))
+    return found
 
 
 def _as_it_was(source: origins.Source, place: Path | None) -> DataView:

@@ -80,7 +80,10 @@ def digest(path: Path) -> Digest | None:
     `unreadable` as its digest. What MLflow leaves in a model's folder when it loads it is none of its files.
     """
     try:
-        return _tree(path) if path.is_dir() else _file(path)
+        if not path.is_dir():
+            return _file(path)
+        note(path)
+        return _tree(path)
     except OSError:
         return None
 
@@ -94,6 +97,12 @@ def sha256(path: Path) -> str | None:
     return found.digest if found.scope == "full" else None
 
 
+def recall(path: Path, size: int, changed_at: int) -> Digest | None:
+    """The digest of a file as it was with this size and time (in ns), if it was worked out then."""
+    states = (key for key in reversed(_cache) if key[:3] == (str(path), size, changed_at))
+    return next((_of_file(*_cache[key], size) for key in states), None)
+
+
 def note(path: Path) -> None:
     """Remember which file lies at a path, as it is now, without reading it."""
     try:
@@ -102,19 +111,29 @@ def note(path: Path) -> None:
         _noted.pop(str(path), None)
 
 
-def moved(paths: Iterable[Path]) -> dict[Path, Path]:
-    """Where files are now that were seen at these paths, if they were renamed nearby.
+def is_there(path: Path) -> bool:
+    """Whether a path leads to the file that was seen there last, whatever was done to it since."""
+    try:
+        number = path.stat().st_ino
+    except OSError:
+        return False
+    known = _noted.get(str(path))
+    return known is None or number == known[2]
+
+
+def moved(paths: Iterable[Path], among: int = MAX_TREE_FILES) -> dict[Path, Path]:
+    """Where files and folders are now that were seen at these paths, if they were renamed nearby.
 
     Each is the same file, of the same number (inode): untouched, of the same size and time, or written on.
-    Looked for is in its folder, beside that and right below, and below the working directory, among 20,000
+    Looked for is in its folder, beside that and right below, and below the working directory, among so many
     entries.
     """
     wanted = {state[2]: (path, state) for path in paths if (state := _noted.get(str(path))) is not None}
     found: dict[Path, Path] = {}
     folders = [path.parent for path, _ in wanted.values()]
-    for entry in itertools.islice(_near(folders), MAX_TREE_FILES) if folders else ():
+    for entry in itertools.islice(_near(folders), among) if folders else ():
         known = wanted.get(entry.inode())
-        if known is None or known[0] in found or not entry.is_file(follow_symlinks=False):
+        if known is None or known[0] in found or entry.is_symlink():
             continue
         path, state = known
         if _state(entry.stat(follow_symlinks=False)) == state or _is_longer(Path(entry.path), path, state):
@@ -193,9 +212,12 @@ def _file(path: Path) -> Digest:
         if len(_cache) >= _REMEMBERED:
             _cache.clear()
         _cache[key] = found
-    scope, value = found
+    return _of_file(*found, stat.st_size)
+
+
+def _of_file(scope: str, value: str, size: int) -> Digest:
     how = None if scope == "full" else f"size and {SAMPLED_BLOCKS} evenly spaced blocks of {CHUNK} bytes"
-    return Digest("sha256", value, scope, stat.st_size, how)
+    return Digest("sha256", value, scope, size, how)
 
 
 def _read(path: Path, size: int) -> tuple[str, str]:

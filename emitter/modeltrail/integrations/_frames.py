@@ -4,6 +4,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from modeltrail import api, naming
@@ -11,9 +12,9 @@ from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
-from modeltrail.observe import data, layouts, origins
+from modeltrail.observe import data, layouts, origins, remade
 from modeltrail.observe.layouts import Layout
-from modeltrail.runs import datasets
+from modeltrail.runs import datasets, moved
 from modeltrail_schemas import digests
 
 Function = Callable[..., Any]
@@ -81,8 +82,13 @@ def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
 
 def record_read(result: Any, given: Any, layout: Layout | None = None) -> None:
     """What was read from a path, URI, open file or several of them; how these are laid out, if it says so."""
-    sources = origins.read(result, origins.places(given), layout)
-    if sources and (run := api.current_run()) is not None:
+    sources, run = origins.read(result, origins.places(given), layout), api.current_run()
+    for source in sources:
+        if source.state is not None and (
+            run is None or naming.identity(source.place) not in run.facts.outputs
+        ):
+            digests.note(Path(source.place))
+    if sources and run is not None:
         run.facts.reads.add(sources)
 
 
@@ -94,15 +100,17 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
     """
     run = api.current_run()
     for place in origins.places(given):
-        is_own = run is not None and naming.identity(place) in run.facts.outputs
-        source = origins.last_read(place)
+        identity = naming.identity(place)
+        is_own = run is not None and identity in run.facts.outputs
+        source = origins.last_read.get(place)
         if source is not None and not is_own:
             data.keep(source)
         if run is not None:
             if is_added and not is_own:  # nobody reads it, and what becomes of it is known
                 dataset, view = datasets.look(place)
                 run.facts.add_source(datasets.Input.of(dataset, view, "other", {"followed": True}))
-            run.facts.writes.expect(naming.identity(place), is_behind=is_added, is_own=is_own)
+            is_input = identity in run.facts.inputs or run.facts.reads.has(identity)
+            run.facts.writes.expect(identity, is_behind=is_added, is_own=is_own, is_input=is_input)
 
 
 def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_added: bool = False) -> None:
@@ -124,6 +132,7 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         return
     for place in origins.places(given):
         identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {})) or None
+        moved.before_again(run.facts, identity)
         if not run.facts.add_write(sources, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
         if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end
@@ -132,6 +141,7 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
             run.facts.add_written_again(place)
         else:
             run.output(place)
+        remade.remember(place, frame, is_added=is_added)
 
 
 def _choice(frame: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from modeltrail import api, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.integrations import _calls
 from modeltrail.observe import code, model
-from modeltrail.runs import Run, learned
+from modeltrail.runs import Run, learned, moved
 from modeltrail.runs.arguments import Use
 from modeltrail.runs.models import Model
 
@@ -77,11 +77,13 @@ def record_holder(holder: object, models: Sequence[object], place: str | PathLik
 
     Of one model it is that one, stored in another way, so that what it scores is the file's.
     """
+    current = api.current_run()
+    if current is not None:
+        moved.before_again(current.facts, naming.identity(place))
     view = model.holder(holder, models, place)
     if len(models) == 1:
         record_saved(models[0], view, is_model=True)
         return
-    current = api.current_run()
     with (
         api.run(f"{code.script_name()}.save", job_type="JOB")
         if current is None

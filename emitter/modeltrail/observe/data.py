@@ -29,7 +29,7 @@ FULL_BYTES: Final = 2 << 30
 SAMPLED_BLOCKS: Final = 64
 MAX_FIELDS: Final = 5000
 MAX_KEPT: Final = 1000
-"""Of so many files that were written over it is known what they held."""
+"""Of so many files that were written over, or are gone, it is known what they held."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -57,7 +57,10 @@ class Fingerprint(msgspec.Struct, frozen=True):
 
 
 _kept: dict[origins.Source, "DataView"] = {}
-"""What was read, and written over since -> what was seen of it before."""
+"""What was read, and written over or gone since -> what was seen of it before."""
+
+_put_away: dict[origins.Source, Path | None] = {}
+"""What was read, and is not there any more -> where it lies, if it was found."""
 
 UNSEEN: Final = Fingerprint("none", "", "none")
 
@@ -202,26 +205,49 @@ def _located(where: str | os.PathLike[str], layout: Layout | None = None) -> Dat
 
 
 def _read(source: origins.Source) -> DataView:
-    """A place that was read: of one that was written since, what was kept, or else its size at that time."""
+    """A place that was read: of one that was written or renamed since, as it was then."""
     if source in _kept:
         return _kept[source]
     if source.is_unchanged:
         return msgspec.structs.replace(_located(source.place, source.layout), capture="observed")
-    namespace, name = naming.identity(source.place)
-    size, _ = source.state or (None, None)
-    uri = Path(source.place).as_uri()  # where a link led when it was read is not known any more
-    return DataView(namespace, name, size_bytes=size, capture="observed", uri=uri)
+    if source not in _put_away:  # all are looked for at once: a folder of them may be gone
+        gone = {source, *(each for each in list(origins.last_read.values()) if not each.is_unchanged)}
+        moved = digests.moved(Path(each.place) for each in gone if not Path(each.place).exists())
+        if len(_put_away) >= MAX_KEPT:
+            _put_away.clear()
+        _put_away.update({each: moved.get(Path(each.place)) for each in gone})
+    _keep(source, found := _as_it_was(source, _put_away.get(source)))
+    return found
+
+
+def _as_it_was(source: origins.Source, place: Path | None) -> DataView:
+    """By the place that it lies at now; of what is gone by the digest that it had; else only its size."""
+    path, (size, changed_at) = Path(source.place), source.state or (0, 0)
+    uri = path.as_uri()  # where a link led when it was read is not known any more
+    view = DataView(*naming.identity(source.place), size_bytes=size, capture="observed", uri=uri)
+    if place is not None and msgspec.structs.replace(source, place=str(place)).is_unchanged:
+        seen, found = _located(place, source.layout), profile(place, layout=source.layout)
+        names = {"namespace": view.namespace, "name": view.name, "uri": uri}
+        return msgspec.structs.replace(seen, profile=found, **names)
+    known = None if path.exists() else digests.recall(path, size, changed_at)
+    if known is None:
+        return view
+    scope = cast("Scope", known.scope)
+    fingerprint = Fingerprint(known.algorithm, known.digest, scope, None, known.canonicalisation)
+    return msgspec.structs.replace(view, fingerprint=fingerprint)
 
 
 def keep(source: origins.Source) -> None:
     """Look at what was read from a place that is about to be written, if that still lies there."""
     if source.state is None or source in _kept or not source.is_unchanged:
         return
+    _keep(source, msgspec.structs.replace(_read(source), profile=profile(source.place, layout=source.layout)))
+
+
+def _keep(source: origins.Source, view: DataView) -> None:
     if len(_kept) >= MAX_KEPT:
         _kept.pop(next(iter(_kept)), None)
-    _kept[source] = msgspec.structs.replace(
-        _read(source), profile=profile(source.place, layout=source.layout)
-    )
+    _kept[source] = view
 
 
 def _is_named(data: object) -> bool:

@@ -50,7 +50,7 @@ class Source(msgspec.Struct, frozen=True, cache_hash=True):
     @property
     def is_unchanged(self) -> bool:
         """Whether what lies there now is what was read, as far as can be told."""
-        return self.state is None or self.state == _state(self.place)
+        return self.state is None or self.state == state(self.place)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -84,8 +84,8 @@ class _Known(ref[Any]):
 _known: set[_Known] = set()
 """All of them, each until its object goes: then the set itself is called, which is no code of Python's."""
 _forget: Final = _known.discard
-_last_read: dict[str, Source] = {}
-"""Place -> how it was when it was read last."""
+last_read: Final[dict[str, Source]] = {}
+"""Place -> how it was when it was read last; of the last thousand places."""
 _columns: dict[Hashable, Origin] = {}
 """Where a column of an Arrow table lay -> where it came from."""
 _joints: dict[tuple[int, ...], tuple[Mapping[int, Origin], Origin]] = {}
@@ -110,22 +110,17 @@ def of(thing: object) -> Origin | None:
 
 def read(result: object, places: Iterable[str], layout: Layout | None = None) -> tuple[Source, ...]:
     """What came of a reading (a frame, or several) came from these places; returns them as sources."""
-    sources = tuple(Source(place, _state(place), layout) for place in islice(places, MAX_SOURCES))
+    sources = tuple(Source(place, state(place), layout) for place in islice(places, MAX_SOURCES))
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
     for source in sources:
-        if len(_last_read) >= MAX_PARTS:
-            _last_read.pop(next(iter(_last_read)), None)
-        _last_read[source.place] = source
+        if len(last_read) >= MAX_PARTS:
+            last_read.pop(next(iter(last_read)), None)
+        last_read[source.place] = source
         if layout is not None and source.state is not None:
             layouts.remember(source.place, layout)
     return sources
-
-
-def last_read(place: str) -> Source | None:
-    """What was read from a place, as it was then; of the last thousand places."""
-    return _last_read.get(place)
 
 
 def carry(result: object, *given: object) -> None:
@@ -238,12 +233,10 @@ def places(given: object) -> list[str]:
     if isinstance(given, list | tuple | set | frozenset):
         return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
     if not isinstance(given, str | os.PathLike):
-        given = getattr(given, "name", None) if _is_open_file(given) else None
-    if not isinstance(given, str | os.PathLike):
-        return []
+        given = _opened(given)
     try:
-        text = os.fspath(given)
-    except TypeError:  # a workbook that was read from memory: its path is none
+        text = os.fspath(given)  # type: ignore[call-overload]
+    except TypeError:  # no path, nor is that of a workbook that was read from memory
         return []
     if not isinstance(text, str):
         return []
@@ -255,15 +248,22 @@ def places(given: object) -> list[str]:
     return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
 
 
-def _is_open_file(given: object) -> bool:
-    """Of the system's: the member of an archive has a name too."""
+def _opened(given: Any) -> object:
+    """The path of an open file of the system's; of what is read of an archive that of the archive."""
     try:
-        return given.fileno() >= 0  # type: ignore[attr-defined, no-any-return]
+        given = getattr(given, "buffer", given)
+        if type(given).__name__ == "ZipExtFile":
+            given = given._fileobj._file  # noqa: SLF001  there is no other way to it
+        elif type(given).__module__ == "tarfile":
+            given = given.raw.fileobj
+        name = given.name if given.fileno() >= 0 else None
+        return os.readlink(f"/proc/self/fd/{name}") if isinstance(name, int) else name  # noqa: PTH115
     except Exception:  # each file that is none says so in its own way
-        return False
+        return None
 
 
-def _state(place: str) -> tuple[int, int] | None:
+def state(place: str) -> tuple[int, int] | None:
+    """Size and time of change of a local file as it is now."""
     path = naming.local_path(place)
     if path is None or not path.is_file():
         return None

@@ -11,7 +11,7 @@ import msgspec
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data, loaders, origins
+from modeltrail.observe import data, loaders, origins, remade
 from modeltrail.observe.data import DataView
 from modeltrail.observe.members import Members
 from modeltrail.runs.fits import Fit
@@ -135,7 +135,9 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
     all of them are from that file.
     """
     origin = origins.of(given) or origins.Origin()
-    for source in origin.sources:
+    for source in remade.behind(origin.sources):
+        if source not in origin.sources:  # its rows were chosen to be written, before these were
+            origin = msgspec.structs.replace(origin, split=None)
         is_known = source.state is not None and source.is_unchanged
         dataset, view, profile = _as_read(source) if is_known else _as_kept(source)
         found = Input.of(dataset, view, role, _of_file(use, view, origin))

@@ -6,6 +6,7 @@ import msgspec
 
 from modeltrail import event, naming
 from modeltrail.guard import warn_once
+from modeltrail.observe import remade
 from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import process
 from modeltrail.runs.datasets import Input
@@ -39,6 +40,11 @@ class Reads:
                 self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
                 self._seen.add(naming.identity(source.place))
 
+    def has(self, identity: Identity) -> bool:
+        """Whether that was read, or loaded."""
+        with self._lock:
+            return identity in self._seen
+
     def load(self, model: Identity) -> None:
         """Keep in mind which model is loaded now, and is an input from here on."""
         with self._lock:
@@ -63,11 +69,13 @@ class Reads:
             return {target: seen - known for target, known in self._before.items()}
 
     def rename(self, moved: Mapping[Identity, Identity]) -> None:
-        """Files that were written have other names now."""
+        """Files that were written have other names now, in place of what had these."""
         with self._lock:
+            gone = set(moved.values()).difference(moved)
             self._before = {
                 moved.get(target, target): {moved.get(each, each) for each in known}
                 for target, known in self._before.items()
+                if target not in gone
             }
 
     def drop(self, inputs: Iterable[Input]) -> None:
@@ -82,6 +90,7 @@ class Reads:
             return [identity for identity, read in self._by_place.items() if read.at > at]
 
     def apart_from(self, told: Collection[Identity]) -> list[Read]:
-        """What was read, without what is told in another way."""
+        """What was read, without what is told in another way, or by what it was made of."""
         with self._lock:
-            return [read for identity, read in self._by_place.items() if identity not in told]
+            left = [read for identity, read in self._by_place.items() if identity not in told]
+        return [read for read in left if remade.behind([read.source]) == [read.source]]

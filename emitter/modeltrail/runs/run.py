@@ -12,7 +12,7 @@ from modeltrail.event import Dataset
 from modeltrail.facets import Capture, Facet, wire_name
 from modeltrail.observe import data, origins
 from modeltrail.observe import model as observed
-from modeltrail.runs import datasets, process, scenes, transforms
+from modeltrail.runs import datasets, moved, process, scenes, transforms
 from modeltrail.runs.arguments import Action, Delivery, Origin, Role, Step, Use, Values
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.fits import Fit
@@ -274,8 +274,10 @@ class Run(Lifecycle):
         """
 
         def record() -> Dataset:
-            if of is not None and not isinstance(of, Fit) and isinstance(model, str | os.PathLike):
-                observed.saved(of, model)
+            if isinstance(model, str | os.PathLike):
+                moved.before_again(self.facts, naming.identity(model))
+                if of is not None and not isinstance(of, Fit):
+                    observed.saved(of, model)
             made = self.facts.add_model(observed.look(model), name, model if of is None else of, step)
             made.version = version or made.version
             self._turned_out(made)
@@ -319,12 +321,10 @@ class Run(Lifecycle):
             found = Input.of(seen, view, role, datasets.use_of(dataset, {}))
             used = self.facts.inputs.get(seen.identity, found)
             if split is not None or used.role not in {None, role or "test"}:
-                use = {**used.use, "split": split}
-                used = msgspec.structs.replace(used, use=use, capture=view.capture)
+                used = msgspec.structs.replace(used, use={**used.use, "split": split}, capture=view.capture)
             sources = list(datasets.sources(dataset, role, used.use))
             self.facts.reads.drop([used, *sources])
-            model_id = self.facts.fits.judged(model)
-            scored = scenes.scores(metrics, slices)
+            scored, model_id = scenes.scores(metrics, slices), self.facts.fits.judged(model)
             self._judged(Evaluation(model, used, role, scored, capture, sources, model_id))
 
         self._do("an evaluation", record, None)

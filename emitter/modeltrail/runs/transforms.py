@@ -28,11 +28,14 @@ class Transform(msgspec.Struct, frozen=True):
     targets: tuple[Identity, ...]
     step: dict[str, Any]
 
-    def renamed(self, moved: Mapping[Identity, Identity]) -> "Transform":
-        """The same, where what was written has other names now."""
-        sources, targets = (
-            tuple(moved.get(each, each) for each in side) for side in (self.sources, self.targets)
-        )
+    def renamed(self, moved: Mapping[Identity, Identity], kept: Collection[Identity]) -> "Transform":
+        """The same, where what was written has other names now, in place of what had these.
+
+        `kept` are inputs that lay there before: what was made of them was made of these.
+        """
+        gone = set(moved.values()).difference(moved)
+        sources = tuple(each if each in kept else moved.get(each, each) for each in self.sources)
+        targets = tuple(moved.get(each, each) for each in self.targets if each not in gone)
         return msgspec.structs.replace(self, sources=sources, targets=targets)
 
 
@@ -146,7 +149,7 @@ def lineage(
     learned_from: frozenset[str],
     *,
     after: Mapping[Identity, Collection[Identity]],
-    behind: Iterable[Identity],
+    behind: Mapping[Identity, Identity],
 ) -> dict[str, Any] | None:
     """The facet `lineage`: what each output was really made from; None without outputs.
 
@@ -161,7 +164,7 @@ def lineage(
         models: identity of each model that the run made -> the sources that it did not learn from.
         learned_from: the roles that shape a model.
         after: an output -> the inputs that were seen only after it was written.
-        behind: the outputs that came behind what was there, an input of the same name.
+        behind: an output -> the input that lay where it was written, behind that.
     """
     edges: dict[Identity, dict[Identity, None]] = {}
     for step in steps:
@@ -175,8 +178,8 @@ def lineage(
         left_out = {*later, *after.get(target, ())}
         edges.setdefault(target, dict.fromkeys(source for source in sources if source not in left_out))
         del later[target]
-    for target in edges.keys() & set(behind):
-        edges[target][target] = None
+    for target in edges.keys() & behind.keys():
+        edges[target][behind[target]] = None
     taught = {source for source, role in sources.items() if role in learned_from}
     read_again = {source for step in steps for source in step.sources}
     features = [target for target in edges if target[0] == naming.IN_MEMORY and target not in read_again]

@@ -13,11 +13,12 @@ class Writes:
     def __init__(self) -> None:
         self._made: dict[Identity, Transform] = {}
         self._lost: set[Identity] = set()
-        self._behind: set[Identity] = set()
+        self._behind: dict[Identity, Identity] = {}
+        self._over: set[Identity] = set()
         self._going_on: dict[Identity, bool] = {}
         self._lock = process.Lock()
 
-    def expect(self, target: Identity, *, is_behind: bool, is_own: bool) -> None:
+    def expect(self, target: Identity, *, is_behind: bool, is_own: bool, is_input: bool) -> None:
         """What is written next comes in place of what is there, or behind it.
 
         What is there the run itself wrote, or it is an input of it.
@@ -26,6 +27,8 @@ class Writes:
             self._going_on.pop(target, None)  # of a write that failed
             if is_behind:
                 self._going_on[target] = is_own
+            if is_input and not is_own:
+                self._over.add(target)
 
     def add(self, target: Identity, sources: Iterable[Identity] | None, step: Mapping[str, Any] = {}) -> bool:
         """Write down of which inputs a file was written, and how: in place of what it held, or behind that.
@@ -36,9 +39,9 @@ class Writes:
         with self._lock:
             is_own, known = self._going_on.pop(target, None), self._made.get(target)
             if is_own is None:
-                self._behind.discard(target)
+                self._behind.pop(target, None)
             elif not is_own:
-                self._behind.add(target)
+                self._behind[target] = target
             if sources is None or (is_own and target in self._lost):
                 self._lost.add(target)
                 self._made.pop(target, None)
@@ -55,15 +58,24 @@ class Writes:
         with self._lock:
             return list(self._made.values())
 
-    def behind(self) -> set[Identity]:
-        """Files that what was in them before is still a part of."""
+    def behind(self) -> dict[Identity, Identity]:
+        """Files that what was in them before is still a part of -> the input that this was."""
         with self._lock:
-            return set(self._behind)
+            return dict(self._behind)
+
+    def over(self) -> set[Identity]:
+        """Inputs of which the run has written where they lay."""
+        with self._lock:
+            return set(self._over)
 
     def rename(self, moved: Mapping[Identity, Identity]) -> None:
-        """Files that were written have other names now."""
+        """Files that were written have other names now, in place of what had these."""
         with self._lock:
-            self._made = {moved.get(key, key): step.renamed(moved) for key, step in self._made.items()}
-            self._lost, self._behind = (
-                {moved.get(key, key) for key in some} for some in (self._lost, self._behind)
-            )
+            gone = set(moved.values()).difference(moved)
+            self._made = {
+                moved.get(key, key): step.renamed(moved, self._over)
+                for key, step in self._made.items()
+                if key not in gone
+            }
+            self._lost = {moved.get(key, key) for key in self._lost - gone}
+            self._behind = {moved.get(key, key): lay for key, lay in self._behind.items() if key not in gone}

@@ -24,6 +24,7 @@ from xgboost import XGBClassifier
 import modeltrail
 from modeltrail.integrations import _chunks, _sources
 from modeltrail.observe.model import save_digest
+from modeltrail_schemas.digests import sha256 as digest_of
 
 
 @pytest.fixture
@@ -570,6 +571,36 @@ def test_a_search_and_what_it_found_are_one_model(told, train, tables):
     assert {"search.joblib": "GridSearchCV-1", "best.joblib": "GridSearchCV-1"} == {
         name: each["facets"]["modelTrail_model"].get("modelId") for name, each in found.items()
     }
+
+
+def test_a_model_that_is_renamed_over_another_is_the_one_that_lies_there(told, train, tables):
+    """Whatever order they were saved in: what was there before is no model of the run any more."""
+    with modeltrail.run("best"):
+        better, good = (train(LogisticRegression(C=c), tables / "a.csv") for c in (0.5, 2.0))
+        joblib.dump(better, tables / "new.joblib")
+        joblib.dump(good, tables / "best.joblib")
+        (tables / "new.joblib").replace(tables / "best.joblib")
+    (event,) = told()
+    (saved,) = event["outputs"]
+    assert digest_of(tables / "best.joblib") == saved["facets"]["version"]["datasetVersion"]
+    assert 0.5 == own(event)["best.joblib"]["C"]
+
+
+def test_a_model_that_was_put_aside_before_another_is_saved_in_its_place_is_told(told, train, tables):
+    """As programs keep the one before: each goes by the name that it has in the end, with its own facts."""
+    with modeltrail.run("rotated"):
+        for c in (0.5, 1.0, 2.0):
+            fitted = train(LogisticRegression(C=c), tables / "a.csv")
+            joblib.dump({"model": fitted} if c == 1.0 else fitted, tables / "last.joblib")
+            if c < 2.0:
+                (tables / "last.joblib").replace(tables / "before.joblib")
+                (tables / "before.joblib").rename(tables / f"{c}.joblib")
+    (event,) = told()
+    assert {"0.5.joblib": 0.5, "1.0.joblib": 1.0, "last.joblib": 2.0} == {
+        name: found["C"] for name, found in own(event).items()
+    }
+    for each in event["outputs"]:
+        assert digest_of(Path(each["name"])) == each["facets"]["version"]["datasetVersion"]
 
 
 def test_a_program_says_which_model_a_fact_is_of(events, tmp_path):

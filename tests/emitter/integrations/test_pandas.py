@@ -10,6 +10,8 @@ import json
 import os
 import pickle
 import shutil
+import tarfile
+import tempfile
 import threading
 import warnings
 import weakref
@@ -31,6 +33,7 @@ import modeltrail
 from modeltrail import guard, integrations
 from modeltrail.observe import data, origins
 from modeltrail.runs import datasets
+from modeltrail_schemas import digests
 
 
 @pytest.fixture
@@ -406,6 +409,139 @@ def test_what_was_appended_to_and_moved_goes_by_its_last_name(autolog, told, fol
     (written,) = event["outputs"]
     assert (str(path), 40) == (written["name"], written["outputFacets"]["outputStatistics"]["rowCount"])
     assert hashlib.sha256(path.read_bytes()).hexdigest() == written["facets"]["version"]["datasetVersion"]
+
+
+def test_what_is_renamed_over_a_file_of_its_run_is_made_of_what_it_came_from(autolog, told, folder):
+    """Nothing of what the other file was made of is in it, in whichever order they were written."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").to_csv("new.csv")
+        pd.read_csv("orders.csv").to_csv("best.csv")
+        Path("new.csv").replace("best.csv")
+    assert {"best.csv": {"people.csv"}} == edges(told()[0])
+
+
+def test_files_that_change_their_names_with_each_other_keep_what_they_are_made_of(autolog, told, folder):
+    """Both names are there in the end, each of the other file."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").to_csv("one.csv")
+        pd.read_csv("orders.csv").to_csv("two.csv")
+        Path("one.csv").rename("waiting.csv")
+        Path("two.csv").rename("one.csv")
+        Path("waiting.csv").rename("two.csv")
+    (event,) = told()
+    assert {"one.csv": {"orders.csv"}, "two.csv": {"people.csv"}} == edges(event)
+    for each in event["outputs"]:
+        assert digest_of(Path(each["name"])) == each["facets"]["version"]["datasetVersion"]
+
+
+def test_what_is_put_aside_before_its_name_is_written_anew_is_told_too(autolog, told, folder):
+    """As programs keep what they had before: each file has its own sources."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        for number, source in enumerate(("people.csv", "orders.csv", "people.csv")):
+            pd.read_csv(source).to_csv("all.csv")
+            Path("all.csv").rename(f"all.{number}.csv")
+        pd.DataFrame({"a": [1]}).to_csv("all.csv")
+    found = edges(told()[0])
+    assert {"all.0.csv", "all.1.csv", "all.2.csv", "all.csv"} == set(found)
+    assert [{"people.csv"}, {"orders.csv"}, {"people.csv"}] == [found[f"all.{each}.csv"] for each in range(3)]
+
+
+def test_what_was_read_keeps_its_name_where_what_was_written_over_it_is_renamed(autolog, told, folder):
+    """Who wrote it did so under the name that it was read by."""
+    autolog("pandas")
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("clean"):
+        pd.read_csv("people.csv").dropna().head(9).to_csv("people.csv")
+        Path("people.csv").rename("clean.csv")
+    (event,) = told()
+    assert {"clean.csv": {"people.csv"}} == edges(event)
+    (read,) = event["inputs"]
+    assert str(folder / "people.csv") == read["name"]
+    assert before == read["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
+
+
+def test_what_was_read_is_told_where_a_file_that_was_read_again_is_renamed_over_it(autolog, told, folder):
+    """The input of that name is what lay there before the run."""
+    autolog("pandas")
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("clean"):
+        pd.read_csv("people.csv").head(9).to_csv("people.tmp")
+        pd.read_csv("people.tmp").to_csv("copy.csv")
+        Path("people.tmp").replace("people.csv")
+    (read,) = told()[0]["inputs"]
+    assert before == read["inputFacets"]["modelTrail_dataUse"]["fingerprint"]["digest"]
+
+
+def test_a_folder_that_is_renamed_into_place_goes_by_its_last_name(autolog, told, folder):
+    """With all its parts, as a file does."""
+    autolog("pandas", "pyarrow")
+    with modeltrail.run("write"):
+        pd.read_csv("people.csv").assign(y=[0, 1] * 20).to_parquet("all.tmp", partition_cols=["y"])
+        Path("all.tmp").rename("all")
+    (event,) = told()
+    assert {"all": {"people.csv"}} == edges(event)
+    (written,) = event["outputs"]
+    assert digests.digest(Path("all")).digest == written["facets"]["version"]["datasetVersion"]
+
+
+def test_what_a_run_wrote_read_and_deleted_leads_on(autolog, told, folder):
+    """The content that it read is that which it wrote: a temporary file is a step on the way."""
+    autolog()
+    with modeltrail.run("train"):
+        pd.read_csv("people.csv").assign(y=[0, 1] * 20).to_csv("part.csv", index=False)
+        rows = pd.read_csv("part.csv")
+        Path("part.csv").unlink()
+        joblib.dump(LogisticRegression().fit(rows[["age"]], rows["y"]), "model.joblib")
+    (event,) = told()
+    assert {"part.csv": {"people.csv"}, "model.joblib": {"part.csv", "train"}} == edges(event)
+    (written,) = (each for each in event["outputs"] if each["name"].endswith("part.csv"))
+    used = uses(event)[str(folder / "part.csv")]
+    assert written["facets"]["version"]["datasetVersion"] == used["fingerprint"]["digest"]
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_what_was_learned_through_a_file_that_is_written_anew_is_of_all_that_it_held(
+    autolog, told, folder, is_deleted
+):
+    """A loop takes each part through it: what it held before is known by what that was made of."""
+    autolog()
+    parts = []
+    with modeltrail.run("train"):
+        for source in ("people.csv", "orders.csv", "people.csv"):
+            pd.read_csv(source).head(3).to_csv("part.csv", index=False)
+            parts.append(pd.read_csv("part.csv"))
+            if is_deleted:
+                Path("part.csv").unlink()
+        pd.DataFrame({"a": [1]}).to_csv("part.csv")
+        rows = pd.concat(parts)[["age"]].fillna(0)
+        joblib.dump(LogisticRegression().fit(rows, [0, 1] * 4 + [1]), "model.joblib")
+    (event,) = told()
+    assert {"people.csv", "orders.csv", "train"} == edges(event)["model.joblib"]
+    assert {"people.csv", "orders.csv", "train"} == {Path(each["name"]).name for each in event["inputs"]}
+
+
+def test_what_was_read_and_put_away_is_told_as_it_was_read(autolog, told, folder):
+    """By its name at that time, with the content that lies elsewhere now, as far as that is the same."""
+    autolog()
+    Path("done").mkdir()
+    before = digest_of(folder / "people.csv")
+    with modeltrail.run("train"):
+        rows, orders = pd.read_csv("people.csv"), pd.read_csv("orders.csv")
+        shutil.move("people.csv", "done/people.1.csv")
+        shutil.move("orders.csv", "done/orders.1.csv")
+        with Path("done/orders.1.csv").open("a") as file:
+            file.write("9,9,9\n")
+        LogisticRegression().fit(rows[["age"]], [0, 1] * 20)
+        orders.to_csv("copy.csv")
+    (event,) = told()
+    people, changed = (uses(event)[str(folder / each)] for each in ("people.csv", "orders.csv"))
+    assert (before, 40) == (people["fingerprint"]["digest"], people["fingerprint"]["rows"])
+    assert "none" == changed["fingerprint"]["scope"]
+    (read,) = (each for each in event["inputs"] if each["name"].endswith("people.csv"))
+    assert "modelTrail_featureProfile" in read["inputFacets"]
 
 
 def test_what_was_deleted_or_written_anew_was_not_renamed(autolog, told, folder):
@@ -992,15 +1128,15 @@ def test_where_a_part_of_a_file_came_from_nowhere_it_is_of_all_that_was_read(aut
 
 
 def test_what_was_appended_to_and_renamed_is_still_made_of_what_lay_there(autolog, folder, told):
-    """What was in it before has the new name too."""
+    """Which goes by the name that it lay there by: under this somebody wrote it."""
     autolog("pandas")
     shutil.copy("people.csv", "all.tmp")
     with modeltrail.run("write"):
         pd.read_csv("orders.csv").to_csv("all.tmp", mode="a")
         Path("all.tmp").rename("all.csv")
     (event,) = told()
-    assert {"all.csv": {"orders.csv", "all.csv"}} == edges(event)
-    (lay,) = (each for each in event["inputs"] if each["name"].endswith("all.csv"))
+    assert {"all.csv": {"orders.csv", "all.tmp"}} == edges(event)
+    (lay,) = (each for each in event["inputs"] if each["name"].endswith("all.tmp"))
     use = lay["inputFacets"]["modelTrail_dataUse"]
     assert digest_of(folder / "people.csv") == use["fingerprint"]["digest"]
 
@@ -1052,4 +1188,34 @@ def test_an_open_file_is_looked_at_with_all_that_was_written(autolog, told, tmp_
         hashlib.sha256((tmp_path / "out.csv").read_bytes()).hexdigest()
         == output["facets"]["version"]["datasetVersion"]
     )
-    assert [] == event["inputs"]
+    assert ["other.zip"] == [Path(each["name"]).name for each in event["inputs"]]
+
+
+@pytest.mark.parametrize("way", ["zip", "text of zip", "tar", "number"])
+def test_what_is_read_of_an_archive_or_an_open_number_came_from_that_file(autolog, folder, tmp_path, way):
+    """Members of an archive lie in it; a file that was opened by its number has a path."""
+    autolog("pandas")
+    with zipfile.ZipFile("all.zip", "w") as made, tarfile.open("all.tgz", "w:gz") as packed:
+        made.write("people.csv")
+        packed.add("people.csv")
+    with (
+        zipfile.ZipFile("all.zip") as archive,
+        tarfile.open("all.tgz") as tar,
+        os.fdopen(os.open("people.csv", os.O_RDONLY)) as file,
+    ):
+        opened = {"zip": archive.open, "tar": tar.extractfile, "number": lambda _: file}
+        member = opened[way.split()[-1]]("people.csv")
+        rows = pd.read_csv(io.TextIOWrapper(member) if way.startswith("text") else member)
+    expected = {"zip": "all.zip", "text of zip": "all.zip", "tar": "all.tgz", "number": "people.csv"}
+    assert [expected[way]] == known(rows)
+
+
+def test_what_is_written_to_a_temporary_file_by_its_number_is_followed(autolog, told, folder):
+    """As programs make one that is nobody else's, and rename it into place."""
+    autolog("pandas")
+    with modeltrail.run("write"):
+        number, name = tempfile.mkstemp(dir=".")
+        with os.fdopen(number, "w") as file:
+            pd.read_csv("people.csv").to_csv(file)
+        Path(name).replace("copy.csv")
+    assert {"copy.csv": {"people.csv"}} == edges(told()[0])

@@ -10,7 +10,7 @@ import click
 from modeltrail_collector.answers.recipe import elsewhere, repository, unlisted
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.answers.why.cause import named
-from modeltrail_collector.answers.why.made import choices
+from modeltrail_collector.answers.why.shares import choices
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     began,

@@ -13,7 +13,7 @@ from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
 from modeltrail.observe import data, layouts, origins
 from modeltrail.observe.layouts import Layout
-from modeltrail.runs import datasets
+from modeltrail.runs import datasets, learned
 from modeltrail_schemas import digests
 
 Function = Callable[..., Any]
@@ -123,8 +123,10 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         warn_once("many files written", message, origins.MAX_SOURCES)
         return
     for place in origins.places(given):
-        identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {})) or None
-        if not run.facts.add_write(sources, identity, _choice(frame)):
+        identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {}))
+        taught = learned.behind(run.facts, origins.of(frame))
+        known = [*sources, *taught] if sources and taught is not None else None
+        if not run.facts.add_write(known, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
         if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             if (path := naming.local_path(place)) is not None:

@@ -384,6 +384,9 @@ def test_a_transformer_is_a_part_of_the_model_that_takes_its_columns(told, train
     assert {"own.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
     entries = facet(event, "hyperparameters")["params"]
     assert ["StandardScaler-1"] == [each["modelId"] for each in entries if each["name"] == "with_mean"]
+    (step,) = facet(event, "featureTransformations")["steps"]
+    assert 60 == step["rowsIn"]
+    assert "fittedOn" not in step  # it may as well be rows of a test
 
 
 def renamed_columns(table):

@@ -41,7 +41,8 @@ def show(of: Log | Database, text: str) -> dict[str, Any]:
     transformations, parameters and `training` is without what is of the other models; its `training`, and in
     `others` the other runs that trained to the same bytes. Of `metrics` those that are `own` are figures of
     this model: of `model_id`, or of the run as a whole, where it made no other model; else these say in
-    `models` how many it made. `own` is None where the run does not say which of those that it fitted this is.
+    `models` how many it made. `own` is None where the run does not say which of those that it fitted this is;
+    `is_part` says that it is of a part of this one. The `use` of an evaluation is that of its data.
     `registration` has `other_bytes`, the versions that were registered under the same one and are other
     bytes; `history`, what was done to it in the registry; and `deleted`, what of that says that it is gone,
     with, in `until_deleted`, the aliases that it then had. Of a run that `only_registered` it data, code and
@@ -275,6 +276,7 @@ def _metrics(facts: _Facts) -> list[Row]:
     for row in rows:
         is_unknown = row["model_id"] is not None and facts.own is None
         row["own"] = row["model_id"] in mine or (None if is_unknown else False)
+        row["is_part"] = facts.own is not None and row["model_id"] in facts.own.parts
         row["models"] = None if row["model_id"] else models
     rows.sort(key=is_of_another)
     said = facts.find("modelTrail_metrics") or facts.find("modelTrail_metricSeries")
@@ -307,9 +309,9 @@ def _evaluations(facts: _Facts) -> list[Row]:
             where="key = 'modelTrail_evaluation'",
         )
     }
-    sizes = {
-        (row["run_id"], row["name"]): row["rows"]
-        for row in facts.db.read("run_datasets", "run_id, name, rows", runs=runs, where="role = 'input'")
+    judged_on = {
+        (row["run_id"], row["name"]): row
+        for row in facts.db.read("run_datasets", "run_id, name, rows, use", runs=runs, where="role = 'input'")
     }
     judges = sources.runs_of(facts.db, {row["run_id"] for row in rows}) if rows else {}
     told = ("run_id", "name", "value", "dataset", "slice", "happened_at")
@@ -318,11 +320,12 @@ def _evaluations(facts: _Facts) -> list[Row]:
         facet = said.get((row["run_id"], *(row[f"model_{of}"] for of in ("namespace", "name", "version"))))
         capture = json.loads(facet["value"]).get("capture") if facet and facet["value"] else None
         source = {name: facet[name] if facet else None for name in _SOURCE}
-        size = sizes.get((row["run_id"], row["dataset"]))
+        data = judged_on.get((row["run_id"], row["dataset"]), {"rows": None, "use": None})
         judge = judges.get(row["run_id"])
         answer.append(
             {name: row[name] for name in told}
-            | {"rows": size, "state": judge and judge["state"], "capture": capture, "source": source}
+            | {"use": data["use"], "rows": data["rows"], "state": judge and judge["state"]}
+            | {"capture": capture, "source": source}
         )
     return answer
 

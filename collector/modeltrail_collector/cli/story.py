@@ -10,7 +10,7 @@ import click
 from modeltrail_collector.answers.recipe import elsewhere, repository, unlisted
 from modeltrail_collector.answers.show import OF_RUN, is_of_another
 from modeltrail_collector.answers.why.cause import named
-from modeltrail_collector.answers.why.made import choices
+from modeltrail_collector.answers.why.shares import choices
 from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     began,
@@ -251,10 +251,10 @@ def _environment(environment: dict[str, Any]) -> list[Line]:
 def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
     """One by one; those of other models that the run fitted, for folds say, as a span."""
     told = [row | {"of": OF_RUN.format(row["models"]) if row["models"] else None} for row in rows]
-    others: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    others: dict[tuple[str, str | None, bool], list[dict[str, Any]]] = {}
     for row in told:
         if is_of_another(row):
-            others.setdefault((row["name"], row["split"]), []).append(row)
+            others.setdefault((row["name"], row["split"], row["is_part"]), []).append(row)
     return [
         *((row["name"], figure(row["value"]), _words(row, "split", "dataset", "slice", "of"),
            f"step {row['step']}" if row["step"] is not None else "", learned(row))
@@ -262,12 +262,14 @@ def _metrics(rows: list[dict[str, Any]]) -> list[Line]:
         *((name, span([row["value"] for row in several]),
            ", ".join(filter(None, (split, _of_others(several)))),
            "", learned(several[0]))
-          for (name, split), several in others.items()),
+          for (name, split, _), several in others.items()),
     ]  # fmt: skip
 
 
 def _of_others(several: list[dict[str, Any]]) -> str:
     ids = {row["model_id"] for row in several}
+    if several[0]["is_part"]:
+        return f"of {len(ids)} parts of it" if len(ids) > 1 else f"of its part {min(ids)}"
     if several[0]["own"] is None:
         return f"of {f'{len(ids)} models' if len(ids) > 1 else 'a model'} that the run fitted"
     return f"of {len(ids)} other models of the run" if len(ids) > 1 else f"of another model, {min(ids)}"
@@ -276,6 +278,7 @@ def _of_others(several: list[dict[str, Any]]) -> str:
 def _evaluations(rows: list[dict[str, Any]]) -> list[Line]:
     return [
         (row["name"], figure(row["value"]), f"on {label('file', row['dataset'])}" if row["dataset"] else "",
+         "" if row["use"] in {None, "test"} else row["use"],
          counted(row["rows"], "row") if row["rows"] is not None else "", row["slice"] or "",
          f"run {short_run(row['run_id'])} {ended(row['state'])}".rstrip(), learned(row))
         for row in rows

@@ -167,13 +167,19 @@ def code(dossier: Dossier, run: str | None = None) -> list[Fact]:
     said = code_state(dossier, run or dossier.model["run_id"])
     location, repositories = ((said or {}).get(key) for key in ("location", "repositories"))
     derived = said and {**said, "repository": _repository(said), "files": changed_files(said)}
+    if said and derived and not (said.get("vcs") or said.get("commit") or location):
+        derived = {
+            **derived,
+            "dirty": None,
+            "files": None,
+        }  # of what is under no version control nothing can differ
     return [
         fact(dossier, derived, "repository", "repository", "code"),
         fact(dossier, location, "branch", "branch"),
         fact(dossier, said, "commit", "commit", "code")
         if said and said.get("commit")
         else fact(dossier, location, "commit", "version", "code"),
-        fact(dossier, said, "uncommitted changes", "dirty"),
+        fact(dossier, derived, "uncommitted changes", "dirty"),
         fact(dossier, derived, "changed files", "files"),
         fact(dossier, said, "digest of the changes", "diffSha256", "code"),
         fact(dossier, said, "untracked files", "untracked"),

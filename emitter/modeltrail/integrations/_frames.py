@@ -14,7 +14,7 @@ from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
 from modeltrail.observe import data, layouts, origins, remade
 from modeltrail.observe.layouts import Layout
-from modeltrail.runs import datasets, moved
+from modeltrail.runs import datasets, learned, moved
 from modeltrail_schemas import digests
 
 Function = Callable[..., Any]
@@ -131,9 +131,11 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         warn_once("many files written", message, origins.MAX_SOURCES)
         return
     for place in origins.places(given):
-        identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {})) or None
+        identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {}))
         moved.before_again(run.facts, identity)
-        if not run.facts.add_write(sources, identity, _choice(frame)):
+        taught = learned.behind(run.facts, origins.of(frame))
+        known = [*sources, *taught] if sources and taught is not None else None
+        if not run.facts.add_write(known, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
         if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end
             if (path := naming.local_path(place)) is not None:

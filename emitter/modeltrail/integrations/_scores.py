@@ -175,10 +175,11 @@ def remember_predictions(
     """As `observe_predict`; `seen` is what is known of features that are not at hand any more.
 
     Predictions of a model that a file holds come from that file too, and from where the features do, or the
-    matrix of them that was `given`.
+    matrix of them that was `given`. One that the run has fitted made them, as a transformer makes data.
     """
     made_of = features if given is None else given
     run = api.current_run()
+    fit = None if run is None else run.facts.fits.of(estimator)
     fitted = None if run is None else (run.run_id, run.facts.fits.judged(estimator))
     columns = features.columns if hasattr(features, "iloc") and hasattr(features, "columns") else None
     role = _role(estimator, features)
@@ -196,6 +197,8 @@ def remember_predictions(
             )
             if is_same and origins.of(made_of) is not None:
                 origins.carry(each, made_of, file)
+            if is_same and fit is not None:
+                origins.transform(each, made_of, fit)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
         if run is not None and _is_array(predictions):

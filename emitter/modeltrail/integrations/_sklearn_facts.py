@@ -156,11 +156,14 @@ def rows(table: Any) -> int | None:
 
 
 def steps(estimator: Any, source: dict[str, Any], rows: int | None) -> list[dict[str, Any]]:
-    """The fitted transformers, in order, as entries of `modelTrail_featureTransformations`."""
+    """The fitted transformers, in order, as entries of `modelTrail_featureTransformations`.
+
+    What one on its own learned from may be all rows, those of a test too: nobody said what for they were.
+    """
     fitted = getattr(estimator, "best_estimator_", estimator)
     found: list[dict[str, Any]] = []
     _walk(fitted, "", [source], rows, found, ends=True)
-    return found
+    return [each | {"fittedOn": "train"} for each in found] if is_model(estimator) else found
 
 
 def _walk(
@@ -229,7 +232,6 @@ def _step(path: str, transformer: Any, before: Inputs, rows: int | None) -> dict
         "params": {entry["name"]: entry["value"] for entry in entries},
         "paramsSha256": params_sha256(entries),
         "inputs": [_of(each, each.get("columns") or columns) for each in before],
-        "fittedOn": "train",
         "rowsIn": rows,
         "rowsOut": rows,
         "outputs": outputs,

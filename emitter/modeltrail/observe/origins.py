@@ -173,7 +173,8 @@ def put(frame: object, columns: Iterable[object], value: object, *, whole: bool)
         into, has = frozenset(map(str, columns)), makers.names(frame)
         before, after = (origin or _UNKNOWN for origin in (own, known))
         fits = makers.put(before.fits, has, after.fits, into, whole=whole)
-        _remember(frame, msgspec.structs.replace(_joint(several), fits=fits))
+        joint = _joint(several if after.sources else [before])  # the rows stay as they were chosen
+        _remember(frame, msgspec.structs.replace(joint, fits=fits))
     else:
         carry(frame, value)
 

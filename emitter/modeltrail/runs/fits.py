@@ -73,10 +73,11 @@ class Fit(msgspec.Struct, eq=False):
 
     def whole(self) -> "list[Fit]":
         """It and its parts, and theirs."""
-        found = [self]
-        for each in found:  # grows as it goes
-            found += [part for part in each.parts if part not in found]
-        return found
+        found, waiting = {self: None}, [self]
+        for each in waiting:  # grows as it goes
+            waiting += [part for part in each.parts if part not in found]
+            found |= each.parts
+        return waiting
 
     def learned(self) -> "set[Fit]":
         """Whatever any of these was fitted on, it has learned from."""
@@ -170,8 +171,12 @@ class Fits:
 
     def learns_from(self, fit: Fit, origin: Origin | None) -> None:
         """What made the data that a fit learns from is a part of it."""
+        fit.parts |= {each: None for each in self.made(origin) if each is not fit}
+
+    def made(self, origin: Origin | None) -> list[Fit]:
+        """Which of them made data: transformed or predicted it."""
         known = () if origin is None else origin.fits
-        fit.parts |= {each: None for each in self._left if each in known and each is not fit}
+        return [each for each in self._left if each in known]
 
     def came_of(self, thing: object) -> Fit | None:
         """What a thing that is saved came of, with the fits of all that it holds; None if of none.

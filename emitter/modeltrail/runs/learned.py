@@ -10,6 +10,7 @@ from modeltrail.event import Dataset
 from modeltrail.observe import loads
 from modeltrail.observe.data import DataView
 from modeltrail.observe.members import Members
+from modeltrail.observe.origins import Origin
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import datasets
 from modeltrail.runs.arguments import Role
@@ -117,6 +118,14 @@ def _share_of(used: Input, view: DataView) -> float:
     if digest and used.fingerprint["digest"] == digest:
         return 1.0
     return used.members.share_of(view.members) if used.members and view.members else 0.0
+
+
+def behind(facts: Facts, origin: Origin | None) -> list[Input] | None:
+    """What those learned from that predicted or transformed data; None where not all of that is known."""
+    own = {part for each in facts.fits.made(origin) for part in each.learned()}
+    if not all(fit.is_traced for fit in own):
+        return None
+    return [used for used in list(facts.inputs.values()) if not used.fits.isdisjoint(own)]
 
 
 def unlearned(facts: Facts, model: Model) -> set[Identity]:

@@ -93,6 +93,33 @@ def test_show_tells_figures_of_other_models_together(folds) -> None:
     assert ("0.1 to 0.3", "of 3 other models of the run") == told[-1][1:3]
 
 
+def test_figures_of_a_part_are_of_no_other_model(make, story, log_of) -> None:
+    """What a model in the file scored is told as of its part, and of another of the run as of another."""
+    events = [*story(1), *story(2)]
+    for each in events[1::2]:
+        each["outputs"][0]["facets"]["modelTrail_model"]["partIds"] = ["fit-1"]
+    rows = answers.show(log_of(events), "churn@2")["metrics"]
+    assert {"fit-1"} == {row["model_id"] for row in rows if row["is_part"]}
+    told = {line[2] for line in lines("metrics", rows) if line[0] == AUC}
+    assert {"of its part fit-1", "of 2 other models of the run"} == told
+
+
+def test_an_evaluation_says_of_its_data_that_it_was_trained_on(make, log_of) -> None:
+    """A figure on what the model had seen looks like that of a test otherwise."""
+    events = [*make.train(1, make.base, features="f", strength=1.0)]
+    before = answers.show(log_of(events), "churn@1")["evaluations"]
+    for event in events:
+        for each in event["inputs"]:
+            if "holdout" in each["name"]:
+                each["inputFacets"]["modelTrail_dataUse"]["role"] = "train"
+    after = answers.show(log_of(events), "churn@1")["evaluations"]
+    assert [["test"], ["train"]] == [[row["use"] for row in rows] for rows in (before, after)]
+    assert [("", "train")] == [
+        (one[3], other[3])
+        for one, other in zip(lines("evaluations", before), lines("evaluations", after), strict=True)
+    ]
+
+
 def test_reports_tell_figures_of_other_models_apart(folds) -> None:
     """The model card has none of them, and the audit has them in a table of their own."""
     card, audit = (

@@ -52,6 +52,27 @@ def test_a_column_that_the_model_did_not_learn_from_is_no_cause(make, log_of) ->
     assert "PSI" not in told(cause["evidence"])
 
 
+def test_fewer_rows_to_split_are_no_other_split(make, log_of) -> None:
+    """A quarter of 663 rows is no whole number: its share is another, and which rows there were the cause."""
+
+    def split(number: int, rows: int, share: float, seed: int = 1):
+        made = learned(make, number, age=3 * (number - 1), row_id=0)
+        fitted = made[1]["inputs"][1]["inputFacets"]
+        fitted["inputStatistics"]["rowCount"] = fitted["modelTrail_dataUse"]["fingerprint"]["rows"] = rows
+        for each in made[1]["inputs"]:
+            each["inputFacets"]["modelTrail_dataUse"]["split"] = {"seed": seed, "fraction": share}
+        return made
+
+    def splits(*after) -> list[str]:
+        found = answers.why(log_of([*split(1, 750, 0.75), *split(2, *after)]), "churn@2")["causes"]
+        return [cause["what"] for cause in found if cause["kind"] != "data"]
+
+    assert [] == splits(497, 0.749623)
+    assert ["fraction 0.75 → 0.7"] == splits(464, 0.7)
+    assert ["fraction 0.75 → 0.748"] == splits(748, 0.748)
+    assert ["fraction 0.75 → 0.749623, seed 1 → 2"] == splits(497, 0.749623, 2)
+
+
 def test_a_column_that_the_model_learned_from_stays_strong(make, log_of) -> None:
     """The same drift of a feature is strong, and shows in what was fitted on."""
     log = log_of([*learned(make, 1, age=0, row_id=0), *learned(make, 2, age=9, row_id=0)])

@@ -143,3 +143,19 @@ def test_what_an_evaluation_ran_with_may_not_be_recorded(make, log_of) -> None:
     ]
     answer = answers.why(log_of(events), "churn@1", "churn@2")
     assert any(line.startswith("evaluation of auc: code: commit aaaa") for line in answer["unchanged"])
+
+
+def test_a_run_that_made_the_same_bytes_again_measured_with_no_parameter_of_them(make, log_of) -> None:
+    """What the version was trained with is its own parameter, also where it was made and judged once more."""
+
+    def again(number: int, day: int, strength: float) -> list[dict]:
+        events = make.train(number, make.base + day * DAY, features="f", strength=strength)
+        code = events[1]["run"]["facets"]["modelTrail_codeState"]
+        code |= {"commit": "1" * 40, "dirty": False}
+        return events
+
+    log = log_of([*again(1, 1, 1.0), *again(1, 2, 1.0), *again(2, 3, 2.0)])
+    answer = answers.why(log, "churn@1", "churn@2")
+    assert {"accuracy"} <= {row["name"] for row in answer["figures"]}
+    assert [] == told(answer)
+    assert [("parameters", "C")] == [(one["kind"], one["subject"]) for one in answer["causes"]]

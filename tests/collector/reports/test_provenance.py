@@ -245,6 +245,17 @@ def state(diff: str) -> dict:
     return said | (told if diff else {})
 
 
+def test_a_script_under_no_version_control_has_no_changes_to_speak_of(make, log_of, ask) -> None:
+    """That nothing differs from a commit is said only where there is one."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    code = {"dirty": False, "untracked": [], "entryPoint": "main.py"}
+    for said, is_told in ((code, False), (code | {"vcs": "git"}, True), (state(""), True)):
+        events[1]["run"]["facets"]["modelTrail_codeState"] = make.facet("modelTrail_codeState", **said)
+        text = ask(log_of(events), "churn@1", "audit", "md").text
+        assert is_told == ("| uncommitted changes | no |" in text)
+        assert is_told == ("| changed files | none |" in text)
+
+
 def test_a_diff_is_no_markup(make, log_of, ask) -> None:
     """Whatever a diff holds, it ends where its block ends."""
     events = make.story()[:4]

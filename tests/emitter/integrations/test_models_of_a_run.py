@@ -219,7 +219,7 @@ def test_what_was_read_after_the_last_model_is_for_inference(told, train, tables
         tuple(used[str(tables / name)][key] for key in ("role", "capture")) for name in ("b.csv", "ids.csv")
     ]
     assert [("inference", "inferred")] * 2 == roles
-    assert {"b.csv", "ids.csv"} == edges(told()[-1])["sent.csv"]
+    assert {"a.csv", "train", "b.csv", "ids.csv"} == edges(told()[-1])["sent.csv"]
     assert {"a.csv", "train"} == edges(told()[-1])["a.joblib"]
 
 
@@ -323,6 +323,33 @@ def test_what_made_the_features_is_a_part(told, train, tables):
     assert {"m.joblib": ["PCA-2"], "other.joblib": None} == parts
 
 
+def test_what_was_predicted_came_of_what_the_model_learned_from(told, train, tables):
+    """A model on predictions of another, as a column or as all, learned from its data; one beside it not."""
+    names = ["age", "income"]
+    with modeltrail.run("stacked"):
+        first = train(RandomForestClassifier(n_estimators=3), tables / "a.csv")
+        table = pd.read_csv(tables / "b.csv")
+        chances = first.predict_proba(table[names])
+        table["chance"] = chances[:, 1]
+        kept, _ = train_test_split(table, random_state=0)
+        stacked = LogisticRegression(C=0.5).fit(kept[[*names, "chance"]], kept["bought"])
+        joblib.dump(stacked, tables / "stacked.joblib")
+        joblib.dump(LogisticRegression().fit(chances, table["bought"]), tables / "blended.joblib")
+        joblib.dump(train(Ridge(), kept), tables / "beside.joblib")
+        table[["age", "chance"]].to_csv(tables / "sent.csv")
+        table[["age"]].to_csv(tables / "ages.csv")
+    (event,) = told()
+    found = edges(event)
+    assert {"a.csv", "train", "b.csv", "train-2"} == found["stacked.joblib"]
+    assert {"a.csv", "train", "b.csv", "train-3"} == found["blended.joblib"]
+    assert {"b.csv", "train-4"} == found["beside.joblib"]
+    assert {"a.csv", "train", "b.csv"} == found["sent.csv"]
+    assert {"b.csv"} == found["ages.csv"]
+    model = files(event)["stacked.joblib"]["facets"]["modelTrail_model"]
+    assert ["RandomForestClassifier-1"] == model["partIds"]
+    assert 0.75 == uses(event)["stacked/train-2"]["split"]["fraction"]
+
+
 def scaled_columns(table, scaled):
     """Ways that scaled columns go into a frame with others, which are the two that it is to be."""
     put, located, laid = table.copy(), table.astype(float), table.copy()
@@ -358,6 +385,9 @@ def test_a_transformer_is_a_part_of_the_model_that_takes_its_columns(told, train
     assert {"own.joblib": ["StandardScaler-1"], "other.joblib": None} == parts
     entries = facet(event, "hyperparameters")["params"]
     assert ["StandardScaler-1"] == [each["modelId"] for each in entries if each["name"] == "with_mean"]
+    (step,) = facet(event, "featureTransformations")["steps"]
+    assert 60 == step["rowsIn"]
+    assert "fittedOn" not in step  # it may as well be rows of a test
 
 
 def renamed_columns(table):

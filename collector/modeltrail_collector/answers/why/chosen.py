@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from modeltrail_collector.answers.database import Row
-from modeltrail_collector.answers.why import arguments, made
+from modeltrail_collector.answers.why import arguments, made, shares
 from modeltrail_collector.answers.why.arguments import Changed
 from modeltrail_collector.answers.why.cause import (
     POSSIBLE,
@@ -150,7 +150,7 @@ def _flat(value: Any) -> Any:
     """A split without the earlier ones in it, whose fields say of which they are: `split 1 seed`."""
     if not isinstance(value, dict) or "earlier" not in value:
         return value
-    *earlier, last = made.choices(value)
+    *earlier, last = shares.choices(value)
     found = {key: part for key, part in last.items() if key != "earlier"}
     for number, choice in enumerate(earlier, 1):
         found |= {f"split {number} {key}": part for key, part in choice.items()}

@@ -9,6 +9,7 @@ import msgspec
 from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why import code
 from modeltrail_collector.answers.why.facts import Story, nodes
+from modeltrail_collector.answers.why.shares import choices, is_rounded
 from modeltrail_collector.tables.differences import Change, Facts, aligned, differences, facts, full_name
 
 _RECORDED_BY: Final = {
@@ -24,7 +25,12 @@ class Made:
     def __init__(self, before: Story, after: Story) -> None:
         self.before, self.after = before, after
         self.old, self.new = aligned(*(_facts(story, story.run_id) for story in (before, after)))
-        self.changes = differences(self.old, self.new)
+        data = self.old["dataInputs"], self.new["dataInputs"]
+        self.changes = [
+            change
+            for change in differences(self.old, self.new)
+            if change.section != "dataInputs" or not is_rounded(change, *data)
+        ]
 
     def lacking(self, what: str) -> list[Story]:
         """The versions whose making run said nothing of its parameters, training or environment.
@@ -223,14 +229,6 @@ def seeds(story: Story) -> dict[str, Any] | None:
     if splits:
         found[SPLIT] = " and ".join(map(str, sorted(splits)))
     return found if found or said or story.params else None
-
-
-def choices(split: object) -> list[dict[str, Any]]:
-    """How rows were chosen, as `modelTrail_dataUse` says it: choice after choice, the last one last."""
-    if not isinstance(split, dict):
-        return []
-    earlier = split.get("earlier")
-    return [*(one for one in (earlier if isinstance(earlier, list) else ()) if isinstance(one, dict)), split]
 
 
 def is_seed(parameter: str) -> bool:

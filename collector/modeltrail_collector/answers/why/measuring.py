@@ -20,10 +20,14 @@ _TELLING: Final = ("modelTrail_codeState", "modelTrail_hyperparameters", "modelT
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """The figures that one run measured of each version, and what is compared of the two runs."""
+    """The figures that one run measured of each version, and what is compared of the two runs.
+
+    `trained_with` are parameters that are the versions' own, where both runs made these too, to the byte.
+    """
 
     figures: list[Row]
     found: Found
+    trained_with: list[Row]
 
     @property
     def _is_one_program(self) -> bool:
@@ -68,7 +72,8 @@ class Measured(msgspec.Struct, frozen=True):
         return causes
 
     def _candidates(self) -> list[Cause]:
-        rows = self.found.made.parameters() if self._is_one_program else []
+        given = self.found.made.parameters() if self._is_one_program else []
+        rows = [row for row in given if row not in self.trained_with]
         changed = [Changed(row["name"], row["before"], row["after"]) for row in rows]
         changed += _models(self.found)
         return [
@@ -107,8 +112,17 @@ def compare(found: Found, repository: Path | None) -> list[Measured]:
             upstream=[],
             steps=[],
         )
-        measured.append(Measured(rows, of))
+        are_making = all(map(_made, (found.before, found.after), runs))
+        measured.append(Measured(rows, of, found.made.parameters() if are_making else []))
     return measured
+
+
+def _made(story: Story, run_id: str) -> bool:
+    """Whether a run put out just the bytes of a version: as another that was made in the same way did."""
+    return any(
+        row["role"] == "output" and row["fingerprint"] == story.model["digest"] is not None
+        for row in story.datasets.get(run_id, ())
+    )
 
 
 def _models(found: Found) -> list[Changed]:

@@ -2,9 +2,24 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from modeltrail_collector.answers import sources
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.places import Name, Places, names_of
 from modeltrail_collector.answers.registry import registering
+
+
+def put_out(db: Database, digests: Collection[str]) -> dict[str, list[Row]]:
+    """Digest -> what put out just these bytes, oldest first; `at` is what the run calls it."""
+    found: dict[str, list[Row]] = {}
+    for row in db.read(
+        "mentions",
+        "DISTINCT key, namespace, name, run_id, started_at, wrote_at, kind, version, fingerprint",
+        keys=digests,
+        where="how = 'digest' AND role = 'output'",
+    ):
+        at = {"how": "digest", "at": (row["namespace"], row["name"])}
+        found.setdefault(row.pop("key"), []).append(row | at)
+    return {digest: sorted(rows, key=sources.age) for digest, rows in found.items()}
 
 
 def made(db: Database, written: Mapping[str, list[Row]], places: Places) -> dict[str, list[Row]]:

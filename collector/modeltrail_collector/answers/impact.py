@@ -19,7 +19,7 @@ from modeltrail_collector.answers.places import (
     names_of,
     unused,
 )
-from modeltrail_collector.answers.readers import Thing, by_time, readers
+from modeltrail_collector.answers.readers import DIGEST, Thing, by_time, readers, written_as
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import JOB
@@ -92,12 +92,19 @@ def walk(db: Database, level: list[Thing], places: Places) -> list[Row]:
     runs: dict[str, Row] = {}
     asked = {(thing.namespace, thing.name, thing.run_id) for thing in level}
     told: dict[tuple[str, str, str, str | None], Row] = {}
-    for depth in itertools.count(1):
-        if not level:
-            break
-        reached = readers(db, level, places)
+    reading: set[Key] = set()
+    behind: list[Thing] = []
+    while level or behind:
+        # Who read copies of it is looked up once for all that went before.
+        if level:
+            behind += level
+            reached = readers(db, level, places)
+        else:
+            copied, behind = [thing for thing in behind if thing.digest], []
+            reached = readers(db, copied, places, known=reading)
+        reading |= {key_of(row) for row, _ in reached}
         for row, thing in reached:
-            _tell_run(row, thing, depth, runs, found)
+            _tell_run(row, thing, runs, found)
         level = []
         for thing, row in _outputs(db, reached, places):
             if (thing.namespace, thing.name, thing.run_id) in asked:
@@ -105,14 +112,14 @@ def walk(db: Database, level: list[Thing], places: Places) -> list[Row]:
             which = (row["namespace"], row["name"], row["run_id"], row["version"])
             known = told.setdefault(which, row)
             if known is row:
-                row["depth"] = depth
+                thing.depth = row["depth"] = runs[row["run_id"]]["depth"]
                 found.append(row)
             elif known["possible"] and not thing.possible:
                 known["possible"] = False  # and so is what comes of it
             else:
                 continue
             level.append(thing)
-    return found
+    return sorted(found, key=lambda row: row["depth"])
 
 
 def _start(
@@ -124,7 +131,7 @@ def _start(
         name, version = _named(db, text)
     if version is None and fingerprint is None and name is not None:
         asked = Thing(name["namespace"], name["name"], columns=columns, any_version=True)
-        return [asked, *_written_as(db, asked)]
+        return [asked, *written_as(db, asked)]
     if name is None:  # of content alone nothing says where it lies
         db.attach("run_datasets")
         table = "run_datasets"
@@ -135,7 +142,7 @@ def _start(
         table = "near_run_datasets"
     rows = db.rows(
         f"""SELECT DISTINCT namespace, name, version, fingerprint, identities,
-            CASE WHEN role = 'output' THEN run_id END AS run_id, {_DIGEST}
+            CASE WHEN role = 'output' THEN run_id END AS run_id, {DIGEST}
         FROM {table}
         WHERE ($namespace IS NULL OR (namespace, name) = ($namespace, $name)
                 OR list_contains(identities, concat($namespace, chr(9), $name)))
@@ -152,30 +159,6 @@ def _start(
     if not rows:
         raise NotFound(_unknown_content(db, name, text, version, fingerprint))
     return [Thing(**row, columns=columns) for row in rows]
-
-
-def _written_as(db: Database, asked: Thing) -> list[Thing]:
-    """What runs wrote under this name, and may be read by another: by one that they say, or by its bytes."""
-    wrote = db.read(
-        "mentions",
-        "DISTINCT run_id",
-        keys=[asked.name],
-        where="how = 'name' AND role = 'output' AND (key_namespace, key) = ($namespace, $name)",
-        namespace=asked.namespace,
-        name=asked.name,
-    )
-    rows = db.read(
-        "run_datasets",
-        f"""run_id, namespace, name, version, fingerprint, {_DIGEST},
-            CASE WHEN kind = 'model' THEN [] ELSE identities END AS identities""",
-        runs=[row["run_id"] for row in wrote],
-        where="""role = 'output' AND (namespace, name) = ($namespace, $name)
-            AND (digest IS NOT NULL OR (kind <> 'model' AND len(identities) > 0))""",
-        then="ORDER BY run_id",
-        namespace=asked.namespace,
-        name=asked.name,
-    )
-    return [Thing(**row, columns=asked.columns) for row in rows]
 
 
 def _unknown_content(
@@ -230,14 +213,14 @@ def _named(db: Database, text: str) -> tuple[Row, str | None]:
     raise NotFound(names.unknown_dataset(db, names.readings(text)[0][0]))
 
 
-def _tell_run(row: Row, thing: Thing, depth: int, runs: dict[str, Row], found: list[Row]) -> None:
+def _tell_run(row: Row, thing: Thing, runs: dict[str, Row], found: list[Row]) -> None:
     through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
     through |= {"recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
         since = row["started_at"] or row["first_event_at"]
         known = {"kind": "run", "run_id": row["run_id"], **dict.fromkeys(_OF_RUN)}
-        known |= {"since": since, "through": [], "depth": depth}
+        known |= {"since": since, "through": [], "depth": thing.depth + 1}
         runs[row["run_id"]] = known
         found.append(known)
     if through not in known["through"]:
@@ -344,8 +327,6 @@ def _content(row: Row) -> tuple[str, str, str | None]:
     return row["namespace"], row["name"], row["fingerprint"]
 
 
-_DIGEST: Final = "CASE WHEN role = 'output' THEN fingerprint END AS digest"
-"""By which a copy is known, whatever it is called."""
 _OF_MODEL: Final = ("model_version", "digest", "registered_name")
 _NO_MODEL: Final[Row] = dict.fromkeys((*_OF_MODEL, "created_at", "namespace", "name"))
 

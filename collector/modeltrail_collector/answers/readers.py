@@ -4,13 +4,22 @@ import itertools
 import operator
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
+from typing import Final
 
 import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Name, Places, key_of, leading, names_of, own_models, put_out
-from modeltrail_collector.answers.sources import by_digest
-from modeltrail_collector.answers.writers import Node, find_writers
+from modeltrail_collector.answers.places import (
+    Key,
+    Name,
+    Places,
+    key_of,
+    leading,
+    names_of,
+    own_models,
+    put_out,
+)
+from modeltrail_collector.answers.writers import Node, find_makers, find_writers
 
 _Version = tuple[str, str, str, str | None]
 """Run id, namespace, name and version of what a run read."""
@@ -18,10 +27,15 @@ _Written = tuple[str | None, str | None]
 """A run, and which part of a folder it wrote; None where that is no folder."""
 
 
+DIGEST: Final = "CASE WHEN role = 'output' THEN fingerprint END AS digest"
+"""By which a copy is known, whatever it is called."""
+
+
 class Thing(msgspec.Struct):
     """A dataset as one run wrote it, or as it was asked for; `columns` are those meant, None: all.
 
-    `digest` is that by which a reader may know it alone, whatever it is called there.
+    `digest` is that by which a reader may know it alone, whatever it is called there. `depth` counts the runs
+    from what was asked for to it.
     `reader` is a run that read it, whatever else is known of that.
     """
 
@@ -36,6 +50,7 @@ class Thing(msgspec.Struct):
     reader: str | None = None
     possible: bool = False
     digest: str | None = None
+    depth: int = 0
 
     def aliases(self) -> set[Name]:
         """What a reader may call it: its names, and the folders that it lies in."""
@@ -46,22 +61,58 @@ class Thing(msgspec.Struct):
             (self.namespace, self.name),
             *names_of(self.identities),
             *((self.namespace, folder) for folder in folders),
-            *([by_digest(self.digest)] if self.digest else []),
         }
 
+    def digests(self) -> set[Name]:
+        """What a reader calls it that knows it by its bytes alone."""
+        return {_by_digest(self.digest)} if self.digest else set()
 
-def readers(db: Database, things: list[Thing], places: Places) -> list[tuple[Row, Thing]]:
+
+def written_as(db: Database, asked: Thing) -> list[Thing]:
+    """What runs wrote under this name, and may be read by another: by one that they say, or by its bytes."""
+    wrote = db.read(
+        "mentions",
+        "DISTINCT run_id",
+        keys=[asked.name],
+        where="how = 'name' AND role = 'output' AND (key_namespace, key) = ($namespace, $name)",
+        namespace=asked.namespace,
+        name=asked.name,
+    )
+    rows = db.read(
+        "run_datasets",
+        f"""run_id, namespace, name, version, fingerprint, {DIGEST},
+            CASE WHEN kind = 'model' THEN [] ELSE identities END AS identities""",
+        runs=[row["run_id"] for row in wrote],
+        where="""role = 'output' AND (namespace, name) = ($namespace, $name)
+            AND (digest IS NOT NULL OR (kind <> 'model' AND len(identities) > 0))""",
+        then="ORDER BY run_id",
+        namespace=asked.namespace,
+        name=asked.name,
+    )
+    return [Thing(**row, columns=asked.columns) for row in rows]
+
+
+def _by_digest(digest: str) -> Name:
+    return "", digest
+
+
+def readers(
+    db: Database, things: list[Thing], places: Places, *, known: Collection[Key] | None = None
+) -> list[tuple[Row, Thing]]:
     """The inputs of runs that are one of these things, each with one that it is.
+
+    By what they are called; with `known` by their bytes alone, wherever these were copied to, but for inputs
+    that are known.
 
     An input is a row of what the run says of it, with the times of the run; `recorded` is false where a
     version is asked for, and which one was read is not recorded.
     """
     by_name: dict[Name, _Called] = {}
     for place, thing in enumerate(things):
-        for alias in thing.aliases():
+        for alias in thing.aliases() if known is None else thing.digests():
             is_own = alias == (thing.namespace, thing.name)
             by_name.setdefault(alias, _Called()).add(place, thing, by_own_name=is_own)
-    rows = _reading(db, sorted(by_name), places)
+    rows = _reading(db, sorted(by_name), places, known or ())
     pairs = [
         (row, thing, _is_content(row, thing))
         for row in rows
@@ -101,8 +152,10 @@ class _Called(msgspec.Struct):
         return [thing for _, thing in sorted(itertools.chain(*groups), key=operator.itemgetter(0))]
 
 
-def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
+def _reading(db: Database, wanted: list[Name], places: Places, known: Collection[Key]) -> list[Row]:
     """The inputs of runs that are called so, with their run's times; `called` is the name that was wanted.
+
+    Those that are known are left out.
 
     What a run itself put out under this name (an evaluation inside of it) it did not learn from, unless it
     says that another model of its was made of it. Where it wrote over a model that it read, that is just what
@@ -110,7 +163,9 @@ def _reading(db: Database, wanted: list[Name], places: Places) -> list[Row]:
     """
     said = _mentioned(db, {name for _, name in wanted})
     among = set(wanted)
-    read = [row for row in said if row["role"] == "input" and row["called"] in among]
+    read = [
+        row for row in said if row["role"] == "input" and row["called"] in among and key_of(row) not in known
+    ]
     said += _mentioned(db, {row["name"] for row in read} - {name for _, name in wanted})
     made = {key_of(row) for row in said if row["role"] == "output"}
     rows = places.of({run_id for run_id, *_ in {key_of(row) for row in read} & made})
@@ -150,14 +205,18 @@ def _version_of(row: Row) -> _Version:
 def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version, set[_Written]]:
     """The runs that wrote what each reader saw, as `trace` finds it."""
     nodes: dict[_Version, Node] = {}
+    copied: list[Node] = []
     for row in rows:
         known = {name: row[name] for name in ("namespace", "name", "kind", "version", "fingerprint", "use")}
         before = row["started_at"] or row["last_event_at"]
         when = {"before": before, "until": row["wrote_at"]}
         node = nodes.setdefault(_version_of(row), Node(**known, reader=row["run_id"], **when))
-        if row["called"] != by_digest(row["fingerprint"]):
+        if row["called"] != _by_digest(row["fingerprint"]):
             node.symlinks = [*node.symlinks, row["called"]]
+        else:
+            copied.append(node)
     find_writers(db, list(nodes.values()), places)
+    find_makers(db, copied, places)
     return {key: _written(node) for key, node in nodes.items() if node.run or node.parts}
 
 

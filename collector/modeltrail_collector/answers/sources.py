@@ -26,7 +26,7 @@ from modeltrail_collector.tables.versions import claimed_by
 RUN: Final = """run_id, job_namespace, job_name, state, started_at, ended_at,
     coalesce(ended_at, last_event_at) AS wrote_at"""
 
-_HOW: Final = ("name", "identity", "folder", "digest")
+_HOW: Final = ("name", "identity", "folder")
 _PARTS: Final = frozenset({"metadata", "data", "treesMetadata", "userFactors", "itemFactors"})
 _TOLD: Final = ("version", "fingerprint", "use", "rows")
 _Version = tuple[str, str, str | None]
@@ -34,21 +34,14 @@ _Version = tuple[str, str, str | None]
 _TRAINED_FIRST: Final = {"train": 1, "validation": 2, "test": 3}
 
 
-def by_digest(digest: str) -> Name:
-    """The name under which what put out just these bytes is found, whatever it is called."""
-    return "", digest
-
-
 def writers(db: Database, names: set[Name]) -> dict[Name, list[Row]]:
     """What wrote each of these, oldest first: run_id, when it started and wrote, and what it calls it.
 
-    `how` says whether the run called it so too (`name`), by another name (`identity`: its symlinks), by that
-    of its bytes alone (`digest`: `called` is then what the run calls it), or wrote but something in it
-    (`folder`), which counts where there is nothing else; `kind`, `version` and `fingerprint` are what it
-    wrote. What Spark saved of a model, by jobs that read nothing, is that model.
+    `how` says whether the run called it so too (`name`), by another name (`identity`: its symlinks), or wrote
+    but something in it (`folder`), which counts where there is nothing else; `kind`, `version` and
+    `fingerprint` are what it wrote. What Spark saved of a model, by jobs that read nothing, is that model.
     """
-    columns = """run_id, started_at, wrote_at, kind, version, fingerprint,
-        CASE WHEN how = 'digest' THEN concat(namespace, chr(9), name) END AS called"""
+    columns = "run_id, started_at, wrote_at, kind, version, fingerprint"
     around = {name: places for name in names if (places := saved_in(name))}
     asked = names.union(*around.values())
     rows = db.read(
@@ -75,7 +68,7 @@ def _nearest(known: dict[str, list[Row]]) -> list[Row]:
     """
     named, others = known.get("name", []), known.get("identity", [])
     if not named or any(row["kind"] == "model" for row in named):
-        return named or others or known.get("folder") or known["digest"]
+        return named or others or known["folder"]
     return [*named, *unlike_models(others, named)]
 
 
@@ -92,7 +85,7 @@ def _leave_out_acts(db: Database, found: dict[Name, list[Row]]) -> None:
     """
     versions: dict[tuple[Name, str | None], list[Row]] = {}
     for name, rows in found.items():
-        for row in (row for row in rows if row["kind"] == "model" and row["how"] != "digest"):
+        for row in (row for row in rows if row["kind"] == "model"):
             versions.setdefault((name, row["version"]), []).append(row)
     several = {version: rows for version, rows in versions.items() if rows[1:]}
     said = db.read(

@@ -15,7 +15,7 @@ from modeltrail_collector.answers.places import (
     put_out,
 )
 from modeltrail_collector.answers.registry import registering
-from modeltrail_collector.answers.writers import Node, find_writers
+from modeltrail_collector.answers.writers import Node, find_makers, find_writers
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.pairing import IN_MEMORY
@@ -108,20 +108,26 @@ def _followed(db: Database, level: list[Node], places: Places, *, possible: bool
     """The nodes that a run wrote, of trees side by side: several cost little more than one."""
     told: set[tuple[int | str | None, ...]] = set()
     written: list[Node] = []
+    unknown: list[Node] = []
     left = THINGS
     for depth in range(DEPTH + 1):
         find_writers(db, [node for node in level if node.run is None], places)
+        unknown += [node for node in level if node.run is None]
         found, left = _found(level, left)
         places.of(node.run["run_id"] for node in found if node.run)  # at once for all that follows
         _find_own(found, places)
         fresh = [node for node in found if not _is_told(node, told)]
         written += found
         if depth == DEPTH:
-            for node in fresh:
+            copied = find_makers(db, unknown, places)
+            for node in (*fresh, *copied):
                 node.cut = "depth"
+            written += copied
             break
         level = _find_inputs(db, fresh, places, left, possible=possible)
         left -= len(level)
+        if not level:  # who made what was copied is looked up once for all that went before
+            level, unknown = find_makers(db, unknown, places), []
         if not level:
             break
     for node in written:

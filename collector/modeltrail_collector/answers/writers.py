@@ -1,13 +1,13 @@
 """What wrote the very thing that a run read: of all that ever wrote under its names the one run."""
 
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from modeltrail_collector.answers import content, sources
 from modeltrail_collector.answers.database import Database, Row
-from modeltrail_collector.answers.places import Name, Own, Places, names_of, replaced
+from modeltrail_collector.answers.places import Name, Own, Places, replaced
 from modeltrail_collector.tables.pairing import IN_MEMORY
 
 
@@ -60,8 +60,7 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
     if not nodes:
         return
     called = [[(node.namespace, node.name), *node.symlinks] for node in nodes]
-    by_bytes = {sources.by_digest(node.fingerprint) for node in nodes if node.fingerprint and _lies(node)}
-    written = sources.writers(db, by_bytes.union(*called))
+    written = sources.writers(db, {name for several in called for name in several})
     own = {row["run_id"] for rows in written.values() for row in rows} & {node.reader for node in nodes}
     over = replaced(places.of(own))
     unsure: list[_Unsure] = []
@@ -79,36 +78,35 @@ def find_writers(db: Database, nodes: list[Node], places: Places) -> None:
             if _may_have_failed(node, found):
                 unsure.append((node, found, candidates, is_replaced))
     _tell_before_failed(db, unsure)
-    unknown = [node for node in nodes if node.run is None and not node.parts and _lies(node)]
-    _tell_of_content(db, unknown, written, places)
 
 
-def _lies(node: Node) -> bool:
-    """Whether this lies somewhere, from where it can be copied."""
-    return node.namespace != IN_MEMORY and node.rows != 0
-
-
-def _tell_of_content(
-    db: Database, nodes: list[Node], written: Mapping[Name, list[Row]], places: Places
-) -> None:
+def find_makers(db: Database, nodes: Iterable[Node], places: Places) -> list[Node]:
     """Set the run that first made what was copied to where it was read, by nobody who told of it.
 
-    What was read there before that run began was there already: it is no copy.
+    Of those whose writer is not known. What was read there before that run began was there already: it is no
+    copy. What nothing lies in, or that was only in memory, was not copied. Returns the nodes that were found.
     """
-    digests = {node.fingerprint for node in nodes if node.fingerprint}
-    same = {digest: rows for digest in digests if (rows := written.get(sources.by_digest(digest)))}
-    if not same:
-        return
+    unknown = [
+        node
+        for node in nodes
+        if node.run is None and not node.parts and node.namespace != IN_MEMORY and node.rows != 0
+    ]
+    digests = {node.fingerprint for node in unknown if node.fingerprint}
+    if not (same := content.put_out(db, digests)):
+        return []
     made, first_read = content.made(db, same, places), content.first_read(db, same)
-    for node in nodes:
+    found = []
+    for node in unknown:
         digest = node.fingerprint or ""
         # What is not told here was read in part: of data alone, a model may be one that was only deployed.
         unread = "~" if node.kind == "model" else ""
         was_there = first_read.get((digest, (node.namespace, node.name)), unread)
         in_time = [row for row in made.get(digest, []) if (row["started_at"] or row["wrote_at"]) <= was_there]
         if in_time and all(row["run_id"] != node.reader for row in same[digest]):
-            [node.copy_of] = names_of([in_time[0]["called"]])
-            _tell_writer(node, in_time[0] | {"at": node.copy_of})
+            _tell_writer(node, in_time[0])
+            node.copy_of = in_time[0]["at"]
+            found.append(node)
+    return found
 
 
 _Unsure = tuple[Node, Row, list[Row], bool]

@@ -226,3 +226,20 @@ def test_who_wrote_the_same_in_its_place_is_who_it_was_copied_from(make, log_of)
     steps = ([data(make, "made", "a")], [written(make, "made", "a")])
     log = log_of(runs(make, steps, ([data(make, "copy", "a")], ["m"])))
     assert ["m", "001", ["copy", "000", ["made", None]]] == path(answers.trace(log, "m"))
+
+
+def test_copies_of_what_came_of_copies_are_followed(make, log_of) -> None:
+    """From end to end, both ways, with how many runs lie between."""
+    log = log_of(
+        runs(
+            make,
+            (["raw"], [written(make, "one", "a")]),
+            ([data(make, "/x/one", "a")], [written(make, "two", "b"), "aside"]),
+            ([data(make, "/x/two", "b")], [written(make, "three", "c")]),
+            ([data(make, "three", "c"), "aside"], ["end"]),
+        )
+    )
+    steps = [(row["run_id"][-3:], row["depth"]) for row in answers.impact(log, "raw") if row["kind"] == "run"]
+    assert [("000", 1), ("001", 2), ("003", 3), ("002", 3)] == steps
+    back = ["three", "002", ["/x/two", "001", ["/x/one", "000", ["raw", None]]]]
+    assert back == path(answers.trace(log, "three"))

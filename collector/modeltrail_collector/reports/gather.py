@@ -324,7 +324,7 @@ def _code_changes(db: Database, story: dict[str, Any]) -> Iterator[tuple[str, Ro
     both = told.stories(db, before, model)
     yield (story["run"] or {}).get("job_name", "the run that made it"), code.compare(*both, repository=None)
     for row in made.upstream(*both, repository=None):
-        if row["code"]["change"] in {"changed", "data"}:
+        if row["differences"] and row["code"]["change"] in {"changed", "data"}:
             yield row["job"].rpartition("/")[2], row["code"]
 
 

@@ -130,3 +130,44 @@ def test_an_argument_is_not_what_it_led_to(make, log_of) -> None:
         events += made
     causes = answers.why(log_of(events), "churn@2")["causes"]
     assert ["--epochs 5 → 6"] == [cause["what"] for cause in causes]
+
+
+PREPARING = """
+import sys
+import pandas
+import modeltrail
+
+modeltrail.autolog()
+least, source = float(sys.argv[1]), sys.argv[2]
+with modeltrail.run("prepare"):
+    table = pandas.read_csv(source)
+    table[table["a"] > least].to_csv("d.csv", index=False)
+"""
+
+
+def test_the_command_line_of_who_prepared_the_data_is_a_cause(tmp_path) -> None:
+    """An argument of it that differs is told, with what it changed; one that names what was read is not."""
+    (tmp_path / "train.py").write_text(PROGRAM)
+    (tmp_path / "prepare.py").write_text(PREPARING)
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text(DATA)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENLINEAGE_")}
+    lines = [
+        ["prepare.py", "-5", "one.csv"],
+        ["train.py", "1"],
+        ["prepare.py", "2", "two.csv"],
+        ["train.py", "2"],
+    ]
+    for line in lines:
+        subprocess.run(
+            [sys.executable, *line],
+            cwd=tmp_path, env=kept | {"MODELTRAIL_LOG": str(tmp_path / "lineage")}, check=True,
+        )  # fmt: skip
+    opened = open_log(str(tmp_path / "lineage"))
+    seal_inbox(opened)
+    compact(opened)
+    answer = answers.why(opened, "m@1", "m@2")
+    assert [("strong", "preparation", "prepare", "was made differently: argument 1")] == told(answer)
+    assert {"argument 1: -5 → 2", ALONE} <= {*texts(answer)}
+    (row,) = answer["changes"]["upstream"]
+    assert [("arguments", "argument 1", "-5", "2")] == [tuple(one.values()) for one in row["differences"]]

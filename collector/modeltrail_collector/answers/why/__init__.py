@@ -8,6 +8,7 @@ import msgspec
 from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.places import models_of
 from modeltrail_collector.answers.why import (
+    arguments,
     between,
     causes,
     chance,
@@ -82,7 +83,7 @@ def _compared(before: Story, after: Story, repository: Path | None, steps: list[
         data=data.compare(before, after),
         made=made.Made(before, after),
         code=code.compare(before, after, repository),
-        upstream=made.upstream(before, after, repository),
+        upstream=arguments.preparing(before, after, made.upstream(before, after, repository)),
         figures=figures.moved(before, after),
         steps=steps,
     )

@@ -5,8 +5,10 @@ both sides. One change accounts for one argument, of several for the one that is
 """
 
 import re
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
+from modeltrail_collector.answers.database import Row
 from modeltrail_collector.answers.why.cause import (
     POSSIBLE,
     UNLIKELY,
@@ -17,6 +19,9 @@ from modeltrail_collector.answers.why.cause import (
     same_value,
     shown,
 )
+from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.answers.why.made import argv
+from modeltrail_collector.tables.differences import Change
 
 _OPTION: Final = re.compile(r"--?[A-Za-z]")
 _SETTING: Final = re.compile(r"[A-Za-z_][\w.]*=")
@@ -60,6 +65,22 @@ def candidates(found: Found, changed: list[Changed], *, nothing_else: bool) -> l
     else:
         cause.for_(f"no parameter that differs accounts for {named([one.name for one in telling])}")
     return [cause]
+
+
+def preparing(before: Story, after: Story, upstream: list[Row]) -> list[Row]:
+    """Of runs that prepared the data (rows of `made.upstream`) those that were made or called differently.
+
+    An argument that names what its run read or wrote is told where that changed.
+    """
+    for row in upstream:
+        sides = ((before, row["run_before"]), (after, row["run_after"]))
+        old, new = (argv(*side) for side in sides)
+        told = [Changed(*each) for each in ((one.path, one.before, one.after) for one in row["differences"])]
+        left = _left(_differing(old, new), told) if old and new else []
+        row["differences"] += [
+            Change("arguments", one.name, one.before, one.after) for one in left if not _names(one, sides)
+        ]
+    return [row for row in upstream if row["differences"]]
 
 
 def _differing(before: list[str], after: list[str]) -> list[Changed]:
@@ -134,12 +155,16 @@ def _data(found: Found) -> list[Changed]:
 
 def _names_output(found: Found, argument: Changed) -> bool:
     """Whether an argument is a name, on both sides, of what the run wrote."""
-    sides = ((found.before, argument.before), (found.after, argument.after))
+    sides = ((story, story.run_id) for story in (found.before, found.after))
+    return _names(argument, sides, {"output"})
+
+
+def _names(
+    argument: Changed, sides: Iterable[tuple[Story, str]], roles: Collection[str] = ("input", "output")
+) -> bool:
+    """Whether an argument is a name, on both sides, of what a run read or wrote."""
     return all(
         value is not None
-        and any(
-            row["role"] == "output" and _is_in(value, row["name"])
-            for row in story.datasets.get(story.run_id, ())
-        )
-        for story, value in sides
+        and any(row["role"] in roles and _is_in(value, row["name"]) for row in story.datasets.get(run_id, ()))
+        for (story, run_id), value in zip(sides, (argument.before, argument.after), strict=True)
     )

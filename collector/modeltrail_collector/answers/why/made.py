@@ -105,7 +105,7 @@ class Made:
 
         That is what stands at one place of both and is the version of each: any other `5` is an argument.
         """
-        old, new = (_argv(story) for story in (self.before, self.after))
+        old, new = (argv(story) for story in (self.before, self.after))
         if old is None or new is None:
             return None
         for place, (was, now) in enumerate(zip(old, new, strict=False)):
@@ -193,8 +193,9 @@ def _origins(story: Story) -> dict[str, str | None]:
     return {full_name(row["name"], row["component"]): row["origin"] for row in story.params}
 
 
-def _argv(story: Story) -> list[str] | None:
-    said = story.find("modelTrail_codeState")
+def argv(story: Story, run_id: str | None = None) -> list[str] | None:
+    """The words of the command line of the making run, or of another; None where nobody recorded it."""
+    said = story.find("modelTrail_codeState", run_id)
     told = said.value.get("argv") if said else None
     return [str(word) for word in told] if isinstance(told, list) else None
 
@@ -242,7 +243,7 @@ _NO_SEED: Final = frozenset({None, "", "null", "None"})
 
 
 def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
-    """Runs that prepared the data, job by job, that were made differently: job, runs, code, differences.
+    """Runs that prepared the data, job by job, where there are two: job, runs, code, differences.
 
     `differences` are those of parameters, transformations, code and environment, but for code that the run
     did not consist of; `code` is as `code.compare` says it; a job that is in one trail only is not told.
@@ -262,9 +263,8 @@ def upstream(before: Story, after: Story, repository: Path | None) -> list[Row]:
             for change in differences(*aligned(_facts(before, was), _facts(after, now)))
             if change.section in sections
         ]
-        if found:
-            row = {"job": job, "run_before": was, "run_after": now, "code": compared, "differences": found}
-            rows.append(row)
+        row = {"job": job, "run_before": was, "run_after": now, "code": compared, "differences": found}
+        rows.append(row)
     return rows
 
 

@@ -33,10 +33,11 @@ def preparations(found: Found, origins: Origins) -> list[Cause]:
     for row in found.upstream:
         sections = {change.section for change in row["differences"]}
         sure = sections & {"parameters", "transformations"}
-        strength = STRONG if sure else POSSIBLE if "code" in sections else UNLIKELY
-        shown = [change for change in row["differences"] if change.section in sure] or row["differences"]
+        strength = STRONG if sure else POSSIBLE if sections & {"code", "arguments"} else UNLIKELY
+        said = sure or sections & {"arguments"}
+        shown = [change for change in row["differences"] if change.section in said] or row["differences"]
         job, place = row["job"].partition("/")[2], found.after.runs.get(row["run_after"])
-        if not sure and strength == POSSIBLE and row["code"]["change"] == "changed":
+        if not said and strength == POSSIBLE and row["code"]["change"] == "changed":
             files = _own_files(row["code"])
             told = [f"code: {_code_what(row['code'])}", *([f"files: {named(files)}"] if files else [])]
             what = named(files) if files else _code_what(row["code"])

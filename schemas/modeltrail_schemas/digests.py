@@ -99,7 +99,7 @@ def sha256(path: Path) -> str | None:
 
 def recall(path: Path, size: int, changed_at: int) -> Digest | None:
     """The digest of a file as it was with this size and time (in ns), if it was worked out then."""
-    states = (key for key in reversed(_cache) if key[:3] == (str(path), size, changed_at))
+    states = (key for key in reversed([*_cache]) if key[:3] == (str(path), size, changed_at))
     return next((_of_file(*_cache[key], size) for key in states), None)
 
 

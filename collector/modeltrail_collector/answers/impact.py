@@ -111,8 +111,9 @@ def walk(db: Database, level: list[Thing], places: Places) -> list[Row]:
                 continue
             which = (row["namespace"], row["name"], row["run_id"], row["version"])
             known = told.setdefault(which, row)
+            thing.depth = runs[row["run_id"]]["depth"]
             if known is row:
-                thing.depth = row["depth"] = runs[row["run_id"]]["depth"]
+                row["depth"] = thing.depth
                 found.append(row)
             elif known["possible"] and not thing.possible:
                 known["possible"] = False  # and so is what comes of it

@@ -167,12 +167,9 @@ def code(dossier: Dossier, run: str | None = None) -> list[Fact]:
     said = code_state(dossier, run or dossier.model["run_id"])
     location, repositories = ((said or {}).get(key) for key in ("location", "repositories"))
     derived = said and {**said, "repository": _repository(said), "files": changed_files(said)}
+    # Of what is under no version control nobody knows whether it was changed.
     if said and derived and not (said.get("vcs") or said.get("commit") or location):
-        derived = {
-            **derived,
-            "dirty": None,
-            "files": None,
-        }  # of what is under no version control nothing can differ
+        derived = {**derived, "dirty": None, "files": None}
     return [
         fact(dossier, derived, "repository", "repository", "code"),
         fact(dossier, location, "branch", "branch"),

@@ -15,24 +15,35 @@ _made: dict[str, dict[_State, tuple[Source, ...]]] = {}
 
 
 def remember(place: str, frame: object, *, is_added: bool) -> None:
-    """A file was written of this frame, in place of what it held; of the last so many."""
+    """A file was written of this frame, in place of what it held; of the last so many.
+
+    What is as it was read, as far as the clock of the files tells, is a source and was made of none.
+    """
     origin, state = origins.of(frame), origins.state(place)
-    if state is None or is_added:
+    sources = () if origin is None else origin.sources
+    if state is None or is_added or any((each.place, each.state) == (place, state) for each in sources):
         return
     if place not in _made and len(_made) >= MAX_PLACES:
         _made.pop(next(iter(_made)), None)
     states = _made.setdefault(place, {})
     if len(states) >= MAX_STATES:
         states.pop(next(iter(states)), None)
-    states[state] = () if origin is None else origin.sources
+    states[state] = sources
 
 
 def behind(sources: Iterable[Source]) -> list[Source]:
-    """These, where what was written over, or is gone unseen, has given way to what it was made of."""
+    """These, where what was written over, or is gone unseen, has given way to what it was made of.
+
+    Each once: of files that are written of each other, round after round, the ways back double each time.
+    """
     found: dict[Source, None] = {}
+    seen: set[Source] = set()
     waiting = list(reversed(list(sources)))
     while waiting:
         source = waiting.pop()
+        if source in seen:
+            continue
+        seen.add(source)
         if made := _made_of(source):
             waiting += reversed(made)
         else:

@@ -243,3 +243,12 @@ def test_copies_of_what_came_of_copies_are_followed(make, log_of) -> None:
     assert [("000", 1), ("001", 2), ("003", 3), ("002", 3)] == steps
     back = ["three", "002", ["/x/two", "001", ["/x/one", "000", ["raw", None]]]]
     assert back == path(answers.trace(log, "three"))
+
+
+def test_a_copy_in_a_trail_that_is_too_long_says_that_it_is_not_followed(make, log_of) -> None:
+    """Where 100 runs are told its maker is told too, and nothing behind that: it is no end of the trail."""
+    steps = [([str(n)], [str(n + 1)]) for n in range(105)]
+    steps[-1][0].append(data(make, "copy", "a"))
+    log = log_of(runs(make, (["raw"], [written(make, "made", "a")]), *steps))
+    copied = next(one for one in answers.trace(log, "105")["inputs"] if one["name"] == "copy")
+    assert ("000", "depth", []) == (copied["run"]["run_id"][-3:], copied["cut"], copied["inputs"])

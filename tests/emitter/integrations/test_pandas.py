@@ -31,7 +31,7 @@ from told import edges, facet, known, uses
 
 import modeltrail
 from modeltrail import guard, integrations
-from modeltrail.observe import data, origins
+from modeltrail.observe import data, origins, remade
 from modeltrail.runs import datasets
 from modeltrail_schemas import digests
 
@@ -1219,3 +1219,27 @@ def test_what_is_written_to_a_temporary_file_by_its_number_is_followed(autolog, 
             pd.read_csv("people.csv").to_csv(file)
         Path(name).replace("copy.csv")
     assert {"copy.csv": {"people.csv"}} == edges(told()[0])
+
+
+def test_files_that_are_written_of_each_other_round_after_round_hold_nobody_up(autolog, told, folder):
+    """The ways back double with each round: each content is gone through once."""
+    autolog("pandas")
+    with modeltrail.run("rounds"):
+        for name in ("one.csv", "two.csv"):
+            pd.read_csv("people.csv").to_csv(name, index=False)
+        for n in range(40):
+            one, two = pd.read_csv("one.csv"), pd.read_csv("two.csv")
+            for name, order in (("one.csv", [one, two]), ("two.csv", [two, one])):
+                pd.concat(order).head(3 + n).to_csv(name, index=False)
+        pd.concat([one, two]).to_csv("both.csv", index=False)
+    assert {"people.csv"} == edges(told()[0])["both.csv"]
+
+
+def test_a_file_that_is_as_it_was_read_was_made_of_nothing_else(autolog, folder):
+    """A clock that goes by milliseconds does not tell two writings apart: then it is a source itself."""
+    autolog("pandas")
+    rows = pd.read_csv("people.csv")
+    remade.remember(str(folder / "people.csv"), rows, is_added=False)
+    (source,) = origins.of(rows).sources
+    Path("people.csv").write_text("id\n1\n")
+    assert [source] == remade.behind([source])

@@ -42,7 +42,9 @@ _TABLED: Final = frozenset(
     }
 )
 DUCKDB: Final = "duckdb"
+SQLITE: Final = "sqlite"
 HUB: Final = "hf://huggingface.co"
+_TABLE: Final = "table="
 _REVISION: Final = re.compile(r"@(refs/(?:convert|pr)/[^/]+|[^/]+)")
 _IN_PATH: Final = "/:@!$&'()*+,;=~"
 """What stands for itself in the path of a URI (RFC 3986), beside letters, digits and `-._`."""
@@ -79,6 +81,8 @@ def identity(where: str | os.PathLike[str]) -> tuple[str, str]:
     ('hf://huggingface.co', 'datasets/acme/reviews/data/train.csv')
     >>> identity("duckdb:///srv/churn.duckdb/churn.main.features")
     ('duckdb:///srv/churn.duckdb', 'churn.main.features')
+    >>> identity("sqlite:///srv/churn.db?table=main.features")
+    ('sqlite:///srv/churn.db', 'main.features')
     """
     place, name = _place(where)
     return encoding.namespace(place), name
@@ -116,6 +120,8 @@ def _place(where: str | os.PathLike[str]) -> tuple[str, str]:
     scheme = _SAME_STORE.get(parts.scheme.lower(), parts.scheme.lower())
     if scheme == DUCKDB:
         return _duckdb(parts.netloc + unquote(parts.path))
+    if scheme == SQLITE and parts.query.startswith(_TABLE):
+        return f"{SQLITE}://{unquote(parts.path)}", unquote(parts.query.removeprefix(_TABLE))
     if scheme == "hf":
         inside = unquote(parts.netloc + parts.path).removeprefix(HUB.partition("://")[2])
         return HUB, _REVISION.sub("", inside).strip("/")

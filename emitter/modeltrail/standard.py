@@ -81,6 +81,11 @@ def source_code(language: str, text: str) -> Facet:
     return _facet("1-0-1", "SourceCodeJobFacet", language=language, sourceCode=text)
 
 
+def sql(query: str, dialect: str | None = None) -> Facet:
+    """`sql`: what a job asks a database, redacted by the caller."""
+    return _facet("1-1-0", "SQLJobFacet", query=query, dialect=dialect)
+
+
 def documentation_job(description: str, content_type: str | None = None) -> Facet:
     """`documentation` of a job."""
     return _facet("1-1-0", "DocumentationJobFacet", description=description, contentType=content_type)

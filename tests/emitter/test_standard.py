@@ -35,6 +35,10 @@ FACETS: dict[str, tuple[dict[str, Any], type[facet_v2.BaseFacet]]] = {
         {"language": "python", "text": "print()"},
         facet_v2.source_code_job.SourceCodeJobFacet,
     ),
+    "sql": (
+        {"query": "SELECT 1", "dialect": "sqlite"},
+        facet_v2.sql_job.SQLJobFacet,
+    ),
     "documentation_job": (
         {"description": "Trains.", "content_type": "text/plain"},
         facet_v2.documentation_job.DocumentationJobFacet,

@@ -241,11 +241,13 @@ def _params(facts: _Facts) -> list[Row]:
 
 def _code(facts: _Facts) -> Row | None:
     state = facts.find("modelTrail_codeState")
-    location = facts.find("sourceCodeLocation", scope="job")
-    if not state and not location:
+    location, query = (facts.find(key, scope="job") for key in ("sourceCodeLocation", "sql"))
+    said = state or location or query
+    if not said:
         return None
-    row, value = (state or location)[0]
-    return _fact(row, value if state else {}) | ({"location": _fact(*location[0])} if location else {})
+    parts = {"location": location, "query": query}
+    code = _fact(said[0][0], said[0][1] if state else {})
+    return code | {name: _fact(*found[0]) for name, found in parts.items() if found}
 
 
 def _environment(facts: _Facts) -> Row | None:

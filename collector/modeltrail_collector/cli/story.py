@@ -26,7 +26,7 @@ from modeltrail_collector.cli.trail import (
     short_run,
     time,
 )
-from modeltrail_collector.cli.values import brief, figure, sides, span
+from modeltrail_collector.cli.values import brief, figure, one_line, sides, span
 from modeltrail_collector.tables.differences import full_name
 from modeltrail_schemas.printable import all_printable
 from modeltrail_schemas.words import counted
@@ -209,6 +209,7 @@ def _code(code: dict[str, Any]) -> list[Line]:
         "elsewhere": named([file.name for file in elsewhere(code) or ()]) or None,
         "diff": code.get("diffSha256"),
         "source": code.get("sourceSha256"),
+        "query": one_line(_object(code.get("query")).get("query")),
     }
     return _pairs(said, learned(code))
 

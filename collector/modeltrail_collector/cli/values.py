@@ -1,6 +1,7 @@
 """How single values look to a person."""
 
 import json
+from textwrap import shorten
 from typing import Any, Final
 
 from modeltrail_collector.answers.why.cause import apart
@@ -44,6 +45,11 @@ def brief(value: Any) -> str:
         f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items()
     )
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def one_line(text: object) -> str | None:
+    """A text of several lines, whose breaks are printable, in one of at most 200 characters; else None."""
+    return shorten(text.replace("\\n", " "), 200, placeholder=" …") if isinstance(text, str) else None
 
 
 def span(values: list[Any]) -> str:

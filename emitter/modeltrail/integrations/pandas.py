@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _frames, _layouts, _patch
+from modeltrail.integrations import _databases, _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 
@@ -83,6 +83,7 @@ def activate() -> None:
     _patch.follow_whole(NAME, pandas.DataFrame, "merge", observe_merged)
     _follow_frames(pandas.DataFrame, pandas.Series)
     _follow_parts()
+    _follow_databases()
 
 
 def deactivate() -> None:
@@ -126,6 +127,15 @@ def _follow_parts() -> None:
         _patch.follow_simply(NAME, kind, "_chop", observe_group)
     reader = sys.modules["pandas.io.parsers.readers"].TextFileReader
     _patch.follow(NAME, reader, "read", _frames.observe_made)
+
+
+def _follow_databases() -> None:
+    """Where `read_sql` and `to_sql` have a connection, whatever they were given."""
+    module: Any = sys.modules["pandas.io.sql"]
+    for kind in (module.SQLDatabase, module.SQLiteDatabase):
+        _patch.follow(NAME, kind, "read_query", _databases.observe_query)
+        _patch.surround(NAME, kind, "to_sql", _databases.expect_table, _databases.observe_write)
+    _patch.follow(NAME, module.SQLDatabase, "read_table", _databases.observe_table)
 
 
 def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

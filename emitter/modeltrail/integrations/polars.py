@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _frames, _layouts, _patch
+from modeltrail.integrations import _databases, _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 from modeltrail.observe.weakly import Weakly
@@ -46,6 +46,8 @@ _OPERATORS: Final = frozenset(
         *("array", "array_ufunc"),
     )
 )
+_ELSEWHERE: Final = frozenset({"write_database"})
+"""What another library is seen to do: pandas writes for polars into a database."""
 _AFTER: Final = re.compile(r'\b(?:from|join)\s+"?(\w+)', re.IGNORECASE)
 
 
@@ -55,6 +57,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, _frames.functions(polars, *_READERS), _frames.observe_read)
     delimited = _frames.functions(polars, "read_csv", "scan_csv")
     _patch.follow_functions(NAME, delimited, _layouts.observe_polars)
+    databases = _frames.functions(polars, "read_database", "read_database_uri")
+    _patch.follow_functions(NAME, databases, observe_query)
     _patch.follow_functions(NAME, _frames.functions(polars, *_MAKE), _frames.observe_made)
     _patch.follow_functions(NAME, _frames.functions(polars, "concat"), _frames.observe_joined)
     _patch.follow_functions(NAME, _frames.functions(polars, "collect_all"), observe_collected)
@@ -77,7 +81,7 @@ def _follow(kind: type) -> None:
     for name in vars(kind):
         if name in {"write_csv", "sink_csv"}:
             _patch.surround(NAME, kind, name, _layouts.expect_write, _layouts.observe_write_polars)
-        elif name.startswith(("write_", "sink_")):
+        elif name.startswith(("write_", "sink_")) and name not in _ELSEWHERE:
             _patch.surround(NAME, kind, name, expect_write, observe_write)
         elif name in _JOIN:
             _patch.follow_simply(NAME, kind, name, _frames.observe_joined)
@@ -90,6 +94,14 @@ def _follow(kind: type) -> None:
 def observe_grouped(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Groups are of the frame that they are made of."""
     origins.carry(args[0], *args[1:2], kwargs.get("df"))
+
+
+def observe_query(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What a database gave for a query, or for several parts of one."""
+    given = _frames.named(function, args, kwargs)
+    connection = given["connection"] if "connection" in given else given["uri"]
+    queries = given["query"] if isinstance(given["query"], list) else [given["query"]]
+    _databases.record_query(result, connection, *queries)
 
 
 class _Table:

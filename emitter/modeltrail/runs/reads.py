@@ -1,16 +1,23 @@
-"""Which files a run has read, of which it turns out later what for."""
+"""Which files and tables a run has read, of which it turns out later what for."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 import msgspec
 
-from modeltrail import event, naming
+from modeltrail import event, naming, standard
 from modeltrail.guard import warn_once
-from modeltrail.observe import remade
+from modeltrail.observe import redact, remade
+from modeltrail.observe.databases import Query
 from modeltrail.observe.origins import MAX_SOURCES, Source
 from modeltrail.runs import process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.transforms import Identity
+
+MAX_QUERIES: Final = 50
+"""So many different queries are told of a run."""
+MAX_CHARACTERS: Final = 100_000
+"""So long are they at most, all together."""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -27,6 +34,7 @@ class Reads:
         self._by_place: dict[Identity, Read] = {}
         self._before: dict[Identity, set[Identity]] = {}
         self._seen: set[Identity] = set()
+        self._queries: dict[Query, None] = {}
         self._lock = process.Lock()
 
     def add(self, sources: Iterable[Source]) -> None:
@@ -39,6 +47,23 @@ class Reads:
             for source in sources:
                 self._by_place.setdefault(naming.identity(source.place), Read(source, event.now()))
                 self._seen.add(naming.identity(source.place))
+
+    def add_queries(self, queries: Iterable[Query]) -> None:
+        """Keep in mind what a database was asked."""
+        with self._lock:
+            self._queries.update(dict.fromkeys(queries))
+            for query in list(self._queries)[MAX_QUERIES:]:
+                del self._queries[query]
+
+    def sql(self) -> dict[str, Any] | None:
+        """The job facet `sql`: what databases were asked, each query once, without its secrets."""
+        with self._lock:
+            queries = list(self._queries)
+        if not queries:
+            return None
+        dialects = {query.dialect for query in queries}
+        text = ";\n".join(redact.text(query.text) for query in queries)
+        return standard.sql(text[:MAX_CHARACTERS], dialects.pop() if len(dialects) == 1 else None)
 
     def has(self, identity: Identity) -> bool:
         """Whether that was read, or loaded."""

@@ -104,6 +104,8 @@ class Teller(msgspec.Struct, frozen=True):
 def _job_facets(facts: Facts, *, final: bool) -> dict[str, Any]:
     """`lineage` only at the end: its entries add up over the events of a run, a wrong one would stay."""
     facets: dict[str, Any] = {"jobType": standard.job_type(facts.kind), **facts.job_facets}
+    if (asked := facts.reads.sql()) is not None:
+        facets["sql"] = asked
     if "description" in facts.declared:
         facets["documentation"] = standard.documentation_job(str(facts.declared["description"]))
     if "owner" in facts.declared:

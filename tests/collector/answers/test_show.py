@@ -322,3 +322,18 @@ def test_a_model_of_two_names_is_one_that_its_run_made(make, log_of) -> None:
     for outputs, count in (([registered, logged], 1), ([registered, logged, other], 2)):
         event = make.run_event("COMPLETE", make.base, "run", "train", outputs=outputs)
         assert count == answers.show(log_of([event]), "churn")["run"]["models"]
+
+
+def test_what_a_job_asked_a_database_is_told_with_its_code(make, log_of) -> None:
+    """In full by the answer, also where nothing else is known of the code; in one line that ends for people."""
+    query = "SELECT age,\n       y\nFROM people WHERE age > 3" + " AND age > 3" * 40
+    typed = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    event = make.run_event(
+        "COMPLETE", make.base, "run", "train", outputs=[make.dataset("m", datasetType=typed)],
+        job_facets={"sql": make.facet("s", query=query, dialect="postgres")},
+    )  # fmt: skip
+    log = log_of([event])
+    code = answers.show(log, "m")["code"]
+    assert {"query": query, "dialect": "postgres"}.items() <= code["query"].items()
+    told = CliRunner().invoke(commands.show, ["m", "--log", log.uri], catch_exceptions=False).stdout
+    assert re.search(r"  query +SELECT age, y FROM people WHERE age > 3 AND.{80,150} …", told)

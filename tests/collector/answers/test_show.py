@@ -325,7 +325,7 @@ def test_a_model_of_two_names_is_one_that_its_run_made(make, log_of) -> None:
 
 
 def test_what_a_job_asked_a_database_is_told_with_its_code(make, log_of) -> None:
-    """In full by the answer, also where nothing else is known of the code; in one line that ends for people."""
+    """In full, also where nothing else is known of the code; for people in one line that ends."""
     query = "SELECT age,\n       y\nFROM people WHERE age > 3" + " AND age > 3" * 40
     typed = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
     event = make.run_event(
@@ -336,4 +336,4 @@ def test_what_a_job_asked_a_database_is_told_with_its_code(make, log_of) -> None
     code = answers.show(log, "m")["code"]
     assert {"query": query, "dialect": "postgres"}.items() <= code["query"].items()
     told = CliRunner().invoke(commands.show, ["m", "--log", log.uri], catch_exceptions=False).stdout
-    assert re.search(r"  query +SELECT age, y FROM people WHERE age > 3 AND.{80,150} …", told)
+    assert re.search(r"  query +SELECT age, y FROM people WHERE age > 3 AND.{80,160} …", told)

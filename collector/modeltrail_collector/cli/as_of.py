@@ -75,8 +75,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 def _data(row: dict[str, Any]) -> str:
     from modeltrail_collector.cli import trail
 
-    content = trail.short(row["fingerprint"] or row["version"] or "")
     facts = [row["use"], counted(row["rows"], "row") if row["rows"] is not None else None]
-    facts.append(content or "version not recorded")
+    facts += trail.content(row) or ["version not recorded"]
     told = trail.dim(" · ".join(fact for fact in facts if fact))
     return f"{trail.label(row['namespace'], row['name'])}  {told}"

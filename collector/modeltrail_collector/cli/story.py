@@ -15,6 +15,7 @@ from modeltrail_collector.cli.trail import (
     OF_SEVERAL,
     began,
     bold,
+    content,
     dim,
     duration,
     ended,
@@ -31,7 +32,6 @@ from modeltrail_collector.tables.differences import full_name
 from modeltrail_schemas.printable import all_printable
 from modeltrail_schemas.words import counted
 
-_INDENT: Final = "  "
 _GAP: Final = "  "
 _OTHERS: Final = 5
 UNVERSIONED: Final = "the script is under no version control"
@@ -76,7 +76,7 @@ def print_lines(lines: Iterable[Line]) -> None:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
         text = _GAP.join(cells[:-1])
         learned = line[-1]
-        click.echo(_INDENT + (text + _GAP + dim(learned) if learned else text.rstrip()))
+        click.echo(_GAP + (text + _GAP + dim(learned) if learned else text.rstrip()))
 
 
 def learned(fact: dict[str, Any]) -> str:
@@ -147,7 +147,7 @@ def _data(rows: list[dict[str, Any]]) -> list[Line]:
             counted(row["rows"], "row") if row["rows"] is not None else "",
             ", ".join([*_count(row["columns"], "columns"), *_labels(row["labels"]), *links(row)]),
             _split(_object(row["split"])),
-            short(row["fingerprint"] or row["version"] or ""),
+            " · ".join(content(row)),
             learned(row),
         )
         for row in rows

@@ -61,10 +61,10 @@ def _thing(node: dict[str, Any]) -> str:
     facts += links(node)
     facts += [f"{SAME_BYTES} {label(**node['copy_of'])}"] if node.get("copy_of") else []
     if node["fingerprint"]:
-        facts.append(short(node["fingerprint"]))
+        facts += content(node if node["kind"] != "model" else node | {"version": None})
         facts += ["by name: that run recorded no digest of it"] if node["by_name"] else []
     elif version and node["kind"] != "model":
-        facts.append(f"version {short(version)}")
+        facts += content(node)
     elif node["use"] and not (node["kind"] == "model" and version and in_memory):
         # its reader says what it was for, and saw no content
         facts.append("content not recorded" if node["run"] is None else "by name, content not recorded")
@@ -151,6 +151,13 @@ def short_name(name: str) -> str:
 def short(digest: str) -> str:
     """The first digits of a digest; anything else as it is."""
     return digest[:_SHORT] if len(digest) > 2 * _SHORT else digest
+
+
+def content(data: dict[str, Any]) -> list[str]:
+    """Which content data had, in words: its version, where that is not just the digest, and its digest."""
+    version, digest = data["version"], data["fingerprint"]
+    named = [f"version {short(version)}"] if version and version != digest else []
+    return [*named, short(digest)] if digest else named
 
 
 def short_run(run_id: str) -> str:

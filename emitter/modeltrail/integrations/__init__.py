@@ -43,6 +43,7 @@ TABLE: Final = (
     Integration("pandas", "pandas", "DataFrame", "pandas", (2, 2)),
     Integration("polars", "polars", "DataFrame", "polars", (1, 20)),
     Integration("pyarrow", "pyarrow", "Table", "pyarrow", (18, 0)),
+    Integration("deltalake", "deltalake", "DeltaTable", "deltalake", (1, 0)),
     Integration("onnx", "onnx", "ModelProto", "onnx", (1, 16)),
     Integration("skl2onnx", "skl2onnx", "to_onnx", "skl2onnx", (1, 19)),
     Integration("torch", "torch", "Tensor", "torch", (2, 6)),

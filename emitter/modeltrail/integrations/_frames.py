@@ -80,9 +80,13 @@ def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str
         origins.carry(args[0], data)
 
 
-def record_read(result: Any, given: Any, layout: Layout | None = None) -> None:
-    """What was read from a path, URI, open file or several of them; how these are laid out, if it says so."""
-    sources, run = origins.read(result, origins.places(given), layout), api.current_run()
+def record_read(result: Any, given: Any, layout: Layout | None = None, version: str | None = None) -> None:
+    """What was read from a path, URI, open file or several of them; how these are laid out, if it says so.
+
+    `version`: of a table that keeps several.
+    """
+    found = origins.places(given)
+    sources, run = origins.read(result, found, layout=layout, version=version), api.current_run()
     for source in sources:
         if source.state is not None and (
             run is None or naming.identity(source.place) not in run.facts.outputs

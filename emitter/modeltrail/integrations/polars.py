@@ -9,16 +9,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from modeltrail.integrations import _databases, _frames, _layouts, _patch
+from modeltrail.integrations import _databases, _deltatables, _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import origins
 from modeltrail.observe.weakly import Weakly
 
 NAME: Final = "polars"
 _READERS: Final = (
-    *(f"read_{form}" for form in ("avro", "delta", "excel", "ipc", "ipc_stream", "json")),
+    *(f"read_{form}" for form in ("avro", "excel", "ipc", "ipc_stream", "json")),
     *(f"read_{form}" for form in ("lines", "ndjson", "ods", "parquet")),
-    *(f"scan_{form}" for form in ("delta", "ipc", "lines", "ndjson", "parquet")),
+    *(f"scan_{form}" for form in ("ipc", "lines", "ndjson", "parquet")),
 )
 _MAKE: Final = (
     "align_frames",
@@ -46,8 +46,8 @@ _OPERATORS: Final = frozenset(
         *("array", "array_ufunc"),
     )
 )
-_ELSEWHERE: Final = frozenset({"write_database"})
-"""What another library is seen to do: pandas writes for polars into a database."""
+_ELSEWHERE: Final = frozenset({"write_database", "write_delta"})
+"""What pandas and deltalake are seen to do for polars."""
 _AFTER: Final = re.compile(r'\b(?:from|join)\s+"?(\w+)', re.IGNORECASE)
 
 
@@ -57,6 +57,8 @@ def activate() -> None:
     _patch.follow_functions(NAME, _frames.functions(polars, *_READERS), _frames.observe_read)
     delimited = _frames.functions(polars, "read_csv", "scan_csv")
     _patch.follow_functions(NAME, delimited, _layouts.observe_polars)
+    versioned = _frames.functions(polars, "read_delta", "scan_delta")
+    _patch.follow_functions(NAME, versioned, _deltatables.observe_read)
     databases = _frames.functions(polars, "read_database", "read_database_uri")
     _patch.follow_functions(NAME, databases, observe_query)
     _patch.follow_functions(NAME, _frames.functions(polars, *_MAKE), _frames.observe_made)
@@ -79,7 +81,9 @@ def deactivate() -> None:
 
 def _follow(kind: type) -> None:
     for name in vars(kind):
-        if name in {"write_csv", "sink_csv"}:
+        if name == "sink_delta":
+            _patch.surround(NAME, kind, name, _deltatables.expect_write, _deltatables.observe_write)
+        elif name in {"write_csv", "sink_csv"}:
             _patch.surround(NAME, kind, name, _layouts.expect_write, _layouts.observe_write_polars)
         elif name.startswith(("write_", "sink_")) and name not in _ELSEWHERE:
             _patch.surround(NAME, kind, name, expect_write, observe_write)

@@ -11,7 +11,7 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import canonical, frames, origins, tablefiles
+from modeltrail.observe import canonical, deltatables, frames, origins, tablefiles
 from modeltrail.observe.layouts import Layout
 from modeltrail.observe.members import Members
 from modeltrail.observe.profiles import profile
@@ -115,7 +115,7 @@ def look(
     for the names.
     """
     try:
-        view = _view(data)
+        view = _view(data, version)
     except Exception:  # a guest: foreign containers fail in foreign ways
         view = DataView(naming.IN_MEMORY, _type_name(data))
     if (
@@ -167,7 +167,7 @@ def _names_of_labels(labels: Any, features: frames.Columns | None) -> Sequence[s
     return names if all(isinstance(name, str) and name not in taken for name in names) else []
 
 
-def _view(data: object) -> DataView:
+def _view(data: object, version: str | None = None) -> DataView:
     if isinstance(data, DataView):
         return data
     if _is_named(data):
@@ -177,7 +177,7 @@ def _view(data: object) -> DataView:
     if isinstance(data, str) and not data.strip():
         return DataView(naming.IN_MEMORY, "")  # a path would be the working directory: nobody means that
     if isinstance(data, str | os.PathLike):
-        return _located(cast("str | os.PathLike[str]", data))
+        return _located(cast("str | os.PathLike[str]", data), version=version)
     if _is_collection(data):
         return _collection(cast("Sequence[object]", data))
     seen = frames.columns(data)
@@ -188,12 +188,16 @@ def _view(data: object) -> DataView:
     return DataView(naming.IN_MEMORY, _type_name(data), fields=_lazy_fields(data))
 
 
-def _located(where: str | os.PathLike[str], layout: Layout | None = None) -> DataView:
+def _located(
+    where: str | os.PathLike[str], layout: Layout | None = None, version: str | None = None
+) -> DataView:
     namespace, name = naming.identity(where)
     path = naming.local_path(where)
     if path is None:
-        return DataView(namespace, name, uri=naming.uri(where), version=naming.revision(where))
+        return DataView(namespace, name, uri=naming.uri(where), version=version or naming.revision(where))
     uri = naming.file_uri(path)
+    if (delta := deltatables.look(path, version)) is not None:
+        return _delta(DataView(namespace, name, uri=uri), delta)
     seen = digests.digest(path)
     if seen is None:
         return DataView(namespace, name, uri=uri)
@@ -204,12 +208,27 @@ def _located(where: str | os.PathLike[str], layout: Layout | None = None) -> Dat
     return DataView(namespace, name, fields, rows, seen.size_bytes, fingerprint, "observed", uri=uri)
 
 
+def _delta(view: DataView, seen: deltatables.Version) -> DataView:
+    """A version of a Delta table: by its number and its commit, since files of others lie beside its own."""
+    known = Fingerprint("sha256", seen.commit, "metadata", seen.rows, "the commit of the version")
+    return msgspec.structs.replace(
+        view,
+        fields=seen.fields,
+        rows=seen.rows,
+        size_bytes=seen.size_bytes,
+        fingerprint=known if seen.commit else UNSEEN,
+        capture="observed",
+        version=seen.number,
+    )
+
+
 def _read(source: origins.Source) -> DataView:
     """A place that was read: of one that was written or renamed since, as it was then."""
     if source in _kept:
         return _kept[source]
     if source.is_unchanged:
-        return msgspec.structs.replace(_located(source.place, source.layout), capture="observed")
+        view = _located(source.place, source.layout, source.version)
+        return msgspec.structs.replace(view, capture="observed")
     if source not in _put_away:  # all are looked for at once: a folder of them may be gone
         gone = {source, *(each for each in list(origins.last_read.values()) if not each.is_unchanged)}
         moved = digests.moved(Path(each.place) for each in gone if not Path(each.place).exists())

@@ -41,11 +41,13 @@ class Source(msgspec.Struct, frozen=True, cache_hash=True):
         place: its absolute path, or the URI.
         state: size and time of change when it was read, of a local file.
         layout: how its rows lie in it, as the reader was told; None of what is no delimited file.
+        version: of a table that keeps several, the one that was read.
     """
 
     place: str
     state: tuple[int, int] | None = None
     layout: Layout | None = None
+    version: str | None = None
 
     @property
     def is_unchanged(self) -> bool:
@@ -108,9 +110,9 @@ def of(thing: object) -> Origin | None:
     return looked
 
 
-def read(result: object, places: Iterable[str], layout: Layout | None = None) -> tuple[Source, ...]:
-    """What came of a reading (a frame, or several) came from these places; returns them as sources."""
-    sources = tuple(Source(place, state(place), layout) for place in islice(places, MAX_SOURCES))
+def read(result: object, places: Iterable[str], **said: Any) -> tuple[Source, ...]:
+    """What a reading gave (a frame, or several) came from these places, of which more is `said`."""
+    sources = tuple(Source(place, state(place), **said) for place in islice(places, MAX_SOURCES))
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
@@ -118,8 +120,8 @@ def read(result: object, places: Iterable[str], layout: Layout | None = None) ->
         if len(last_read) >= MAX_PARTS:
             last_read.pop(next(iter(last_read)), None)
         last_read[source.place] = source
-        if layout is not None and source.state is not None:
-            layouts.remember(source.place, layout)
+        if source.layout is not None and source.state is not None:
+            layouts.remember(source.place, source.layout)
     return sources
 
 
@@ -242,10 +244,8 @@ def places(given: object) -> list[str]:
     if not isinstance(text, str):
         return []
     path = naming.local_path(text)
-    if path is None:
-        return [text]
-    if path.exists():
-        return [str(path)]
+    if path is None or path.exists():
+        return [text if path is None else str(path)]
     return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
 
 

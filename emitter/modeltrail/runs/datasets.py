@@ -64,10 +64,9 @@ class Input(msgspec.Struct):
     @property
     def version(self) -> str | None:
         """The version of a table; of a file that is read again only the last reading is told."""
-        if self.dataset.namespace in {naming.FILE, naming.IN_MEMORY}:
-            return None
         version: str | None = self.dataset.facets.get("version", {}).get("datasetVersion")
-        return version
+        is_file = self.dataset.namespace == naming.FILE and version == self.fingerprint["digest"]
+        return None if is_file or self.dataset.namespace == naming.IN_MEMORY else version
 
     def beside(self, known: "Input") -> "Input | None":
         """What is known of this version already; others that were read stay beside it."""

@@ -104,7 +104,7 @@ class Facts:
         """
         identity, digest = found.dataset.identity, found.fingerprint["digest"]
         with self._lock:
-            known = self.inputs.setdefault(identity, found)
+            known = found.beside(self.inputs.get(identity, found)) or found
             fits = known.fits | found.fits
             role, use = known.role, {**found.use, **known.use}
             if known.fits and "features" in found.use:  # each fit took some of the columns
@@ -118,7 +118,7 @@ class Facts:
             if digest in {"", known.fingerprint["digest"]} or self._is_own(found, known):
                 profile = known.profile or found.profile
                 self.inputs[identity] = msgspec.structs.replace(
-                    known, role=role, use=use, profile=profile, fits=fits
+                    known, role=role, use=use, profile=profile, fits=fits, others=found.others
                 )
             else:
                 self.inputs[identity] = msgspec.structs.replace(found, role=role, fits=fits)

@@ -99,7 +99,14 @@ def functions(tmp_path):
         given = ({"a": np.zeros(2)}, str(tmp_path / "a.safetensors"))
         return Sample(kind, "save_file", lambda kind: kind, given, type(None))
 
-    return onnx, skl2onnx, safetensors
+    def deltalake():
+        import deltalake as kind
+        from pyarrow import table
+
+        given = (str(tmp_path / "delta"), table({"a": [1]}))
+        return Sample(kind, "write_deltalake", lambda kind: kind, given, type(None))
+
+    return onnx, skl2onnx, safetensors, deltalake
 
 
 def trainers(tmp_path):
@@ -202,9 +209,10 @@ def sample(tmp_path):
     return find
 
 
+FUNCTIONS = {"onnx", "skl2onnx", "safetensors", "deltalake"}
 classes = pytest.mark.parametrize(
     "integration",
-    [each for each in installed.args[1] if each.name not in {"onnx", "skl2onnx", "safetensors"}],
+    [each for each in installed.args[1] if each.name not in FUNCTIONS],
     ids=lambda each: each.name,
 )
 """Those of which methods are observed; of the others, functions are."""

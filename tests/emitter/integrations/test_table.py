@@ -77,6 +77,10 @@ class Sample:
 def functions(tmp_path):
     """Of these libraries functions are observed, and no methods."""
 
+    def numpy():
+        (path := tmp_path / "data.txt").write_text("1 2\n3 4\n")
+        return Sample(np, "loadtxt", lambda kind: kind, (str(path),), np.ndarray)
+
     def onnx():
         import onnx as kind
 
@@ -99,7 +103,7 @@ def functions(tmp_path):
         given = ({"a": np.zeros(2)}, str(tmp_path / "a.safetensors"))
         return Sample(kind, "save_file", lambda kind: kind, given, type(None))
 
-    return onnx, skl2onnx, safetensors
+    return numpy, onnx, skl2onnx, safetensors
 
 
 def trainers(tmp_path):
@@ -202,9 +206,10 @@ def sample(tmp_path):
     return find
 
 
+FUNCTIONS = {"numpy", "onnx", "skl2onnx", "safetensors"}
 classes = pytest.mark.parametrize(
     "integration",
-    [each for each in installed.args[1] if each.name not in {"onnx", "skl2onnx", "safetensors"}],
+    [each for each in installed.args[1] if each.name not in FUNCTIONS],
     ids=lambda each: each.name,
 )
 """Those of which methods are observed; of the others, functions are."""

@@ -331,7 +331,9 @@ def _evaluations(facts: _Facts) -> list[Row]:
 
 
 def _artifact(facts: _Facts) -> Row | None:
-    for row, value in facts.find("modelTrail_modelArtifact", made=False):
+    name = facts.model["namespace"], facts.model["name"]
+    several = facts.find("modelTrail_modelArtifact", made=False)
+    for row, value in sorted(several, key=lambda each: (each[0]["namespace"], each[0]["name"]) != name):
         digest = str(value.get("digest", "")).rpartition(":")[2]
         if digest == facts.model["digest"] or facts.model["digest"] is None:
             return _fact(row, value, namespace=row["namespace"], name=row["name"])

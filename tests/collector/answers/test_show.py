@@ -322,3 +322,16 @@ def test_a_model_of_two_names_is_one_that_its_run_made(make, log_of) -> None:
     for outputs, count in (([registered, logged], 1), ([registered, logged, other], 2)):
         event = make.run_event("COMPLETE", make.base, "run", "train", outputs=outputs)
         assert count == answers.show(log_of([event]), "churn")["run"]["models"]
+
+
+def test_of_two_files_of_the_same_bytes_that_is_told_which_was_asked_for(make, log_of) -> None:
+    """The best checkpoint is mostly the last one too."""
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("weights"))
+    made = [
+        make.dataset(name, datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+        for name in ("/m/best.ckpt", "/m/last.ckpt")
+    ]
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "fit", outputs=made)])
+    for name in ("/m/best.ckpt", "/m/last.ckpt"):
+        assert name == answers.show(log, name)["artifact"]["name"]

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +77,8 @@ def digest(path: Path) -> Digest | None:
 
     `sha256-tree` is the SHA-256 over one line ``<sha256>  <relative path>\\n`` for every file below the
     directory, sorted by path: what `sha256sum` prints, hashed. A file that cannot be read has the word
-    `unreadable` as its digest. What MLflow leaves in a model's folder when it loads it is none of its files.
+    `unreadable` as its digest. What MLflow leaves in a model's folder when it loads it, and
+    datasets of Hugging Face in that of a dataset, is none of its files.
     """
     try:
         if not path.is_dir():
@@ -247,11 +248,18 @@ def _tree(root: Path) -> Digest:
 
 
 def _own(found: Iterable[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
-    """The files of a folder without the mark of MLflow: a model is the same after it was loaded."""
+    """The files of a folder without what libraries leave there that read it: it is the same afterwards."""
     files = list(found)
+    names = {name for name, *_ in files}
     described, mark = MLFLOW_MARK
-    is_model = any(name == described for name, *_ in files)
-    return [each for each in files if each[0] != mark] if is_model else files
+    left = {mark} if described in names else set()
+    return [each for each in files if each[0] not in left and not _is_cache(each[0], names)]
+
+
+def _is_cache(name: str, names: Collection[str]) -> bool:
+    """Whether a file is what `map` or `filter` made of a dataset of Hugging Face that was read from there."""
+    folder, last = name[: name.rfind("/") + 1], name.rpartition("/")[2]
+    return last.startswith("cache-") and last.endswith(".arrow") and f"{folder}state.json" in names
 
 
 def walk(root: Path) -> Iterator[tuple[str, str, int]]:

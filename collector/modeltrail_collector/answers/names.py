@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modeltrail_collector.answers import designs, registry
+from modeltrail_collector.answers import content, designs, registry
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.past import NOW
@@ -27,6 +27,7 @@ IS_CALLED: Final = (
     "(name = $text OR concat(namespace, '/', name) = $text OR concat(namespace, ':', name) = $text)"
 )
 """SQL that is true where the columns namespace and name are what `text` says in full."""
+_IS_PLACE: Final = f"({IS_CALLED} OR namespace = 'file' AND name IN ($path, $real_path))"
 _IN_FULL: Final = f"""CASE
     WHEN {IS_CALLED} THEN 1
     WHEN registered_name = $text THEN 2
@@ -322,9 +323,26 @@ def unknown_model(db: Database, text: str) -> str:
             known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
             versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
             return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
+    if (copied := _copied(db, text)) is not None:
+        return f"No run made a model that is called {text!r}. What was read there is the same as {copied}."
     keep_versions(db)
     named = "SELECT name FROM versions UNION SELECT registered_name FROM versions"
     return f"No model is called {text!r}.{nearest(db, text.rpartition('@')[0] or text, named)}"
+
+
+def _copied(db: Database, text: str) -> str | None:
+    """The model version whose bytes were read last under a name: whoever copied it there told nobody."""
+    read = db.read(
+        "mentions",
+        "fingerprint",
+        keys=keys(text),
+        where=f"how = 'name' AND role = 'input' AND kind = 'model' AND fingerprint <> '' AND {_IS_PLACE}",
+        then="ORDER BY last_event_at DESC LIMIT 1",
+        **_spellings(text),
+    )
+    for digest, rows in content.put_out(db, {row["fingerprint"] for row in read}).items():
+        return f"{rows[0]['name']}@{digest[:12]}"
+    return None
 
 
 def unknown_dataset(db: Database, text: str) -> str:

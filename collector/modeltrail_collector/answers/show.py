@@ -240,14 +240,14 @@ def _params(facts: _Facts) -> list[Row]:
 
 
 def _code(facts: _Facts) -> Row | None:
+    parts = {
+        "location": facts.find("sourceCodeLocation", scope="job"),
+        "query": facts.find("sql", scope="job"),
+    }
     state = facts.find("modelTrail_codeState")
-    location, query = (facts.find(key, scope="job") for key in ("sourceCodeLocation", "sql"))
-    said = state or location or query
-    if not said:
-        return None
-    parts = {"location": location, "query": query}
-    code = _fact(said[0][0], said[0][1] if state else {})
-    return code | {name: _fact(*found[0]) for name, found in parts.items() if found}
+    said = state or parts["location"] or parts["query"]
+    code = _fact(said[0][0], said[0][1] if state else {}) if said else {}
+    return code | {name: _fact(*found[0]) for name, found in parts.items() if found} or None
 
 
 def _environment(facts: _Facts) -> Row | None:
@@ -333,7 +333,9 @@ def _evaluations(facts: _Facts) -> list[Row]:
 
 
 def _artifact(facts: _Facts) -> Row | None:
-    for row, value in facts.find("modelTrail_modelArtifact", made=False):
+    name = facts.model["namespace"], facts.model["name"]
+    several = facts.find("modelTrail_modelArtifact", made=False)
+    for row, value in sorted(several, key=lambda each: (each[0]["namespace"], each[0]["name"]) != name):
         digest = str(value.get("digest", "")).rpartition(":")[2]
         if digest == facts.model["digest"] or facts.model["digest"] is None:
             return _fact(row, value, namespace=row["namespace"], name=row["name"])

@@ -37,6 +37,7 @@ class Integration(msgspec.Struct, frozen=True):
 
 
 TABLE: Final = (
+    Integration("numpy", "numpy", "ndarray", "numpy", (1, 26)),
     Integration("sklearn", "sklearn.base", "BaseEstimator", "scikit-learn", (1, 3)),
     Integration("xgboost", "xgboost", "DMatrix", "xgboost", (2, 1)),
     Integration("lightgbm", "lightgbm", "Dataset", "lightgbm", (4, 5)),

@@ -13,8 +13,9 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import guarded
-from modeltrail.integrations import _around, _loaded, _saving, _scores
+from modeltrail.integrations import _around, _frames, _loaded, _saving, _scores
 from modeltrail.integrations._call import Call, Finish
+from modeltrail.integrations._frames import Function
 from modeltrail.integrations._runs import (
     current_or_own,
     ended_when_interrupted,
@@ -275,6 +276,25 @@ def observe_predict(call: Call) -> Finish | None:
 
 
 # --- files ------------------------------------------------------------
+
+
+class _Matrix:
+    """What stands for a matrix that was made of a file, to carry that it was."""
+
+
+def expect_binary(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What lies where a matrix is about to be saved may have been read."""
+    _frames.expect_written(_frames.argument(function, args, kwargs, 1))
+
+
+def observe_binary(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A matrix in the form of its library is a file of data, made of what the matrix was made of."""
+    made = known(args[0]).data
+    made = made() if isinstance(made, ref) else made
+    if isinstance(made, str | os.PathLike):
+        _frames.record_read(matrix := _Matrix(), made)
+        made = matrix
+    _frames.record_written(made, _frames.argument(function, args, kwargs, 1))
 
 
 def observe_save(call: Call) -> Finish | None:

@@ -14,6 +14,8 @@ from modeltrail.observe.weakly import weak
 
 _PREFIXES: Final = ("module.", "_orig_mod.")
 """What wrappers put before the names of a state."""
+_AVERAGED: Final = "n_averaged"
+"""Beside the state of a module of which steps are averaged: how many."""
 _SAMPLED: Final = 32
 """So many numbers of each parameter tell a state from an earlier one."""
 _MAX_FILES: Final = 100
@@ -59,6 +61,8 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 def plain(state: Mapping[str, Any]) -> dict[str, Any]:
     """The tensors of a state, under the names that they have without what is wrapped around the module."""
     found = {name: each for name, each in state.items() if hasattr(each, "shape")}
+    if any(name.startswith("module.") for name in found):
+        found.pop(_AVERAGED, None)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in found):
             found = {name.removeprefix(prefix): each for name, each in found.items()}

@@ -63,8 +63,8 @@ def _follow_builders(module: Any) -> None:
 
 
 def _follow_joins(module: Any) -> None:
-    joining = _frames.functions(module, "concatenate_datasets", "interleave_datasets")
-    _patch.follow_functions(NAME, joining, _frames.observe_joined)
+    _patch.follow_functions(NAME, [module.concatenate_datasets], _frames.observe_joined)
+    _patch.follow_functions(NAME, [module.interleave_datasets], observe_interleaved)
 
 
 def _follow_others(kind: type, *known: str) -> None:
@@ -139,6 +139,15 @@ def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: 
     for part in result.values():
         origins.carry(part, args[0])
         choose(part, args[0], how, given.get("seed"))
+
+
+def observe_interleaved(
+    function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> None:
+    """Rows of several datasets by turns; a seed says of which the next one is, where chances were given."""
+    _frames.observe_joined(function, result, args, kwargs)
+    given = named(function, args, kwargs)
+    choose(result, result, "interleaved", given.get("seed") if given.get("probabilities") else None)
 
 
 # --- where they go ------------------------------------------------------------

@@ -12,7 +12,14 @@ from typing import Any, Final
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
-from modeltrail.integrations._boosting import Asked, observe_load, observe_predict, observe_save
+from modeltrail.integrations._boosting import (
+    Asked,
+    expect_binary,
+    observe_binary,
+    observe_load,
+    observe_predict,
+    observe_save,
+)
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._copies import observe_copy
 from modeltrail.integrations._estimators import observe_fit
@@ -25,6 +32,7 @@ def activate() -> None:
     """Observe datasets, trainings, estimators and files; and what a program does around them."""
     library = sys.modules["lightgbm"]
     _patch.wrap(NAME, library.Dataset, "construct", observe_construct)
+    _patch.surround(NAME, library.Dataset, "save_binary", expect_binary, observe_binary)
     _patch.wrap_function(NAME, library.train, observe_train)
     _patch.wrap_function(NAME, library.cv, observe_cv)
     for method in ("eval_train", "eval_valid"):

@@ -91,8 +91,14 @@ def _follow(kind: type) -> None:
             _patch.follow_simply(NAME, kind, name, _frames.observe_joined)
         elif name == "sample":
             _patch.follow(NAME, kind, name, _frames.observe_sampled)
-    _patch.follow_simply(NAME, kind, "__init__", _frames.observe_built)
+    built = observe_series if kind.__name__ == "Series" else _frames.observe_built
+    _patch.follow_simply(NAME, kind, "__init__", built)
     _frames.follow_methods(NAME, kind, _frames.observe_made, also=_OPERATORS)
+
+
+def observe_series(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A series is mostly given a name, and then its values: without a name these come first."""
+    origins.carry(args[0], *args[1:3], kwargs.get("name"), kwargs.get("values"))
 
 
 def observe_grouped(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -12,7 +12,14 @@ from typing import Any, Final
 from modeltrail.guard import guarded
 from modeltrail.integrations import _around, _boosting, _patch
 from modeltrail.integrations import _sources as sources
-from modeltrail.integrations._boosting import Asked, observe_load, observe_predict, observe_save
+from modeltrail.integrations._boosting import (
+    Asked,
+    expect_binary,
+    observe_binary,
+    observe_load,
+    observe_predict,
+    observe_save,
+)
 from modeltrail.integrations._call import Call, Finish
 from modeltrail.integrations._copies import observe_copy
 from modeltrail.integrations._estimators import observe_fit
@@ -28,6 +35,7 @@ def activate() -> None:
     for name in MATRICES:
         if hasattr(library, name):
             _patch.wrap(NAME, getattr(library, name), "__init__", observe_matrix)
+    _patch.surround(NAME, library.DMatrix, "save_binary", expect_binary, observe_binary)
     _patch.wrap_function(NAME, library.train, observe_train)
     _patch.wrap_function(NAME, library.cv, observe_cv)
     _patch.follow(NAME, library.callback.CallbackContainer, "after_iteration", observe_round)

@@ -1,7 +1,7 @@
 """Where arrays came from, by how they look: a tensor is a copy, and no call on the way can be followed.
 
 So is what numpy puts together: others know its functions by their identity (numba compiles them by it), so
-that none is replaced.
+that none of those is replaced.
 """
 
 import sys
@@ -25,7 +25,8 @@ _NUMBERS: Final = 16
 
 def remember(array: Any, origin: Any) -> None:
     """Keep in mind how an array of numpy looks that came from there."""
-    if type(array) is not getattr(sys.modules.get("numpy"), "ndarray", None):
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(array) not in (numpy.ndarray, numpy.memmap):
         return
     if not array.ndim or (looks := likeness.mark(array)) is None:
         return

@@ -16,7 +16,7 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import alike, buffers, layouts, makers
+from modeltrail.observe import alike, buffers, layouts, makers, opened
 from modeltrail.observe.layouts import Layout
 
 MAX_SOURCES: Final = 200
@@ -104,6 +104,8 @@ def of(thing: object) -> Origin | None:
     if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
         base = thing.base  # type: ignore[attr-defined]
         return None if base is None else of(base)
+    if (mapped := opened.mapped(thing)) is not None:
+        return Origin(read(thing, places(mapped)))
     if _columns and type(thing).__module__ == _ARROW:
         return _of_columns(thing)
     looked: Origin | None = alike.of_tensor(thing)
@@ -236,7 +238,7 @@ def places(given: object) -> list[str]:
     if isinstance(given, list | tuple | set | frozenset):
         return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
     if not isinstance(given, str | os.PathLike):
-        given = _opened(given)
+        given = opened.file(given)
     try:
         text = os.fspath(given)  # type: ignore[call-overload]
     except TypeError:  # no path, nor is that of a workbook that was read from memory
@@ -247,20 +249,6 @@ def places(given: object) -> list[str]:
     if path is None or path.exists():
         return [text if path is None else str(path)]
     return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
-
-
-def _opened(given: Any) -> object:
-    """The path of an open file of the system's; of what is read of an archive that of the archive."""
-    try:
-        given = getattr(given, "buffer", given)
-        if type(given).__name__ == "ZipExtFile":
-            given = given._fileobj._file  # noqa: SLF001  there is no other way to it
-        elif type(given).__module__ == "tarfile":
-            given = given.raw.fileobj
-        name = given.name if given.fileno() >= 0 else None
-        return os.readlink(f"/proc/self/fd/{name}") if isinstance(name, int) else name  # noqa: PTH115
-    except Exception:  # each file that is none says so in its own way
-        return None
 
 
 def state(place: str) -> tuple[int, int] | None:

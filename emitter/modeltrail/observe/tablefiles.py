@@ -4,6 +4,7 @@ A delimited file is looked at as those who read or wrote it in this process had 
 nobody did, its first line is taken for the names of its columns, unless it looks like a row.
 """
 
+import ast
 import csv
 import importlib.util
 import sys
@@ -308,12 +309,24 @@ def _json_lines(path: Path) -> Shape:
     return (), _lines(path, layouts.PLAIN)[0]
 
 
+def _array(path: Path) -> Shape:
+    """Of an array of numpy its header says how long it is."""
+    with path.open("rb") as file:
+        magic = file.read(8)
+        if not magic.startswith(b"\x93NUMPY"):
+            return _UNKNOWN
+        length = int.from_bytes(file.read(2 if magic[6] == 1 else 4), "little")
+        lengths = ast.literal_eval(file.read(length).decode("latin-1"))["shape"]
+    return (), lengths[0] if lengths else None
+
+
 _DELIMITED: Final = frozenset({".csv", ".tsv"})
 _READERS: Final[dict[str, Callable[[Path], Shape]]] = {
     ".parquet": _parquet,
     ".pq": _parquet,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
+    ".npy": _array,
 }
 _SAMPLERS: Final[dict[str, Callable[[Path], tuple[Any, str] | None]]] = {
     ".parquet": _parquet_sample,

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from modeltrail_collector import answers
 from modeltrail_collector.cli.answers import trace as command
+from modeltrail_collector.errors import NotFound
 
 
 def path(node) -> list:
@@ -69,6 +70,20 @@ def test_a_copied_model_leads_to_the_run_that_made_it(make, log_of) -> None:
     assert {"namespace": "file", "name": "m"} == asked_for["copy_of"]
     for asked in ("m", f"m@{make.digest('a')[:12]}", "/app/model"):
         assert ["001"] == reached(log, asked)
+
+
+def test_who_asks_for_a_copied_model_hears_what_it_is_a_copy_of(make, log_of) -> None:
+    """Nothing is recorded of how that name came about, and all of the version that has these bytes."""
+    made, copied, other = (
+        model(make, *each) for each in (("m", "a"), ("/app/model", "a"), ("/app/other", "b"))
+    )
+    log = log_of(runs(make, (["raw"], [made]), ([copied], ["scored"]), ([other], ["more"])))
+    version = f"m@{make.digest('a')[:12]}"
+    with pytest.raises(NotFound, match=f"read there is the same as {version}"):
+        answers.reproduce(log, "/app/model")
+    assert answers.reproduce(log, version)
+    with pytest.raises(NotFound, match="No model is called '/app/other'"):
+        answers.reproduce(log, "/app/other")
 
 
 def test_what_is_the_same_by_its_name_goes_before_a_copy(make, log_of) -> None:

@@ -337,3 +337,16 @@ def test_what_a_job_asked_a_database_is_told_with_its_code(make, log_of) -> None
     assert {"query": query, "dialect": "postgres"}.items() <= code["query"].items()
     told = CliRunner().invoke(commands.show, ["m", "--log", log.uri], catch_exceptions=False).stdout
     assert re.search(r"  query +SELECT age, y FROM people WHERE age > 3 AND.{80,160} …", told)
+
+
+def test_of_two_files_of_the_same_bytes_that_is_told_which_was_asked_for(make, log_of) -> None:
+    """The best checkpoint is mostly the last one too."""
+    kind = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    artifact = make.facet("modelTrail_modelArtifact", digest=make.digest("weights"))
+    made = [
+        make.dataset(name, datasetType=kind, outputFacets__modelTrail_modelArtifact=artifact)
+        for name in ("/m/best.ckpt", "/m/last.ckpt")
+    ]
+    log = log_of([make.run_event("COMPLETE", make.base, "r", "fit", outputs=made)])
+    for name in ("/m/best.ckpt", "/m/last.ckpt"):
+        assert name == answers.show(log, name)["artifact"]["name"]

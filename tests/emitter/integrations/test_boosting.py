@@ -35,6 +35,8 @@ XGBOOST = SimpleNamespace(
     going_on="xgb_model",
     matrix=lambda table, labels, _=None, **beside: xgboost.DMatrix(table, label=labels, **beside),
     asked=xgboost.DMatrix,
+    of_file=xgboost.DMatrix,
+    options="?format=csv&label_column=0",
     start="base_margin",
     beside={"weight": np.arange(200) + 2, "base_margin": np.full(200, 0.5)},
     cv=lambda matrix, **more: xgboost.cv({"objective": "binary:logistic", **more}, matrix, 3, nfold=2),
@@ -62,6 +64,8 @@ LIGHTGBM = SimpleNamespace(
         table, label=labels, reference=whole, free_raw_data=False, **beside
     ),
     asked=lambda table, _: table,
+    of_file=lightgbm.Dataset,
+    options="",
     start="init_score",
     beside={"weight": np.arange(200) + 2, "init_score": np.full(200, 0.5), "group": [150, 50]},
     cv=lambda matrix, **more: lightgbm.cv({"objective": "binary", "verbose": -1, **more}, matrix, 3, nfold=2),
@@ -138,6 +142,31 @@ def test_a_file_of_which_some_rows_were_trained_on_is_trained_on(library, autolo
         use = uses(event)[str(place)]
         assert ("train", {"strategy": "random", "seed": 3, "fraction": 0.75}) == (use["role"], use["split"])
         assert "validation" == uses(event)["train/validation"]["role"]
+
+
+@both
+@pytest.mark.usefixtures("autolog")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # xgboost will not read text files for ever
+@pytest.mark.parametrize("is_of_file", [False, True])
+def test_a_matrix_that_is_saved_was_made_of_the_file_of_its_data(library, is_of_file, told, table, tmp_path):
+    """A run that prepares a binary file for others has it as its output; who trains on it learned from it."""
+    place, saved = tmp_path / "train.csv", str(tmp_path / "train.bin")
+    table[["bought", "age", "income"]].to_csv(place, index=False, header=not is_of_file)
+    modeltrail.autolog()
+    with modeltrail.run("prepare"):
+        if is_of_file:
+            matrix = library.of_file(f"{place}{library.options}")
+        else:
+            rows = pd.read_csv(place)
+            matrix = library.matrix(rows[["age", "income"]], rows["bought"])
+        matrix.save_binary(saved)
+    with modeltrail.run("train"):
+        library.train(library.of_file(saved)).save_model(tmp_path / library.file)
+    prepare, train = told()
+    assert {"train.bin": {"train.csv"}} == edges(prepare)
+    assert {"train.bin"} == edges(train)[library.file]
+    (given,) = train["inputs"]
+    assert files(prepare)["train.bin"]["facets"]["version"] == given["facets"]["version"]
 
 
 @both

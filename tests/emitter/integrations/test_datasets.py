@@ -95,6 +95,14 @@ def test_how_rows_were_chosen_is_known(hf):
     )
 
 
+def test_how_datasets_were_mixed_is_known(hf):
+    """By turns, or by chance: then the seed says which rows come when, and how many of each."""
+    several = [hf.a(), hf.load("train", train="b.csv")]
+    mixed = hf.library.interleave_datasets(several, probabilities=[0.6, 0.4], seed=42)
+    assert {"strategy": "interleaved", "seed": 42} == split_of(mixed)
+    assert {"strategy": "interleaved"} == split_of(hf.library.interleave_datasets(several))
+
+
 def test_a_dataset_has_the_content_of_the_frame_with_its_rows(hf):
     """Also of chosen rows, and with lists in them; what a batch would be like by its format is none of it."""
     whole = hf.a()

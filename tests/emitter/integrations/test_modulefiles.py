@@ -91,6 +91,23 @@ def save_by_path(module, path):
     safetensors.torch.save_file(module.state_dict(), Path(path))
 
 
+def test_an_averaged_state_is_of_the_training_that_it_is_an_average_of(autolog, told, torch, train, made):
+    """With the count of what was averaged or without it, and so is the model that this went on from."""
+    torch.save(made().state_dict(), "base.pt")
+    autolog()
+    with modeltrail.run("train"):
+        module = made()
+        module.load_state_dict(torch.load("base.pt"))
+        average = torch.optim.swa_utils.AveragedModel(module)
+        average.update_parameters(module)
+        average.update_parameters(train(module))
+        torch.save(module.state_dict(), "last.pt")
+        torch.save(average.state_dict(), "average.pt")
+        torch.save(average.module.state_dict(), "without.pt")
+    found = edges(told()[-1])
+    assert {"x.csv", "train", "base.pt"} == found["last.pt"] == found["without.pt"] == found["average.pt"]
+
+
 ways = pytest.mark.parametrize("save", [save_state, save_module, save_copies, save_arrays, save_by_path])
 
 

@@ -112,7 +112,7 @@ def test_of_two_scalers_with_the_same_numbers_neither_is_a_step(learned_from, to
 
 def test_numpy_is_as_it_was(autolog):
     """Its functions are the same objects: numba, and what overrides them, know them by that."""
-    names = ("hstack", "vstack", "column_stack", "concatenate")
+    names = ("hstack", "vstack", "column_stack", "concatenate", "load", "save", "savez", "savetxt")
     before = [getattr(np, name) for name in names]
     autolog()
     assert all(getattr(np, name) is function for name, function in zip(names, before, strict=True))

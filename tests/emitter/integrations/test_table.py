@@ -77,6 +77,10 @@ class Sample:
 def functions(tmp_path):
     """Of these libraries functions are observed, and no methods."""
 
+    def numpy():
+        (path := tmp_path / "data.txt").write_text("1 2\n3 4\n")
+        return Sample(np, "loadtxt", lambda kind: kind, (str(path),), np.ndarray)
+
     def onnx():
         import onnx as kind
 
@@ -106,7 +110,7 @@ def functions(tmp_path):
         given = (str(tmp_path / "delta"), table({"a": [1]}))
         return Sample(kind, "write_deltalake", lambda kind: kind, given, type(None))
 
-    return onnx, skl2onnx, safetensors, deltalake
+    return numpy, onnx, skl2onnx, safetensors, deltalake
 
 
 def trainers(tmp_path):
@@ -209,7 +213,7 @@ def sample(tmp_path):
     return find
 
 
-FUNCTIONS = {"onnx", "skl2onnx", "safetensors", "deltalake"}
+FUNCTIONS = {"numpy", "onnx", "skl2onnx", "safetensors", "deltalake"}
 classes = pytest.mark.parametrize(
     "integration",
     [each for each in installed.args[1] if each.name not in FUNCTIONS],

@@ -188,6 +188,22 @@ def test_a_model_of_mlflow_is_the_same_after_it_was_loaded(tmp_path):
     assert other not in {None, model.look(folder).digest}
 
 
+def test_a_dataset_of_hugging_face_is_the_same_after_it_was_mapped(tmp_path):
+    """What `map` and `filter` leave in the folder that a dataset was loaded from is no part of it."""
+    (folder := tmp_path / "reviews" / "train").mkdir(parents=True)
+    (folder / "state.json").write_text("{}")
+    (folder / "data-00000-of-00001.arrow").write_bytes(b"rows")
+    before = [data.look(place).fingerprint.digest for place in (folder, folder.parent)]
+    (folder / "cache-0a1b2c.arrow").write_bytes(b"tokens")
+    assert before == [data.look(place).fingerprint.digest for place in (folder, folder.parent)]
+    (folder / "data-00000-of-00001.arrow").write_bytes(b"other")
+    assert before[0] != data.look(folder).fingerprint.digest
+    (folder / "state.json").unlink()
+    (without := tmp_path / "cached").mkdir()
+    (without / "cache-0a1b2c.arrow").write_bytes(b"rows")
+    assert 4 == data.look(without).size_bytes
+
+
 def test_a_folder_is_a_model_of_many_files(tmp_path):
     """A model folder has the digest of its tree, its files, at most 200 of them, and its format."""
     folder = tmp_path / "m"

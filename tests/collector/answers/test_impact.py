@@ -469,13 +469,13 @@ def test_a_dataset_that_several_runs_wrote_is_counted_once(make, log_of) -> None
 
 
 def test_a_job_that_writes_over_what_it_reads_is_told_once(make, log_of) -> None:
-    """Of a job in place the data is marked; what else reads that stands beside the job, not below it."""
+    """Of a job in place the data is marked; what reads what it wrote stands below that."""
     steps = [(["a.csv"], ["data.csv"]), (["data.csv"], ["data.csv"]), (["data.csv"], ["m.joblib"])]
     log = log_of(chain(make, *steps))
     told = CliRunner().invoke(command, ["a.csv", "--log", log.uri], catch_exceptions=False).output
     assert [
-        "└─ job 0", "   └─ data.csv", "      ├─ job 1", "      │  └─ data.csv  written over",
-        "      └─ job 2", "         └─ m.joblib",
+        "└─ job 0", "   └─ data.csv", "      └─ job 1", "         └─ data.csv  written over",
+        "            └─ job 2", "               └─ m.joblib",
     ] == [line.partition("  1 run")[0] for line in told.splitlines()[1:7]]  # fmt: skip
 
 

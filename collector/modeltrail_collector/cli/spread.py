@@ -30,7 +30,7 @@ class _Spread:
         self.runs = {row["run_id"]: row for row in rows if row["kind"] == "run"}
         self.readers: dict[Written, list[str]] = {}
         self.made: dict[str, list[dict[str, Any]]] = {}
-        self.at: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.at: dict[tuple[str | None, str | None], list[dict[str, Any]]] = {}
         self.tests: set[tuple[Name, str]] = set()
         self.told: set[str] = set()
         self.later: dict[Name, list[str]] = {}

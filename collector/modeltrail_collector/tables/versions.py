@@ -19,6 +19,8 @@ Version = tuple[str, str, str]
 _Own = tuple[str | None, int | None, Metric]
 """What the run calls the model that a figure is of, after which step it was measured, and the figure."""
 
+_Row = dict[str, Any]
+
 _FIGURE: Final = ("name", "value", "split", "dataset", "slice", "source")
 
 
@@ -78,6 +80,24 @@ def version_facts(
         if by is not None:
             found[version].plain.setdefault("parameters", {})["training.step"] = str(by)
     return found
+
+
+def preceded(models: Iterable[_Row]) -> list[tuple[_Row, _Row]]:
+    """(the version before, the version) of all versions of a name (rows of `models`), oldest first.
+
+    Bytes without a registry that a registered version of the name is too (a run that failed had saved
+    them, and the next one registered what it made) are no version before another: nothing differs there.
+    """
+    models = list(models)
+    registered = {model["digest"] for model in models if model["registered_name"] is not None} - {None}
+    pairs = []
+    before: _Row | None = None
+    for model in models:
+        if before is not None:
+            pairs.append((before, model))
+        if model["registered_name"] is not None or model["digest"] not in registered:
+            before = model
+    return pairs
 
 
 def claimed_by(

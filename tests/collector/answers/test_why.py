@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import modeltrail_collector
 from modeltrail_collector import answers
 from modeltrail_collector.cli.why import why as command
 from modeltrail_collector.errors import ConfigError, NotFound
@@ -382,3 +383,24 @@ def test_scripts_that_only_registered_two_models_made_neither(make, log_of) -> N
     told = answers.why(log, "risk@1", "risk@2")
     assert [] == told["causes"]
     assert not answers.show(log, "risk@2")["changes"]
+
+
+def test_a_training_that_failed_before_it_registered_is_no_version_before_the_next(make, log_of) -> None:
+    """What it saved are the bytes of the version that was made again: this is held against the one before."""
+    first = make.train(1, make.base, features="f", strength=1.0)
+    again = make.train(2, make.base + timedelta(days=1), features="f", strength=2.0)
+    failed = json.loads(json.dumps(again[1]))
+    failed |= {"eventType": "FAIL", "eventTime": f"{make.base + timedelta(hours=20):%Y-%m-%dT%H:%M:%SZ}"}
+    failed["run"]["runId"] = make.uuid7(make.base + timedelta(hours=20), 777)
+    saved, known = failed["outputs"]
+    del known["facets"]["modelTrail_registration"]
+    known["facets"]["version"] = saved["facets"]["version"]
+    failed["outputs"] = [known | {"outputFacets": saved["outputFacets"]}]
+    log = log_of([*first, failed, *again])
+    assert "1" == answers.why(log, "churn@2")["before"]["version"]
+    ago = make.base + timedelta(days=2)
+    for handle in (modeltrail_collector.open(log.uri), modeltrail_collector.open(log.uri, as_of=ago)):
+        with handle as db:
+            versions = db.sql("SELECT version FROM models WHERE name = 'models/churn'").fetchall()
+            assert [("1",), ("2",), (make.digest("model 2")[:12],)] == sorted(versions)
+            assert {"1"} == {row["base_version"] for row in answers.show(db, "churn@2")["changes"]}

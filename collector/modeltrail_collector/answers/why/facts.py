@@ -18,6 +18,7 @@ from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.tables.differences import Facet
 from modeltrail_collector.tables.own import OF_MAKING, only_registered, own
 from modeltrail_collector.tables.own import figures as own_figures
+from modeltrail_collector.tables.versions import preceded
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
@@ -148,19 +149,19 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     chosen = {"how": "previous", "reason": f"the version made before {label(after)}"}
     if (written := names.written_last(db, after, before=True)) is not None:
         return written, chosen
-    rows = db.read(
+    earlier = db.read(
         "models",
         "* EXCLUDE (bucket)",
         models=[(after["namespace"], after["name"])],
-        where="""namespace = $namespace AND version <> $version
-            AND created_at <= CAST($created AS TIMESTAMPTZ)""",
-        then="ORDER BY created_at DESC, version DESC LIMIT 1",
+        where="namespace = $namespace AND created_at <= CAST($created AS TIMESTAMPTZ)",
+        then="ORDER BY created_at, version",
         created=after["created_at"],
-        **{name: after[name] for name in ("namespace", "version")},
+        namespace=after["namespace"],
     )
-    if not rows:
-        raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
-    return rows[0], chosen
+    for before, version in preceded(earlier):
+        if _identity(version) == _identity(after):
+            return before, chosen
+    raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
 
 
 def _in_production(db: Database, after: Row) -> tuple[Row, Row]:

@@ -5,7 +5,8 @@ this machine (as it is written, then where its symbolic links lead), another nam
 file of a registered model, the file behind a link), a unique suffix at a `/`, the beginning of a fingerprint
 (six digits or more), and of a model that is a file a unique suffix without the file's ending, where no
 dataset is called so. After `@` stands a version, an alias, a stage or the beginning of a version's digest;
-none means the newest, of those that their registry has deleted only where it has deleted all.
+none means the newest, of those that their registry has deleted only where it has deleted all. A file that
+no run wrote, and some read as a model, is the version whose bytes these read last.
 """
 
 import difflib
@@ -69,6 +70,10 @@ def model(db: Database, text: str) -> Row:
     for in_full in (True, False):
         if found := find_model(db, text, in_full=in_full):
             return found
+    for name, version in readings(text):
+        read = {(row["namespace"], row["name"]) for row in _mentioned(db, name, registry.IS_READ)}
+        if len(read) == 1 and (found := registry.of_copy(db, *read.pop(), version)):
+            return registry.with_content(db, found)
     raise NotFound(unknown_model(db, text))
 
 
@@ -320,8 +325,8 @@ def unknown_model(db: Database, text: str) -> str:
         models, files = _called(db, name)
         if version and (models := models or list(files) or _like(db, name)):
             known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
-            versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
-            return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
+            if versions := list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]:
+                return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     keep_versions(db)
     named = "SELECT name FROM versions UNION SELECT registered_name FROM versions"
     return f"No model is called {text!r}.{nearest(db, text.rpartition('@')[0] or text, named)}"

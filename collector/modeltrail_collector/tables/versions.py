@@ -101,18 +101,23 @@ def preceded(models: Iterable[_Row]) -> list[tuple[_Row, _Row]]:
 
 
 def claimed_by(
-    named: str | None, above: Collection[str], alike: Mapping[str, Collection[str | None]]
+    named: str | None,
+    above: Collection[str],
+    alike: Mapping[str, Collection[str | None]],
+    digest: str | None,
 ) -> set[str]:
     """Which versions of one name, that are the same bytes, a run judged; empty: all of them.
 
-    That which it names; else those that it, its parent or its root run made or registered.
+    That which it names, if not by the beginning of the digest alone, as a run does that registers its model
+    only afterwards; else those that it, its parent or its root run made or registered.
 
     Args:
         named: the version that it names, of this name.
         above: the run, its parent and its root run.
         alike: the versions of the same bytes, with the runs that made and registered them.
+        digest: of these bytes.
     """
-    if named is not None and named in alike:
+    if named is not None and named in alike and not (digest or "").startswith(named):
         return {named}
     return {version for version, runs in alike.items() if not (set(runs) - {None}).isdisjoint(above)}
 
@@ -195,7 +200,7 @@ def _of_version(
     for one in (*by_digest, *by_name):
         if len(alike) > 1:
             named = one.version if (one.namespace, one.name) == version[:2] else None
-            claimed = claimed_by(named, above.get(one.metric.run_id or "", ()), alike)
+            claimed = claimed_by(named, above.get(one.metric.run_id or "", ()), alike, digest)
             if claimed and version[2] not in claimed:
                 continue
         found.append(one.metric)

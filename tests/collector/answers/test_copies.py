@@ -86,6 +86,24 @@ def test_a_version_whose_source_nobody_told_was_made_by_nobody_that_is_known(mak
     assert answers.show(log_of([event]), "prod@1")["run"]["only_registered"]
 
 
+def test_what_registered_versions_of_which_nobody_saw_a_byte_is_not_what_made_them(make, log_of) -> None:
+    """The code of a script that registers is no cause of how its versions differ, and show tells it not."""
+
+    def registered(version: str):
+        said = make.facet("modelTrail_registration", name="prod", version=version, action="register")
+        model = make.dataset("models/prod", namespace=REGISTRY, modelTrail_registration=said)
+        model["facets"]["version"] = make.facet("version", datasetVersion=version)
+        code = make.facet("c", commit=version * 40, dirty=False, entryPoint="register.py")
+        at = make.base + timedelta(days=int(version))
+        return make.run_event(
+            "COMPLETE", at, version, "register", outputs=[model], run_facets={"modelTrail_codeState": code}
+        )
+
+    log = log_of([registered("1"), registered("2")])
+    assert answers.show(log, "prod@2")["run"]["only_registered"]
+    assert [] == [one for one in answers.why(log, "prod@1", "prod@2")["causes"] if one["kind"] == "code"]
+
+
 @pytest.fixture
 def served(make, log_of):
     """`churn@1` and `churn@2`, copied in turn to a server's file that nobody told of, and loaded there."""

@@ -16,7 +16,7 @@ from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import OF_MAKING, only_registered, own
+from modeltrail_collector.tables.own import OF_MAKING, own
 from modeltrail_collector.tables.own import figures as own_figures
 from modeltrail_collector.tables.versions import preceded
 
@@ -227,14 +227,18 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
         figure["state"] = known[figure["run_id"]]["state"] if figure["run_id"] in known else None
     runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, {*makers, *judges})
     index: dict[tuple[str | None, ...], Said] = {}
+    registered = registry.registering(db, makers)
     old, new = (
-        _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows, params))
+        _of_model(
+            Story(model, run_id, tree, runs, index, datasets, params[run_id], rows, params),
+            made_elsewhere=run_id in registered,
+        )
         for model, run_id, tree, rows in zip(models, makers, trees, figures, strict=True)
     )
     return old, new
 
 
-def _of_model(story: Story) -> Story:
+def _of_model(story: Story, *, made_elsewhere: bool) -> Story:
     """The same, where its making run tells several models apart without what is of the others.
 
     Of one that it only registered nothing is told of how that run did so.
@@ -245,7 +249,7 @@ def _of_model(story: Story) -> Story:
     of_run = [row["model_id"] for row in figures if row["source"] != "evaluation"]
     judged_by = own_figures(facets, story.model, of_run)
     figures = [row for row in figures if row["source"] == "evaluation" or row["model_id"] in judged_by]
-    if only_registered(facets):
+    if made_elsewhere:
         runs[story.run_id] = [said for said in runs[story.run_id] if said.key not in OF_MAKING]
         params, figures = [], [row for row in figures if row["source"] == "evaluation"]
     elif (mine := own(facets, story.model)) is not None:

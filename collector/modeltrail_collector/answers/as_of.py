@@ -5,12 +5,14 @@ from typing import Final
 from modeltrail_collector.answers import names
 from modeltrail_collector.answers.database import Database, Row, database
 from modeltrail_collector.answers.endpoints import called, deployed, in_force
-from modeltrail_collector.answers.places import key_of, own_models
+from modeltrail_collector.answers.places import edges, key_of, own_models, placed
 from modeltrail_collector.answers.registry import registering
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.log import Log
 
 _CALLED: Final = ("name", "registered_name")
+_OF_INPUT: Final = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
+_USES: Final = ("train", "validation", "test")
 _MANY: Final = 500
 """The makers of more versions are looked for among all, which are read as a whole."""
 
@@ -24,8 +26,8 @@ def as_of(of: Log | Database, name: str | None = None) -> list[Row]:
     `platform`, `endpoint`, `uri` and `environment` say where; `model_namespace`, `model_name`,
     `model_version` and `model_digest` which; `since` and `deployment` (a run id) by what, `actor` by whom;
     `traffic_percent` is what was said of it last, None where others came or went since. `run` is the run that
-    made the version, with `data`, its inputs; None where that is not recorded. What failed to be deployed is
-    not in force.
+    made the version, with `data`, what it was made from or may have been; None where that is not recorded.
+    What failed to be deployed is not in force.
 
     Raises NotFound when there is neither an endpoint nor a model of this name, or more than one model.
     """
@@ -124,17 +126,20 @@ def _versions(db: Database, found: list[Row]) -> str:
 
 
 def _inputs(db: Database, runs: set[str]) -> dict[str, list[Row]]:
-    """What each run read, what was trained on first; not models that it put out itself (and evaluated)."""
-    told = ("namespace", "name", "use", "version", "fingerprint", "rows", "capture")
-    placed = db.read(
-        "run_datasets",
-        f"run_id, role, kind, {', '.join(told)}",
-        runs=runs,
-        then="ORDER BY coalesce(list_position(['train', 'validation', 'test'], use), 9), use IS NULL, name",
-    )
-    made = own_models(placed)
+    """What each run may have made its model from, what was trained on first.
+
+    Not models that it put out itself (and evaluated), nor others that it only read: a champion to beat.
+    """
+    rows = placed(db, runs)
+    made, sources = own_models(rows), {source for source, _ in edges(rows)}
     found: dict[str, list[Row]] = {}
-    for row in placed:
-        if row["role"] == "input" and key_of(row) not in made:
-            found.setdefault(row["run_id"], []).append({name: row[name] for name in told})
+    for row in sorted(rows, key=_order):
+        is_other = row["kind"] == "model" and key_of(row) not in sources and row["followed"] is not False
+        if row["role"] == "input" and key_of(row) not in made and not is_other:
+            found.setdefault(row["run_id"], []).append({name: row[name] for name in _OF_INPUT})
     return found
+
+
+def _order(row: Row) -> tuple[bool, bool, int, str]:
+    use = row["use"]
+    return use not in _USES, use is None, _USES.index(use) if use in _USES else 0, row["name"]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from modeltrail_collector.answers import designs, names
+from modeltrail_collector.answers import designs, names, registry
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 
@@ -21,6 +21,7 @@ _JOBS: Final = "SELECT job_namespace AS namespace, job_name AS name FROM"
 _OF_RUNS: Final = f"{_JOBS} runs"
 _PLANNED: Final = f"{_JOBS} events WHERE event_kind = 'job'"
 """Jobs of runs, and those of JobEvents."""
+_OF_COPY: Final = ("namespace", "name", "registered_name", "version", "digest", "run_id")
 _OF_DATASET: Final = frozenset({"input", "output"})
 
 
@@ -31,10 +32,12 @@ def find(db: Database, text: str, *, in_full: bool) -> Row | None:
     (namespace, name), `runs` (the latest, rows of `runs`), `inputs`, `outputs` (of the latest run; of a job
     without runs as its JobEvents declare them, None where these are in the log no more), `facets`.
     A dataset: `dataset` (namespace, name, kind, and `as`, the names by which these runs know it, if others:
-    of a link to the file for instance), `written_by`, `read_by` (the latest, rows of `runs`),
-    `facets`. Each of `facets` has `scope`, `namespace`, `name`, `key`, `value` (as it came), `run_id`,
-    `happened_at` and `source`, the log record. Of a run it is all of them; of a job or a dataset the last of
-    each key that its latest runs, or an event without a run, tell.
+    of a link to the file for instance), `copy_of` (of a model that no run wrote by this name: the version
+    whose bytes were read last), `written_by`, `read_by` (the latest, rows of `runs`), `facets`.
+
+    Each of `facets` has `scope`, `namespace`, `name`, `key`, `value` (as it came), `run_id`, `happened_at`
+    and `source`, the log record. Of a run it is all of them; of a job or a dataset the last of each key that
+    its latest runs, or an event without a run, tell.
 
     Args:
         db: The tables.
@@ -90,8 +93,11 @@ def _dataset(db: Database, text: str, in_full: bool) -> Row | None:
         for place in called
         for facet in _facets(db, {row["run_id"] for row in uses}, "scope <> 'job'", *place)
     ]
+    is_copy = found["kind"] == "model" and not runs["written_by"]
+    model = registry.of_copy(db, **named) if is_copy else None
     return {
         "dataset": dataset | {"as": sorted(called - {(found["namespace"], found["name"])})},
+        **({"copy_of": {one: model[one] for one in _OF_COPY}} if model else {}),
         **runs,
         "facets": _last(said + _without_run(db, "dataset", **named)),
     }

@@ -3,7 +3,7 @@
 from typing import Any
 
 from modeltrail_collector.answers.as_of import as_of
-from modeltrail_collector.answers.database import Database, Row
+from modeltrail_collector.answers.database import Database, Row, opened
 from modeltrail_collector.answers.impact import impact
 from modeltrail_collector.answers.subjects import UNREAD
 from modeltrail_collector.log import Log
@@ -18,12 +18,20 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
     `action` is `withdraw` for endpoints where one of the versions is in force and for versions that answer
     nowhere, `retrain` for versions that do; `rewrite` for data that went into one of these, `delete` for
     other data, each name once, with its `contents`, the versions or else fingerprints of what is meant of it,
-    the oldest first; `look` for an index of subjects that could not be looked into. What nobody
-    recorded the contrary of is in the plan; `recorded` is false of what a run made that read a content of
-    which nothing is recorded. Arguments and errors are those of `impact`.
+    the oldest first, and `replaced_by`, what was written there last, where that is none of these; `look` for
+    an index of subjects that could not be looked into. What nobody recorded the contrary of is in the plan;
+    `recorded` is false of what a run made that read a content of which nothing is recorded. Arguments and
+    errors are those of `impact`.
     """
-    found = impact(of, text, **chosen)
-    serving = {(row["deployment"], row["model_version"]) for row in as_of(of)}
+    with opened(of) as db:
+        found = impact(db, text, **chosen)
+        serving = {(row["deployment"], row["model_version"]) for row in as_of(db)}
+        plan = _planned(found, serving)
+        _tell_replaced(db, [row for row in plan if row["kind"] == "dataset"])
+    return plan
+
+
+def _planned(found: list[Row], serving: set[tuple[str, str]]) -> list[Row]:
     plan: list[Row] = [{**row, "action": "look"} for row in found if row["kind"] == UNREAD]
     used = set()
     for row in found:
@@ -48,6 +56,25 @@ def erase_plan(of: Log | Database, text: str | None = None, **chosen: Any) -> li
     return _once(
         [row | {"recorded": row["run_id"] not in unsure} if row["kind"] != UNREAD else row for row in plan]
     )
+
+
+def _tell_replaced(db: Database, data: list[Row]) -> None:
+    """Say of data at a path which content was written there last, where it is none of those that are meant.
+
+    Who deletes what lies there would delete that.
+    """
+    wrote = db.read(
+        "mentions",
+        "DISTINCT namespace, name, run_id, wrote_at, coalesce(version, fingerprint) AS content",
+        keys={row["name"] for row in data},
+        where="how = 'name' AND role = 'output' AND use IS DISTINCT FROM 'drop' AND wrote_at IS NOT NULL",
+        then="ORDER BY wrote_at, run_id",
+    )
+    last = {(row["namespace"], row["name"]): row for row in wrote}
+    for row in data:
+        now = last.get((row["namespace"], row["name"]), {})
+        content = now.get("content")
+        row["replaced_by"] = content if row["contents"] and content not in row["contents"] else None
 
 
 def _once(plan: list[Row]) -> list[Row]:

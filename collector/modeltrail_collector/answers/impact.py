@@ -44,7 +44,8 @@ def impact(
 
     `kind` is run, dataset, model or endpoint, in the order in which they were reached; `depth` counts the
     runs from the data to it, `since` says from when on: a run from its start, or else from the first that
-    was heard of it. A run has `through`, the names of what it read of this (`recorded` is false where a
+    was heard of it. A run has `through`, the names of what it read of this, and which run wrote that
+    (`written_by`, None for data that is asked for; `recorded` is false where a
     version is asked for, and which one was read is not recorded); a dataset or model `run_id`, the run
     that wrote it; a model `of_run`, how many models that run made: of several it may not say which
     learned from what. Bytes that another run registered are that version of the registry. Datasets and
@@ -215,8 +216,8 @@ def _named(db: Database, text: str) -> tuple[Row, str | None]:
 
 
 def _tell_run(row: Row, thing: Thing, runs: dict[str, Row], found: list[Row]) -> None:
-    through = {"namespace": thing.namespace, "name": thing.name, "use": row["use"]}
-    through |= {"recorded": row["recorded"]}
+    through = {"namespace": thing.namespace, "name": thing.name, "written_by": thing.run_id}
+    through |= {"use": row["use"], "recorded": row["recorded"]}
     known = runs.get(row["run_id"])
     if known is None:
         since = row["started_at"] or row["first_event_at"]

@@ -1,6 +1,5 @@
 """Questions about many things: models, runs, differences, and any SQL."""
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from modeltrail_collector.errors import ConfigError
 from modeltrail_collector.log import Log
 from modeltrail_collector.tables.differences import aligned, differences
 from modeltrail_collector.tables.past import NOW
-from modeltrail_collector.tables.versions import Views, version_facts
+from modeltrail_collector.tables.versions import Views, preceded, version_facts
 
 _UNENDED: Final = ("START", "RUNNING")
 _NEWEST_FIRST: Final = "ORDER BY created_at DESC, namespace, name, version DESC"
@@ -175,7 +174,7 @@ def changed(db: Database, model: Row) -> list[Row]:
     )
     return [
         {"base_version": before["version"]} | row
-        for before, after in itertools.pairwise(versions)
+        for before, after in preceded(versions)
         if after["version"] == model["version"]
         for row in _compared(db, before, after)
     ]

@@ -5,7 +5,8 @@ this machine (as it is written, then where its symbolic links lead), another nam
 file of a registered model, the file behind a link), a unique suffix at a `/`, the beginning of a fingerprint
 (six digits or more), and of a model that is a file a unique suffix without the file's ending, where no
 dataset is called so. After `@` stands a version, an alias, a stage or the beginning of a version's digest;
-none means the newest, of those that their registry has deleted only where it has deleted all.
+none means the newest, of those that their registry has deleted only where it has deleted all. A file that
+no run wrote, and some read as a model, is the version whose bytes these read last.
 """
 
 import difflib
@@ -14,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from modeltrail_collector.answers import content, designs, registry
+from modeltrail_collector.answers import designs, registry
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.errors import NotFound
 from modeltrail_collector.tables.past import NOW
@@ -70,6 +71,10 @@ def model(db: Database, text: str) -> Row:
     for in_full in (True, False):
         if found := find_model(db, text, in_full=in_full):
             return found
+    for name, version in readings(text):
+        read = {(row["namespace"], row["name"]) for row in _mentioned(db, name, registry.IS_READ)}
+        if len(read) == 1 and (found := registry.of_copy(db, *read.pop(), version)):
+            return registry.with_content(db, found)
     raise NotFound(unknown_model(db, text))
 
 
@@ -321,28 +326,11 @@ def unknown_model(db: Database, text: str) -> str:
         models, files = _called(db, name)
         if version and (models := models or list(files) or _like(db, name)):
             known = db.read("models", "version", models=models, then="ORDER BY created_at DESC")
-            versions = list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]
-            return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
-    if (copied := _copied(db, text)) is not None:
-        return f"No run made a model that is called {text!r}. What was read there is the same as {copied}."
+            if versions := list(dict.fromkeys(row["version"] for row in known))[:_SHOWN]:
+                return f"{name} has no version {version!r}. It has: {', '.join(versions)}."
     keep_versions(db)
     named = "SELECT name FROM versions UNION SELECT registered_name FROM versions"
     return f"No model is called {text!r}.{nearest(db, text.rpartition('@')[0] or text, named)}"
-
-
-def _copied(db: Database, text: str) -> str | None:
-    """The model version whose bytes were read last under a name: whoever copied it there told nobody."""
-    read = db.read(
-        "mentions",
-        "fingerprint",
-        keys=keys(text),
-        where=f"how = 'name' AND role = 'input' AND kind = 'model' AND fingerprint <> '' AND {_IS_PLACE}",
-        then="ORDER BY last_event_at DESC LIMIT 1",
-        **_spellings(text),
-    )
-    for digest, rows in content.put_out(db, {row["fingerprint"] for row in read}).items():
-        return f"{rows[0]['name']}@{digest[:12]}"
-    return None
 
 
 def unknown_dataset(db: Database, text: str) -> str:

@@ -17,7 +17,7 @@ Own = frozenset[str]
 Apart = tuple[str, str, str, Own]
 """Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
-_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, followed, rows,
+_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, followed, rows, capture,
     identities, model_id, part_ids, made_of"""
 
 _THINGS: Final = frozenset({"dataset", "model"})

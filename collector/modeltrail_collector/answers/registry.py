@@ -21,6 +21,8 @@ _OF_CONTENT: Final = (
     "algorithm", "framework", "framework_version", "task",
 )  # fmt: skip
 """What a row of `models` says of the bytes."""
+IS_READ: Final = "kind = 'model' AND role = 'input'"
+"""SQL that is true of rows of `mentions` where a run read a model."""
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 _Version = tuple[str, str, str]
@@ -93,6 +95,37 @@ def other_bytes(db: Database, model: Row, version: str) -> list[str]:
         **name,
     )
     return [row["version"] for row in found]
+
+
+def of_copy(db: Database, namespace: str, name: str, version: str | None = None) -> Row | None:
+    """The version whose bytes were read last by the name of a file that no run wrote: of a copy; or None.
+
+    A `version` is the beginning of the digest that is meant. Of several names that a registry has is first.
+    """
+    read = db.read(
+        "mentions",
+        "fingerprint",
+        keys=[name],
+        where=f"""{IS_READ} AND how = 'name' AND (namespace, name) = ($namespace, $name)
+            AND fingerprint IS NOT NULL AND ($version IS NULL
+                OR (length($version) >= 4 AND starts_with(fingerprint, $version)))""",
+        then="ORDER BY last_event_at DESC, run_id DESC LIMIT 1",
+        namespace=namespace,
+        name=name,
+        version=version,
+    )
+    digests = [row["fingerprint"] for row in read]
+    where = "how = 'digest' AND kind = 'model' AND role = 'output'"
+    alike = db.read("mentions", "DISTINCT namespace, name", keys=digests, where=where)
+    found = db.read(
+        "models",
+        "* EXCLUDE (bucket)",
+        models=[(row["namespace"], row["name"]) for row in alike],
+        where="list_contains($digests, digest)",
+        then="ORDER BY registered_name IS NULL, created_at, namespace, name, version LIMIT 1",
+        digests=digests,
+    )
+    return found[0] if found else None
 
 
 def with_content(db: Database, model: Row) -> Row:

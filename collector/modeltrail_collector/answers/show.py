@@ -22,6 +22,7 @@ SECTIONS: Final = (
     "metrics", "evaluations", "artifact", "registration", "deployments", "changes",
 )  # fmt: skip
 """The sections of the answer, in the order in which they are told."""
+_OF_JOB: Final = {"location": "sourceCodeLocation", "query": "sql"}
 OF_RUN: Final = "of the run; it made {} models"
 """What is said of a metric that is of none of the models."""
 
@@ -240,10 +241,7 @@ def _params(facts: _Facts) -> list[Row]:
 
 
 def _code(facts: _Facts) -> Row | None:
-    parts = {
-        "location": facts.find("sourceCodeLocation", scope="job"),
-        "query": facts.find("sql", scope="job"),
-    }
+    parts = {name: facts.find(key, scope="job") for name, key in _OF_JOB.items()}
     state = facts.find("modelTrail_codeState")
     said = state or parts["location"] or parts["query"]
     code = _fact(said[0][0], said[0][1] if state else {}) if said else {}

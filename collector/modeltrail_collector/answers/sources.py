@@ -363,7 +363,8 @@ def _judging(db: Database, model: Row, rows: list[Row], alike: dict[str, set[str
     found = []
     for row in rows:
         named = (row["namespace"], row["name"]) == (model["namespace"], model["name"])
-        claimed = claimed_by(row["version"] if named else None, above.get(row["run_id"], set()), alike)
+        version, runs = row["version"] if named else None, above.get(row["run_id"], set())
+        claimed = claimed_by(version, runs, alike, model["digest"])
         if not claimed or model["version"] in claimed:
             found.append(row["run_id"])
     return list(dict.fromkeys(found))

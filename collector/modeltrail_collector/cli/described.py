@@ -197,6 +197,10 @@ def _named(thing: dict[str, Any]) -> list[Line]:
     return [(thing["name"], f"in {thing['namespace']}", thing.get("kind", ""), last)]
 
 
+def _copied(model: dict[str, Any]) -> list[Line]:
+    return [(story.title(model), short(model["digest"]), f"run {model['run_id']}", "")]
+
+
 def _datasets(rows: list[dict[str, Any]]) -> list[Line]:
     lines: list[Line] = [
         (
@@ -212,11 +216,17 @@ def _datasets(rows: list[dict[str, Any]]) -> list[Line]:
     return [*lines, (f"and {left:,} more: --json", "", "", "", "")] if left > 0 else lines
 
 
-_HEADINGS: Final = {"written_by": "written by", "read_by": "read by", "runs": "latest runs"}
+_HEADINGS: Final = {
+    "copy_of": "the same bytes as",
+    "written_by": "written by",
+    "read_by": "read by",
+    "runs": "latest runs",
+}
 _SECTIONS: Final[dict[str, Callable[[Any], list[Line]]]] = {
     "run": _run,
     "job": _named,
     "dataset": _named,
+    "copy_of": _copied,
     "runs": _runs,
     "written_by": _runs,
     "read_by": _runs,

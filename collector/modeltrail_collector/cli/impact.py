@@ -115,6 +115,9 @@ def _tell_unsaid(column: str | None, rows: list[dict[str, Any]], *, is_plan: boo
     if is_plan:
         made = [row for row in rows if not row["recorded"] and row["kind"] != "endpoint"]
         _tell_unrecorded("Which content went into it", [_called_here(row) for row in made])
+        other = ", ".join(_called_here(row) for row in rows if row.get("replaced_by"))
+        if other:
+            click.echo(printable(f"Holds something else by now, which did not come of it: {other}."))
     reading = [row["job_name"] for row in runs if not all(read["recorded"] for read in row["through"])]
     _tell_unrecorded("Which content it read", reading)
 

@@ -104,9 +104,7 @@ def facts(facets: Iterable[Facet], metrics: Iterable[Metric]) -> Facts:
     inputs: dict[tuple[*_Place, str], dict[str, Any]] = {}
     steps: list[Any] = []
     for facet in facets:
-        if not isinstance(facet.value, dict):
-            continue
-        if facet.key in _ADDING:
+        if not isinstance(facet.value, dict) or facet.key in _ADDING:
             continue
         if facet.scope in ("input", "input_facet"):
             inputs.setdefault((facet.namespace, facet.name, facet.part), {})[facet.key] = facet.value
@@ -322,7 +320,8 @@ def _read_input(namespace: str | None, name: str | None, facets: dict[str, Any])
     how = f"{fingerprint.get('algorithm')} {fingerprint.get('scope')}"
     texts = {field: _text(item) for field, item in said.items() if item is not None}
     content = pairing.content(namespace, name, texts.get("fingerprint"), texts.get("version"), how)
-    return Input(namespace or "", name or "", texts.get("use"), content, texts)
+    is_model = facets.get("datasetType", {}).get("datasetType") == "MODEL"  # that no data stands beside
+    return Input(namespace or "", name or "", "model" if is_model else texts.get("use"), content, texts)
 
 
 def _input_path(was: Input | None, now: Input | None, precisely: bool) -> str:

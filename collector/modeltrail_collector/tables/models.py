@@ -16,7 +16,7 @@ from modeltrail_collector.tables.reduce import sql_of
 from modeltrail_collector.tables.scan import fill
 from modeltrail_collector.tables.schema import BY_MODEL
 from modeltrail_collector.tables.snapshot import Near, near_to
-from modeltrail_collector.tables.versions import Views, version_facts
+from modeltrail_collector.tables.versions import Views, preceded, version_facts
 
 FEW: Final = 500
 """So many names are looked up one by one."""
@@ -233,10 +233,19 @@ def fill_changes(connection: duckdb.DuckDBPyConnection, models: str, *, facets: 
     """
     _view(connection, "model", models)
     found = connection.execute("""
-        SELECT namespace, name, version, run_id, registered_run_id, digest, step
+        SELECT namespace, name, version, run_id, registered_run_id, registered_name, digest, step
         FROM model SEMI JOIN touched USING (namespace, name)
         ORDER BY namespace, name, created_at, version""").fetchall()
-    columns = ("namespace", "name", "version", "run_id", "registered_run_id", "digest", "step")
+    columns = (
+        "namespace",
+        "name",
+        "version",
+        "run_id",
+        "registered_run_id",
+        "registered_name",
+        "digest",
+        "step",
+    )
     versions = [dict(zip(columns, row, strict=True)) for row in found]
     columns = tuple(BY_MODEL["changes"].names)
     rows = _changes(connection, versions, facets)
@@ -253,6 +262,6 @@ def _changes(
     compared = [model for versions in by_name.values() if len(versions) > 1 for model in versions]
     made = version_facts(connection, compared, Views(facets, "metrics_all", "run_datasets_all", "runs_all"))
     for (namespace, name), versions in by_name.items():
-        if len(versions) > 1:
-            found = [(model["version"], made[namespace, name, model["version"]]) for model in versions]
+        for pair in preceded(versions):
+            found = [(model["version"], made[namespace, name, model["version"]]) for model in pair]
             yield from change_rows(namespace, name, found)

@@ -89,7 +89,12 @@ def of_model(facets: list[Facet], model: Mapping[str, Any]) -> list[Facet]:
 
 
 def only_registered(facets: Iterable[Facet]) -> bool:
-    """Whether the run with these facets trained nothing and found what it registered, as it says itself."""
+    """Whether the run with these facets trained nothing and found what it registered, as it says itself.
+
+    Of a run that says nothing of the bytes facets do not tell: what it read may have none. The answers, which
+    have all that it read, know these too (`answers.registry.registering`); what they tell goes by that, and
+    only table `changes`, which is derived of facets, by this.
+    """
     facets = list(facets)
     said = {facet.key for facet in facets}
     artifacts = [facet.value for facet in facets if facet.key == "modelTrail_modelArtifact"]

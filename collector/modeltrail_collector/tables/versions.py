@@ -19,6 +19,8 @@ Version = tuple[str, str, str]
 _Own = tuple[str | None, int | None, Metric]
 """What the run calls the model that a figure is of, after which step it was measured, and the figure."""
 
+_Row = dict[str, Any]
+
 _FIGURE: Final = ("name", "value", "split", "dataset", "slice", "source")
 
 
@@ -80,19 +82,42 @@ def version_facts(
     return found
 
 
+def preceded(models: Iterable[_Row]) -> list[tuple[_Row, _Row]]:
+    """(the version before, the version) of all versions of a name (rows of `models`), oldest first.
+
+    Bytes without a registry that a registered version of the name is too (a run that failed had saved
+    them, and the next one registered what it made) are no version before another: nothing differs there.
+    """
+    models = list(models)
+    registered = {model["digest"] for model in models if model["registered_name"] is not None} - {None}
+    pairs = []
+    before: _Row | None = None
+    for model in models:
+        if before is not None:
+            pairs.append((before, model))
+        if model["registered_name"] is not None or model["digest"] not in registered:
+            before = model
+    return pairs
+
+
 def claimed_by(
-    named: str | None, above: Collection[str], alike: Mapping[str, Collection[str | None]]
+    named: str | None,
+    above: Collection[str],
+    alike: Mapping[str, Collection[str | None]],
+    digest: str | None,
 ) -> set[str]:
     """Which versions of one name, that are the same bytes, a run judged; empty: all of them.
 
-    That which it names; else those that it, its parent or its root run made or registered.
+    That which it names, if not by the beginning of the digest alone, as a run does that registers its model
+    only afterwards; else those that it, its parent or its root run made or registered.
 
     Args:
         named: the version that it names, of this name.
         above: the run, its parent and its root run.
         alike: the versions of the same bytes, with the runs that made and registered them.
+        digest: of these bytes.
     """
-    if named is not None and named in alike:
+    if named is not None and named in alike and not (digest or "").startswith(named):
         return {named}
     return {version for version, runs in alike.items() if not (set(runs) - {None}).isdisjoint(above)}
 
@@ -175,7 +200,7 @@ def _of_version(
     for one in (*by_digest, *by_name):
         if len(alike) > 1:
             named = one.version if (one.namespace, one.name) == version[:2] else None
-            claimed = claimed_by(named, above.get(one.metric.run_id or "", ()), alike)
+            claimed = claimed_by(named, above.get(one.metric.run_id or "", ()), alike, digest)
             if claimed and version[2] not in claimed:
                 continue
         found.append(one.metric)

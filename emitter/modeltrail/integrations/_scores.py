@@ -282,6 +282,8 @@ def observe_metric(call: Call) -> Finish | None:
             return
         name, score = _called(call.function, given), float(value)
         known = _of(predictions)
+        if known is None and any(each.is_model for each in run.facts.inputs.values()):
+            return  # it may be of a model that was loaded: nothing that this run makes
         if known is None or not _judged(run, known, truth, {name: score}):
             counts = _counts.setdefault(run, Counter())
             more = {} if known is None else _of_model(run, known)

@@ -93,6 +93,25 @@ def test_what_a_run_made_is_no_data_of_it(make, log_of) -> None:
     assert not told & {model["name"] for event in events for model in event["outputs"]}
 
 
+@pytest.mark.parametrize("is_base", [False, True])
+def test_a_model_that_was_only_read_is_no_data_that_a_version_was_made_from(make, log_of, is_base) -> None:
+    """A champion that a challenger was held against is none, a model that the run went on from is."""
+    events = make.train(1, make.base, features="f", strength=1.0)
+    champion = make.used("/x/champion.joblib", "champion", role="other", rows=0)
+    champion["facets"]["datasetType"] = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+    sources = [events[1]["inputs"][0], *([champion] if is_base else [])]
+    of = [{"namespace": each["namespace"], "name": each["name"], "type": "DATASET"} for each in sources]
+    entries = [
+        {"namespace": made["namespace"], "name": made["name"], "type": "DATASET", "inputs": of}
+        for made in events[1]["outputs"]
+    ]
+    events[1]["inputs"].append(champion)
+    events[1]["job"]["facets"]["lineage"] = make.facet("lineage", entries=entries)
+    (row,) = answers.as_of(log_of([*events, deployment(make, make.base + DAY, "1")]))
+    told = {data["name"] for data in row["run"]["data"]}
+    assert (True, is_base) == (f"{make.data}/features.parquet" in told, "/x/champion.joblib" in told)
+
+
 def test_shares_rollbacks_and_retirement(make, log_of) -> None:
     """A share leaves the others in force, the whole replaces them, a failed deployment changes nothing."""
     at = [make.base + n * HOUR for n in range(8)]

@@ -3,8 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
 from modeltrail_collector import answers
+from modeltrail_collector.cli.answers import show
+from modeltrail_collector.errors import NotFound
 
 REGISTRY = "mlflow://tracking.example"
 
@@ -81,3 +84,58 @@ def test_a_version_whose_source_nobody_told_was_made_by_nobody_that_is_known(mak
         outputs=[make.dataset("models/prod", namespace=REGISTRY, modelTrail_registration=said)],
     )
     assert answers.show(log_of([event]), "prod@1")["run"]["only_registered"]
+
+
+def test_what_registered_versions_of_which_nobody_saw_a_byte_is_not_what_made_them(make, log_of) -> None:
+    """The code of a script that registers is no cause of how its versions differ, and show tells it not."""
+
+    def registered(version: str):
+        said = make.facet("modelTrail_registration", name="prod", version=version, action="register")
+        model = make.dataset("models/prod", namespace=REGISTRY, modelTrail_registration=said)
+        model["facets"]["version"] = make.facet("version", datasetVersion=version)
+        code = make.facet("c", commit=version * 40, dirty=False, entryPoint="register.py")
+        at = make.base + timedelta(days=int(version))
+        return make.run_event(
+            "COMPLETE", at, version, "register", outputs=[model], run_facets={"modelTrail_codeState": code}
+        )
+
+    log = log_of([registered("1"), registered("2")])
+    assert answers.show(log, "prod@2")["run"]["only_registered"]
+    assert [] == [one for one in answers.why(log, "prod@1", "prod@2")["causes"] if one["kind"] == "code"]
+
+
+@pytest.fixture
+def served(make, log_of):
+    """`churn@1` and `churn@2`, copied in turn to a server's file that nobody told of, and loaded there."""
+    events = []
+    for number in (1, 2):
+        at = make.base + timedelta(days=number)
+        events += make.train(number, at, features="f", strength=number)
+        copy = make.used("/srv/model.joblib", f"model {number}", role="other", rows=0)
+        copy["facets"]["datasetType"] = make.facet("t", datasetType="MODEL", subType="ML_MODEL")
+        events.append(
+            make.run_event("COMPLETE", at + timedelta(hours=1), f"s {number}", "serve", inputs=[copy])
+        )
+    return log_of(events)
+
+
+def test_a_file_that_a_model_was_copied_to_is_the_version_that_was_read_there(make, served) -> None:
+    """Whatever is asked of a version can be asked of the file that it was loaded from: of the last one."""
+    assert "2" == answers.reproduce(served, "/srv/model.joblib")["model"]["version"]
+    assert (
+        "1"
+        == answers.reproduce(served, f"/srv/model.joblib@{make.digest('model 1')[:8]}")["model"]["version"]
+    )
+    assert "churn@2" == answers.why(served, "churn@1", "/srv/model.joblib")["after"]["label"]
+    with pytest.raises(NotFound, match="No model is called"):
+        answers.reproduce(served, "/srv/model.joblib@feed")
+
+
+def test_of_a_file_that_a_model_was_copied_to_it_is_told_which_one(served) -> None:
+    """No run wrote it by that name, but it did not come from nowhere."""
+    told = answers.show(served, "/srv/model.joblib")
+    assert ([], "2", "churn") == (
+        told["written_by"], told["copy_of"]["version"], told["copy_of"]["registered_name"]
+    )  # fmt: skip
+    said = CliRunner().invoke(show, ["/srv/model.joblib", "--log", served.uri], catch_exceptions=False).output
+    assert "the same bytes as\n  churn@2" in said

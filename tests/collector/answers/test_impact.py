@@ -116,6 +116,25 @@ def test_an_erasure_says_of_a_path_each_content_that_is_meant(churn, make) -> No
     assert f"{old[:12]}, {new[:12]}" in told.output
 
 
+def test_an_erasure_says_of_a_path_that_it_holds_something_else_by_now(make, log_of) -> None:
+    """What was written over since, from other data, is not what is to be deleted where it lies."""
+
+    def written(version: str, *sources: str) -> dict:
+        table = make.dataset("table", version=make.facet("version", datasetVersion=version))
+        at = make.base + timedelta(hours=int(version))
+        return make.run_event(
+            "COMPLETE", at, version, "prepare", inputs=[*map(make.dataset, sources)], outputs=[table]
+        )
+
+    for last, replaced_by in (("good.csv", "2"), ("wrong.csv", None)):
+        log = log_of([written("1", "wrong.csv", "good.csv"), written("2", last)])
+        (row,) = answers.erase_plan(log, "wrong.csv")
+        assert ("delete", replaced_by) == (row["action"], row["replaced_by"])
+        asked = ["wrong.csv", "--erase-plan", "--log", log.uri]
+        told = CliRunner().invoke(command, asked, catch_exceptions=False).output
+        assert bool(replaced_by) == ("by now, which did not come of it: table." in told)
+
+
 def test_a_model_of_two_runs_is_reached_through_each(make, log_of) -> None:
     """What only the second of two runs that tell of a version read leads to it; all else has it once."""
     facets = {
@@ -469,13 +488,13 @@ def test_a_dataset_that_several_runs_wrote_is_counted_once(make, log_of) -> None
 
 
 def test_a_job_that_writes_over_what_it_reads_is_told_once(make, log_of) -> None:
-    """Of a job in place the data is marked; what else reads that stands beside the job, not below it."""
+    """Of a job in place the data is marked; what reads what it wrote stands below that."""
     steps = [(["a.csv"], ["data.csv"]), (["data.csv"], ["data.csv"]), (["data.csv"], ["m.joblib"])]
     log = log_of(chain(make, *steps))
     told = CliRunner().invoke(command, ["a.csv", "--log", log.uri], catch_exceptions=False).output
     assert [
-        "└─ job 0", "   └─ data.csv", "      ├─ job 1", "      │  └─ data.csv  written over",
-        "      └─ job 2", "         └─ m.joblib",
+        "└─ job 0", "   └─ data.csv", "      └─ job 1", "         └─ data.csv  written over",
+        "            └─ job 2", "               └─ m.joblib",
     ] == [line.partition("  1 run")[0] for line in told.splitlines()[1:7]]  # fmt: skip
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import modeltrail_collector
 from modeltrail_collector import answers
+from modeltrail_collector.answers.rules import Metric, Rules
 from modeltrail_collector.cli.why import why as command
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.log import open_log
@@ -382,3 +384,46 @@ def test_scripts_that_only_registered_two_models_made_neither(make, log_of) -> N
     told = answers.why(log, "risk@1", "risk@2")
     assert [] == told["causes"]
     assert not answers.show(log, "risk@2")["changes"]
+
+
+def test_a_training_that_failed_before_it_registered_is_no_version_before_the_next(make, log_of) -> None:
+    """What it saved are the bytes of the version that was made again: this is held against the one before."""
+    first = make.train(1, make.base, features="f", strength=1.0)
+    again = make.train(2, make.base + timedelta(days=1), features="f", strength=2.0)
+    failed = json.loads(json.dumps(again[1]))
+    failed |= {"eventType": "FAIL", "eventTime": f"{make.base + timedelta(hours=20):%Y-%m-%dT%H:%M:%SZ}"}
+    failed["run"]["runId"] = make.uuid7(make.base + timedelta(hours=20), 777)
+    saved, known = failed["outputs"]
+    del known["facets"]["modelTrail_registration"]
+    known["facets"]["version"] = saved["facets"]["version"]
+    failed["outputs"] = [known | {"outputFacets": saved["outputFacets"]}]
+    log = log_of([*first, failed, *again])
+    assert "1" == answers.why(log, "churn@2")["before"]["version"]
+    ago = make.base + timedelta(days=2)
+    for handle in (modeltrail_collector.open(log.uri), modeltrail_collector.open(log.uri, as_of=ago)):
+        with handle as db:
+            versions = db.sql("SELECT version FROM models WHERE name = 'models/churn'").fetchall()
+            assert [("1",), ("2",), (make.digest("model 2")[:12],)] == sorted(versions)
+            assert {"1"} == {row["base_version"] for row in answers.show(db, "churn@2")["changes"]}
+
+
+def test_what_a_run_measured_before_it_registered_is_of_its_version(make, log_of) -> None:
+    """It names the model by its digest, as does a version of the same bytes that a run before had left."""
+    again = make.train(2, make.base + timedelta(days=1), features="f", strength=2.0)
+    saved, known = again[1]["outputs"]
+    judged = next(one for one in again[1]["inputs"] if one["name"] == saved["name"])
+    judged |= {"namespace": known["namespace"], "name": known["name"]}
+    judged["inputFacets"]["modelTrail_evaluation"]["modelVersion"] = make.digest("model 2")[:12]
+    judged["facets"]["version"] = make.facet("version", datasetVersion=make.digest("model 2")[:12])
+    failed = json.loads(json.dumps(again[1]))
+    failed |= {"eventType": "FAIL", "eventTime": f"{make.base + timedelta(hours=20):%Y-%m-%dT%H:%M:%SZ}"}
+    failed["run"]["runId"] = make.uuid7(make.base + timedelta(hours=20), 777)
+    failed["inputs"] = failed["inputs"][:1]
+    left = json.loads(json.dumps(known))
+    del left["facets"]["modelTrail_registration"]
+    left["facets"]["version"] = saved["facets"]["version"]
+    failed["outputs"] = [left | {"outputFacets": saved["outputFacets"]}]
+    log = log_of([failed, *again])
+    assert ["accuracy"] == [row["name"] for row in answers.show(log, "churn@2")["evaluations"]]
+    floor = Metric(name="floor", metric="accuracy", below=1.0, versions="all")
+    assert ["churn@2"] == [one.subject for one in answers.alert(log, Rules(rule=[floor]))]

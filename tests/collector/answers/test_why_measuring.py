@@ -159,3 +159,26 @@ def test_a_run_that_made_the_same_bytes_again_measured_with_no_parameter_of_them
     assert {"accuracy"} <= {row["name"] for row in answer["figures"]}
     assert [] == told(answer)
     assert [("parameters", "C")] == [(one["kind"], one["subject"]) for one in answer["causes"]]
+
+
+def test_a_champion_that_a_later_training_judges_is_not_measured_by_that_ones_parameters(
+    make, log_of
+) -> None:
+    """A run that trains a challenger and judges the champion tells with what it trained, not measured."""
+    events = []
+    for number in (1, 2, 3):
+        events += trained(make, number)
+        facets = events[-1]["run"]["facets"]
+        facets["modelTrail_hyperparameters"] = make.facet("h", params=[{"name": "C", "value": number}])
+        if number > 1:
+            run_id = events[-1]["run"]["runId"]
+            events.append(judge(make, number - 1, parent=run_id))
+    events.append(judge(make, 3))
+    log = log_of(events)
+    for before, after in ((1, 2), (2, 3)):
+        answer = answers.why(log, f"churn@{before}", f"churn@{after}")
+        assert {"auc"} <= {row["name"] for row in answer["figures"]}
+        assert [] == [one for one in told(answer) if one[1] == "C"]
+        assert [("parameters", "C")] == [
+            (one["kind"], one["subject"]) for one in answer["causes"] if one["subject"] == "C"
+        ]

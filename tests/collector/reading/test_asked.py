@@ -1,11 +1,17 @@
 """The answers of the command line by HTTP are those of the command line."""
 
 import json
+import time
+from datetime import timedelta
 
+import msgspec
 import pytest
 from browsed import browsing
 
+from modeltrail_collector.log import Batch, open_log
+from modeltrail_collector.model import LOCAL
 from modeltrail_collector.reports import FORMATS
+from modeltrail_collector.tables import compact, forget
 
 NOON = "2026-03-03T12:00:00Z"
 COMPLETE = {"job": "train", "state": "complete", "limit": 5}
@@ -104,3 +110,25 @@ def test_machines_get_no_report_of_what_was_not_sealed(make, tmp_path):
         assert "Not verified" in server.ask("answers", "report", model="churn@2", format="md").text
         refused = server.ask("answers", "report", model="churn@2", kind="slsa")
     assert (409, True) == (refused.status_code, "not what was sealed" in refused.json()["message"])
+
+
+def test_what_was_forgotten_is_said_by_http_too(tmp_path, make) -> None:
+    """Of what follows data by a header, of what is not found in the message; of other answers not at all."""
+    log = open_log(str(tmp_path / "log"))
+    lonely = make.run_event("COMPLETE", make.base, make.uuid7(make.base, 950), "lonely")
+    entries = make.entries([*make.story(), lonely])
+    long_ago = (int(time.time()) - 700 * 86_400) * 1000
+    aged = [msgspec.structs.replace(one, ingested_at_ms=long_ago) for one in entries]
+    log.append(LOCAL, Batch(0, len(aged), aged))
+    compact(log)
+    before = forget(log, timedelta(days=365)).before
+    with browsing(tmp_path) as server:
+        asked = [
+            ("impact", {"dataset": "raw/customers.csv"}),
+            ("trace", {"name": "churn@3"}),
+            ("show", {"model": "churn@3"}),
+        ]
+        told = [server.request("GET", f"answers/{name}", params=params) for name, params in asked]
+        assert [before, before, None] == [one.headers.get("Modeltrail-Forgotten-Before") for one in told]
+        lost = server.request("GET", "answers/show", params={"model": "lonely"})
+    assert (404, True) == (lost.status_code, f"What arrived before {before} was forgotten" in lost.text)

@@ -168,3 +168,19 @@ def test_each_version_is_held_against_the_one_before() -> None:
     assert [("2", "1", "1", "2"), ("4", "3", "2", "3")] == [
         (row["version"], row["base_version"], row["before"], row["after"]) for row in rows
     ]
+
+
+def test_a_model_that_a_run_read_is_not_held_against_data() -> None:
+    """A champion that came where data was read before is no other content, name or columns of that data."""
+
+    def reading(name: str, **facets: dict) -> Facts:
+        use = {"role": "other", "fingerprint": {"digest": name, "scope": "full"}}
+        told = {"modelTrail_dataUse": use, **facets}
+        return facts([Facet("input", "file", name, key, value) for key, value in told.items()], [])
+
+    data, model = reading("holdout.csv"), reading("champion.joblib", datasetType={"datasetType": "MODEL"})
+    changed = differences(*aligned(data, model))
+    assert {None} == {change.before if "champion" in change.path else change.after for change in changed}
+    assert not [change for change in changed if None not in (change.before, change.after)]
+    held = differences(*aligned(model, reading("other.joblib", datasetType={"datasetType": "MODEL"})))
+    assert ["fingerprint", "name"] == sorted(change.path.rpartition("#")[2] for change in held)

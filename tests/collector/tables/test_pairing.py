@@ -154,5 +154,13 @@ def test_a_section_that_one_side_did_not_record_is_one_line() -> None:
 def test_a_run_without_a_parent_is_no_relative_of_what_nobody_registered() -> None:
     """What judged shared bytes, and is below none of the runs that made them, counts for all versions."""
     alike = {"1": {"a", None}, "2": {"b", "c"}}
-    assert set() == claimed_by(None, {"judge", None}, alike)
-    assert {"2"} == claimed_by(None, {"judge", "c"}, alike) == claimed_by("2", {"a"}, alike)
+    assert set() == claimed_by(None, {"judge", None}, alike, "f00d")
+    assert {"2"} == claimed_by(None, {"judge", "c"}, alike, "f00d") == claimed_by("2", {"a"}, alike, "f00d")
+
+
+def test_a_name_that_is_the_beginning_of_the_bytes_names_no_version_of_them() -> None:
+    """A run that judges its model before it registers it knows no other; the version is that of the run."""
+    alike = {"1": {"a", None}, "f00d": {"failed"}}
+    assert {"1"} == claimed_by("f00d", {"a", "child"}, alike, "f00df00d")
+    assert set() == claimed_by("f00d", {"judge"}, alike, "f00df00d")
+    assert {"f00d"} == claimed_by("f00d", {"failed"}, alike, "f00df00d")

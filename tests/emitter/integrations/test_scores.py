@@ -495,6 +495,20 @@ def test_classes_that_two_models_would_choose_are_nobody_s(told, evaluations, pa
     assert [] == evaluations()
 
 
+def test_a_score_that_a_loaded_model_may_have_is_none_of_the_run(told, parts, tmp_path):
+    """Of a part of some predictions nobody knows whose they are: once a champion was loaded, maybe its."""
+    train, test, label, truth = parts
+    place = tmp_path / "champion.joblib"
+    joblib.dump(LogisticRegression(C=0.1).fit(train, label), place)
+    with modeltrail.run("train"):
+        model = LogisticRegression().fit(train, label)
+        own = accuracy_score(truth[:20], model.predict(test)[[*range(20)]])
+        champion = joblib.load(place)
+        f1_score(truth[:20], champion.predict(test)[[*range(20)]])
+    scores = of_run(told)
+    assert ({"accuracy_score"}, own) == ({*scores}, scores["accuracy_score"]["value"])
+
+
 def test_scores_of_a_search_by_hand_are_not_compared_with_each_other(told, parts, monkeypatch):
     """However many models a run scores, a score is compared with those of its own alone; none is lost."""
     train, test, truth, wanted = parts

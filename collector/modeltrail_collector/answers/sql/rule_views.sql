@@ -51,12 +51,13 @@ baseline AS (
         ELSE b.version = $against OR list_contains(b.aliases, $against) END
 ),
 claimed AS (
-    -- By runs that judged bytes which several versions of one name are: those that they name, else those that they, their
-    -- parents or roots made or registered. As `sources.judging`.
+    -- By runs that judged bytes which several versions of one name are: those that they name, not by the digest alone,
+    -- else those that they, their parents or roots made or registered. As `sources.judging`.
     SELECT run_id, namespace, name, coalesce(list(version) FILTER (named), list(version) FILTER (own)) AS versions
     FROM (
         SELECT DISTINCT m.run_id, v.namespace, v.name, v.version,
-            (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version) AS named,
+            (m.model_namespace, m.model_name, m.model_version) = (v.namespace, v.name, v.version)
+                AND NOT starts_with(v.digest, v.version) AS named,
             list_has_any([v.run_id, v.registered_run_id], [r.run_id, r.parent_run_id, r.root_run_id]) AS own
         FROM (SELECT * FROM version QUALIFY count(*) OVER (PARTITION BY namespace, name, digest) > 1) AS v
         JOIN metrics AS m ON m.model_digest = v.digest AND m.source = 'evaluation' JOIN runs AS r ON r.run_id = m.run_id

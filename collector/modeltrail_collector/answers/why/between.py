@@ -12,6 +12,7 @@ import msgspec
 
 from modeltrail_collector.answers.database import Database, Row
 from modeltrail_collector.answers.why.facts import Story
+from modeltrail_collector.tables.versions import preceded
 
 CODE: Final = ("code", "")
 """Stands in `Step.changed` for whatever of the tracked code differs: what was not committed is, later."""
@@ -47,7 +48,7 @@ def read(db: Database, before: Story, after: Story) -> list[Step]:
     name = {"models": [(new["namespace"], new["name"])], "namespace": new["namespace"]}
     made = db.read(
         "models",
-        "version",
+        "version, digest, registered_name",
         where="""namespace = $namespace
             AND created_at BETWEEN CAST($first AS TIMESTAMPTZ) AND CAST($last AS TIMESTAMPTZ)""",
         then="ORDER BY created_at, version",
@@ -55,10 +56,12 @@ def read(db: Database, before: Story, after: Story) -> list[Step]:
         last=new["created_at"],
         **name,
     )
-    versions = [row["version"] for row in made]
-    if not {old["version"], new["version"]} <= {*versions}:
-        return []
-    versions = versions[versions.index(old["version"]) : versions.index(new["version"]) + 1]
+    before_it = {version["version"]: one["version"] for one, version in preceded(made)}
+    versions = [new["version"]]
+    while versions[0] != old["version"]:
+        if versions[0] not in before_it:
+            return []
+        versions.insert(0, before_it[versions[0]])
     if not 2 < len(versions) <= _MOST + 2:
         return []
     rows = db.read(

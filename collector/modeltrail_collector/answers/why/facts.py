@@ -16,8 +16,9 @@ from modeltrail_collector.answers.sources import judging, runs_of
 from modeltrail_collector.answers.trace import trails
 from modeltrail_collector.errors import ConfigError, NotFound
 from modeltrail_collector.tables.differences import Facet
-from modeltrail_collector.tables.own import OF_MAKING, only_registered, own
+from modeltrail_collector.tables.own import OF_MAKING, own
 from modeltrail_collector.tables.own import figures as own_figures
+from modeltrail_collector.tables.versions import preceded
 
 _KEYS: Final = (
     "modelTrail_training", "modelTrail_hyperparameters", "modelTrail_environment", "modelTrail_codeState",
@@ -148,19 +149,19 @@ def _before(db: Database, after: Row, against: str) -> tuple[Row, Row]:
     chosen = {"how": "previous", "reason": f"the version made before {label(after)}"}
     if (written := names.written_last(db, after, before=True)) is not None:
         return written, chosen
-    rows = db.read(
+    earlier = db.read(
         "models",
         "* EXCLUDE (bucket)",
         models=[(after["namespace"], after["name"])],
-        where="""namespace = $namespace AND version <> $version
-            AND created_at <= CAST($created AS TIMESTAMPTZ)""",
-        then="ORDER BY created_at DESC, version DESC LIMIT 1",
+        where="namespace = $namespace AND created_at <= CAST($created AS TIMESTAMPTZ)",
+        then="ORDER BY created_at, version",
         created=after["created_at"],
-        **{name: after[name] for name in ("namespace", "version")},
+        namespace=after["namespace"],
     )
-    if not rows:
-        raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
-    return rows[0], chosen
+    for before, version in preceded(earlier):
+        if _identity(version) == _identity(after):
+            return before, chosen
+    raise NotFound(f"{label(after)} is the first of its name: name the version to compare it with")
 
 
 def _in_production(db: Database, after: Row) -> tuple[Row, Row]:
@@ -226,14 +227,18 @@ def stories(db: Database, before: Row, after: Row) -> tuple[Story, Story]:
         figure["state"] = known[figure["run_id"]]["state"] if figure["run_id"] in known else None
     runs, datasets, params = _said(db, wanted), _datasets(places, wanted), _params(db, {*makers, *judges})
     index: dict[tuple[str | None, ...], Said] = {}
+    registered = registry.registering(db, makers)
     old, new = (
-        _of_model(Story(model, run_id, tree, runs, index, datasets, params[run_id], rows, params))
+        _of_model(
+            Story(model, run_id, tree, runs, index, datasets, params[run_id], rows, params),
+            made_elsewhere=run_id in registered,
+        )
         for model, run_id, tree, rows in zip(models, makers, trees, figures, strict=True)
     )
     return old, new
 
 
-def _of_model(story: Story) -> Story:
+def _of_model(story: Story, *, made_elsewhere: bool) -> Story:
     """The same, where its making run tells several models apart without what is of the others.
 
     Of one that it only registered nothing is told of how that run did so.
@@ -244,7 +249,7 @@ def _of_model(story: Story) -> Story:
     of_run = [row["model_id"] for row in figures if row["source"] != "evaluation"]
     judged_by = own_figures(facets, story.model, of_run)
     figures = [row for row in figures if row["source"] == "evaluation" or row["model_id"] in judged_by]
-    if only_registered(facets):
+    if made_elsewhere:
         runs[story.run_id] = [said for said in runs[story.run_id] if said.key not in OF_MAKING]
         params, figures = [], [row for row in figures if row["source"] == "evaluation"]
     elif (mine := own(facets, story.model)) is not None:

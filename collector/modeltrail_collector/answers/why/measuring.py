@@ -51,7 +51,7 @@ class Measured(msgspec.Struct, frozen=True):
             "run_before": self.found.before.run_id,
             "run_after": self.found.after.run_id,
             "figures": self.names,
-            "params": self.found.made.parameters(),
+            "params": self._parameters(),
             "arguments": self.found.made.arguments(),
             "code": self.code,
             "environment": self.found.made.environment(),
@@ -71,15 +71,21 @@ class Measured(msgspec.Struct, frozen=True):
                 cause.but(f"{_names(others)} moved too, which it did not measure", *_places(others))
         return causes
 
+    def _parameters(self) -> list[Row]:
+        """Parameters that differ; those of a run that trained are of that, whatever else it judged."""
+        if any(story.find("modelTrail_training") for story in (self.found.before, self.found.after)):
+            return []
+        return self.found.made.parameters()
+
     def _candidates(self) -> list[Cause]:
         given = self.found.made.parameters() if self._is_one_program else []
-        rows = [row for row in given if row not in self.trained_with]
-        changed = [Changed(row["name"], row["before"], row["after"]) for row in rows]
+        rows = [row for row in self._parameters() if row in given and row not in self.trained_with]
+        changed = [Changed(row["name"], row["before"], row["after"]) for row in given]
         changed += _models(self.found)
         return [
             *chosen.choices(self.found, rows),
             *(
-                arguments.candidates(self.found, changed, nothing_else=not rows)
+                arguments.candidates(self.found, changed, nothing_else=not given)
                 if self._is_one_program
                 else ()
             ),

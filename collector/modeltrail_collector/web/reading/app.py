@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable
+from datetime import date
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from starlette.types import Scope
 
 from modeltrail_collector.answers import Database
 from modeltrail_collector.errors import CollectorError, ConfigError, NotFound
+from modeltrail_collector.tables import forgotten_before
 from modeltrail_collector.web.answering import Handler, answering
 from modeltrail_collector.web.body import AGAIN
 from modeltrail_collector.web.reading.asked import QUESTIONS, Document, Question, is_about_now, then
@@ -28,15 +30,20 @@ from modeltrail_collector.web.tokens import Gate
 _logger = logging.getLogger(__name__)
 
 _READS: Final = ("GET", "HEAD")
+_FORGOTTEN: Final = "Modeltrail-Forgotten-Before"
 _FROM_THE_LOG: Final = "nothing can be written here, all is derived from the log: send events instead"
 
 
 class Answer(NamedTuple):
-    """The tag, if any, the body, None where who asks has it already, and what that is."""
+    """The tag, if any, the body, None where who asks has it already, and what that is.
+
+    `forgotten` is the day before which the tables forgot runs that the answer may lack.
+    """
 
     tag: str | None
     body: bytes | None
     media_type: str = "application/json"
+    forgotten: date | None = None
 
 
 def routes(log_uri: str, gate: Gate, status: ServeStatus) -> list[BaseRoute]:
@@ -101,10 +108,11 @@ class _Reading:
                 if _has(request, tag):
                     return Answer(tag, None)
                 with then(db, self._readers.log_uri, query) as asked:
-                    found = question.ask(asked, query)
+                    found = _asked(question, asked, query)
                 if isinstance(found, Document):
                     return Answer(None, found.text.encode(), found.media_type)
-                return Answer(tag, msgspec.json.encode(found))
+                forgotten = forgotten_before(db.log) if question.is_far_back else None
+                return Answer(tag, msgspec.json.encode(found), forgotten=forgotten)
 
             return _answered(await _told(self._readers.ask(ask)))
 
@@ -115,6 +123,16 @@ class _Reading:
         if request.method not in _READS:
             raise Refusal(405, _FROM_THE_LOG, headers={"Allow": ", ".join(_READS)})
         return self._gate.admit(request.headers.get("authorization"), "read").namespaces
+
+
+def _asked(question: Question, db: Database, query: Query) -> object:
+    """The answer; what is not found may have been forgotten, which is said as the command line does."""
+    try:
+        return question.ask(db, query)
+    except NotFound as error:
+        day = forgotten_before(db.log)
+        forgotten = f" What arrived before {day} was forgotten, but for models in use." if day else ""
+        raise NotFound(f"{error}{forgotten}") from error
 
 
 async def _told(answer: Awaitable[Answer]) -> Answer:
@@ -146,6 +164,7 @@ def _answered(answer: Answer) -> Response:
     headers |= {"ETag": answer.tag} if answer.tag else {}
     if answer.body is None:
         return Response(status_code=304, headers=headers)
+    headers |= {_FORGOTTEN: answer.forgotten.isoformat()} if answer.forgotten else {}
     headers["X-Content-Type-Options"] = "nosniff"  # names in a report come from strangers
     return Response(answer.body, media_type=answer.media_type, headers=headers)
 

@@ -20,10 +20,11 @@ _PAST: Final = frozenset({"as_of", "known_at"})
 
 
 class Question(NamedTuple):
-    """The parameters that it knows, and how it is asked."""
+    """The parameters that it knows, how it is asked, and whether what was forgotten may be missing."""
 
     parameters: frozenset[str]
     ask: Callable[[Database, Query], object]
+    is_far_back: bool = False
 
 
 class Document(NamedTuple):
@@ -36,8 +37,10 @@ class Document(NamedTuple):
 _MEDIA_TYPES: Final = {"html": "text/html", "md": "text/markdown", "json": "application/json"}
 
 
-def _question(parameters: str, ask: Callable[[Database, Query], object]) -> Question:
-    return Question(_PAST | frozenset(parameters.split()), ask)
+def _question(
+    parameters: str, ask: Callable[[Database, Query], object], *, far_back: bool = False
+) -> Question:
+    return Question(_PAST | frozenset(parameters.split()), ask, far_back)
 
 
 def _impact(db: Database, query: Query) -> object:
@@ -87,9 +90,11 @@ QUESTIONS: Final = {
     "runs": _question("job state parent limit", _runs),
     "show": _question("model", lambda db, query: answers.show(db, query.needed("model"))),
     "trace": _question(
-        "name column", lambda db, query: answers.trace(db, query.needed("name"), column=query.text("column"))
+        "name column",
+        lambda db, query: answers.trace(db, query.needed("name"), column=query.text("column")),
+        far_back=True,
     ),
-    "impact": _question("dataset fingerprint column", _impact),
+    "impact": _question("dataset fingerprint column", _impact, far_back=True),
     "why": _question("first second against", _why),
     "reproduce": _question("model", lambda db, query: answers.reproduce(db, query.needed("model"))),
     "changes": _question(

@@ -190,6 +190,9 @@ def remember_predictions(
             return
         if (file := loads.file(estimator)) is not None:
             _keep(features)
+        if run is not None:
+            known = [origin for each in (made_of, file) if (origin := origins.of(each)) is not None]
+            learned.predicts(run.facts, fit, [source for each in known for source in each.sources])
         owner = getattr(predictions, "base", None)
         for each in (predictions, owner):
             is_same = each is predictions or (

@@ -6,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, cross_val_predict
 from told import edges, files
 
 import modeltrail
@@ -177,3 +177,14 @@ def test_polars_frames_too(possible):
     assert {f"{name}.csv" for name in made} == {
         name for name, sources in unsure.items() if "a.csv" in sources
     }
+
+
+def test_what_was_predicted_fold_by_fold_came_from_its_data(possible):
+    """What `cross_val_predict` gives came from the data of its folds: in a file, and in another model."""
+    train, other = pd.read_csv("a.csv"), pd.read_csv("c.csv")
+    found = cross_val_predict(LogisticRegression(), train[FEATURES], train["bought"], cv=3)
+    other.assign(found=found).to_csv("sure.csv", index=False)
+    other.assign(found=found * 2).to_csv("unsure.csv", index=False)
+    unsure, sure = possible()
+    assert {"sure.csv": {"a.csv", "c.csv"}, "unsure.csv": {"c.csv"}} == sure
+    assert {"sure.csv": set(), "unsure.csv": {"a.csv"}} == unsure

@@ -131,11 +131,12 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
         warn_once("many files written", message, paths.MAX_SOURCES)
         return
     origin = origins.of(frame)
+    models = [datasets.Input(each, "other", capture="observed") for each in learned.elsewhere(origin)]
     for place in paths.places(given):
         identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {}))
         moved.before_again(run.facts, identity)
         taught = learned.behind(run.facts, origin)
-        known = [*sources, *taught] if sources and taught is not None else None
+        known = [*sources, *models, *taught] if sources and taught is not None else None
         run.facts.writes.add_unseen(identity, makers.lost(origin.fits) if origin and known else 0)
         if not run.facts.add_write(known, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))

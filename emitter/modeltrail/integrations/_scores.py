@@ -177,15 +177,16 @@ def remember_predictions(
         if run is not None:
             known = [origin for each in (made_of, file) if (origin := origins.of(each)) is not None]
             learned.predicts(run.facts, fit, [source for each in known for source in each.sources])
-        owner = getattr(predictions, "base", None)
+        alone = learned.known_alone(estimator) if fit is None and file is None else None
+        maker, owner = fit if alone is None else alone[0], getattr(predictions, "base", None)
         for each in (predictions, owner):
             is_same = each is predictions or (
                 each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
             )
             if is_same and origins.of(made_of) is not None:
                 origins.carry(each, made_of, file)
-            if is_same and fit is not None:
-                origins.transform(each, made_of, fit)
+            if is_same and maker is not None:
+                origins.transform(each, made_of, maker)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
         if run is not None and _is_array(predictions):

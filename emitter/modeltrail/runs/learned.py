@@ -129,6 +129,11 @@ def behind(facts: Facts, origin: Origin | None) -> list[Input] | None:
     return [used for used in list(facts.inputs.values()) if not used.fits.isdisjoint(own)]
 
 
+def elsewhere(origin: Origin | None) -> list[Dataset]:
+    """The models that predicted data, each fitted in a run of its own: outside of any, or in a thread."""
+    return [] if origin is None else [each for each in origin.fits if isinstance(each, Dataset)]
+
+
 def predicts(facts: Facts, fit: Fit | None, sources: Iterable[Source]) -> None:
     """Something was predicted from these, or by what was loaded from there, or by what this fit made.
 

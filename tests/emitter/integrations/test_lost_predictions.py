@@ -188,3 +188,19 @@ def test_what_was_predicted_fold_by_fold_came_from_its_data(possible):
     unsure, sure = possible()
     assert {"sure.csv": {"a.csv", "c.csv"}, "unsure.csv": {"c.csv"}} == sure
     assert {"sure.csv": set(), "unsure.csv": {"a.csv"}} == unsure
+
+
+def test_a_level_above_outside_of_any_run_learned_from_the_model_below(autolog, told, tables):
+    """A fit of its own on what another model predicted has that as an input, and so has a file of it."""
+    autolog()
+    base, table = fitted(tables / "a.csv"), pd.read_csv(tables / "b.csv")
+    table["chance"] = base.predict_proba(table[FEATURES])[:, 1]
+    LogisticRegression().fit(table[[*FEATURES, "chance"]], table["bought"])
+    LogisticRegression().fit(table[FEATURES], table["bought"])
+    with modeltrail.run("later"):
+        table.to_csv(tables / "sent.csv", index=False)
+    first, second, beside, later = told()
+    (made,) = first["outputs"]
+    assert made["name"] in {each["name"] for each in second["inputs"]}
+    assert made["name"] not in {each["name"] for each in beside["inputs"]}
+    assert {made["name"], "b.csv"} == edges(later)["sent.csv"]

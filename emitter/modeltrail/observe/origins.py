@@ -82,7 +82,7 @@ class _Known(ref[Any]):
     __hash__ = object.__hash__  # frames and arrays have none
 
 
-_predictions: Final = _Predictions()
+predictions: Final = _Predictions()
 """How many were made by now."""
 _known: set[_Known] = set()
 """All of them, each until its object goes: then the set itself is called, which is no code of Python's."""
@@ -140,8 +140,8 @@ def carry(result: object, *given: object) -> None:
             parts.append((known, each, None))
     if parts:
         _pass_on(result, _left(result, parts, alone=len(parts) == 1))
-        if _predictions.made:
-            _lose(result, [part for each in given for part in _unknown_within(each)])
+        if predictions.made:
+            lose(result, [part for each in given for part in _unknown_within(each)])
 
 
 def hand_on(result: object, frame: object) -> bool:
@@ -168,8 +168,8 @@ def join(result: object, parts: Iterable[object]) -> None:
     several: list[_Part] = [(of(part) or _UNKNOWN, part, None) for part in parts]
     if any(origin is not _UNKNOWN for origin, _, _ in several):
         _pass_on(result, _left(result, several, alone=len(several) == 1))
-        if _predictions.made:
-            _lose(result, [makers.names(part) for origin, part, _ in several if origin is _UNKNOWN])
+        if predictions.made:
+            lose(result, [makers.names(part) for origin, part, _ in several if origin is _UNKNOWN])
 
 
 def put(frame: object, columns: Iterable[object], value: object, *, whole: bool) -> None:
@@ -184,10 +184,10 @@ def put(frame: object, columns: Iterable[object], value: object, *, whole: bool)
         _remember(frame, msgspec.structs.replace(joint, fits=fits))
     else:
         carry(frame, value)
-    if _predictions.made and (known is None or own is None):
+    if predictions.made and (known is None or own is None):
         into, has = frozenset(map(str, columns)), makers.names(frame) or frozenset()
         lost = has - into if known is not None else into if is_unknown(value) else None
-        _lose(frame, [lost] if lost else [])
+        lose(frame, [lost] if lost else [])
 
 
 def rename(frame: Any, columns: Iterable[object]) -> None:
@@ -212,8 +212,8 @@ def recognize(array: object) -> None:
     if of(array) is None and (parts := alike.parts(array)):
         found: list[Origin] = [origin or _UNKNOWN for origin in parts]
         _know(array, _joined({id(origin): origin for origin in found}))
-        if _predictions.made and None in parts:
-            _lose(array, [None])
+        if predictions.made and None in parts:
+            lose(array, [None])
 
 
 def transform(result: object, given: object, fit: object = None) -> None:
@@ -229,8 +229,8 @@ def transform(result: object, given: object, fit: object = None) -> None:
 
 def predicted() -> int:
     """Something was predicted: it may be in all that comes from nowhere from now on. Which one it was."""
-    _predictions.made += 1
-    return _predictions.made
+    predictions.made += 1
+    return predictions.made
 
 
 def is_unknown(value: object) -> bool:
@@ -263,11 +263,11 @@ def _unknown_within(given: Any) -> Iterator[makers.Names | None]:
             yield makers.names(each)
 
 
-def _lose(thing: object, several: Sequence[makers.Names | None]) -> None:
+def lose(thing: object, several: Sequence[makers.Names | None]) -> None:
     """Columns from nowhere were put into data: they may be any prediction that was made by now."""
     found = _found(thing)
     if found is not None and several:
-        lost: list[makers.Makers] = [{_predictions.made: columns} for columns in several]
+        lost: list[makers.Makers] = [{predictions.made: columns} for columns in several]
         fits = makers.joint([found.origin.fits, *lost])
         _remember(thing, msgspec.structs.replace(found.origin, fits=fits))
 

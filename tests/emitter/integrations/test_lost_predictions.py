@@ -204,3 +204,21 @@ def test_a_level_above_outside_of_any_run_learned_from_the_model_below(autolog, 
     assert made["name"] in {each["name"] for each in second["inputs"]}
     assert made["name"] not in {each["name"] for each in beside["inputs"]}
     assert {made["name"], "b.csv"} == edges(later)["sent.csv"]
+
+
+@pytest.mark.parametrize("predict", [
+    lambda table, one: table.apply(lambda row: one(row["age"], row["income"]), axis=1),
+    lambda table, one: table["age"].apply(lambda age: one(age, 1.0)),
+    lambda table, one: table["age"].map(lambda age: one(age, 1.0)),
+])  # fmt: skip
+def test_what_a_function_predicted_row_by_row_may_be_in_its_column(possible, predict):
+    """A function that pandas calls for each row may have put into it what it predicted, if it did."""
+    model, table = fitted(), pd.read_csv("b.csv")
+    table["chance"] = predict(
+        table, lambda *row: model.predict_proba(pd.DataFrame([row], columns=FEATURES))[0, 1]
+    )
+    table["double"] = table["age"].apply(lambda age: age * 2)
+    table.to_csv("out.csv", index=False)
+    table.drop(columns="chance").to_csv("beside.csv", index=False)
+    unsure, _ = possible()
+    assert ({"a.csv"}, set()) == (unsure["out.csv"], unsure["beside.csv"])

@@ -1,7 +1,7 @@
 """What runs read and put out, as every step between runs needs it: rows of `run_datasets`, read once."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from modeltrail_collector.answers.database import Database, Row
@@ -17,8 +17,8 @@ Own = frozenset[str]
 Apart = tuple[str, str, str, Own]
 """Run id, namespace and name of a model that its run tells apart, and what it is called there."""
 
-_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, followed, rows, capture,
-    identities, model_id, part_ids, made_of"""
+_COLUMNS: Final = """run_id, role, namespace, name, kind, version, fingerprint, use, followed,
+    possible_outputs, rows, capture, identities, model_id, part_ids, made_of"""
 
 _THINGS: Final = frozenset({"dataset", "model"})
 
@@ -235,7 +235,8 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     through what the run wrote and read again), for the outputs of a run without models that from which none
     leads anywhere. For these a model that was loaded is one too: it may have predicted them; for a model just
     one whose reader does not see what becomes of it: a module may have taught another one. Of a model on
-    nothing but data in memory, which was read somewhere, it is also what other models learned from.
+    nothing but data in memory, which was read somewhere, it is also what other models learned from. And it is
+    what the run itself says may have gone into an output.
     """
     in_memory = {row["run_id"] for row in rows if row["namespace"] == IN_MEMORY}
     read: dict[str, list[Row]] = {}
@@ -258,7 +259,20 @@ def unused(rows: Sequence[Row]) -> dict[Key, list[Row]]:
             known = models | (_before(output, into, listed) if output in models else {output, *used})
             may_be = _may_be(read[output[0]], into.get(output, ()), is_model=output in models)
             found[output] = [row | {"use": "other"} for row in may_be if key_of(row) not in known]
+    _add_said(rows, into, found)
     return found
+
+
+def _add_said(rows: Sequence[Row], into: Mapping[Key, set[Key]], found: dict[Key, list[Row]]) -> None:
+    """Among what may have gone into outputs what their run says so of, if no line leads from it to them."""
+    outputs = {key_of(row) for row in rows if row["role"] == "output"}
+    for row in (row for row in rows if row["role"] == "input"):
+        for name in names_of(row["possible_outputs"]):
+            output = (row["run_id"], *name)
+            if output in outputs and key_of(row) not in into.get(output, ()):
+                several = found.setdefault(output, [])
+                if not any(key_of(row) == key_of(each) for each in several):
+                    several.append(row | {"use": "other"})
 
 
 def _may_be(read: list[Row], sources: Collection[Key], *, is_model: bool) -> list[Row]:

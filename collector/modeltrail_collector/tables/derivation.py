@@ -24,7 +24,7 @@ GENERATION: Final = "generation"
 ROWS: Final = "rows"
 """The mark of `flat` and `rejected` that says by which rules the tables' rows were made."""
 
-ROWS_VERSION: Final = 9
+ROWS_VERSION: Final = 10
 """Raised whenever the same records come to other rows: those that are there are mended by a rebuild only.
 
 1 (no mark): of versions with the same bytes one run was taken for the maker of all; content that nobody saw
@@ -36,7 +36,7 @@ that a version was registered with anew took the place of those that it had. 6: 
 training a model was saved was not told, and of several versions of one name that a run read, made or
 registered the last counted. 7: what was renamed or altered came of nothing, and who dropped data counted as
 its writer; of what a run read it was not told whether anybody saw what became of it. 8: data was not known by
-its bytes under another name.
+its bytes under another name. 9: it was not told which outputs of its run something may have gone into.
 """
 
 FORGOTTEN: Final = "forgotten"

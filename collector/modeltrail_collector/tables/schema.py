@@ -84,7 +84,7 @@ BY_RUN: Final[dict[str, pa.Schema]] = {
     ),
     "run_datasets": _schema(
         "bucket text, run_id text, role text, namespace text, name text, version text, fingerprint text, "
-        "use text, followed bool,"
+        "use text, followed bool, possible_outputs texts,"
         "rows int, kind text, capture text, registered_name text, registered_version text, "
         "happened_at time, identities texts, model_id text, part_ids texts, made_of texts"
     ),

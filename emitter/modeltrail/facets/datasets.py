@@ -19,6 +19,9 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
             rows were chosen of what was left by other choices, these are `earlier`, the first of all first.
         followed: False where nobody sees what the run makes of it: of a loaded module, whose calls are
             not seen.
+        possible_outputs: `{"namespace", "name"}` of outputs of the run that it may have gone into, without
+            anybody seeing it: something in them came from nowhere, after a model had predicted from it, or
+            one that learned from it.
         label_column: the target.
         label_columns: the targets, where there are several.
         features: the columns used.
@@ -39,6 +42,7 @@ class ModelTrailDataUseInputDatasetFacet(Facet, frozen=True, kw_only=True):
     capture: Capture
     split: Mapping[str, Any] | None = None
     followed: bool | None = None
+    possible_outputs: Sequence[Mapping[str, str]] | None = None
     label_column: str | None = None
     label_columns: Sequence[str] | None = None
     features: Sequence[str] | None = None

@@ -12,7 +12,7 @@ from modeltrail.guard import warn_once
 from modeltrail.integrations import _patch
 from modeltrail.integrations._call import After
 from modeltrail.integrations._sklearn_facts import rows
-from modeltrail.observe import data, layouts, origins, remade
+from modeltrail.observe import choices, data, layouts, makers, origins, paths, remade
 from modeltrail.observe.layouts import Layout
 from modeltrail.runs import datasets, learned, moved
 from modeltrail_schemas import digests
@@ -70,7 +70,7 @@ def choose(part: Any, whole: Any, strategy: str, seed: Any) -> None:
     if hasattr(seed, "__index__"):
         found["seed"] = int(seed)
     origin = origins.of(whole) or origins.Origin()
-    origins.choose(part, origins.after(origin.split, found))
+    origins.choose(part, choices.after(origin.split, found))
 
 
 def observe_built(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ def record_read(result: Any, given: Any, layout: Layout | None = None, version: 
 
     `version`: of a table that keeps several.
     """
-    found = origins.places(given)
+    found = paths.places(given)
     sources, run = origins.read(result, found, layout=layout, version=version), api.current_run()
     for source in sources:
         if source.state is not None and (
@@ -103,7 +103,7 @@ def expect_written(given: Any, *, is_added: bool = False) -> None:
     `is_added`: what is written will come behind what is there, which so is a part of it.
     """
     run = api.current_run()
-    for place in origins.places(given):
+    for place in paths.places(given):
         identity = naming.identity(place)
         is_own = run is not None and identity in run.facts.outputs
         source = origins.last_read.get(place)
@@ -126,19 +126,22 @@ def record_written(frame: Any, given: Any, layout: Layout | None = None, *, is_a
     if run is not None and hasattr(given, "flush"):  # what lies in the buffer is part of the file
         given.flush()
     if layout is not None:
-        for place in filter(os.path.isfile, origins.places(given)):
+        for place in filter(os.path.isfile, paths.places(given)):
             (layouts.add if is_added else layouts.remember)(place, layout)
     if run is None:
         return
-    if len(run.facts.outputs) >= origins.MAX_SOURCES:
+    if len(run.facts.outputs) >= paths.MAX_SOURCES:
         message = "a run writes more than %d files; the first are told"
-        warn_once("many files written", message, origins.MAX_SOURCES)
+        warn_once("many files written", message, paths.MAX_SOURCES)
         return
-    for place in origins.places(given):
+    origin = origins.of(frame)
+    models = [datasets.Input(each, "other", capture="observed") for each in learned.elsewhere(origin)]
+    for place in paths.places(given):
         identity, sources = naming.identity(place), list(datasets.sources(frame, "other", {}))
         moved.before_again(run.facts, identity)
-        taught = learned.behind(run.facts, origins.of(frame))
-        known = [*sources, *taught] if sources and taught is not None else None
+        taught = learned.behind(run.facts, origin)
+        known = [*sources, *models, *taught] if sources and taught is not None else None
+        run.facts.writes.add_unseen(identity, makers.lost(origin.fits) if origin and known else 0)
         if not run.facts.add_write(known, identity, _choice(frame)):
             run.facts.reads.write_of_all(identity, list(run.facts.inputs), list(run.facts.outputs))
         if identity in run.facts.outputs:  # a loop that appends: one look is enough, at the end

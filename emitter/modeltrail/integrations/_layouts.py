@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from modeltrail.integrations import _frames
 from modeltrail.integrations._frames import Function
-from modeltrail.observe import layouts, origins
+from modeltrail.observe import layouts, paths
 from modeltrail.observe.layouts import OTHER, UTF_8, Layout
 
 _OF_PANDAS: Final = {
@@ -87,14 +87,14 @@ def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mappin
     given = _frames.named(function, args, kwargs)
     where = _frames.argument(function, args, kwargs, 1)
     if _is_added(given, where):
-        for place in filter(os.path.isfile, origins.places(where)):
+        for place in filter(os.path.isfile, paths.places(where)):
             layouts.expect_more(place, is_empty=_is_empty(where, place))
     _frames.expect_written(where, is_added=is_behind(given, where))
 
 
 def is_behind(given: Mapping[str, Any], where: Any) -> bool:
     """Whether what is about to be written comes behind what is there: something is."""
-    places = origins.places(where) if _is_added(given, where) else ()
+    places = paths.places(where) if _is_added(given, where) else ()
     return any(not _is_empty(where, place) for place in filter(os.path.isfile, places))
 
 

@@ -7,25 +7,25 @@ from modeltrail import api
 from modeltrail.integrations import _around, _saving
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._frames import record_read
-from modeltrail.observe import boosters, holding, loads, model, origins
+from modeltrail.observe import boosters, holding, loads, model, paths
 from modeltrail.runs.arguments import Use
 
 
 def record(loaded: object, given: object) -> None:
     """Record what was loaded from a path or an open file: a model or a transformer, or what holds models."""
     if (modules := _around.module_files()) is not None and modules.holds_module(loaded):
-        modules.remember_loaded(loaded, origins.places(given))
-        for place in origins.places(given):
+        modules.remember_loaded(loaded, paths.places(given))
+        for place in paths.places(given):
             record_input(place, followed=False)
     elif not _around.is_fitted_thing(loaded):
         held = [each for each in holding.within(loaded, _is_fitted) if _is_fitted(each)]
-        for place in origins.places(given) if held else ():
+        for place in paths.places(given) if held else ():
             for each in held:
                 record_model(each, place, is_part=len(held) > 1)
     elif not (boosters.is_native(loaded) or facts.is_model(loaded)):
         record_read(loaded, given)
     else:
-        for place in origins.places(given):
+        for place in paths.places(given):
             record_model(loaded, place)
 
 

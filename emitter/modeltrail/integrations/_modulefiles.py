@@ -16,7 +16,7 @@ from modeltrail.integrations import _modules as modules
 from modeltrail.integrations import _states as states
 from modeltrail.integrations import _training as training
 from modeltrail.integrations._frames import Function, argument, record_read
-from modeltrail.observe import code, origins
+from modeltrail.observe import code, origins, paths
 from modeltrail.observe import model as observed
 from modeltrail.observe.model import ModelView
 from modeltrail.observe.weakly import weak
@@ -45,7 +45,7 @@ def observe_load(function: Function, result: Any, args: Sequence[Any], kwargs: M
     if _calls.is_observing() and _calls.caller().partition(".")[0] in _TRAINERS:
         return
     record_read(result, given)
-    remember_loaded(result, origins.places(given))
+    remember_loaded(result, paths.places(given))
 
 
 def remember_loaded(result: Any, places: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from modeltrail import naming, standard
 from modeltrail.event import Dataset
 from modeltrail.guard import warn_once
-from modeltrail.observe import origins
+from modeltrail.observe import choices
 
 MAX_SOURCES: Final = 200
 MAX_LEAVES: Final = 500
@@ -125,16 +125,16 @@ def _source(place: str, leaf: Any) -> str | Dataset:
 
 def _split(plan: Any) -> dict[str, Any] | None:
     """How the rows were chosen of the one place that they come from."""
-    choices: list[dict[str, Any]] = []  # the last one first, as a plan has them
+    chosen: list[dict[str, Any]] = []  # the last one first, as a plan has them
     for _ in range(MAX_DEPTH):
         kind, below = plan.getClass().getSimpleName(), plan.children()
         if below.size() == 0:
-            return reduce(origins.after, reversed(choices)) if choices else None
+            return reduce(choices.after, reversed(chosen)) if chosen else None
         if kind == "Sample":
             share = plan.upperBound() - plan.lowerBound()
             how = "bootstrap" if plan.withReplacement() else "random"
             known = {"fraction": round(share, 6)} if share <= 1 else {}
-            choices.append({"strategy": how, "seed": plan.seed(), **known})
+            chosen.append({"strategy": how, "seed": plan.seed(), **known})
         elif kind not in _KEEPS_ROWS or below.size() > 1:
             return None
         plan = below.apply(0)

@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from modeltrail import api
-from modeltrail.guard import guarded
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations import _sklearn_facts as facts
 from modeltrail.integrations._call import Call, Finish
@@ -29,14 +28,10 @@ from modeltrail.observe.data import DataView
 from modeltrail.observe.weakly import Weakly, weak
 from modeltrail.runs import Run, learned
 from modeltrail.runs.arguments import Role
-from modeltrail.runs.fits import Fit
 
 PREDICT: Final = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 SCORE: Final = {"ClassifierMixin": "accuracy_score", "RegressorMixin": "r2_score"}
 """What the method `score` is, by whose it is."""
-CROSS: Final = ("cross_val_score", "cross_validate")
-REPEAT: Final = ("cross_val_predict", "learning_curve", "validation_curve", "permutation_test_score")
-"""They fit again and again; nothing that comes of it is kept."""
 _INNER: Final = "func"
 """What scikit-learn's decorator `validate_params` calls the function that it decorates."""
 
@@ -120,13 +115,8 @@ _counts: WeakKeyDictionary[Run, Counter[str]] = WeakKeyDictionary()
 
 
 def observe(integration: str) -> None:
-    """Observe metric functions and cross-validations, once they are imported."""
+    """Observe metric functions, once they are imported."""
     _imports.when_imported("sklearn.metrics", lambda module: _observe_metrics(integration, module))
-    _imports.when_imported("sklearn.model_selection", lambda module: _observe_repeats(integration, module))
-    _imports.when_imported(
-        "sklearn.inspection",
-        lambda module: _patch.wrap_function(integration, module.permutation_importance, observe_repeat),
-    )
 
 
 def observe_method(integration: str, owner: Any, attribute: str, method: str) -> None:
@@ -148,12 +138,6 @@ def _takes_truth(function: FunctionType) -> bool:
     """Whether its first parameter is `y_true`; `inspect.signature` takes long to say so."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return code is not None and code.co_varnames[:1] == ("y_true",)
-
-
-def _observe_repeats(integration: str, module: Any) -> None:
-    for names, seen in ((CROSS, observe_cross_validation), (REPEAT, observe_repeat)):
-        for name in names:
-            _patch.wrap_function(integration, getattr(module, name), seen)
 
 
 def remember_fit(estimator: Any, features: Any) -> None:
@@ -190,15 +174,19 @@ def remember_predictions(
             return
         if (file := loads.file(estimator)) is not None:
             _keep(features)
-        owner = getattr(predictions, "base", None)
+        if run is not None:
+            known = [origin for each in (made_of, file) if (origin := origins.of(each)) is not None]
+            learned.predicts(run.facts, fit, [source for each in known for source in each.sources])
+        alone = learned.known_alone(estimator) if fit is None and file is None else None
+        maker, owner = fit if alone is None else alone[0], getattr(predictions, "base", None)
         for each in (predictions, owner):
             is_same = each is predictions or (
                 each is not features and getattr(each, "size", 0) == getattr(predictions, "size", None)
             )
             if is_same and origins.of(made_of) is not None:
                 origins.carry(each, made_of, file)
-            if is_same and fit is not None:
-                origins.transform(each, made_of, fit)
+            if is_same and maker is not None:
+                origins.transform(each, made_of, maker)
             if is_same and (stamp := _stamp(each)) is not None:
                 _predicted.remember(each, _Held(found, stamp, facts.rows(predictions)))
         if run is not None and _is_array(predictions):
@@ -359,40 +347,3 @@ def _evaluate(run: Run, estimator: Any, data: Source, role: Role, metrics: Mappi
         given = msgspec.structs.replace(given, capture="inferred")
         origins.carry(given, data.data)
     run.evaluate(estimator, given, metrics, role=role, capture="observed")
-
-
-def observe_cross_validation(call: Call) -> Finish:
-    """The scores of the folds are its own, their mean is told of what was fitted with the same settings.
-
-    What is fitted for them is no model that stays.
-    """
-    given = call.arguments()
-    run = api.current_run()
-    fit: Fit | None = None
-    with guarded("looking at a cross-validation"):
-        if run is not None:
-            estimator: Any = given.get("estimator")
-            settings = facts.settings(estimator, facts.params(estimator), given.get("X"))
-            fit = run.facts.fits.tried(type(estimator).__name__, settings)
-
-    def finish(result: Any, error: BaseException | None) -> None:
-        if error is None and run is not None:
-            scoring = given.get("scoring")
-            name = f"test_{scoring}" if isinstance(scoring, str) else "test_score"
-            found = result if isinstance(result, dict) else {name: result}
-            for key, values in found.items():
-                if key.startswith("test_"):
-                    told = [float(each) for each in values]
-                    _record_folds(run, fit, name if key == "test_score" else key, told)
-
-    return finish
-
-
-def _record_folds(run: Run, fit: Fit | None, name: str, values: list[float]) -> None:
-    for fold, value in enumerate(values):
-        run.metric(name, value, step=fold, split="validation", of=fit)
-    run.metric(f"mean_{name}", sum(values) / len(values), split="validation", of=fit)
-
-
-def observe_repeat(_: Call) -> None:
-    """Nothing: but what it calls inside is not told either."""

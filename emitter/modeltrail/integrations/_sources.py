@@ -178,6 +178,8 @@ def record(run: Run, source: Source, role: Role, of: object = None, *, name: str
         called = run.facts.called(datasets.described(whole), whole, use).name if whole.is_unnamed else use
         seen = msgspec.structs.replace(whole, name=called)
         origins.carry(seen, whole)
+    for model in learned.elsewhere(origins.of(seen)) if role == "train" else ():
+        run.input(model, role=role, of=of)
     return run.input(seen, role=role, capture="observed", of=of, **source.use)
 
 

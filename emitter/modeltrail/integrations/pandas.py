@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from modeltrail.integrations import _databases, _frames, _layouts, _patch
 from modeltrail.integrations._frames import Function
-from modeltrail.observe import origins
+from modeltrail.observe import makers, origins
 
 NAME: Final = "pandas"
 _OTHER_READERS: Final = frozenset(
@@ -67,6 +67,9 @@ _GROUPED: Final = {
 _drawn: deque[tuple["weakref.ref[Any]", Mapping[str, Any]]] = deque(maxlen=16)
 """The index of what was drawn last, and how it was."""
 
+_called: dict[int, int] = {}
+"""Arguments of a call that is under way -> how many predictions had been made when it began."""
+
 
 def activate() -> None:
     """Observe readers, writers, and how one frame is made of another."""
@@ -106,6 +109,8 @@ def _follow_frames(frame: type, series: type) -> None:
         for name in ("astype", "describe", "drop_duplicates", "dropna", "stack"):
             _patch.follow_whole(NAME, kind, name, _frames.observe_own)
         _patch.surround(NAME, kind, "_set_axis", expect_renamed)
+        for name in ("apply", "map"):
+            _patch.surround(NAME, kind, name, expect_called, observe_called)
     for name in ("_set_item", "insert", "isetitem"):
         _patch.follow_simply(NAME, frame, name, observe_column)
     located = sys.modules["pandas.core.indexing"]._iLocIndexer  # noqa: SLF001
@@ -207,6 +212,19 @@ def observe_dropped(_: Function, result: Any, args: Sequence[Any], kwargs: Mappi
         if labels is not None and index() is labels and split["strategy"] != "bootstrap":
             _frames.choose(result, args[0], split["strategy"], split.get("seed"))
             return
+
+
+def expect_called(_: Function, __: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A function of the host's is about to be called for each row or value, and may predict."""
+    del kwargs
+    _called[id(args)] = origins.predictions.made
+
+
+def observe_called(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """What a function that predicted gave may be any of that: nobody sees what it does with it."""
+    del kwargs
+    if _called.pop(id(args), origins.predictions.made) < origins.predictions.made:
+        origins.lose(result, [makers.names(result)])
 
 
 def observe_grouped(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

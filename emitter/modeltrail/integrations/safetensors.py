@@ -11,7 +11,7 @@ from typing import Any, Final
 from modeltrail.integrations import _imports, _patch
 from modeltrail.integrations._frames import Function, argument, functions
 from modeltrail.integrations._modulefiles import observe_load, observe_save, remember_loaded
-from modeltrail.observe import origins
+from modeltrail.observe import paths
 
 NAME: Final = "safetensors"
 
@@ -37,4 +37,4 @@ def _observe_files(part: ModuleType) -> None:
 
 def observe_load_into(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """A module that was given what is in a file is loaded from there."""
-    remember_loaded(argument(function, args, kwargs), origins.places(argument(function, args, kwargs, 1)))
+    remember_loaded(argument(function, args, kwargs), paths.places(argument(function, args, kwargs, 1)))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from modeltrail import api
-from modeltrail.integrations import _around, _copies, _frames, _imports, _patch, _scores
+from modeltrail.integrations import _around, _copies, _folds, _frames, _imports, _patch, _scores
 from modeltrail.integrations._chunks import observe_partial_fit
 from modeltrail.integrations._estimators import observe_fit
 from modeltrail.observe import origins
@@ -28,6 +28,7 @@ def activate() -> None:
     _patch.follow(NAME, estimator, "__setstate__", _copies.observe_state)
     _around.observe(NAME)
     _imports.when_imported("scipy.sparse", _follow_sparse)
+    _folds.observe(NAME)
     _scores.observe(NAME)
 
 

@@ -27,7 +27,7 @@ from modeltrail.integrations._modulefiles import (
 )
 from modeltrail.integrations._passes import Pass
 from modeltrail.integrations._training import now
-from modeltrail.observe import origins
+from modeltrail.observe import choices, origins
 from modeltrail.observe.weakly import Weakly
 
 NAME: Final = "torch"
@@ -149,7 +149,7 @@ def observe_split(function: Function, result: Any, args: Sequence[Any], kwargs: 
     known = origins.of(whole)
     for part in result:
         found = {"strategy": "random", "fraction": round(len(part) / (len(whole) or 1), 6), **seed}
-        origins.choose(part, origins.after(known.split if known else None, found))
+        origins.choose(part, choices.after(known.split if known else None, found))
 
 
 # --- files ------------------------------------------------------------

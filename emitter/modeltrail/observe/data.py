@@ -11,7 +11,7 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.facets import ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import canonical, deltatables, frames, origins, tablefiles
+from modeltrail.observe import canonical, deltatables, frames, origins, paths, tablefiles
 from modeltrail.observe.layouts import Layout
 from modeltrail.observe.members import Members
 from modeltrail.observe.profiles import profile
@@ -56,10 +56,10 @@ class Fingerprint(msgspec.Struct, frozen=True):
         return {key: value for key, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
-_kept: dict[origins.Source, "DataView"] = {}
+_kept: dict[paths.Source, "DataView"] = {}
 """What was read, and written over or gone since -> what was seen of it before."""
 
-_put_away: dict[origins.Source, Path | None] = {}
+_put_away: dict[paths.Source, Path | None] = {}
 """What was read, and is not there any more -> where it lies, if it was found."""
 
 UNSEEN: Final = Fingerprint("none", "", "none")
@@ -172,7 +172,7 @@ def _view(data: object, version: str | None = None) -> DataView:
         return data
     if _is_named(data):
         return DataView(data.namespace, data.name)  # type: ignore[attr-defined]
-    if isinstance(data, origins.Source):
+    if isinstance(data, paths.Source):
         return _read(data)
     if isinstance(data, str) and not data.strip():
         return DataView(naming.IN_MEMORY, "")  # a path would be the working directory: nobody means that
@@ -222,7 +222,7 @@ def _delta(view: DataView, seen: deltatables.Version) -> DataView:
     )
 
 
-def _read(source: origins.Source) -> DataView:
+def _read(source: paths.Source) -> DataView:
     """A place that was read: of one that was written or renamed since, as it was then."""
     if source in _kept:
         return _kept[source]
@@ -239,7 +239,7 @@ def _read(source: origins.Source) -> DataView:
     return found
 
 
-def _as_it_was(source: origins.Source, place: Path | None) -> DataView:
+def _as_it_was(source: paths.Source, place: Path | None) -> DataView:
     """By the place that it lies at now; of what is gone by the digest that it had; else only its size."""
     path, (size, changed_at) = Path(source.place), source.state or (0, 0)
     uri = path.as_uri()  # where a link led when it was read is not known any more
@@ -256,14 +256,14 @@ def _as_it_was(source: origins.Source, place: Path | None) -> DataView:
     return msgspec.structs.replace(view, fingerprint=fingerprint)
 
 
-def keep(source: origins.Source) -> None:
+def keep(source: paths.Source) -> None:
     """Look at what was read from a place that is about to be written, if that still lies there."""
     if source.state is None or source in _kept or not source.is_unchanged:
         return
     _keep(source, msgspec.structs.replace(_read(source), profile=profile(source.place, layout=source.layout)))
 
 
-def _keep(source: origins.Source, view: DataView) -> None:
+def _keep(source: paths.Source, view: DataView) -> None:
     if len(_kept) >= MAX_KEPT:
         _kept.pop(next(iter(_kept)), None)
     _kept[source] = view

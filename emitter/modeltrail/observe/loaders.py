@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail import naming
-from modeltrail.observe import data, frames, origins
+from modeltrail.observe import choices, data, frames, origins, paths
 from modeltrail.observe.data import DataView, Fingerprint
 from modeltrail.observe.frames import Block, Columns
 
@@ -163,10 +163,10 @@ def _places(held: Any) -> list[str]:
 
     A text is data, whatever it begins with (`User: hello.`), and so are several addresses of the web.
     """
-    several = [each for each in _several(held, origins.MAX_SOURCES + 1) if _is_place(each)]
+    several = [each for each in _several(held, paths.MAX_SOURCES + 1) if _is_place(each)]
     found = [held] if _is_place(held) else [each for each in several if not str(each).startswith(_WEB)]
     try:
-        return origins.places(found)
+        return paths.places(found)
     except (OSError, ValueError):  # a text that is no path after all
         return []
 
@@ -274,7 +274,7 @@ def _split(thing: Any, rows: Sequence[int], count: int | None) -> Mapping[str, A
         seen = next(filter(None, known), {})
         share = {"fraction": round(len(chosen) / count, 6)} if count else {}
         own = {"strategy": _strategy(chosen), **share, **seen}
-        found = seen if "earlier" in seen else origins.after(found, own)
+        found = seen if "earlier" in seen else choices.after(found, own)
         count = len(chosen)
     return {**found, "indexSha256": _digest(rows)}
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from modeltrail.observe import model, origins
+from modeltrail.observe import model, origins, paths
 from modeltrail.observe.model import ModelView
 from modeltrail.observe.weakly import Weakly
 
@@ -28,7 +28,7 @@ def remember(thing: object, path: str | os.PathLike[str], *, is_part: bool = Fal
     """An object was loaded from this file, as what it holds or as one of several."""
     weight = None if is_part else model.save_digest(thing, WEIGHED_BYTES)
     found = _Load(model.look(path), weight, is_part)
-    origins.read(found, origins.places(path))
+    origins.read(found, paths.places(path))
     _known.remember(thing, found)
 
 

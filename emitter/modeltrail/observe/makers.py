@@ -8,7 +8,10 @@ from typing import Any
 
 Names = frozenset[str]
 Makers = Mapping[object, Names | None]
-"""What made data, as whoever says so calls that -> the columns that it made; None for all."""
+"""What made data, as whoever says so calls that -> the columns that it made; None for all.
+
+Of columns from nowhere it is a number, of predictions.
+"""
 
 
 def names(thing: Any) -> Names | None:
@@ -78,3 +81,8 @@ def joint(several: Iterable[Makers]) -> Makers:
             known = found.get(maker, frozenset())
             found[maker] = None if columns is None or known is None else known | columns
     return found
+
+
+def lost(makers: Makers) -> int:
+    """So many predictions columns from nowhere may be any of; 0 where there are no such columns."""
+    return max((each for each in makers if isinstance(each, int)), default=0)

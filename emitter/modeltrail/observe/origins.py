@@ -4,8 +4,6 @@ A frame, series, table or array is known by its identity as long as it lives; no
 nothing is written into it. The integrations say what was read, and what was made of what.
 """
 
-import glob
-import os
 import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,45 +12,21 @@ from weakref import getweakrefs, ref
 
 import msgspec
 
-from modeltrail import naming
 from modeltrail.guard import warn_once
-from modeltrail.observe import alike, buffers, layouts, makers, opened
-from modeltrail.observe.layouts import Layout
+from modeltrail.observe import alike, buffers, layouts, makers, paths
+from modeltrail.observe.paths import MAX_SOURCES, Source
 
-MAX_SOURCES: Final = 200
 MAX_PARTS: Final = 1000
 """So many items of a list or mapping are looked at: columns that a frame is made of, frames put together."""
 MAX_COLUMNS: Final = 2000
 """Of so many columns of Arrow tables it is known where they lay, also when they are gone."""
 MAX_JOINTS: Final = 500
 """So many origins of what was put together are kept at hand: a loop joins the same files again."""
-MAX_CHOICES: Final = 50
-"""So many splits of splits are kept."""
 _ARROW: Final = "pyarrow.lib"
-_GLOB: Final = frozenset("*?[")
 _HOLDERS: Final = frozenset({list, tuple, dict})
 NO_DATA: Final = frozenset({bool, int, float, str, bytes, type(None), list, tuple, dict})
-
-
-class Source(msgspec.Struct, frozen=True, cache_hash=True):
-    """A file, folder or URI that was read.
-
-    Attributes:
-        place: its absolute path, or the URI.
-        state: size and time of change when it was read, of a local file.
-        layout: how its rows lie in it, as the reader was told; None of what is no delimited file.
-        version: of a table that keeps several, the one that was read.
-    """
-
-    place: str
-    state: tuple[int, int] | None = None
-    layout: Layout | None = None
-    version: str | None = None
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether what lies there now is what was read, as far as can be told."""
-        return self.state is None or self.state == state(self.place)
+_NO_COLUMN: Final = frozenset({str, bytes, dict, range})
+_MASKS: Final = frozenset({"bool", "boolean"})
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -61,12 +35,17 @@ class Origin(msgspec.Struct, frozen=True):
     Attributes:
         sources: what was read for it, in order.
         split: how its rows were chosen, as in `modelTrail_dataUse`.
-        fits: what had learned to make it, and which of its columns.
+        fits: what had learned to make it, and which of its columns; of columns from nowhere a number: they
+            may be any of the first so many predictions.
     """
 
     sources: tuple[Source, ...] = ()
     split: Mapping[str, Any] | None = None
     fits: makers.Makers = msgspec.field(default_factory=dict)
+
+
+class _Predictions(msgspec.Struct):
+    made: int = 0
 
 
 _UNKNOWN: Final = Origin()
@@ -83,6 +62,8 @@ class _Known(ref[Any]):
     __hash__ = object.__hash__  # frames and arrays have none
 
 
+predictions: Final = _Predictions()
+"""How many were made by now."""
 _known: set[_Known] = set()
 """All of them, each until its object goes: then the set itself is called, which is no code of Python's."""
 _forget: Final = _known.discard
@@ -104,8 +85,8 @@ def of(thing: object) -> Origin | None:
     if type(thing) is getattr(sys.modules.get("numpy"), "ndarray", None):
         base = thing.base  # type: ignore[attr-defined]
         return None if base is None else of(base)
-    if (mapped := opened.mapped(thing)) is not None:
-        return Origin(read(thing, places(mapped)))
+    if (mapped := paths.mapped(thing)) is not None:
+        return Origin(read(thing, paths.places(mapped)))
     if _columns and type(thing).__module__ == _ARROW:
         return _of_columns(thing)
     looked: Origin | None = alike.of_tensor(thing)
@@ -114,7 +95,7 @@ def of(thing: object) -> Origin | None:
 
 def read(result: object, places: Iterable[str], **said: Any) -> tuple[Source, ...]:
     """What a reading gave (a frame, or several) came from these places, of which more is `said`."""
-    sources = tuple(Source(place, state(place), **said) for place in islice(places, MAX_SOURCES))
+    sources = tuple(Source(place, paths.state(place), **said) for place in islice(places, MAX_SOURCES))
     if sources:
         for each in islice(_targets(result), MAX_PARTS):
             _remember(each, Origin(sources))
@@ -141,6 +122,8 @@ def carry(result: object, *given: object) -> None:
             parts.append((known, each, None))
     if parts:
         _pass_on(result, _left(result, parts, alone=len(parts) == 1))
+        if predictions.made:
+            lose(result, [part for each in given for part in _unknown_within(each)])
 
 
 def hand_on(result: object, frame: object) -> bool:
@@ -167,6 +150,8 @@ def join(result: object, parts: Iterable[object]) -> None:
     several: list[_Part] = [(of(part) or _UNKNOWN, part, None) for part in parts]
     if any(origin is not _UNKNOWN for origin, _, _ in several):
         _pass_on(result, _left(result, several, alone=len(several) == 1))
+        if predictions.made:
+            lose(result, [makers.names(part) for origin, part, _ in several if origin is _UNKNOWN])
 
 
 def put(frame: object, columns: Iterable[object], value: object, *, whole: bool) -> None:
@@ -181,6 +166,10 @@ def put(frame: object, columns: Iterable[object], value: object, *, whole: bool)
         _remember(frame, msgspec.structs.replace(joint, fits=fits))
     else:
         carry(frame, value)
+    if predictions.made and (known is None or own is None):
+        into, has = frozenset(map(str, columns)), makers.names(frame) or frozenset()
+        lost = has - into if known is not None else into if is_unknown(value) else None
+        lose(frame, [lost] if lost else [])
 
 
 def rename(frame: Any, columns: Iterable[object]) -> None:
@@ -197,18 +186,6 @@ def choose(part: object, split: Mapping[str, Any]) -> None:
     _remember(part, msgspec.structs.replace(origin, split=split))
 
 
-def after(earlier: Mapping[str, Any] | None, split: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A choice among rows that had been chosen already, as in `modelTrail_dataUse`; of the last so many."""
-    if not earlier:
-        return split
-    before = [*earlier.get("earlier", ()), {key: earlier[key] for key in earlier if key != "earlier"}]
-    if len(before) > MAX_CHOICES:
-        warn_once(
-            "many splits", "rows were split again and again; the last %d times are recorded", MAX_CHOICES
-        )
-    return {**split, "earlier": before[-MAX_CHOICES:]}
-
-
 def recognize(array: object) -> None:
     """What numpy copied, or put together, came from where those came from that it holds: by how they looked.
 
@@ -217,6 +194,8 @@ def recognize(array: object) -> None:
     if of(array) is None and (parts := alike.parts(array)):
         found: list[Origin] = [origin or _UNKNOWN for origin in parts]
         _know(array, _joined({id(origin): origin for origin in found}))
+        if predictions.made and None in parts:
+            lose(array, [None])
 
 
 def transform(result: object, given: object, fit: object = None) -> None:
@@ -230,34 +209,49 @@ def transform(result: object, given: object, fit: object = None) -> None:
         _remember(result, origin)
 
 
-def places(given: object) -> list[str]:
-    """The places that an argument of a reader or writer means: a path, URI, pattern, open file, or several.
+def predicted() -> int:
+    """Something was predicted: it may be in all that comes from nowhere from now on. Which one it was."""
+    predictions.made += 1
+    return predictions.made
 
-    Of what is local only what exists; what is none of these means none.
+
+def is_unknown(value: object) -> bool:
+    """Whether a value has rows, and nothing is known of where they came from.
+
+    Neither numbers in a row nor labels of rows were computed by anybody.
     """
-    if isinstance(given, list | tuple | set | frozenset):
-        return [place for each in islice(given, MAX_SOURCES + 1) for place in places(each)]
-    if not isinstance(given, str | os.PathLike):
-        given = opened.file(given)
-    try:
-        text = os.fspath(given)  # type: ignore[call-overload]
-    except TypeError:  # no path, nor is that of a workbook that was read from memory
-        return []
-    if not isinstance(text, str):
-        return []
-    path = naming.local_path(text)
-    if path is None or path.exists():
-        return [text if path is None else str(path)]
-    return sorted(glob.glob(str(path), recursive=True)) if _GLOB & set(text) else []  # noqa: PTH207
+    kind = type(value)
+    return (
+        hasattr(kind, "__len__")
+        and kind not in _NO_COLUMN
+        and not kind.__name__.endswith("Index")
+        and of(value) is None
+    )
 
 
-def state(place: str) -> tuple[int, int] | None:
-    """Size and time of change of a local file as it is now."""
-    path = naming.local_path(place)
-    if path is None or not path.is_file():
-        return None
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def _unknown_within(given: Any) -> Iterator[makers.Names | None]:
+    """The columns of data from nowhere that something is, or holds; masks are no data."""
+    if type(given) is dict:
+        yield from (
+            frozenset({str(name)}) for name, each in islice(given.items(), MAX_PARTS) if is_unknown(each)
+        )
+        return
+    for each in islice(given, MAX_PARTS) if type(given) in _HOLDERS else (given,):
+        if (
+            hasattr(each, "shape")
+            and str(getattr(each, "dtype", "")).lower() not in _MASKS
+            and is_unknown(each)
+        ):
+            yield makers.names(each)
+
+
+def lose(thing: object, several: Sequence[makers.Names | None]) -> None:
+    """Columns from nowhere were put into data: they may be any prediction that was made by now."""
+    found = _found(thing)
+    if found is not None and several:
+        lost: list[makers.Makers] = [{predictions.made: columns} for columns in several]
+        fits = makers.joint([found.origin.fits, *lost])
+        _remember(thing, msgspec.structs.replace(found.origin, fits=fits))
 
 
 def _targets(result: Any) -> Iterable[Any]:

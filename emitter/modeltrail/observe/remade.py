@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from modeltrail.observe import data, origins
-from modeltrail.observe.origins import Source
+from modeltrail.observe import data, origins, paths
+from modeltrail.observe.paths import Source
 
 MAX_PLACES: Final = 1000
 MAX_STATES: Final = 200
@@ -19,7 +19,7 @@ def remember(place: str, frame: object, *, is_added: bool) -> None:
 
     What is as it was read, as far as the clock of the files tells, is a source and was made of none.
     """
-    origin, state = origins.of(frame), origins.state(place)
+    origin, state = origins.of(frame), paths.state(place)
     sources = () if origin is None else origin.sources
     if state is None or is_added or any((each.place, each.state) == (place, state) for each in sources):
         return

@@ -1,7 +1,7 @@
 """From what was seen of data to a dataset in an event."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ import msgspec
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data, loaders, origins, remade
+from modeltrail.observe import data, loaders, origins, paths, remade
 from modeltrail.observe.data import DataView
 from modeltrail.observe.members import Members
 from modeltrail.runs.fits import Fit
@@ -81,8 +81,11 @@ class Input(msgspec.Struct):
         is_of_others = self.fits and other.fits and self.fits.isdisjoint(other.fits)
         return bool(is_of_others) and self.use.get("split") != other.use.get("split")
 
-    def written(self, role: str) -> dict[str, Any]:
-        """The JSON form among the inputs of an event; `role` where nobody gave one."""
+    def written(self, role: str, possible: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+        """The JSON form among the inputs of an event; `role` where nobody gave one.
+
+        `possible` are the outputs that it may have gone into, without anybody seeing it.
+        """
         role = self.role or role
         # What it was read for is known where that is told.
         use = {name: value for name, value in self.use.items() if name != "followed" or role == "other"}
@@ -91,6 +94,7 @@ class Input(msgspec.Struct):
             fingerprint=self.fingerprint,
             capture=self.capture,  # type: ignore[arg-type]
             read_at=self.read_at,
+            possible_outputs=[{"namespace": each[0], "name": each[1]} for each in possible] or None,
             **use,
         )
         used = {**self.dataset.input_facets, facet.KEY: facet.to_dict()}
@@ -146,14 +150,14 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
         yield found
 
 
-@lru_cache(maxsize=origins.MAX_SOURCES)
-def _as_read(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
+@lru_cache(maxsize=paths.MAX_SOURCES)
+def _as_read(source: paths.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
     """A file that is as it was when it was read: looked at once, for however many fits."""
     profile = data.profile(source.place, layout=source.layout)
     return *look(source), None if profile is None else profile.to_dict()
 
 
-def _as_kept(source: origins.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
+def _as_kept(source: paths.Source) -> tuple[Dataset, DataView, dict[str, Any] | None]:
     """A file that was written since: what was seen of it before, if anything."""
     dataset, view = look(source)
     return dataset, view, None if view.profile is None else view.profile.to_dict()

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from modeltrail.guard import warn_once
-from modeltrail.observe import holding
+from modeltrail.observe import holding, makers
 from modeltrail.observe.origins import Origin
 from modeltrail.observe.weakly import Weakly
 
@@ -36,6 +36,8 @@ class Fit(msgspec.Struct, eq=False):
         is_trial: whether it is a cross-validation, of which no model comes.
         is_search: whether it is a search, which holds what it found.
         is_step: whether it is a transformer on its own, which is told with the models that it is a part of.
+        predicted: which prediction of the process was the first that it had a part in; 0 where it had none.
+        lost: so many predictions of the process columns that it learned from may be any of.
         settings: what it has in common with what else is to learn in the same way, from the same columns.
     """
 
@@ -54,6 +56,8 @@ class Fit(msgspec.Struct, eq=False):
     is_trial: bool = False
     is_search: bool = False
     is_step: bool = False
+    predicted: int = 0
+    lost: int = 0
     settings: str | None = None
 
     @property
@@ -172,6 +176,7 @@ class Fits:
     def learns_from(self, fit: Fit, origin: Origin | None) -> None:
         """What made the data that a fit learns from is a part of it."""
         fit.parts |= {each: None for each in self.made(origin) if each is not fit}
+        fit.lost = max(fit.lost, 0 if origin is None else makers.lost(origin.fits))
 
     def made(self, origin: Origin | None) -> list[Fit]:
         """Which of them made data: transformed or predicted it."""

@@ -1,5 +1,6 @@
 """How a model came about in one run, told by another that saves, logs or registers it."""
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -7,10 +8,11 @@ import msgspec
 
 from modeltrail import naming
 from modeltrail.event import Dataset
-from modeltrail.observe import loads
+from modeltrail.observe import loads, origins
 from modeltrail.observe.data import DataView
 from modeltrail.observe.members import Members
 from modeltrail.observe.origins import Origin
+from modeltrail.observe.paths import Source
 from modeltrail.observe.weakly import Weakly
 from modeltrail.runs import datasets
 from modeltrail.runs.arguments import Role
@@ -126,6 +128,50 @@ def behind(facts: Facts, origin: Origin | None) -> list[Input] | None:
     if not all(fit.is_traced for fit in own):
         return None
     return [used for used in list(facts.inputs.values()) if not used.fits.isdisjoint(own)]
+
+
+def elsewhere(origin: Origin | None) -> list[Dataset]:
+    """The models that predicted data, each fitted in a run of its own: outside of any, or in a thread."""
+    return [] if origin is None else [each for each in origin.fits if isinstance(each, Dataset)]
+
+
+def predicts(facts: Facts, fit: Fit | None, sources: Iterable[Source]) -> None:
+    """Something was predicted from these, or by what was loaded from there, or by what this fit made.
+
+    From now on it may be in whatever comes from nowhere.
+    """
+    number = origins.predicted()
+    facts.reads.predict(sources, number)
+    if fit is not None and not fit.predicted:
+        for each in fit.learned():
+            each.predicted = each.predicted or number
+
+
+def possible(facts: Facts) -> dict[Identity, list[Identity]]:
+    """Which outputs each input may have gone into, by a prediction, where nobody could follow that."""
+    unseen, fits = facts.writes.unseen(), {}
+    for model in list(facts.models):
+        own = set() if model.fit is None else model.fit.learned()
+        if lost := max((each.lost for each in own), default=0):
+            unseen[model.identity], fits[model.identity] = lost, own
+    if not unseen:
+        return {}
+    inputs = list(facts.inputs.items())
+    fit_on = {each for _, used in inputs for each in used.fits if each.predicted}
+    untraced = min((each.predicted for each in fit_on if not each.is_traced), default=0)
+    found = {}
+    for identity, used in inputs:
+        is_file = identity[0] != naming.IN_MEMORY
+        known = [facts.reads.predicted(identity)]
+        known += [each.predicted for each in used.fits if is_file or not each.is_traced]
+        known += [untraced] if is_file and used.role in LEARNED_FROM | {_SOME} else []
+        first = min(filter(None, known), default=0)
+        found[identity] = [
+            output
+            for output, lost in unseen.items()
+            if 0 < first <= lost and output != identity and used.fits.isdisjoint(fits.get(output, ()))
+        ]
+    return found
 
 
 def unlearned(facts: Facts, model: Model) -> set[Identity]:

@@ -9,7 +9,7 @@ from modeltrail import event, naming, standard
 from modeltrail.guard import warn_once
 from modeltrail.observe import redact, remade
 from modeltrail.observe.databases import Query
-from modeltrail.observe.origins import MAX_SOURCES, Source
+from modeltrail.observe.paths import MAX_SOURCES, Source
 from modeltrail.runs import process
 from modeltrail.runs.datasets import Input
 from modeltrail.runs.transforms import Identity
@@ -35,6 +35,7 @@ class Reads:
         self._before: dict[Identity, set[Identity]] = {}
         self._seen: set[Identity] = set()
         self._queries: dict[Query, None] = {}
+        self._predicted: dict[Identity, int] = {}
         self._lock = process.Lock()
 
     def add(self, sources: Iterable[Source]) -> None:
@@ -74,6 +75,18 @@ class Reads:
         """Keep in mind which model is loaded now, and is an input from here on."""
         with self._lock:
             self._seen.add(model)
+
+    def predict(self, sources: Iterable[Source], number: int) -> None:
+        """This prediction of the process was made from these, or by a model that was loaded from one."""
+        known = remade.behind(sources)
+        with self._lock:
+            for source in known:
+                self._predicted.setdefault(naming.identity(source.place), number)
+
+    def predicted(self, identity: Identity) -> int:
+        """The first prediction that this had a part in; 0 where it had none."""
+        with self._lock:
+            return self._predicted.get(identity, 0)
 
     def write_of_all(self, target: Identity, inputs: Iterable[Identity], outputs: Iterable[Identity]) -> None:
         """A file is written of data that came from nowhere: of any of these inputs, or of what was read.

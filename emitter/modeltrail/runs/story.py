@@ -24,7 +24,7 @@ class Teller(msgspec.Struct, frozen=True):
     def tell(self, kind: EventType, facts: Facts, **run_facets: Mapping[str, Any] | None) -> dict[str, Any]:
         """An event of the whole story; `run_facets` are added to it."""
         extra = {key: facet for key, facet in run_facets.items() if facet is not None}
-        roles = facts.roles()
+        roles, possible = facts.roles(), learned.possible(facts)
         return event.run_event(
             kind,
             event.now(),
@@ -35,7 +35,7 @@ class Teller(msgspec.Struct, frozen=True):
             job_facets=_job_facets(facts, final=kind != "START"),
             inputs=[
                 *(
-                    each.written(roles[identity])
+                    each.written(roles[identity], possible.get(identity, ()))
                     for identity, found in list(facts.inputs.items())
                     for each in (*found.others.values(), found)
                 ),

@@ -15,6 +15,7 @@ class Writes:
         self._lost: set[Identity] = set()
         self._behind: dict[Identity, Identity] = {}
         self._over: set[Identity] = set()
+        self._unseen: dict[Identity, int] = {}
         self._going_on: dict[Identity, bool] = {}
         self._lock = process.Lock()
 
@@ -29,6 +30,21 @@ class Writes:
                 self._going_on[target] = is_own
             if is_input and not is_own:
                 self._over.add(target)
+
+    def add_unseen(self, target: Identity, number: int) -> None:
+        """What was written there last holds something from nowhere: any of the first so many predictions.
+
+        To be said before the write is, which tells whether what was there is left.
+        """
+        with self._lock:
+            before = self._unseen.pop(target, 0)
+            if number := max(number, before if self._going_on.get(target) else 0):
+                self._unseen[target] = number
+
+    def unseen(self) -> dict[Identity, int]:
+        """Files that hold something from nowhere -> how many predictions that may be any of."""
+        with self._lock:
+            return dict(self._unseen)
 
     def add(self, target: Identity, sources: Iterable[Identity] | None, step: Mapping[str, Any] = {}) -> bool:
         """Write down of which inputs a file was written, and how: in place of what it held, or behind that.
@@ -77,5 +93,6 @@ class Writes:
                 for key, step in self._made.items()
                 if key not in gone
             }
+            self._unseen = {moved.get(key, key): of for key, of in self._unseen.items() if key not in gone}
             self._lost = {moved.get(key, key) for key in self._lost - gone}
             self._behind = {moved.get(key, key): lay for key, lay in self._behind.items() if key not in gone}

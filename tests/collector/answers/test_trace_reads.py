@@ -157,6 +157,20 @@ def test_a_module_that_was_loaded_may_have_taught_a_model(make, log_of) -> None:
     assert {"m1": False, "m2": True} == reached
 
 
+def test_what_a_run_says_may_have_gone_into_a_file_is_a_possible_source(make, log_of) -> None:
+    """What a model learned from may be in a file of predictions, if its run says so, and in no other file."""
+    event = reading(make, 0, {"t": "train", "u": "other"}, {"m": ["t"], "sent": ["u"], "else": ["u"]})
+    use = event["inputs"][0]["inputFacets"]["modelTrail_dataUse"]
+    use["possibleOutputs"] = [{"namespace": "file", "name": "sent"}, {"namespace": "file", "name": "gone"}]
+    event["inputs"][1]["inputFacets"]["modelTrail_dataUse"]["possibleOutputs"] = use["possibleOutputs"]
+    log = log_of([event])
+    found = answers.trace(log, "sent")["inputs"]
+    assert [("u", False), ("t", True)] == [(one["name"], one["possible"]) for one in found]
+    assert ["u"] == [one["name"] for one in answers.trace(log, "else")["inputs"]]
+    reached = {row["name"]: row["possible"] for row in answers.impact(log, "t") if "possible" in row}
+    assert {"m": False, "sent": True} == reached
+
+
 def test_a_sure_way_goes_before_a_possible_one(make, log_of) -> None:
     """What came of data for sure, on a longer way, is not only possible, nor is what came of that."""
     log = log_of([

@@ -31,7 +31,7 @@ from told import edges, facet, known, uses
 
 import modeltrail
 from modeltrail import guard, integrations
-from modeltrail.observe import data, origins, remade
+from modeltrail.observe import data, origins, paths, remade
 from modeltrail.runs import datasets
 from modeltrail_schemas import digests
 
@@ -861,7 +861,7 @@ def test_what_was_said_of_a_file_stays(autolog, told, folder):
 def test_a_loop_that_writes_is_told_in_part(autolog, told, folder, monkeypatch, caplog):
     """Thousands of files would make an event that nobody takes; that there are more is said."""
     autolog()
-    monkeypatch.setattr(origins, "MAX_SOURCES", 5)
+    monkeypatch.setattr(paths, "MAX_SOURCES", 5)
     with modeltrail.run("prepare"):
         for number in range(7):
             pd.DataFrame({"a": [number]}).to_csv(f"{number}.csv")
@@ -907,7 +907,7 @@ def test_a_file_of_many_fits_is_looked_at_once(autolog, told, folder, monkeypatc
         people = read(place)
         for _ in range(3):
             LogisticRegression().fit(people[["age"]], people["churned"])
-    places = [Path(each.place).name for each in looked if isinstance(each, origins.Source)]
+    places = [Path(each.place).name for each in looked if isinstance(each, paths.Source)]
     assert ["people.csv", "folder", "folder", "folder"] == places
     assert 6 == len(told())
 
@@ -1047,7 +1047,7 @@ def test_what_fails_in_us_changes_no_result(events, folder, monkeypatch, broken)
     guard.reset()
     with modeltrail.testing.strict(on=False), monkeypatch.context() as patched:
         modeltrail.autolog()
-        patched.setattr(origins, broken, explode)
+        patched.setattr(paths if broken == "places" else origins, broken, explode)
         try:
             with modeltrail.run("train"):
                 assert expected == program()

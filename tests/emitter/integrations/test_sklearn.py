@@ -28,7 +28,7 @@ from told import edges
 import modeltrail
 from modeltrail import wire
 from modeltrail.integrations import _wrappers
-from modeltrail.observe import data, origins
+from modeltrail.observe import choices, data, origins
 
 
 @pytest.fixture
@@ -388,9 +388,9 @@ def test_of_splits_without_end_the_last_are_told(autolog, table):
     """A program that splits what is left again and again has no record without end."""
     autolog()
     left = table.loc[table.index.repeat(2)]
-    for _ in range(origins.MAX_CHOICES + 9):
+    for _ in range(choices.MAX_CHOICES + 9):
         left, _ = train_test_split(left, test_size=1)
-    assert origins.MAX_CHOICES == len(origins.of(left).split["earlier"])
+    assert choices.MAX_CHOICES == len(origins.of(left).split["earlier"])
 
 
 def test_a_split_of_anything_goes_through(autolog, table):

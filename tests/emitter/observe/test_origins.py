@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modeltrail.observe import data, origins
+from modeltrail.observe import data, origins, paths
 
 
 class Table:
@@ -96,9 +96,9 @@ def test_a_choice_of_rows_is_kept_where_it_is_one():
 def test_at_most_so_many_sources_are_kept(caplog):
     """What was put together of more says so."""
     made = Table()
-    for number in range(origins.MAX_SOURCES + 1):
+    for number in range(paths.MAX_SOURCES + 1):
         origins.carry(made, read(f"/{number}"))
-    assert origins.MAX_SOURCES == len(known(made))
+    assert paths.MAX_SOURCES == len(known(made))
     assert "came from 201 files" in caplog.text
 
 
@@ -150,26 +150,24 @@ def test_what_is_opened_from_memory_has_no_place():
         def __fspath__(self):
             return memoryview(b"")
 
-    assert [] == origins.places(Opened())
+    assert [] == paths.places(Opened())
 
 
 def test_places_are_what_an_argument_means(folder):
     """A path, a pattern, a list, an open file, a URI; not what is not there, and no text that is data."""
     a, b = str(folder / "a.csv"), str(folder / "b.csv")
     with Path("a.csv").open() as file:
-        assert [a] == origins.places(file)
-    assert [a] == origins.places("a.csv") == origins.places(Path("a.csv")) == origins.places(f"file://{a}")
-    assert [a, b] == origins.places("*.csv") == origins.places(["a.csv", Path("b.csv")])
-    assert ["s3://lake/x.parquet"] == origins.places("s3://lake/x.parquet")
-    assert [] == [
-        place for each in ("no.csv", '{"a": 1}', b"a.csv", 3, None) for place in origins.places(each)
-    ]
+        assert [a] == paths.places(file)
+    assert [a] == paths.places("a.csv") == paths.places(Path("a.csv")) == paths.places(f"file://{a}")
+    assert [a, b] == paths.places("*.csv") == paths.places(["a.csv", Path("b.csv")])
+    assert ["s3://lake/x.parquet"] == paths.places("s3://lake/x.parquet")
+    assert [] == [place for each in ("no.csv", '{"a": 1}', b"a.csv", 3, None) for place in paths.places(each)]
 
 
 def test_a_file_that_changed_since_has_a_name_only(folder):
     """Which content was read is not claimed of a file that was written after it was read."""
     table = Table()
-    (source,) = origins.read(table, origins.places("a.csv"))
+    (source,) = origins.read(table, paths.places("a.csv"))
     seen = data.look(source)
     assert (str(folder / "a.csv"), 1, "observed", "full") == (
         seen.name,

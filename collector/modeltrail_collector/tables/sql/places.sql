@@ -28,6 +28,7 @@ said AS (
         coalesce(bool_or(key = 'modelTrail_dataUse' AND value ->> '$.fingerprint.scope' <> 'full'), false) AS is_in_part,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.role' END) AS use,
         bool_and(CASE WHEN key = 'modelTrail_dataUse' THEN try_cast(value ->> '$.followed' AS BOOLEAN) END) AS followed,
+        max(CASE WHEN key = 'modelTrail_dataUse' THEN value -> '$.possibleOutputs' END) AS possible,
         max(CASE WHEN key = 'modelTrail_dataUse' THEN value ->> '$.capture' END) AS capture,
         coalesce(bool_or(key = 'lifecycleStateChange' AND upper(value ->> '$.lifecycleStateChange') = 'DROP'), false)
             AS is_dropped,
@@ -65,6 +66,10 @@ typed AS (
         -- what a run wrote before it removed it, it wrote
         CASE WHEN is_dropped AND role = 'output' AND counted_rows IS NULL THEN 'drop' ELSE use END AS use,
         followed,
+        list_transform(
+            from_json(possible, '[{"namespace": "VARCHAR", "name": "VARCHAR"}]'),
+            lambda output: concat(output.namespace, chr(9), output.name)
+        ) AS possible_outputs,
         coalesce(use_rows, counted_rows) AS rows,
         is_in_part,
         CASE

@@ -4,7 +4,9 @@ Of two models on one frame only that one was made by a scaler which takes a colu
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
+
+from modeltrail.observe.weakly import Weakly
 
 Names = frozenset[str]
 Makers = Mapping[object, Names | None]
@@ -12,6 +14,9 @@ Makers = Mapping[object, Names | None]
 
 Of columns from nowhere it is a number, of predictions.
 """
+
+
+_known: Final[Weakly[Names]] = Weakly()
 
 
 def names(thing: Any) -> Names | None:
@@ -24,7 +29,16 @@ def names(thing: Any) -> Names | None:
         )
     if kind.__name__ == "Series":
         return None if thing.name is None else frozenset({str(thing.name)})
-    return frozenset(map(str, thing.columns)) if kind.__name__ == "DataFrame" else None
+    return _labels(thing.columns) if kind.__name__ == "DataFrame" else None
+
+
+def _labels(columns: Any) -> Names:
+    """The columns of a frame; those of pandas never change, and take long to say what they are."""
+    known = _known.of(columns)
+    if known is None:
+        listed = columns.to_numpy(object) if hasattr(columns, "to_numpy") else columns
+        _known.remember(columns, known := frozenset(map(str, listed)))
+    return known
 
 
 def left(makers: Makers, given: Names | None, result: Any, *, alone: bool) -> Makers:

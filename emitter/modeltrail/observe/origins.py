@@ -158,18 +158,18 @@ def put(frame: object, columns: Iterable[object], value: object, *, whole: bool)
     """A frame was given a value in these columns, in the place of the `whole` of what they held."""
     own, known = of(frame), of(value)
     several = [origin for origin in (own, known) if origin is not None]
-    if any(origin.fits for origin in several):
-        into, has = frozenset(map(str, columns)), makers.names(frame)
-        before, after = (origin or _UNKNOWN for origin in (own, known))
-        fits = makers.put(before.fits, has, after.fits, into, whole=whole)
-        joint = _joint(several if after.sources else [before])  # the rows stay as they were chosen
-        _remember(frame, msgspec.structs.replace(joint, fits=fits))
-    else:
+    is_lost = predictions.made and several and (own is None or (known is None and is_unknown(value)))
+    if not is_lost and not any(origin.fits for origin in several):
         carry(frame, value)
-    if predictions.made and (known is None or own is None):
-        into, has = frozenset(map(str, columns)), makers.names(frame) or frozenset()
-        lost = has - into if known is not None else into if is_unknown(value) else None
-        lose(frame, [lost] if lost else [])
+        return
+    into, has = frozenset(map(str, columns)), makers.names(frame)
+    before, after = (origin or _UNKNOWN for origin in (own, known))
+    fits = makers.put(before.fits, has, after.fits, into, whole=whole)
+    lost = into if known is None else (has or frozenset()) - into
+    if is_lost and lost:
+        fits = makers.joint([fits, {predictions.made: lost}])
+    joint = _joint(several if after.sources else [before])  # the rows stay as they were chosen
+    _remember(frame, msgspec.structs.replace(joint, fits=fits))
 
 
 def rename(frame: Any, columns: Iterable[object]) -> None:

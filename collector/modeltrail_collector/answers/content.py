@@ -26,15 +26,20 @@ def made(db: Database, written: Mapping[str, list[Row]], places: Places) -> dict
     """Of the runs that put out just these bytes (digest -> rows) those that made them, oldest first.
 
     Who read the same bytes and passed them on did not. Who only found a model somewhere, and registered or
-    deployed it, is left out where others put it out too.
+    deployed it, is left out where others put it out too, and so is a run that failed: what it left was made
+    again.
     """
     runs = {row["run_id"] for rows in written.values() for row in rows}
     several = {row["run_id"] for rows in written.values() if rows[1:] for row in rows}
     passed, only_found = _passed_on(places.of(runs)), registering(db, several)
+    failed = {
+        row["run_id"] for row in db.read("runs", "run_id", runs=several, where="state IN ('FAIL', 'ABORT')")
+    }
     found = {}
     for digest, rows in written.items():
         anew = [row for row in rows if (row["run_id"], digest) not in passed]
-        found[digest] = [row for row in anew if row["run_id"] not in only_found] or anew
+        first = [row for row in anew if row["run_id"] not in only_found] or anew
+        found[digest] = [row for row in first if row["run_id"] not in failed] or first
     return found
 
 

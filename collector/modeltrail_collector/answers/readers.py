@@ -216,8 +216,10 @@ def _writers(db: Database, rows: Iterable[Row], places: Places) -> dict[_Version
         else:
             copied.append(node)
     find_writers(db, list(nodes.values()), places)
-    find_makers(db, copied, places)
-    return {key: _written(node) for key, node in nodes.items() if node.run or node.parts}
+    found = find_makers(db, copied, places)
+    # What was written where it was read is no copy of the same that lies elsewhere.
+    own = {id(node) for node in copied} - {id(node) for node in found}
+    return {key: _written(node) for key, node in nodes.items() if id(node) not in own}
 
 
 def _written(node: Node) -> set[_Written]:

@@ -117,6 +117,28 @@ def test_who_only_found_a_model_did_not_make_its_copies(make, log_of) -> None:
     assert ["s", "001", ["copy", "000"]] == path(answers.trace(alone, "s"))
 
 
+def test_a_run_that_failed_did_not_make_what_was_made_again(make, log_of) -> None:
+    """It left the same bytes; where nobody made them again it did."""
+    first, again, only, copied, other = (
+        model(make, *each) for each in (("m", "a"), ("m", "a"), ("n", "b"), ("/app/m", "a"), ("/app/n", "b"))
+    )
+    *failed, made, scored = runs(
+        make, (["raw"], [first]), (["raw"], [only]), (["raw"], [again]), ([copied, other], ["scored"])
+    )
+    log = log_of([*(event | {"eventType": "FAIL"} for event in failed), made, scored])
+    trees = [path(node) for node in answers.trace(log, "scored")["inputs"]]
+    assert [["/app/m", "002", ["raw", None]], ["/app/n", "001", ["raw", None]]] == trees
+
+
+def test_who_reads_one_of_two_files_that_a_run_wrote_alike_reads_no_copy_of_the_other(make, log_of) -> None:
+    """It reads what was written there; who reads what was copied, under a third name, may read either."""
+    pair = [written(make, name, "a") for name in ("a.csv", "history.csv")]
+    steps = (["raw"], pair), ([data(make, "a.csv", "a")], ["b"]), ([data(make, "copy.csv", "a")], ["c"])
+    log = log_of(runs(make, *steps))
+    assert ["002"] == reached(log, "history.csv")
+    assert ["001", "002"] == sorted(reached(log, "a.csv"))
+
+
 def test_copied_data_leads_to_the_run_that_made_it(make, log_of) -> None:
     """Also where it took the place of what somebody else wrote there; both ways, and by both names."""
     made, copied = written(make, "clean", "a"), data(make, "/data/clean", "a")

@@ -148,7 +148,19 @@ def predicts(facts: Facts, fit: Fit | None, sources: Iterable[Source]) -> None:
 
 
 def possible(facts: Facts) -> dict[Identity, list[Identity]]:
-    """Which outputs each input may have gone into, by a prediction, where nobody could follow that."""
+    """Which outputs each input may have gone into, where nobody could follow that.
+
+    By a prediction; of what was only read, those that were not written before, where some were.
+    """
+    found = _predicted(facts)
+    for identity, written in facts.reads.late().items():
+        left = [each for each in facts.outputs if each not in written and each != identity]
+        found[identity] = list(dict.fromkeys([*found.get(identity, ()), *left]))
+    return found
+
+
+def _predicted(facts: Facts) -> dict[Identity, list[Identity]]:
+    """Which outputs each input may have gone into by a prediction."""
     unseen, fits = facts.writes.unseen(), {}
     for model in list(facts.models):
         own = set() if model.fit is None else model.fit.learned()

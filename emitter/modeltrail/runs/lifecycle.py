@@ -191,7 +191,9 @@ class Lifecycle:
                 self.facts.add_output(datasets.look(place)[0])
         for read in self.facts.only_read():
             with guarded("recording what was read"):
-                found = Input.of(*datasets.look(read.source), "other", {})
+                dataset, view = datasets.look(read.source)
+                is_late = not self.facts.models and self.facts.reads.is_late(dataset.identity)
+                found = Input.of(dataset, view, "other", {"followed": True} if is_late else {})
                 found.read_at = read.at
                 self.facts.add_input(found)
         self.facts.infer_late()

@@ -33,6 +33,8 @@ class Reads:
     def __init__(self) -> None:
         self._by_place: dict[Identity, Read] = {}
         self._before: dict[Identity, set[Identity]] = {}
+        self._by_then: dict[Identity, set[Identity]] = {}
+        self._late: set[Identity] = set()
         self._seen: set[Identity] = set()
         self._queries: dict[Query, None] = {}
         self._predicted: dict[Identity, int] = {}
@@ -96,6 +98,7 @@ class Reads:
         """
         with self._lock:
             self._before[target] = {*inputs, *self._seen}.difference(outputs)
+            self._by_then[target] = set(self._seen)
 
     def after(self, inputs: Iterable[Identity]) -> dict[Identity, set[Identity]]:
         """Of each such file what was read, loaded, or in memory only after that: none of its sources.
@@ -106,15 +109,35 @@ class Reads:
             seen = {*self._seen, *(each for each in inputs if each[0] == naming.IN_MEMORY)}
             return {target: seen - known for target, known in self._before.items()}
 
+    def is_late(self, identity: Identity) -> bool:
+        """Whether this was only read, and files of data from nowhere had been written by then."""
+        with self._lock:
+            is_late = any(identity not in seen for seen in self._by_then.values())
+            if is_late:
+                self._late.add(identity)
+            return is_late
+
+    def late(self) -> dict[Identity, set[Identity]]:
+        """What was only read, and came late -> the files that were written, for the last time, before."""
+        with self._lock:
+            written = self._by_then.items()
+            return {
+                identity: {target for target, seen in written if identity not in seen}
+                for identity in self._late
+            }
+
     def rename(self, moved: Mapping[Identity, Identity]) -> None:
         """Files that were written have other names now, in place of what had these."""
         with self._lock:
             gone = set(moved.values()).difference(moved)
-            self._before = {
-                moved.get(target, target): {moved.get(each, each) for each in known}
-                for target, known in self._before.items()
-                if target not in gone
-            }
+            self._before, self._by_then = (
+                {
+                    moved.get(target, target): {moved.get(each, each) for each in known}
+                    for target, known in written.items()
+                    if target not in gone
+                }
+                for written in (self._before, self._by_then)
+            )
 
     def drop(self, inputs: Iterable[Input]) -> None:
         """These are told elsewhere: by an evaluation, which is a run of its own."""

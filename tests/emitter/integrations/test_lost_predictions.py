@@ -222,3 +222,14 @@ def test_what_a_function_predicted_row_by_row_may_be_in_its_column(possible, pre
     table.drop(columns="chance").to_csv("beside.csv", index=False)
     unsure, _ = possible()
     assert ({"a.csv"}, set()) == (unsure["out.csv"], unsure["beside.csv"])
+
+
+def test_what_was_read_only_after_a_file_was_written_is_none_of_its_sources(possible):
+    """A run that writes parts, reads them and puts them together: none of them came of the others."""
+    for name in ("one.csv", "two.csv"):
+        pd.DataFrame({"n": np.arange(9.0)}).to_csv(name, index=False)
+    both = sum(pd.read_csv(name)["n"].to_numpy() for name in ("one.csv", "two.csv"))
+    pd.DataFrame({"n": both}).to_csv("both.csv", index=False)
+    found, lines = possible()
+    assert {"one.csv": set(), "two.csv": set(), "both.csv": {"one.csv", "two.csv"}} == found
+    assert {} == {name: sources for name, sources in lines.items() if sources}

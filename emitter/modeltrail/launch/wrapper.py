@@ -127,7 +127,8 @@ class _Wrapper:
         }
         (Path(state) / "launch.json").write_text(json.dumps(launched), encoding="utf-8")
         if autolog:
-            libraries = {each.module.partition(".")[0] for each in integrations.TABLE}
+            # joblib imports numpy before it has anything that could be observed.
+            libraries = {"joblib", *(each.module.partition(".")[0] for each in integrations.TABLE)}
             (Path(state) / "libraries").write_text(" ".join(libraries), encoding="ascii")
         (Path(state) / programs.FOLDER).mkdir()
         if self.read.is_shell:

@@ -155,7 +155,8 @@ def observe_finalize(_: Function, result: Any, args: Sequence[Any], kwargs: Mapp
     for names in (("input_objs",), ("objs",), ("left", "right")):  # the latter two before pandas 3
         parts = [vars(other)[name] for name in names if name in vars(other)]
         if parts:
-            origins.join(result, parts[0] if len(names) == 1 else parts)
+            put_together = origins.stack if len(names) == 1 else origins.join
+            put_together(result, parts[0] if len(names) == 1 else parts)
             return
 
 

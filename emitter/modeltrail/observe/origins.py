@@ -14,6 +14,7 @@ import msgspec
 
 from modeltrail.guard import warn_once
 from modeltrail.observe import alike, buffers, layouts, makers, paths
+from modeltrail.observe.choices import Parts
 from modeltrail.observe.paths import MAX_SOURCES, Source
 
 MAX_PARTS: Final = 1000
@@ -37,11 +38,13 @@ class Origin(msgspec.Struct, frozen=True):
         split: how its rows were chosen, as in `modelTrail_dataUse`.
         fits: what had learned to make it, and which of its columns; of columns from nowhere a number: they
             may be any of the first so many predictions.
+        parts: of rows that were put below each other how many each part had, and what that was read from.
     """
 
     sources: tuple[Source, ...] = ()
     split: Mapping[str, Any] | None = None
     fits: makers.Makers = msgspec.field(default_factory=dict)
+    parts: Parts = ()
 
 
 class _Predictions(msgspec.Struct):
@@ -152,6 +155,16 @@ def join(result: object, parts: Iterable[object]) -> None:
         _pass_on(result, _left(result, several, alone=len(several) == 1))
         if predictions.made:
             lose(result, [makers.names(part) for origin, part, _ in several if origin is _UNKNOWN])
+
+
+def stack(result: Any, parts: Sequence[Any]) -> None:
+    """As `join`; of rows below each other it is remembered how many each part had."""
+    join(result, parts)
+    known = _found(result)
+    several = [(len(part), frozenset(origin.sources)) for part in parts if (origin := of(part)) is not None]
+    is_known = len(several) == len(parts) and len({sources for _, sources in several}) > 1
+    if known is not None and is_known and sum(count for count, _ in several) == len(result):
+        _remember(result, msgspec.structs.replace(known.origin, parts=tuple(several)))
 
 
 def put(frame: object, columns: Iterable[object], value: object, *, whole: bool) -> None:
@@ -317,7 +330,9 @@ def _joint(origins: list[Origin]) -> Origin:
         warn_once("many sources of data", message, len(sources), MAX_SOURCES)
     same = all(other.split == first.split for other in others)
     fits = makers.joint(origin.fits for origin in origins)
-    return Origin(sources[:MAX_SOURCES], first.split if same else None, fits)
+    stacked = {origin.parts for origin in origins if origin.parts}
+    parts = stacked.pop() if len(stacked) == 1 else ()
+    return Origin(sources[:MAX_SOURCES], first.split if same else None, fits, parts)
 
 
 def _found(thing: object) -> _Known | None:

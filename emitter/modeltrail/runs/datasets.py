@@ -11,7 +11,7 @@ import msgspec
 from modeltrail import event, naming, standard
 from modeltrail.event import Dataset
 from modeltrail.facets import ModelTrailDataUseInputDatasetFacet, ModelTrailFeatureProfileInputDatasetFacet
-from modeltrail.observe import data, loaders, origins, paths, remade
+from modeltrail.observe import choices, data, loaders, origins, paths, remade
 from modeltrail.observe.data import DataView
 from modeltrail.observe.members import Members
 from modeltrail.runs.fits import Fit
@@ -81,6 +81,10 @@ class Input(msgspec.Struct):
         is_of_others = self.fits and other.fits and self.fits.isdisjoint(other.fits)
         return bool(is_of_others) and self.use.get("split") != other.use.get("split")
 
+    def fitted(self, fits: frozenset[Fit], role: str | None) -> "Input":
+        """This as what was fitted on, where it is sure that it was: it has the role of that data."""
+        return msgspec.structs.replace(self, fits=fits) if self.role == role else self
+
     def written(self, role: str, possible: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
         """The JSON form among the inputs of an event; `role` where nobody gave one.
 
@@ -135,15 +139,19 @@ def sources(given: object, role: str | None, use: Mapping[str, Any]) -> Iterator
     """The files that data in memory was read from, as inputs of the same role.
 
     `use` is said of the data; of a file it holds for columns that the file has, and for the choice of rows if
-    all of them are from that file.
+    all of them are from that file. What the rows that are left may not have come from has the role `other`.
     """
     origin = origins.of(given) or origins.Origin()
+    rows = given.rows if isinstance(given, DataView) else next(iter(getattr(given, "shape", ())), None)
+    doubtful = choices.doubtful(origin.parts, rows) if origin.parts and not origin.split else frozenset()
     for source in remade.behind(origin.sources):
         if source not in origin.sources:  # its rows were chosen to be written, before these were
             origin = msgspec.structs.replace(origin, split=None)
         is_known = source.state is not None and source.is_unchanged
         dataset, view, profile = _as_read(source) if is_known else _as_kept(source)
-        found = Input.of(dataset, view, role, _of_file(use, view, origin))
+        is_sure = source not in doubtful
+        used = _of_file(use, view, origin) if is_sure else {}
+        found = Input.of(dataset, view, role if is_sure else "other", used)
         if getattr(given, "capture", None) == "inferred":  # what it was for, and so what they were for
             found.capture = "inferred"
         found.profile = profile if len(origin.sources) <= PROFILED else None

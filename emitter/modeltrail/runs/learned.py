@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-import msgspec
-
 from modeltrail import naming
 from modeltrail.event import Dataset
 from modeltrail.observe import loads, origins
@@ -90,8 +88,9 @@ def data_of(facts: Facts, fit: Fit | None) -> list[Input]:
 def record_files(facts: Facts, dataset: object, role: str, of: object) -> None:
     """The files that data came from, which itself is one too many to be told, are what this was fitted on."""
     fit = facts.fits.of(of)
+    fits = frozenset() if fit is None else frozenset({fit})
     for source in datasets.sources(dataset, role, {}):
-        facts.add_source(msgspec.structs.replace(source, fits=frozenset({fit} - {None})))
+        facts.add_source(source.fitted(fits, role))
 
 
 def role_of(facts: Facts, view: DataView, model: object) -> Role | None:

@@ -80,7 +80,7 @@ class Run(Lifecycle):
             read = list(datasets.sources(dataset, role, found.use))
             found.fits = self._fits(of, dataset, is_traced=bool(read) or seen.namespace != naming.IN_MEMORY)
             for source in read:
-                self.facts.add_source(msgspec.structs.replace(source, fits=found.fits))
+                self.facts.add_source(source.fitted(found.fits, role))
             return self.facts.add_input(found)
 
         return self._do("an input", record, _UNRECORDED)

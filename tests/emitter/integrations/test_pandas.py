@@ -1243,3 +1243,55 @@ def test_a_file_that_is_as_it_was_read_was_made_of_nothing_else(autolog, folder)
     (source,) = origins.of(rows).sources
     Path("people.csv").write_text("id\n1\n")
     assert [source] == remade.behind([source])
+
+
+TAKEN = {
+    "the first rows": (lambda both, n: both.iloc[:n], {"train.csv": "train", "test.csv": "other"}),
+    "by a mask": (lambda both, n: both[both["known"] == 1], {"train.csv": "train", "test.csv": "other"}),
+    "with more columns": (
+        lambda both, n: pd.get_dummies(both, columns=["kind"]).assign(z=lambda d: d["age"] * 2)[:n],
+        {"train.csv": "train", "test.csv": "other"},
+    ),
+    "all of them": (lambda both, n: both, {"train.csv": "train", "test.csv": "train"}),
+    "some of them": (lambda both, n: both[both["age"] > 0], {"train.csv": "train", "test.csv": "train"}),
+    "as many, drawn": (
+        lambda both, n: both.sample(n, random_state=0),
+        {"train.csv": "train", "test.csv": "train"},
+    ),
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_of_parts_below_each_other_a_fit_learned_from_those_that_have_as_many_rows(
+    taken, autolog, told, folder
+):
+    """The others may be among them: which rows were taken nobody sees, and of drawn ones not even that."""
+    take, expected = TAKEN[taken]
+    people = pd.read_csv("people.csv")
+    people[:30].to_csv("train.csv", index=False)
+    people[30:].to_csv("test.csv", index=False)
+    autolog()
+    with modeltrail.run("train"):
+        several = [pd.read_csv(name).assign(known=n) for n, name in ((1, "train.csv"), (0, "test.csv"))]
+        part = take(pd.concat(several, ignore_index=True), 30)
+        joblib.dump(LogisticRegression().fit(part[["age"]], part["churned"]), "model.joblib")
+    event = told()[-1]
+    roles = {Path(name).name: use["role"] for name, use in uses(event).items()}
+    assert expected == {name: roles[name] for name in expected}
+    sure = {name for name, role in expected.items() if role == "train"}
+    assert sure == edges(event)["model.joblib"] & {"train.csv", "test.csv"}
+
+
+def test_labels_of_one_part_do_not_hide_that_there_were_several(autolog, told, folder):
+    """Features are prepared for both, labels are known of one; of parts that are alike each may be meant."""
+    people = pd.read_csv("people.csv")
+    for cut, expected in ((30, {"train"}), (20, {"train", "test"})):
+        people[:cut].to_csv("train.csv", index=False)
+        people[cut:].drop(columns="churned").to_csv("test.csv", index=False)
+        autolog()
+        with modeltrail.run("train"):
+            train, test = pd.read_csv("train.csv"), pd.read_csv("test.csv")
+            both = pd.concat([train.drop(columns="churned"), test])
+            joblib.dump(LogisticRegression().fit(both[:cut][["age"]], train["churned"]), "model.joblib")
+        found = edges(told()[-1])["model.joblib"]
+        assert {f"{name}.csv" for name in expected} == found & {"train.csv", "test.csv"}

@@ -1,16 +1,13 @@
-"""Which version of a Delta table a frame was read from, and that one was written of a frame."""
+"""Which version of a Delta table a frame was read from."""
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from modeltrail import naming
 from modeltrail.integrations import _frames
 from modeltrail.integrations._frames import Function
 from modeltrail.observe import deltatables
-
-_TARGETS: Final = ("target", "table_or_uri")
-_DATA: Final = ("data", "self")
 
 
 def observe_read(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -43,24 +40,3 @@ def _version(table: Any, version: Any) -> str | None:
     opened = sys.modules["deltalake"].DeltaTable(str(path))
     opened.load_as_version(version)
     return str(opened.version())
-
-
-def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """A table that is added to holds what lay in it before."""
-    given = _frames.named(function, args, kwargs)
-    _frames.expect_written(place(_first(given, _TARGETS)), is_added=given.get("mode") == "append")
-
-
-def observe_write(function: Function, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """A version that was written is an output of the current run; a merge that is still to run wrote none.
-
-    By the mode `ignore` nobody knows whether there was a table already.
-    """
-    given = _frames.named(function, args, kwargs)
-    if result is None and given.get("mode") != "ignore":
-        is_added = given.get("mode") == "append"
-        _frames.record_written(_first(given, _DATA), place(_first(given, _TARGETS)), is_added=is_added)
-
-
-def _first(given: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next(given[name] for name in names if name in given)

@@ -16,7 +16,7 @@ def activate() -> None:
     for name in ("to_pandas", "to_pyarrow_table", "to_pyarrow_dataset"):
         _patch.follow(NAME, library.DeltaTable, name, observe_read)
     writers = _frames.functions(library, "write_deltalake")
-    _patch.surround_functions(NAME, writers, _deltatables.expect_write, _deltatables.observe_write)
+    _patch.surround_functions(NAME, writers, expect_write, observe_write)
 
 
 def deactivate() -> None:
@@ -28,3 +28,18 @@ def observe_read(_: Function, result: Any, args: Sequence[Any], kwargs: Mapping[
     """What was read of a table at the version that the object stands at."""
     del kwargs
     _deltatables.record_read(result, args[0])
+
+
+def expect_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A table that is added to holds what lay in it before."""
+    given = _frames.named(function, args, kwargs)
+    where = _deltatables.place(given["table_or_uri"])
+    _frames.expect_written(where, is_added=given.get("mode") == "append")
+
+
+def observe_write(function: Function, _: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """A version that was written is an output; by the mode `ignore` nobody knows whether one was."""
+    given = _frames.named(function, args, kwargs)
+    if given.get("mode") != "ignore":
+        where = _deltatables.place(given["table_or_uri"])
+        _frames.record_written(given["data"], where, is_added=given.get("mode") == "append")

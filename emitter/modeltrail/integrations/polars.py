@@ -46,7 +46,7 @@ _OPERATORS: Final = frozenset(
         *("array", "array_ufunc"),
     )
 )
-_ELSEWHERE: Final = frozenset({"write_database", "write_delta"})
+_ELSEWHERE: Final = frozenset({"write_database", "write_delta", "sink_delta"})
 """What pandas and deltalake are seen to do for polars."""
 _AFTER: Final = re.compile(r'\b(?:from|join)\s+"?(\w+)', re.IGNORECASE)
 
@@ -81,9 +81,7 @@ def deactivate() -> None:
 
 def _follow(kind: type) -> None:
     for name in vars(kind):
-        if name == "sink_delta":
-            _patch.surround(NAME, kind, name, _deltatables.expect_write, _deltatables.observe_write)
-        elif name in {"write_csv", "sink_csv"}:
+        if name in {"write_csv", "sink_csv"}:
             _patch.surround(NAME, kind, name, _layouts.expect_write, _layouts.observe_write_polars)
         elif name.startswith(("write_", "sink_")) and name not in _ELSEWHERE:
             _patch.surround(NAME, kind, name, expect_write, observe_write)

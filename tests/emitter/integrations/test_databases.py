@@ -176,7 +176,7 @@ def test_tables_of_other_files_and_those_in_memory_are_not_told(shop, autolog, t
         connection.execute("ATTACH ':memory:' AS aside")
         connection.execute("CREATE TABLE aside.t AS SELECT * FROM people")
         train(lambda: pd.read_sql("SELECT * FROM aside.t", connection))
-    assert set() == read_at(told)
+    assert {"inmemory://"} == {each["namespace"] for each in told()[-1]["inputs"]}
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE t (age, y)")
         connection.execute("INSERT INTO t VALUES (1, 0), (2, 1)")
@@ -253,7 +253,8 @@ def test_of_a_database_that_is_not_known_no_table_is_told(url):
 def test_a_connection_is_not_changed_by_the_look_at_it(shop):
     """Its rows are made as before, and no transaction is begun."""
     with closing(sqlite3.connect(shop.removeprefix("sqlite:///"))) as connection:
-        connection.row_factory = sqlite3.Row
+        connection.row_factory = lambda cursor, row: {"of": cursor, "row": row}
+        before = connection.row_factory
         assert databases.look(connection, "SELECT * FROM people").places
-        assert sqlite3.Row is connection.row_factory
+        assert before is connection.row_factory
         assert not connection.in_transaction

@@ -86,7 +86,10 @@ def test_a_model_learned_from_the_version_that_was_read(way, lake, autolog, told
 def test_versions_that_one_run_reads_are_told_each(lake, autolog, told):
     """A comparison of two versions has two inputs of one name."""
     autolog()
-    train(lambda: pd.concat([DeltaTable(lake, version=n).to_pandas() for n in (0, 1)]))
+    with modeltrail.run("train"):
+        for versions in ((0, 1), (0,)):
+            both = pd.concat([DeltaTable(lake, version=n).to_pandas() for n in versions])
+            LogisticRegression().fit(both[["age"]], both["y"])
     found = [each for each in told()[-1]["inputs"] if Path(each["name"]).name == "lake"]
     assert ["0", "1"] == sorted(each["facets"]["version"]["datasetVersion"] for each in found)
 
@@ -95,6 +98,7 @@ WRITERS = {
     "deltalake": lambda frame, mode: write_deltalake("lake", frame, mode=mode),
     "deltalake by a table": lambda frame, mode: write_deltalake(DeltaTable("lake"), frame, mode=mode),
     "polars": lambda frame, mode: pl.from_pandas(frame).write_delta("lake", mode=mode),
+    "polars lazily": lambda frame, mode: pl.from_pandas(frame).lazy().sink_delta("lake", mode=mode),
 }
 
 
@@ -119,6 +123,14 @@ def test_a_merge_that_is_still_to_run_wrote_nothing(lake, autolog, told):
         options = {"predicate": "s.age = t.age", "source_alias": "s", "target_alias": "t"}
         pl.read_csv("people.csv").write_delta("lake", mode="merge", delta_merge_options=options)
     assert [] == told()[-1]["outputs"]
+
+
+def test_what_is_written_only_where_nothing_is_was_not_written_for_sure(lake, autolog, told):
+    """Here there was a table, and it is as it was."""
+    autolog()
+    with modeltrail.run("ingest"):
+        write_deltalake("lake", pd.read_csv("people.csv"), mode="ignore")
+    assert ([], "2") == (told()[-1]["outputs"], data.look("lake").version)
 
 
 def test_a_version_that_is_given_is_looked_at(lake, told, events):
